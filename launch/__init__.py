@@ -1,0 +1,1 @@
+"""Launcher and rig that prove a resume."""
