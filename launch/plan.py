@@ -1,0 +1,66 @@
+"""A run as data: everything that will be done, decided before anything starts.
+
+The plan is written to the run directory first. Nothing later draws a random number or reads an argument, so the same
+plan does the same thing again, and `resumable check` knows from it what the evidence should show.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from launch.faults import Fault
+
+PLAN_VERSION = 1
+
+Command = Literal["run", "verify"]
+StartMethod = Literal["forkserver", "subprocess"]
+RestartMethod = Literal["agent", "job"]
+
+
+class Script(msgspec.Struct, frozen=True, kw_only=True):
+    """What every rank runs."""
+
+    path: str
+    """Absolute path of a script, or a module's name if `is_module`, or a program if `is_program`."""
+    arguments: tuple[str, ...] = ()
+    is_module: bool = False
+    is_program: bool = False
+    """torchrun's `--no-python`: a program that is no Python script."""
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of the job, with the faults that befall it."""
+
+    name: str
+    """Its folder in the run directory: `reference-1`, `reference-2`, `faulted`, or `run`."""
+    faults: tuple[Fault, ...] = ()
+    restart: RestartMethod = "agent"
+    """agent: the elastic agent restarts the worker group in place. job: every start of the command is a new one."""
+    nproc_per_start: tuple[int, ...] = ()
+    """Ranks per node of each start of the command; one entry for `agent`, one more for every restart with `job`."""
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that one command will do."""
+
+    version: int = PLAN_VERSION
+    command: Command
+    script: Script
+    torchrun: dict[str, int | float | str | bool | list[str] | None]
+    """torchrun's own flags, by the names of its parser; the node builds its `LaunchConfig` from them."""
+    scenarios: tuple[Scenario, ...]
+    seed: int
+    """Seed of every draw that was made for this plan."""
+    start_method: StartMethod = "forkserver"
+    preload: tuple[str, ...] = ()
+    """Modules that the fork server imports besides torch."""
+    fresh_directory: bool = True
+    """Each scenario gets a working directory of its own; False: the caller's (`resumable run`)."""
+    record: bool = True
+
+    @property
+    def references(self) -> tuple[Scenario, ...]:
+        """The scenarios without a fault that a `verify` compares with."""
+        return tuple(scenario for scenario in self.scenarios if not scenario.faults)

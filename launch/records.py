@@ -1,0 +1,218 @@
+"""The lines of evidence that a rank leaves behind, and their encoding.
+
+Each process of the job writes one file, each event one JSON line. A line is written with a single `write(2)`, so what
+was written survives SIGKILL and only the last line of a file can be torn. `sequence` counts the lines of a file from 0
+without a gap: a lost line shows. `time_ns` is CLOCK_MONOTONIC, for durations on one machine; it decides no order.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+FORMAT_VERSION = 1
+
+Index = int | str
+"""One sample: its index in the data set, or the `repr` of a key that is no integer."""
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_defaults=True):
+    """What every line carries."""
+
+    sequence: int
+    time_ns: int
+
+
+class Start(Record, frozen=True, kw_only=True, tag="start"):
+    """First line of a file: who writes it."""
+
+    format: int
+    """`FORMAT_VERSION` of the writer."""
+    incarnation: int
+    """Number of the worker group, from 0; every rank of one group has the same."""
+    rank: int
+    local_rank: int
+    world_size: int
+    node: int
+    """Group rank of the node (its elastic agent) in this incarnation."""
+    pid: int
+    python: str
+    torch: str
+
+
+class Loader(Record, frozen=True, kw_only=True, tag="loader"):
+    """A data loader that was iterated for the first time in this process; those that look alike share a number."""
+
+    loader: int
+    dataset: str
+    """Class of the data set."""
+    num_samples: int | None = None
+    """Length of the data set; None for an iterable one."""
+    num_batches: int | None = None
+    """Batches of a whole epoch on this rank, where the loader knows."""
+    batch_size: int | None = None
+    sampler: str = ""
+    """Class of the sampler, or of the batch sampler where the user gave one."""
+    drop_last: bool = False
+    num_workers: int = 0
+
+
+class EpochBegin(Record, frozen=True, kw_only=True, tag="epoch_begin"):
+    """A pass over a loader begins. `epoch` counts the passes of this loader in this process, from 0."""
+
+    loader: int
+    epoch: int
+    sampler_epoch: int | None = None
+    """What the sampler itself takes for its epoch (`sampler.epoch`), where it says."""
+
+
+class EpochEnd(Record, frozen=True, kw_only=True, tag="epoch_end"):
+    """A pass ran to its end: the loader raised `StopIteration`."""
+
+    loader: int
+    epoch: int
+    num_batches: int
+
+
+class Batch(Record, frozen=True, kw_only=True, tag="batch"):
+    """The training loop received a batch. That it trained on it follows from the `backward` and `step` lines after it."""
+
+    loader: int
+    epoch: int
+    batch: int
+    """Number of the batch in this pass, from 0."""
+    indices: list[Index] | None = None
+    """The samples in their order; None where the data set has no indices."""
+    digest: str | None = None
+    """Digest of the content, where it was asked for or there are no indices."""
+
+
+class Backward(Record, frozen=True, kw_only=True, tag="backward"):
+    """A backward pass ended."""
+
+    loss: float | None = None
+    """Value of the scalar that it started from, where that lay on the CPU."""
+
+
+class Step(Record, frozen=True, kw_only=True, tag="step"):
+    """An optimizer step is done."""
+
+    step: int
+    """Calls of `optimizer.step` with a backward pass before them in this process, from 0."""
+    global_step: int | None = None
+    """The same since training began, where the worker could tell from the evidence of earlier incarnations."""
+    before: str | None = None
+    """Digest of the parameters before the step; only on the first step of a process."""
+    after: str | None = None
+    """Digest of the parameters after the step."""
+
+
+class Save(Record, frozen=True, kw_only=True, tag="save"):
+    """A checkpoint is written. `path` is "" where the target has no name (a buffer)."""
+
+    path: str
+    phase: Literal["begin", "end"]
+
+
+class Rename(Record, frozen=True, kw_only=True, tag="rename"):
+    """A file was renamed or moved into place."""
+
+    source: str
+    target: str
+
+
+class Load(Record, frozen=True, kw_only=True, tag="load"):
+    """A checkpoint was read. `path` is "" where the source has no name (a buffer)."""
+
+    path: str
+
+
+class FaultFired(Record, frozen=True, kw_only=True, tag="fault"):
+    """A fault is about to act; written and synced before it does."""
+
+    fault: int
+    """Number of the fault in the plan."""
+    kind: str
+
+
+class Exit(Record, frozen=True, kw_only=True, tag="exit"):
+    """The script ended by itself; a process that was killed leaves no such line."""
+
+    reason: Literal["finished", "exception", "system_exit"]
+    code: int = 0
+    message: str = ""
+    parameters: str | None = None
+    """Digest over every byte of the parameters that optimizers hold at the end."""
+
+
+AnyRecord = Start | Loader | EpochBegin | EpochEnd | Batch | Backward | Step | Save | Rename | Load | FaultFired | Exit
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[AnyRecord] = msgspec.json.Decoder(AnyRecord)
+
+
+def encode_line(record: Record) -> bytes:
+    """One line, its newline included."""
+    return _encoder.encode(record) + b"\n"
+
+
+def decode_line(line: bytes) -> AnyRecord:
+    """The record of one line.
+
+    Raises:
+        msgspec.DecodeError: the line is no JSON, or no record of this version (`ValidationError` is a subclass).
+    """
+    return _decoder.decode(line)
+
+
+# --- what the node says about its worker group -------------------------------------------------------------------
+
+
+class RoundStarted(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="round"):
+    """A node joined a round of the rendezvous and starts its ranks."""
+
+    incarnation: int
+    node: int
+    """Group rank of this node in the round."""
+    num_nodes: int
+    ranks: list[int]
+    world_size: int
+    time_ns: int
+
+
+class RankFailure(msgspec.Struct, frozen=True, kw_only=True):
+    """How the elastic agent says that a rank failed."""
+
+    rank: int
+    pid: int
+    exit_code: int
+    """As `Popen.returncode`: negative for a signal."""
+    message: str = ""
+
+
+class NodeEnded(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="ended"):
+    """The elastic agent of a node returned."""
+
+    node: int
+    outcome: Literal["succeeded", "failed", "interrupted"]
+    time_ns: int
+    message: str = ""
+    failures: list[RankFailure] = []
+    leftover_pids: list[int] = []
+    """Processes of the job that were still there after the agent had returned (they were then killed)."""
+
+
+NodeRecord = RoundStarted | NodeEnded
+
+_node_decoder: msgspec.json.Decoder[NodeRecord] = msgspec.json.Decoder(NodeRecord)
+
+
+def encode_node_line(record: NodeRecord) -> bytes:
+    """One line of a node's own file, its newline included."""
+    return _encoder.encode(record) + b"\n"
+
+
+def decode_node_line(line: bytes) -> NodeRecord:
+    """The record of one line of a node's own file; raises as `decode_line` does."""
+    return _node_decoder.decode(line)

@@ -1,0 +1,109 @@
+"""Where a run keeps what: the one place that knows the file names.
+
+RUN/
+  plan.json               what was to be done
+  verdict.json            what came of it
+  <scenario>/             reference-1, reference-2, faulted; or run
+    events/               one file a process: i<incarnation>-r<rank>-<pid>.jsonl
+    nodes/                node-<n>.jsonl (rounds, ends) and node-<n>.log (the elastic agent's own words)
+    logs/i<incarnation>/  rank<rank>.out and rank<rank>.err
+    fired/                one file for every fault that has fired
+    work/                 working directory of the job
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from launch.errors import EvidenceError
+from launch.plan import PLAN_VERSION, Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScenarioDir:
+    """The folders of one scenario."""
+
+    root: Path
+
+    @property
+    def events(self) -> Path:
+        """One evidence file for every process of the job."""
+        return self.root / "events"
+
+    @property
+    def nodes(self) -> Path:
+        """What the nodes wrote."""
+        return self.root / "nodes"
+
+    @property
+    def logs(self) -> Path:
+        """What the ranks printed, by incarnation."""
+        return self.root / "logs"
+
+    @property
+    def fired(self) -> Path:
+        """Marks of the faults that have fired."""
+        return self.root / "fired"
+
+    @property
+    def work(self) -> Path:
+        """Working directory of the job."""
+        return self.root / "work"
+
+    def create(self) -> None:
+        """Make every folder; those that exist stay."""
+        for folder in (self.events, self.nodes, self.logs, self.fired, self.work):
+            folder.mkdir(parents=True, exist_ok=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunDir:
+    """The folder of one command."""
+
+    root: Path
+
+    @property
+    def plan_file(self) -> Path:
+        """The plan, as JSON."""
+        return self.root / "plan.json"
+
+    @property
+    def verdict_file(self) -> Path:
+        """The verdict, as JSON."""
+        return self.root / "verdict.json"
+
+    def scenario(self, name: str) -> ScenarioDir:
+        """Folders of the scenario with this name."""
+        return ScenarioDir(root=self.root / name)
+
+    def write_plan(self, plan: Plan) -> None:
+        """Store the plan, readable by a person."""
+        self.plan_file.write_bytes(msgspec.json.format(msgspec.json.encode(plan), indent=2) + b"\n")
+
+    def read_plan(self) -> Plan:
+        """The stored plan.
+
+        Raises:
+            EvidenceError: no plan is there, it is damaged, or another version wrote it.
+        """
+        try:
+            data = self.plan_file.read_bytes()
+        except OSError as error:
+            raise EvidenceError(f"{self.root} is no run directory: cannot read plan.json ({error.strerror})") from error
+        try:
+            version = msgspec.json.decode(data, type=_Versioned).version
+            if version != PLAN_VERSION:
+                raise EvidenceError(
+                    f"{self.plan_file}: version={version}, this program reads version {PLAN_VERSION}; "
+                    "check it with the release that wrote it"
+                )
+            return msgspec.json.decode(data, type=Plan)
+        except msgspec.DecodeError as error:
+            raise EvidenceError(f"{self.plan_file} is damaged: {error}") from error
+
+
+class _Versioned(msgspec.Struct):
+    version: int
