@@ -76,7 +76,7 @@ class EpochEnd(Record, frozen=True, kw_only=True, tag="epoch_end"):
 
 
 class Batch(Record, frozen=True, kw_only=True, tag="batch"):
-    """The training loop received a batch. That it trained on it follows from the `backward` and `step` lines after it."""
+    """The training loop received a batch; that it trained on it follows from the lines after this one."""
 
     loader: int
     epoch: int
