@@ -1,1 +1,36 @@
-"""Resumable PyTorch samplers."""
+"""PyTorch samplers that stop after any batch and continue exactly."""
+
+from samplers.distributed import ResumableDistributedSampler
+from samplers.errors import (
+    DuplicateSamplerError,
+    SamplerError,
+    StateFormatError,
+    StateMismatchError,
+    UnknownSamplerError,
+)
+from samplers.registry import SAMPLER_REGISTRY, SamplerRegistry, create_sampler
+from samplers.sampler import ResumableSampler
+from samplers.single import ResumableRandomSampler, ResumableSequentialSampler
+from samplers.state import SamplerState
+
+ResumableSamplerType = (
+    ResumableSampler | ResumableRandomSampler | ResumableSequentialSampler | ResumableDistributedSampler
+)
+"""What `create_sampler` returns."""
+
+__all__ = [
+    "SAMPLER_REGISTRY",
+    "DuplicateSamplerError",
+    "ResumableDistributedSampler",
+    "ResumableRandomSampler",
+    "ResumableSampler",
+    "ResumableSamplerType",
+    "ResumableSequentialSampler",
+    "SamplerError",
+    "SamplerRegistry",
+    "SamplerState",
+    "StateFormatError",
+    "StateMismatchError",
+    "UnknownSamplerError",
+    "create_sampler",
+]

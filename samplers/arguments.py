@@ -1,0 +1,80 @@
+"""Checks of constructor arguments and of numbers read from a state."""
+
+import operator
+from collections.abc import Sized
+from typing import Literal
+
+DropLast = bool | Literal["global"]
+
+
+def integer(name: str, value: object, *, low: int, high: int) -> int:
+    """Return `value` as a plain int of `low <= value < high`.
+
+    NumPy integers pass; booleans, floats and strings do not, for `True` as a rank or `2.0` as a batch size is a slip.
+
+    Raises:
+        TypeError: `value` is no integer.
+        ValueError: `value` is out of range.
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name}={value!r}: expected an integer")
+    number = operator.index(value)
+    if not low <= number < high:
+        raise ValueError(f"{name}={value!r}: expected an integer from {low} to {high - 1}")
+    return number
+
+
+def flag(name: str, value: object) -> bool:
+    """Return `value` if it is a bool.
+
+    Raises:
+        TypeError: `value` is anything else, also 0 or 1.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"{name}={value!r}: expected True or False")
+    return value
+
+
+def drop_last(name: str, value: object) -> DropLast:
+    """Return `value` if it is one of True, False and `"global"`.
+
+    Raises:
+        TypeError: `value` is neither a bool nor a string.
+        ValueError: `value` is another string.
+    """
+    if isinstance(value, str):
+        if value != "global":
+            raise ValueError(f'{name}={value!r}: expected True, False or "global"')
+        return "global"
+    return flag(name, value)
+
+
+def text(name: str, value: object) -> str:
+    """Return `value` if it is a string.
+
+    Raises:
+        TypeError: `value` is anything else.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name}={value!r}: expected a string")
+    return value
+
+
+def optional_text(name: str, value: object) -> str | None:
+    """Return `value` if it is a string or None.
+
+    Raises:
+        TypeError: `value` is anything else.
+    """
+    return None if value is None else text(name, value)
+
+
+def length(name: str, value: object) -> int:
+    """Return `len(value)`.
+
+    Raises:
+        TypeError: `value` has no length, as an iterable data set.
+    """
+    if not isinstance(value, Sized):
+        raise TypeError(f"{name}={type(value).__name__} has no length: a map-style data set is needed")
+    return len(value)

@@ -1,0 +1,103 @@
+"""Where the next pass over a sampler begins: a pure value, moved by `set_epoch`, `start_iter`, loads and passes."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from samplers.errors import StateMismatchError
+
+
+class Origin(StrEnum):
+    """How a cursor came to stand where it stands, which decides what the next `set_epoch` may do with it."""
+
+    BOUND = "bound"
+    """It belongs to its epoch."""
+    PENDING = "pending"
+    """`start_iter` was assigned; it takes the epoch that comes."""
+    LOADED = "loaded"
+    """It came from a state; the epoch that comes must agree."""
+    FINISHED = "finished"
+    """Its pass was read to the end in this process."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cursor:
+    """Epoch and position at which the next pass begins.
+
+    The epoch moves by `set_epoch` alone. A pass that comes after the end of one is whole again, in the same order
+    unless the epoch was moved: a skip can never stick to the epochs that follow it.
+    """
+
+    epoch: int = 0
+    consumed: int = 0
+    """Position in the epoch's stream, in global samples."""
+    origin: Origin = Origin.BOUND
+    declared: bool = False
+    """`set_epoch` was called and nothing has been drawn since: a state that is loaded now must agree with it."""
+
+    def set_epoch(self, epoch: int, num_samples: int) -> "Cursor":
+        """Move to an epoch.
+
+        The same epoch keeps the position, another one clears it, and a pending position is bound. After a load only
+        the state's own epoch will do, or, if the state stands at the end of its epoch, the next one.
+
+        Raises:
+            StateMismatchError: the loaded state belongs to another epoch.
+        """
+        if self.origin is Origin.LOADED:
+            consumed = _agreed(saved=self, epoch=epoch, num_samples=num_samples)
+            return Cursor(epoch=epoch, consumed=consumed, declared=True)
+        if self.origin is Origin.PENDING:
+            return Cursor(epoch=epoch, consumed=self.consumed, declared=True)
+        if epoch == self.epoch:
+            return replace(self, declared=True)
+        return Cursor(epoch=epoch, declared=True)
+
+    def skip_to(self, consumed: int) -> "Cursor":
+        """Take a position for the epoch that comes next."""
+        return replace(self, consumed=consumed, origin=Origin.PENDING)
+
+    def load(self, *, epoch: int, consumed: int, num_samples: int) -> "Cursor":
+        """Take a state's position, whether `set_epoch` came before or will come after.
+
+        Raises:
+            StateMismatchError: `set_epoch` has named another epoch for the pass that comes.
+        """
+        saved = Cursor(epoch=epoch, consumed=consumed, origin=Origin.LOADED)
+        if not self.declared:
+            return saved
+        return Cursor(
+            epoch=self.epoch,
+            consumed=_agreed(saved=saved, epoch=self.epoch, num_samples=num_samples),
+            declared=True,
+        )
+
+    def begin(self, num_samples: int) -> "Cursor":
+        """Bind the position to the pass that begins now.
+
+        A state at the end of its epoch with no word about the epoch since is followed by a whole pass. (A loop that
+        names the *same* epoch again after the load has re-entered the epoch that it had left, and gets its empty rest.)
+        """
+        at_end = self.origin is Origin.LOADED and self.consumed == num_samples
+        if at_end or self.origin is Origin.FINISHED:
+            return replace(self, consumed=0, origin=Origin.BOUND)
+        return replace(self, origin=Origin.BOUND)
+
+    def draw(self) -> "Cursor":
+        """Note that samples of the pass were drawn: a state loaded from now on is a new start."""
+        return replace(self, declared=False)
+
+    def finish(self, num_samples: int) -> "Cursor":
+        """Note that the pass was read to its end."""
+        return replace(self, consumed=num_samples, origin=Origin.FINISHED)
+
+
+def _agreed(*, saved: Cursor, epoch: int, num_samples: int) -> int:
+    """Position in `epoch` that a state's position amounts to."""
+    if epoch == saved.epoch:
+        return saved.consumed
+    if epoch == saved.epoch + 1 and saved.consumed == num_samples:
+        return 0
+    raise StateMismatchError(
+        f"the loaded state stands in epoch {saved.epoch} at sample {saved.consumed} of {num_samples}, "
+        f"but set_epoch({epoch}) was called: begin the loop at the state's epoch"
+    )

@@ -1,0 +1,71 @@
+"""The sampler for several ranks."""
+
+from typing import Any
+
+from torch.utils.data import Dataset, DistributedSampler
+
+from samplers.arguments import DropLast, flag, integer, length
+from samplers.arguments import drop_last as checked_drop_last
+from samplers.orders import order_named
+from samplers.registry import SAMPLER_REGISTRY
+from samplers.sampler import ResumableSampler
+from samplers.state import LIMIT, Layout, StreamSpec
+
+
+@SAMPLER_REGISTRY.register
+class ResumableDistributedSampler(ResumableSampler, DistributedSampler[int]):
+    """One rank's part of each epoch; resumable stand-in for `torch.utils.data.DistributedSampler`, which it is.
+
+    From the start of an epoch it yields what torch's yields, for every number of samples and ranks. From a later
+    position it deals out the rest in the same way, padded from the epoch's first samples.
+
+    Args:
+        dataset: A map-style data set; only its length is used.
+        num_replicas: Number of ranks; that of the default process group if None.
+        rank: This rank; that in the default process group if None.
+        shuffle: Whether the order changes from epoch to epoch.
+        seed: Seed of the shuffles, the same on all ranks.
+        drop_last: False pads so that all ranks read equally much, True drops samples instead (fewer than there are
+            ranks), `"global"` drops a global batch that is not full, so that what is dropped depends on
+            `num_replicas * batch_size` only; a state then asks for the same product.
+        batch_size: Samples in a batch of this rank's loader; the unit of `start_iter` and `commit`.
+        order: Name of the order when `shuffle` is on, see `samplers.orders`.
+        dataset_fingerprint: The caller's own mark of the data's content; a state with another one is refused.
+
+    Raises:
+        TypeError: an argument is of the wrong type.
+        ValueError: an argument is out of range, or no such order exists.
+        RuntimeError: ranks were not given and this torch has no distributed package. (Without a process group torch's
+            own error comes through.)
+    """
+
+    def __init__(  # noqa: PLR0917 - torch's order of arguments
+        self,
+        dataset: Dataset[Any],
+        num_replicas: int | None = None,
+        rank: int | None = None,
+        shuffle: bool = True,
+        seed: int = 0,
+        drop_last: DropLast = False,
+        batch_size: int = 1,
+        *,
+        order: str = "randperm",
+        dataset_fingerprint: str | None = None,
+    ) -> None:
+        stream = StreamSpec(
+            order=order_named(order).name if flag("shuffle", shuffle) else "sequential/1",
+            seed=integer("seed", seed, low=-LIMIT, high=LIMIT),
+            shuffle=shuffle,
+            num_samples=length("dataset", dataset),
+            drop_last=checked_drop_last("drop_last", drop_last),
+        )
+        if num_replicas is not None:
+            num_replicas = integer("num_replicas", num_replicas, low=1, high=2**31)
+        if rank is not None:
+            rank = integer("rank", rank, low=0, high=2**31)
+        DistributedSampler.__init__(self, dataset, num_replicas, rank, shuffle, stream.seed, bool(drop_last))
+        layout = Layout(num_replicas=self.num_replicas, batch_size=batch_size)
+        ResumableSampler.__init__(self, stream, layout, rank=self.rank, dataset_fingerprint=dataset_fingerprint)
+        # With drop_last="global" these are not what torch has computed.
+        self.num_samples = len(self)
+        self.total_size = self.num_samples * self.num_replicas

@@ -1,0 +1,25 @@
+"""The exceptions of this package; each is also the built-in that a caller would expect."""
+
+
+class SamplerError(Exception):
+    """Base of everything that this package raises on its own account."""
+
+
+class StateMismatchError(SamplerError, ValueError):
+    """A state is sound, but belongs to another stream of samples than the one it is loaded into."""
+
+
+class StateFormatError(SamplerError, ValueError):
+    """A state is damaged, or was written by a version that this one cannot read."""
+
+
+class DuplicateSamplerError(SamplerError, ValueError):
+    """A sampler name is registered twice."""
+
+
+class UnknownSamplerError(SamplerError, KeyError):
+    """No sampler is registered under that name."""
+
+    def __str__(self) -> str:
+        # KeyError shows the repr of its argument, which would put quotes around a whole sentence.
+        return str(self.args[0])

@@ -1,0 +1,21 @@
+"""Orders: named, versioned ways to arrange the samples of an epoch, one module each."""
+
+from samplers.orders.order import Order, Stream
+from samplers.orders.randperm import RandpermOrder
+from samplers.orders.sequential import SequentialOrder
+
+__all__ = ["Order", "RandpermOrder", "SequentialOrder", "Stream", "order_named"]
+
+_ORDERS: tuple[Order, ...] = (SequentialOrder(), RandpermOrder())
+
+
+def order_named(name: str) -> Order:
+    """Return the order of that name; without a version (`"randperm"`) the newest of its kind.
+
+    Raises:
+        ValueError: no order has this name.
+    """
+    for order in reversed(_ORDERS):
+        if name in (order.name, order.name.partition("/")[0]):
+            return order
+    raise ValueError(f"order={name!r}: expected one of {', '.join(order.name for order in _ORDERS)}")

@@ -1,0 +1,259 @@
+"""The base of all samplers: one canonical stream an epoch, a cursor, and this rank's share of what is left."""
+
+import warnings
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from torch.utils.data import Sampler
+
+from samplers.arguments import integer, optional_text
+from samplers.cursor import Cursor
+from samplers.errors import StateMismatchError
+from samplers.fingerprint import order_fingerprint, writer
+from samplers.iterator import SamplerIterator
+from samplers.orders import Stream, order_named
+from samplers.prefetch import inside_prefetching_loader
+from samplers.share import Share
+from samplers.state import LIMIT, Fingerprint, Layout, SamplerState, StreamSpec
+from samplers.walk import Walk
+
+
+class ResumableSampler(Sampler[int]):
+    """A sampler that can stop after any batch and continue exactly, on the same or another number of ranks.
+
+    Epoch `e` has one stream of samples that depends on order, seed, epoch and length alone. Progress is a position in
+    it, in samples of all ranks together. From position `G` rank `r` of `W` reads every `W`-th sample, beginning with
+    `G + r`; so global batch `k` is the same set of samples whatever `W` is, as long as `W * batch_size` stays.
+
+    The epoch changes by `set_epoch` and by nothing else, as with torch's `DistributedSampler`: without it every pass
+    has the same order, and going over a sampler twice, to look at it or to count, moves nothing. Call `set_epoch` at
+    the head of each epoch.
+
+    Constructing costs nothing that grows with the number of samples.
+
+    Args:
+        stream: What the order depends on.
+        layout: Number of ranks, and samples in a rank's batch.
+        rank: This rank, `0 <= rank < layout.num_replicas`.
+        dataset_fingerprint: The caller's own mark of the data set's content; a state with another one is refused.
+
+    Raises:
+        TypeError: an argument is of the wrong type; the message names it and its value.
+        ValueError: an argument is out of range.
+    """
+
+    # Assigning the epoch must work before __init__ has run: DistributedSampler's constructor does it.
+    _cursor = Cursor()
+
+    def __init__(
+        self, stream: StreamSpec, layout: Layout, *, rank: int = 0, dataset_fingerprint: str | None = None
+    ) -> None:
+        self._spec = stream
+        self._layout = layout
+        self._rank = integer("rank", rank, low=0, high=layout.num_replicas)
+        self._dataset_fingerprint = optional_text("dataset_fingerprint", dataset_fingerprint)
+        self._order = order_named(stream.order)
+        self._cursor = Cursor()
+        self._walk: Walk | None = None
+        self._stream: tuple[int, Stream] | None = None
+        self._warned = False
+
+    def __len__(self) -> int:
+        """Return the number of samples that this rank reads in a whole epoch, whatever was skipped."""
+        return self._share(0).num_rows
+
+    def __iter__(self) -> SamplerIterator:
+        """Begin a pass at the position of the sampler; beginning one, or breaking one off, does not move it."""
+        return SamplerIterator.over(self, self._begin(self._settled()))
+
+    @property
+    def epoch(self) -> int:
+        """Epoch of the next pass, or of the one under way. Assigning another one is `set_epoch`."""
+        return self._cursor.epoch
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        if epoch != self._cursor.epoch:
+            self.set_epoch(epoch)
+
+    @property
+    def batch_size(self) -> int:
+        """Number of samples in a rank's batch: the unit of `start_iter` and `commit`."""
+        return self._layout.batch_size
+
+    @property
+    def start_iter(self) -> int:
+        """Batch of the epoch with which the next pass begins, `0 <= start_iter <= number of batches`.
+
+        Assigned, it holds for one epoch: the one that the next `set_epoch` names or, without one, that of the next
+        pass. `set_epoch` with another epoch and a pass that was read to its end clear it. The number of batches
+        itself leaves an empty rest. A loaded position inside a batch counts as that batch.
+
+        Raises:
+            TypeError: no integer was assigned.
+            ValueError: it is negative or beyond the epoch.
+        """
+        consumed = self._settled().begin(self._spec.num_samples).consumed
+        if consumed == self._spec.num_samples:
+            return self._num_batches
+        return consumed // (self._layout.batch_size * self._layout.num_replicas)
+
+    @start_iter.setter
+    def start_iter(self, start_iter: int) -> None:
+        num_batches = integer("start_iter", start_iter, low=0, high=self._num_batches + 1)
+        consumed = self._share(0).consumed(num_batches * self._layout.batch_size) if num_batches else 0
+        self._cursor, self._walk = self._settled().skip_to(consumed), None
+
+    @property
+    def remaining(self) -> int:
+        """Number of samples that this rank has left in the epoch, from the position that `state_dict()` gives."""
+        if self._walk is not None and self._walk.begun:
+            return self._walk.num_remaining
+        return self._share(self._cursor.consumed).num_rows
+
+    def set_epoch(self, epoch: int) -> None:
+        """Name the epoch of the next pass.
+
+        The same epoch keeps the position, another one begins at its start.
+
+        Raises:
+            TypeError: `epoch` is no integer.
+            ValueError: `epoch` is negative.
+            StateMismatchError: a state was loaded that stands in another epoch.
+        """
+        epoch = integer("epoch", epoch, low=0, high=LIMIT)
+        self._cursor = self._settled().set_epoch(epoch, self._spec.num_samples)
+        if self._walk is not None and self._walk.epoch != epoch:
+            self._walk = None
+
+    def commit(self, num_batches: int = 1) -> None:
+        """Say that `num_batches` more batches of the pass were trained on; call it after the optimizer's step.
+
+        Once it was called in a pass, `state_dict()` gives the committed position, however far a loader has read ahead.
+
+        Raises:
+            TypeError: `num_batches` is no integer.
+            ValueError: it is negative, or so many batches were not drawn.
+        """
+        num_batches = integer("num_batches", num_batches, low=0, high=LIMIT)
+        if self._walk is None:
+            raise ValueError(f"num_batches={num_batches}: no batch was drawn since the position was set")
+        self._walk.commit(num_batches)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the position: what was committed in this pass or, without `commit`, what was drawn.
+
+        The same on all ranks that have trained on equally many batches. See `SamplerState` for what it holds.
+
+        Warns:
+            UserWarning: once, if a loader with worker processes draws from this sampler, so that what was drawn is not
+                what was trained on, and `commit` was not called.
+        """
+        if self._walk is None or not self._walk.begun:
+            return self._state(self._cursor.epoch, self._cursor.consumed).to_dict()
+        # A loader that keeps a state with each batch asks from within, and knows what it does.
+        if self._walk.uncertain and not self._warned and not inside_prefetching_loader():
+            self._warned = True
+            warnings.warn(
+                "the loader's workers have read ahead, so this state may be beyond the last batch that was trained on: "
+                "call sampler.commit() after each step, or use ResumableDataLoader",
+                stacklevel=2,
+            )
+        return self._state(self._walk.epoch, self._walk.consumed).to_dict()
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], *, allow: Collection[str] = ()) -> None:
+        """Go on from a state; the number of ranks and the batch size may have changed.
+
+        `set_epoch` may come before or after, with the state's epoch or, if the state stands at the end of its epoch,
+        with the next one. Loading twice equals loading once.
+
+        Args:
+            state_dict: What `state_dict()` gave, on any rank. It is not changed.
+            allow: Fields that may differ, as `"stream.num_samples"`; each then warns.
+
+        Raises:
+            StateFormatError: the state is damaged, or of a newer version.
+            StateMismatchError: it is of another stream, or of another epoch than `set_epoch` has named; the message
+            names
+                every field that differs, with both values.
+        """
+        self._cursor, self._walk = self._loaded(self._settled(), state_dict, allow), None
+
+    def state_of(self, walk: Walk) -> dict[str, Any]:
+        """Return the position up to which one pass was drawn; for the pass's own iterator."""
+        return self._state(walk.epoch, walk.drawn).to_dict()
+
+    def rewalk(self, walk: Walk, state_dict: Mapping[str, Any], *, allow: Collection[str] = ()) -> Walk:
+        """Begin a pass anew from a state; for the pass's own iterator."""
+        return self._begin(self._loaded(walk.origin, state_dict, allow))
+
+    @property
+    def _num_batches(self) -> int:
+        return -(-len(self) // self._layout.batch_size)
+
+    def _share(self, start: int) -> Share:
+        return Share(
+            num_samples=self._spec.num_samples,
+            start=start,
+            num_replicas=self._layout.num_replicas,
+            rank=self._rank,
+            batch_size=self._layout.batch_size,
+            drop_last=self._spec.drop_last,
+        )
+
+    def _stream_of(self, epoch: int) -> Stream:
+        # One is kept: the pass, its state's digest and a loaded state all ask for the same epoch.
+        if self._stream is None or self._stream[0] != epoch:
+            self._stream = epoch, self._make_stream(epoch)
+        return self._stream[1]
+
+    def _make_stream(self, epoch: int) -> Stream:
+        return self._order.stream(num_samples=self._spec.num_samples, seed=self._spec.seed, epoch=epoch)
+
+    def _settled(self) -> Cursor:
+        """The cursor as the latest pass leaves it."""
+        if self._walk is None or not self._walk.begun:
+            return self._cursor
+        drawn = self._cursor.draw()
+        return drawn.finish(self._spec.num_samples) if self._walk.ended else drawn
+
+    def _begin(self, cursor: Cursor) -> Walk:
+        self._cursor = cursor.begin(self._spec.num_samples)
+        self._walk = Walk(
+            origin=cursor,
+            epoch=self._cursor.epoch,
+            share=self._share(self._cursor.consumed),
+            stream=self._stream_of(self._cursor.epoch),
+        )
+        return self._walk
+
+    def _state(self, epoch: int, consumed: int) -> SamplerState:
+        return SamplerState(
+            kind=type(self).__name__,
+            epoch=epoch,
+            consumed=consumed,
+            stream=self._spec,
+            layout=self._layout,
+            fingerprint=Fingerprint(
+                dataset=self._dataset_fingerprint,
+                order=order_fingerprint(self._stream_of(epoch), self._spec.num_samples),
+            ),
+            writer=writer(),
+        )
+
+    def _loaded(self, cursor: Cursor, state_dict: Mapping[str, Any], allow: Collection[str]) -> Cursor:
+        saved = SamplerState.from_dict(state_dict)
+        refused = []
+        for name, saved_value, our_value in saved.differences(self._state(saved.epoch, 0)):
+            message = f"{name}: saved {saved_value!r}, here {our_value!r}"
+            if name in allow:
+                warnings.warn(f"the state is of another stream, as allowed: {message}", stacklevel=3)
+            else:
+                refused.append(message)
+        if refused:
+            raise StateMismatchError("the state is of another stream of samples; " + "; ".join(refused))
+        ended = saved.consumed == saved.stream.num_samples
+        consumed = self._spec.num_samples if ended else saved.consumed
+        if consumed > self._spec.num_samples:
+            raise StateMismatchError(f"consumed: saved {consumed}, here are only {self._spec.num_samples} samples")
+        return cursor.load(epoch=saved.epoch, consumed=consumed, num_samples=self._spec.num_samples)

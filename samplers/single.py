@@ -1,0 +1,74 @@
+"""Samplers for one process: random and sequential."""
+
+from collections.abc import Sized
+
+from samplers.arguments import integer, length
+from samplers.orders import order_named
+from samplers.registry import SAMPLER_REGISTRY
+from samplers.sampler import ResumableSampler
+from samplers.state import LIMIT, Layout, StreamSpec
+
+
+@SAMPLER_REGISTRY.register
+class ResumableRandomSampler(ResumableSampler):
+    """Shuffles anew in each epoch; resumable stand-in for `torch.utils.data.RandomSampler` without replacement.
+
+    By default epoch `e` is `torch.randperm` from a generator seeded with `seed + e`. Where `RandomSampler` draws from a
+    generator that moves on by itself, this one has an order for each epoch number: call `set_epoch`.
+
+    Args:
+        data_source: Anything with a length.
+        seed: Seed of the shuffles.
+        batch_size: Samples in a batch of the loader; the unit of `start_iter` and `commit`.
+        order: Name of the order, see `samplers.orders`.
+        dataset_fingerprint: The caller's own mark of the data's content; a state with another one is refused.
+
+    Raises:
+        TypeError: an argument is of the wrong type.
+        ValueError: an argument is out of range, or no such order exists.
+    """
+
+    def __init__(
+        self,
+        data_source: Sized,
+        seed: int = 0,
+        batch_size: int = 1,
+        *,
+        order: str = "randperm",
+        dataset_fingerprint: str | None = None,
+    ) -> None:
+        stream = StreamSpec(
+            order=order_named(order).name,
+            seed=integer("seed", seed, low=-LIMIT, high=LIMIT),
+            shuffle=True,
+            num_samples=length("data_source", data_source),
+            drop_last=False,
+        )
+        super().__init__(stream, Layout(num_replicas=1, batch_size=batch_size), dataset_fingerprint=dataset_fingerprint)
+        self.data_source = data_source
+
+
+@SAMPLER_REGISTRY.register
+class ResumableSequentialSampler(ResumableSampler):
+    """Yields the samples as they lie; resumable stand-in for `torch.utils.data.SequentialSampler`.
+
+    Args:
+        data_source: Anything with a length.
+        batch_size: Samples in a batch of the loader; the unit of `start_iter` and `commit`.
+        dataset_fingerprint: The caller's own mark of the data's content; a state with another one is refused.
+
+    Raises:
+        TypeError: an argument is of the wrong type.
+        ValueError: an argument is out of range.
+    """
+
+    def __init__(self, data_source: Sized, batch_size: int = 1, *, dataset_fingerprint: str | None = None) -> None:
+        stream = StreamSpec(
+            order="sequential/1",
+            seed=0,
+            shuffle=False,
+            num_samples=length("data_source", data_source),
+            drop_last=False,
+        )
+        super().__init__(stream, Layout(num_replicas=1, batch_size=batch_size), dataset_fingerprint=dataset_fingerprint)
+        self.data_source = data_source

@@ -1,0 +1,62 @@
+"""What bad arguments get, and what constructing costs."""
+
+import pytest
+
+from samplers import ResumableDistributedSampler, ResumableRandomSampler, ResumableSequentialSampler
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"batch_size": 0}, ValueError, "batch_size=0"),
+        ({"batch_size": -2}, ValueError, "batch_size=-2"),
+        ({"batch_size": True}, TypeError, "batch_size=True"),
+        ({"batch_size": 2.0}, TypeError, r"batch_size=2\.0"),
+        ({"seed": "7"}, TypeError, "seed='7'"),
+        ({"seed": 2**62}, ValueError, "seed=4611686018427387904"),
+        ({"rank": 2}, ValueError, "rank 2"),
+        ({"rank": -1}, ValueError, "rank=-1"),
+        ({"rank": 0.5}, TypeError, r"rank=0\.5"),
+        ({"num_replicas": 0}, ValueError, "num_replicas=0"),
+        ({"num_replicas": "2"}, TypeError, "num_replicas='2'"),
+        ({"shuffle": 1}, TypeError, "shuffle=1"),
+        ({"drop_last": "tail"}, ValueError, "drop_last='tail'"),
+        ({"drop_last": 1}, TypeError, "drop_last=1"),
+        ({"order": "random"}, ValueError, "order='random'"),
+        ({"dataset_fingerprint": 5}, TypeError, "dataset_fingerprint=5"),
+        ({"dataset": iter(range(5))}, TypeError, "has no length"),
+    ],
+)
+def test_a_bad_argument_is_refused_by_name_and_value(arguments, error, message):
+    """Construction is the first line that can know."""
+    with pytest.raises(error, match=message):
+        ResumableDistributedSampler(**{"dataset": range(10), "num_replicas": 2, "rank": 0} | arguments)
+
+
+@pytest.mark.parametrize("sampler_type", [ResumableRandomSampler, ResumableSequentialSampler])
+def test_the_samplers_of_one_process_check_their_arguments_too(sampler_type):
+    """A batch size of zero would never move."""
+    with pytest.raises(ValueError, match="batch_size=0"):
+        sampler_type(range(10), batch_size=0)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "error"), [(-1, ValueError), (0.0, TypeError), (None, TypeError), (2**62, ValueError)]
+)
+def test_an_epoch_is_a_small_count(epoch, error):
+    """The message names the value."""
+    with pytest.raises(error, match=f"epoch={epoch}"):
+        ResumableRandomSampler(range(10)).set_epoch(epoch)
+
+
+def test_constructing_costs_nothing_that_grows_with_the_data_set():
+    """A sampler over 2^61 samples is made at once."""
+    sampler = ResumableDistributedSampler(range(2**61), 8, 3, shuffle=False)
+    assert len(sampler) == 2**58
+    assert [next(iterator) for iterator in [iter(sampler)] for _ in range(3)] == [3, 11, 19]
+
+
+def test_an_empty_data_set_has_empty_epochs():
+    """Nothing to read is no error."""
+    sampler = ResumableDistributedSampler([], 3, 1)
+    assert (list(sampler), len(sampler), sampler.remaining) == ([], 0, 0)
