@@ -1,0 +1,26 @@
+"""The checks: pure functions from evidence to a result, in the order in which they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from launch.checks.evidence_whole import evidence_whole
+from launch.checks.fault_fired import fault_fired
+from launch.checks.hygiene import hygiene
+from launch.checks.progress import progress
+from launch.checks.rank_sequence import rank_sequence
+from launch.checks.reference import reference
+from launch.checks.result import CheckResult
+from launch.evidence import Evidence
+
+Check = Callable[[Evidence], CheckResult]
+"""A check; its docstring says what holds if it is valid, and its `__name__` is its name in reports."""
+
+CHECKS: tuple[Check, ...] = (
+    evidence_whole,
+    reference,
+    fault_fired,
+    progress,
+    rank_sequence,
+    hygiene,
+)

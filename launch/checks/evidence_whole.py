@@ -1,0 +1,19 @@
+"""Without whole evidence nothing is proved."""
+
+from __future__ import annotations
+
+from launch.checks.result import CheckResult, Violation, counted, passed, unknown
+from launch.evidence import Evidence
+
+
+def evidence_whole(evidence: Evidence) -> CheckResult:
+    """Every process left a whole record of what it did."""
+    if not evidence.plan.record:
+        return unknown("the plan says that nothing is recorded")
+    if evidence.damage:
+        violations = [Violation(sentence=str(damage), file=damage.path, line=damage.line) for damage in evidence.damage]
+        return unknown(f"{evidence.damage[0]}", violations)
+    histories = [run.history for run in (*evidence.references, evidence.faulted)]
+    processes = [process for history in histories for process in history.processes]
+    num_lines = sum(len(process.records) for process in processes)
+    return passed(f"{counted(len(processes), 'file')}, {counted(num_lines, 'line')}")

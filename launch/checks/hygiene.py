@@ -1,0 +1,36 @@
+"""What is left after a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from launch.checks.result import CheckResult, Violation, counted, failed, passed, unknown
+from launch.evidence import Evidence
+from launch.history import History
+
+_TO_CONSOLE = (None, 0, "0", "")
+
+
+def hygiene(evidence: Evidence) -> CheckResult:
+    """No process outlived the run, and the logs of every rank in every incarnation were kept."""
+    histories = [run.history for run in (*evidence.references, evidence.faulted)]
+    leftover = [pid for history in histories for end in history.ends for pid in end.leftover_pids]
+    if leftover:
+        sentence = f"{counted(len(leftover), 'process')} of the job outlived it: {', '.join(map(str, leftover))}"
+        return failed(sentence, [Violation(sentence=sentence)])
+    flags = evidence.plan.torchrun
+    if flags.get("redirects") in _TO_CONSOLE and flags.get("tee") in _TO_CONSOLE:
+        return passed("no process left; the ranks wrote to the console")
+    missing = [log for history in histories for log in _missing_logs(history)]
+    if missing:
+        return unknown(f"{counted(len(missing), 'log')} missing, the first is {missing[0]}")
+    num_logs = sum(len(history.logs) for history in histories)
+    return passed(f"no process left, {counted(num_logs, 'log')} kept")
+
+
+def _missing_logs(history: History) -> Iterator[str]:
+    for round_ in history.rounds:
+        for rank in round_.ranks:
+            stem = f"i{round_.incarnation:03d}/rank{rank}"
+            if f"{stem}.out" not in history.logs and f"{stem}.err" not in history.logs:
+                yield f"{history.name}/logs/{stem}.err"

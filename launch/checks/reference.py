@@ -1,0 +1,88 @@
+"""A proof is worth what its yardstick is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from launch.checks.result import CheckResult, counted, not_applicable, passed, unknown
+from launch.death import unplanned_death
+from launch.evidence import Evidence, expected_steps
+from launch.timeline import Run, Steps
+
+
+def reference(evidence: Evidence) -> CheckResult:
+    """The uninterrupted run repeats itself, and its batches tell one order from another."""
+    if not evidence.references:
+        return not_applicable("resumable run has no uninterrupted run to compare with")
+    problem = next(_problems(evidence), None)
+    if problem is not None:
+        return unknown(problem)
+    steps = evidence.expected.values()
+    num_batches = sum(len(step.batches) for rank in steps for step in rank)
+    figures = f"{counted(len(evidence.references), 'run')} of {counted(num_batches, 'batch')}"
+    notes = "".join(f"; {note}" for note in _notes(evidence))
+    return passed(f"{figures}, equal in every batch{notes}")
+
+
+def _problems(evidence: Evidence) -> Iterator[str]:
+    """Why the references are no yardstick."""
+    if len(evidence.references) < len(evidence.plan.references) or len(evidence.references) < 2:
+        yield "there are not two uninterrupted runs, so nothing shows that the job repeats itself"
+    for run in evidence.references:
+        yield from _own_problems(run)
+    first = evidence.expected
+    for run in evidence.references[1:]:
+        yield from _differences(first, expected_steps(run))
+
+
+def _own_problems(run: Run) -> Iterator[str]:
+    name = run.history.name
+    for incarnation in run.history.incarnations:
+        death = unplanned_death(run, incarnation)
+        if death is not None:
+            yield f"{name} failed by itself on rank {death.rank}: {death.what.splitlines()[0]} (see {death.log})"
+    if not run.timelines:
+        yield f"{name} recorded nothing"
+    if len(run.history.incarnations) > 1:
+        yield f"{name} was restarted, though nothing was done to it"
+    if any(end.outcome != "succeeded" for end in run.history.ends) or not run.history.ends:
+        yield f"{name} did not come to its end"
+    for timeline in run.timelines:
+        yield from (f"{name}: {problem}" for problem in _weaknesses(timeline.rank, timeline.steps))
+
+
+def _weaknesses(rank: int, steps: Steps) -> Iterator[str]:
+    """Why a rank's sequence cannot tell a right order from a wrong one."""
+    keys = [batch.key for step in steps for batch in step.batches]
+    if not keys:
+        yield f"rank {rank} trained on no batch of a data loader that could be watched"
+    elif None in keys:
+        yield f"rank {rank} trained on batches without indices and without a digest"
+    elif len(steps) < 2:
+        yield f"rank {rank} did {counted(len(steps), 'step')}: too few to resume between"
+    elif len(set(keys)) < 2:
+        yield f"all batches of rank {rank} are equal: no order can be told from another"
+
+
+def _differences(first: dict[int, Steps], second: dict[int, Steps]) -> Iterator[str]:
+    if first.keys() != second.keys():
+        yield "the two uninterrupted runs had other ranks"
+    for rank in sorted(first.keys() & second.keys()):
+        left, right = ([step.keys for step in steps] for steps in (first[rank], second[rank]))
+        if left != right:
+            pairs = enumerate(zip(left, right, strict=False))
+            step = next((n for n, (one, other) in pairs if one != other), min(len(left), len(right)))
+            yield f"the uninterrupted run does not repeat itself: rank {rank} differs from step {step} on"
+
+
+def _notes(evidence: Evidence) -> Iterator[str]:
+    """What is no fault of a resume, but worth knowing."""
+    orders: dict[int, list[object]] = {}
+    shuffled = False
+    for rank_steps in evidence.expected.values():
+        for step in rank_steps:
+            for batch in step.batches:
+                orders.setdefault(batch.epoch, []).append(batch.key)
+                shuffled = shuffled or list(batch.indices) != sorted(batch.indices, key=str)
+    if shuffled and len(orders) > 1 and orders.get(0) == orders.get(1):
+        yield "every epoch has the same shuffled order (is set_epoch called?)"

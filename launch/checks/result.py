@@ -1,0 +1,87 @@
+"""What a check says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+
+import msgspec
+
+from launch.records import Index
+
+MAX_INDICES = 256
+"""Indices of a batch or a set that a violation keeps; the rest is counted in its sentence."""
+
+
+class Outcome(StrEnum):
+    """What came of a check, or of all of them."""
+
+    VALID = "valid"
+    INVALID = "invalid"
+    UNKNOWN = "unknown"
+    NOT_APPLICABLE = "not applicable"
+
+
+class Violation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that is not as it should be; what is not known or not meant is None."""
+
+    sentence: str
+    """What is wrong."""
+    explanation: str = ""
+    """Why, in the words of samplers and checkpoints, as far as the evidence lets one say."""
+    rank: int | None = None
+    incarnation: int | None = None
+    epoch: int | None = None
+    """Since training began."""
+    batch: int | None = None
+    """Batch of the epoch, on this rank."""
+    step: int | None = None
+    """Since training began, from 0."""
+    expected: tuple[Index, ...] | None = None
+    found: tuple[Index, ...] | None = None
+    file: str | None = None
+    """Relative to the run directory."""
+    line: int | None = None
+
+
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer of one check."""
+
+    outcome: Outcome
+    summary: str
+    """One line with figures."""
+    name: str = ""
+    violations: tuple[Violation, ...] = ()
+
+
+def passed(summary: str) -> CheckResult:
+    """It is as it should be."""
+    return CheckResult(outcome=Outcome.VALID, summary=summary)
+
+
+def failed(summary: str, violations: Iterable[Violation] = ()) -> CheckResult:
+    """It is not as it should be, and the job is to blame."""
+    return CheckResult(outcome=Outcome.INVALID, summary=summary, violations=tuple(violations))
+
+
+def unknown(summary: str, violations: Iterable[Violation] = ()) -> CheckResult:
+    """The evidence does not tell."""
+    return CheckResult(outcome=Outcome.UNKNOWN, summary=summary, violations=tuple(violations))
+
+
+def not_applicable(reason: str) -> CheckResult:
+    """There is nothing to check; this never changes a verdict."""
+    return CheckResult(outcome=Outcome.NOT_APPLICABLE, summary=reason)
+
+
+def counted(num: int, noun: str) -> str:
+    """`1 rank`, `2 ranks`, `2 batches`."""
+    if num == 1:
+        return f"1 {noun}"
+    return f"{num} {noun}es" if noun.endswith(("ch", "s")) else f"{num} {noun}s"
+
+
+def listed(numbers: Sequence[int]) -> str:
+    """`1`, `1 and 2`, `1, 2 and 5`."""
+    *head, last = [str(number) for number in numbers]
+    return f"{', '.join(head)} and {last}" if head else last

@@ -1,0 +1,157 @@
+"""How incarnations ended: by a planned fault, or by themselves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from launch.history import Process
+from launch.plan import Scenario
+from launch.records import Batch, Exit, FaultFired
+from launch.timeline import Life, Run
+from launch.trajectory import TrainedBatch
+
+_FOLLOW_UP = re.compile(
+    r"connection (closed|reset|refused|aborted)|closed by peer|broken pipe|gloo|nccl|socket|timed out waiting"
+    r"|DistBackendError|DistNetworkError|SignalException",
+    re.IGNORECASE,
+)
+"""What a rank says when another one is gone."""
+
+
+class Firing(msgspec.Struct, frozen=True, kw_only=True):
+    """A fault that happened."""
+
+    fault: int
+    """Its number in the plan."""
+    kind: str
+    life: Life
+    """Of the process that it happened to."""
+    num_steps: int
+    """Steps done since training began."""
+    time_ns: int
+    line: int
+
+
+class Death(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A process that did not end as it should, by plan or not."""
+
+    what: str
+    """The fault as it was planned, or what the process said."""
+    is_planned: bool
+    rank: int
+    incarnation: int
+    step: int
+    """Steps done since training began."""
+    epoch: int | None = None
+    batch: int | None = None
+    """Batch of the epoch that the rank had received last."""
+    restart_s: float | None = None
+    """Seconds until a rank of the next incarnation received a batch."""
+    log: str | None = None
+    """Where the rank's own words are, relative to the run directory."""
+
+
+def firings(run: Run) -> tuple[Firing, ...]:
+    """All faults that happened, by incarnation and rank."""
+    return tuple(
+        Firing(
+            fault=record.fault,
+            kind=record.kind,
+            life=life,
+            num_steps=life.first_step + len(life.steps),
+            time_ns=record.time_ns,
+            line=record.sequence + 1,
+        )
+        for life in run.lives
+        for record in life.trajectory.process.records
+        if isinstance(record, FaultFired)
+    )
+
+
+def planned_deaths(run: Run, scenario: Scenario) -> tuple[Death, ...]:
+    """The faults that happened, as events of the run."""
+    names = {fault.number: str(fault) for fault in scenario.faults}
+    return tuple(_planned(firing, names.get(firing.fault, firing.kind), run) for firing in firings(run))
+
+
+def unplanned_death(run: Run, incarnation: int) -> Death | None:
+    """The process to blame for the end of an incarnation that no fault ended; None if all ended well.
+
+    When one rank dies the others lose their connection and say so. The one to blame is the first that said something
+    else, or else one that could say nothing.
+    """
+    lives = [life for life in run.lives if life.incarnation == incarnation]
+    failed = [life for life in lives if not _ended_well(life.trajectory.process)]
+    if not failed:
+        return None
+    life = min(failed, key=_blame)
+    exit_ = life.trajectory.process.exit
+    return Death(
+        what=_last_words(exit_, run, life),
+        is_planned=False,
+        rank=life.rank,
+        incarnation=incarnation,
+        step=life.first_step + len(life.steps),
+        log=log_file(run.history.name, incarnation, life.rank),
+    )
+
+
+def log_file(scenario: str, incarnation: int, rank: int) -> str:
+    """Where a rank's standard error is, relative to the run directory."""
+    return f"{scenario}/logs/i{incarnation:03d}/rank{rank}.err"
+
+
+def _planned(firing: Firing, name: str, run: Run) -> Death:
+    life = firing.life
+    last = _last_batch(life)
+    next_batches = _first_batch_times([other for other in run.lives if other.incarnation > life.incarnation])
+    return Death(
+        what=name,
+        is_planned=True,
+        rank=life.rank,
+        incarnation=life.incarnation,
+        step=firing.num_steps,
+        epoch=last.epoch if last else None,
+        batch=last.batch if last else None,
+        restart_s=(min(next_batches) - firing.time_ns) / 1e9 if next_batches else None,
+        log=log_file(run.history.name, life.incarnation, life.rank),
+    )
+
+
+def _last_batch(life: Life) -> TrainedBatch | None:
+    batches = [*(batch for step in life.steps[-1:] for batch in step.batches), *life.unfinished, *life.waiting]
+    return batches[-1] if batches else None
+
+
+def _first_batch_times(lives: Sequence[Life]) -> list[int]:
+    """When each process of the first of these incarnations that received a batch received its first, in nanoseconds."""
+    first: dict[int, list[int]] = {}
+    for life in lives:
+        times = [record.time_ns for record in life.trajectory.process.records if isinstance(record, Batch)]
+        first.setdefault(life.incarnation, []).extend(times[:1])
+    return next((times for _, times in sorted(first.items()) if times), [])
+
+
+def _ended_well(process: Process) -> bool:
+    return process.exit is not None and process.exit.reason != "exception" and process.exit.code == 0
+
+
+def _blame(life: Life) -> tuple[int, int]:
+    """Sort key: who spoke first of something that is no follow-up, then who was silenced, then the follow-ups."""
+    exit_ = life.trajectory.process.exit
+    if exit_ is None:
+        return 1, life.trajectory.process.records[-1].time_ns
+    return (2 if _FOLLOW_UP.search(exit_.message) else 0), exit_.time_ns
+
+
+def _last_words(exit_: Exit | None, run: Run, life: Life) -> str:
+    if exit_ is not None:
+        return exit_.message or f"exit code {exit_.code}"
+    pid = life.trajectory.process.start.pid
+    codes = [f.exit_code for end in run.history.ends for f in end.failures if f.pid == pid]
+    if codes and codes[0] < 0:
+        return f"killed by signal {-codes[0]}"
+    return f"ended with exit code {codes[0]}, without a word" if codes else "ended without a word"

@@ -1,0 +1,59 @@
+"""Everything that a check may look at, as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from launch.history import Damage, History
+from launch.plan import Plan, Scenario
+from launch.timeline import Run, Steps, assemble
+from launch.trajectory import traits_of
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What was planned and what came of it."""
+
+    plan: Plan
+    scenario: Scenario
+    """The scenario that is judged."""
+    references: tuple[Run, ...]
+    """The uninterrupted runs; none for `resumable run`."""
+    faulted: Run
+    """The run that is judged."""
+
+    @property
+    def expected(self) -> dict[int, Steps]:
+        """What each rank should train on, from the first reference; empty without one."""
+        return expected_steps(self.references[0]) if self.references else {}
+
+    @property
+    def damage(self) -> tuple[Damage, ...]:
+        """All damage in all histories."""
+        return tuple(damage for run in (*self.references, self.faulted) for damage in run.history.damage)
+
+    @property
+    def is_resized(self) -> bool:
+        """The number of ranks changed between two incarnations."""
+        return len(set(self.faulted.world_sizes)) > 1
+
+
+def expected_steps(reference: Run) -> dict[int, Steps]:
+    """The steps of every rank of a reference."""
+    return {timeline.rank: timeline.steps for timeline in reference.timelines}
+
+
+def gather(plan: Plan, scenario: Scenario, references: Sequence[History], faulted: History) -> Evidence:
+    """The evidence for one scenario.
+
+    Args:
+        plan: the plan of the whole command.
+        scenario: the scenario that is judged.
+        references: histories of the uninterrupted runs.
+        faulted: history of the scenario.
+    """
+    traits = traits_of(references[0] if references else faulted)
+    runs = tuple(assemble(reference, traits) for reference in references)
+    expected = expected_steps(runs[0]) if runs else None
+    return Evidence(plan=plan, scenario=scenario, references=runs, faulted=assemble(faulted, traits, expected))

@@ -1,0 +1,208 @@
+"""The evidence of one scenario, read back and merged.
+
+Reading never fails: what is missing or damaged becomes a `Damage` entry, and a history with damage proves nothing. Two
+things are no damage. The last line of a file may be torn, because a process that was killed stops anywhere. And a rank
+may leave no line at all if it was killed before its first one, as long as its whole group had not trained a step yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from launch.records import (
+    FORMAT_VERSION,
+    AnyRecord,
+    Exit,
+    NodeEnded,
+    NodeRecord,
+    RoundStarted,
+    Start,
+    Step,
+    decode_line,
+    decode_node_line,
+)
+from launch.rundir import ScenarioDir
+
+_R = TypeVar("_R")
+
+
+class Damage(msgspec.Struct, frozen=True, kw_only=True):
+    """Evidence that is not there, or that cannot be believed."""
+
+    path: str
+    """Relative to the run directory."""
+    line: int | None = None
+    """From 1; None where the whole file is meant."""
+    what: str
+
+    def __str__(self) -> str:
+        place = self.path if self.line is None else f"{self.path}:{self.line}"
+        return f"{place}: {self.what}"
+
+
+class Process(msgspec.Struct, frozen=True, kw_only=True):
+    """What one process of the job wrote. The line number of a record is its `sequence` + 1."""
+
+    file: str
+    """Relative to the run directory."""
+    start: Start
+    records: tuple[AnyRecord, ...]
+    """All of them, `start` included."""
+    is_torn: bool = False
+    """The last line was cut off: the process was killed while it wrote."""
+
+    @property
+    def incarnation(self) -> int:
+        """Number of its worker group."""
+        return self.start.incarnation
+
+    @property
+    def rank(self) -> int:
+        """Its rank in the worker group."""
+        return self.start.rank
+
+    @property
+    def exit(self) -> Exit | None:
+        """How the script ended; None if the process was killed."""
+        last = self.records[-1]
+        return last if isinstance(last, Exit) else None
+
+
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """The merged evidence of one scenario."""
+
+    name: str
+    """Name of the scenario."""
+    processes: tuple[Process, ...] = ()
+    """In order of (incarnation, rank)."""
+    rounds: tuple[RoundStarted, ...] = ()
+    """What the nodes announced, in order of (incarnation, node)."""
+    ends: tuple[NodeEnded, ...] = ()
+    """How the nodes ended, each node's in its own order."""
+    logs: frozenset[str] = frozenset()
+    """Log files that are there, as `i0/rank1.err`."""
+    damage: tuple[Damage, ...] = ()
+
+    @property
+    def incarnations(self) -> tuple[int, ...]:
+        """Numbers of all worker groups, those that left no line included."""
+        announced = {round_.incarnation for round_ in self.rounds}
+        return tuple(sorted(announced | {process.incarnation for process in self.processes}))
+
+    def group(self, incarnation: int) -> tuple[Process, ...]:
+        """The processes of one worker group, by rank."""
+        return tuple(process for process in self.processes if process.incarnation == incarnation)
+
+    def world_size(self, incarnation: int) -> int:
+        """Ranks of one worker group, as it was announced or as its processes knew it."""
+        announced = [round_.world_size for round_ in self.rounds if round_.incarnation == incarnation]
+        return max([*announced, *(process.start.world_size for process in self.group(incarnation))])
+
+
+def read_history(scenario: ScenarioDir) -> History:
+    """The evidence of one scenario; whatever is wrong with it stands in `History.damage`."""
+    name = scenario.root.name
+    if not scenario.root.is_dir():
+        return History(name=name, damage=(Damage(path=name, what="the scenario left no folder"),))
+    damage: list[Damage] = []
+    processes = list(_read_processes(scenario, damage))
+    rounds, ends = _read_nodes(scenario, damage)
+    damage.extend(_inconsistencies(name, processes, rounds))
+    return History(
+        name=name,
+        processes=tuple(sorted(processes, key=lambda process: (process.incarnation, process.rank))),
+        rounds=tuple(sorted(rounds, key=lambda round_: (round_.incarnation, round_.node))),
+        ends=tuple(ends),
+        logs=frozenset(str(path.relative_to(scenario.logs)) for path in scenario.logs.glob("*/*")),
+        damage=tuple(damage),
+    )
+
+
+def _read_processes(scenario: ScenarioDir, damage: list[Damage]) -> Iterator[Process]:
+    for path in sorted(scenario.events.glob("*.jsonl")):
+        file = _relative(scenario, path)
+        records, is_torn = _read_lines(path, file, decode_line, damage)
+        if not records:
+            continue  # killed before its first line was whole: as if the process had never been
+        start = records[0]
+        if not isinstance(start, Start):
+            damage.append(Damage(path=file, line=1, what="the file does not begin with a start line"))
+            continue
+        if start.format != FORMAT_VERSION:
+            what = f"format={start.format} of another release; this one reads {FORMAT_VERSION}"
+            damage.append(Damage(path=file, line=1, what=what))
+            continue
+        whole = _up_to_gap(records, file, damage)
+        yield Process(file=file, start=start, records=tuple(whole), is_torn=is_torn)
+
+
+def _read_nodes(scenario: ScenarioDir, damage: list[Damage]) -> tuple[list[RoundStarted], list[NodeEnded]]:
+    rounds: list[RoundStarted] = []
+    ends: list[NodeEnded] = []
+    for path in sorted(scenario.nodes.glob("*.jsonl")):
+        records: list[NodeRecord]
+        records, _ = _read_lines(path, _relative(scenario, path), decode_node_line, damage)
+        rounds.extend(record for record in records if isinstance(record, RoundStarted))
+        ends.extend(record for record in records if isinstance(record, NodeEnded))
+    return rounds, ends
+
+
+def _read_lines(path: Path, file: str, decode: Callable[[bytes], _R], damage: list[Damage]) -> tuple[list[_R], bool]:
+    """The records up to the first that cannot be read, and whether the last line was torn."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        damage.append(Damage(path=file, what=f"cannot be read: {error.strerror}"))
+        return [], False
+    *lines, rest = data.split(b"\n")
+    records: list[_R] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            records.append(decode(line))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            damage.append(Damage(path=file, line=number, what=f"cannot be decoded: {error}"))
+            break
+    return records, bool(rest)
+
+
+def _up_to_gap(records: Sequence[AnyRecord], file: str, damage: list[Damage]) -> Sequence[AnyRecord]:
+    for number, record in enumerate(records):
+        if record.sequence != number:
+            what = f"expected sequence={number}, found {record.sequence}: lines are missing"
+            damage.append(Damage(path=file, line=number + 1, what=what))
+            return records[:number] or records[:1]
+    return records
+
+
+def _inconsistencies(name: str, processes: Sequence[Process], rounds: Sequence[RoundStarted]) -> Iterator[Damage]:
+    """What the files of a scenario, each good in itself, tell against each other."""
+    if not rounds:
+        yield Damage(path=f"{name}/nodes", what="no node announced a worker group")
+    announced = {(round_.incarnation, rank) for round_ in rounds for rank in round_.ranks}
+    seen: dict[tuple[int, int], str] = {}
+    for process in processes:
+        key = (process.incarnation, process.rank)
+        if key in seen:
+            what = f"rank {process.rank} of incarnation {process.incarnation} also wrote {seen[key]}"
+            yield Damage(path=process.file, what=what)
+        elif key not in announced:
+            yield Damage(path=process.file, what="no node announced this rank")
+        seen[key] = process.file
+    yield from _missing(name, processes, announced - seen.keys())
+
+
+def _missing(name: str, processes: Sequence[Process], missing: Iterable[tuple[int, int]]) -> Iterator[Damage]:
+    """Ranks without a line. Ranks train in step, so one of a group that has trained was not killed before its first."""
+    trained = {process.incarnation for process in processes if any(isinstance(r, Step) for r in process.records)}
+    for incarnation, rank in sorted(missing):
+        if incarnation in trained:
+            what = f"nothing from rank {rank} of incarnation {incarnation}, whose group trained"
+            yield Damage(path=f"{name}/events", what=what)
+
+
+def _relative(scenario: ScenarioDir, path: Path) -> str:
+    return str(path.relative_to(scenario.root.parent))

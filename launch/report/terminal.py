@@ -1,0 +1,97 @@
+"""A verdict for a person at a terminal, readable at 80 columns and without colour."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from launch.checks.result import CheckResult, Outcome, Violation, counted
+from launch.death import Death
+from launch.plan import Plan
+from launch.report.batches import first_difference
+from launch.rundir import RunDir
+from launch.verdict import Verdict
+
+MAX_VIOLATIONS = 3
+"""Violations of one check that are shown in full."""
+
+_STYLES = {
+    Outcome.VALID: "green",
+    Outcome.INVALID: "bold red",
+    Outcome.UNKNOWN: "yellow",
+    Outcome.NOT_APPLICABLE: "dim",
+}
+_MARKS = {Outcome.VALID: "ok", Outcome.INVALID: "WRONG", Outcome.UNKNOWN: "unknown", Outcome.NOT_APPLICABLE: "-"}
+
+
+def render(verdict: Verdict, plan: Plan, run_dir: RunDir, console: Console) -> None:
+    """Print a verdict: what ran, what died, what each check says, the first differences, and how to look again."""
+    console.print(_headline(verdict, plan), highlight=False)
+    for death in verdict.deaths:
+        console.print(Padding(_death(death), (0, 0, 0, 2)), highlight=False)
+    console.print()
+    console.print(_checks(verdict))
+    for report in verdict.checks:
+        if report.result.violations:
+            _print_violations(report.name, report.result, console)
+    console.print()
+    console.print(_last_line(verdict), highlight=False)
+    console.print(f"look again: resumable check {run_dir.root}", highlight=False, soft_wrap=True)
+
+
+def _headline(verdict: Verdict, plan: Plan) -> Text:
+    program = f"{plan.script.path} {' '.join(plan.script.arguments)}".strip()
+    sizes = [incarnation.world_size for incarnation in verdict.incarnations]
+    num_nodes = max((incarnation.num_nodes for incarnation in verdict.incarnations), default=0)
+    ranks = counted(sizes[0], "rank") if len(set(sizes)) == 1 else " then ".join(map(str, sizes)) + " ranks"
+    lives = counted(len(sizes), "incarnation")
+    return Text(
+        f"{verdict.scenario}: {ranks if sizes else 'no rank'}, {counted(num_nodes, 'node')}, {lives}\n{program}"
+    )
+
+
+def _death(death: Death) -> Text:
+    where = f"rank {death.rank} of incarnation {death.incarnation}, {counted(death.step, 'step')} done"
+    if death.epoch is not None:
+        where += f", at batch {death.batch} of epoch {death.epoch}"
+    again = "" if death.restart_s is None else f"; next batch after {death.restart_s:.2f} s"
+    return Text(f"{death.what}: {where}{again}")
+
+
+def _checks(verdict: Verdict) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for report in verdict.checks:
+        style = _STYLES[report.result.outcome]
+        table.add_row(report.name, Text(_MARKS[report.result.outcome], style=style), Text(report.result.summary))
+    return table
+
+
+def _print_violations(name: str, result: CheckResult, console: Console) -> None:
+    console.print()
+    console.print(Text(f"{name}: {result.summary}", style=_STYLES[result.outcome]))
+    for violation in result.violations[:MAX_VIOLATIONS]:
+        console.print(Padding(_violation(violation, console.width - 4), (0, 0, 0, 2)), highlight=False)
+    hidden = len(result.violations) - MAX_VIOLATIONS
+    if hidden > 0:
+        console.print(f"  and {hidden} more in verdict.json", highlight=False)
+
+
+def _violation(violation: Violation, width: int) -> Text:
+    lines = [violation.sentence]
+    if violation.explanation:
+        lines.append(violation.explanation)
+    if violation.expected is not None or violation.found is not None:
+        lines.extend(first_difference(violation.expected, violation.found, width))
+    if violation.file is not None:
+        lines.append(violation.file if violation.line is None else f"{violation.file}:{violation.line}")
+    return Text("\n  ".join(lines))
+
+
+def _last_line(verdict: Verdict) -> Text:
+    word = str(verdict.outcome).upper()
+    return Text(word if not verdict.reason else f"{word}: {verdict.reason}", style=_STYLES[verdict.outcome])

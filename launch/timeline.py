@@ -1,0 +1,207 @@
+"""The lives of every rank, put one after another: cut back to each resume point, then carried on.
+
+The first process of a rank begins at step 0. Each later one begins at its resume point and replaces what was done
+beyond it. What then remains is what the job is made of in the end, its effective trajectory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from launch.checkpoint import Checkpoint, loaded_by, written_by
+from launch.history import History
+from launch.resume import Clues, ResumePoint, find_resume_point
+from launch.trajectory import TrainedBatch, TrainedStep, Traits, Trajectory, trace
+
+Steps = tuple[TrainedStep, ...]
+
+
+class Life(msgspec.Struct, frozen=True, kw_only=True):
+    """One process of a rank, placed in the whole training. Epochs of `steps` count since training began."""
+
+    trajectory: Trajectory
+    first_step: int
+    """Steps that its first step builds on."""
+    resume: ResumePoint | None
+    """None in the first incarnation, and for a process that ended before its first step."""
+    before: Steps
+    """What the rank was made of when the process started."""
+    steps: Steps
+    unfinished: tuple[TrainedBatch, ...]
+    """Batches after the last step that had a backward pass."""
+    waiting: tuple[TrainedBatch, ...]
+    """The batches received last, which had none yet."""
+    num_kept: int = 0
+    """How many of its steps no later restart cut off."""
+
+    @property
+    def incarnation(self) -> int:
+        """Number of its worker group."""
+        return self.trajectory.process.incarnation
+
+    @property
+    def rank(self) -> int:
+        """Its rank in that group."""
+        return self.trajectory.process.rank
+
+
+class Timeline(msgspec.Struct, frozen=True, kw_only=True):
+    """All lives of one rank."""
+
+    rank: int
+    lives: tuple[Life, ...]
+    steps: Steps
+    """The effective trajectory; a step that nothing shows has no batches."""
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One scenario, judged as far as a history alone allows."""
+
+    history: History
+    timelines: tuple[Timeline, ...]
+    """By rank; each rank that ever was."""
+    checkpoints: tuple[Checkpoint, ...]
+    """Complete checkpoint files in the order of incarnations; steps count since training began."""
+
+    @property
+    def lives(self) -> tuple[Life, ...]:
+        """Every process, in order of (incarnation, rank)."""
+        lives = (life for timeline in self.timelines for life in timeline.lives)
+        return tuple(sorted(lives, key=lambda life: (life.incarnation, life.rank)))
+
+    @property
+    def world_sizes(self) -> tuple[int, ...]:
+        """Number of ranks of each incarnation."""
+        return tuple(self.history.world_size(incarnation) for incarnation in self.history.incarnations)
+
+
+def assemble(history: History, traits: Traits, reference: Mapping[int, Steps] | None = None) -> Run:
+    """A history with every process placed at its resume point.
+
+    Args:
+        history: the evidence.
+        traits: properties of the job, from its reference if there is one.
+        reference: what each rank trains on without a stop; None where nobody knows.
+    """
+    builder = _Builder(reference or {})
+    for incarnation in history.incarnations:
+        builder.add([trace(process, traits) for process in history.group(incarnation)])
+    return builder.run(history)
+
+
+class _Builder:
+    """Folds incarnations into timelines."""
+
+    def __init__(self, reference: Mapping[int, Steps]) -> None:
+        self.reference = reference
+        self.done: dict[int, Steps] = {}
+        self.lives: list[Life] = []
+        self.checkpoints: list[Checkpoint] = []
+        self.states: dict[str, set[int]] = {}
+        self.latest: dict[int, Life] = {}
+        for steps in reference.values():
+            self._note_states(steps, 0)
+
+    def add(self, group: Sequence[Trajectory]) -> None:
+        """Place the processes of one incarnation."""
+        states = {digest: frozenset(steps) for digest, steps in self.states.items()}
+        placed = [self._place(trajectory, states) for trajectory in group]
+        for life in placed:
+            self.lives.append(life)
+            self.checkpoints.extend(written_by(life.trajectory, life.first_step))
+            if life.steps:
+                self._note_states(life.steps, life.first_step)
+                kept = _cut(life.before, self.latest.get(life.rank), life.first_step)
+                self.done[life.rank] = kept + life.steps
+            self.latest[life.rank] = life
+
+    def run(self, history: History) -> Run:
+        """Everything that was added."""
+        lives = [_with_kept(life, self.lives) for life in self.lives]
+        ranks = sorted({life.rank for life in lives})
+        timelines = tuple(
+            Timeline(
+                rank=rank,
+                lives=tuple(life for life in lives if life.rank == rank),
+                steps=self.done.get(rank, ()),
+            )
+            for rank in ranks
+        )
+        return Run(history=history, timelines=timelines, checkpoints=tuple(self.checkpoints))
+
+    def _place(self, trajectory: Trajectory, states: Mapping[str, frozenset[int]]) -> Life:
+        rank = trajectory.process.rank
+        before = self.done.get(rank, ())
+        resume = None
+        if trajectory.steps and trajectory.process.incarnation > 0:
+            resume = find_resume_point(trajectory.steps, self._clues(trajectory, before, states))
+        first_step = resume.step if resume else (0 if trajectory.process.incarnation == 0 else len(before))
+        epoch = self._epoch_at(first_step, rank)
+        return Life(
+            trajectory=trajectory,
+            first_step=first_step,
+            resume=resume,
+            before=before,
+            steps=tuple([_shifted(step, epoch) for step in trajectory.steps]),
+            unfinished=_shifted(TrainedStep(batches=trajectory.unfinished), epoch).batches,
+            waiting=_shifted(TrainedStep(batches=trajectory.waiting), epoch).batches,
+        )
+
+    def _clues(self, trajectory: Trajectory, before: Steps, states: Mapping[str, frozenset[int]]) -> Clues:
+        known = {checkpoint.path: checkpoint.step for checkpoint in self.checkpoints}
+        loaded = [known[path] for path in loaded_by(trajectory) if path in known]
+        return Clues(
+            states=states,
+            checkpoint=loaded[-1] if loaded else None,
+            expected=self.reference.get(trajectory.process.rank, before),
+            num_done=len(before),
+        )
+
+    def _epoch_at(self, step: int, rank: int) -> int:
+        """Epoch of a step: as the reference has it, else as it was the first time, else the one that comes next."""
+        known = (self.reference.get(rank, ()), self.done.get(rank, ()), *self.done.values())
+        for steps in known:
+            if step < len(steps) and steps[step].batches:
+                return steps[step].batches[0].epoch
+        last = self.done.get(rank) or max(self.done.values(), key=len, default=())
+        batches = [batch for done in last[-1:] for batch in done.batches]
+        if not batches:
+            return 0
+        return batches[-1].epoch + any(life.trajectory.pass_ended for life in self.latest.values())
+
+    def _note_states(self, steps: Steps, first_step: int) -> None:
+        if steps and steps[0].before is not None:
+            self.states.setdefault(steps[0].before, set()).add(first_step)
+        for number, step in enumerate(steps, start=first_step + 1):
+            if step.after is not None:
+                self.states.setdefault(step.after, set()).add(number)
+
+
+def _cut(done: Steps, previous: Life | None, first_step: int) -> Steps:
+    """What a rank had done, cut back or filled up to a resume point.
+
+    Another rank may be one step ahead and have saved it: the gradients of this rank were in that step, though it was
+    killed before it could note the step. Its unfinished batches were trained on then.
+    """
+    missing = first_step - len(done)
+    if missing <= 0:
+        return done[:first_step]
+    unfinished = (*previous.unfinished, *previous.waiting) if previous else ()
+    return done + (TrainedStep(batches=unfinished),) + (TrainedStep(),) * (missing - 1)
+
+
+def _shifted(step: TrainedStep, epoch: int) -> TrainedStep:
+    """The same step with its epochs counted from `epoch` on."""
+    if epoch == 0:
+        return step
+    batches = [msgspec.structs.replace(batch, epoch=batch.epoch + epoch) for batch in step.batches]
+    return msgspec.structs.replace(step, batches=tuple(batches))
+
+
+def _with_kept(life: Life, lives: Iterable[Life]) -> Life:
+    """The life with `num_kept`: a later incarnation that trained cuts off what lies beyond its resume point."""
+    ends = [other.first_step for other in lives if other.incarnation > life.incarnation and other.steps]
+    end = min([life.first_step + len(life.steps), *ends])
+    return msgspec.structs.replace(life, num_kept=max(0, end - life.first_step))

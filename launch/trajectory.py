@@ -1,0 +1,255 @@
+"""What one process really trained on, derived from its lines of evidence.
+
+Handed out, delivered and consumed are three things. A batch that the loop received is consumed by the next optimizer
+step if a backward pass ended in between and no other batch of the same loader came first; otherwise it was discarded: a
+script that fast-forwards after its restart, peeks at a batch or validates does so, and is right to. Several batches
+may belong to one step (gradient accumulation). A step without a backward pass before it is the second optimizer's part
+of the step before, or a phantom by which checkpoint libraries fill optimizer state.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+import msgspec
+
+from launch.history import History, Process
+from launch.records import AnyRecord, Backward, Batch, EpochBegin, EpochEnd, Index, Loader, Step
+
+BatchKey = tuple[Index, ...] | str | None
+"""What two batches are compared by: their indices, else their content digest, else nothing."""
+
+
+class TrainedBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """A batch that the job trained on."""
+
+    loader: int
+    epoch: int
+    """Ordinal of its pass among the passes that were trained on: in its process, or since training began."""
+    batch: int
+    """Number of the batch in its pass, from 0."""
+    key: BatchKey
+    line: int
+    """Where it stands in the file of its process, from 1."""
+
+    @property
+    def indices(self) -> tuple[Index, ...]:
+        """The samples in their order; empty where the data set has no indices."""
+        return self.key if isinstance(self.key, tuple) else ()
+
+
+class TrainedStep(msgspec.Struct, frozen=True, kw_only=True):
+    """One optimizer step and the batches that it consumed."""
+
+    batches: tuple[TrainedBatch, ...] = ()
+    losses: tuple[float | None, ...] = ()
+    """One for each backward pass."""
+    before: str | None = None
+    """Digest of the parameters before it; only on the first step of a process."""
+    after: str | None = None
+    line: int = 0
+    """Where the step stands in the file of its process; 0 for a step that only other evidence shows."""
+
+    @property
+    def keys(self) -> tuple[BatchKey, ...]:
+        """What the step is compared by."""
+        return tuple([batch.key for batch in self.batches])
+
+
+class Trajectory(msgspec.Struct, frozen=True, kw_only=True):
+    """What one process trained on, in order."""
+
+    process: Process
+    steps: tuple[TrainedStep, ...]
+    unfinished: tuple[TrainedBatch, ...]
+    """Batches with a backward pass whose step never came: the process ended before."""
+    waiting: tuple[TrainedBatch, ...]
+    """Batches that were received last and had no backward pass yet."""
+    pass_ended: bool
+    """The pass of the last trained batch ran to its end."""
+    sampler_epoch: int | None
+    """What the sampler took for its epoch when the first trained batch came."""
+    loaders: dict[int, Loader]
+    """Loaders that were trained on."""
+
+
+class Traits(msgspec.Struct, frozen=True, kw_only=True):
+    """Properties of a job that one short process does not show; they are taken from its longest run."""
+
+    has_steps: bool = True
+    """The job has an optimizer; otherwise every batch with a backward pass is a step of its own."""
+    side_by_side: bool = False
+    """Several loaders are trained on at the same time, each with epochs of its own."""
+
+
+def traits_of(history: History) -> Traits:
+    """The traits that a whole history shows."""
+    has_steps = any(isinstance(record, Step) for process in history.processes for record in process.records)
+    side_by_side = any(_is_side_by_side(_passes(process.records)) for process in history.processes)
+    return Traits(has_steps=has_steps, side_by_side=side_by_side)
+
+
+def trace(process: Process, traits: Traits) -> Trajectory:
+    """What a process trained on.
+
+    Time and memory: linear in the number of its lines.
+    """
+    tracer = _Tracer(_training_loaders(process.records), has_steps=traits.has_steps)
+    for record in process.records:
+        tracer.read(record)
+    tracer.close(is_finished=process.exit is not None)
+    groups = [*(step.batches for step in tracer.steps), tracer.unfinished, list(tracer.waiting.values())]
+    epochs = _epochs([(batch.loader, batch.epoch) for group in groups for batch in group], traits.side_by_side)
+    trained = [tuple([_trained(batch, epochs) for batch in group]) for group in groups]
+    consumed = [batch for step in tracer.steps for batch in step.batches] + tracer.unfinished
+    return Trajectory(
+        process=process,
+        steps=tuple([step.freeze(batches) for step, batches in zip(tracer.steps, trained, strict=False)]),
+        unfinished=trained[-2],
+        waiting=trained[-1],
+        pass_ended=bool(consumed) and (consumed[-1].loader, consumed[-1].epoch) in tracer.ended,
+        sampler_epoch=_sampler_epoch(process.records, consumed),
+        loaders={number: tracer.loaders[number] for number in tracer.training if number in tracer.loaders},
+    )
+
+
+class _OpenStep:
+    """A step while its lines are read."""
+
+    def __init__(self, batches: list[Batch], losses: list[float | None], record: Step | None, line: int) -> None:
+        self.batches = batches
+        self.losses = losses
+        self.before = record.before if record else None
+        self.after = record.after if record else None
+        self.line = line
+
+    def freeze(self, batches: tuple[TrainedBatch, ...]) -> TrainedStep:
+        return TrainedStep(
+            batches=batches, losses=tuple(self.losses), before=self.before, after=self.after, line=self.line
+        )
+
+
+class _Tracer:
+    """Reads the lines of one process in order and assigns batches to steps."""
+
+    def __init__(self, training: frozenset[int], *, has_steps: bool) -> None:
+        self.training = training
+        self.has_steps = has_steps
+        self.steps: list[_OpenStep] = []
+        self.unfinished: list[Batch] = []
+        self.waiting: dict[int, Batch] = {}
+        self.loaders: dict[int, Loader] = {}
+        self.ended: set[tuple[int, int]] = set()
+        self._losses: list[float | None] = []
+        self._line = 0
+
+    def read(self, record: AnyRecord) -> None:
+        self._line = record.sequence + 1
+        match record:
+            case Batch() if record.loader in self.training and record.grad_enabled:
+                self._read_batch(record)
+            case Backward():
+                self.unfinished.extend(self.waiting.values())
+                self.waiting.clear()
+                self._losses.append(record.loss)
+            case Step():
+                self._read_step(record)
+            case EpochEnd():
+                self.ended.add((record.loader, record.epoch))
+                self.waiting.pop(record.loader, None)
+            case Loader():
+                self.loaders[record.loader] = record
+
+    def close(self, *, is_finished: bool) -> None:
+        """End of the file. Without optimizer steps, only a script that went on proves its last update."""
+        if not self.has_steps and is_finished and self._losses:
+            self._finish_step(None)
+
+    def _read_batch(self, record: Batch) -> None:
+        if not self.has_steps and self._losses:
+            self._finish_step(None)
+        self.waiting.pop(record.loader, None)
+        self.waiting[record.loader] = record
+
+    def _read_step(self, record: Step) -> None:
+        if self._losses:
+            self._finish_step(record)
+        elif self.steps and record.after is not None:
+            self.steps[-1].after = record.after
+
+    def _finish_step(self, record: Step | None) -> None:
+        self.steps.append(_OpenStep(self.unfinished, self._losses, record, self._line))
+        self.unfinished, self._losses = [], []
+        self.waiting.clear()
+
+
+def _training_loaders(records: Iterable[AnyRecord]) -> frozenset[int]:
+    """Loaders whose batches are trained on.
+
+    A loader is one if most backward passes had a batch of it (it may have delivered many more that were only
+    fast-forwarded), or if a backward pass came right after most of its batches (tasks that take turns). The last batch
+    of a validation that was broken off is followed by a backward pass too, and meets neither.
+    """
+    num_batches: Counter[int] = Counter()
+    num_before: Counter[int] = Counter()
+    num_right_before: Counter[int] = Counter()
+    since: list[int] = []
+    for record in records:
+        if isinstance(record, Batch) and record.grad_enabled:
+            num_batches[record.loader] += 1
+            since = [loader for loader in since if loader != record.loader] + [record.loader]
+        elif isinstance(record, Backward) and since:
+            num_before.update(since)
+            num_right_before[since[-1]] += 1
+            since = []
+        elif isinstance(record, EpochEnd):
+            since = [loader for loader in since if loader != record.loader]
+    num_backwards = num_right_before.total()
+    return frozenset(
+        loader
+        for loader, num in num_batches.items()
+        if 2 * num_before[loader] > num_backwards or 2 * num_right_before[loader] > num
+    )
+
+
+def _passes(records: Sequence[AnyRecord]) -> list[tuple[int, int]]:
+    training = _training_loaders(records)
+    return [(r.loader, r.epoch) for r in records if isinstance(r, Batch) and r.loader in training]
+
+
+def _is_side_by_side(passes: Sequence[tuple[int, int]]) -> bool:
+    """Whether a pass goes on after a batch of another one, so that passes are no sequence."""
+    num_changes = sum(first != second for first, second in pairwise(passes))
+    return num_changes >= len(set(passes)) > 0
+
+
+def _epochs(passes: Iterable[tuple[int, int]], side_by_side: bool) -> dict[tuple[int, int], int]:
+    """Ordinal of every pass: among all, or among its loader's where loaders run side by side."""
+    ordinals: dict[tuple[int, int], int] = {}
+    num_passes: Counter[int] = Counter()
+    for passing in passes:
+        if passing not in ordinals:
+            stream = passing[0] if side_by_side else 0
+            ordinals[passing] = num_passes[stream]
+            num_passes[stream] += 1
+    return ordinals
+
+
+def _trained(batch: Batch, epochs: dict[tuple[int, int], int]) -> TrainedBatch:
+    return TrainedBatch(
+        loader=batch.loader,
+        epoch=epochs[batch.loader, batch.epoch],
+        batch=batch.batch,
+        key=batch.digest if batch.indices is None else tuple(batch.indices),
+        line=batch.sequence + 1,
+    )
+
+
+def _sampler_epoch(records: Iterable[AnyRecord], consumed: Sequence[Batch]) -> int | None:
+    if not consumed:
+        return None
+    first = (consumed[0].loader, consumed[0].epoch)
+    begins = (r for r in records if isinstance(r, EpochBegin) and (r.loader, r.epoch) == first)
+    return next((begin.sampler_epoch for begin in begins), None)

@@ -1,0 +1,134 @@
+"""What all checks say together, and everything that a report shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from launch.checks import CHECKS, Check
+from launch.checks.result import CheckResult, Outcome, unknown
+from launch.death import Death, planned_deaths
+from launch.evidence import Evidence, gather
+from launch.history import read_history
+from launch.plan import Plan
+from launch.rundir import RunDir
+from launch.timeline import Run
+
+VERDICT_VERSION = 1
+
+_EXIT_CODES = {Outcome.VALID: 0, Outcome.INVALID: 1, Outcome.UNKNOWN: 3}
+_PROOFS = ("rank_sequence", "global_batches")
+"""Without one of these nothing that was trained on has been compared."""
+
+
+class Incarnation(msgspec.Struct, frozen=True, kw_only=True):
+    """One life of the worker group, in figures."""
+
+    number: int
+    num_nodes: int
+    world_size: int
+    first_step: int | None
+    """Step at which its ranks began to train; None if they never did."""
+    num_steps: int
+    """Most steps that one of its ranks did."""
+
+
+class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A check and its answer."""
+
+    name: str
+    claim: str
+    """What holds if it is valid."""
+    result: CheckResult
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to one command."""
+
+    version: int = VERDICT_VERSION
+    outcome: Outcome
+    reason: str
+    """Why it is not valid; "" if it is."""
+    scenario: str
+    incarnations: tuple[Incarnation, ...]
+    deaths: tuple[Death, ...]
+    checks: tuple[CheckReport, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0 VALID, 1 INVALID, 3 UNKNOWN."""
+        return _EXIT_CODES[self.outcome]
+
+
+def judge(plan: Plan, run_dir: RunDir) -> Verdict:
+    """Read the evidence of a run and say what it proves.
+
+    Without references (`resumable run`) nothing is proved, so the outcome is INVALID or UNKNOWN.
+    """
+    judged = plan.scenarios[-1]
+    references = [] if plan.command == "run" else [s for s in plan.references if s.name != judged.name]
+    histories = [read_history(run_dir.scenario(scenario.name)) for scenario in references]
+    faulted = read_history(run_dir.scenario(judged.name))
+    return judge_evidence(gather(plan, judged, histories, faulted))
+
+
+def judge_evidence(evidence: Evidence) -> Verdict:
+    """Run every check and combine the answers."""
+    reports = tuple(_run_check(check, evidence) for check in CHECKS)
+    outcome, reason = combine(reports)
+    return Verdict(
+        outcome=outcome,
+        reason=reason,
+        scenario=evidence.scenario.name,
+        incarnations=_incarnations(evidence.faulted),
+        deaths=planned_deaths(evidence.faulted, evidence.scenario),
+        checks=reports,
+    )
+
+
+def combine(reports: Iterable[CheckReport]) -> tuple[Outcome, str]:
+    """INVALID beats UNKNOWN beats VALID; and VALID needs a check that compared what was trained on."""
+    by_outcome: dict[Outcome, list[CheckReport]] = {outcome: [] for outcome in Outcome}
+    for report in reports:
+        by_outcome[report.result.outcome].append(report)
+    for outcome in (Outcome.INVALID, Outcome.UNKNOWN):
+        if by_outcome[outcome]:
+            first = by_outcome[outcome][0]
+            return outcome, f"{first.name}: {first.result.summary}"
+    if not any(report.name in _PROOFS for report in by_outcome[Outcome.VALID]):
+        return Outcome.UNKNOWN, "nothing that was trained on has been compared"
+    return Outcome.VALID, ""
+
+
+def write_verdict(verdict: Verdict, run_dir: RunDir) -> None:
+    """Store the verdict in the run directory, readable by a person."""
+    run_dir.verdict_file.write_bytes(msgspec.json.format(msgspec.json.encode(verdict), indent=2) + b"\n")
+
+
+def _run_check(check: Check, evidence: Evidence) -> CheckReport:
+    try:
+        result = check(evidence)
+    except Exception as error:  # a check that breaks must not hide what the others found, and proves nothing itself
+        result = unknown(f"the check itself failed: {type(error).__name__}: {error}".splitlines()[0])
+    if evidence.damage and result.outcome is Outcome.INVALID:
+        summary = f"{result.summary} (not proved: the evidence is damaged)"
+        result = msgspec.structs.replace(result, outcome=Outcome.UNKNOWN, summary=summary)
+    claim = (check.__doc__ or "").partition("\n")[0]
+    return CheckReport(name=check.__name__, claim=claim, result=result)
+
+
+def _incarnations(run: Run) -> tuple[Incarnation, ...]:
+    return tuple(_incarnation(run, number) for number in run.history.incarnations)
+
+
+def _incarnation(run: Run, number: int) -> Incarnation:
+    lives = [life for life in run.lives if life.incarnation == number]
+    nodes = {round_.node for round_ in run.history.rounds if round_.incarnation == number}
+    return Incarnation(
+        number=number,
+        num_nodes=len(nodes),
+        world_size=run.history.world_size(number),
+        first_step=min((life.first_step for life in lives if life.steps), default=None),
+        num_steps=max((len(life.steps) for life in lives), default=0),
+    )
