@@ -38,7 +38,9 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     faults: tuple[Fault, ...] = ()
     restart: RestartMethod = "agent"
     """agent: the elastic agent restarts the worker group in place. job: every start of the command is a new one."""
-    nproc_per_start: tuple[int, ...] = ()
+    max_restarts: int = 0
+    """How often the elastic agent may restart the group; for `agent` only."""
+    nproc_per_start: tuple[int, ...]
     """Ranks per node of each start of the command; one entry for `agent`, one more for every restart with `job`."""
 
 

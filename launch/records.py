@@ -86,6 +86,8 @@ class Batch(Record, frozen=True, kw_only=True, tag="batch"):
     """The samples in their order; None where the data set has no indices."""
     digest: str | None = None
     """Digest of the content, where it was asked for or there are no indices."""
+    grad_enabled: bool = True
+    """Whether autograd was on when the loop received it; a loop that only evaluates turns it off."""
 
 
 class Backward(Record, frozen=True, kw_only=True, tag="backward"):
@@ -95,17 +97,32 @@ class Backward(Record, frozen=True, kw_only=True, tag="backward"):
     """Value of the scalar that it started from, where that lay on the CPU."""
 
 
+class StepCount(msgspec.Struct, frozen=True, kw_only=True):
+    """What one rank has done since training began, over all restarts, once a step is done."""
+
+    num_steps: int
+    num_batches: int
+    """Batches trained on."""
+    epoch: int
+    """Epoch of the last batch that was trained on."""
+    epoch_batches: int
+    """Batches of that epoch that were trained on."""
+    epoch_length: int | None = None
+    """Batches of a whole epoch, where the loader says."""
+
+
 class Step(Record, frozen=True, kw_only=True, tag="step"):
     """An optimizer step is done."""
 
     step: int
-    """Calls of `optimizer.step` with a backward pass before them in this process, from 0."""
-    global_step: int | None = None
-    """The same since training began, where the worker could tell from the evidence of earlier incarnations."""
+    """Number of the step in this process, from 0. A second optimizer that steps after the same backward pass repeats the
+    number: the last line of a number holds its final state."""
     before: str | None = None
     """Digest of the parameters before the step; only on the first step of a process."""
     after: str | None = None
     """Digest of the parameters after the step."""
+    since_start: StepCount | None = None
+    """Where this step stands since training began, where the worker could tell from earlier incarnations."""
 
 
 class Save(Record, frozen=True, kw_only=True, tag="save"):
@@ -199,8 +216,10 @@ class NodeEnded(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", ta
     time_ns: int
     message: str = ""
     failures: list[RankFailure] = []
+    swept_pids: list[int] = []
+    """Processes of the job that outlived their ranks (loader workers of a killed rank, say) and were ended by the node."""
     leftover_pids: list[int] = []
-    """Processes of the job that were still there after the agent had returned (they were then killed)."""
+    """Processes of the job that were still there after that."""
 
 
 NodeRecord = RoundStarted | NodeEnded

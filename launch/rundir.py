@@ -43,6 +43,24 @@ class ScenarioDir:
         """What the ranks printed, by incarnation."""
         return self.root / "logs"
 
+    def incarnation_logs(self, incarnation: int) -> Path:
+        """What the ranks of one incarnation printed."""
+        return self.logs / f"i{incarnation:03d}"
+
+    def event_file(self, *, incarnation: int, rank: int, pid: int) -> Path:
+        """Evidence of one process."""
+        return self.events / f"i{incarnation:03d}-r{rank:04d}-{pid}.jsonl"
+
+    def event_files(self, *, rank: int | None = None) -> list[Path]:
+        """Evidence of all processes, or of one rank's, in the order of incarnations."""
+        pattern = "i*-r*-*.jsonl" if rank is None else f"i*-r{rank:04d}-*.jsonl"
+        return sorted(self.events.glob(pattern))
+
+    @staticmethod
+    def incarnation_of(event_file: Path) -> int:
+        """The incarnation that an evidence file's name says."""
+        return int(event_file.name[1:4])
+
     @property
     def fired(self) -> Path:
         """Marks of the faults that have fired."""

@@ -1,0 +1,133 @@
+"""The command line: torchrun's flags and ours, then the script and whatever the script takes."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from launch.errors import UsageError
+from launch.faults import GRAMMAR
+from launch.torchrun import add_torchrun_flags
+
+_TORCHRUN_COMMANDS = ("run", "verify")
+_EPILOG = f"""\
+faults
+{GRAMMAR}
+
+exit codes: 0 VALID, 1 INVALID, 2 usage, 3 UNKNOWN, 70 internal error
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises instead of ending the process, so that `main` has one way out."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise UsageError(f"{message}\ntry: {self.prog} --help")
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Arguments of one command; `training_script` is None where none was given.
+
+    Raises:
+        UsageError: the arguments make no command.
+        SystemExit: help was asked for and printed.
+    """
+    if argv and argv[0] in _TORCHRUN_COMMANDS:
+        parser = _launch_parser(argv[0])
+        head, tail = _split_at_script(parser, argv[1:])
+        arguments = parser.parse_args(head)
+        arguments.command = argv[0]
+        arguments.training_script = tail[0] if tail else None
+        arguments.training_script_args = tail[1:]
+        return arguments
+    return _main_parser().parse_args(argv)
+
+
+def _main_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="resumable",
+        description="Restart training jobs, and prove that they go on with the right batch.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_EPILOG,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    commands.add_parser("run", help="a torchrun whose restarts work, with evidence kept", add_help=False)
+    commands.add_parser("verify", help="reference, scenario, verdict", add_help=False)
+    check = commands.add_parser("check", help="the checks again, on stored evidence")
+    check.add_argument("run_dirs", nargs="+", metavar="RUN", help="a run directory of `verify`")
+    _add_output_flags(check)
+    return parser
+
+
+def _launch_parser(command: str) -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=f"resumable {command}",
+        usage=f"resumable {command} [torchrun flags] [--fault F]... [SCRIPT ARGS]",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_EPILOG,
+        allow_abbrev=False,
+    )
+    ours = parser.add_argument_group("resumable")
+    ours.add_argument("--fault", action="append", default=[], metavar="F", help="what is done to a rank; repeatable")
+    ours.add_argument("--seed", type=int, default=0, help="seed of every draw, such as rank=any (default: 0)")
+    ours.add_argument(
+        "--run-dir", "--run_dir", metavar="DIR", help="where the evidence goes (default: a new folder under ./runs)"
+    )
+    ours.add_argument(
+        "--start-method",
+        "--start_method",
+        choices=["forkserver", "subprocess"],
+        default="forkserver",
+        help="forkserver: ranks are forked from a process that has torch imported; subprocess: plain `python script`, "
+        "as torchrun does (default: forkserver)",
+    )
+    ours.add_argument(
+        "--restart",
+        choices=["agent", "job"],
+        default="agent",
+        help="agent: the elastic agent restarts the group; job: everything ends and the command starts anew",
+    )
+    ours.add_argument(
+        "--restart-nproc-per-node",
+        "--restart_nproc_per_node",
+        type=int,
+        metavar="N",
+        help="with --restart job: ranks per node after the first restart (default: as before)",
+    )
+    ours.add_argument(
+        "--preload", action="append", default=[], metavar="MODULE", help="imported by the fork server too"
+    )
+    ours.add_argument(
+        "--backend", choices=["gloo", "nccl"], help="of the built-in job (default: nccl if there are GPUs)"
+    )
+    _add_output_flags(ours)
+    add_torchrun_flags(parser)
+    parser.set_defaults(max_restarts=None)
+    return parser
+
+
+def _add_output_flags(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument("--quiet", "-q", action="store_true", help="print the verdict only")
+
+
+def _split_at_script(parser: argparse.ArgumentParser, argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Options before the script, and the script with its own arguments.
+
+    argparse cannot do it: an optional script would match nothing at the first option, and every option after it would be
+    taken for the script's.
+    """
+    position = 0
+    while position < len(argv):
+        word = argv[position]
+        if word == "--":
+            return list(argv[:position]), list(argv[position + 1 :])
+        if not word.startswith("-"):
+            break
+        position += 2 if _wants_next(parser, word) else 1
+    return list(argv[:position]), list(argv[position:])
+
+
+def _wants_next(parser: argparse.ArgumentParser, option: str) -> bool:
+    """Whether the value of this option is the next word: not for a flag, `--a=b` or `-t3`."""
+    action = parser._option_string_actions.get(option)
+    return action is not None and action.nargs is None

@@ -1,0 +1,84 @@
+"""The environment variables of the launcher: the one place that reads or names them.
+
+torchrun's own variables reach a rank from torch's elastic agent. Ours travel beside them and say where the evidence goes.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+SCENARIO_DIR = "RESUMABLE_SCENARIO_DIR"
+INCARNATION = "RESUMABLE_INCARNATION"
+NODE_TAG = "RESUMABLE_NODE"
+"""Unique to one node process and inherited by all that it starts: how what is left of a job is found."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankEnvironment:
+    """What a rank learns from its environment."""
+
+    rank: int
+    local_rank: int
+    world_size: int
+    node: int
+    incarnation: int
+    scenario_dir: Path
+
+    @classmethod
+    def read(cls) -> RankEnvironment:
+        """The environment of this process; KeyError if no node of ours started it."""
+        return cls(
+            rank=int(os.environ["RANK"]),
+            local_rank=int(os.environ["LOCAL_RANK"]),
+            world_size=int(os.environ["WORLD_SIZE"]),
+            node=int(os.environ["GROUP_RANK"]),
+            incarnation=int(os.environ[INCARNATION]),
+            scenario_dir=Path(os.environ[SCENARIO_DIR]),
+        )
+
+
+def rank_variables(*, scenario_dir: Path, incarnation: int) -> dict[str, str]:
+    """What the node adds to the variables that torch's agent gives a rank."""
+    return {SCENARIO_DIR: str(scenario_dir), INCARNATION: str(incarnation)}
+
+
+def node_environment(*, tag: str, nproc_per_node: int, one_machine: bool) -> dict[str, str]:
+    """A node's environment: the caller's, with what torchrun sets, and what one machine needs so that gloo finds itself.
+
+    Args:
+        tag: Unique name of the node process.
+        nproc_per_node: Ranks on the node; with more than one, `OMP_NUM_THREADS` becomes 1 as under torchrun.
+        one_machine: All nodes are on this machine: gloo is held to the loopback interface, because it would otherwise
+            resolve the host's name, which can stall or give an address that nobody listens on.
+    """
+    # Without the second, torch's handler caches the address of the first round, which a node that joins later never gets.
+    defaults = {"TORCH_MP_PARALLEL_START": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+    if nproc_per_node > 1:
+        defaults["OMP_NUM_THREADS"] = "1"
+    if one_machine:
+        defaults["GLOO_SOCKET_IFNAME"] = "lo"
+    return {**defaults, **os.environ, NODE_TAG: tag}
+
+
+def tag_of(environment: Mapping[str, str]) -> str | None:
+    """The node that a process with this environment belongs to."""
+    return environment.get(NODE_TAG)
+
+
+def own_tag() -> str | None:
+    """The node that this process belongs to."""
+    return tag_of(os.environ)
+
+
+def python_executable() -> str:
+    """The interpreter for ranks, which torchrun lets the user choose through `PYTHON_EXEC`."""
+    return os.environ.get("PYTHON_EXEC", sys.executable)
+
+
+def is_ci() -> bool:
+    """Whether a CI system runs us: then nothing is redrawn."""
+    return os.environ.get("CI", "").lower() not in ("", "0", "false")

@@ -1,0 +1,171 @@
+"""A node: the process that runs torch's elastic agent and so the ranks of one machine.
+
+The agent replaces signal handlers and changes the environment of the process that it runs in, so it gets one of its own. A
+node stays warm: it takes one request after the other from its standard input and answers each on a pipe. The fork server,
+in which torch is imported already, lives as long as the node. When its standard input closes, its supervisor is gone, and
+the node ends everything that it started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+from torch.distributed.elastic.multiprocessing import SignalException, Std
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+from torch.distributed.run import config_from_args
+
+from launch import rendezvous
+from launch.environment import own_tag, python_executable
+from launch.logs import IncarnationLogs
+from launch.plan import Plan
+from launch.processes import sweep
+from launch.records import NodeEnded, NodeRecord, RankFailure, encode_node_line
+from launch.requests import NodeRequest
+from launch.rundir import RunDir
+from launch.worker.entry import run_rank
+
+_PRELOAD = "launch.worker.preload"
+
+
+def serve(requests: BinaryIO, replies: BinaryIO) -> None:
+    """Carry out requests until the supervisor closes the pipe.
+
+    Args:
+        requests: Lines of `NodeRequest`.
+        replies: Gets one line of `NodeEnded` for each.
+    """
+    tag = own_tag() or ""
+    pending: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_read_requests, args=(requests, pending, tag), daemon=True).start()
+    rendezvous.register()
+    while True:
+        request = msgspec.json.decode(pending.get(), type=NodeRequest)
+        ended = run_job(request, tag=tag)
+        replies.write(encode_node_line(ended))
+        replies.flush()
+
+
+def run_job(request: NodeRequest, *, tag: str) -> NodeEnded:
+    """Run the job of one request to its end, restarts included, and leave none of its processes behind."""
+    run_dir = RunDir(root=Path(request.run_dir))
+    plan = run_dir.read_plan()
+    scenario_dir = run_dir.scenario(request.scenario)
+    with (scenario_dir.nodes / f"node-{request.node}.jsonl").open("ab", buffering=0) as evidence:
+
+        def announce(record: NodeRecord) -> None:
+            evidence.write(encode_node_line(record))
+
+        ended = _run_agent(plan, request, announce, before_join=lambda: sweep(tag, keep_helpers=True))
+        swept, leftover = sweep(tag, keep_helpers=True)
+        ended = msgspec.structs.replace(ended, swept_pids=swept, leftover_pids=leftover)
+        announce(ended)
+    return ended
+
+
+def _run_agent(
+    plan: Plan, request: NodeRequest, announce: Callable[[NodeRecord], None], before_join: Callable[[], object]
+) -> NodeEnded:
+    round_ = rendezvous.Round(counter=f"{request.scenario}/incarnation", before_join=before_join)
+    config = _launch_config(plan, request, round_, announce)
+    work = Path(request.working_directory)
+    os.chdir(work)
+    multiprocessing.set_forkserver_preload([_PRELOAD, *plan.preload])
+    entrypoint, arguments = _entrypoint(plan)
+
+    def ended(outcome: str, message: str = "", failures: list[RankFailure] | None = None) -> NodeEnded:
+        return NodeEnded(
+            node=request.node,
+            outcome=outcome,  # type: ignore[arg-type]
+            time_ns=time.monotonic_ns(),
+            message=message,
+            failures=failures or [],
+        )
+
+    try:
+        elastic_launch(config, entrypoint)(*arguments)
+        return ended("succeeded")
+    except ChildFailedError as error:
+        failures = [
+            RankFailure(rank=rank, pid=failure.pid, exit_code=failure.exitcode, message=str(failure.message))
+            for rank, failure in error.failures.items()
+        ]
+        return ended("failed", failures=failures)
+    except SignalException as error:
+        return ended("interrupted", message=error.sigval.name)
+    except Exception as error:  # the agent's own failure is an answer too: the supervisor waits for one
+        return ended("failed", message=f"{type(error).__name__}: {error}")
+
+
+def _launch_config(
+    plan: Plan, request: NodeRequest, round_: rendezvous.Round, announce: Callable[[NodeRecord], None]
+) -> LaunchConfig:
+    """torchrun's own configuration, with our rendezvous, logs and start method in it."""
+    flags = Namespace(**plan.torchrun)
+    flags.nproc_per_node = str(request.nproc_per_node)
+    flags.max_restarts = request.max_restarts
+    flags.training_script = plan.script.path
+    flags.training_script_args = list(plan.script.arguments)
+    flags.log_dir = os.devnull
+    config, _, _ = config_from_args(flags)
+    scenario_dir = RunDir(root=Path(request.run_dir)).scenario(request.scenario)
+    return replace(
+        config,
+        run_id=request.run_id,
+        rdzv_backend=rendezvous.BACKEND,
+        rdzv_endpoint=request.endpoint,
+        rdzv_configs={**config.rdzv_configs, **request.rdzv_configs, "round": round_},
+        local_addr=request.local_addr,
+        start_method="forkserver",
+        logs_specs=IncarnationLogs(
+            scenario_dir=scenario_dir,
+            round_=round_,
+            redirects=Std.from_str(flags.redirects),
+            tee=Std.from_str(flags.tee),
+            local_ranks_filter=config.logs_specs._local_ranks_filter if config.logs_specs else None,
+            announce=announce,
+            clock_ns=time.monotonic_ns,
+        ),
+    )
+
+
+def _entrypoint(plan: Plan) -> tuple[Callable[..., None] | str, list[str]]:
+    """What torch's agent starts for every rank, and its arguments."""
+    if plan.script.is_program:
+        return plan.script.path, list(plan.script.arguments)
+    if plan.start_method == "subprocess":
+        return python_executable(), ["-u", "-P", "-m", "launch.worker"]
+    return run_rank, []
+
+
+def _read_requests(requests: BinaryIO, pending: queue.SimpleQueue[bytes], tag: str) -> None:
+    for line in requests:
+        pending.put(line)
+    sweep(tag)
+    os._exit(1)
+
+
+def main() -> None:
+    """Entry point of `python -m launch.node REPLY_FD`."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    replies = os.fdopen(int(sys.argv[1]), "wb")
+    os.set_inheritable(replies.fileno(), False)
+    with contextlib.suppress(SignalException):
+        serve(sys.stdin.buffer, replies)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""Which nodes there are and where they meet, as torchrun's flags in a plan say it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from launch.plan import Plan
+
+_LOOPBACK = "127.0.0.1"
+_DEFAULT_PORT = 29500
+"""torchrun's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Topology:
+    """Nodes of a job and their meeting point."""
+
+    min_nodes: int
+    max_nodes: int
+    endpoint: str | None
+    """`host:port` of a rendezvous that is not ours; None: the supervisor hosts it for nodes on this machine."""
+    run_id: str
+    """The job's name at a rendezvous that is not ours."""
+    store_address: str
+    store_port: int
+    """0: the system chooses."""
+    local_addr: str | None
+    rdzv_configs: dict[str, str | int]
+
+    @classmethod
+    def of(cls, plan: Plan) -> Self:
+        """Read the plan's flags; they were validated when the plan was made."""
+        flags = plan.torchrun
+        low, _, high = str(flags["nnodes"]).partition(":")
+        endpoint = _endpoint(plan)
+        configs: dict[str, str | int] = {}
+        if endpoint is None:
+            # Nodes on one machine meet at once, and are seen to be gone at once.
+            configs = {
+                "is_host": "false",
+                "last_call_timeout": 1,
+                "keep_alive_interval": 1,
+                "keep_alive_max_attempt": 2,
+            }
+        elif not flags["rdzv_endpoint"]:
+            configs = {"is_host": str(flags["node_rank"] in (0, "0")).lower()}
+        local_addr = flags["local_addr"]
+        return cls(
+            min_nodes=int(low),
+            max_nodes=int(high or low),
+            endpoint=endpoint,
+            run_id=str(flags["rdzv_id"]) if endpoint else "",
+            store_address=_LOOPBACK,
+            store_port=int(str(flags["master_port"] or 0)),
+            local_addr=str(local_addr) if local_addr else (None if endpoint else _LOOPBACK),
+            rdzv_configs=configs,
+        )
+
+    @property
+    def is_one_machine(self) -> bool:
+        """Whether all nodes are processes of this machine, started by one supervisor."""
+        return self.endpoint is None
+
+    @property
+    def num_local_nodes(self) -> int:
+        """Nodes that this supervisor starts."""
+        return self.max_nodes if self.is_one_machine else 1
+
+
+def _endpoint(plan: Plan) -> str | None:
+    """Where nodes that were started one by one meet, as under torchrun: an endpoint, or the address of node 0."""
+    flags = plan.torchrun
+    if flags["standalone"]:
+        return None
+    if flags["rdzv_endpoint"]:
+        return str(flags["rdzv_endpoint"])
+    if plan.command == "run" and flags["master_addr"] != _LOOPBACK:
+        return f"{flags['master_addr']}:{flags['master_port'] or _DEFAULT_PORT}"
+    return None

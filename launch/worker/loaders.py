@@ -1,0 +1,196 @@
+"""Watches `torch.utils.data.DataLoader`: which samples the training loop receives, in which batch of which pass.
+
+Loader workers are asked for indices ahead of time, so what was handed out is not what was delivered. Each list of indices
+is remembered under its task number when it goes into the queue; the number that has left the iterator's own table of tasks
+when data comes back is the one delivered, in any order.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+from torch.utils.data import dataloader as torch_loader
+
+from launch.records import Batch, EpochBegin, EpochEnd, Index, Loader
+from launch.worker.digest import content_digest
+from launch.worker.hooks import wrap
+from launch.worker.recorder import Recorder
+
+
+@dataclass
+class _Pass:
+    """One pass over a loader; it has a number only once the loop asks for its first batch."""
+
+    loader: weakref.ref[DataLoader[Any]]
+    """Weak: a loader with persistent workers holds its iterator, and must still be able to go."""
+    number: tuple[int, int] | None = None
+    """Loader and epoch."""
+    num_delivered: int = 0
+    drawn: list[Index] | None = None
+    """Indices that the sampler gave last."""
+    by_task: dict[int, list[Index] | None] = field(default_factory=dict)
+
+
+class LoaderWatch:
+    """Tells the recorder what DataLoaders deliver in this process."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._passes: weakref.WeakKeyDictionary[Any, _Pass] = weakref.WeakKeyDictionary()
+        self._numbers: dict[tuple[object, ...], int] = {}
+        self._num_passes: dict[int, int] = {}
+
+    def install(self) -> None:
+        """Wrap the iterators of torch's DataLoader."""
+        base, multi = torch_loader._BaseDataLoaderIter, torch_loader._MultiProcessingDataLoaderIter
+        wrap(base, "__init__", self._around_init)
+        wrap(base, "_reset", self._around_reset)
+        wrap(base, "_next_index", self._around_next_index)
+        wrap(multi, "_try_put_index", self._around_try_put_index)
+        wrap(base, "__next__", self._around_next)
+
+    def _around_init(self, original: Callable[..., None]) -> Callable[..., None]:
+        def init(iterator: Any, loader: DataLoader[Any]) -> None:
+            self._passes[iterator] = _Pass(weakref.ref(loader))
+            original(iterator, loader)
+
+        return init
+
+    def _around_reset(self, original: Callable[..., None]) -> Callable[..., None]:
+        def _reset(iterator: Any, loader: DataLoader[Any], first_iter: bool = False) -> None:
+            self._passes[iterator] = _Pass(weakref.ref(loader))
+            original(iterator, loader, first_iter)
+
+        return _reset
+
+    def _around_next_index(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def _next_index(iterator: Any) -> Any:
+            index = original(iterator)
+            current = self._passes.get(iterator)
+            if current is not None:
+                current.drawn = as_indices(index)
+            return index
+
+        return _next_index
+
+    def _around_try_put_index(self, original: Callable[..., None]) -> Callable[..., None]:
+        def _try_put_index(iterator: Any) -> None:
+            task = iterator._send_idx
+            original(iterator)
+            current = self._passes.get(iterator)
+            if current is not None and iterator._send_idx != task:
+                current.by_task[task] = current.drawn
+
+        return _try_put_index
+
+    def _around_next(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def advance(iterator: Any) -> Any:
+            current = self._passes.get(iterator)
+            if current is None or not self._recorder.is_active:
+                return original(iterator)
+            if current.number is None:
+                self._begin(current)
+            try:
+                data = original(iterator)
+            except StopIteration:
+                self._end(current)
+                raise
+            if current.number is not None:
+                self._deliver(iterator, current, current.number, data)
+            return data
+
+        return advance
+
+    def _begin(self, current: _Pass) -> None:
+        loader = current.loader()
+        if loader is None:
+            return
+        number = self._loader_number(loader)
+        epoch = self._num_passes.get(number, 0)
+        self._num_passes[number] = epoch + 1
+        current.number = (number, epoch)
+        sampler_epoch = getattr(loader.sampler, "epoch", None)
+        self._recorder.emit(
+            EpochBegin,
+            loader=number,
+            epoch=epoch,
+            sampler_epoch=sampler_epoch if isinstance(sampler_epoch, int) else None,
+        )
+
+    def _end(self, current: _Pass) -> None:
+        if current.number is not None:
+            number, epoch = current.number
+            self._recorder.emit(EpochEnd, loader=number, epoch=epoch, num_batches=current.num_delivered)
+
+    def _deliver(self, iterator: Any, current: _Pass, number: tuple[int, int], data: Any) -> None:
+        indices = current.drawn
+        if current.by_task:
+            task = next((task for task in current.by_task if task not in iterator._task_info), -1)
+            indices = current.by_task.pop(task, None)
+        batch = current.num_delivered
+        current.num_delivered += 1
+        self._recorder.emit(
+            Batch,
+            loader=number[0],
+            epoch=number[1],
+            batch=batch,
+            indices=indices,
+            digest=content_digest(data) if indices is None else None,
+            grad_enabled=torch.is_grad_enabled(),
+        )
+
+    def _loader_number(self, loader: DataLoader[Any]) -> int:
+        """Loaders that look alike share a number: a script may build a new one for every epoch."""
+        iterable = loader._dataset_kind == torch_loader._DatasetKind.Iterable
+        sampler = loader.batch_sampler if loader.batch_size is None and loader.batch_sampler else loader.sampler
+        looks = {
+            "dataset": type(loader.dataset).__qualname__,
+            "num_samples": None if iterable else _length(loader.dataset),
+            "num_batches": None if iterable else _length(loader),
+            "batch_size": loader.batch_size,
+            "sampler": type(sampler).__qualname__,
+            "drop_last": bool(loader.drop_last or getattr(sampler, "drop_last", False)),
+            "num_workers": loader.num_workers,
+        }
+        key = tuple(looks.values())
+        if key not in self._numbers:
+            self._numbers[key] = len(self._numbers)
+            self._recorder.emit(Loader, loader=self._numbers[key], **looks)
+        return self._numbers[key]
+
+
+def as_indices(index: Any) -> list[Index] | None:
+    """What a sampler gave for one batch, as plain integers; None where a data set has no indices.
+
+    A key that is no integer becomes its `repr`.
+    """
+    if index is None:
+        return None
+    if isinstance(index, torch.Tensor):
+        index = index.tolist()
+    if isinstance(index, str | bytes) or not isinstance(index, Iterable):
+        return [_as_index(index)]
+    keys = list(index)
+    if keys and all(key is None for key in keys):
+        return None
+    return [key if type(key) is int else _as_index(key) for key in keys]
+
+
+def _as_index(key: Any) -> Index:
+    try:
+        return int(key.__index__())
+    except (AttributeError, TypeError, ValueError):
+        return repr(key)
+
+
+def _length(sized: Any) -> int | None:
+    """`len()`, where the object has one: user code may raise anything that says it has none."""
+    try:
+        return len(sized)
+    except (TypeError, NotImplementedError):
+        return None

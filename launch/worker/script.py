@@ -1,0 +1,42 @@
+"""Runs the user's script in this interpreter as `__main__`, as `python script.py` or `python -m module` would."""
+
+from __future__ import annotations
+
+import builtins
+import runpy
+import sys
+import traceback
+import types
+from pathlib import Path
+
+from launch.plan import Script
+
+
+def run_script(script: Script) -> None:
+    """Run it to its end; whatever it raises comes through, `SystemExit` included."""
+    if script.is_module:
+        sys.path.insert(0, str(Path.cwd()))
+        sys.argv = [script.path, *script.arguments]
+        runpy.run_module(script.path, run_name="__main__", alter_sys=True)
+        return
+    sys.path.insert(0, str(Path(script.path).parent))
+    sys.argv = [script.path, *script.arguments]
+    main = types.ModuleType("__main__")
+    main.__dict__.update(__file__=script.path, __builtins__=builtins, __cached__=None)
+    # Unlike with runpy.run_path, the module stays: what the script registers for the exit still finds its globals.
+    sys.modules["__main__"] = main
+    exec(compile(Path(script.path).read_bytes(), script.path, "exec"), main.__dict__)
+
+
+def hide_launcher() -> None:
+    """Let `import launch` in the user's script find the user's own `launch`, if there is one."""
+    for name in [name for name in sys.modules if name == "launch" or name.startswith("launch.")]:
+        del sys.modules[name]
+
+
+def print_script_traceback(error: BaseException, script: Script) -> None:
+    """Print a traceback that begins in the user's script, as the interpreter's own would."""
+    first = error.__traceback__
+    while first is not None and first.tb_frame.f_code.co_filename != script.path:
+        first = first.tb_next
+    traceback.print_exception(type(error), error, first or error.__traceback__)
