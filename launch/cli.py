@@ -105,7 +105,7 @@ def _judge(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool) -> 
     except OSError as error:
         print(f"resumable: the verdict was not stored: {error}", file=sys.stderr)
     if is_quiet:
-        console.print(_one_line(verdict, run_dir))
+        print(_one_line(verdict, run_dir))
     else:
         render(verdict, plan, run_dir, console)
     return verdict.exit_code
@@ -113,7 +113,7 @@ def _judge(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool) -> 
 
 def _one_line(verdict: Verdict, run_dir: RunDir) -> str:
     reason = f": {verdict.reason}" if verdict.reason else ""
-    return f"{verdict.outcome} {_shown(run_dir.root)}{reason}"
+    return f"{verdict.outcome.upper()} {_shown(run_dir.root)}{reason}"
 
 
 def _create_run_dir(given: str | None, plan: Plan) -> RunDir:

@@ -84,7 +84,7 @@ def _run_agent(
     work = Path(request.working_directory)
     os.chdir(work)
     multiprocessing.set_forkserver_preload([_PRELOAD, *plan.preload])
-    entrypoint, arguments = _entrypoint(plan)
+    entrypoint, arguments = _entrypoint(plan, work)
 
     def ended(outcome: str, message: str = "", failures: list[RankFailure] | None = None) -> NodeEnded:
         return NodeEnded(
@@ -142,10 +142,10 @@ def _launch_config(
     )
 
 
-def _entrypoint(plan: Plan) -> tuple[Callable[..., None] | str, list[str]]:
+def _entrypoint(plan: Plan, work: Path) -> tuple[Callable[..., None] | str, list[str]]:
     """What torch's agent starts for every rank, and its arguments."""
     if plan.script.is_program:
-        return plan.script.path, list(plan.script.arguments)
+        return plan.script.path, list(plan.script.in_directory(work).arguments)
     if plan.start_method == "subprocess":
         return python_executable(), ["-u", "-P", "-m", "launch.worker"]
     return run_rank, []

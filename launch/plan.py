@@ -6,6 +6,7 @@ plan does the same thing again, and `resumable check` knows from it what the evi
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -13,6 +14,7 @@ import msgspec
 from launch.faults import Fault
 
 PLAN_VERSION = 1
+RUN_DIR_PLACEHOLDER = "{run_dir}"
 
 Command = Literal["run", "verify"]
 StartMethod = Literal["forkserver", "subprocess"]
@@ -28,6 +30,11 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     is_module: bool = False
     is_program: bool = False
     """torchrun's `--no-python`: a program that is no Python script."""
+
+    def in_directory(self, directory: Path) -> Script:
+        """The same with every `{run_dir}` in its arguments replaced by the scenario's own directory."""
+        arguments = tuple(argument.replace(RUN_DIR_PLACEHOLDER, str(directory)) for argument in self.arguments)
+        return msgspec.structs.replace(self, arguments=arguments)
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):

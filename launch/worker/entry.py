@@ -13,7 +13,7 @@ import torch
 import torch.distributed
 
 from launch.environment import RankEnvironment
-from launch.plan import Plan, Scenario
+from launch.plan import Scenario, Script
 from launch.processes import die_with_parent
 from launch.records import FORMAT_VERSION, Exit, Start
 from launch.rundir import RunDir, ScenarioDir
@@ -40,15 +40,16 @@ def run_rank() -> None:
     plan = run_dir.read_plan()
     scenario_dir = ScenarioDir(root=environment.scenario_dir)
     scenario = next(scenario for scenario in plan.scenarios if scenario.name == scenario_dir.root.name)
+    script = plan.script.in_directory(scenario_dir.work)
     if not plan.record:
         hide_launcher()
-        run_script(plan.script)
+        run_script(script)
         return
     recorder = Recorder(
         scenario_dir.event_file(incarnation=environment.incarnation, rank=environment.rank, pid=os.getpid())
     )
     training = _install(recorder, environment, scenario, scenario_dir)
-    _run_recorded(plan, recorder, training)
+    _run_recorded(script, recorder, training)
 
 
 def _install(
@@ -90,10 +91,10 @@ def _install(
     return training
 
 
-def _run_recorded(plan: Plan, recorder: Recorder, training: TrainingWatch) -> None:
+def _run_recorded(script: Script, recorder: Recorder, training: TrainingWatch) -> None:
     hide_launcher()
     try:
-        run_script(plan.script)
+        run_script(script)
         recorder.emit(Exit, reason="finished", parameters=training.state(whole=True))
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
@@ -102,7 +103,7 @@ def _run_recorded(plan: Plan, recorder: Recorder, training: TrainingWatch) -> No
             raise
     except BaseException as error:
         # Whatever ends the script is written down before it goes on its way.
-        print_script_traceback(error, plan.script)
+        print_script_traceback(error)
         recorder.emit(Exit, reason="exception", code=1, message=f"{type(error).__name__}: {error}")
         raise
     finally:

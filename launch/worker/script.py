@@ -34,9 +34,13 @@ def hide_launcher() -> None:
         del sys.modules[name]
 
 
-def print_script_traceback(error: BaseException, script: Script) -> None:
+def print_script_traceback(error: BaseException) -> None:
     """Print a traceback that begins in the user's script, as the interpreter's own would."""
     first = error.__traceback__
-    while first is not None and first.tb_frame.f_code.co_filename != script.path:
+    while first is not None and _is_ours(first.tb_frame.f_code.co_filename):
         first = first.tb_next
     traceback.print_exception(type(error), error, first or error.__traceback__)
+
+
+def _is_ours(file: str) -> bool:
+    return file.startswith((str(Path(__file__).parent), "<frozen runpy>"))
