@@ -1,0 +1,53 @@
+"""The planted bugs as data: what exposes each, and what the explanation has to speak of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# With 2 ranks an epoch has 8 batches and a checkpoint comes every 2 steps: this one resumes in epoch 1, after batch 1
+# or 3 of it, and two whole epochs follow.
+IN_EPOCH_ONE = ("sigkill@step=11:rank=1",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlantedBug:
+    """One bug of `job.py`."""
+
+    name: str
+    explanation: str
+    """Regular expression for the sentence that explains it, case ignored."""
+    faults: tuple[str, ...] = IN_EPOCH_ONE
+    arguments: tuple[str, ...] = ()
+    """Further arguments of the job."""
+
+
+BUGS = (
+    PlantedBug(name="sticky-start", explanation=r"start|skip|truncat|short"),
+    PlantedBug(
+        name="second-resume",
+        explanation=r"repeat|again|replay|behind|earlier|second",
+        faults=("sigkill@step=11:rank=1", "sigkill@resume+4:rank=0"),
+    ),
+    PlantedBug(name="epoch-late", explanation=r"epoch"),
+    PlantedBug(name="epoch-early", explanation=r"epoch"),
+    PlantedBug(name="epoch-zero-order", explanation=r"epoch 0"),
+    PlantedBug(name="epoch-restarted", explanation=r"first batch|beginning|restart|start"),
+    PlantedBug(
+        name="empty-after-border",
+        explanation=r"empty|epoch|skip",
+        faults=("sigkill@step=16:rank=1",),
+    ),
+    PlantedBug(name="read-ahead", explanation=r"read ahead|skip|lost", arguments=("--workers", "2")),
+    PlantedBug(name="skip-in-samples", explanation=r"samples|batch"),
+    PlantedBug(name="seed-ignored", explanation=r"order|seed"),
+    PlantedBug(name="same-order", explanation=r"order|epoch"),
+    PlantedBug(name="padded-from-remainder", explanation=r"pad"),
+    PlantedBug(name="rank-zero-for-all", explanation=r"rank 0"),
+    PlantedBug(name="no-permutation", explanation=r"twice|duplicat|permutation|lost"),
+    PlantedBug(name="drop-last-forgotten", explanation=r"drop_last|pad|tail", arguments=("--drop-last",)),
+    PlantedBug(name="batch-replayed", explanation=r"repeat|replay|again|twice"),
+    PlantedBug(name="batch-skipped", explanation=r"skip|lost"),
+    PlantedBug(name="only-rank-zero-resumes", explanation=r"rank"),
+    PlantedBug(name="optimizer-forgotten", explanation=r"loss|parameter|state|optimizer"),
+    PlantedBug(name="checkpoint-ignored", explanation=r"checkpoint|anew|beginning|lost work"),
+)
