@@ -1,0 +1,43 @@
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+RUN := .venv/bin
+FAULTS ?= --fault sigkill@step=7:rank=1 --fault sigkill@epoch=2,batch=3:rank=any
+SOAK ?= 50
+
+.DEFAULT_GOAL := help
+.PHONY: help verify test lint types check soak bench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST)
+
+verify: .venv/installed ## kill ranks of the built-in job twice and prove that every batch that follows is right
+	$(RUN)/resumable verify --nproc-per-node 4 $(FAULTS)
+
+test: .venv/installed ## run the tests
+	$(RUN)/pytest -n 2
+
+lint: .venv/installed ## check style and format
+	$(RUN)/ruff check . && $(RUN)/ruff format --check .
+
+types: .venv/installed ## check types
+	$(RUN)/mypy
+
+check: lint types test ## lint, types and test
+
+soak: .venv/installed ## verify the built-in job SOAK times, each with other kills
+	for seed in $$(seq $(SOAK)); do $(RUN)/resumable verify --nproc-per-node 4 --seed $$seed --fault sigkill@step=$$((seed * 7 % 30)):rank=any --fault sigkill@resume+$$((seed % 5 + 1)):rank=any || exit; done
+
+bench: .venv/installed ## compare the samplers with others
+	$(RUN)/python -m pytest tests/benchmarks
+
+clean: ## remove the virtual environment and everything generated
+	rm -rf .venv build dist runs *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/torch: .venv/bin/python
+	$(RUN)/pip install --quiet $(TORCH) && touch $@
+
+.venv/installed: .venv/torch pyproject.toml
+	$(RUN)/pip install --quiet -e '.[dev]' && touch $@
