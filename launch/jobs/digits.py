@@ -137,7 +137,7 @@ class Training:
         """Make one step; True where any rank wants to stop, on all ranks alike."""
         self.optimizer.zero_grad()
         loss = nn.functional.cross_entropy(self.model(features.to(self.device)), labels.to(self.device))
-        loss.backward()
+        torch.autograd.backward(loss)
         self.optimizer.step()
         self.sampler.commit()
         self.step += 1
@@ -174,7 +174,7 @@ def join_process_group(options: Options) -> torch.device:
     if "RANK" in os.environ:
         dist.init_process_group(options.backend)
     else:
-        dist.init_process_group(options.backend, store=dist.HashStore(), rank=0, world_size=1)
+        dist.init_process_group(options.backend, init_method="tcp://127.0.0.1:0", rank=0, world_size=1)
     return device
 
 
