@@ -9,7 +9,7 @@ import msgspec
 from launch.history import Damage, History
 from launch.plan import Plan, Scenario
 from launch.timeline import Run, Steps, assemble
-from launch.trajectory import traits_of
+from launch.trajectory import Traits, traits_of
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +22,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """The uninterrupted runs; none for `resumable run`."""
     faulted: Run
     """The run that is judged."""
+    traits: Traits
+    """Properties of the job."""
 
     @property
     def expected(self) -> dict[int, Steps]:
@@ -56,4 +58,5 @@ def gather(plan: Plan, scenario: Scenario, references: Sequence[History], faulte
     traits = traits_of(references[0] if references else faulted)
     runs = tuple(assemble(reference, traits) for reference in references)
     expected = expected_steps(runs[0]) if runs else None
-    return Evidence(plan=plan, scenario=scenario, references=runs, faulted=assemble(faulted, traits, expected))
+    run = assemble(faulted, traits, expected)
+    return Evidence(plan=plan, scenario=scenario, references=runs, faulted=run, traits=traits)

@@ -8,7 +8,7 @@ one, from a batch at or before the first that was lost.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -29,7 +29,7 @@ class ResumePoint(msgspec.Struct, frozen=True, kw_only=True):
 class Clues(msgspec.Struct, frozen=True, kw_only=True):
     """What is known about the job when one of its processes begins to train again."""
 
-    states: Mapping[str, frozenset[int]]
+    states: Mapping[str, Collection[int]]
     """Digest of the parameters, and after how many steps the job had them."""
     checkpoint: int | None
     """Steps in the checkpoint that the process loaded."""

@@ -97,47 +97,40 @@ class _Builder:
     def __init__(self, reference: Mapping[int, Steps]) -> None:
         self.reference = reference
         self.done: dict[int, Steps] = {}
-        self.lives: list[Life] = []
+        self.lives: dict[tuple[int, int], Life] = {}
+        self.latest: dict[int, Life] = {}
         self.checkpoints: list[Checkpoint] = []
         self.states: dict[str, set[int]] = {}
-        self.latest: dict[int, Life] = {}
         for steps in reference.values():
-            self._note_states(steps, 0)
+            _note_states(self.states, steps, 0)
 
     def add(self, group: Sequence[Trajectory]) -> None:
         """Place the processes of one incarnation."""
-        states = {digest: frozenset(steps) for digest, steps in self.states.items()}
-        placed = [self._place(trajectory, states) for trajectory in group]
+        placed = [self._place(trajectory) for trajectory in group]
         for life in placed:
-            self.lives.append(life)
             self.checkpoints.extend(written_by(life.trajectory, life.first_step))
+            self.lives[life.incarnation, life.rank] = life
             if life.steps:
-                self._note_states(life.steps, life.first_step)
-                kept = _cut(life.before, self.latest.get(life.rank), life.first_step)
-                self.done[life.rank] = kept + life.steps
+                self._carry_on(life)
             self.latest[life.rank] = life
+        if any(life.steps for life in placed):
+            self._leave_old_size(len(group))
 
     def run(self, history: History) -> Run:
         """Everything that was added."""
-        lives = [_with_kept(life, self.lives) for life in self.lives]
+        lives = [_with_kept(life, self.lives.values()) for life in self.lives.values()]
         ranks = sorted({life.rank for life in lives})
-        timelines = tuple(
-            Timeline(
-                rank=rank,
-                lives=tuple(life for life in lives if life.rank == rank),
-                steps=self.done.get(rank, ()),
-            )
-            for rank in ranks
-        )
+        own = {rank: tuple(life for life in lives if life.rank == rank) for rank in ranks}
+        timelines = tuple(Timeline(rank=rank, lives=own[rank], steps=_effective(own[rank])) for rank in ranks)
         return Run(history=history, timelines=timelines, checkpoints=tuple(self.checkpoints))
 
-    def _place(self, trajectory: Trajectory, states: Mapping[str, frozenset[int]]) -> Life:
-        rank = trajectory.process.rank
+    def _place(self, trajectory: Trajectory) -> Life:
+        rank, incarnation = trajectory.process.rank, trajectory.process.incarnation
         before = self.done.get(rank, ())
         resume = None
-        if trajectory.steps and trajectory.process.incarnation > 0:
-            resume = find_resume_point(trajectory.steps, self._clues(trajectory, before, states))
-        first_step = resume.step if resume else (0 if trajectory.process.incarnation == 0 else len(before))
+        if trajectory.steps and incarnation > 0:
+            resume = find_resume_point(trajectory.steps, self._clues(trajectory, before))
+        first_step = resume.step if resume else (len(before) if incarnation > 0 else 0)
         epoch = self._epoch_at(first_step, rank)
         return Life(
             trajectory=trajectory,
@@ -149,14 +142,14 @@ class _Builder:
             waiting=_shifted(TrainedStep(batches=trajectory.waiting), epoch).batches,
         )
 
-    def _clues(self, trajectory: Trajectory, before: Steps, states: Mapping[str, frozenset[int]]) -> Clues:
+    def _clues(self, trajectory: Trajectory, before: Steps) -> Clues:
         known = {checkpoint.path: checkpoint.step for checkpoint in self.checkpoints}
         loaded = [known[path] for path in loaded_by(trajectory) if path in known]
         return Clues(
-            states=states,
+            states=self.states,
             checkpoint=loaded[-1] if loaded else None,
             expected=self.reference.get(trajectory.process.rank, before),
-            num_done=len(before),
+            num_done=len(before) or max(map(len, self.done.values()), default=0),
         )
 
     def _epoch_at(self, step: int, rank: int) -> int:
@@ -171,25 +164,52 @@ class _Builder:
             return 0
         return batches[-1].epoch + any(life.trajectory.pass_ended for life in self.latest.values())
 
-    def _note_states(self, steps: Steps, first_step: int) -> None:
-        if steps and steps[0].before is not None:
-            self.states.setdefault(steps[0].before, set()).add(first_step)
-        for number, step in enumerate(steps, start=first_step + 1):
-            if step.after is not None:
-                self.states.setdefault(step.after, set()).add(number)
+    def _carry_on(self, life: Life) -> None:
+        """Cut back what the rank had done to the resume point, and add what it did then.
+
+        Another rank may be one step ahead and have saved it: the gradients of this rank were in that step, though it
+        was killed before it could note the step. Its unfinished batches were trained on then.
+        """
+        previous = self.latest.get(life.rank)
+        if previous is not None and life.first_step > len(life.before):
+            ahead = TrainedStep(batches=(*previous.unfinished, *previous.waiting))
+            longer = msgspec.structs.replace(previous, steps=(*previous.steps, ahead), unfinished=(), waiting=())
+            self.lives[previous.incarnation, previous.rank] = longer
+            life = msgspec.structs.replace(life, before=(*life.before, ahead))
+            self.lives[life.incarnation, life.rank] = life
+        _note_states(self.states, life.steps, life.first_step)
+        self.done[life.rank] = _joined(life.before, life.first_step, life.steps)
+
+    def _leave_old_size(self, world_size: int) -> None:
+        """After training on another number of ranks, steps are no longer the reference's, nor a vanished rank's."""
+        if self.reference and world_size != len(self.reference):
+            self.reference = {}
+            self.states = {}
+            for life in self.lives.values():
+                _note_states(self.states, life.steps, life.first_step)
+        self.done = {rank: steps for rank, steps in self.done.items() if rank < world_size}
+        self.latest = {rank: life for rank, life in self.latest.items() if rank < world_size}
 
 
-def _cut(done: Steps, previous: Life | None, first_step: int) -> Steps:
-    """What a rank had done, cut back or filled up to a resume point.
+def _joined(done: Steps, first_step: int, steps: Steps) -> Steps:
+    """`done` up to a step and then `steps`; what nothing shows in between are steps without batches."""
+    return done[:first_step] + (TrainedStep(),) * (first_step - len(done)) + steps
 
-    Another rank may be one step ahead and have saved it: the gradients of this rank were in that step, though it was
-    killed before it could note the step. Its unfinished batches were trained on then.
-    """
-    missing = first_step - len(done)
-    if missing <= 0:
-        return done[:first_step]
-    unfinished = (*previous.unfinished, *previous.waiting) if previous else ()
-    return done + (TrainedStep(batches=unfinished),) + (TrainedStep(),) * (missing - 1)
+
+def _effective(lives: Sequence[Life]) -> Steps:
+    done: Steps = ()
+    for life in lives:
+        if life.steps:
+            done = _joined(done, life.first_step, life.steps[: life.num_kept])
+    return done
+
+
+def _note_states(states: dict[str, set[int]], steps: Steps, first_step: int) -> None:
+    if steps and steps[0].before is not None:
+        states.setdefault(steps[0].before, set()).add(first_step)
+    for number, step in enumerate(steps, start=first_step + 1):
+        if step.after is not None:
+            states.setdefault(step.after, set()).add(number)
 
 
 def _shifted(step: TrainedStep, epoch: int) -> TrainedStep:
@@ -201,7 +221,14 @@ def _shifted(step: TrainedStep, epoch: int) -> TrainedStep:
 
 
 def _with_kept(life: Life, lives: Iterable[Life]) -> Life:
-    """The life with `num_kept`: a later incarnation that trained cuts off what lies beyond its resume point."""
-    ends = [other.first_step for other in lives if other.incarnation > life.incarnation and other.steps]
+    """The life with `num_kept`: each later group that trained cuts off what lies beyond its resume point.
+
+    A rank that is gone after a restart with fewer ranks is cut off where the others are.
+    """
+    groups: dict[int, dict[int, int]] = {}
+    for other in lives:
+        if other.incarnation > life.incarnation and other.steps:
+            groups.setdefault(other.incarnation, {})[other.rank] = other.first_step
+    ends = (group.get(life.rank, min(group.values())) for group in groups.values())
     end = min([life.first_step + len(life.steps), *ends])
     return msgspec.structs.replace(life, num_kept=max(0, end - life.first_step))

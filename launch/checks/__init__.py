@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from launch.checks.evidence_whole import evidence_whole
+from launch.checks.exactly_once import exactly_once
 from launch.checks.fault_fired import fault_fired
+from launch.checks.global_batches import global_batches
 from launch.checks.hygiene import hygiene
 from launch.checks.progress import progress
 from launch.checks.rank_sequence import rank_sequence
+from launch.checks.ranks_agree import ranks_agree
 from launch.checks.reference import reference
+from launch.checks.replay_identical import replay_identical
 from launch.checks.result import CheckResult
+from launch.checks.resume_point import resume_point
+from launch.checks.state import state
 from launch.evidence import Evidence
 
 Check = Callable[[Evidence], CheckResult]
@@ -22,5 +28,11 @@ CHECKS: tuple[Check, ...] = (
     fault_fired,
     progress,
     rank_sequence,
+    global_batches,
+    exactly_once,
+    replay_identical,
+    ranks_agree,
+    resume_point,
+    state,
     hygiene,
 )

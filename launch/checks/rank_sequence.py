@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
 
 from launch.checks.result import MAX_INDICES, CheckResult, Violation, counted, failed, not_applicable, passed, unknown
+from launch.culprit import Suspect
 from launch.evidence import Evidence
+from launch.explanation import explain
 from launch.timeline import Life, Steps
 from launch.trajectory import TrainedBatch, TrainedStep
+
+MAX_EXPLAINED = 8
+"""Differences that are explained: each asks for a look at every rank's whole reference."""
 
 
 def rank_sequence(evidence: Evidence) -> CheckResult:
@@ -38,8 +45,9 @@ def _nothing_differs(resumed: Sequence[Life]) -> CheckResult:
 
 
 def _differences(evidence: Evidence) -> Iterator[Violation]:
-    """The first difference of every process."""
+    """The first difference of every process, and why for the first few."""
     last = evidence.faulted.history.incarnations[-1:]
+    num_explained = 0
     for life in evidence.faulted.lives:
         expected = evidence.expected.get(life.rank)
         if expected is None:
@@ -50,7 +58,24 @@ def _differences(evidence: Evidence) -> Iterator[Violation]:
         must_end = life.incarnation in last and life.trajectory.process.exit is not None
         violation = _first_difference(life, expected, must_end=must_end)
         if violation is not None:
-            yield violation
+            why = _why(life, evidence.expected) if num_explained < MAX_EXPLAINED else ""
+            num_explained += 1
+            yield msgspec.structs.replace(violation, explanation=why)
+
+
+def _why(life: Life, expected: Mapping[int, Steps]) -> str:
+    loader = next(iter(life.trajectory.loaders.values()), None)
+    return explain(
+        Suspect(
+            rank=life.rank,
+            expected=expected,
+            found=life.steps,
+            first_step=life.first_step,
+            is_whole=life.trajectory.process.exit is not None,
+            batch_size=(loader.batch_size or 0) if loader else 0,
+            num_workers=loader.num_workers if loader else 0,
+        )
+    )
 
 
 def _first_difference(life: Life, expected: Steps, *, must_end: bool) -> Violation | None:
@@ -81,8 +106,8 @@ def _difference(life: Life, step: int, wanted: TrainedStep, found: TrainedStep) 
         epoch=at.epoch if at else None,
         batch=at.batch if at else None,
         step=step,
-        expected=wanted_batch.indices[:MAX_INDICES] if wanted_batch else None,
-        found=found_batch.indices[:MAX_INDICES] if found_batch else None,
+        expected=wanted_batch.indices[:MAX_INDICES] if wanted_batch else (),
+        found=found_batch.indices[:MAX_INDICES] if found_batch else (),
         file=life.trajectory.process.file,
         line=found_batch.line if found_batch else len(life.trajectory.process.records),
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from launch.checks.result import CheckResult, counted, not_applicable, passed, unknown
 from launch.death import unplanned_death
 from launch.evidence import Evidence, expected_steps
+from launch.records import Index
 from launch.timeline import Run, Steps
 
 
@@ -83,6 +85,11 @@ def _notes(evidence: Evidence) -> Iterator[str]:
         for step in rank_steps:
             for batch in step.batches:
                 orders.setdefault(batch.epoch, []).append(batch.key)
-                shuffled = shuffled or list(batch.indices) != sorted(batch.indices, key=str)
+                shuffled = shuffled or _is_shuffled(batch.indices)
     if shuffled and len(orders) > 1 and orders.get(0) == orders.get(1):
         yield "every epoch has the same shuffled order (is set_epoch called?)"
+
+
+def _is_shuffled(indices: Sequence[Index]) -> bool:
+    numbers = [index for index in indices if isinstance(index, int)]
+    return any(first > second for first, second in pairwise(numbers))

@@ -38,7 +38,12 @@ class Violation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     step: int | None = None
     """Since training began, from 0."""
     expected: tuple[Index, ...] | None = None
+    """A batch's samples in their order; () where there should be no batch."""
     found: tuple[Index, ...] | None = None
+    lost: tuple[Index, ...] = ()
+    """Samples of a set that are missing, in no order."""
+    extra: tuple[Index, ...] = ()
+    """Samples of a set that should not be there, or not that often."""
     file: str | None = None
     """Relative to the run directory."""
     line: int | None = None
@@ -78,7 +83,7 @@ def counted(num: int, noun: str) -> str:
     """`1 rank`, `2 ranks`, `2 batches`."""
     if num == 1:
         return f"1 {noun}"
-    return f"{num} {noun}es" if noun.endswith(("ch", "s")) else f"{num} {noun}s"
+    return f"{num} {noun}es" if noun.endswith(("tch", "s")) else f"{num} {noun}s"
 
 
 def listed(numbers: Sequence[int]) -> str:

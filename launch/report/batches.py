@@ -8,17 +8,24 @@ from launch.records import Index
 
 _LABELS = ("expected ", "found    ")
 _NOTHING = "nothing"
+_NUM_SHOWN = 12
 
 
-def first_difference(expected: Sequence[Index] | None, found: Sequence[Index] | None, width: int) -> list[str]:
+def shortened(indices: Sequence[Index]) -> str:
+    """The first few indices, and how many more there are."""
+    hidden = len(indices) - _NUM_SHOWN
+    return " ".join(map(str, indices[:_NUM_SHOWN])) + (f" and {hidden} more" if hidden > 0 else "")
+
+
+def first_difference(expected: Sequence[Index], found: Sequence[Index], width: int) -> list[str]:
     """Three lines: what was expected, what was found, and a mark under the first difference.
 
     Args:
-        expected: Indices of a batch; None if there should be none.
+        expected: Indices of a batch; empty if there should be none.
         found: Likewise, what came.
         width: Columns that a line may take.
     """
-    left, right = _padded([str(index) for index in expected or ()], [str(index) for index in found or ()])
+    left, right = _padded([str(index) for index in expected], [str(index) for index in found])
     differs = next((n for n, pair in enumerate(zip(left, right, strict=True)) if pair[0] != pair[1]), None)
     if not left or differs is None:
         return [f"{label}{_row(cells) or _NOTHING}" for label, cells in zip(_LABELS, (left, right), strict=True)]

@@ -10,7 +10,7 @@ from rich.text import Text
 from launch.checks.result import CheckResult, Outcome, Violation, counted
 from launch.death import Death
 from launch.plan import Plan
-from launch.report.batches import first_difference
+from launch.report.batches import first_difference, shortened
 from launch.rundir import RunDir
 from launch.verdict import Verdict
 
@@ -73,7 +73,7 @@ def _checks(verdict: Verdict) -> Table:
 
 def _print_violations(name: str, result: CheckResult, console: Console) -> None:
     console.print()
-    console.print(Text(f"{name}: {result.summary}", style=_STYLES[result.outcome]))
+    console.print(Text(name, style=_STYLES[result.outcome]))
     for violation in result.violations[:MAX_VIOLATIONS]:
         console.print(Padding(_violation(violation, console.width - 4), (0, 0, 0, 2)), highlight=False)
     hidden = len(result.violations) - MAX_VIOLATIONS
@@ -85,8 +85,12 @@ def _violation(violation: Violation, width: int) -> Text:
     lines = [violation.sentence]
     if violation.explanation:
         lines.append(violation.explanation)
-    if violation.expected is not None or violation.found is not None:
+    if violation.expected is not None and violation.found is not None:
         lines.extend(first_difference(violation.expected, violation.found, width))
+    if violation.lost:
+        lines.append(f"lost {shortened(violation.lost)}")
+    if violation.extra:
+        lines.append(f"too often {shortened(violation.extra)}")
     if violation.file is not None:
         lines.append(violation.file if violation.line is None else f"{violation.file}:{violation.line}")
     return Text("\n  ".join(lines))

@@ -57,23 +57,34 @@ class Job:
         """Batches of one epoch on one rank."""
         return -(-self.num_samples // (self.world_size * self.batch_size))
 
-    def stream(self, epoch: int) -> list[int]:
-        """All samples of an epoch, padded so that they divide evenly."""
+    @property
+    def global_batch_size(self) -> int:
+        """Samples of one step."""
+        return self.world_size * self.batch_size
+
+    def order(self, epoch: int) -> list[int]:
+        """The samples of an epoch, as all ranks together train on them."""
         order = list(range(self.num_samples))
         if self.shuffle:
             random.Random(epoch).shuffle(order)
-        return order + order[: -len(order) % self.world_size]
+        return order
 
-    def epoch(self, rank: int, epoch: int) -> list[list[int]]:
-        """A rank's batches of one epoch."""
-        own = self.stream(epoch)[rank :: self.world_size]
+    def epoch(self, rank: int, epoch: int, consumed: int = 0) -> list[list[int]]:
+        """A rank's batches of what is left of an epoch after `consumed` samples, padded from the epoch's start."""
+        order = self.order(epoch)
+        rest = order[consumed:]
+        own = (rest + order[: -len(rest) % self.world_size])[rank :: self.world_size]
         return [own[first : first + self.batch_size] for first in range(0, len(own), self.batch_size)]
 
     def epochs_from(self, rank: int, step: int) -> Epochs:
         """What a rank trains on after `step` steps, one batch a step."""
         first, offset = divmod(step, self.num_batches)
-        epochs = [self.epoch(rank, epoch) for epoch in range(first, self.num_epochs)]
-        return [epochs[0][offset:], *epochs[1:]] if epochs else []
+        return self.epochs_at(rank, first, offset * self.global_batch_size)
+
+    def epochs_at(self, rank: int, epoch: int, consumed: int) -> Epochs:
+        """What a rank trains on from a place that may not be its own: another number of ranks got there."""
+        later = [self.epoch(rank, number) for number in range(epoch + 1, self.num_epochs)]
+        return [self.epoch(rank, epoch, consumed), *later] if epoch < self.num_epochs else []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,14 +186,32 @@ def sigkill(step: int, *, rank: int = 1, number: int = 0) -> Fault:
     return Fault(number=number, kind=Kind.SIGKILL, when=When(Point.STEP, (step,)), rank=rank)
 
 
-def evidence(job: Job, groups: Sequence[Sequence[Life]], faults: Sequence[Fault]) -> Evidence:
-    """Two references and a faulted run of these groups of lives, one group an incarnation."""
+def evidence(job: Job, groups: Sequence[Sequence[Life]], faults: Sequence[Fault], *sizes: Job) -> Evidence:
+    """Two references and a faulted run of these groups of lives, one group an incarnation.
+
+    Args:
+        job: What the references do.
+        groups: Lives by rank, for every incarnation.
+        faults: Of the plan.
+        sizes: The job as later incarnations run it, on another number of ranks; none if that never changes.
+    """
+    jobs = [job, *sizes, *[job] * len(groups)]
     processes = [
-        process(job, life, rank=rank, incarnation=incarnation)
+        process(jobs[incarnation], life, rank=rank, incarnation=incarnation)
         for incarnation, group in enumerate(groups)
         for rank, life in enumerate(group)
     ]
     return of_histories(history("faulted", processes), job, faults)
+
+
+def resized(before: Job, after: Job, step: int) -> list[Life]:
+    """A group of another size that goes on after `step` steps of the job as it was before."""
+    epoch, offset = divmod(step, before.num_batches)
+    consumed = offset * before.global_batch_size
+    return [
+        Life(epochs=after.epochs_at(r, epoch, consumed), base=step, loads=path_of(step))
+        for r in range(after.world_size)
+    ]
 
 
 def of_histories(faulted: History, job: Job, faults: Sequence[Fault], **references: History) -> Evidence:

@@ -1,0 +1,98 @@
+"""A restart may lose the work since the newest checkpoint, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from launch.checkpoint import Checkpoint, loaded_by
+from launch.checks.result import CheckResult, Violation, counted, failed, not_applicable, passed
+from launch.evidence import Evidence
+from launch.timeline import Life
+
+
+def resume_point(evidence: Evidence) -> CheckResult:
+    """No more work is lost than since the newest complete checkpoint."""
+    resumed = [life for life in evidence.faulted.lives if life.resume is not None]
+    if not resumed:
+        return not_applicable("no rank trained after a restart")
+    complete = _complete(evidence.faulted.checkpoints)
+    violations = [violation for life in resumed for violation in _violations(life, complete, resumed)]
+    if violations:
+        return failed(violations[0].sentence, violations)
+    restarts = {life.incarnation: life for life in reversed(resumed)}
+    told = ", ".join(_told(life) for _, life in sorted(restarts.items()))
+    return passed(told)
+
+
+def _told(life: Life) -> str:
+    num_lost = max(0, len(life.before) - life.first_step)
+    how = life.resume.how if life.resume else "unknown"
+    return f"step {life.first_step} (known by {how}), {counted(num_lost, 'step')} done again"
+
+
+def _violations(life: Life, complete: Sequence[Checkpoint], resumed: Sequence[Life]) -> Iterator[Violation]:
+    step = life.first_step
+    earlier = [checkpoint for checkpoint in complete if _could_load(checkpoint, life, resumed)]
+    newest = max(_candidates(life, earlier), key=lambda checkpoint: checkpoint.step, default=None)
+    where = f"rank {life.rank} in incarnation {life.incarnation}"
+    if step > len(life.before) and life.before:
+        yield _violation(life, f"{where} goes on from step {step}, though it had done {len(life.before)} only")
+    elif newest is None or newest.step <= step:
+        return
+    elif step == 0:
+        yield _violation(life, f"{where} began anew, though {newest.path} of step {newest.step} was whole")
+    else:
+        num_lost = newest.step - step
+        sentence = f"{where} goes on from step {step}, though {newest.path} of step {newest.step} was whole"
+        yield _violation(life, f"{sentence}: {counted(num_lost, 'step')} lost needlessly")
+
+
+def _violation(life: Life, sentence: str) -> Violation:
+    anew = "it loaded no checkpoint" if not any(loaded_by(life.trajectory)) else ""
+    return Violation(
+        sentence=sentence,
+        explanation=anew,
+        rank=life.rank,
+        incarnation=life.incarnation,
+        step=life.first_step,
+        file=life.trajectory.process.file,
+        line=life.steps[0].line,
+    )
+
+
+def _could_load(checkpoint: Checkpoint, life: Life, resumed: Sequence[Life]) -> bool:
+    """Whether a file was there when a process started, and not of work that a later restart threw away."""
+    if checkpoint.incarnation >= life.incarnation:
+        return False
+    between = [other for other in resumed if checkpoint.incarnation < other.incarnation < life.incarnation]
+    return all(checkpoint.step <= other.first_step for other in between)
+
+
+def _candidates(life: Life, earlier: Sequence[Checkpoint]) -> list[Checkpoint]:
+    """Checkpoints of the series that the process resumed from; of any series if it loaded none.
+
+    A `best.pt` beside the checkpoints is loaded for other reasons and may be older, so a series counts whose file
+    explains the resume point. Of several that might, the one with the oldest newest file accuses nobody falsely.
+    """
+    loaded = [path for path in loaded_by(life.trajectory) if path]
+    own = [checkpoint for checkpoint in earlier if checkpoint.path in loaded]
+    explaining = {c.series for c in own if c.step == life.first_step} or {c.series for c in own}
+    by_series: dict[str, list[Checkpoint]] = {}
+    for checkpoint in earlier:
+        if checkpoint.series in explaining or not explaining:
+            by_series.setdefault(checkpoint.series, []).append(checkpoint)
+    return min(by_series.values(), key=lambda series: max(c.step for c in series), default=[])
+
+
+def _complete(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
+    """Settled files whose like from every rank is there: a checkpoint in shards needs all of them.
+
+    `rank-0.pt` and `rank-1.pt` of one step are one series; a step that only some of the writers reached is not whole.
+    """
+    settled = [checkpoint for checkpoint in checkpoints if checkpoint.is_settled]
+    writers: dict[str, set[int]] = {}
+    at_step: dict[tuple[str, int], set[int]] = {}
+    for checkpoint in settled:
+        writers.setdefault(checkpoint.series, set()).add(checkpoint.rank)
+        at_step.setdefault((checkpoint.series, checkpoint.step), set()).add(checkpoint.rank)
+    return [c for c in settled if at_step[c.series, c.step] == writers[c.series]]

@@ -1,0 +1,102 @@
+"""Finds the pass over the data in which a process first trained on other batches than it should."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import msgspec
+
+from launch.timeline import Steps
+from launch.trajectory import BatchKey
+
+Epochs = dict[int, list[BatchKey]]
+"""Batches of each epoch, in order."""
+
+
+class Suspect(msgspec.Struct, frozen=True, kw_only=True):
+    """What one process trained on, beside what it should have trained on."""
+
+    rank: int
+    expected: Mapping[int, Steps]
+    """All steps of the uninterrupted run, of every rank."""
+    found: Steps
+    """Steps of the process, epochs counted since training began."""
+    first_step: int
+    """Step of the uninterrupted run that it should have begun with."""
+    is_whole: bool
+    """It ended by itself, so that nothing came after `found`."""
+    batch_size: int = 0
+    """0 where the loader does not say."""
+    num_workers: int = 0
+
+
+class Culprit(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """The first pass of a process that is not as expected."""
+
+    suspect: Suspect
+    epoch: int
+    start: int
+    """Batch of the epoch that the pass should begin with."""
+    wanted: list[BatchKey]
+    found: list[BatchKey]
+    resume_batch: int
+    """Batch of its epoch at which the process resumed."""
+    is_first: bool
+    """The pass is the one in which the process resumed."""
+
+    @cached_property
+    def epochs(self) -> Epochs:
+        """Batches of the rank in the uninterrupted run."""
+        return epochs_of(self.suspect.expected[self.suspect.rank])
+
+    @cached_property
+    def place(self) -> tuple[int, int] | None:
+        """Epoch and batch of the uninterrupted run at which the pass begins; None if its first batch is nowhere."""
+        places = [
+            (_num_equal(batches[number:], self.found), epoch == self.epoch, number == self.start, epoch, number)
+            for epoch, batches in self.epochs.items()
+            for number, key in enumerate(batches)
+            if key == self.found[0]
+        ]
+        best = max(places, default=None)
+        return best[3:] if best else None
+
+
+def find_culprit(suspect: Suspect) -> Culprit | None:
+    """The first pass that is not as expected; None if all are."""
+    expected = suspect.expected[suspect.rank]
+    rest = epochs_of(expected[suspect.first_step :])
+    first_epoch = min(rest, default=0)
+    resume_batch = sum(batch.epoch == first_epoch for s in expected[: suspect.first_step] for batch in s.batches)
+    found = epochs_of(suspect.found)
+    for epoch in sorted(rest.keys() | found.keys()):
+        wanted, got = rest.get(epoch, []), found.get(epoch, [])
+        is_cut = not suspect.is_whole and epoch >= max(found, default=0)
+        if got == wanted or (is_cut and wanted[: len(got)] == got):
+            continue
+        return Culprit(
+            suspect=suspect,
+            epoch=epoch,
+            start=resume_batch if epoch == first_epoch else 0,
+            wanted=wanted,
+            found=got,
+            resume_batch=resume_batch,
+            is_first=epoch == first_epoch,
+        )
+    return None
+
+
+def epochs_of(steps: Steps) -> Epochs:
+    """Batches of each epoch that a rank trained on."""
+    epochs: Epochs = {}
+    for step in steps:
+        for batch in step.batches:
+            epochs.setdefault(batch.epoch, []).append(batch.key)
+    return epochs
+
+
+def _num_equal(wanted: Sequence[BatchKey], found: Sequence[BatchKey]) -> int:
+    """Length of the common beginning."""
+    pairs = enumerate(zip(wanted, found, strict=False))
+    return next((number for number, (one, other) in pairs if one != other), min(len(wanted), len(found)))
