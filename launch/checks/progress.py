@@ -16,6 +16,8 @@ def progress(evidence: Evidence) -> CheckResult:
     if not history.incarnations:
         return unknown("no rank was started")
     deaths = [_about(death) for death in _unplanned(evidence)]
+    if deaths and deaths[0].incarnation == 0:
+        return unknown(f"{deaths[0].sentence}; nothing had been done to it yet", deaths)
     if deaths:
         return failed(deaths[0].sentence, deaths)
     problem = _end_problem(evidence)

@@ -1,0 +1,146 @@
+"""Histories are read from real files."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from launch.history import History, read_history
+from launch.records import FORMAT_VERSION, Backward, Start, encode_line, encode_node_line
+from launch.rundir import RunDir, ScenarioDir
+from tests.launch import histories
+from tests.launch.histories import Job
+
+
+def written(root: Path, history: History) -> ScenarioDir:
+    """The files of a history."""
+    scenario = RunDir(root=root).scenario(history.name)
+    scenario.create()
+    for process in history.processes:
+        (root / process.file).write_bytes(b"".join(map(encode_line, process.records)))
+    nodes = b"".join(encode_node_line(record) for record in (*history.rounds, *history.ends))
+    (scenario.nodes / "node-0.jsonl").write_bytes(nodes)
+    for log in history.logs:
+        (scenario.logs / log).parent.mkdir(exist_ok=True)
+        (scenario.logs / log).touch()
+    return scenario
+
+
+@pytest.fixture
+def scenario(tmp_path):
+    return written(tmp_path, histories.one_kill().faulted.history)
+
+
+@pytest.fixture
+def first_file(scenario):
+    return sorted(scenario.events.iterdir())[0]
+
+
+def test_what_was_written_is_read_back(tmp_path):
+    """Reading a history's files gives the history."""
+    expected = histories.one_kill().faulted.history
+    assert expected == read_history(written(tmp_path, expected))
+
+
+def test_a_torn_last_line_is_no_damage(scenario, first_file):
+    """A process that was killed while it wrote a line leaves a whole history without that line."""
+    first_file.write_bytes(first_file.read_bytes() + b'{"event":"backw')
+    history = read_history(scenario)
+    assert (history.damage, history.processes[0].is_torn) == ((), True)
+
+
+def test_a_whole_record_without_its_newline_is_torn(scenario, first_file):
+    """A line counts only with its newline."""
+    num_lines = first_file.read_bytes().count(b"\n")
+    first_file.write_bytes(first_file.read_bytes()[:-1])
+    assert num_lines - 1 == len(read_history(scenario).processes[0].records)
+
+
+def spoil_middle(lines: list[bytes]) -> list[bytes]:
+    return [*lines[:5], lines[5][:7] + b"\n", *lines[6:]]
+
+
+def drop_middle(lines: list[bytes]) -> list[bytes]:
+    return [*lines[:5], *lines[6:]]
+
+
+def drop_start(lines: list[bytes]) -> list[bytes]:
+    return [encode_line(Backward(sequence=0, time_ns=0)), *lines[1:]]
+
+
+def other_version(lines: list[bytes]) -> list[bytes]:
+    start = msgspec.json.decode(lines[0], type=Start)
+    return [encode_line(msgspec.structs.replace(start, format=FORMAT_VERSION + 1)), *lines[1:]]
+
+
+def no_text(lines: list[bytes]) -> list[bytes]:
+    return [*lines[:5], b"\xff\xfe\n", *lines[6:]]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "line", "what"),
+    [
+        (spoil_middle, 6, "cannot be decoded"),
+        (no_text, 6, "cannot be decoded"),
+        (drop_middle, 6, "expected sequence=5, found 6"),
+        (drop_start, 1, "does not begin with a start line"),
+        (other_version, 1, f"format={FORMAT_VERSION + 1} of another release"),
+    ],
+)
+def test_a_spoilt_file_is_damage_at_its_line(scenario, first_file, spoil, line, what):
+    """Whatever is wrong inside a file is named with file and line, and never raised."""
+    first_file.write_bytes(b"".join(spoil(first_file.read_bytes().splitlines(keepends=True))))
+    damage = read_history(scenario).damage[0]
+    assert (f"faulted/events/{first_file.name}", line) == (damage.path, damage.line)
+    assert what in str(damage)
+
+
+def test_a_file_that_cannot_be_read_is_damage(scenario):
+    """A folder in a file's place is damage."""
+    (scenario.events / "x.jsonl").mkdir()
+    assert "faulted/events/x.jsonl: cannot be read: Is a directory" in map(str, read_history(scenario).damage)
+
+
+def test_a_missing_file_is_damage_if_its_group_trained(scenario, first_file):
+    """Ranks train in step, so a rank of a group that trained has written something."""
+    first_file.unlink()
+    assert [
+        str(damage) for damage in read_history(scenario).damage
+    ] == ["faulted/events: nothing from rank 0 of incarnation 0, whose group trained"]
+
+
+def test_a_missing_file_is_no_damage_if_its_group_did_no_step(tmp_path):
+    """A rank that was killed before its first line leaves no file."""
+    job = Job()
+    lives = [histories.Life(epochs=[], stop_after=0, fault=0), histories.Life(epochs=[], stop_after=0)]
+    history = histories.evidence(job, [lives, histories.resumed(job, 0)], [histories.sigkill(0)]).faulted.history
+    scenario = written(tmp_path, history)
+    next(scenario.events.glob("i000-r0001-*")).unlink()
+    assert read_history(scenario).damage == ()
+
+
+def test_two_files_of_one_rank_are_damage(scenario, first_file):
+    """A rank of an incarnation is one process."""
+    (scenario.events / "i000-r0000-2.jsonl").write_bytes(first_file.read_bytes())
+    assert "rank 0 of incarnation 0 also wrote" in str(read_history(scenario).damage[0])
+
+
+def test_a_rank_that_no_node_announced_is_damage(scenario, first_file):
+    """A file needs a node's word for it."""
+    start, *rest = first_file.read_bytes().splitlines(keepends=True)
+    other = msgspec.structs.replace(msgspec.json.decode(start, type=Start), incarnation=7)
+    (scenario.events / "i007-r0000-2.jsonl").write_bytes(b"".join([encode_line(other), *rest]))
+    assert "no node announced this rank" in str(read_history(scenario).damage[0])
+
+
+def test_a_scenario_without_nodes_is_damage(scenario):
+    """Without a node's words nobody knows which ranks there were."""
+    (scenario.nodes / "node-0.jsonl").unlink()
+    assert str(read_history(scenario).damage[0]) == "faulted/nodes: no node announced a worker group"
+
+
+def test_a_missing_scenario_is_damage(tmp_path):
+    """A run that was interrupted before a scenario began lacks its folder."""
+    assert [
+        str(damage) for damage in read_history(RunDir(root=tmp_path).scenario("reference-2")).damage
+    ] == ["reference-2: the scenario left no folder"]

@@ -1,0 +1,138 @@
+"""Each test writes the lines of one process as a word: what the training loop did, one letter an event.
+
+`a` to `e` are batches of loader 0, `A` to `E` batches of loader 1 (their index is the letter's place in the alphabet),
+`^` a backward pass, `.` an optimizer step, `|` the end of loader 0's pass, `!` the end of loader 1's; `v` is a batch of
+loader 1 while autograd is off.
+"""
+
+import pytest
+
+from launch.history import Process
+from launch.records import AnyRecord, Backward, Batch, EpochEnd, Exit, Start, Step
+from launch.trajectory import Traits, Trajectory, trace, traits_of
+from tests.launch import histories
+
+
+def lines_of(word: str) -> list[AnyRecord]:
+    passes = [0, 0]
+    lines: list[AnyRecord] = []
+    for number, letter in enumerate(word, start=1):
+        common = {"sequence": number, "time_ns": number}
+        match letter:
+            case "^":
+                lines.append(Backward(**common, loss=0.5))
+            case ".":
+                lines.append(Step(**common, step=0, after=f"after line {number + 1}"))
+            case "|" | "!":
+                loader = "|!".index(letter)
+                lines.append(EpochEnd(**common, loader=loader, epoch=passes[loader], num_batches=0))
+                passes[loader] += 1
+            case _:
+                loader = int(letter.isupper() or letter == "v")
+                index = "abcdefghijklmnopqrstuv".index(letter.lower())
+                lines.append(
+                    Batch(
+                        **common,
+                        loader=loader,
+                        epoch=passes[loader],
+                        batch=index,
+                        indices=[index],
+                        grad_enabled=letter != "v",
+                    )
+                )
+    return lines
+
+
+def process(word: str, *, is_finished: bool = False) -> Process:
+    start = Start(
+        sequence=0,
+        time_ns=0,
+        format=1,
+        incarnation=0,
+        rank=0,
+        local_rank=0,
+        world_size=1,
+        node=0,
+        pid=1,
+        python="3",
+        torch="2",
+    )
+    lines = [start, *lines_of(word)]
+    end = [Exit(sequence=len(lines), time_ns=0, reason="finished")] if is_finished else []
+    return Process(file="x.jsonl", start=start, records=(*lines, *end))
+
+
+def steps_of(trajectory: Trajectory) -> list[str]:
+    return ["".join("abcdefghijklmnopqrstuv"[batch.key[0]] for batch in step.batches) for step in trajectory.steps]
+
+
+@pytest.mark.parametrize(
+    ("word", "steps"),
+    [
+        pytest.param("a^.b^.", ["a", "b"], id="one batch a step"),
+        pytest.param("a^b^.c^d^.", ["ab", "cd"], id="gradient accumulation"),
+        pytest.param("a^b^.", ["ab"], id="a step that a gradient scaler skipped"),
+        pytest.param("abc^.d^.", ["c", "d"], id="fast-forward"),
+        pytest.param("ab|a^.b^.", ["a", "b"], id="fast-forward through a whole epoch"),
+        pytest.param("a^.b", ["a"], id="received and not trained on"),
+        pytest.param("a^.b^", ["a"], id="killed before the step"),
+        pytest.param(".a^.b^.", ["a", "b"], id="a phantom step before the first"),
+        pytest.param("a^..b^..", ["a", "b"], id="two optimizers after one backward pass"),
+        pytest.param("a^.^.b^.^.", ["a", "", "b", ""], id="two backward passes on one batch"),
+        pytest.param("a^.b^.|vvv!a^.b^.|", ["a", "b", "a", "b"], id="validation without autograd"),
+        pytest.param("a^.b^.|CDE!a^.b^.|", ["a", "b", "a", "b"], id="validation with autograd"),
+        pytest.param("a^.b^.|CDE" + "a^.b^.|CDE" * 2, ["a", "b"] * 3, id="validation that is broken off"),
+        pytest.param("Ea^.b^.c^.", ["a", "b", "c"], id="a peek at the validation data"),
+        pytest.param("aA^.bB^.", ["aa", "bb"], id="two loaders side by side"),
+        pytest.param("a^.A^.b^.B^.", ["a", "a", "b", "b"], id="two loaders in turns"),
+    ],
+)
+def test_a_step_consumes_what_came_before_its_backward_pass(word, steps):
+    """A batch belongs to a step exactly if a backward pass came after it, before the next batch of its loader."""
+    assert steps == steps_of(trace(process(word), Traits()))
+
+
+def test_a_killed_process_leaves_an_unfinished_step():
+    """What had a backward pass, and what was only received, is kept apart from what was consumed."""
+    trajectory = trace(process("a^.b^c"), Traits())
+    assert ([b.key[0] for b in trajectory.unfinished], [b.key[0] for b in trajectory.waiting]) == ([1], [2])
+
+
+@pytest.mark.parametrize(("is_finished", "steps"), [(True, ["a", "b", "c"]), (False, ["a", "b"])])
+def test_without_an_optimizer_every_batch_is_a_step(is_finished, steps):
+    """Hand-written updates leave no step line; the last one is proved only by what the script did afterwards."""
+    assert steps == steps_of(trace(process("a^b^c^", is_finished=is_finished), Traits(has_steps=False)))
+
+
+def test_the_second_optimizer_says_the_state_after_the_step():
+    """The parameters after a step are those after the last optimizer that ran for it."""
+    assert trace(process("a^..b^."), Traits()).steps[0].after == "after line 5"
+
+
+@pytest.mark.parametrize(
+    ("word", "traits", "epochs"),
+    [
+        pytest.param("a^.|b^.|c^.", Traits(), [0, 1, 2], id="one loader"),
+        pytest.param("a|b|c^.|d^.", Traits(), [0, 1], id="passes that were only fast-forwarded do not count"),
+        pytest.param("a^.b^.|C^.D^.!E^.", Traits(), [0, 0, 1, 1, 2], id="another loader for the rest of an epoch"),
+        pytest.param("aA^.|bB^.", Traits(side_by_side=True), [0, 0, 1, 0], id="each loader counts for itself"),
+    ],
+)
+def test_epochs_count_the_passes_that_were_trained_on(word, traits, epochs):
+    """An epoch is the ordinal of a pass of which something was consumed."""
+    steps = trace(process(word), traits).steps
+    assert epochs == [batch.epoch for step in steps for batch in step.batches]
+
+
+@pytest.mark.parametrize(
+    ("word", "traits"),
+    [
+        pytest.param("a^.b^.|a^.", Traits(), id="plain"),
+        pytest.param("a^b^|a^", Traits(has_steps=False), id="no optimizer"),
+        pytest.param("aA^.bB^.", Traits(side_by_side=True), id="side by side"),
+        pytest.param("Ea^.b^.|CDE!a^.b^.|CDE!", Traits(), id="validation"),
+    ],
+)
+def test_traits_are_seen_in_a_history(word, traits):
+    """Whether there is an optimizer, and whether loaders run side by side, shows in the lines."""
+    assert traits == traits_of(histories.history("reference-1", [process(word)]))
