@@ -7,7 +7,7 @@ correct job would leave; a test changes what a rank trained on after its restart
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -323,3 +323,10 @@ def _ending(job: Job, life: Life) -> list[AnyRecord]:
     if life.stop_after is not None:
         return []
     return [Exit(sequence=0, time_ns=0, reason="finished", parameters=state(job.num_epochs * job.num_batches))]
+
+
+def with_lines(process: Process, lines: Iterable[AnyRecord]) -> Process:
+    """The process with these lines after its first ones, all numbered anew."""
+    whole = (*process.records, *lines)
+    records = tuple(msgspec.structs.replace(line, sequence=number) for number, line in enumerate(whole))
+    return msgspec.structs.replace(process, records=records)

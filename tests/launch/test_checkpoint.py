@@ -1,0 +1,67 @@
+import pytest
+
+from launch.checkpoint import Checkpoint, loaded_by, written_by
+from launch.records import AnyRecord, Backward, Batch, Load, Rename, Save, Step
+from launch.trajectory import Traits, Trajectory, trace
+from tests.launch import histories
+from tests.launch.histories import Job, Life
+
+STEP = (
+    Batch(sequence=0, time_ns=0, loader=0, epoch=0, batch=0, indices=[1]),
+    Backward(sequence=0, time_ns=0),
+    Step(sequence=0, time_ns=0, step=0),
+)
+
+
+def save(path: str, *phases: str) -> list[AnyRecord]:
+    return [Save(sequence=0, time_ns=0, path=path, phase=phase) for phase in phases or ("begin", "end")]
+
+
+def rename(source: str, target: str) -> Rename:
+    return Rename(sequence=0, time_ns=0, source=source, target=target)
+
+
+def trajectory(*lines: AnyRecord) -> Trajectory:
+    start = histories.process(Job(), Life(epochs=[], stop_after=0), rank=0, incarnation=0)
+    return trace(histories.with_lines(start, lines), Traits())
+
+
+def files(*lines: AnyRecord) -> list[tuple[str, int]]:
+    return [(checkpoint.path, checkpoint.step) for checkpoint in written_by(trajectory(*lines), first_step=10)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        pytest.param([*STEP, *save("a")], [("a", 11)], id="saved"),
+        pytest.param([*STEP, *save("a", "begin"), *STEP, *save("a", "end")], [("a", 11)], id="saved meanwhile"),
+        pytest.param([*save("a", "begin"), *STEP], [], id="never closed"),
+        pytest.param([*save(""), *STEP], [], id="into a buffer"),
+        pytest.param([*STEP, *save("t"), *STEP, rename("t", "a")], [("a", 11)], id="renamed"),
+        pytest.param([*STEP, *save("t/x"), *save("t/y"), rename("t", "a")], [("a/x", 11), ("a/y", 11)], id="folder"),
+        pytest.param([*save(""), *STEP, rename("t", "a")], [("a", 11)], id="renamed, written by other means"),
+        pytest.param([*save("a"), *STEP, *save("a")], [("a", 10), ("a", 11)], id="written over"),
+    ],
+)
+def test_a_file_holds_the_steps_done_when_it_was_begun(lines, expected):
+    """A checkpoint counts under its last name, with the steps that its writer had done when it began to write."""
+    assert expected == files(*lines)
+
+
+def test_a_file_is_settled_once_its_writer_went_on():
+    """A pointer to the latest checkpoint may be written after it; a writer that died at once may not have come there."""
+    checkpoints = written_by(trajectory(*STEP, *save("a"), *STEP, *save("b")), first_step=0)
+    assert [(checkpoint.path, checkpoint.is_settled) for checkpoint in checkpoints] == [("a", True), ("b", False)]
+
+
+@pytest.mark.parametrize(("path", "series"), [("d/step-15.pt", "d/step-#.pt"), ("best.pt", "best.pt"), ("1/2", "#/#")])
+def test_files_that_differ_in_numbers_are_one_series(path, series):
+    """The series is the name without its numbers."""
+    checkpoint = Checkpoint(path=path, step=1, rank=0, incarnation=0, is_settled=True)
+    assert series == checkpoint.series
+
+
+def test_what_a_process_read_before_its_first_step_is_what_it_loaded():
+    """A file that is read later (the best model, for an evaluation) is not what training went on from."""
+    first, later = Load(sequence=0, time_ns=0, path="a"), Load(sequence=0, time_ns=0, path="b")
+    assert loaded_by(trajectory(first, *STEP, later)) == ("a",)

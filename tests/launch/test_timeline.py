@@ -1,0 +1,94 @@
+from dataclasses import replace
+
+import msgspec
+
+from launch.timeline import Run, Timeline, assemble
+from launch.trajectory import Traits
+from tests.launch import histories
+from tests.launch.histories import Job, Life
+
+JOB = Job(num_samples=16, num_epochs=3)
+
+
+def run_of(*groups: list[Life]) -> Run:
+    return histories.evidence(JOB, groups, []).faulted
+
+
+def indices(timeline: Timeline) -> list[list[int]]:
+    return [list(batch.indices) for step in timeline.steps for batch in step.batches]
+
+
+def uninterrupted(rank: int) -> list[list[int]]:
+    return [batch for epoch in range(JOB.num_epochs) for batch in JOB.epoch(rank, epoch)]
+
+
+def test_a_right_resume_gives_the_uninterrupted_trajectory():
+    """Cut back to each resume point and carried on, a rank's lives are the uninterrupted run."""
+    run = run_of(
+        histories.killed(JOB, 5),
+        histories.killed(JOB, 7, base=4),
+        histories.killed(JOB, 9, base=6),
+        histories.resumed(JOB, 8),
+    )
+    assert [uninterrupted(0), uninterrupted(1)] == [indices(timeline) for timeline in run.timelines]
+
+
+def test_epochs_count_since_training_began():
+    """A process that resumes in epoch 1 trains in epoch 1 first, though it is the first pass of its own."""
+    run = run_of(histories.killed(JOB, 6), histories.resumed(JOB, 6))
+    assert [batch.epoch for step in run.timelines[0].steps for batch in step.batches] == [0] * 4 + [1] * 4 + [2] * 4
+
+
+def test_a_resume_at_an_epochs_border_begins_the_next_epoch():
+    """After the last batch of an epoch comes the first of the next."""
+    run = run_of(histories.killed(JOB, 5), histories.resumed(JOB, 4))
+    assert run.timelines[0].lives[1].steps[0].batches[0].epoch == 1
+
+
+def test_without_a_reference_the_end_of_a_pass_shows_the_border():
+    """`resumable run` knows epochs only from the processes themselves."""
+    history = histories.evidence(JOB, [histories.killed(JOB, 5), histories.resumed(JOB, 4)], []).faulted.history
+    run = assemble(history, Traits())
+    assert [batch.epoch for step in run.timelines[1].steps for batch in step.batches] == [0] * 4 + [1] * 4 + [2] * 4
+
+
+def test_a_process_that_dies_before_its_first_step_changes_nothing():
+    """A rank may die right after a restart; the next restart goes on from the same checkpoint."""
+    run = run_of(histories.killed(JOB, 5), histories.killed(JOB, 4, base=4), histories.resumed(JOB, 4))
+    assert [timeline.lives[1].resume for timeline in run.timelines] == [None, None]
+    assert uninterrupted(1) == indices(run.timelines[1])
+
+
+def test_a_step_that_only_another_rank_could_note_counts():
+    """Rank 0 may save a step whose line rank 1 was killed before writing; rank 1's open batch was trained on then."""
+    first = histories.killed(JOB, 6)
+    history = histories.history(
+        "faulted",
+        [
+            histories.process(JOB, first[0], rank=0, incarnation=0),
+            cut_before_last_step(histories.process(JOB, first[1], rank=1, incarnation=0)),
+            *(histories.process(JOB, life, rank=r, incarnation=1) for r, life in enumerate(histories.resumed(JOB, 6))),
+        ],
+    )
+    run = histories.of_histories(history, JOB, []).faulted
+    assert uninterrupted(1) == indices(run.timelines[1])
+
+
+def cut_before_last_step(process):
+    """Without the last optimizer step and what followed."""
+    return msgspec.structs.replace(process, records=process.records[:-2])
+
+
+def test_steps_cut_off_are_not_kept():
+    """A life keeps the steps before the resume point of the next."""
+    run = run_of(histories.killed(JOB, 7), histories.resumed(JOB, 4))
+    assert [(life.num_kept, len(life.steps)) for life in run.timelines[0].lives] == [(4, 7), (8, 8)]
+
+
+def test_a_rank_that_is_gone_is_cut_off_with_the_others():
+    """After a restart with fewer ranks, a vanished rank's steps beyond the resume point do not count."""
+    four = replace(JOB, world_size=4, num_samples=32)
+    two = replace(four, world_size=2)
+    groups = [histories.killed(four, 3), histories.resized(four, two, 2)]
+    run = histories.evidence(four, groups, [], two).faulted
+    assert [timeline.lives[0].num_kept for timeline in run.timelines] == [2, 2, 2, 2]
