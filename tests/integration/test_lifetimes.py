@@ -1,0 +1,138 @@
+"""Nothing that the launcher starts outlives it, whoever is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.integration.waiting import wait_until
+
+SLEEPER = """
+import time, torch
+from torch.utils.data import DataLoader, TensorDataset
+model = torch.nn.Linear(1, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for _ in range(100_000):
+    for (x,) in DataLoader(TensorDataset(torch.ones(8, 1)), batch_size=2, num_workers=1, persistent_workers=False):
+        model(x).sum().backward()
+        optimizer.step()
+        time.sleep(0.05)
+"""
+
+
+def family(process: psutil.Process) -> list[psutil.Process]:
+    return process.children(recursive=True)
+
+
+def has_trained(run_dir: Path) -> bool:
+    return any(b'"event":"step"' in file.read_bytes() for file in run_dir.glob("*/events/*.jsonl"))
+
+
+def command_of(process: psutil.Process) -> str:
+    return " ".join(process.cmdline())
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[str], list[psutil.Process]]]]:
+    """Start a job that never ends by itself; gives the command and all its descendants once it trains."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*arguments: str) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
+        script = tmp_path / "sleeper.py"
+        script.write_text(SLEEPER)
+        run_dir = tmp_path / "run"
+        command = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "launch",
+                *arguments,
+                "--run-dir",
+                str(run_dir),
+                "--nproc-per-node",
+                "2",
+                str(script),
+            ],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(command)
+        wait_until(lambda: has_trained(run_dir), timeout_s=120)
+        return command, family(psutil.Process(command.pid))
+
+    yield run
+    for command in started:
+        command.kill()
+        command.communicate()
+
+
+def all_gone(processes: list[psutil.Process]) -> bool:
+    _, alive = psutil.wait_procs(processes, timeout=0)
+    return not [process for process in alive if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.mark.parametrize("method", ["forkserver", "subprocess"])
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_process_outlives_the_command(start, method: str, signum: signal.Signals) -> None:
+    """Interrupted or killed, the command takes nodes, ranks and their loader workers with it."""
+    command, descendants = start("verify", "--start-method", method)
+    assert len(descendants) >= 4
+    command.send_signal(signum)
+    command.wait(timeout=60)
+    wait_until(lambda: all_gone(descendants), timeout_s=20)
+
+
+def test_no_rank_outlives_a_killed_node(start) -> None:
+    """When the node dies, its ranks and helpers die too and the command says so."""
+    command, descendants = start("verify")
+    [node] = [process for process in descendants if "launch.node" in command_of(process)]
+    node.kill()
+    _, errors = command.communicate(timeout=60)
+    assert (command.returncode, "the node ended without an answer" in errors) == (3, True)
+    wait_until(lambda: all_gone(descendants), timeout_s=20)
+
+
+def test_an_interrupted_run_keeps_its_evidence_and_says_how_to_look_at_it(start, tmp_path: Path) -> None:
+    """Ctrl-C leaves a run directory that `check` reads, UNKNOWN, and one clear message."""
+    command, _ = start("verify")
+    command.send_signal(signal.SIGINT)
+    _, errors = command.communicate(timeout=60)
+    assert (command.returncode, errors.count("Traceback")) == (3, 0)
+    assert "resumable check run" in errors
+    checked = subprocess.run(
+        [sys.executable, "-m", "launch", "check", "run"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 3
+
+
+def test_sigterm_to_run_reaches_the_ranks_and_is_the_exit_code(start) -> None:
+    """A scheduler that ends `resumable run` gets 128 + SIGTERM, as from a shell."""
+    command, descendants = start("run")
+    command.send_signal(signal.SIGTERM)
+    command.communicate(timeout=60)
+    assert command.returncode == 128 + signal.SIGTERM
+    wait_until(lambda: all_gone(descendants), timeout_s=20)
+
+
+def test_the_calling_process_stays_as_it_was(tmp_path: Path) -> None:
+    """Signal handlers and environment of a process that calls `main` are the same afterwards."""
+    program = """
+import os, signal, sys
+from launch.cli import main
+numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
+before = dict(os.environ), [signal.getsignal(number) for number in numbers]
+main(["verify", "--quiet", "--run-dir", "run", "--nproc-per-node", "1", "missing_step.py"])
+assert before == (dict(os.environ), [signal.getsignal(number) for number in numbers])
+"""
+    (tmp_path / "missing_step.py").write_text("pass\n")
+    environment = {**os.environ, "PYTHONWARNINGS": "default"}
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, timeout=120, env=environment)

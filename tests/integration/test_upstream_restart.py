@@ -1,0 +1,47 @@
+"""The fault of torch's own restart that our rendezvous answers to; it tells us when upstream has mended it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+NUM_TRIES = 3
+SCRIPT = """
+import os, signal, sys
+from datetime import timedelta
+import torch, torch.distributed as dist
+dist.init_process_group("gloo", timeout=timedelta(seconds=8))
+dist.all_reduce(torch.ones(1))
+if os.environ["TORCHELASTIC_RESTART_COUNT"] == "0" and os.environ["RANK"] == "1":
+    os.kill(os.getpid(), signal.SIGKILL)
+dist.all_reduce(torch.ones(1))
+dist.destroy_process_group()
+"""
+COMMON = ("--nproc-per-node", "4", "--max-restarts", "1", "--local-addr", "127.0.0.1")
+
+
+def exit_code(tmp_path: Path, *launcher: str) -> int:
+    script = tmp_path / "dies_once.py"
+    script.write_text(SCRIPT)
+    return subprocess.run(
+        [sys.executable, "-m", *launcher, *COMMON, str(script)],
+        cwd=tmp_path,
+        env={**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        timeout=120,
+        check=False,
+    ).returncode
+
+
+def test_a_plain_torchrun_restart_fails_with_gloo(tmp_path: Path) -> None:
+    """Restarted ranks read the addresses of dead ones (pytorch#135712); once this fails, torch has mended it."""
+    codes = [exit_code(tmp_path, "torch.distributed.run", "--standalone") for _ in range(NUM_TRIES)]
+    assert any(codes), "plain torchrun restarted gloo ranks every time: is launch/rendezvous.py still needed?"
+
+
+def test_the_same_restart_works_here(tmp_path: Path) -> None:
+    """The same script and flags under `resumable run` end well."""
+    codes = [exit_code(tmp_path, "launch", "run", "--run-dir", f"run-{number}") for number in range(NUM_TRIES)]
+    assert codes == [0] * NUM_TRIES

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Iterator
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset, IterableDataset
+from torch.utils.data import dataloader as torch_loader
+
+from launch.records import Batch, EpochBegin, EpochEnd, Loader
+from launch.worker.loaders import LoaderWatch, as_indices
+from tests.launch.worker.conftest import Listener
+
+WRAPPED = [
+    (torch_loader._BaseDataLoaderIter, ("__init__", "_reset", "_next_index", "__next__")),
+    (torch_loader._MultiProcessingDataLoaderIter, ("_try_put_index",)),
+]
+
+
+class Squares(Dataset[int]):
+    """The square of each index, so that what was delivered shows which index it came from."""
+
+    def __len__(self) -> int:
+        return 11
+
+    def __getitem__(self, index: int) -> int:
+        return index * index
+
+
+class Stream(IterableDataset[int]):
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(5))
+
+
+@pytest.fixture
+def watched(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> Listener:
+    """Torch's loaders, watched during one test."""
+    for owner, names in WRAPPED:
+        for name in names:
+            monkeypatch.setattr(owner, name, getattr(owner, name))
+    LoaderWatch(listener).install()
+    return listener
+
+
+def delivered(listener: Listener) -> list[list[int]]:
+    return [record.indices for record in listener.of(Batch)]
+
+
+@pytest.mark.parametrize("options", [{}, {"num_workers": 2}, {"num_workers": 2, "persistent_workers": True}], ids=str)
+def test_the_recorded_indices_are_those_of_the_delivered_samples(watched: Listener, options: dict[str, bool]) -> None:
+    """Batch by batch, in every pass, with workers that read ahead too."""
+    loader = DataLoader(Squares(), batch_size=3, shuffle=True, **options)
+    contents = [batch.tolist() for _ in range(3) for batch in loader]
+    assert [[index * index for index in indices] for indices in delivered(watched)] == contents
+    assert [(record.epoch, record.batch) for record in watched.of(Batch)] == [
+        (e, b) for e in range(3) for b in range(4)
+    ]
+    assert [(record.epoch, record.num_batches) for record in watched.of(EpochEnd)] == [(0, 4), (1, 4), (2, 4)]
+
+
+def test_batches_that_workers_only_read_ahead_are_not_delivered(watched: Listener) -> None:
+    """A loop that stops after two batches received two, however many the workers have fetched."""
+    loader = DataLoader(Squares(), batch_size=1, num_workers=2, prefetch_factor=4)
+    list(islice(iter(loader), 2))
+    assert delivered(watched) == [[0], [1]]
+    assert watched.of(EpochEnd) == []
+
+
+def test_batches_out_of_order_keep_their_own_indices(watched: Listener) -> None:
+    """With `in_order=False` data comes back as it is ready; the indices go with it."""
+    loader = DataLoader(Squares(), batch_size=2, num_workers=2, in_order=False)
+    contents = [batch.tolist() for batch in loader]
+    assert [[index * index for index in indices] for indices in delivered(watched)] == contents
+
+
+def test_an_iterable_data_set_is_known_by_its_content(watched: Listener) -> None:
+    """Without indices each batch has a digest: equal content, equal digest."""
+    for _ in range(2):
+        list(DataLoader(Stream(), batch_size=2))
+    digests = [record.digest for record in watched.of(Batch)]
+    assert delivered(watched) == [None] * 6
+    assert digests[:3] == digests[3:]
+    assert len(set(digests)) == 3
+
+
+def test_loaders_that_look_alike_share_a_number(watched: Listener) -> None:
+    """A script that builds a new loader for every epoch goes on counting its passes."""
+    for _ in range(2):
+        list(DataLoader(Squares(), batch_size=4))
+    list(DataLoader(Squares(), batch_size=5))
+    assert [(record.loader, record.epoch) for record in watched.of(EpochBegin)] == [(0, 0), (0, 1), (1, 0)]
+    assert [(record.loader, record.batch_size, record.num_samples) for record in watched.of(Loader)] == [
+        (0, 4, 11),
+        (1, 5, 11),
+    ]
+
+
+def test_asking_for_an_iterator_alone_is_no_pass(watched: Listener) -> None:
+    """A pass begins with the first batch that is asked for."""
+    iter(DataLoader(Squares(), batch_size=4))
+    assert watched.records == []
+
+
+def test_a_watched_loader_can_still_go(watched: Listener) -> None:
+    """Persistent workers end with their loader: the watch holds neither."""
+    loader = DataLoader(Squares(), batch_size=4, num_workers=1, persistent_workers=True)
+    list(loader)
+    gone = weakref.ref(loader)
+    del loader
+    gc.collect()
+    assert gone() is None
+
+
+def test_batches_received_without_autograd_are_marked(watched: Listener) -> None:
+    """An evaluation loop under `no_grad` can be told from training."""
+    with torch.no_grad():
+        list(DataLoader(Squares(), batch_size=11))
+    assert [record.grad_enabled for record in watched.of(Batch)] == [False]
+
+
+@pytest.mark.parametrize(
+    ("index", "expected"),
+    [
+        ([1, 2], [1, 2]),
+        (5, [5]),
+        ([True, np.int64(3), torch.tensor(4)], [1, 3, 4]),
+        (torch.tensor([7, 8]), [7, 8]),
+        (np.array([7, 8]), [7, 8]),
+        ("key", ["'key'"]),
+        ([("a", 1), "b"], ["('a', 1)", "'b'"]),
+        ([None, None], None),
+        (None, None),
+        ([], []),
+    ],
+    ids=repr,
+)
+def test_any_kind_of_key_becomes_an_index(index: object, expected: object) -> None:
+    """Integers of any library become plain ones; other keys their `repr`; a data set without indices has none."""
+    assert as_indices(index) == expected
