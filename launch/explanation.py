@@ -83,8 +83,16 @@ def _same_epoch(culprit: Culprit) -> str | None:
     if batch == 0 < culprit.start:
         return f"it restarted epoch {culprit.epoch} from its first batch instead of going on at batch {culprit.start}"
     if batch < culprit.start:
-        return f"it replayed the last {_batches(culprit.start - batch)} before the restart (from batch {batch} on)"
+        replayed = f"it replayed the last {_batches(culprit.start - batch)} before the restart (from batch {batch} on)"
+        if _is_skip_in_samples(culprit, batch * culprit.suspect.batch_size):
+            return f"{replayed}, as if it had skipped {culprit.start} samples instead of {_batches(culprit.start)}"
+        return replayed
     return None
+
+
+def _is_skip_in_samples(culprit: Culprit, sample: int) -> bool:
+    """Whether a rank that begins at this sample of its own skipped samples, its own or all ranks', for batches."""
+    return sample > 0 and sample in (culprit.start, culprit.start // len(culprit.suspect.expected))
 
 
 def _later_epoch(culprit: Culprit, batch: int) -> str | None:
@@ -147,7 +155,7 @@ def _cut_elsewhere(culprit: Culprit) -> str | None:
         return None
     begin, wanted = known[0] // num_ranks, culprit.start * size
     where = f"its batches begin at sample {begin} of the rank's epoch {culprit.epoch} instead of sample {wanted}"
-    if culprit.start and begin in (culprit.start, culprit.start // num_ranks):
+    if _is_skip_in_samples(culprit, begin):
         return f"{where}: it skipped {culprit.start} samples instead of {_batches(culprit.start)}"
     return f"{where}: the skip was counted in other units than batches"
 

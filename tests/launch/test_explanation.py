@@ -1,0 +1,198 @@
+"""Planted bugs, as the batches that a rank trains on after a restart, and what is said about them.
+
+The job has 8 batches an epoch and resumes after 12 steps: in epoch 1, at batch 4.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from launch.checks.rank_sequence import rank_sequence
+from launch.checks.result import CheckResult, Outcome
+from tests.launch import histories
+from tests.launch.histories import Epochs, Job
+
+JOB = Job(num_samples=32, num_epochs=4)
+Bug = Callable[[int], Epochs]
+"""From a rank to what it trains on after the restart."""
+
+
+def judged(bug: Bug, job: Job = JOB) -> CheckResult:
+    changes = {f"rank{rank}": lambda _, rank=rank: bug(rank) for rank in range(job.world_size)}
+    return rank_sequence(histories.one_kill(job, at=13, resume=12, **changes))
+
+
+def right(rank: int) -> Epochs:
+    return JOB.epochs_from(rank, 12)
+
+
+def sticky(rank: int) -> Epochs:
+    return [epoch[4:] if number else epoch for number, epoch in enumerate(right(rank))]
+
+
+def sticky_at_the_end(rank: int) -> Epochs:
+    return [epoch[:4] for epoch in right(rank)]
+
+
+def skip_lost(rank: int) -> Epochs:
+    return [JOB.epoch(rank, 1), *right(rank)[1:]]
+
+
+def began_anew(rank: int) -> Epochs:
+    return JOB.epochs_from(rank, 0)
+
+
+def one_epoch_late(rank: int) -> Epochs:
+    return [JOB.epoch(rank, 0)[4:], JOB.epoch(rank, 1), JOB.epoch(rank, 2)]
+
+
+def one_epoch_early(rank: int) -> Epochs:
+    return [JOB.epoch(rank, 2)[4:], JOB.epoch(rank, 3)]
+
+
+def epoch_twice(rank: int) -> Epochs:
+    return [right(rank)[0], JOB.epoch(rank, 1), JOB.epoch(rank, 2)]
+
+
+def epoch_skipped(rank: int) -> Epochs:
+    return [right(rank)[0], JOB.epoch(rank, 3)]
+
+
+def rest_skipped(rank: int) -> Epochs:
+    return right(rank)[1:]
+
+
+def read_ahead(rank: int) -> Epochs:
+    return [right(rank)[0][3:], *right(rank)[1:]]
+
+
+def skipped_one(rank: int) -> Epochs:
+    return [right(rank)[0][1:], *right(rank)[1:]]
+
+
+def replayed(rank: int) -> Epochs:
+    return [JOB.epoch(rank, 1)[3:], *right(rank)[1:]]
+
+
+def samples_for_batches(rank: int) -> Epochs:
+    return [JOB.epoch(rank, 1, consumed=4), *right(rank)[1:]]
+
+
+def counted_in_samples(rank: int) -> Epochs:
+    own = [sample for batch in JOB.epoch(rank, 1) for sample in batch][3:]
+    return [[own[first : first + 2] for first in range(0, len(own), 2)], *right(rank)[1:]]
+
+
+def rank_0_for_all(rank: int) -> Epochs:
+    return right(0)
+
+
+def other_seed(rank: int) -> Epochs:
+    rest = [sample for r in (0, 1) for batch in right(r)[0] for sample in batch]
+    random.Random(99).shuffle(rest)
+    own = rest[rank::2]
+    return [[own[first : first + 2] for first in range(0, len(own), 2)], *right(rank)[1:]]
+
+
+def scrambled(rank: int) -> Epochs:
+    own = [sample for batch in right(rank)[0] for sample in batch]
+    return [[[own[7], own[0]], [own[1], own[6]], own[2:4], own[4:6]], *right(rank)[1:]]
+
+
+def no_permutation(rank: int) -> Epochs:
+    batches = right(rank)[0]
+    return [[[batches[0][0], batches[2][1]], *batches[1:]], *right(rank)[1:]]
+
+
+def other_padding(rank: int) -> Epochs:
+    batches = right(rank)[0]
+    return [[*batches[:-1], [batches[-1][0], batches[0][0]]], *right(rank)[1:]]
+
+
+def last_dropped(rank: int) -> Epochs:
+    return [right(rank)[0][:-1], *right(rank)[1:]]
+
+
+def too_long(rank: int) -> Epochs:
+    return [*right(rank), JOB.epoch(rank, 0)]
+
+
+def longer_epoch(rank: int) -> Epochs:
+    return [[*right(rank)[0], [0, 1]], *right(rank)[1:]]
+
+
+def nothing_at_all(rank: int) -> Epochs:
+    return []
+
+
+def stops_early(rank: int) -> Epochs:
+    return right(rank)[:1]
+
+
+BUGS = [
+    (sticky, "epoch 2 is truncated: it begins at batch 4, as many as the resumed epoch had skipped; the skip of the"),
+    (sticky_at_the_end, "epoch 2 is truncated: it ends after 4 of 8 batches"),
+    (skip_lost, "it restarted epoch 1 from its first batch instead of going on at batch 4"),
+    (began_anew, "it began again with the very first batch of epoch 0"),
+    (one_epoch_late, "epoch 1 goes on in epoch 0's order: the sampler's epoch was not restored"),
+    (one_epoch_early, "epoch 1 goes on in epoch 2's order: the sampler's epoch is wrong"),
+    (epoch_twice, "epochs 1 and 2 are alike: the order of epoch 1 came again"),
+    (epoch_skipped, "epoch 2 was skipped or is empty"),
+    (rest_skipped, "the rest of epoch 1 was skipped"),
+    (skipped_one, "it skipped 1 batch from batch 4 of epoch 1 on"),
+    (replayed, "it replayed the last 1 batch before the restart (from batch 3 on)"),
+    (samples_for_batches, "as if it had skipped 4 samples instead of 4 batches"),
+    (counted_in_samples, "its batches begin at sample 3 of the rank's epoch 1 instead of sample 8"),
+    (rank_0_for_all, "rank 1 trained on rank 0's samples"),
+    (other_seed, "another seed or epoch?"),
+    (scrambled, "the right samples of epoch 1, in another order"),
+    (no_permutation, "no permutation"),
+    (other_padding, "its padding comes from the remainder"),
+    (last_dropped, "the last batch of epoch 1 is missing"),
+    (longer_epoch, "epoch 1 goes on for 1 more batch"),
+    (too_long, "training went on in epoch 4"),
+    (nothing_at_all, "epoch 1 is empty, or training ended before it"),
+    (stops_early, "epoch 2 is empty, or training ended before it"),
+]
+
+
+@pytest.mark.parametrize(("bug", "words"), BUGS, ids=[bug.__name__ for bug, _ in BUGS])
+def test_a_planted_bug_is_explained_in_its_own_words(bug, words):
+    """Every kind of wrong sequence is INVALID and told from the others."""
+    result = judged(bug)
+    assert result.outcome == Outcome.INVALID
+    assert words in result.violations[-1].explanation
+
+
+def test_a_right_sequence_is_valid():
+    """The repaired twin of all of them."""
+    assert judged(right).outcome == Outcome.VALID
+
+
+@pytest.mark.parametrize(
+    ("num_workers", "words"),
+    [(2, "its sampler counted 3 batches that the loader's workers had only read ahead"), (0, "it skipped 3 batches")],
+)
+def test_read_ahead_is_blamed_only_on_workers(num_workers, words):
+    """A loader without workers reads nothing ahead."""
+    explanation = judged(read_ahead, replace(JOB, num_workers=num_workers)).violations[0].explanation
+    assert words in explanation
+    assert explanation.endswith("ahead") is (num_workers > 0)
+
+
+def test_a_skip_done_twice_is_named():
+    """A resume point of 2, skipped by the sampler and by the script."""
+    job = replace(JOB, num_epochs=2)
+    twice = {f"rank{r}": lambda epochs: [epochs[0][2:], *epochs[1:]] for r in (0, 1)}
+    explanation = rank_sequence(histories.one_kill(job, at=3, resume=2, **twice)).violations[0].explanation
+    assert "the batches done before the restart were skipped twice" in explanation
+
+
+def test_a_skip_in_samples_is_seen_inside_a_batch():
+    """Four samples of all ranks are two of each: half a batch of four."""
+    job = replace(JOB, batch_size=4, num_samples=64)
+    skips = {f"rank{r}": lambda epochs, r=r: [job.epoch(r, 1, consumed=4), *epochs[1:]] for r in (0, 1)}
+    explanation = rank_sequence(histories.one_kill(job, at=13, resume=12, **skips)).violations[0].explanation
+    assert "begin at sample 2 of the rank's epoch 1 instead of sample 16: it skipped 4 samples" in explanation
