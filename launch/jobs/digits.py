@@ -12,8 +12,6 @@ On SIGTERM to any rank all ranks stop after the same step, rank 0 saves, and the
 elastic agent would take the job for finished and not start it again.
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import os
@@ -114,6 +112,19 @@ class TrainingState(TypedDict):
     loss: float
 
 
+def mean_in_any_layout(_state: object, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
+    """Average gradients as doubles, so that where they lie in DDP's bucket changes no bit of them.
+
+    DDP lays its buckets out anew after a process's first step, and the layout decides in which order four ranks' floats
+    are summed: summed as floats, the first step after a restart would round otherwise.
+    """
+    wide = bucket.buffer().double()
+    dist.all_reduce(wide)
+    mean = torch.futures.Future[Tensor]()
+    mean.set_result((wide / dist.get_world_size()).to(bucket.buffer().dtype))
+    return mean
+
+
 class Training:
     """The network and how far it has come."""
 
@@ -122,6 +133,7 @@ class Training:
         network = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 10)).to(device)
         self.device = device
         self.model = DistributedDataParallel(network)
+        self.model.register_comm_hook(None, mean_in_any_layout)
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=options.lr, momentum=0.9, nesterov=True)
         self.sampler = ResumableDistributedSampler(
             data,
