@@ -32,7 +32,7 @@ class Trainer:
 
     def __init__(self, sampler: planted.ShardSampler) -> None:
         torch.manual_seed(0)
-        self.model = DistributedDataParallel(nn.Linear(4, 1))
+        self.model = DistributedDataParallel(nn.Linear(4, 1, bias=False))
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.05, momentum=0.9)
         self.sampler = sampler
         self.step = 0
