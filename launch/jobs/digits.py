@@ -112,7 +112,10 @@ class TrainingState(TypedDict):
     loss: float
 
 
-def mean_in_any_layout(_state: object, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
+def mean_in_any_layout(
+    _state: object,
+    bucket: dist.GradBucket,  # type: ignore[name-defined] # torch asks for this name and does not declare it
+) -> torch.futures.Future[Tensor]:
     """Average gradients as doubles, so that where they lie in DDP's bucket changes no bit of them.
 
     DDP lays its buckets out anew after a process's first step, and the layout decides in which order four ranks' floats
@@ -225,8 +228,9 @@ def resume(training: Training, checkpoints: CheckpointFolder) -> None:
     def choose() -> Path | None:
         checkpoints.prepare()
         found = checkpoints.newest()
-        for damaged in found.skipped:
-            print(f"warning: skipped {damaged}", file=sys.stderr, flush=True)
+        print(
+            *(f"warning: skipped {damaged}\n" for damaged in found.skipped), sep="", end="", file=sys.stderr, flush=True
+        )
         return found.path
 
     path = on_rank_zero(choose)
