@@ -32,6 +32,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, TensorDataset
 
 from launch.jobs.checkpoint import CheckpointError, CheckpointFolder
+from launch.jobs.gradients import mean_in_any_layout
 from samplers import ResumableDistributedSampler
 
 STOPPED = 128 + signal.SIGTERM
@@ -110,22 +111,6 @@ class TrainingState(TypedDict):
     sampler: dict[str, Any]
     step: int
     loss: float
-
-
-def mean_in_any_layout(
-    _state: object,
-    bucket: dist.GradBucket,  # type: ignore[name-defined] # torch asks for this name and does not declare it
-) -> torch.futures.Future[Tensor]:
-    """Average gradients as doubles, so that where they lie in DDP's bucket changes no bit of them.
-
-    DDP lays its buckets out anew after a process's first step, and the layout decides in which order four ranks' floats
-    are summed: summed as floats, the first step after a restart would round otherwise.
-    """
-    wide = bucket.buffer().double()
-    dist.all_reduce(wide)
-    mean = torch.futures.Future[Tensor]()
-    mean.set_result((wide / dist.get_world_size()).to(bucket.buffer().dtype))
-    return mean
 
 
 class Training:
