@@ -1,19 +1,14 @@
 """A node: the process that runs torch's elastic agent and so the ranks of one machine.
 
 The agent replaces signal handlers and changes the environment of the process that it runs in, so it gets one of its own. A
-node stays warm: it takes one request after the other from its standard input and answers each on a pipe. The fork server,
-in which torch is imported already, lives as long as the node. When its standard input closes, its supervisor is gone, and
-the node ends everything that it started.
+node stays warm: it takes one request after the other from its standard input and answers each on a pipe. When its standard
+input closes, its supervisor is gone, and the node ends everything that it started.
 """
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
 import os
 import queue
-import signal
-import sys
 import threading
 import time
 from argparse import Namespace
@@ -37,8 +32,6 @@ from launch.records import NodeEnded, NodeRecord, RankFailure, encode_node_line
 from launch.requests import NodeRequest
 from launch.rundir import RunDir
 from launch.worker.entry import run_rank
-
-_PRELOAD = "launch.worker.preload"
 
 
 def serve(requests: BinaryIO, replies: BinaryIO) -> None:
@@ -83,7 +76,6 @@ def _run_agent(
     config = _launch_config(plan, request, round_, announce)
     work = Path(request.working_directory)
     os.chdir(work)
-    multiprocessing.set_forkserver_preload([_PRELOAD, *plan.preload])
     entrypoint, arguments = _entrypoint(plan, work)
 
     def ended(outcome: str, message: str = "", failures: list[RankFailure] | None = None) -> NodeEnded:
@@ -156,16 +148,3 @@ def _read_requests(requests: BinaryIO, pending: queue.SimpleQueue[bytes], tag: s
         pending.put(line)
     sweep(tag)
     os._exit(1)
-
-
-def main() -> None:
-    """Entry point of `python -m launch.node REPLY_FD`."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    replies = os.fdopen(int(sys.argv[1]), "wb")
-    os.set_inheritable(replies.fileno(), False)
-    with contextlib.suppress(SignalException):
-        serve(sys.stdin.buffer, replies)
-
-
-if __name__ == "__main__":
-    main()

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import uuid
+from collections.abc import Sequence
 from typing import IO
 
 import msgspec
@@ -26,16 +27,19 @@ class NodeProcess:
     Args:
         nproc_per_node: Ranks that it will run, at most.
         one_machine: All nodes of the job are on this machine.
+        preload: Modules that its fork server imports besides torch.
         log: Gets what the node itself prints (the elastic agent's messages); None: the caller's own output.
     """
 
-    def __init__(self, *, nproc_per_node: int, one_machine: bool, log: IO[bytes] | None) -> None:
+    def __init__(
+        self, *, nproc_per_node: int, one_machine: bool, preload: Sequence[str], log: IO[bytes] | None
+    ) -> None:
         self._tag = uuid.uuid4().hex
         self._buffer = b""
         self._replies, reply_end = os.pipe()
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "launch.node", str(reply_end)],
+                [sys.executable, "-P", "-m", "launch.node_main", str(reply_end), *preload],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,

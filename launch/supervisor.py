@@ -104,6 +104,7 @@ class Supervisor:
                 NodeProcess(
                     nproc_per_node=max(max(scenario.nproc_per_start) for scenario in self._plan.scenarios),
                     one_machine=self._topology.is_one_machine,
+                    preload=self._plan.preload,
                     log=log,
                 )
             )

@@ -94,7 +94,7 @@ def test_no_process_outlives_the_command(start, method: str, signum: signal.Sign
 def test_no_rank_outlives_a_killed_node(start) -> None:
     """When the node dies, its ranks and helpers die too and the command says so."""
     command, descendants = start("verify")
-    [node] = [process for process in descendants if "launch.node" in command_of(process)]
+    [node] = [process for process in descendants if "launch.node_main" in command_of(process)]
     node.kill()
     _, errors = command.communicate(timeout=60)
     assert (command.returncode, "the node ended without an answer" in errors) == (3, True)
