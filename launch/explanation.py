@@ -80,14 +80,16 @@ def _same_epoch(culprit: Culprit) -> str | None:
         return _later_epoch(culprit, batch)
     if batch > culprit.start:
         return _skipped(culprit, batch)
-    if batch == 0 < culprit.start:
+    return _replayed(culprit, batch) if batch < culprit.start else None
+
+
+def _replayed(culprit: Culprit, batch: int) -> str:
+    if batch == 0:
         return f"it restarted epoch {culprit.epoch} from its first batch instead of going on at batch {culprit.start}"
-    if batch < culprit.start:
-        replayed = f"it replayed the last {_batches(culprit.start - batch)} before the restart (from batch {batch} on)"
-        if _is_skip_in_samples(culprit, batch * culprit.suspect.batch_size):
-            return f"{replayed}, as if it had skipped {culprit.start} samples instead of {_batches(culprit.start)}"
-        return replayed
-    return None
+    replayed = f"it replayed {_batches(culprit.start - batch)} from before the restart (from batch {batch} on)"
+    if _is_skip_in_samples(culprit, batch * culprit.suspect.batch_size):
+        return f"{replayed}, as if it had skipped {culprit.start} samples instead of {_batches(culprit.start)}"
+    return replayed
 
 
 def _is_skip_in_samples(culprit: Culprit, sample: int) -> bool:

@@ -142,7 +142,7 @@ BUGS = [
     (epoch_skipped, "epoch 2 was skipped or is empty"),
     (rest_skipped, "the rest of epoch 1 was skipped"),
     (skipped_one, "it skipped 1 batch from batch 4 of epoch 1 on"),
-    (replayed, "it replayed the last 1 batch before the restart (from batch 3 on)"),
+    (replayed, "it replayed 1 batch from before the restart (from batch 3 on)"),
     (samples_for_batches, "as if it had skipped 4 samples instead of 4 batches"),
     (counted_in_samples, "its batches begin at sample 3 of the rank's epoch 1 instead of sample 8"),
     (rank_0_for_all, "rank 1 trained on rank 0's samples"),

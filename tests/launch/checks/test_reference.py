@@ -1,0 +1,116 @@
+import msgspec
+import pytest
+
+from launch.checks.reference import reference
+from launch.checks.result import Outcome
+from launch.evidence import Evidence, gather
+from launch.history import History
+from launch.records import Batch, Exit, NodeEnded
+from tests.launch import histories
+from tests.launch.histories import Job, Life
+
+JOB = Job()
+
+
+def judged(*references: History, job: Job = JOB):
+    whole = histories.one_kill(job)
+    return reference(gather(whole.plan, whole.scenario, references, whole.faulted.history))
+
+
+def of_lives(lives: list[Life], number: int = 1) -> History:
+    name = f"reference-{number}"
+    processes = [histories.process(JOB, life, rank=r, incarnation=0, name=name) for r, life in enumerate(lives)]
+    return histories.history(name, processes)
+
+
+def twice(lives: list[Life]) -> list[History]:
+    return [of_lives(lives, 1), of_lives(lives, 2)]
+
+
+def test_two_equal_references_are_valid():
+    """A job that repeats itself is a yardstick."""
+    result = reference(histories.one_kill(JOB))
+    assert (result.outcome, result.summary) == (Outcome.VALID, "2 runs of 24 batches, equal in every batch")
+
+
+def test_one_reference_is_unknown():
+    """One run cannot show that it repeats itself."""
+    assert judged(histories.reference(JOB)).outcome == Outcome.UNKNOWN
+
+
+def test_references_that_differ_are_unknown():
+    """A job that does not repeat itself is no yardstick; the first difference is named."""
+    other = [Life(epochs=[JOB.epoch(r, 0), JOB.epoch(r, 2), JOB.epoch(r, 1)]) for r in (0, 1)]
+    result = judged(histories.reference(JOB), of_lives(other, 2))
+    assert result.outcome == Outcome.UNKNOWN
+    assert result.summary.endswith("does not repeat itself: rank 0 differs from step 4 on")
+
+
+@pytest.mark.parametrize(
+    ("epochs", "words"),
+    [
+        ([], "rank 0 trained on no batch"),
+        ([[[0, 1]]], "rank 0 did 1 step"),
+        ([[[0, 1], [0, 1]]], "all batches of rank 0 are equal"),
+    ],
+)
+def test_a_job_too_small_to_tell_orders_apart_is_unknown(epochs, words):
+    """At least two steps with two distinct batches."""
+    result = judged(*twice([Life(epochs=epochs), Life(epochs=epochs)]))
+    assert result.outcome == Outcome.UNKNOWN
+    assert words in result.summary
+
+
+def test_batches_that_nothing_identifies_are_unknown():
+    """Neither indices nor a digest: nothing can be compared."""
+    history = histories.reference(JOB)
+    processes = [
+        msgspec.structs.replace(
+            process,
+            records=tuple(
+                msgspec.structs.replace(line, indices=None) if isinstance(line, Batch) else line
+                for line in process.records
+            ),
+        )
+        for process in history.processes
+    ]
+    blind = [msgspec.structs.replace(history, processes=tuple(processes), name=f"reference-{n}") for n in (1, 2)]
+    assert "without indices and without a digest" in judged(*blind).summary
+
+
+def test_a_reference_that_failed_by_itself_is_unknown_with_its_error():
+    """The script's own error is shown, not the lost connection of the other rank."""
+    history = histories.reference(JOB)
+    errors = ("ConnectionError: connection closed by peer", "ValueError: no such column")
+    processes = tuple(
+        msgspec.structs.replace(
+            process,
+            records=(*process.records[:-1], Exit(sequence=0, time_ns=rank, reason="exception", code=1, message=error)),
+        )
+        for rank, (process, error) in enumerate(zip(history.processes, errors, strict=True))
+    )
+    result = judged(msgspec.structs.replace(history, processes=processes), histories.reference(JOB, 2))
+    assert result.outcome == Outcome.UNKNOWN
+    assert "reference-1 failed by itself on rank 1: ValueError: no such column" in result.summary
+
+
+def test_a_reference_whose_node_failed_is_unknown():
+    """A run that did not come to its end is no yardstick."""
+    failed = NodeEnded(node=0, outcome="failed", time_ns=0)
+    history = msgspec.structs.replace(histories.reference(JOB), ends=(failed,))
+    assert judged(history, histories.reference(JOB, 2)).summary == "reference-1 did not come to its end"
+
+
+@pytest.mark.parametrize(("shuffle", "noted"), [(True, True), (False, False)])
+def test_epochs_of_one_shuffled_order_are_noted(shuffle, noted):
+    """A forgotten set_epoch is no fault of the resume; a sequential order is meant to repeat."""
+    job = Job(shuffle=shuffle)
+    lives = [Life(epochs=[job.epoch(r, 0)] * 3) for r in (0, 1)]
+    result = judged(*twice(lives), job=job)
+    assert (result.outcome, "set_epoch" in result.summary) == (Outcome.VALID, noted)
+
+
+def test_a_run_without_references_is_not_applicable():
+    """`resumable run` has none."""
+    evidence: Evidence = msgspec.structs.replace(histories.one_kill(JOB), references=())
+    assert reference(evidence).outcome == Outcome.NOT_APPLICABLE
