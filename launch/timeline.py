@@ -171,8 +171,9 @@ class _Builder:
         was killed before it could note the step. Its unfinished batches were trained on then.
         """
         previous = self.latest.get(life.rank)
-        if previous is not None and life.first_step > len(life.before):
-            ahead = TrainedStep(batches=(*previous.unfinished, *previous.waiting))
+        unfinished = (*previous.unfinished, *previous.waiting) if previous else ()
+        if previous and unfinished and life.first_step > len(life.before):
+            ahead = TrainedStep(batches=unfinished)
             longer = msgspec.structs.replace(previous, steps=(*previous.steps, ahead), unfinished=(), waiting=())
             self.lives[previous.incarnation, previous.rank] = longer
             life = msgspec.structs.replace(life, before=(*life.before, ahead))

@@ -1,0 +1,27 @@
+import msgspec
+
+from launch.checks.evidence_whole import evidence_whole
+from launch.checks.result import Outcome
+from launch.history import Damage
+from tests.launch import histories
+from tests.launch.histories import Job
+
+
+def test_whole_evidence_is_valid():
+    """Every file and line was read."""
+    assert evidence_whole(histories.one_kill()).outcome == Outcome.VALID
+
+
+def test_damage_in_any_scenario_is_unknown():
+    """Also a reference must be whole."""
+    damage = Damage(path="reference-2/events/x.jsonl", line=3, what="cannot be decoded")
+    spoilt = msgspec.structs.replace(histories.reference(Job(), 2), damage=(damage,))
+    result = evidence_whole(histories.of_histories(histories.one_kill().faulted.history, Job(), [], second=spoilt))
+    assert (result.outcome, result.summary) == (Outcome.UNKNOWN, "reference-2/events/x.jsonl:3: cannot be decoded")
+
+
+def test_a_run_that_was_not_recorded_is_unknown():
+    """The plan may say that nothing is recorded."""
+    evidence = histories.one_kill()
+    plan = msgspec.structs.replace(evidence.plan, record=False)
+    assert evidence_whole(msgspec.structs.replace(evidence, plan=plan)).outcome == Outcome.UNKNOWN

@@ -1,0 +1,95 @@
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from launch.checks.global_batches import global_batches
+from launch.checks.result import CheckResult, Outcome
+from tests.launch import histories
+from tests.launch.histories import Job, Life
+
+SIZES = [
+    pytest.param((4, 2), (2, 4), id="4 to 2 ranks, same global batch"),
+    pytest.param((2, 4), (4, 2), id="2 to 4 ranks, same global batch"),
+    pytest.param((4, 2), (2, 2), id="4 to 2 ranks, half the global batch"),
+    pytest.param((2, 2), (4, 2), id="2 to 4 ranks, twice the global batch"),
+    pytest.param((4, 2), (3, 2), id="4 to 3 ranks"),
+]
+
+
+def judged(job: Job, other: Job, lives: list[Life]) -> CheckResult:
+    return global_batches(histories.evidence(job, [histories.killed(job, 3), lives], [], other))
+
+
+@pytest.mark.parametrize("num_samples", [48, 50, 51])
+@pytest.mark.parametrize(("before", "after"), SIZES)
+def test_the_rest_of_the_common_stream_is_valid_on_any_number_of_ranks(before, after, num_samples):
+    """Global batches are equal as sets if their size is kept, and the stream's order is kept in any case."""
+    job = Job(world_size=before[0], batch_size=before[1], num_samples=num_samples)
+    other = replace(job, world_size=after[0], batch_size=after[1])
+    assert judged(job, other, histories.resized(job, other, 2)).outcome == Outcome.VALID
+
+
+def spoilt(lives: list[Life], epochs: list[list[list[int]]]) -> list[Life]:
+    """Rank 1 trains on these epochs instead."""
+    return [lives[0], replace(lives[1], epochs=epochs), *lives[2:]]
+
+
+@pytest.mark.parametrize(("before", "after"), SIZES)
+def test_a_skipped_batch_of_one_rank_is_invalid(before, after):
+    """One rank that leaves a batch out moves all that come after."""
+    job = Job(world_size=before[0], batch_size=before[1], num_samples=48)
+    other = replace(job, world_size=after[0], batch_size=after[1])
+    lives = histories.resized(job, other, 2)
+    epochs = [lives[1].epochs[0][1:], *lives[1].epochs[1:]]
+    assert judged(job, other, spoilt(lives, epochs)).outcome == Outcome.INVALID
+
+
+@pytest.mark.parametrize(("before", "after"), SIZES)
+def test_another_order_of_a_later_epoch_is_invalid(before, after):
+    """Epochs after the resume do not depend on where it happened."""
+    job = Job(world_size=before[0], batch_size=before[1], num_samples=48)
+    other = replace(job, world_size=after[0], batch_size=after[1])
+    lives = [replace(life, epochs=[*life.epochs[:2], life.epochs[1]]) for life in histories.resized(job, other, 2)]
+    assert judged(job, other, lives).outcome == Outcome.INVALID
+
+
+def test_a_missing_epoch_is_invalid():
+    """Training must not end sooner on another number of ranks."""
+    job = Job(world_size=4, num_samples=48)
+    other = replace(job, world_size=2, batch_size=4)
+    lives = [replace(life, epochs=life.epochs[:-1]) for life in histories.resized(job, other, 2)]
+    result = judged(job, other, lives)
+    assert (result.outcome, result.summary) == (
+        Outcome.INVALID,
+        "training took 12 global batches, the uninterrupted run 18",
+    )
+
+
+def test_the_number_of_ranks_may_change_twice():
+    """From 4 to 2 to 3 ranks in the middle of one epoch."""
+    job = Job(world_size=4, num_samples=64)
+    two, three = replace(job, world_size=2), replace(job, world_size=3)
+    first = [replace(life, stop_after=5) for life in histories.resized(job, two, 2)]
+    consumed = 2 * job.global_batch_size + 4 * two.global_batch_size
+    second = [Life(epochs=three.epochs_at(r, 0, consumed), base=6) for r in range(3)]
+    evidence = histories.evidence(job, [histories.killed(job, 3), first, second], [], two, three)
+    assert global_batches(evidence).outcome == Outcome.VALID
+
+
+def test_an_unchanged_number_of_ranks_is_not_applicable():
+    """Ranks are compared one by one then."""
+    assert global_batches(histories.one_kill()).outcome == Outcome.NOT_APPLICABLE
+
+
+def test_nothing_to_compare_with_is_not_applicable():
+    """`resumable run` has no reference."""
+    evidence = msgspec.structs.replace(histories.one_kill(), references=())
+    assert global_batches(evidence).outcome == Outcome.NOT_APPLICABLE
+
+
+def test_no_training_after_the_change_is_unknown():
+    """Ranks that never trained prove nothing."""
+    job = Job(world_size=4, num_samples=48)
+    other = replace(job, world_size=2)
+    assert judged(job, other, [Life(epochs=[]), Life(epochs=[])]).outcome == Outcome.UNKNOWN

@@ -1,0 +1,43 @@
+import msgspec
+
+from launch.checks.hygiene import hygiene
+from launch.checks.result import CheckResult, Outcome
+from launch.history import History
+from launch.records import NodeEnded
+from tests.launch import histories
+from tests.launch.histories import Job
+
+HISTORY = histories.one_kill().faulted.history
+
+
+def judged(history: History, **flags: str) -> CheckResult:
+    evidence = histories.of_histories(history, Job(), [])
+    plan = msgspec.structs.replace(evidence.plan, torchrun={**evidence.plan.torchrun, **flags})
+    return hygiene(msgspec.structs.replace(evidence, plan=plan))
+
+
+def test_a_clean_end_with_all_logs_is_valid():
+    """No process left, and a log for every rank of every incarnation."""
+    result = judged(HISTORY)
+    assert (result.outcome, result.summary) == (Outcome.VALID, "no process left, 8 logs kept")
+
+
+def test_a_process_that_outlived_the_run_is_invalid():
+    """Its id is said."""
+    end = NodeEnded(node=0, outcome="succeeded", time_ns=0, leftover_pids=[4711])
+    result = judged(msgspec.structs.replace(HISTORY, ends=(end,)))
+    assert (result.outcome, result.summary) == (Outcome.INVALID, "1 process of the job outlived it: 4711")
+
+
+def test_a_missing_log_is_unknown():
+    """The first one that is missing is named."""
+    result = judged(msgspec.structs.replace(HISTORY, logs=HISTORY.logs - {"i000/rank1.err"}))
+    assert (result.outcome, result.summary) == (
+        Outcome.UNKNOWN,
+        "1 log missing, the first is faulted/logs/i000/rank1.err",
+    )
+
+
+def test_ranks_that_wrote_to_the_console_need_no_logs():
+    """`resumable run` redirects nothing unless it is told to."""
+    assert judged(msgspec.structs.replace(HISTORY, logs=frozenset()), redirects="0").outcome == Outcome.VALID

@@ -1,0 +1,63 @@
+import msgspec
+
+from launch.checks.replay_identical import replay_identical
+from launch.checks.result import Outcome
+from launch.records import Step
+from tests.launch import histories
+from tests.launch.histories import Job
+
+JOB = Job(num_samples=32)
+
+
+def test_steps_done_again_alike_are_valid():
+    """What was lost is trained on again in the same way."""
+    result = replay_identical(histories.one_kill(JOB, at=7, resume=4))
+    assert (result.outcome, result.summary) == (Outcome.VALID, "6 batches done again, the same as the first time")
+
+
+def test_steps_done_again_otherwise_are_invalid():
+    """The first batch that is another the second time is named."""
+    result = replay_identical(
+        histories.one_kill(JOB, at=7, resume=4, rank1=lambda epochs: [JOB.epoch(1, 1)[4:], *epochs[1:]])
+    )
+    violation = result.violations[0]
+    assert result.outcome == Outcome.INVALID
+    assert (1, 0, 4, tuple(JOB.epoch(1, 0)[4])) == (
+        violation.rank,
+        violation.epoch,
+        violation.batch,
+        violation.expected,
+    )
+
+
+def test_it_needs_no_reference():
+    """`resumable run` can see by itself that work was done again otherwise."""
+    evidence = histories.one_kill(JOB, at=7, resume=4, rank1=lambda epochs: [JOB.epoch(1, 1)[4:], *epochs[1:]])
+    assert replay_identical(msgspec.structs.replace(evidence, references=())).outcome == Outcome.INVALID
+
+
+def without_last_step(process):
+    """As if the process had been killed after its last backward pass."""
+    number = max(number for number, line in enumerate(process.records) if isinstance(line, Step))
+    return msgspec.structs.replace(process, records=process.records[:number])
+
+
+def judged_unfinished(epochs_of_rank_0):
+    first = [histories.process(JOB, life, rank=r, incarnation=0) for r, life in enumerate(histories.killed(JOB, 5))]
+    lives = histories.resumed(JOB, 4)
+    lives[0] = histories.Life(epochs=epochs_of_rank_0, base=4)
+    second = [histories.process(JOB, life, rank=r, incarnation=1) for r, life in enumerate(lives)]
+    history = histories.history("faulted", [*map(without_last_step, first), *second])
+    return replay_identical(histories.of_histories(history, JOB, []))
+
+
+def test_a_step_that_was_never_finished_counts_as_done_before():
+    """A batch that had its backward pass when the rank died must come again."""
+    right = JOB.epochs_from(0, 4)
+    assert judged_unfinished(right).outcome == Outcome.VALID
+    assert judged_unfinished([right[0][1:], *right[1:]]).outcome == Outcome.INVALID
+
+
+def test_nothing_done_again_is_not_applicable():
+    """A checkpoint after every step loses nothing."""
+    assert replay_identical(histories.one_kill(JOB, at=4, resume=4)).outcome == Outcome.NOT_APPLICABLE

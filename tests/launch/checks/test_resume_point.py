@@ -1,0 +1,119 @@
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from launch.checks.result import CheckResult, Outcome
+from launch.checks.resume_point import resume_point
+from launch.records import Load, Rename, Save
+from tests.launch import histories
+from tests.launch.histories import Job, Life
+
+JOB = Job(num_samples=32, save_every=2)
+
+
+def judged(*, at: int, resume: int, loads: str | None, job: Job = JOB) -> CheckResult:
+    lives = [replace(life, loads=loads) for life in histories.resumed(job, resume)]
+    return resume_point(histories.evidence(job, [histories.killed(job, at), lives], []))
+
+
+def test_the_newest_checkpoint_is_right():
+    """One step was done since the checkpoint, and is done again."""
+    result = judged(at=5, resume=4, loads="ckpt/step-4.pt")
+    assert (result.outcome, result.summary) == (Outcome.VALID, "step 4 (known by parameters), 1 step done again")
+
+
+def test_an_older_checkpoint_of_the_series_loses_work():
+    """`step-2` was loaded though `step-4` was whole."""
+    result = judged(at=5, resume=2, loads="ckpt/step-2.pt")
+    assert result.outcome == Outcome.INVALID
+    assert (
+        (result.summary)
+        == "rank 0 in incarnation 1 goes on from step 2, though ckpt/step-4.pt of step 4 was whole: 2 steps lost needlessly"
+    )
+
+
+def test_beginning_anew_though_there_was_a_checkpoint_is_invalid():
+    """A job that forgets to load says so in these words."""
+    result = judged(at=5, resume=0, loads=None)
+    assert result.outcome == Outcome.INVALID
+    assert result.summary == "rank 0 in incarnation 1 began anew, though ckpt/step-4.pt of step 4 was whole"
+    assert result.violations[0].explanation == "it loaded no checkpoint"
+
+
+def test_beginning_anew_without_any_checkpoint_is_right():
+    """A job that had not come to its first checkpoint cannot do better."""
+    assert judged(at=5, resume=0, loads=None, job=replace(JOB, save_every=100)).outcome == Outcome.VALID
+
+
+def test_a_checkpoint_that_the_writer_did_not_survive_may_be_passed_over():
+    """Its pointer or marker may not have been written."""
+    at_once = replace(JOB, save_every=3)
+    first = histories.killed(at_once, 6)
+    file = [Save(sequence=0, time_ns=0, path="ckpt/step-6.pt", phase=phase) for phase in ("begin", "end")]
+    processes = [histories.process(at_once, life, rank=r, incarnation=0) for r, life in enumerate(first)]
+    second = histories.resumed(at_once, 3)
+    history = histories.history(
+        "faulted",
+        [
+            histories.with_lines(processes[0], file),
+            processes[1],
+            *(histories.process(at_once, life, rank=r, incarnation=1) for r, life in enumerate(second)),
+        ],
+    )
+    assert resume_point(histories.of_histories(history, at_once, [])).outcome == Outcome.VALID
+
+
+def with_files(*lines: Save | Rename | Load, rank: int = 0, loads: str, resume: int = 4) -> CheckResult:
+    """Rank `rank` wrote further files before the kill."""
+    first = [histories.process(JOB, life, rank=r, incarnation=0) for r, life in enumerate(histories.killed(JOB, 5))]
+    first[rank] = histories.with_lines(first[rank], lines)
+    second = [
+        histories.process(JOB, replace(life, loads=loads), rank=r, incarnation=1)
+        for r, life in enumerate(histories.resumed(JOB, resume))
+    ]
+    return resume_point(histories.of_histories(histories.history("faulted", [*first, *second]), JOB, []))
+
+
+def saved(path: str) -> list[Save]:
+    return [Save(sequence=0, time_ns=0, path=path, phase=phase) for phase in ("begin", "end")]
+
+
+def test_a_file_of_another_series_raises_no_alarm():
+    """`best.pt` is newer than the checkpoint that was loaded, and is for something else."""
+    assert with_files(*saved("ckpt/best.pt"), *saved("log"), loads="ckpt/step-4.pt").outcome == Outcome.VALID
+
+
+def test_a_newer_file_of_the_series_raises_one():
+    """The same with a name of the series."""
+    assert with_files(*saved("ckpt/step-5.pt"), *saved("log"), loads="ckpt/step-4.pt").outcome == Outcome.INVALID
+
+
+def test_a_checkpoint_in_shards_is_whole_when_all_ranks_have_written():
+    """Rank 1 wrote its shard of step 4 too; of step 5 only rank 0 did."""
+    shards = [*saved("ckpt/step-5.pt"), *saved("log")]
+    first = [histories.process(JOB, life, rank=r, incarnation=0) for r, life in enumerate(histories.killed(JOB, 5))]
+    writer = [line for line in first[0].records if isinstance(line, Save | Rename)]
+    step_lines = list(first[1].records)
+    step_lines[-4:-4] = writer[3:6]
+    first[1] = histories.with_lines(msgspec.structs.replace(first[1], records=tuple(step_lines)), ())
+    first[0] = histories.with_lines(first[0], shards)
+    second = [histories.process(JOB, life, rank=r, incarnation=1) for r, life in enumerate(histories.resumed(JOB, 4))]
+    history = histories.history("faulted", [*first, *second])
+    assert resume_point(histories.of_histories(history, JOB, [])).outcome == Outcome.VALID
+
+
+def test_going_on_from_a_step_that_was_never_done_is_invalid():
+    """Rank 1 cannot resume at a step that it has not reached."""
+    first = histories.killed(JOB, 8)
+    first[1] = replace(first[1], stop_after=5)
+    result = resume_point(histories.evidence(JOB, [first, histories.resumed(JOB, 8)], []))
+    assert result.outcome == Outcome.INVALID
+    assert result.summary == "rank 1 in incarnation 1 goes on from step 8, though it had done 5 only"
+
+
+@pytest.mark.parametrize("stop", [None, 3])
+def test_no_restart_is_not_applicable(stop):
+    """There is no resume point."""
+    lives = [Life(epochs=JOB.epochs_from(r, 0), stop_after=stop) for r in (0, 1)]
+    assert resume_point(histories.evidence(JOB, [lives], [])).outcome == Outcome.NOT_APPLICABLE
