@@ -21,6 +21,7 @@ from launch.worker.checkpoints import CheckpointWatch
 from launch.worker.loaders import LoaderWatch
 from launch.worker.position import Position, read_lineage
 from launch.worker.recorder import Recorder
+from launch.worker.rounding import keep_buckets
 from launch.worker.script import hide_launcher, print_script_traceback, run_script
 from launch.worker.training import TrainingWatch
 from launch.worker.trigger import Trigger
@@ -49,6 +50,8 @@ def run_rank() -> None:
         scenario_dir.event_file(incarnation=environment.incarnation, rank=environment.rank, pid=os.getpid())
     )
     training = _install(recorder, environment, scenario, scenario_dir)
+    if plan.command == "verify":
+        keep_buckets()
     _run_recorded(script, recorder, training)
 
 

@@ -26,8 +26,10 @@ from launch.worker.recorder import Recorder
 class _Pass:
     """One pass over a loader; it has a number only once the loop asks for its first batch."""
 
-    loader: weakref.ref[DataLoader[Any]]
-    """Weak: a loader with persistent workers holds its iterator, and must still be able to go."""
+    looks: dict[str, Any]
+    """What tells its loader from others: not the loader itself, which may be gone before its first batch, and which with
+    persistent workers holds the iterator that this belongs to."""
+    sampler: Any
     number: tuple[int, int] | None = None
     """Loader and epoch."""
     num_delivered: int = 0
@@ -56,14 +58,14 @@ class LoaderWatch:
 
     def _around_init(self, original: Callable[..., None]) -> Callable[..., None]:
         def init(iterator: Any, loader: DataLoader[Any]) -> None:
-            self._passes[iterator] = _Pass(weakref.ref(loader))
+            self._passes[iterator] = _Pass(looks_of(loader), loader.sampler)
             original(iterator, loader)
 
         return init
 
     def _around_reset(self, original: Callable[..., None]) -> Callable[..., None]:
         def _reset(iterator: Any, loader: DataLoader[Any], first_iter: bool = False) -> None:
-            self._passes[iterator] = _Pass(weakref.ref(loader))
+            self._passes[iterator] = _Pass(looks_of(loader), loader.sampler)
             original(iterator, loader, first_iter)
 
         return _reset
@@ -107,14 +109,11 @@ class LoaderWatch:
         return advance
 
     def _begin(self, current: _Pass) -> None:
-        loader = current.loader()
-        if loader is None:
-            return
-        number = self._loader_number(loader)
+        number = self._loader_number(current.looks)
         epoch = self._num_passes.get(number, 0)
         self._num_passes[number] = epoch + 1
         current.number = (number, epoch)
-        sampler_epoch = getattr(loader.sampler, "epoch", None)
+        sampler_epoch = getattr(current.sampler, "epoch", None)
         self._recorder.emit(
             EpochBegin,
             loader=number,
@@ -144,24 +143,28 @@ class LoaderWatch:
             grad_enabled=torch.is_grad_enabled(),
         )
 
-    def _loader_number(self, loader: DataLoader[Any]) -> int:
+    def _loader_number(self, looks: dict[str, Any]) -> int:
         """Loaders that look alike share a number: a script may build a new one for every epoch."""
-        iterable = loader._dataset_kind == torch_loader._DatasetKind.Iterable
-        sampler = loader.batch_sampler if loader.batch_size is None and loader.batch_sampler else loader.sampler
-        looks = {
-            "dataset": type(loader.dataset).__qualname__,
-            "num_samples": None if iterable else _length(loader.dataset),
-            "num_batches": None if iterable else _length(loader),
-            "batch_size": loader.batch_size,
-            "sampler": type(sampler).__qualname__,
-            "drop_last": bool(loader.drop_last or getattr(sampler, "drop_last", False)),
-            "num_workers": loader.num_workers,
-        }
         key = tuple(looks.values())
         if key not in self._numbers:
             self._numbers[key] = len(self._numbers)
             self._recorder.emit(Loader, loader=self._numbers[key], **looks)
         return self._numbers[key]
+
+
+def looks_of(loader: DataLoader[Any]) -> dict[str, Any]:
+    """The fields of a `Loader` record that describe this one."""
+    iterable = loader._dataset_kind == torch_loader._DatasetKind.Iterable
+    sampler = loader.batch_sampler if loader.batch_size is None and loader.batch_sampler else loader.sampler
+    return {
+        "dataset": type(loader.dataset).__qualname__,
+        "num_samples": None if iterable else _length(loader.dataset),
+        "num_batches": None if iterable else _length(loader),
+        "batch_size": loader.batch_size,
+        "sampler": type(sampler).__qualname__,
+        "drop_last": bool(loader.drop_last or getattr(sampler, "drop_last", False)),
+        "num_workers": loader.num_workers,
+    }
 
 
 def as_indices(index: Any) -> list[Index] | None:

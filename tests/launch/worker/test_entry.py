@@ -1,0 +1,241 @@
+"""A rank alone: the script runs watched, as it would run unwatched."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from launch.faults import parse_fault, resolve
+from launch.plan import Plan, Scenario, Script
+from launch.records import AnyRecord, Backward, Batch, Exit, FaultFired, Load, Rename, Save, Step, decode_line
+from launch.rundir import RunDir
+
+PRELUDE = """
+import os, sys, torch
+from torch.utils.data import DataLoader, TensorDataset
+torch.manual_seed(0)
+data = TensorDataset(torch.arange(6.0).reshape(6, 1))
+model = torch.nn.Linear(1, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rank:
+    """A rank that has ended."""
+
+    exit_code: int
+    output: str
+    errors: str
+    records: list[AnyRecord]
+    folder: Path
+
+    def kinds(self) -> list[str]:
+        return [type(record).__name__ for record in self.records]
+
+    def of(self, record_type: type[AnyRecord]) -> list[AnyRecord]:
+        return [record for record in self.records if isinstance(record, record_type)]
+
+
+RunRank = Callable[..., Rank]
+
+
+@pytest.fixture
+def run_rank(tmp_path: Path) -> RunRank:
+    """Run a script as rank 0 of 1; a second call is the next incarnation of the same scenario."""
+    incarnations = iter(range(10))
+    (tmp_path / "project").mkdir()
+
+    def run(source: str, *arguments: str, fault: str | None = None) -> Rank:
+        script = tmp_path / "project" / "train.py"
+        script.write_text(source)
+        faults = resolve([parse_fault(fault)] if fault else [], world_size=1, seed=0)
+        run_dir = RunDir(root=tmp_path)
+        run_dir.write_plan(
+            Plan(
+                command="verify",
+                script=Script(path=str(script), arguments=arguments),
+                torchrun={},
+                scenarios=(Scenario(name="faulted", faults=faults, nproc_per_start=(1,)),),
+                seed=0,
+            )
+        )
+        scenario_dir = run_dir.scenario("faulted")
+        scenario_dir.create()
+        incarnation = next(incarnations)
+        rank = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "GROUP_RANK": "0"}
+        ours = {"RESUMABLE_SCENARIO_DIR": str(scenario_dir.root), "RESUMABLE_INCARNATION": str(incarnation)}
+        ended = subprocess.run(
+            [sys.executable, "-u", "-P", "-m", "launch.worker"],
+            cwd=scenario_dir.work,
+            env={**os.environ, **rank, **ours},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        [file] = [file for file in scenario_dir.event_files() if scenario_dir.incarnation_of(file) == incarnation]
+        lines = file.read_bytes().splitlines(keepends=True)
+        return Rank(
+            exit_code=ended.returncode,
+            output=ended.stdout,
+            errors=ended.stderr,
+            records=[decode_line(line) for line in lines],
+            folder=tmp_path,
+        )
+
+    return run
+
+
+def test_what_a_loop_does_is_recorded_in_its_order(run_rank: RunRank) -> None:
+    """Batches, backward passes, steps and checkpoints stand in the order in which they happened."""
+    ended = run_rank(
+        PRELUDE
+        + """
+for (x,) in DataLoader(data, batch_size=2):
+    model(x).sum().backward()
+    if x[0] > 0:
+        optimizer.step()
+torch.save(model.state_dict(), "model.tmp")
+os.replace("model.tmp", "model.pt")
+torch.load("model.pt")
+"""
+    )
+    assert (ended.exit_code, ended.errors) == (0, "")
+    assert ended.kinds() == [
+        *("Start", "Loader", "EpochBegin"),
+        *("Batch", "Backward"),
+        *("Batch", "Backward", "Step"),
+        *("Batch", "Backward", "Step"),
+        *("EpochEnd", "Save", "Save", "Rename", "Load", "Exit"),
+    ]
+    assert [record.indices for record in ended.of(Batch)] == [[0, 1], [2, 3], [4, 5]]
+    work = ended.folder / "faulted" / "work"
+    assert [record.path for record in ended.of(Save)] == [str(work / "model.tmp")] * 2
+    assert [record.target for record in ended.of(Rename)] == [record.path for record in ended.of(Load)]
+    assert [record.sequence for record in ended.records] == list(range(len(ended.records)))
+
+
+def test_steps_carry_the_loss_and_the_state_of_the_parameters(run_rank: RunRank) -> None:
+    """The losses are exact; the digest changes with every step, and the last one is the same as a whole digest's input."""
+    ended = run_rank(
+        PRELUDE
+        + """
+for (x,) in DataLoader(data, batch_size=2):
+    loss = model(x).sum()
+    loss.backward()
+    optimizer.step()
+    print(loss.item())
+"""
+    )
+    assert [str(record.loss) for record in ended.of(Backward)] == ended.output.split()
+    states = [record.before or record.after for record in ended.of(Step)] + [ended.of(Step)[0].after]
+    assert len(set(states)) == 4
+    assert [record.before is None for record in ended.of(Step)] == [False, True, True]
+
+
+def test_a_step_without_a_backward_pass_is_none(run_rank: RunRank) -> None:
+    """Optimizer state is sometimes made by a step that trains nothing; a second optimizer is part of the same step."""
+    ended = run_rank(
+        PRELUDE
+        + """
+optimizer.step()
+second = torch.optim.SGD(model.parameters(), lr=0.1)
+for (x,) in DataLoader(data, batch_size=3):
+    model(x).sum().backward()
+    optimizer.step()
+    second.step()
+"""
+    )
+    assert [record.step for record in ended.of(Step)] == [0, 0, 1, 1]
+
+
+def test_a_fault_is_on_the_disk_before_it_acts_and_happens_once(run_rank: RunRank) -> None:
+    """The killed rank's last line is the fault; the next incarnation passes the same step unharmed and counts on."""
+    loop = (
+        PRELUDE
+        + """
+if os.path.exists("state.pt"):
+    model.load_state_dict(torch.load("state.pt"))
+for (x,) in DataLoader(data, batch_size=2):
+    model(x).sum().backward()
+    optimizer.step()
+    torch.save(model.state_dict(), "state.pt")
+"""
+    )
+    killed = run_rank(loop, fault="sigkill@step=1:rank=0")
+    again = run_rank(loop, fault="sigkill@step=1:rank=0")
+    assert (killed.exit_code, killed.kinds()[-2:]) == (-9, ["Step", "FaultFired"])
+    assert (again.exit_code, again.of(FaultFired)) == (0, [])
+    assert [record.since_start.num_steps for record in again.of(Step)] == [2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("fault", "num_steps"),
+    [("sigkill@batch=2:rank=0", 2), ("sigkill@epoch=1,batch=1:rank=0", 4), ("sigkill@step=2:rank=0", 3)],
+)
+def test_a_fault_fires_at_its_moment(run_rank: RunRank, fault: str, num_steps: int) -> None:
+    """Batches are counted when they are delivered, steps when they are done."""
+    killed = run_rank(
+        PRELUDE
+        + """
+loader = DataLoader(data, batch_size=2)
+for _ in range(3):
+    for (x,) in loader:
+        model(x).sum().backward()
+        optimizer.step()
+""",
+        fault=fault,
+    )
+    assert (killed.exit_code, len(killed.of(Step))) == (-9, num_steps)
+
+
+def test_an_exit_code_comes_out_and_finally_blocks_run(run_rank: RunRank) -> None:
+    """`exit(3)` leaves as `sys.exit(3)` in the script would."""
+    ended = run_rank(
+        PRELUDE
+        + """
+try:
+    for (x,) in DataLoader(data, batch_size=2):
+        pass
+finally:
+    print("cleaned up")
+""",
+        fault="exit(3)@batch=0:rank=0",
+    )
+    assert (ended.exit_code, ended.output) == (3, "cleaned up\n")
+    assert [(record.reason, record.code) for record in ended.of(Exit)] == [("system_exit", 3)]
+
+
+def test_an_exception_is_printed_once_and_begins_in_the_script(run_rank: RunRank) -> None:
+    """The traceback is the interpreter's own, without our frames."""
+    ended = run_rank("def broken():\n    raise ValueError('on purpose')\nbroken()\n")
+    assert ended.exit_code == 1
+    assert ended.errors.splitlines()[1].endswith('train.py", line 3, in <module>')
+    assert (ended.errors.count("Traceback"), ended.errors.count("launch")) == (1, 0)
+    assert [(record.reason, record.message) for record in ended.of(Exit)] == [("exception", "ValueError: on purpose")]
+
+
+def test_the_script_finds_what_a_script_finds(run_rank: RunRank, tmp_path: Path) -> None:
+    """Arguments, `__main__`, its own folder on the path, its own modules called `launch` and `samplers`, exit handlers."""
+    (tmp_path / "project" / "launch.py").write_text("owner = 'user'\n")
+    (tmp_path / "project" / "samplers.py").write_text("owner = 'user'\n")
+    ended = run_rank(
+        """
+import atexit, os, sys
+import launch, samplers
+atexit.register(lambda: print("handler", __name__))
+print(__name__, sys.modules["__main__"].__file__ == __file__, os.path.basename(sys.path[0]))
+print(launch.owner, samplers.owner, sys.argv[1:] == ["--out=" + os.getcwd(), "x"])
+""",
+        "--out={run_dir}",
+        "x",
+    )
+    assert ended.errors == ""
+    assert ended.output.splitlines() == ["__main__ True project", "user user True", "handler __main__"]
