@@ -1,12 +1,24 @@
 """Orders: named, versioned ways to arrange the samples of an epoch, one module each."""
 
+from samplers.orders.chosen import ChosenOrder
+from samplers.orders.feistel import FeistelOrder
 from samplers.orders.order import Order, Stream
 from samplers.orders.randperm import RandpermOrder
 from samplers.orders.sequential import SequentialOrder
+from samplers.orders.weighted import WeightedOrder
 
-__all__ = ["Order", "RandpermOrder", "SequentialOrder", "Stream", "order_named"]
+__all__ = [
+    "ChosenOrder",
+    "FeistelOrder",
+    "Order",
+    "RandpermOrder",
+    "SequentialOrder",
+    "Stream",
+    "WeightedOrder",
+    "order_named",
+]
 
-_ORDERS: tuple[Order, ...] = (SequentialOrder(), RandpermOrder())
+_ORDERS: tuple[Order, ...] = (SequentialOrder(), RandpermOrder(), FeistelOrder())
 
 
 def order_named(name: str) -> Order:
