@@ -10,11 +10,17 @@ from samplers.errors import (
 )
 from samplers.registry import SAMPLER_REGISTRY, SamplerRegistry, create_sampler
 from samplers.sampler import ResumableSampler
+from samplers.selective import ResumableSubsetSampler, ResumableWeightedSampler
 from samplers.single import ResumableRandomSampler, ResumableSequentialSampler
 from samplers.state import SamplerState
 
 ResumableSamplerType = (
-    ResumableSampler | ResumableRandomSampler | ResumableSequentialSampler | ResumableDistributedSampler
+    ResumableRandomSampler
+    | ResumableSequentialSampler
+    | ResumableDistributedSampler
+    | ResumableSubsetSampler
+    | ResumableWeightedSampler
+    | ResumableSampler
 )
 """What `create_sampler` returns."""
 
@@ -26,6 +32,8 @@ __all__ = [
     "ResumableSampler",
     "ResumableSamplerType",
     "ResumableSequentialSampler",
+    "ResumableSubsetSampler",
+    "ResumableWeightedSampler",
     "SamplerError",
     "SamplerRegistry",
     "SamplerState",

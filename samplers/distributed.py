@@ -4,12 +4,11 @@ from typing import Any
 
 from torch.utils.data import Dataset, DistributedSampler
 
-from samplers.arguments import DropLast, flag, integer, length
-from samplers.arguments import drop_last as checked_drop_last
-from samplers.orders import order_named
+from samplers.arguments import DropLast, integer, length
+from samplers.orders import SequentialOrder, order_named
 from samplers.registry import SAMPLER_REGISTRY
 from samplers.sampler import ResumableSampler
-from samplers.state import LIMIT, Layout, StreamSpec
+from samplers.state import LIMIT
 
 
 @SAMPLER_REGISTRY.register
@@ -52,20 +51,24 @@ class ResumableDistributedSampler(ResumableSampler, DistributedSampler[int]):
         order: str = "randperm",
         dataset_fingerprint: str | None = None,
     ) -> None:
-        stream = StreamSpec(
-            order=order_named(order).name if flag("shuffle", shuffle) else "sequential/1",
-            seed=integer("seed", seed, low=-LIMIT, high=LIMIT),
-            shuffle=shuffle,
-            num_samples=length("dataset", dataset),
-            drop_last=checked_drop_last("drop_last", drop_last),
-        )
+        num_samples = length("dataset", dataset)
         if num_replicas is not None:
-            num_replicas = integer("num_replicas", num_replicas, low=1, high=2**31)
+            num_replicas = integer("num_replicas", num_replicas, low=1, high=LIMIT)
         if rank is not None:
-            rank = integer("rank", rank, low=0, high=2**31)
-        DistributedSampler.__init__(self, dataset, num_replicas, rank, shuffle, stream.seed, bool(drop_last))
-        layout = Layout(num_replicas=self.num_replicas, batch_size=batch_size)
-        ResumableSampler.__init__(self, stream, layout, rank=self.rank, dataset_fingerprint=dataset_fingerprint)
+            rank = integer("rank", rank, low=0, high=LIMIT)
+        DistributedSampler.__init__(self, dataset, num_replicas, rank, shuffle, seed, bool(drop_last))
+        ResumableSampler.__init__(
+            self,
+            order_named(order) if shuffle else SequentialOrder(),
+            num_samples=num_samples,
+            seed=seed,
+            shuffle=shuffle,
+            drop_last=drop_last,
+            num_replicas=self.num_replicas,
+            rank=self.rank,
+            batch_size=batch_size,
+            dataset_fingerprint=dataset_fingerprint,
+        )
         # With drop_last="global" these are not what torch has computed.
         self.num_samples = len(self)
         self.total_size = self.num_samples * self.num_replicas

@@ -6,12 +6,12 @@ from typing import Any
 
 from torch.utils.data import Sampler
 
-from samplers.arguments import integer, optional_text
+from samplers.arguments import DropLast, integer, optional_text
 from samplers.cursor import Cursor
 from samplers.errors import StateMismatchError
 from samplers.fingerprint import order_fingerprint, writer
 from samplers.iterator import SamplerIterator
-from samplers.orders import Stream, order_named
+from samplers.orders import Order, Stream
 from samplers.prefetch import inside_prefetching_loader
 from samplers.share import Share
 from samplers.state import LIMIT, Fingerprint, Layout, SamplerState, StreamSpec
@@ -32,10 +32,16 @@ class ResumableSampler(Sampler[int]):
     Constructing costs nothing that grows with the number of samples.
 
     Args:
-        stream: What the order depends on.
-        layout: Number of ranks, and samples in a rank's batch.
-        rank: This rank, `0 <= rank < layout.num_replicas`.
-        dataset_fingerprint: The caller's own mark of the data set's content; a state with another one is refused.
+        order: How the samples of an epoch are arranged.
+        num_samples: Length of an epoch's stream, `0 <= num_samples < 2**62`.
+        seed: Seed of the order.
+        shuffle: Whether the order changes from epoch to epoch; said in the state.
+        drop_last: False pads a last row of samples that does not suffice for all ranks, True drops it, `"global"` drops
+            a last global batch that is not full.
+        num_replicas: Number of ranks.
+        rank: This rank, `0 <= rank < num_replicas`.
+        batch_size: Samples in a rank's batch.
+        dataset_fingerprint: A mark of the data set's content; a state with another one is refused.
 
     Raises:
         TypeError: an argument is of the wrong type; the message names it and its value.
@@ -46,13 +52,33 @@ class ResumableSampler(Sampler[int]):
     _cursor = Cursor()
 
     def __init__(
-        self, stream: StreamSpec, layout: Layout, *, rank: int = 0, dataset_fingerprint: str | None = None
+        self,
+        order: Order,
+        *,
+        num_samples: int,
+        seed: int = 0,
+        shuffle: bool = True,
+        drop_last: DropLast = False,
+        num_replicas: int = 1,
+        rank: int = 0,
+        batch_size: int = 1,
+        dataset_fingerprint: str | None = None,
     ) -> None:
-        self._spec = stream
-        self._layout = layout
-        self._rank = integer("rank", rank, low=0, high=layout.num_replicas)
+        self._order = order
+        # NumPy's integers become plain ones here: a state must go through JSON.
+        self._spec = StreamSpec(
+            order=order.name,
+            seed=integer("seed", seed, low=-LIMIT, high=LIMIT),
+            shuffle=shuffle,
+            num_samples=integer("num_samples", num_samples, low=0, high=LIMIT),
+            drop_last=drop_last,
+        )
+        self._layout = Layout(
+            num_replicas=integer("num_replicas", num_replicas, low=1, high=LIMIT),
+            batch_size=integer("batch_size", batch_size, low=1, high=LIMIT),
+        )
+        self._rank = integer("rank", rank, low=0, high=num_replicas)
         self._dataset_fingerprint = optional_text("dataset_fingerprint", dataset_fingerprint)
-        self._order = order_named(stream.order)
         self._cursor = Cursor()
         self._walk: Walk | None = None
         self._stream: tuple[int, Stream] | None = None
@@ -204,11 +230,9 @@ class ResumableSampler(Sampler[int]):
     def _stream_of(self, epoch: int) -> Stream:
         # One is kept: the pass, its state's digest and a loaded state all ask for the same epoch.
         if self._stream is None or self._stream[0] != epoch:
-            self._stream = epoch, self._make_stream(epoch)
+            num_samples, seed = self._spec.num_samples, self._spec.seed
+            self._stream = epoch, self._order.stream(num_samples=num_samples, seed=seed, epoch=epoch)
         return self._stream[1]
-
-    def _make_stream(self, epoch: int) -> Stream:
-        return self._order.stream(num_samples=self._spec.num_samples, seed=self._spec.seed, epoch=epoch)
 
     def _settled(self) -> Cursor:
         """The cursor as the latest pass leaves it."""

@@ -2,11 +2,10 @@
 
 from collections.abc import Sized
 
-from samplers.arguments import integer, length
-from samplers.orders import order_named
+from samplers.arguments import length
+from samplers.orders import SequentialOrder, order_named
 from samplers.registry import SAMPLER_REGISTRY
 from samplers.sampler import ResumableSampler
-from samplers.state import LIMIT, Layout, StreamSpec
 
 
 @SAMPLER_REGISTRY.register
@@ -37,14 +36,13 @@ class ResumableRandomSampler(ResumableSampler):
         order: str = "randperm",
         dataset_fingerprint: str | None = None,
     ) -> None:
-        stream = StreamSpec(
-            order=order_named(order).name,
-            seed=integer("seed", seed, low=-LIMIT, high=LIMIT),
-            shuffle=True,
+        super().__init__(
+            order_named(order),
             num_samples=length("data_source", data_source),
-            drop_last=False,
+            seed=seed,
+            batch_size=batch_size,
+            dataset_fingerprint=dataset_fingerprint,
         )
-        super().__init__(stream, Layout(num_replicas=1, batch_size=batch_size), dataset_fingerprint=dataset_fingerprint)
         self.data_source = data_source
 
 
@@ -63,12 +61,11 @@ class ResumableSequentialSampler(ResumableSampler):
     """
 
     def __init__(self, data_source: Sized, batch_size: int = 1, *, dataset_fingerprint: str | None = None) -> None:
-        stream = StreamSpec(
-            order="sequential/1",
-            seed=0,
-            shuffle=False,
+        super().__init__(
+            SequentialOrder(),
             num_samples=length("data_source", data_source),
-            drop_last=False,
+            shuffle=False,
+            batch_size=batch_size,
+            dataset_fingerprint=dataset_fingerprint,
         )
-        super().__init__(stream, Layout(num_replicas=1, batch_size=batch_size), dataset_fingerprint=dataset_fingerprint)
         self.data_source = data_source

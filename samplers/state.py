@@ -39,8 +39,8 @@ class Layout:
     batch_size: int
 
     def __post_init__(self) -> None:
-        integer("num_replicas", self.num_replicas, low=1, high=2**31)
-        integer("batch_size", self.batch_size, low=1, high=2**31)
+        integer("num_replicas", self.num_replicas, low=1, high=LIMIT)
+        integer("batch_size", self.batch_size, low=1, high=LIMIT)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
