@@ -32,7 +32,6 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, TensorDataset
 
 from launch.jobs.checkpoint import CheckpointError, CheckpointFolder
-from launch.jobs.gradients import mean_in_any_layout
 from samplers import ResumableDistributedSampler
 
 STOPPED = 128 + signal.SIGTERM
@@ -121,7 +120,6 @@ class Training:
         network = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 10)).to(device)
         self.device = device
         self.model = DistributedDataParallel(network)
-        self.model.register_comm_hook(None, mean_in_any_layout)
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=options.lr, momentum=0.9, nesterov=True)
         self.sampler = ResumableDistributedSampler(
             data,
@@ -137,7 +135,7 @@ class Training:
         """Make one step; True where any rank wants to stop, on all ranks alike."""
         self.optimizer.zero_grad()
         loss = nn.functional.cross_entropy(self.model(features.to(self.device)), labels.to(self.device))
-        torch.autograd.backward(loss)
+        loss.backward()
         self.optimizer.step()
         self.sampler.commit()
         self.step += 1
