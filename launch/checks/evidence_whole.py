@@ -11,7 +11,7 @@ def evidence_whole(evidence: Evidence) -> CheckResult:
     if not evidence.plan.record:
         return unknown("the plan says that nothing is recorded")
     if evidence.damage:
-        violations = [Violation(sentence=str(damage), file=damage.path, line=damage.line) for damage in evidence.damage]
+        violations = [Violation(sentence=str(damage)) for damage in evidence.damage]
         return unknown(f"{evidence.damage[0]}", violations)
     histories = [run.history for run in (*evidence.references, evidence.faulted)]
     processes = [process for history in histories for process in history.processes]

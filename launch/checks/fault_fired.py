@@ -42,6 +42,8 @@ def _problem(fault: Fault, evidence: Evidence, fired: tuple[Firing, ...]) -> str
 
 def _why_not(fault: Fault, evidence: Evidence) -> str:
     world_size = max(evidence.faulted.world_sizes, default=0)
+    if not world_size:
+        return "no rank was started"
     if fault.rank >= world_size:
         return f"rank {fault.rank} does not exist among {counted(world_size, 'rank')}"
     timeline = next((timeline for timeline in evidence.faulted.timelines if timeline.rank == fault.rank), None)

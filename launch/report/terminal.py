@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -74,26 +76,29 @@ def _checks(verdict: Verdict) -> Table:
 def _print_violations(name: str, result: CheckResult, console: Console) -> None:
     console.print()
     console.print(Text(name, style=_STYLES[result.outcome]))
+    explained = ""
     for violation in result.violations[:MAX_VIOLATIONS]:
-        console.print(Padding(_violation(violation, console.width - 4), (0, 0, 0, 2)), highlight=False)
+        console.print(Padding(Text(violation.sentence), (0, 0, 0, 2)))
+        if violation.explanation != explained:
+            explained = violation.explanation
+            console.print(Padding(Text(explained), (0, 0, 0, 4)))
+        for line in _details(violation, console.width - 4):
+            console.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)
     hidden = len(result.violations) - MAX_VIOLATIONS
     if hidden > 0:
         console.print(f"  and {hidden} more in verdict.json", highlight=False)
 
 
-def _violation(violation: Violation, width: int) -> Text:
-    lines = [violation.sentence]
-    if violation.explanation:
-        lines.append(violation.explanation)
+def _details(violation: Violation, width: int) -> Iterator[str]:
+    """The samples, and where the evidence stands; file names are never broken, so that they can be copied."""
     if violation.expected is not None and violation.found is not None:
-        lines.extend(first_difference(violation.expected, violation.found, width))
+        yield from first_difference(violation.expected, violation.found, width)
     if violation.lost:
-        lines.append(f"lost {shortened(violation.lost)}")
+        yield f"lost {shortened(violation.lost)}"
     if violation.extra:
-        lines.append(f"too often {shortened(violation.extra)}")
+        yield f"too often {shortened(violation.extra)}"
     if violation.file is not None:
-        lines.append(violation.file if violation.line is None else f"{violation.file}:{violation.line}")
-    return Text("\n  ".join(lines))
+        yield violation.file if violation.line is None else f"{violation.file}:{violation.line}"
 
 
 def _last_line(verdict: Verdict) -> Text:

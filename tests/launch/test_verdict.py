@@ -1,16 +1,261 @@
-from launch.checks.result import Outcome
-from launch.verdict import judge_evidence
+from collections.abc import Callable
+from dataclasses import replace
+
+import msgspec
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from launch import verdict as verdict_module
+from launch.checks.result import CheckResult, Outcome, passed
+from launch.evidence import Evidence
+from launch.history import Damage, Process
+from launch.records import Batch, encode_line, encode_node_line
+from launch.rundir import RunDir
+from launch.verdict import CheckReport, Verdict, combine, judge, judge_evidence, write_verdict
 from tests.launch import histories
-from tests.launch.histories import Job
+from tests.launch.histories import Epochs, Job, Life
+
+JOB = Job(world_size=4, num_samples=64)
 
 
 def test_a_run_that_resumes_exactly_is_valid():
     """A job killed in mid-epoch that goes on from its checkpoint with the right batches is VALID."""
-    verdict = judge_evidence(histories.one_kill(Job(world_size=4, num_samples=64)))
-    assert (verdict.outcome, verdict.reason) == (Outcome.VALID, "")
+    verdict = judge_evidence(histories.one_kill(JOB))
+    assert (verdict.outcome, verdict.reason, verdict.exit_code) == (Outcome.VALID, "", 0)
 
 
 def test_a_run_that_skips_a_batch_is_invalid():
     """A rank that leaves out the first batch after its restart is INVALID."""
-    verdict = judge_evidence(histories.one_kill(rank1=lambda epochs: [epochs[0][1:], *epochs[1:]]))
+    verdict = judge_evidence(histories.one_kill(JOB, rank1=lambda epochs: [epochs[0][1:], *epochs[1:]]))
     assert (verdict.outcome, verdict.exit_code) == (Outcome.INVALID, 1)
+
+
+def test_a_run_without_a_fault_is_unknown():
+    """Nothing was interrupted, so nothing is proved."""
+    verdict = judge_evidence(histories.evidence(JOB, [histories.resumed(JOB, 0)], []))
+    assert (verdict.outcome, verdict.exit_code) == (Outcome.UNKNOWN, 3)
+
+
+def test_a_fault_that_did_not_fire_is_unknown():
+    """A step that never comes."""
+    verdict = judge_evidence(histories.evidence(JOB, [histories.resumed(JOB, 0)], [histories.sigkill(1000)]))
+    assert verdict.outcome == Outcome.UNKNOWN
+    assert "training ended after 24 steps" in verdict.reason
+
+
+def report(name: str, outcome: Outcome) -> CheckReport:
+    return CheckReport(name=name, claim="", result=CheckResult(outcome=outcome, summary="why"))
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        ({"rank_sequence": Outcome.VALID, "state": Outcome.VALID}, (Outcome.VALID, "")),
+        ({"global_batches": Outcome.VALID, "rank_sequence": Outcome.NOT_APPLICABLE}, (Outcome.VALID, "")),
+        ({"rank_sequence": Outcome.VALID, "state": Outcome.UNKNOWN}, (Outcome.UNKNOWN, "state: why")),
+        ({"state": Outcome.UNKNOWN, "rank_sequence": Outcome.INVALID}, (Outcome.INVALID, "rank_sequence: why")),
+        ({"state": Outcome.VALID}, (Outcome.UNKNOWN, "nothing that was trained on has been compared")),
+        ({}, (Outcome.UNKNOWN, "nothing that was trained on has been compared")),
+    ],
+)
+def test_invalid_beats_unknown_beats_valid(outcomes, expected):
+    """And nothing is VALID without a check that compared batches."""
+    assert expected == combine([report(name, outcome) for name, outcome in outcomes.items()])
+
+
+def broken_check(evidence: Evidence) -> CheckResult:
+    """A claim."""
+    raise KeyError(evidence.scenario.name)
+
+
+def good_check(evidence: Evidence) -> CheckResult:
+    """Another claim."""
+    return passed(evidence.scenario.name)
+
+
+def test_a_check_that_throws_is_unknown(monkeypatch):
+    """A check that breaks neither passes nor hides the others."""
+    monkeypatch.setattr(verdict_module, "CHECKS", (broken_check, good_check))
+    verdict = judge_evidence(histories.one_kill(JOB))
+    assert [(report.name, report.claim, report.result.outcome, report.result.summary) for report in verdict.checks] == [
+        ("broken_check", "A claim.", Outcome.UNKNOWN, "the check itself failed: KeyError: 'faulted'"),
+        ("good_check", "Another claim.", Outcome.VALID, "faulted"),
+    ]
+
+
+def test_damaged_evidence_accuses_nobody():
+    """A line that is missing may be the one that would have made the sequence right."""
+    wrong = histories.one_kill(JOB, rank1=lambda epochs: [epochs[0][1:], *epochs[1:]])
+    damage = Damage(path="faulted/events/x.jsonl", what="lines are missing")
+    history = msgspec.structs.replace(wrong.faulted.history, damage=(damage,))
+    verdict = judge_evidence(histories.of_histories(history, JOB, [histories.sigkill(4)]))
+    assert (verdict.outcome, verdict.exit_code) == (Outcome.UNKNOWN, 3)
+
+
+def test_the_verdict_tells_when_what_died_and_how_long_the_restart_took():
+    """The time runs from the fault to the first batch that any rank received after it."""
+    evidence = histories.one_kill(JOB)
+    verdict = judge_evidence(evidence)
+    death = verdict.deaths[0]
+    assert (
+        death.what,
+        death.is_planned,
+        death.rank,
+        death.incarnation,
+        death.step,
+    ) == ("sigkill@step=4:rank=1", True, 1, 0, 5)
+    assert (death.epoch, death.batch) == (0, 4)
+    assert [(i.world_size, i.first_step, i.num_steps) for i in verdict.incarnations] == [(4, 0, 5), (4, 4, 20)]
+
+
+def stored(evidence: Evidence, run_dir: RunDir) -> None:
+    """Write the evidence as the launcher would."""
+    run_dir.write_plan(evidence.plan)
+    for run in (*evidence.references, evidence.faulted):
+        scenario = run_dir.scenario(run.history.name)
+        scenario.create()
+        for process in run.history.processes:
+            (run_dir.root / process.file).write_bytes(b"".join(map(encode_line, process.records)))
+        nodes = b"".join(map(encode_node_line, (*run.history.rounds, *run.history.ends)))
+        (scenario.nodes / "node-0.jsonl").write_bytes(nodes)
+        for log in run.history.logs:
+            (scenario.logs / log).parent.mkdir(exist_ok=True)
+            (scenario.logs / log).touch()
+
+
+def test_stored_evidence_gives_the_same_verdict(tmp_path):
+    """`resumable check` judges from the files alone, and the verdict itself can be stored and read."""
+    evidence = histories.one_kill(JOB, rank1=lambda epochs: [epochs[0][1:], *epochs[1:]])
+    run_dir = RunDir(root=tmp_path)
+    stored(evidence, run_dir)
+    verdict = judge(run_dir.read_plan(), run_dir)
+    assert judge_evidence(evidence) == verdict
+    write_verdict(verdict, run_dir)
+    assert verdict == msgspec.json.decode(run_dir.verdict_file.read_bytes(), type=Verdict)
+
+
+def test_a_run_without_references_is_never_valid(tmp_path):
+    """`resumable run` shows what can be seen without a reference, and proves nothing."""
+    evidence = histories.one_kill(JOB)
+    run_dir = RunDir(root=tmp_path)
+    stored(evidence, run_dir)
+    plan = msgspec.structs.replace(evidence.plan, command="run", scenarios=evidence.plan.scenarios[-1:])
+    verdict = judge(plan, run_dir)
+    assert (verdict.outcome, verdict.reason) == (
+        Outcome.UNKNOWN,
+        "nothing that was trained on has been compared",
+    )
+
+
+Mutation = Callable[[list[list[int]], int], list[list[int]]]
+"""Changes a rank's batches of one epoch at a place."""
+
+
+def drop(batches, place):
+    return [*batches[:place], *batches[place + 1 :]]
+
+
+def double(batches, place):
+    return [*batches[: place + 1], *batches[place:]]
+
+
+def swap(batches, place):
+    other = (place + 1) % len(batches)
+    swapped = list(batches)
+    swapped[place], swapped[other] = swapped[other], swapped[place]
+    return swapped
+
+
+def alter(batches, place):
+    return [*batches[:place], [batches[place][0] + 64, *batches[place][1:]], *batches[place + 1 :]]
+
+
+def turn(batches, place):
+    return [*batches[:place], batches[place][::-1], *batches[place + 1 :]]
+
+
+def truncate(batches, place):
+    return batches[:place]
+
+
+@given(
+    mutation=st.sampled_from([drop, double, swap, alter, turn, truncate]),
+    at=st.integers(min_value=1, max_value=22),
+    lost=st.integers(min_value=0, max_value=4),
+    rank=st.integers(min_value=0, max_value=3),
+    data=st.data(),
+)
+def test_no_mutation_of_what_was_trained_on_after_the_resume_is_valid(mutation, at, lost, rank, data):
+    """Whatever a rank trains on otherwise after its restart, the verdict is INVALID."""
+    job = replace(JOB, save_every=1)
+    resume = max(0, at - lost)
+    right = job.epochs_from(rank, resume)
+    epoch = data.draw(st.integers(min_value=0, max_value=len(right) - 1))
+    place = data.draw(st.integers(min_value=0, max_value=len(right[epoch]) - 1))
+
+    def mutate(epochs: Epochs) -> Epochs:
+        return [*epochs[:epoch], mutation(epochs[epoch], place), *epochs[epoch + 1 :]]
+
+    assume(mutate(right) != right)
+    evidence = histories.one_kill(job, at=at, resume=resume, **{f"rank{rank}": mutate})
+    assert judge_evidence(evidence).outcome == Outcome.INVALID
+
+
+@given(at=st.integers(min_value=1, max_value=22), lost=st.integers(min_value=0, max_value=4))
+def test_an_exact_resume_is_valid_wherever_it_happens(at, lost):
+    """Killed after any step, with any number of steps to do again that the checkpoints explain."""
+    resume = max(0, at - lost)
+    assume(resume == 0 or at <= 2 * resume)
+    job = replace(JOB, save_every=resume or 1000)
+    assert judge_evidence(histories.one_kill(job, at=at, resume=resume)).outcome == Outcome.VALID
+
+
+def without_line(process: Process, number: int) -> Process:
+    """Sequence numbers keep their gap."""
+    return msgspec.structs.replace(process, records=process.records[:number] + process.records[number + 1 :])
+
+
+@given(number=st.integers(min_value=1), of=st.integers(min_value=0, max_value=15), cut=st.booleans())
+def test_no_missing_line_makes_a_wrong_run_valid(tmp_path_factory, number, of, cut):
+    """A file with a line missing, or cut off anywhere, never turns an INVALID run into a VALID one."""
+    evidence = histories.one_kill(JOB, rank1=lambda epochs: [epochs[0][1:], *epochs[1:]])
+    run_dir = RunDir(root=tmp_path_factory.mktemp("run"))
+    stored(evidence, run_dir)
+    file = sorted(run_dir.root.glob("*/events/*.jsonl"))[of]
+    lines = file.read_bytes().splitlines(keepends=True)
+    place = number % len(lines)
+    file.write_bytes(b"".join(lines[:place] + ([] if cut else lines[place + 1 :])))
+    assert judge(evidence.plan, run_dir).outcome in (Outcome.INVALID, Outcome.UNKNOWN)
+
+
+def test_a_second_fault_in_one_epoch_is_judged_like_the_first():
+    """Twice killed and twice resumed, exactly and not."""
+    faults = [histories.sigkill(4), histories.sigkill(6, number=1)]
+    first, second = histories.killed(JOB, 5), histories.killed(JOB, 7, base=4, fault=1)
+    right = histories.resumed(JOB, 6)
+    wrong = [Life(epochs=[life.epochs[0][1:], *life.epochs[1:]], base=6, loads=life.loads) for life in right]
+    assert [
+        judge_evidence(histories.evidence(JOB, [first, second, last], faults)).outcome for last in (right, wrong)
+    ] == [Outcome.VALID, Outcome.INVALID]
+
+
+def test_evidence_without_batches_is_unknown():
+    """Losses and parameters alone do not prove an order."""
+    evidence = histories.one_kill(JOB)
+    blind = [
+        msgspec.structs.replace(
+            run.history,
+            processes=tuple(
+                msgspec.structs.replace(
+                    process, records=tuple(line for line in process.records if not isinstance(line, Batch))
+                )
+                for process in run.history.processes
+            ),
+        )
+        for run in (evidence.faulted, *evidence.references)
+    ]
+    judged = judge_evidence(
+        histories.of_histories(blind[0], JOB, [histories.sigkill(4)], first=blind[1], second=blind[2])
+    )
+    assert judged.outcome == Outcome.UNKNOWN

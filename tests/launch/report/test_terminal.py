@@ -1,0 +1,87 @@
+import io
+from pathlib import Path
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from launch.checks.result import Violation, failed
+from launch.evidence import Evidence
+from launch.report.terminal import render
+from launch.rundir import RunDir
+from launch.verdict import CheckReport, judge_evidence
+from tests.launch import histories
+from tests.launch.histories import Job
+
+JOB = Job(num_samples=64, batch_size=4)
+
+
+def rendered(evidence: Evidence, width: int = 80) -> str:
+    console = Console(file=io.StringIO(), width=width, no_color=True, force_terminal=False)
+    render(judge_evidence(evidence), evidence.plan, RunDir(root=Path("runs/1")), console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def wrong() -> Evidence:
+    return histories.one_kill(JOB, rank1=lambda epochs: [epochs[0][1:], *epochs[1:]])
+
+
+def test_a_valid_run_says_so_in_its_last_lines():
+    """The verdict, and how to look again."""
+    assert rendered(histories.one_kill(JOB)).splitlines()[-2:] == ["VALID", "look again: resumable check runs/1"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "faulted: 2 ranks, 1 node, 2 incarnations",
+        "sigkill@step=4:rank=1: rank 1 of incarnation 0, 5 steps done",
+        "next batch after",
+        "rank_sequence     WRONG",
+        "rank 1 trained on another batch than batch 4 of epoch 0",
+        "it skipped 1 batch from batch 4 of epoch 0 on",
+        "faulted/events/i001-r0001-1.jsonl:5",
+        "INVALID: rank_sequence: 1 of 2 ranks differ",
+    ],
+)
+def test_an_invalid_run_is_told_from_the_fault_to_the_wrong_batch(words):
+    """What died, which check failed, the first difference and its explanation."""
+    assert words in rendered(wrong())
+
+
+def test_expected_and_found_indices_stand_above_each_other():
+    """With a mark under the first difference."""
+    lines = rendered(wrong()).splitlines()
+    top = next(number for number, line in enumerate(lines) if line.startswith("    expected "))
+    batches = JOB.epoch(1, 0)
+    assert [str(index) for index in batches[4]] == lines[top].split()[1:]
+    assert [str(index) for index in batches[5]] == lines[top + 1].split()[1:]
+    assert "^" in lines[top + 2]
+
+
+@pytest.mark.parametrize("evidence", [histories.one_kill(JOB), wrong()])
+def test_it_is_readable_at_80_columns(evidence):
+    """No line is longer, and nothing of it needs colour."""
+    output = rendered(evidence)
+    assert max(map(len, output.splitlines())) <= 80
+    assert "\x1b" not in output
+
+
+def test_many_violations_are_counted():
+    """A handful is shown in full."""
+    verdict = judge_evidence(wrong())
+    many = failed("all wrong", [Violation(sentence=f"violation {number}", rank=number) for number in range(10)])
+    report = CheckReport(name="rank_sequence", claim="", result=many)
+    console = Console(file=io.StringIO(), width=80)
+    changed = msgspec.structs.replace(verdict, checks=(report,))
+    render(changed, wrong().plan, RunDir(root=Path("runs/1")), console)
+    output = console.file.getvalue()
+    assert ("violation 2" in output, "violation 3" in output) == (True, False)
+    assert "and 7 more in verdict.json" in output
+
+
+def test_an_explanation_that_fits_all_ranks_is_printed_once():
+    """The same words for every rank would hide the difference between ranks that differ."""
+    skip = {f"rank{r}": lambda epochs: [epochs[0][1:], *epochs[1:]] for r in (0, 1)}
+    assert rendered(histories.one_kill(JOB, **skip)).count("it skipped 1 batch") == 1
