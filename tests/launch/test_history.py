@@ -104,9 +104,9 @@ def test_a_file_that_cannot_be_read_is_damage(scenario):
 def test_a_missing_file_is_damage_if_its_group_trained(scenario, first_file):
     """Ranks train in step, so a rank of a group that trained has written something."""
     first_file.unlink()
-    assert [
-        str(damage) for damage in read_history(scenario).damage
-    ] == ["faulted/events: nothing from rank 0 of incarnation 0, whose group trained"]
+    assert [str(damage) for damage in read_history(scenario).damage] == [
+        "faulted/events: nothing from rank 0 of incarnation 0, whose group trained"
+    ]
 
 
 def test_a_missing_file_is_no_damage_if_its_group_did_no_step(tmp_path):
@@ -141,6 +141,6 @@ def test_a_scenario_without_nodes_is_damage(scenario):
 
 def test_a_missing_scenario_is_damage(tmp_path):
     """A run that was interrupted before a scenario began lacks its folder."""
-    assert [
-        str(damage) for damage in read_history(RunDir(root=tmp_path).scenario("reference-2")).damage
-    ] == ["reference-2: the scenario left no folder"]
+    assert [str(damage) for damage in read_history(RunDir(root=tmp_path).scenario("reference-2")).damage] == [
+        "reference-2: the scenario left no folder"
+    ]
