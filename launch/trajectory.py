@@ -189,28 +189,31 @@ def _training_loaders(records: Iterable[AnyRecord]) -> frozenset[int]:
     """Loaders whose batches are trained on.
 
     A loader is one if most backward passes had a batch of it (it may have delivered many more that were only
-    fast-forwarded), or if a backward pass came right after most of its batches (tasks that take turns). The last batch
-    of a validation that was broken off is followed by a backward pass too, and meets neither.
+    fast-forwarded), or if a backward pass had nothing but its batch most times that it delivered one (tasks that take
+    turns). A validation with autograd on that is broken off, or comes between a training batch and its backward pass,
+    is followed by a backward pass too, and meets neither.
     """
     num_batches: Counter[int] = Counter()
     num_before: Counter[int] = Counter()
-    num_right_before: Counter[int] = Counter()
-    since: list[int] = []
+    num_alone: Counter[int] = Counter()
+    num_backwards = 0
+    since: set[int] = set()
     for record in records:
         if isinstance(record, Batch) and record.grad_enabled:
             num_batches[record.loader] += 1
-            since = [loader for loader in since if loader != record.loader] + [record.loader]
+            since.add(record.loader)
         elif isinstance(record, Backward) and since:
+            num_backwards += 1
             num_before.update(since)
-            num_right_before[since[-1]] += 1
-            since = []
+            if len(since) == 1:
+                num_alone.update(since)
+            since = set()
         elif isinstance(record, EpochEnd):
-            since = [loader for loader in since if loader != record.loader]
-    num_backwards = num_right_before.total()
+            since.discard(record.loader)
     return frozenset(
         loader
         for loader, num in num_batches.items()
-        if 2 * num_before[loader] > num_backwards or 2 * num_right_before[loader] > num
+        if 2 * num_before[loader] > num_backwards or 2 * num_alone[loader] > num
     )
 
 

@@ -83,6 +83,7 @@ def steps_of(trajectory: Trajectory) -> list[str]:
         pytest.param("a^.b^.|CDE!a^.b^.|", ["a", "b", "a", "b"], id="validation with autograd"),
         pytest.param("a^.b^.|CDE" + "a^.b^.|CDE" * 2, ["a", "b"] * 3, id="validation that is broken off"),
         pytest.param("Ea^.b^.c^.", ["a", "b", "c"], id="a peek at the validation data"),
+        pytest.param("Ea^.b^.cC^.d^.|", ["a", "b", "c", "d"], id="validation between a batch and its backward pass"),
         pytest.param("aA^.bB^.", ["aa", "bb"], id="two loaders side by side"),
         pytest.param("a^.A^.b^.B^.", ["a", "a", "b", "b"], id="two loaders in turns"),
     ],
