@@ -1,5 +1,6 @@
 """PyTorch samplers that stop after any batch and continue exactly."""
 
+from samplers.batches import ResumableBatchSampler
 from samplers.distributed import ResumableDistributedSampler
 from samplers.errors import (
     DuplicateSamplerError,
@@ -8,6 +9,7 @@ from samplers.errors import (
     StateMismatchError,
     UnknownSamplerError,
 )
+from samplers.loader import ResumableDataLoader
 from samplers.registry import SAMPLER_REGISTRY, SamplerRegistry, create_sampler
 from samplers.sampler import ResumableSampler
 from samplers.selective import ResumableSubsetSampler, ResumableWeightedSampler
@@ -27,6 +29,8 @@ ResumableSamplerType = (
 __all__ = [
     "SAMPLER_REGISTRY",
     "DuplicateSamplerError",
+    "ResumableBatchSampler",
+    "ResumableDataLoader",
     "ResumableDistributedSampler",
     "ResumableRandomSampler",
     "ResumableSampler",

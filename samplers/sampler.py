@@ -82,6 +82,7 @@ class ResumableSampler(Sampler[int]):
         self._cursor = Cursor()
         self._walk: Walk | None = None
         self._stream: tuple[int, Stream] | None = None
+        self._whole_batches = False
         self._warned = False
 
     def __len__(self) -> int:
@@ -137,6 +138,11 @@ class ResumableSampler(Sampler[int]):
             return self._walk.num_remaining
         return self._share(self._cursor.consumed).num_rows
 
+    @property
+    def latest_walk(self) -> Walk | None:
+        """The latest pass, for loaders that count for themselves; None before the first and after a load."""
+        return self._walk
+
     def set_epoch(self, epoch: int) -> None:
         """Name the epoch of the next pass.
 
@@ -151,6 +157,13 @@ class ResumableSampler(Sampler[int]):
         self._cursor = self._settled().set_epoch(epoch, self._spec.num_samples)
         if self._walk is not None and self._walk.epoch != epoch:
             self._walk = None
+
+    def deal_whole_batches(self) -> None:
+        """Deal out no last batch that is not full, from the next pass on; for a loader that would drop it.
+
+        The end of the epoch is then the last full batch: a state taken behind that has nothing left of the epoch.
+        """
+        self._whole_batches = True
 
     def commit(self, num_batches: int = 1) -> None:
         """Say that `num_batches` more batches of the pass were trained on; call it after the optimizer's step.
@@ -225,6 +238,7 @@ class ResumableSampler(Sampler[int]):
             rank=self._rank,
             batch_size=self._layout.batch_size,
             drop_last=self._spec.drop_last,
+            whole_batches=self._whole_batches,
         )
 
     def _stream_of(self, epoch: int) -> Stream:
@@ -237,6 +251,10 @@ class ResumableSampler(Sampler[int]):
     def _settled(self) -> Cursor:
         """The cursor as the latest pass leaves it."""
         if self._walk is None or not self._walk.begun:
+            return self._cursor
+        if self._walk.read_ahead and self._walk.empty and self._cursor.declared:
+            # StatefulDataLoader restores a finished epoch with an iterator that it throws away: its workers ask an
+            # empty pass for samples that no loop has asked for, which must not end the epoch that set_epoch has named.
             return self._cursor
         drawn = self._cursor.draw()
         return drawn.finish(self._spec.num_samples) if self._walk.ended else drawn

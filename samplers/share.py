@@ -27,6 +27,8 @@ class Share:
     """Samples that one rank trains on at a time."""
     drop_last: DropLast
     """True drops a last row that is not full, `"global"` a last global batch that is not full."""
+    whole_batches: bool = False
+    """Whether the rank's loader drops a last batch that is not full; those samples are then not dealt out at all."""
 
     @property
     def num_rows(self) -> int:
@@ -34,9 +36,8 @@ class Share:
         rest = self.num_samples - self.start
         if self.drop_last == "global":
             return rest // (self.num_replicas * self.batch_size) * self.batch_size
-        if self.drop_last:
-            return rest // self.num_replicas
-        return -(-rest // self.num_replicas)
+        num_rows = rest // self.num_replicas if self.drop_last else -(-rest // self.num_replicas)
+        return num_rows - num_rows % self.batch_size if self.whole_batches else num_rows
 
     @property
     def num_padding(self) -> int:

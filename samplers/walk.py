@@ -40,6 +40,11 @@ class Walk:
         return self.begun and self._num_drawn == self._share.num_rows
 
     @property
+    def empty(self) -> bool:
+        """Whether there was nothing left of the epoch when it began."""
+        return self._share.num_rows == 0
+
+    @property
     def uncertain(self) -> bool:
         """Whether what was drawn may be more than what was trained on, and nobody has said what was."""
         return self.read_ahead and self._num_committed_batches is None

@@ -1,0 +1,100 @@
+"""A batch sampler around any of the samplers."""
+
+from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from torch.utils.data import BatchSampler
+
+from samplers.arguments import flag
+from samplers.iterator import SamplerIterator
+from samplers.sampler import ResumableSampler
+
+
+class ResumableBatchSampler(BatchSampler):
+    """Yields a rank's batches as lists; resumable stand-in for `torch.utils.data.BatchSampler`.
+
+    Position and state are the sampler's own; a state of one loads into the other.
+
+    Args:
+        sampler: Any resumable sampler.
+        batch_size: Samples in a batch. It must be the sampler's, which is meant by None.
+        drop_last: Whether a last batch that is not full is dropped. The sampler then does not deal it out.
+
+    Raises:
+        TypeError: an argument is of the wrong type.
+        ValueError: the sampler counts in batches of another size.
+    """
+
+    sampler: ResumableSampler
+
+    def __init__(self, sampler: ResumableSampler, batch_size: int | None = None, drop_last: bool = False) -> None:
+        if not isinstance(sampler, ResumableSampler):
+            raise TypeError(f"sampler={type(sampler).__name__}: expected one of this package's samplers")
+        if batch_size not in (None, sampler.batch_size):
+            raise ValueError(
+                f"batch_size={batch_size!r}: the sampler counts in batches of {sampler.batch_size}; give it this size"
+            )
+        super().__init__(sampler, sampler.batch_size, flag("drop_last", drop_last))
+        if drop_last:
+            sampler.deal_whole_batches()
+
+    def __len__(self) -> int:
+        """Return the number of this rank's batches in a whole epoch."""
+        return (len(self.sampler) + self.batch_size - 1) // self.batch_size
+
+    def __iter__(self) -> "BatchIterator":
+        """Begin a pass at the position of the sampler."""
+        return BatchIterator(iter(self.sampler), self.batch_size)
+
+    @property
+    def start_iter(self) -> int:
+        """Batch of the epoch with which the next pass begins; see `ResumableSampler.start_iter`."""
+        return self.sampler.start_iter
+
+    @start_iter.setter
+    def start_iter(self, start_iter: int) -> None:
+        self.sampler.start_iter = start_iter
+
+    @property
+    def remaining(self) -> int:
+        """Number of batches that this rank has left in the epoch."""
+        return -(-self.sampler.remaining // self.batch_size)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Name the epoch of the next pass; see `ResumableSampler.set_epoch`."""
+        self.sampler.set_epoch(epoch)
+
+    def commit(self, num_batches: int = 1) -> None:
+        """Say that more batches were trained on; see `ResumableSampler.commit`."""
+        self.sampler.commit(num_batches)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the sampler's state."""
+        return self.sampler.state_dict()
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], *, allow: Collection[str] = ()) -> None:
+        """Go on from a state; see `ResumableSampler.load_state_dict`."""
+        self.sampler.load_state_dict(state_dict, allow=allow)
+
+
+class BatchIterator(Iterator[list[int]]):
+    """One pass, in batches, with a state of its own as `SamplerIterator` has."""
+
+    def __init__(self, samples: SamplerIterator, batch_size: int) -> None:
+        self._samples = samples
+        self._batch_size = batch_size
+
+    def __next__(self) -> list[int]:
+        batch = list(islice(self._samples, self._batch_size))
+        if not batch:
+            raise StopIteration
+        return batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the position up to which this iterator was drawn."""
+        return self._samples.state_dict()
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], *, allow: Collection[str] = ()) -> None:
+        """Go on from a state; see `SamplerIterator.load_state_dict`."""
+        self._samples.load_state_dict(state_dict, allow=allow)
