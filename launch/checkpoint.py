@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from launch.records import Load, Rename, Save
+from launch.records import AnyRecord, Load, Rename, Save
 from launch.trajectory import Trajectory
 
 _DIGITS = re.compile(r"\d+")
@@ -26,6 +26,8 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Steps done when it was written: in its process, or since training began."""
     rank: int
     incarnation: int
+    is_saved: bool
+    """`torch.save` wrote it; a file that was only renamed into place may be anything, a log for example."""
     is_settled: bool
     """Its writer did something else afterwards, so that whatever belongs to the checkpoint (a pointer to the latest,
     a marker) was written too."""
@@ -45,27 +47,18 @@ def written_by(trajectory: Trajectory, first_step: int) -> tuple[Checkpoint, ...
     """
     process = trajectory.process
     lines = [step.line for step in trajectory.steps]
-    begun: dict[str, int] = {}
-    moved: list[tuple[str, int, int]] = []
-    for record in process.records:
-        match record:
-            case Save(phase="begin"):
-                begun[record.path] = record.sequence
-            case Save(phase="end"):
-                moved.append((record.path, begun.get(record.path, record.sequence), record.sequence))
-            case Rename():
-                moved = list(_rename(moved, record))
     last = process.records[-1].sequence
     return tuple(
         Checkpoint(
-            path=path,
-            step=first_step + bisect_left(lines, begin + 1),
+            path=file.path,
+            step=first_step + bisect_left(lines, file.begin + 1),
             rank=process.rank,
             incarnation=process.incarnation,
-            is_settled=end < last,
+            is_saved=file.is_saved,
+            is_settled=file.end < last,
         )
-        for path, begin, end in moved
-        if path
+        for file in _files(process.records)
+        if file.path
     )
 
 
@@ -75,14 +68,43 @@ def loaded_by(trajectory: Trajectory) -> tuple[str, ...]:
     return tuple(r.path for r in trajectory.process.records if isinstance(r, Load) and r.sequence + 1 < first)
 
 
-def _rename(files: list[tuple[str, int, int]], rename: Rename) -> Iterator[tuple[str, int, int]]:
-    """The files under their new names: the file itself, or all in a folder; one that nobody saw written is new."""
-    is_known = False
-    for path, begin, end in files:
-        if path == rename.source or path.startswith(rename.source + "/"):
-            is_known = True
-            yield rename.target + path[len(rename.source) :], begin, rename.sequence
-        else:
-            yield path, begin, end
-    if not is_known:
-        yield rename.target, rename.sequence, rename.sequence
+class _File(msgspec.Struct, frozen=True, kw_only=True):
+    """A complete file: when it was begun, and when it was whole under its name."""
+
+    path: str
+    """"" for a buffer in memory."""
+    begin: int
+    end: int
+    is_saved: bool = True
+
+
+def _files(records: Iterable[AnyRecord]) -> list[_File]:
+    begun: dict[str, int] = {}
+    files: list[_File] = []
+    for record in records:
+        match record:
+            case Save(phase="begin"):
+                begun[record.path] = record.sequence
+            case Save(phase="end"):
+                begin = begun.get(record.path, record.sequence)
+                files.append(_File(path=record.path, begin=begin, end=record.sequence))
+            case Rename():
+                files = list(_renamed(files, record))
+    return files
+
+
+def _renamed(files: Sequence[_File], rename: Rename) -> Iterator[_File]:
+    """The files under their new names: the file itself, or all in a folder.
+
+    A file that nobody saw written is what was last saved to a buffer, if there is such, and else something unknown.
+    """
+    inside = rename.source + "/"
+    moved = [file for file in files if file.path == rename.source or file.path.startswith(inside)]
+    if not moved:
+        moved = [file for file in files if not file.path][-1:]
+    yield from (file for file in files if file not in moved)
+    for file in moved:
+        path = rename.target + file.path[len(rename.source) :] if file.path else rename.target
+        yield msgspec.structs.replace(file, path=path, end=rename.sequence)
+    if not moved:
+        yield _File(path=rename.target, begin=rename.sequence, end=rename.sequence, is_saved=False)

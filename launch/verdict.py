@@ -95,10 +95,18 @@ def combine(reports: Iterable[CheckReport]) -> tuple[Outcome, str]:
     for outcome in (Outcome.INVALID, Outcome.UNKNOWN):
         if by_outcome[outcome]:
             first = by_outcome[outcome][0]
-            return outcome, f"{first.name}: {first.result.summary}"
+            return outcome, f"{first.name}: {_reason(first.result)}"
     if not any(report.name in _PROOFS for report in by_outcome[Outcome.VALID]):
         return Outcome.UNKNOWN, "nothing that was trained on has been compared"
     return Outcome.VALID, ""
+
+
+def _reason(result: CheckResult) -> str:
+    """The first violation and why it came about, or else the summary."""
+    if not result.violations:
+        return result.summary
+    first = result.violations[0]
+    return f"{first.sentence}: {first.explanation}" if first.explanation else first.sentence
 
 
 def write_verdict(verdict: Verdict, run_dir: RunDir) -> None:

@@ -118,4 +118,4 @@ def _sentence(rank: int, wanted: TrainedBatch | None, found: TrainedBatch | None
         return f"rank {rank} trained on a batch after the reference had ended"
     if found is None:
         return f"rank {rank} stopped before batch {wanted.batch} of epoch {wanted.epoch}"
-    return f"rank {rank} trained on another batch than batch {wanted.batch} of epoch {wanted.epoch}"
+    return f"rank {rank} trained on other samples in batch {wanted.batch} of epoch {wanted.epoch}"

@@ -26,6 +26,8 @@ def resume_point(evidence: Evidence) -> CheckResult:
 
 def _told(life: Life) -> str:
     num_lost = max(0, len(life.before) - life.first_step)
+    if life.first_step == 0:
+        return f"began anew, there was no checkpoint; {counted(num_lost, 'step')} done again"
     how = life.resume.how if life.resume else "unknown"
     return f"step {life.first_step} (known by {how}), {counted(num_lost, 'step')} done again"
 
@@ -33,7 +35,7 @@ def _told(life: Life) -> str:
 def _violations(life: Life, complete: Sequence[Checkpoint], resumed: Sequence[Life]) -> Iterator[Violation]:
     step = life.first_step
     earlier = [checkpoint for checkpoint in complete if _could_load(checkpoint, life, resumed)]
-    newest = max(_candidates(life, earlier), key=lambda checkpoint: checkpoint.step, default=None)
+    newest = _newest(life, earlier)
     where = f"rank {life.rank} in incarnation {life.incarnation}"
     if step > len(life.before) and life.before:
         yield _violation(life, f"{where} goes on from step {step}, though it had done {len(life.before)} only")
@@ -68,20 +70,22 @@ def _could_load(checkpoint: Checkpoint, life: Life, resumed: Sequence[Life]) -> 
     return all(checkpoint.step <= other.first_step for other in between)
 
 
-def _candidates(life: Life, earlier: Sequence[Checkpoint]) -> list[Checkpoint]:
-    """Checkpoints of the series that the process resumed from; of any series if it loaded none.
+def _newest(life: Life, earlier: Sequence[Checkpoint]) -> Checkpoint | None:
+    """The checkpoint that the process should have resumed from, as far as that is sure.
 
     A `best.pt` beside the checkpoints is loaded for other reasons and may be older, so a series counts whose file
-    explains the resume point. Of several that might, the one with the oldest newest file accuses nobody falsely.
+    explains the resume point. Of several that might, the one with the oldest newest file accuses nobody falsely; but
+    who began anew should have taken any.
     """
     loaded = [path for path in loaded_by(life.trajectory) if path]
     own = [checkpoint for checkpoint in earlier if checkpoint.path in loaded]
     explaining = {c.series for c in own if c.step == life.first_step} or {c.series for c in own}
-    by_series: dict[str, list[Checkpoint]] = {}
-    for checkpoint in earlier:
-        if checkpoint.series in explaining or not explaining:
-            by_series.setdefault(checkpoint.series, []).append(checkpoint)
-    return min(by_series.values(), key=lambda series: max(c.step for c in series), default=[])
+    newest: dict[str, Checkpoint] = {}
+    for checkpoint in sorted(earlier, key=lambda checkpoint: checkpoint.step):
+        if checkpoint.series in explaining or (not explaining and checkpoint.is_saved):
+            newest[checkpoint.series] = checkpoint
+    choose = min if life.first_step else max
+    return choose(newest.values(), key=lambda checkpoint: checkpoint.step, default=None)
 
 
 def _complete(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:

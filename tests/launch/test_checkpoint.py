@@ -39,13 +39,20 @@ def files(*lines: AnyRecord) -> list[tuple[str, int]]:
         pytest.param([*save(""), *STEP], [], id="into a buffer"),
         pytest.param([*STEP, *save("t"), *STEP, rename("t", "a")], [("a", 11)], id="renamed"),
         pytest.param([*STEP, *save("t/x"), *save("t/y"), rename("t", "a")], [("a/x", 11), ("a/y", 11)], id="folder"),
-        pytest.param([*save(""), *STEP, rename("t", "a")], [("a", 11)], id="renamed, written by other means"),
+        pytest.param([*save(""), *STEP, rename("t", "a")], [("a", 10)], id="a buffer, written by other means"),
+        pytest.param([*STEP, rename("t", "a")], [("a", 11)], id="renamed, and nobody saw it written"),
         pytest.param([*save("a"), *STEP, *save("a")], [("a", 10), ("a", 11)], id="written over"),
     ],
 )
 def test_a_file_holds_the_steps_done_when_it_was_begun(lines, expected):
     """A checkpoint counts under its last name, with the steps that its writer had done when it began to write."""
     assert expected == files(*lines)
+
+
+def test_a_file_that_was_only_renamed_may_be_anything():
+    """A log that is rotated is no checkpoint."""
+    checkpoints = written_by(trajectory(*save("t"), rename("t", "a"), rename("log", "log.1")), first_step=0)
+    assert [(checkpoint.path, checkpoint.is_saved) for checkpoint in checkpoints] == [("a", True), ("log.1", False)]
 
 
 def test_a_file_is_settled_once_its_writer_went_on():
@@ -57,7 +64,7 @@ def test_a_file_is_settled_once_its_writer_went_on():
 @pytest.mark.parametrize(("path", "series"), [("d/step-15.pt", "d/step-#.pt"), ("best.pt", "best.pt"), ("1/2", "#/#")])
 def test_files_that_differ_in_numbers_are_one_series(path, series):
     """The series is the name without its numbers."""
-    checkpoint = Checkpoint(path=path, step=1, rank=0, incarnation=0, is_settled=True)
+    checkpoint = Checkpoint(path=path, step=1, rank=0, incarnation=0, is_saved=True, is_settled=True)
     assert series == checkpoint.series
 
 
