@@ -8,13 +8,11 @@ from torch.utils.data import Sampler
 
 from samplers.arguments import DropLast, integer, optional_text
 from samplers.cursor import Cursor
-from samplers.errors import StateMismatchError
-from samplers.fingerprint import order_fingerprint, writer
+from samplers.dealer import Dealer
 from samplers.iterator import SamplerIterator
-from samplers.orders import Order, Stream
+from samplers.orders import Order
 from samplers.prefetch import inside_prefetching_loader
-from samplers.share import Share
-from samplers.state import LIMIT, Fingerprint, Layout, SamplerState, StreamSpec
+from samplers.state import LIMIT, Layout, StreamSpec
 from samplers.walk import Walk
 
 
@@ -64,30 +62,31 @@ class ResumableSampler(Sampler[int]):
         batch_size: int = 1,
         dataset_fingerprint: str | None = None,
     ) -> None:
-        self._order = order
         # NumPy's integers become plain ones here: a state must go through JSON.
-        self._spec = StreamSpec(
-            order=order.name,
-            seed=integer("seed", seed, low=-LIMIT, high=LIMIT),
-            shuffle=shuffle,
-            num_samples=integer("num_samples", num_samples, low=0, high=LIMIT),
-            drop_last=drop_last,
+        self._dealer = Dealer(
+            order=order,
+            spec=StreamSpec(
+                order=order.name,
+                seed=integer("seed", seed, low=-LIMIT, high=LIMIT),
+                shuffle=shuffle,
+                num_samples=integer("num_samples", num_samples, low=0, high=LIMIT),
+                drop_last=drop_last,
+            ),
+            layout=Layout(
+                num_replicas=integer("num_replicas", num_replicas, low=1, high=LIMIT),
+                batch_size=integer("batch_size", batch_size, low=1, high=LIMIT),
+            ),
+            rank=integer("rank", rank, low=0, high=num_replicas),
+            dataset_fingerprint=optional_text("dataset_fingerprint", dataset_fingerprint),
+            kind=type(self).__name__,
         )
-        self._layout = Layout(
-            num_replicas=integer("num_replicas", num_replicas, low=1, high=LIMIT),
-            batch_size=integer("batch_size", batch_size, low=1, high=LIMIT),
-        )
-        self._rank = integer("rank", rank, low=0, high=num_replicas)
-        self._dataset_fingerprint = optional_text("dataset_fingerprint", dataset_fingerprint)
         self._cursor = Cursor()
         self._walk: Walk | None = None
-        self._stream: tuple[int, Stream] | None = None
-        self._whole_batches = False
         self._warned = False
 
     def __len__(self) -> int:
         """Return the number of samples that this rank reads in a whole epoch, whatever was skipped."""
-        return self._share(0).num_rows
+        return self._dealer.share(0).num_rows
 
     def __iter__(self) -> SamplerIterator:
         """Begin a pass at the position of the sampler; beginning one, or breaking one off, does not move it."""
@@ -106,7 +105,7 @@ class ResumableSampler(Sampler[int]):
     @property
     def batch_size(self) -> int:
         """Number of samples in a rank's batch: the unit of `start_iter` and `commit`."""
-        return self._layout.batch_size
+        return self._dealer.layout.batch_size
 
     @property
     def start_iter(self) -> int:
@@ -120,15 +119,15 @@ class ResumableSampler(Sampler[int]):
             TypeError: no integer was assigned.
             ValueError: it is negative or beyond the epoch.
         """
-        consumed = self._settled().begin(self._spec.num_samples).consumed
-        if consumed == self._spec.num_samples:
+        consumed = self._settled().begin(self._dealer.num_samples).consumed
+        if consumed == self._dealer.num_samples:
             return self._num_batches
-        return consumed // (self._layout.batch_size * self._layout.num_replicas)
+        return consumed // (self._dealer.layout.batch_size * self._dealer.layout.num_replicas)
 
     @start_iter.setter
     def start_iter(self, start_iter: int) -> None:
         num_batches = integer("start_iter", start_iter, low=0, high=self._num_batches + 1)
-        consumed = self._share(0).consumed(num_batches * self._layout.batch_size) if num_batches else 0
+        consumed = self._dealer.share(0).consumed(num_batches * self._dealer.layout.batch_size) if num_batches else 0
         self._cursor, self._walk = self._settled().skip_to(consumed), None
 
     @property
@@ -136,7 +135,7 @@ class ResumableSampler(Sampler[int]):
         """Number of samples that this rank has left in the epoch, from the position that `state_dict()` gives."""
         if self._walk is not None and self._walk.begun:
             return self._walk.num_remaining
-        return self._share(self._cursor.consumed).num_rows
+        return self._dealer.share(self._cursor.consumed).num_rows
 
     @property
     def latest_walk(self) -> Walk | None:
@@ -154,7 +153,7 @@ class ResumableSampler(Sampler[int]):
             StateMismatchError: a state was loaded that stands in another epoch.
         """
         epoch = integer("epoch", epoch, low=0, high=LIMIT)
-        self._cursor = self._settled().set_epoch(epoch, self._spec.num_samples)
+        self._cursor = self._settled().set_epoch(epoch, self._dealer.num_samples)
         if self._walk is not None and self._walk.epoch != epoch:
             self._walk = None
 
@@ -163,7 +162,7 @@ class ResumableSampler(Sampler[int]):
 
         The end of the epoch is then the last full batch: a state taken behind that has nothing left of the epoch.
         """
-        self._whole_batches = True
+        self._dealer = self._dealer.in_whole_batches()
 
     def commit(self, num_batches: int = 1) -> None:
         """Say that `num_batches` more batches of the pass were trained on; call it after the optimizer's step.
@@ -189,7 +188,7 @@ class ResumableSampler(Sampler[int]):
                 what was trained on, and `commit` was not called.
         """
         if self._walk is None or not self._walk.begun:
-            return self._state(self._cursor.epoch, self._cursor.consumed).to_dict()
+            return self._dealer.state(self._cursor.epoch, self._cursor.consumed).to_dict()
         # A loader that keeps a state with each batch asks from within, and knows what it does.
         if self._walk.uncertain and not self._warned and not inside_prefetching_loader():
             self._warned = True
@@ -198,7 +197,7 @@ class ResumableSampler(Sampler[int]):
                 "call sampler.commit() after each step, or use ResumableDataLoader",
                 stacklevel=2,
             )
-        return self._state(self._walk.epoch, self._walk.consumed).to_dict()
+        return self._dealer.state(self._walk.epoch, self._walk.consumed).to_dict()
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *, allow: Collection[str] = ()) -> None:
         """Go on from a state; the number of ranks and the batch size may have changed.
@@ -220,7 +219,7 @@ class ResumableSampler(Sampler[int]):
 
     def state_of(self, walk: Walk) -> dict[str, Any]:
         """Return the position up to which one pass was drawn; for the pass's own iterator."""
-        return self._state(walk.epoch, walk.drawn).to_dict()
+        return self._dealer.state(walk.epoch, walk.drawn).to_dict()
 
     def rewalk(self, walk: Walk, state_dict: Mapping[str, Any], *, allow: Collection[str] = ()) -> Walk:
         """Begin a pass anew from a state; for the pass's own iterator."""
@@ -228,25 +227,7 @@ class ResumableSampler(Sampler[int]):
 
     @property
     def _num_batches(self) -> int:
-        return -(-len(self) // self._layout.batch_size)
-
-    def _share(self, start: int) -> Share:
-        return Share(
-            num_samples=self._spec.num_samples,
-            start=start,
-            num_replicas=self._layout.num_replicas,
-            rank=self._rank,
-            batch_size=self._layout.batch_size,
-            drop_last=self._spec.drop_last,
-            whole_batches=self._whole_batches,
-        )
-
-    def _stream_of(self, epoch: int) -> Stream:
-        # One is kept: the pass, its state's digest and a loaded state all ask for the same epoch.
-        if self._stream is None or self._stream[0] != epoch:
-            num_samples, seed = self._spec.num_samples, self._spec.seed
-            self._stream = epoch, self._order.stream(num_samples=num_samples, seed=seed, epoch=epoch)
-        return self._stream[1]
+        return -(-len(self) // self._dealer.layout.batch_size)
 
     def _settled(self) -> Cursor:
         """The cursor as the latest pass leaves it."""
@@ -257,45 +238,18 @@ class ResumableSampler(Sampler[int]):
             # empty pass for samples that no loop has asked for, which must not end the epoch that set_epoch has named.
             return self._cursor
         drawn = self._cursor.draw()
-        return drawn.finish(self._spec.num_samples) if self._walk.ended else drawn
+        return drawn.finish(self._dealer.num_samples) if self._walk.ended else drawn
 
     def _begin(self, cursor: Cursor) -> Walk:
-        self._cursor = cursor.begin(self._spec.num_samples)
+        self._cursor = cursor.begin(self._dealer.num_samples)
         self._walk = Walk(
             origin=cursor,
             epoch=self._cursor.epoch,
-            share=self._share(self._cursor.consumed),
-            stream=self._stream_of(self._cursor.epoch),
+            share=self._dealer.share(self._cursor.consumed),
+            stream=self._dealer.stream(self._cursor.epoch),
         )
         return self._walk
 
-    def _state(self, epoch: int, consumed: int) -> SamplerState:
-        return SamplerState(
-            kind=type(self).__name__,
-            epoch=epoch,
-            consumed=consumed,
-            stream=self._spec,
-            layout=self._layout,
-            fingerprint=Fingerprint(
-                dataset=self._dataset_fingerprint,
-                order=order_fingerprint(self._stream_of(epoch), self._spec.num_samples),
-            ),
-            writer=writer(),
-        )
-
     def _loaded(self, cursor: Cursor, state_dict: Mapping[str, Any], allow: Collection[str]) -> Cursor:
-        saved = SamplerState.from_dict(state_dict)
-        refused = []
-        for name, saved_value, our_value in saved.differences(self._state(saved.epoch, 0)):
-            message = f"{name}: saved {saved_value!r}, here {our_value!r}"
-            if name in allow:
-                warnings.warn(f"the state is of another stream, as allowed: {message}", stacklevel=3)
-            else:
-                refused.append(message)
-        if refused:
-            raise StateMismatchError("the state is of another stream of samples; " + "; ".join(refused))
-        ended = saved.consumed == saved.stream.num_samples
-        consumed = self._spec.num_samples if ended else saved.consumed
-        if consumed > self._spec.num_samples:
-            raise StateMismatchError(f"consumed: saved {consumed}, here are only {self._spec.num_samples} samples")
-        return cursor.load(epoch=saved.epoch, consumed=consumed, num_samples=self._spec.num_samples)
+        epoch, consumed = self._dealer.position(state_dict, allow=allow)
+        return cursor.load(epoch=epoch, consumed=consumed, num_samples=self._dealer.num_samples)

@@ -1,0 +1,93 @@
+"""What one rank is dealt: streams, its share of them, and states that belong to them."""
+
+import warnings
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from samplers.errors import StateMismatchError
+from samplers.fingerprint import order_fingerprint, writer
+from samplers.orders import Order, Stream
+from samplers.share import Share
+from samplers.state import Fingerprint, Layout, SamplerState, StreamSpec
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dealer:
+    """Everything about a sampler that does not change while it runs."""
+
+    order: Order
+    spec: StreamSpec
+    layout: Layout
+    rank: int
+    dataset_fingerprint: str | None
+    kind: str
+    """Name of the sampler's class, for the states."""
+    whole_batches: bool = False
+    """Whether the rank's loader drops a last batch that is not full."""
+    _streams: dict[int, Stream] = field(default_factory=dict, compare=False, repr=False)
+    """The latest stream under its epoch: a pass, the digest in its states and a loaded state ask for the same one."""
+
+    @property
+    def num_samples(self) -> int:
+        """Length of an epoch's stream."""
+        return self.spec.num_samples
+
+    def in_whole_batches(self) -> "Dealer":
+        """Return a dealer that keeps a last batch that is not full to itself."""
+        return replace(self, whole_batches=True)
+
+    def share(self, start: int) -> Share:
+        """Return this rank's part of an epoch from a position on."""
+        return Share(
+            num_samples=self.num_samples,
+            start=start,
+            num_replicas=self.layout.num_replicas,
+            rank=self.rank,
+            batch_size=self.layout.batch_size,
+            drop_last=self.spec.drop_last,
+            whole_batches=self.whole_batches,
+        )
+
+    def stream(self, epoch: int) -> Stream:
+        """Return the stream of an epoch; the one that was asked for last costs nothing."""
+        if epoch not in self._streams:
+            self._streams.clear()
+            self._streams[epoch] = self.order.stream(num_samples=self.num_samples, seed=self.spec.seed, epoch=epoch)
+        return self._streams[epoch]
+
+    def state(self, epoch: int, consumed: int) -> SamplerState:
+        """Return a position as a state."""
+        order = order_fingerprint(self.stream(epoch), self.num_samples)
+        return SamplerState(
+            kind=self.kind,
+            epoch=epoch,
+            consumed=consumed,
+            stream=self.spec,
+            layout=self.layout,
+            fingerprint=Fingerprint(dataset=self.dataset_fingerprint, order=order),
+            writer=writer(),
+        )
+
+    def position(self, state_dict: Mapping[str, Any], *, allow: Collection[str]) -> tuple[int, int]:
+        """Return epoch and position of a state.
+
+        Raises:
+            StateFormatError: the state is damaged.
+            StateMismatchError: it is of another stream, in a field that is not allowed to differ.
+        """
+        saved = SamplerState.from_dict(state_dict)
+        differences = {
+            name: f"{name}: saved {saved_value!r}, here {our_value!r}"
+            for name, saved_value, our_value in saved.differences(self.state(saved.epoch, 0))
+        }
+        refused = [message for name, message in differences.items() if name not in allow]
+        if refused:
+            raise StateMismatchError("the state is of another stream of samples; " + "; ".join(refused))
+        for message in differences.values():
+            warnings.warn(f"the state is of another stream, as allowed: {message}", stacklevel=4)
+        if saved.consumed == saved.stream.num_samples:
+            return saved.epoch, self.num_samples
+        if saved.consumed > self.num_samples:
+            raise StateMismatchError(f"consumed: saved {saved.consumed}, here are only {self.num_samples} samples")
+        return saved.epoch, saved.consumed
