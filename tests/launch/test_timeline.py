@@ -92,3 +92,29 @@ def test_a_rank_that_is_gone_is_cut_off_with_the_others():
     groups = [histories.killed(four, 3), histories.resized(four, two, 2)]
     run = histories.evidence(four, groups, [], two).faulted
     assert [timeline.lives[0].num_kept for timeline in run.timelines] == [2, 2, 2, 2]
+
+
+def test_each_rank_is_cut_off_at_its_own_resume_point():
+    """Ranks that do not agree keep what they built on themselves."""
+    run = run_of(histories.killed(JOB, 7), [histories.resumed(JOB, 4)[0], histories.resumed(JOB, 2)[1]])
+    assert [timeline.lives[0].num_kept for timeline in run.timelines] == [4, 2]
+
+
+def test_a_rank_that_comes_back_does_not_finish_what_it_had_left_open():
+    """Its open batch belongs to a time before the number of ranks changed twice."""
+    four = replace(JOB, world_size=4, num_samples=64)
+    two = replace(four, world_size=2)
+    first = [histories.process(four, life, rank=r, incarnation=0) for r, life in enumerate(histories.killed(four, 3))]
+    first[2] = msgspec.structs.replace(first[2], records=first[2].records[:-1])
+    second = [replace(life, stop_after=5) for life in histories.resized(four, two, 2)]
+    third = [Life(epochs=four.epochs_at(r, 0, 32), base=6) for r in range(4)]
+    history = histories.history(
+        "faulted",
+        [
+            *first,
+            *(histories.process(two, life, rank=r, incarnation=1) for r, life in enumerate(second)),
+            *(histories.process(four, life, rank=r, incarnation=2) for r, life in enumerate(third)),
+        ],
+    )
+    run = histories.of_histories(history, four, []).faulted
+    assert len(run.timelines[2].lives[0].steps) == 2

@@ -2,7 +2,7 @@
 
 `a` to `e` are batches of loader 0, `A` to `E` batches of loader 1 (their index is the letter's place in the alphabet),
 `^` a backward pass, `.` an optimizer step, `|` the end of loader 0's pass, `!` the end of loader 1's; `v` is a batch of
-loader 1 while autograd is off.
+loader 1, `w` one of loader 2, while autograd is off.
 """
 
 import pytest
@@ -14,7 +14,7 @@ from tests.launch import histories
 
 
 def lines_of(word: str) -> list[AnyRecord]:
-    passes = [0, 0]
+    passes = [0, 0, 0]
     lines: list[AnyRecord] = []
     for number, letter in enumerate(word, start=1):
         common = {"sequence": number, "time_ns": number}
@@ -28,8 +28,8 @@ def lines_of(word: str) -> list[AnyRecord]:
                 lines.append(EpochEnd(**common, loader=loader, epoch=passes[loader], num_batches=0))
                 passes[loader] += 1
             case _:
-                loader = int(letter.isupper() or letter == "v")
-                index = "abcdefghijklmnopqrstuv".index(letter.lower())
+                loader = 2 if letter == "w" else int(letter.isupper() or letter == "v")
+                index = "abcdefghijklmnopqrstuvw".index(letter.lower())
                 lines.append(
                     Batch(
                         **common,
@@ -37,7 +37,7 @@ def lines_of(word: str) -> list[AnyRecord]:
                         epoch=passes[loader],
                         batch=index,
                         indices=[index],
-                        grad_enabled=letter != "v",
+                        grad_enabled=letter not in "vw",
                     )
                 )
     return lines
@@ -86,6 +86,7 @@ def steps_of(trajectory: Trajectory) -> list[str]:
         pytest.param("Ea^.b^.cC^.d^.|", ["a", "b", "c", "d"], id="validation between a batch and its backward pass"),
         pytest.param("aA^.bB^.", ["aa", "bb"], id="two loaders side by side"),
         pytest.param("a^.A^.b^.B^.", ["a", "a", "b", "b"], id="two loaders in turns"),
+        pytest.param("wa^.wA^.wb^.wB^.", ["a", "a", "b", "b"], id="two loaders in turns and validation"),
     ],
 )
 def test_a_step_consumes_what_came_before_its_backward_pass(word, steps):

@@ -43,7 +43,33 @@ def test_beginning_anew_though_there_was_a_checkpoint_is_invalid():
 
 def test_beginning_anew_without_any_checkpoint_is_right():
     """A job that had not come to its first checkpoint cannot do better."""
-    assert judged(at=5, resume=0, loads=None, job=replace(JOB, save_every=100)).outcome == Outcome.VALID
+    result = judged(at=5, resume=0, loads=None, job=replace(JOB, save_every=100))
+    assert (result.outcome, result.summary) == (
+        Outcome.VALID,
+        "began anew, there was no checkpoint; 5 steps done again",
+    )
+
+
+def test_beginning_anew_is_no_excuse_because_of_an_older_file():
+    """The initial weights were saved too, before the first step, and a later checkpoint was there."""
+    first = [histories.process(JOB, life, rank=r, incarnation=0) for r, life in enumerate(histories.killed(JOB, 5))]
+    start, *rest = first[0].records
+    lines = (start, *saved("ckpt/initial.pt"), *rest)
+    first[0] = histories.with_lines(msgspec.structs.replace(first[0], records=lines), ())
+    second = [histories.process(JOB, life, rank=r, incarnation=1) for r, life in enumerate(histories.resumed(JOB, 0))]
+    history = histories.history("faulted", [*first, *second])
+    assert resume_point(histories.of_histories(history, JOB, [])).outcome == Outcome.INVALID
+
+
+def test_beginning_anew_with_a_renamed_log_is_right():
+    """A file that torch did not save is no checkpoint."""
+    job = replace(JOB, save_every=100)
+    first = [histories.process(job, life, rank=r, incarnation=0) for r, life in enumerate(histories.killed(job, 5))]
+    rename = Rename(sequence=0, time_ns=0, source="log", target="log.1")
+    first[0] = histories.with_lines(first[0], [rename, rename])
+    second = [histories.process(job, life, rank=r, incarnation=1) for r, life in enumerate(histories.resumed(job, 0))]
+    history = histories.history("faulted", [*first, *second])
+    assert resume_point(histories.of_histories(history, job, [])).outcome == Outcome.VALID
 
 
 def test_a_checkpoint_that_the_writer_did_not_survive_may_be_passed_over():
