@@ -1,8 +1,11 @@
 """PyTorch samplers that stop after any batch and continue exactly."""
 
+from samplers.agreement import check_agreement
 from samplers.batches import ResumableBatchSampler
+from samplers.checkpoint import as_dcp
 from samplers.distributed import ResumableDistributedSampler
 from samplers.errors import (
+    AgreementError,
     DuplicateSamplerError,
     SamplerError,
     StateFormatError,
@@ -12,6 +15,7 @@ from samplers.errors import (
 from samplers.loader import ResumableDataLoader
 from samplers.registry import SAMPLER_REGISTRY, SamplerRegistry, create_sampler
 from samplers.sampler import ResumableSampler
+from samplers.seeded import SeededDataset
 from samplers.selective import ResumableSubsetSampler, ResumableWeightedSampler
 from samplers.single import ResumableRandomSampler, ResumableSequentialSampler
 from samplers.state import SamplerState
@@ -28,6 +32,7 @@ ResumableSamplerType = (
 
 __all__ = [
     "SAMPLER_REGISTRY",
+    "AgreementError",
     "DuplicateSamplerError",
     "ResumableBatchSampler",
     "ResumableDataLoader",
@@ -41,8 +46,11 @@ __all__ = [
     "SamplerError",
     "SamplerRegistry",
     "SamplerState",
+    "SeededDataset",
     "StateFormatError",
     "StateMismatchError",
     "UnknownSamplerError",
+    "as_dcp",
+    "check_agreement",
     "create_sampler",
 ]

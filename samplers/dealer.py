@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from samplers.errors import StateMismatchError
@@ -25,6 +25,8 @@ class Dealer:
     """Name of the sampler's class, for the states."""
     whole_batches: bool = False
     """Whether the rank's loader drops a last batch that is not full."""
+    marks_epochs: bool = False
+    """Whether each index carries its epoch, for a `SeededDataset`."""
     _streams: dict[int, Stream] = field(default_factory=dict, compare=False, repr=False)
     """The latest stream under its epoch: a pass, the digest in its states and a loaded state ask for the same one."""
 
@@ -32,10 +34,6 @@ class Dealer:
     def num_samples(self) -> int:
         """Length of an epoch's stream."""
         return self.spec.num_samples
-
-    def in_whole_batches(self) -> "Dealer":
-        """Return a dealer that keeps a last batch that is not full to itself."""
-        return replace(self, whole_batches=True)
 
     def share(self, start: int) -> Share:
         """Return this rank's part of an epoch from a position on."""

@@ -8,6 +8,7 @@ from samplers.arguments import DropLast, integer, length
 from samplers.orders import SequentialOrder, order_named
 from samplers.registry import SAMPLER_REGISTRY
 from samplers.sampler import ResumableSampler
+from samplers.seeded import SeededDataset
 from samplers.state import LIMIT
 
 
@@ -69,6 +70,8 @@ class ResumableDistributedSampler(ResumableSampler, DistributedSampler[int]):
             batch_size=batch_size,
             dataset_fingerprint=dataset_fingerprint,
         )
+        if isinstance(dataset, SeededDataset):
+            self.mark_epochs()
         # With drop_last="global" these are not what torch has computed.
         self.num_samples = len(self)
         self.total_size = self.num_samples * self.num_replicas

@@ -13,6 +13,10 @@ class StateFormatError(SamplerError, ValueError):
     """A state is damaged, or was written by a version that this one cannot read."""
 
 
+class AgreementError(SamplerError, RuntimeError):
+    """The ranks of a job stand at different places, or read different data."""
+
+
 class DuplicateSamplerError(SamplerError, ValueError):
     """A sampler name is registered twice."""
 

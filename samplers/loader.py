@@ -8,6 +8,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from samplers.sampler import ResumableSampler
+from samplers.seeded import SeededDataset
 from samplers.walk import Walk
 
 _T = TypeVar("_T")
@@ -63,6 +64,8 @@ class ResumableDataLoader(DataLoader[_T]):
         super().__init__(dataset, batch_size=sampler.batch_size, sampler=sampler, drop_last=drop_last, **options)
         if drop_last:
             sampler.deal_whole_batches()
+        if isinstance(dataset, SeededDataset):
+            sampler.mark_epochs()
 
     def __iter__(self) -> "Delivery[_T]":  # type: ignore[override]
         """Begin a pass at the position of the sampler."""

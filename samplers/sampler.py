@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from torch.utils.data import Sampler
@@ -162,7 +163,35 @@ class ResumableSampler(Sampler[int]):
 
         The end of the epoch is then the last full batch: a state taken behind that has nothing left of the epoch.
         """
-        self._dealer = self._dealer.in_whole_batches()
+        self._dealer = replace(self._dealer, whole_batches=True)
+
+    def mark_epochs(self) -> None:
+        """Let each index carry its epoch, from the next pass on; a `SeededDataset` asks for it.
+
+        Samplers that are made for a `SeededDataset`, and those in a `ResumableDataLoader` over one, do so by
+        themselves.
+        """
+        self._dealer = replace(self._dealer, marks_epochs=True)
+
+    def is_padding(self, batch: int) -> list[bool]:
+        """Say which samples of a batch are there only because all ranks must read equally much.
+
+        A metric that leaves them out counts every sample once. Padding is at most one sample a rank, in its last batch.
+
+        Args:
+            batch: Number of this rank's batch, counted from 0 in the latest pass.
+
+        Returns:
+            One value for each sample of the batch, in its order.
+
+        Raises:
+            TypeError: `batch` is no integer.
+            ValueError: it is negative, or no pass was begun.
+        """
+        batch = integer("batch", batch, low=0, high=LIMIT)
+        if self._walk is None:
+            raise ValueError(f"batch={batch}: no pass was begun since the position was set")
+        return self._walk.is_padding(batch)
 
     def commit(self, num_batches: int = 1) -> None:
         """Say that `num_batches` more batches of the pass were trained on; call it after the optimizer's step.
@@ -247,6 +276,7 @@ class ResumableSampler(Sampler[int]):
             epoch=self._cursor.epoch,
             share=self._dealer.share(self._cursor.consumed),
             stream=self._dealer.stream(self._cursor.epoch),
+            marks_epoch=self._dealer.marks_epochs,
         )
         return self._walk
 

@@ -6,6 +6,7 @@ from samplers.arguments import length
 from samplers.orders import SequentialOrder, order_named
 from samplers.registry import SAMPLER_REGISTRY
 from samplers.sampler import ResumableSampler
+from samplers.seeded import SeededDataset
 
 
 @SAMPLER_REGISTRY.register
@@ -44,6 +45,8 @@ class ResumableRandomSampler(ResumableSampler):
             dataset_fingerprint=dataset_fingerprint,
         )
         self.data_source = data_source
+        if isinstance(data_source, SeededDataset):
+            self.mark_epochs()
 
 
 @SAMPLER_REGISTRY.register
@@ -69,3 +72,5 @@ class ResumableSequentialSampler(ResumableSampler):
             dataset_fingerprint=dataset_fingerprint,
         )
         self.data_source = data_source
+        if isinstance(data_source, SeededDataset):
+            self.mark_epochs()

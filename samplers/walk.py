@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from operator import length_hint
 
 from samplers.cursor import Cursor
+from samplers.epoch_index import EpochIndex
 from samplers.orders import Stream
 from samplers.share import Share
 
@@ -17,7 +18,7 @@ class Walk:
     left: counting what was drawn costs nothing per sample.
     """
 
-    def __init__(self, *, origin: Cursor, epoch: int, share: Share, stream: Stream) -> None:
+    def __init__(self, *, origin: Cursor, epoch: int, share: Share, stream: Stream, marks_epoch: bool) -> None:
         self.origin = origin
         """The cursor before this pass began, to which a load into its iterator returns."""
         self.epoch = epoch
@@ -25,9 +26,16 @@ class Walk:
         """Whether a loader draws it that fetches batches before the training loop asks for them."""
         self._share = share
         self._stream = stream
+        self._marks_epoch = marks_epoch
         self._num_read = 0
         self._block: Iterator[int] | None = None
         self._num_committed_batches: int | None = None
+
+    def is_padding(self, batch: int) -> list[bool]:
+        """For each sample of this rank's `batch`-th batch of the pass, whether it is padding."""
+        first = batch * self._share.batch_size
+        stop = min(first + self._share.batch_size, self._share.num_rows)
+        return [position >= self._share.num_samples for position in self._share.positions(first, stop)]
 
     @property
     def begun(self) -> bool:
@@ -109,4 +117,6 @@ class Walk:
         if padded:
             wrapped = positions[-1] % self._share.num_samples
             samples += self._stream.at(range(wrapped, wrapped + 1)).tolist()
+        if self._marks_epoch:
+            return [EpochIndex(sample, self.epoch) for sample in samples]
         return samples

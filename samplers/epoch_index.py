@@ -1,0 +1,22 @@
+"""A sample's index that carries its epoch along."""
+
+from typing import Self
+
+
+class EpochIndex(int):
+    """A sample's index that knows its epoch; everywhere else it is the plain number.
+
+    The epoch must travel with the index: workers that live longer than an epoch have a copy of the data set that nobody
+    can tell about the next one.
+    """
+
+    epoch: int
+
+    def __new__(cls, index: int, epoch: int) -> Self:
+        """Mark an index with its epoch."""
+        marked = super().__new__(cls, index)
+        marked.epoch = epoch
+        return marked
+
+    def __reduce__(self) -> tuple[type[Self], tuple[int, int]]:
+        return type(self), (int(self), self.epoch)

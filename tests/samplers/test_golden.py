@@ -1,0 +1,47 @@
+"""States that were written once and must be readable for ever."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from samplers import ResumableDistributedSampler, ResumableWeightedSampler
+from samplers.migrations import VERSION
+from tests.samplers.jobs import draw
+
+GOLDEN = Path(__file__).parent / "golden"
+ARGUMENTS = {"num_replicas": 2, "rank": 0, "seed": 7, "batch_size": 16}
+CASES = {
+    "version-1-randperm": (
+        lambda: ResumableDistributedSampler(range(1000), drop_last=True, dataset_fingerprint="digits", **ARGUMENTS),
+        [601, 441, 857, 55, 81],
+    ),
+    "version-1-feistel": (
+        lambda: ResumableDistributedSampler(range(10**6), order="feistel", **ARGUMENTS),
+        [290581, 717570, 401606, 851930, 7774],
+    ),
+    "version-1-weighted": (
+        lambda: ResumableWeightedSampler([1.0, 2.0, 3.0], 1000, seed=7),
+        [1, 2, 2, 2, 2],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_state_from_the_past_goes_on_with_the_same_samples(name):
+    """A file that an earlier release wrote loads, and leads to what it led to then."""
+    make, expected = CASES[name]
+    sampler = make()
+    sampler.load_state_dict(json.loads((GOLDEN / f"{name}.json").read_text()))
+    assert expected == draw(sampler, len(expected))
+
+
+def test_every_version_has_a_golden_file():
+    """A new version of the state comes with one."""
+    versions = {json.loads(path.read_text())["version"] for path in GOLDEN.glob("*.json")}
+    assert set(range(1, VERSION + 1)) == versions
+
+
+def test_every_golden_file_is_tested():
+    """None is forgotten."""
+    assert sorted(CASES) == sorted(path.stem for path in GOLDEN.iterdir())
