@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.samplers.jobs import draw, epoch_of, ranks_of
+from tests.samplers.jobs import draw, ranks_of
 
 GLOBAL_BATCH = 12
 worlds = st.sampled_from([1, 2, 3, 4, 6, 12])
@@ -28,10 +28,9 @@ def test_global_batches_are_the_same_sets_whatever_the_number_of_ranks(order, nu
     """Guarantee A, and with drop_last="global" for the whole epoch: even its end does not depend on the ranks."""
     arguments = {"drop_last": "global", "order": order}
     [alone] = fixed_batch_ranks(num_samples, 1, **arguments)
-    stream = epoch_of(alone, 2)
-    reference = [sorted(stream[first : first + GLOBAL_BATCH]) for first in range(0, len(stream), GLOBAL_BATCH)]
     alone.set_epoch(2)
-    state, batches = alone.state_dict(), []
+    state, stream, batches = alone.state_dict(), list(alone), []
+    reference = [sorted(stream[first : first + GLOBAL_BATCH]) for first in range(0, len(stream), GLOBAL_BATCH)]
     for num_replicas, num_batches in [*schedule, (2, 1000)]:
         ranks = fixed_batch_ranks(num_samples, num_replicas, **arguments)
         for sampler in ranks:
