@@ -191,7 +191,8 @@ def _training_loaders(records: Iterable[AnyRecord]) -> frozenset[int]:
     A loader is one if most backward passes had a batch of it (it may have delivered many more that were only
     fast-forwarded), or if a backward pass had nothing but its batch most times that it delivered one (tasks that take
     turns). A validation with autograd on that is broken off, or comes between a training batch and its backward pass,
-    is followed by a backward pass too, and meets neither.
+    is followed by a backward pass too, and meets neither. Without any backward pass it is the loader that delivered
+    last: the process was killed before its first one ended.
     """
     num_batches: Counter[int] = Counter()
     num_before: Counter[int] = Counter()
@@ -210,6 +211,8 @@ def _training_loaders(records: Iterable[AnyRecord]) -> frozenset[int]:
             since = set()
         elif isinstance(record, EpochEnd):
             since.discard(record.loader)
+    if not num_backwards:
+        return frozenset(list(num_batches)[-1:])
     return frozenset(
         loader
         for loader, num in num_batches.items()

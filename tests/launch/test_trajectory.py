@@ -100,6 +100,11 @@ def test_a_killed_process_leaves_an_unfinished_step():
     assert ([b.key[0] for b in trajectory.unfinished], [b.key[0] for b in trajectory.waiting]) == ([1], [2])
 
 
+def test_a_process_killed_in_its_first_backward_pass_had_a_batch():
+    """No backward pass tells which loader is trained on; it is the last that delivered."""
+    assert [batch.key[0] for batch in trace(process("Ea"), Traits()).waiting] == [0]
+
+
 @pytest.mark.parametrize(("is_finished", "steps"), [(True, ["a", "b", "c"]), (False, ["a", "b"])])
 def test_without_an_optimizer_every_batch_is_a_step(is_finished, steps):
     """Hand-written updates leave no step line; the last one is proved only by what the script did afterwards."""
