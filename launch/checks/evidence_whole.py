@@ -8,8 +8,6 @@ from launch.evidence import Evidence
 
 def evidence_whole(evidence: Evidence) -> CheckResult:
     """Every process left a whole record of what it did."""
-    if not evidence.plan.record:
-        return unknown("the plan says that nothing is recorded")
     if evidence.damage:
         violations = [Violation(sentence=str(damage)) for damage in evidence.damage]
         return unknown(f"{evidence.damage[0]}", violations)

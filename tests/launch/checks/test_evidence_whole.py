@@ -18,10 +18,3 @@ def test_damage_in_any_scenario_is_unknown():
     spoilt = msgspec.structs.replace(histories.reference(Job(), 2), damage=(damage,))
     result = evidence_whole(histories.of_histories(histories.one_kill().faulted.history, Job(), [], second=spoilt))
     assert (result.outcome, result.summary) == (Outcome.UNKNOWN, "reference-2/events/x.jsonl:3: cannot be decoded")
-
-
-def test_a_run_that_was_not_recorded_is_unknown():
-    """The plan may say that nothing is recorded."""
-    evidence = histories.one_kill()
-    plan = msgspec.structs.replace(evidence.plan, record=False)
-    assert evidence_whole(msgspec.structs.replace(evidence, plan=plan)).outcome == Outcome.UNKNOWN
