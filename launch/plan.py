@@ -67,7 +67,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Modules that the fork server imports besides torch."""
     fresh_directory: bool = True
     """Each scenario gets a working directory of its own; False: the caller's (`resumable run`)."""
-    record: bool = True
 
     @property
     def references(self) -> tuple[Scenario, ...]:

@@ -10,7 +10,6 @@ import sys
 
 import numpy as np
 import torch
-import torch.distributed
 
 from launch.environment import RankEnvironment
 from launch.plan import Scenario, Script
@@ -18,6 +17,7 @@ from launch.processes import die_with_parent
 from launch.records import FORMAT_VERSION, Exit, Start
 from launch.rundir import RunDir, ScenarioDir
 from launch.worker.checkpoints import CheckpointWatch
+from launch.worker.ending import keep_process_groups, leave_once_answered
 from launch.worker.loaders import LoaderWatch
 from launch.worker.position import Position, read_lineage
 from launch.worker.recorder import Recorder
@@ -42,10 +42,7 @@ def run_rank() -> None:
     scenario_dir = ScenarioDir(root=environment.scenario_dir)
     scenario = next(scenario for scenario in plan.scenarios if scenario.name == scenario_dir.root.name)
     script = plan.script.in_directory(scenario_dir.work)
-    if not plan.record:
-        hide_launcher()
-        run_script(script)
-        return
+    keep_process_groups()
     recorder = Recorder(
         scenario_dir.event_file(incarnation=environment.incarnation, rank=environment.rank, pid=os.getpid())
     )
@@ -98,10 +95,10 @@ def _run_recorded(script: Script, recorder: Recorder, training: TrainingWatch) -
     hide_launcher()
     try:
         run_script(script)
-        recorder.emit(Exit, reason="finished", parameters=training.state(whole=True))
+        recorder.emit(Exit, reason="finished", parameters=training.final_state())
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
-        recorder.emit(Exit, reason="system_exit", code=code, parameters=training.state(whole=True))
+        recorder.emit(Exit, reason="system_exit", code=code, parameters=training.final_state())
         if code != 0:
             raise
     except BaseException as error:
@@ -110,11 +107,9 @@ def _run_recorded(script: Script, recorder: Recorder, training: TrainingWatch) -
         recorder.emit(Exit, reason="exception", code=1, message=f"{type(error).__name__}: {error}")
         raise
     finally:
-        # A child of a fork server leaves without them.
+        # A child of a fork server would leave without them.
         atexit._run_exitfuncs()
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        # Such a child also waits for its peers before it exits; its connections must not seem alive to them.
-        torch.distributed.destroy_process_group()
+    leave_once_answered()
 
 
 def _be_like_a_fresh_process() -> None:

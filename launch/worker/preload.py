@@ -1,8 +1,28 @@
 """What the fork server imports, so that a rank finds it there: torch, and what DDP and the optimizers import late.
 
-`torch._dynamo` alone takes a second or two in every rank that imports it itself.
+`torch._dynamo` and what it brings along take a second or two in every rank that imports them itself.
 """
 
 from __future__ import annotations
 
-import launch.worker.entry  # noqa: F401
+import contextlib
+import importlib
+
+_MODULES = (
+    "launch.worker.entry",
+    "torch._dynamo",
+    "torch._dynamo.trace_rules",
+    "torch._inductor",
+    "torch.distributed._composable.replicate",
+    "torch.distributed.checkpoint",
+    "torch.distributed.elastic.multiprocessing.errors",
+    "torch.distributed.tensor.parallel.ddp",
+    "torch.nn.parallel",
+    "torch.optim",
+    "torch.utils.data.distributed",
+)
+
+for _module in _MODULES:
+    # Some of them are torch's own affair: a release that moves one costs a rank its time, no more.
+    with contextlib.suppress(ImportError):
+        importlib.import_module(_module)

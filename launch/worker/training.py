@@ -51,9 +51,14 @@ class TrainingWatch:
                 for group in optimizer.param_groups:
                     yield from group["params"]
 
-    def state(self, *, whole: bool = False) -> str:
-        """Digest of the parameters as they are now."""
-        return state_digest(self.parameters(), whole=whole)
+    def state(self) -> str:
+        """Digest of the parameters as they are now; the quick one."""
+        return state_digest(self.parameters(), whole=False)
+
+    def final_state(self) -> str | None:
+        """Digest of every byte of them; None if the script has let all its optimizers go."""
+        parameters = list(self.parameters())
+        return state_digest(parameters, whole=True) if parameters else None
 
     def _around_optimizer_init(self, original: Callable[..., None]) -> Callable[..., None]:
         def init(optimizer: torch.optim.Optimizer, *args: Any, **kwargs: Any) -> None:

@@ -1,0 +1,58 @@
+"""Lets a rank end when its script ends, as a process of its own would, and lets nothing of torch's hold it up.
+
+A process group of gloo joins its threads in its destructor. If the last reference goes while the interpreter's lock is held,
+as when a function that held a DDP model returns, and a thread is still to release the tensors of the last collective, both
+wait for each other for good; at the interpreter's own end the same threads can abort the process. So no process group is
+ever destroyed here: the kernel closes its connections when the process ends.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from multiprocessing import synchronize
+from types import FrameType
+from typing import Any
+
+import torch.distributed as dist
+from torch.distributed import distributed_c10d
+
+from launch.worker.hooks import wrap
+
+
+def keep_process_groups() -> None:
+    """Hold every process group of this process, those too that the script has destroyed."""
+    kept: list[object] = []
+
+    def around(original: Callable[..., None]) -> Callable[..., None]:
+        def destroy_process_group(*args: Any, **kwargs: Any) -> None:
+            kept.extend(distributed_c10d._world.pg_map)
+            original(*args, **kwargs)
+
+        return destroy_process_group
+
+    for module in (dist, distributed_c10d):
+        wrap(module, "destroy_process_group", around)
+
+
+def leave_once_answered() -> None:
+    """End this process as soon as its return value is with the agent: where it would begin to wait for its peers.
+
+    The agent keeps the ranks of a fork server waiting for each other. To its peers such a rank would seem alive: one that
+    returns early would hang them, where a process that ends makes their next collective fail.
+    """
+    sys.setprofile(_leave_instead_of_waiting)
+
+
+def leave(code: int) -> None:
+    """End this process now; exit handlers have run."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
+
+
+def _leave_instead_of_waiting(frame: FrameType, event: str, _argument: object) -> None:
+    # Not within the wait: the agent's `Event.set` would then wait for this process to wake up.
+    if event == "call" and frame.f_code is synchronize.Event.wait.__code__:
+        leave(0)
