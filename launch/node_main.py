@@ -7,10 +7,12 @@ the modules that are named besides, and lives as long as the node.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import multiprocessing
 import multiprocessing.forkserver
 import os
 import sys
+import threading
 
 _PRELOAD = "launch.worker.preload"
 
@@ -26,6 +28,8 @@ def main() -> None:
 
     from launch.node import serve  # noqa: PLC0415
 
+    # The agent's first error message would import it, which takes a second, between the death of a rank and its restart.
+    threading.Thread(target=importlib.import_module, args=("torch._dynamo",), daemon=True).start()
     with contextlib.suppress(SignalException):
         serve(sys.stdin.buffer, replies)
 
