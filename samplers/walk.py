@@ -8,7 +8,7 @@ from samplers.epoch_index import EpochIndex
 from samplers.orders import Stream
 from samplers.share import Share
 
-_BLOCK_ROWS = 8192
+_BLOCK_ROWS = 32_768
 
 
 class Walk:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from samplers.orders.order import Stream
 
-_NUM_ROUNDS = 8
+_NUM_ROUNDS = 6
 _MIN_BITS = 6
 """Narrower halves know too few round functions: over 3 bits the orders of five samples are far from equally likely."""
 
@@ -22,20 +22,21 @@ class FeistelOrder:
     `num_samples` is sent through the network again until it falls inside ("cycle walking"), rarely more than once or
     twice. A walk that starts inside comes back inside, so that this is a bijection for *every* number of samples.
 
-    The network's halves differ by one bit where the width is odd, and are changed in turn. Its eight round functions
+    The network's halves differ by one bit where the width is odd, and are changed in turn. Its six round functions
     are keyed by a hash of (seed, epoch, number of samples): neighbouring seeds and epochs share nothing, unlike seeds
     that are added. It shuffles well enough to train with; it keeps no secret. Up to 2^62 samples.
 
     Source: M. Luby and C. Rackoff, "How to construct pseudorandom permutations from pseudorandom functions" (1988);
     J. Black and P. Rogaway, "Ciphers with arbitrary finite domains" (2002), for the cycle walking. The round function
-    is the finalizer of A. Appleby's MurmurHash3.
+    multiplies by the constants of A. Appleby's MurmurHash3.
     """
 
     name: str = "feistel/1"
 
     def stream(self, *, num_samples: int, seed: int, epoch: int) -> Stream:
         """Derive the keys of an epoch; no time or memory that grows with `num_samples`."""
-        digest = hashlib.blake2b(struct.pack("<qqq", seed, epoch, num_samples), person=b"feistel/1").digest()
+        identity = struct.pack("<qqq", seed, epoch, num_samples)
+        digest = hashlib.blake2b(identity, digest_size=8 * _NUM_ROUNDS, person=b"feistel/1").digest()
         keys = np.frombuffer(digest, dtype="<u4").astype(np.uint32).reshape(_NUM_ROUNDS, 2)
         num_bits = max((num_samples - 1).bit_length(), _MIN_BITS)
         return _Network(num_samples=num_samples, low_bits=num_bits - num_bits // 2, high_bits=num_bits // 2, keys=keys)
@@ -59,21 +60,33 @@ class _Network:
         return samples
 
     def _permuted(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
-        low_mask, high_mask = np.uint32((1 << self.low_bits) - 1), np.uint32((1 << self.high_bits) - 1)
-        low, high = (values & low_mask).astype(np.uint32), (values >> self.low_bits).astype(np.uint32)
+        low, high = (values & ((1 << self.low_bits) - 1)).astype(np.uint32), (values >> self.low_bits).astype(np.uint32)
+        # Two buffers for all rounds: fresh ones would cost as much as the arithmetic.
+        mixed, shifted = np.empty_like(low), np.empty_like(low)
         for first, second in self.keys.reshape(-1, 2, 2):
-            high ^= _mixed(low, first) & high_mask
-            low ^= _mixed(high, second) & low_mask
-        return high.astype(np.int64) << self.low_bits | low
+            high ^= _mixed(low, first, self.high_bits, mixed, shifted)
+            low ^= _mixed(high, second, self.low_bits, mixed, shifted)
+        samples = high.astype(np.int64)
+        samples <<= self.low_bits
+        samples |= low
+        return samples
 
 
-def _mixed(half: NDArray[np.uint32], key: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    # A second key word between the multiplications keeps rounds from being the same function of shifted inputs.
-    mixed: NDArray[np.uint32] = half ^ key[0]
-    mixed ^= mixed >> np.uint32(16)
+def _mixed(
+    half: NDArray[np.uint32],
+    key: NDArray[np.uint32],
+    num_bits: int,
+    mixed: NDArray[np.uint32],
+    shifted: NDArray[np.uint32],
+) -> NDArray[np.uint32]:
+    """Write a keyed hash of `half`, of so many bits, into `mixed`."""
+    np.bitwise_xor(half, key[0], out=mixed)
     mixed *= np.uint32(0x85EBCA6B)
-    mixed ^= key[1]
-    mixed ^= mixed >> np.uint32(13)
+    np.right_shift(mixed, np.uint32(15), out=shifted)
+    mixed ^= shifted
+    # A second key word, else two rounds would be one function of shifted inputs.
+    mixed += key[1]
     mixed *= np.uint32(0xC2B2AE35)
-    mixed ^= mixed >> np.uint32(16)
+    # The high bits of a product depend on all bits of its factors; the low ones do not.
+    mixed >>= np.uint32(32 - num_bits)
     return mixed
