@@ -68,7 +68,7 @@ def _launch(arguments: argparse.Namespace, console: Console) -> int:
         except Interrupted as error:
             return _interrupted(error, plan, run_dir)
     if plan.command == "run":
-        return 0 if ended else 1
+        return _tell_end(plan, run_dir, has_succeeded=ended)
     return _judge(plan, run_dir, console, is_quiet=arguments.quiet)
 
 
@@ -132,6 +132,16 @@ def _create_run_dir(given: str | None, plan: Plan) -> RunDir:
     except OSError as error:
         raise LaunchError(f"--run-dir {root}: cannot be written ({error.strerror})") from error
     return run_dir
+
+
+def _tell_end(plan: Plan, run_dir: RunDir, *, has_succeeded: bool) -> int:
+    """The last words of `resumable run`: where the evidence is and, if the job failed, which rank to look at."""
+    if not has_succeeded:
+        [progress] = [report.result for report in judge(plan, run_dir).checks if report.name == "progress"]
+        sentences = [violation.sentence for violation in progress.violations] or [progress.summary]
+        print("\n  ".join(["resumable: the job failed", *sentences]), file=sys.stderr)
+    print(f"resumable: evidence in {_shown(run_dir.root)}", file=sys.stderr)
+    return 0 if has_succeeded else 1
 
 
 def _interrupted(error: Interrupted, plan: Plan, run_dir: RunDir) -> int:

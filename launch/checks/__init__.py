@@ -23,8 +23,8 @@ Check = Callable[[Evidence], CheckResult]
 """A check; its docstring says what holds if it is valid, and its `__name__` is its name in reports."""
 
 CHECKS: tuple[Check, ...] = (
-    evidence_whole,
     reference,
+    evidence_whole,
     fault_fired,
     progress,
     rank_sequence,
