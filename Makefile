@@ -24,8 +24,8 @@ types: .venv/installed ## check types
 
 check: lint types test ## lint, types and test
 
-soak: .venv/installed ## verify the built-in job SOAK times, each with other kills
-	for seed in $$(seq $(SOAK)); do $(RUN)/resumable verify --nproc-per-node 4 --seed $$seed --fault sigkill@step=$$((seed * 7 % 30)):rank=any --fault sigkill@resume+$$((seed % 5 + 1)):rank=any || exit; done
+soak: .venv/installed ## verify the built-in job SOAK times (50), each under other faults
+	$(RUN)/python -m tests.soak --num-runs $(SOAK)
 
 bench: .venv/installed ## compare the samplers with others
 	$(RUN)/python -m pytest tests/benchmarks
