@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -44,23 +45,24 @@ class Finished:
 Resumable = Callable[..., Finished]
 
 
+def run_resumable(folder: Path, command: str, *arguments: str) -> Finished:
+    """Run the command as a user would, with the evidence in `folder`."""
+    run_dir = folder / "run"
+    finished = subprocess.run(
+        [sys.executable, "-m", "launch", command, "--quiet", "--run-dir", str(run_dir), *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    return Finished(exit_code=finished.returncode, output=finished.stdout, errors=finished.stderr, run_dir=run_dir)
+
+
 @pytest.fixture
 def resumable(tmp_path: Path) -> Resumable:
-    """Run the command as a user would, with the evidence in a folder of this test."""
-
-    def run(command: str, *arguments: str) -> Finished:
-        run_dir = tmp_path / "run"
-        finished = subprocess.run(
-            [sys.executable, "-m", "launch", command, "--quiet", "--run-dir", str(run_dir), *arguments],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_S,
-            check=False,
-        )
-        return Finished(exit_code=finished.returncode, output=finished.stdout, errors=finished.stderr, run_dir=run_dir)
-
-    return run
+    """The command, with the evidence in a folder of this test."""
+    return partial(run_resumable, tmp_path)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
