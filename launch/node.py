@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -28,7 +28,7 @@ from launch.environment import own_tag, python_executable
 from launch.logs import IncarnationLogs
 from launch.plan import Plan
 from launch.processes import sweep
-from launch.records import NodeEnded, NodeRecord, RankFailure, encode_node_line
+from launch.records import NodeEnded, NodeOutcome, NodeRecord, RankFailure, encode_node_line
 from launch.requests import NodeRequest
 from launch.rundir import RunDir
 from launch.worker.entry import run_rank
@@ -78,13 +78,9 @@ def _run_agent(
     os.chdir(work)
     entrypoint, arguments = _entrypoint(plan, work)
 
-    def ended(outcome: str, message: str = "", failures: list[RankFailure] | None = None) -> NodeEnded:
+    def ended(outcome: NodeOutcome, message: str = "", failures: Sequence[RankFailure] = ()) -> NodeEnded:
         return NodeEnded(
-            node=request.node,
-            outcome=outcome,  # type: ignore[arg-type]
-            time_ns=time.monotonic_ns(),
-            message=message,
-            failures=failures or [],
+            node=request.node, outcome=outcome, time_ns=time.monotonic_ns(), message=message, failures=list(failures)
         )
 
     try:

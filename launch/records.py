@@ -208,11 +208,14 @@ class RankFailure(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
 
 
+NodeOutcome = Literal["succeeded", "failed", "interrupted"]
+
+
 class NodeEnded(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="ended"):
     """The elastic agent of a node returned."""
 
     node: int
-    outcome: Literal["succeeded", "failed", "interrupted"]
+    outcome: NodeOutcome
     time_ns: int
     message: str = ""
     failures: list[RankFailure] = []
