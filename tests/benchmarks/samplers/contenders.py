@@ -113,7 +113,7 @@ CONTENDERS = (
     ),
     Contender(name="grain index_shuffle", unit="sample", start=_grains, max_num_samples=2**32 - 1, package="grain"),
     Contender(name="ours, feistel/1", unit="batch", start=_our_batches("feistel"), max_num_samples=2**62 - 1),
-    Contender(name="ours, randperm/1", unit="batch", start=_our_batches("randperm"), max_num_samples=10**9),
+    Contender(name="ours, randperm/1", unit="batch", start=_our_batches("randperm"), max_num_samples=10**8),
     Contender(name="torch BatchSampler", unit="batch", start=_torchs_batches, max_num_samples=10**8),
     Contender(
         name="accelerate skip_first_batches",

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing.connection import Connection
@@ -51,31 +50,30 @@ def _measure(contender: Contender, num_samples: int, num_ranks: int, results: Co
     before = _resident_bytes("VmRSS")
     # Writing 5 there lets the peak begin anew at what is resident now.
     Path("/proc/self/clear_refs").write_text("5")
-    epoch_s = _timed(lambda: _exhaust(contender, num_samples, num_ranks, num_taken // per_unit))
+    begin = time.perf_counter()
+    units = contender.start(num_samples, num_ranks, 0)
+    next(units)
+    first_s = time.perf_counter() - begin
+    for _ in islice(units, num_taken // per_unit - 1):
+        pass
+    epoch_s = time.perf_counter() - begin
     peak = _resident_bytes("VmHWM")
+    del units
+    begin = time.perf_counter()
+    next(contender.start(num_samples, num_ranks, middle))
+    seek_s = time.perf_counter() - begin
     results.send(
         Measurement(
             contender=contender.name,
             unit=contender.unit,
             num_samples=num_samples,
             num_ranks=num_ranks,
-            first_s=_timed(lambda: next(contender.start(num_samples, num_ranks, 0))),
-            seek_s=_timed(lambda: next(contender.start(num_samples, num_ranks, middle))),
+            first_s=first_s,
+            seek_s=seek_s,
             samples_per_s=num_taken / epoch_s,
             peak_bytes=max(0, peak - before),
         )
     )
-
-
-def _exhaust(contender: Contender, num_samples: int, num_ranks: int, num_units: int) -> None:
-    for _ in islice(contender.start(num_samples, num_ranks, 0), num_units):
-        pass
-
-
-def _timed(action: Callable[[], object]) -> float:
-    begin = time.perf_counter()
-    action()
-    return time.perf_counter() - begin
 
 
 def _resident_bytes(field: str) -> int:
