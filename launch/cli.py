@@ -16,6 +16,7 @@ from types import FrameType
 from rich.console import Console
 
 from launch.arguments import parse
+from launch.cluster import LocalCluster
 from launch.environment import is_ci
 from launch.errors import LaunchError, NodeError
 from launch.plan import Plan
@@ -24,6 +25,7 @@ from launch.progress import ProgressLine
 from launch.report.terminal import render
 from launch.rundir import RunDir
 from launch.supervisor import Supervisor
+from launch.topology import Topology
 from launch.verdict import Verdict, judge, write_verdict
 
 _USAGE, _UNKNOWN, _INTERNAL = 2, 3, 70
@@ -75,7 +77,8 @@ def _launch(arguments: argparse.Namespace, console: Console) -> int:
 def _carry_out(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool) -> bool:
     """Run every scenario; says whether the last one succeeded. An interrupted one is ended in order first."""
     succeeded = False
-    with Supervisor(plan, run_dir) as supervisor:
+    with _cluster(plan, run_dir) as cluster:
+        supervisor = Supervisor(plan, run_dir, cluster)
         for scenario in plan.scenarios:
             with ProgressLine(run_dir.scenario(scenario.name), scenario.name, console, is_quiet=is_quiet) as line:
                 try:
@@ -87,6 +90,15 @@ def _carry_out(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool)
             if not succeeded and scenario in plan.references:
                 break
     return succeeded
+
+
+def _cluster(plan: Plan, run_dir: RunDir) -> LocalCluster:
+    return LocalCluster(
+        Topology.of(plan),
+        nproc_per_node=max(max(scenario.nproc_per_start) for scenario in plan.scenarios),
+        preload=plan.preload,
+        log_dir=None if plan.command == "run" else run_dir.root / "nodes",
+    )
 
 
 def _check(arguments: argparse.Namespace, console: Console) -> int:

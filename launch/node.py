@@ -72,7 +72,7 @@ def run_job(request: NodeRequest, *, tag: str) -> NodeEnded:
 def _run_agent(
     plan: Plan, request: NodeRequest, announce: Callable[[NodeRecord], None], before_join: Callable[[], object]
 ) -> NodeEnded:
-    round_ = rendezvous.Round(counter=f"{request.scenario}/incarnation", before_join=before_join)
+    round_ = rendezvous.Round(counter=request.incarnation_counter, before_join=before_join)
     config = _launch_config(plan, request, round_, announce)
     work = Path(request.working_directory)
     os.chdir(work)

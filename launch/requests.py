@@ -15,6 +15,8 @@ class NodeRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Number of the node at the supervisor, from 0; its group rank may differ."""
     run_id: str
     """Unique to this start of the job: nodes that share it find each other."""
+    incarnation_counter: str
+    """Key in the rendezvous store that counts incarnations; all starts of one scenario share it."""
     endpoint: str
     """Rendezvous store, `host:port`."""
     rdzv_configs: dict[str, str | int]
