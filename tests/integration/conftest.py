@@ -2,31 +2,33 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from launch.verdict import Verdict
+from launch.arguments import parse
+from launch.cluster import LocalCluster
+from launch.planner import make_plan
+from launch.rundir import RunDir
+from launch.supervisor import Supervisor
+from launch.topology import Topology
+from launch.verdict import Verdict, judge
 
 TIMEOUT_S = 240
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finished:
-    """A command `resumable` that has ended."""
+class Judged:
+    """A verdict, with what its violations say."""
 
-    exit_code: int
-    output: str
-    errors: str
-    run_dir: Path
+    verdict: Verdict
 
     @property
-    def verdict(self) -> Verdict:
-        return msgspec.json.decode((self.run_dir / "verdict.json").read_bytes(), type=Verdict)
+    def outcome(self) -> str:
+        return self.verdict.outcome
 
     @property
     def explanations(self) -> str:
@@ -42,6 +44,17 @@ class Finished:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A command `resumable` that has ended."""
+
+    exit_code: int
+    output: str
+    errors: str
+    run_dir: Path
+
+
+Verify = Callable[..., Judged]
 Resumable = Callable[..., Finished]
 
 
@@ -63,6 +76,32 @@ def run_resumable(folder: Path, command: str, *arguments: str) -> Finished:
 def resumable(tmp_path: Path) -> Resumable:
     """The command, with the evidence in a folder of this test."""
     return partial(run_resumable, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    """A node that stays warm for all tests of this process: torch is imported once."""
+    plan = make_plan(parse(["verify"]))
+    logs = tmp_path_factory.mktemp("nodes")
+    with LocalCluster(Topology.of(plan), nproc_per_node=4, preload=plan.preload, log_dir=logs) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def verify(tmp_path: Path, cluster: LocalCluster) -> Callable[..., Judged]:
+    """`resumable verify` without its cold start: the same plan, scenarios and verdict on the warm node."""
+
+    def run(*arguments: str) -> Judged:
+        plan = make_plan(parse(["verify", *arguments]))
+        run_dir = RunDir(root=tmp_path / "run")
+        run_dir.root.mkdir()
+        run_dir.write_plan(plan)
+        supervisor = Supervisor(plan, run_dir, cluster)
+        for scenario in plan.scenarios:
+            supervisor.run(scenario)
+        return Judged(verdict=judge(plan, run_dir))
+
+    return run
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

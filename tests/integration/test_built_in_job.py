@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.conftest import Finished, Resumable
+from tests.integration.conftest import Resumable, Verify
 
 NUM_STEPS_AN_EPOCH = {2: 20, 4: 10}
 MOMENTS = {
@@ -32,52 +32,57 @@ VARIANTS = {
 SIZES = [(4, 2), (2, 4), (3, 2)]
 
 
-def job(*arguments: str) -> tuple[str, ...]:
-    return ("-m", "launch.jobs.digits", *arguments)
-
-
-def verify(resumable: Resumable, num_ranks: int, faults: tuple[str, ...], *options_and_job: str) -> Finished:
-    fault_options = [word for fault in faults for word in ("--fault", fault)]
-    return resumable("verify", "--nproc-per-node", str(num_ranks), *fault_options, *options_and_job)
+def faults_and_job(num_ranks: int, faults: tuple[str, ...], *arguments: str) -> list[str]:
+    options = [word for fault in faults for word in ("--fault", fault)]
+    return ["--nproc-per-node", str(num_ranks), *options, "-m", "launch.jobs.digits", *arguments]
 
 
 @pytest.mark.parametrize("num_ranks", [2, 4])
 @pytest.mark.parametrize("moment", sorted(MOMENTS))
-def test_a_kill_at_any_moment_changes_no_batch(resumable: Resumable, moment: str, num_ranks: int) -> None:
+def test_a_kill_at_any_moment_changes_no_batch(verify: Verify, moment: str, num_ranks: int) -> None:
     """Whenever ranks die, every rank goes on with the batches of the uninterrupted run."""
     faults = tuple(fault.format(last=NUM_STEPS_AN_EPOCH[num_ranks] - 1) for fault in MOMENTS[moment])
-    finished = verify(resumable, num_ranks, faults, *job())
-    assert (finished.exit_code, finished.explanations) == (0, ""), finished.output + finished.errors
+    judged = verify(*faults_and_job(num_ranks, faults))
+    assert (judged.outcome, judged.verdict.reason) == ("valid", "")
 
 
 @pytest.mark.parametrize("variant", sorted(VARIANTS))
-def test_a_kill_changes_no_batch_in_any_variant_of_the_job(resumable: Resumable, variant: str) -> None:
+def test_a_kill_changes_no_batch_in_any_variant_of_the_job(verify: Verify, variant: str) -> None:
     """Shuffling, the tail and loader workers make no difference to that."""
     faults = ("sigkill@epoch=0,batch=8:rank=1", "sigkill@epoch=1,batch=4:rank=0")
-    finished = verify(resumable, 2, faults, *job(*VARIANTS[variant]))
-    assert (finished.exit_code, finished.explanations) == (0, ""), finished.output + finished.errors
+    judged = verify(*faults_and_job(2, faults, *VARIANTS[variant]))
+    assert (judged.outcome, judged.verdict.reason) == ("valid", "")
 
 
 @pytest.mark.parametrize(("before", "after"), SIZES)
-def test_another_number_of_ranks_trains_on_the_same_stream(resumable: Resumable, before: int, after: int) -> None:
+def test_another_number_of_ranks_trains_on_the_same_stream(verify: Verify, before: int, after: int) -> None:
     """A job that is started anew with fewer or more ranks trains on every remaining sample once, in the same order."""
-    options = ("--restart", "job", "--restart-nproc-per-node", str(after))
-    finished = verify(resumable, before, ("sigkill@epoch=1,batch=4:rank=1",), *options, *job())
-    assert (finished.exit_code, finished.explanations) == (0, ""), finished.output + finished.errors
+    restart = ("--restart", "job", "--restart-nproc-per-node", str(after))
+    judged = verify(*restart, *faults_and_job(before, ("sigkill@epoch=1,batch=4:rank=1",)))
+    assert (judged.outcome, judged.verdict.reason) == ("valid", "")
 
 
-def test_plain_subprocesses_resume_as_ranks_of_the_fork_server_do(resumable: Resumable) -> None:
-    """`--start-method subprocess` starts children as torchrun does; the verdict is the same."""
-    finished = verify(resumable, 2, ("sigkill@step=7:rank=1",), "--start-method", "subprocess", *job("--epochs", "3"))
-    assert (finished.exit_code, finished.explanations) == (0, ""), finished.output + finished.errors
+@pytest.mark.parametrize("method", ["forkserver", "subprocess"])
+def test_the_command_verifies_from_a_cold_start(resumable: Resumable, method: str) -> None:
+    """As a user runs it, with ranks of the fork server and with plain children as torchrun starts them."""
+    words = faults_and_job(2, ("sigkill@step=7:rank=1",), "--epochs", "3")
+    finished = resumable("verify", "--start-method", method, *words)
+    assert (finished.exit_code, finished.errors) == (0, ""), finished.output
+
+
+def test_nodes_on_one_machine_verify_together(resumable: Resumable) -> None:
+    """Two nodes, each with an agent of its own, meet at the supervisor's store and restart together."""
+    words = faults_and_job(2, ("sigkill@step=7:rank=3",), "--epochs", "3")
+    finished = resumable("verify", "--nnodes", "2", *words)
+    assert (finished.exit_code, finished.errors) == (0, ""), finished.output
 
 
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [("sigkill@step=4000:rank=1", "training ended after"), ("sigkill@step=4:rank=7", "rank 7 does not exist")],
 )
-def test_a_fault_that_never_comes_proves_nothing(resumable: Resumable, fault: str, reason: str) -> None:
+def test_a_fault_that_never_comes_proves_nothing(verify: Verify, fault: str, reason: str) -> None:
     """A step or rank that there is not leaves the verdict UNKNOWN, with the reason."""
-    finished = verify(resumable, 2, (fault,), *job("--epochs", "1"))
-    assert finished.exit_code == 3
-    assert reason in finished.output
+    judged = verify(*faults_and_job(2, (fault,), "--epochs", "1"))
+    assert (judged.outcome, judged.verdict.exit_code) == ("unknown", 3)
+    assert reason in judged.verdict.reason

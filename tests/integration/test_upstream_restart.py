@@ -37,11 +37,10 @@ def exit_code(tmp_path: Path, *launcher: str) -> int:
 
 def test_a_plain_torchrun_restart_fails_with_gloo(tmp_path: Path) -> None:
     """Restarted ranks read the addresses of dead ones (pytorch#135712); once this fails, torch has mended it."""
-    codes = [exit_code(tmp_path, "torch.distributed.run", "--standalone") for _ in range(NUM_TRIES)]
-    assert any(codes), "plain torchrun restarted gloo ranks every time: is launch/rendezvous.py still needed?"
+    tries = (exit_code(tmp_path, "torch.distributed.run", "--standalone") for _ in range(NUM_TRIES))
+    assert any(tries), "plain torchrun restarted gloo ranks every time: is launch/rendezvous.py still needed?"
 
 
 def test_the_same_restart_works_here(tmp_path: Path) -> None:
     """The same script and flags under `resumable run` end well."""
-    codes = [exit_code(tmp_path, "launch", "run", "--run-dir", f"run-{number}") for number in range(NUM_TRIES)]
-    assert codes == [0] * NUM_TRIES
+    assert exit_code(tmp_path, "launch", "run", "--run-dir", "run") == 0
