@@ -55,8 +55,7 @@ def node_environment(*, tag: str, nproc_per_node: int, one_machine: bool) -> dic
         one_machine: All nodes are on this machine: gloo is held to the loopback interface, because it would otherwise
             resolve the host's name, which can stall or give an address that nobody listens on.
     """
-    # Without the second, torch's handler caches the address of the first round, which a node that joins later never gets.
-    defaults = {"TORCH_MP_PARALLEL_START": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+    defaults = {"TORCH_MP_PARALLEL_START": "1"}
     if nproc_per_node > 1:
         defaults["OMP_NUM_THREADS"] = "1"
     if one_machine:

@@ -107,6 +107,9 @@ def register() -> None:
 
 def _create(params: RendezvousParameters) -> FreshStoreRendezvous:
     backend, store = create_backend(params)
-    return FreshStoreRendezvous(
-        create_handler(store, backend, params), store, params.config["round"], params.local_addr
-    )
+    inner = create_handler(store, backend, params)
+    # torch's handler would open a worker store of its own, cache its address, which a node that joins later never gets, and
+    # look up host names for it, which can fail or stall. It does not if it believes that it has done so.
+    inner._bootstrap_store_info = RendezvousStoreInfo("", 0)
+    inner._shared_tcp_store_server = store
+    return FreshStoreRendezvous(inner, store, params.config["round"], params.local_addr)

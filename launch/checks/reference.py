@@ -43,6 +43,7 @@ def _own_problems(run: Run) -> Iterator[str]:
         death = unplanned_death(run, incarnation)
         if death is not None:
             yield f"{name} failed by itself on rank {death.rank}: {death.what.splitlines()[0]} (see {death.log})"
+    yield from (f"{name}: node {end.node} failed: {end.message}" for end in run.history.ends if end.message)
     if not run.timelines:
         yield f"{name} recorded nothing"
     if len(run.history.incarnations) > 1:

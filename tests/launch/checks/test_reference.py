@@ -114,3 +114,11 @@ def test_a_run_without_references_is_not_applicable():
     """`resumable run` has none."""
     evidence: Evidence = msgspec.structs.replace(histories.one_kill(JOB), references=())
     assert reference(evidence).outcome == Outcome.NOT_APPLICABLE
+
+
+def test_the_words_of_a_node_that_failed_come_first() -> None:
+    """A job that never began because its node could not is told apart from a job that recorded nothing."""
+    end = NodeEnded(node=0, outcome="failed", time_ns=0, message="gaierror: Name or service not known")
+    result = judged(*(History(name=f"reference-{number}", ends=(end,)) for number in (1, 2)))
+    assert result.outcome == Outcome.UNKNOWN
+    assert result.summary.startswith("reference-1: node 0 failed: gaierror: Name or service not known")
