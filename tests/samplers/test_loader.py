@@ -95,6 +95,16 @@ def test_two_passes_side_by_side_do_not_count_for_each_other():
     assert (len(received), loader.state_dict()["consumed"]) == (4, 4)
 
 
+@pytest.mark.parametrize("options", LOADERS, ids=str)
+def test_each_pass_counts_from_its_own_start(options):
+    """Also where the epoch is not named anew: nothing is left of the pass before."""
+    loader = loader_of(**options)
+    list(loader)
+    iterator = iter(loader)
+    next(iterator)
+    assert loader.state_dict()["consumed"] == 4
+
+
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_a_plain_loader_is_exact_with_commits(num_workers):
     """Six batches trained on are six batches in the state, however far workers have read ahead."""

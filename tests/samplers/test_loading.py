@@ -78,6 +78,14 @@ def test_a_difference_that_is_allowed_warns():
     assert list(ResumableRandomSampler(range(40), seed=4))[8:] == list(sampler)
 
 
+def test_the_end_of_an_epoch_stays_its_end_where_the_length_may_differ():
+    """A grown data set does not bring a finished epoch back."""
+    sampler = ResumableRandomSampler(range(60), seed=3)
+    with pytest.warns(UserWarning, match="num_samples"):
+        sampler.load_state_dict(state_of(consumed=40), allow=["stream.num_samples"])
+    assert (sampler.state_dict()["consumed"], sampler.remaining) == (60, 0)
+
+
 def test_a_position_beyond_a_shrunk_data_set_is_refused_even_where_the_length_may_differ():
     """There is nothing at that position."""
     sampler = ResumableRandomSampler(range(5), seed=3)

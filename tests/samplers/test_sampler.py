@@ -184,6 +184,15 @@ def test_a_state_at_the_end_of_an_epoch_is_followed_by_a_whole_pass():
     assert (0, list(source)) == (target.remaining, list(target))
 
 
+def test_naming_the_next_epoch_moves_the_position_to_its_start():
+    """A state between `set_epoch` and the first batch is of the new epoch, with nothing consumed."""
+    sampler = ResumableRandomSampler(range(20), batch_size=2)
+    epoch_of(sampler, 0)
+    sampler.set_epoch(1)
+    state = sampler.state_dict()
+    assert (state["epoch"], state["consumed"], sampler.remaining, sampler.start_iter) == (1, 0, 20, 0)
+
+
 def test_a_running_job_may_be_rolled_back():
     """A state of an earlier epoch loads once samples of the present one were drawn."""
     sampler = ResumableRandomSampler(range(20), batch_size=2)
