@@ -3,6 +3,7 @@ TORCH ?= torch==2.13.0
 RUN := .venv/bin
 FAULTS ?= --fault sigkill@step=7:rank=1 --fault sigkill@epoch=2,batch=3:rank=any
 SOAK ?= 50
+BENCH ?= build/bench
 
 .DEFAULT_GOAL := help
 .PHONY: help verify test lint types check soak bench clean
@@ -27,8 +28,8 @@ check: lint types test ## lint, types and test
 soak: .venv/installed ## verify the built-in job SOAK times (50), each under other faults
 	$(RUN)/python -m tests.soak --num-runs $(SOAK)
 
-bench: .venv/installed ## compare the samplers with others
-	$(RUN)/python -m pytest tests/benchmarks
+bench: .venv/bench ## compare the samplers with others; table, figures and plot go to BENCH
+	$(RUN)/python -m tests.benchmarks.samplers $(BENCH)
 
 clean: ## remove the virtual environment and everything generated
 	rm -rf .venv build dist runs *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -41,3 +42,6 @@ clean: ## remove the virtual environment and everything generated
 
 .venv/installed: .venv/torch pyproject.toml
 	$(RUN)/pip install --quiet -e '.[dev]' && touch $@
+
+.venv/bench: .venv/installed
+	$(RUN)/pip install --quiet -e '.[bench]' && touch $@
