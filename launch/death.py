@@ -140,9 +140,9 @@ def _ended_well(process: Process) -> bool:
 
 
 def _blame(life: Life) -> tuple[int, int]:
-    """Sort key: who spoke first of something that is no follow-up, then who was silenced, then the follow-ups."""
+    """Sort key: who spoke first of something that is no follow-up, then who said nothing, then the follow-ups."""
     exit_ = life.trajectory.process.exit
-    if exit_ is None:
+    if exit_ is None or not exit_.message:
         return 1, life.trajectory.process.records[-1].time_ns
     return (2 if _FOLLOW_UP.search(exit_.message) else 0), exit_.time_ns
 

@@ -200,7 +200,6 @@ def on_rank_zero(action: Callable[[], T]) -> T:
     dist.broadcast_object_list(outcome)
     result, failure = outcome
     if failure is not None:
-        dist.destroy_process_group()
         sys.exit(failure if dist.get_rank() == 0 else 1)
     return cast("T", result)
 

@@ -1,5 +1,6 @@
 """`python -m launch.worker`: a rank as a plain child of the agent (`--start-method subprocess`)."""
 
+import sys
 import threading
 
 from launch.worker.ending import leave
@@ -10,6 +11,8 @@ try:
     run_rank()
 except SystemExit as exit_:
     code = exit_.code if isinstance(exit_.code, int) else 1
+    if isinstance(exit_.code, str):
+        print(exit_.code, file=sys.stderr)
 except Exception:  # already printed, as the interpreter would have done
     code = 1
 threading._shutdown()  # type: ignore[attr-defined] # waits for threads of the script, as the interpreter does

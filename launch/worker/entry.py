@@ -98,7 +98,8 @@ def _run_recorded(script: Script, recorder: Recorder, training: TrainingWatch) -
         recorder.emit(Exit, reason="finished", parameters=training.final_state())
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
-        recorder.emit(Exit, reason="system_exit", code=code, parameters=training.final_state())
+        message = error.code if isinstance(error.code, str) else ""
+        recorder.emit(Exit, reason="system_exit", code=code, message=message, parameters=training.final_state())
         if code != 0:
             raise
     except BaseException as error:

@@ -86,3 +86,10 @@ def test_a_fault_that_never_comes_proves_nothing(verify: Verify, fault: str, rea
     judged = verify(*faults_and_job(2, (fault,), "--epochs", "1"))
     assert (judged.outcome, judged.verdict.exit_code) == ("unknown", 3)
     assert reason in judged.verdict.reason
+
+
+def test_a_checkpoint_folder_that_cannot_be_written_is_named(verify: Verify) -> None:
+    """The job says which folder in one sentence, the verdict is UNKNOWN with that reason."""
+    judged = verify(*faults_and_job(2, ("sigkill@step=7:rank=1",), "--checkpoints", "/proc/nowhere"))
+    assert judged.outcome == "unknown"
+    assert "/proc/nowhere" in judged.verdict.reason
