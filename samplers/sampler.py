@@ -241,8 +241,7 @@ class ResumableSampler(Sampler[int]):
         Raises:
             StateFormatError: the state is damaged, or of a newer version.
             StateMismatchError: it is of another stream, or of another epoch than `set_epoch` has named; the message
-            names
-                every field that differs, with both values.
+                names every field that differs, with both values.
         """
         self._cursor, self._walk = self._loaded(self._settled(), state_dict, allow), None
 

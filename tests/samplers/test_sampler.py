@@ -184,6 +184,14 @@ def test_a_state_at_the_end_of_an_epoch_is_followed_by_a_whole_pass():
     assert (0, list(source)) == (target.remaining, list(target))
 
 
+def test_assigning_the_epoch_names_it():
+    """Code that was written for torch's sampler may do so; the epoch that it has already changes nothing."""
+    sampler = ResumableRandomSampler(range(20), seed=4)
+    sampler.epoch = 3
+    sampler.epoch = 3
+    assert epoch_of(ResumableRandomSampler(range(20), seed=4), 3) == list(sampler)
+
+
 def test_naming_the_next_epoch_moves_the_position_to_its_start():
     """A state between `set_epoch` and the first batch is of the new epoch, with nothing consumed."""
     sampler = ResumableRandomSampler(range(20), batch_size=2)

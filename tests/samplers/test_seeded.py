@@ -12,6 +12,7 @@ from samplers import (
     ResumableDataLoader,
     ResumableDistributedSampler,
     ResumableRandomSampler,
+    ResumableSequentialSampler,
     ResumableSubsetSampler,
     SeededDataset,
 )
@@ -117,6 +118,14 @@ def test_a_marked_index_is_a_number_like_any_other():
     index = EpochIndex(3, epoch=7)
     copied = pickle.loads(pickle.dumps(index))
     assert (copied, copied.epoch, "abcd"[copied]) == (3, 7, "d")
+
+
+@pytest.mark.parametrize("sampler_type", [ResumableRandomSampler, ResumableSequentialSampler])
+def test_a_sampler_made_for_the_data_set_marks_its_indices(sampler_type):
+    """Each index carries the epoch of the pass."""
+    sampler = sampler_type(SeededDataset(Augmented(), 0))
+    sampler.set_epoch(6)
+    assert {6} == {index.epoch for index in sampler}
 
 
 def test_a_sampler_over_other_data_yields_plain_ints():

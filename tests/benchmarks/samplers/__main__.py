@@ -33,9 +33,12 @@ def main() -> None:
         for contender in present
         if size <= min(arguments.max_samples, contender.max_num_samples)
     ]
-    measurements = [measured(*case) for case in track(cases, description="measuring")]
+    measurements = []
+    for case in track(cases, description="measuring"):
+        measurements.append(measured(*case))
+        # What was measured is kept if somebody loses patience.
+        write_json(measurements, skipped, arguments.folder / "samplers.json")
     write_table(measurements, arguments.folder / "samplers.txt")
-    write_json(measurements, skipped, arguments.folder / "samplers.json")
     try:
         write_plot(measurements, arguments.folder / "samplers.png")
     except ModuleNotFoundError as error:

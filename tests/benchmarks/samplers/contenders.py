@@ -26,7 +26,7 @@ class Contender:
     unit: Unit
     start: Start
     max_num_samples: int
-    """Beyond it memory would not suffice on a common machine, or the order is not defined."""
+    """Beyond it memory or patience would not suffice on a common machine, or the order is not defined."""
     package: str = "torch"
     """What must be installed."""
 
@@ -108,7 +108,7 @@ CONTENDERS = (
         name="torchdata StatefulDistributedSampler",
         unit="sample",
         start=_torchdatas,
-        max_num_samples=10**8,
+        max_num_samples=10**7,
         package="torchdata",
     ),
     Contender(name="grain index_shuffle", unit="sample", start=_grains, max_num_samples=2**32 - 1, package="grain"),
@@ -119,7 +119,7 @@ CONTENDERS = (
         name="accelerate skip_first_batches",
         unit="batch",
         start=_accelerates,
-        max_num_samples=10**8,
+        max_num_samples=10**7,
         package="accelerate",
     ),
 )
