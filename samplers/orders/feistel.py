@@ -60,16 +60,18 @@ class _Network:
         return samples
 
     def _permuted(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
-        low, high = (values & ((1 << self.low_bits) - 1)).astype(np.uint32), (values >> self.low_bits).astype(np.uint32)
+        """Send values through the network, in their place."""
+        low, high = values.astype(np.uint32), (values >> self.low_bits).astype(np.uint32)
+        low &= np.uint32((1 << self.low_bits) - 1)
         # Two buffers for all rounds: fresh ones would cost as much as the arithmetic.
         mixed, shifted = np.empty_like(low), np.empty_like(low)
         for first, second in self.keys.reshape(-1, 2, 2):
             high ^= _mixed(low, first, self.high_bits, mixed, shifted)
             low ^= _mixed(high, second, self.low_bits, mixed, shifted)
-        samples = high.astype(np.int64)
-        samples <<= self.low_bits
-        samples |= low
-        return samples
+        values[:] = high
+        values <<= self.low_bits
+        values |= low
+        return values
 
 
 def _mixed(
