@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
+
 NUM_TRIES = 3
+TIMEOUT_S = 75
 SCRIPT = """
 import os, signal, sys
 from datetime import timedelta
@@ -23,16 +26,25 @@ COMMON = ("--nproc-per-node", "4", "--max-restarts", "1", "--local-addr", "127.0
 
 
 def exit_code(tmp_path: Path, *launcher: str) -> int:
+    """What the launcher exits with; 124 if it hangs, which is one way in which the restart fails."""
     script = tmp_path / "dies_once.py"
     script.write_text(SCRIPT)
-    return subprocess.run(
+    launched = subprocess.Popen(
         [sys.executable, "-m", *launcher, *COMMON, str(script)],
         cwd=tmp_path,
         env={**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        timeout=120,
-        check=False,
-    ).returncode
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        return launched.wait(timeout=TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        # An agent that is killed leaves its ranks running.
+        family = psutil.Process(launched.pid).children(recursive=True)
+        for process in (launched, *family):
+            process.kill()
+        launched.wait()
+        return 124
 
 
 def test_a_plain_torchrun_restart_fails_with_gloo(tmp_path: Path) -> None:
