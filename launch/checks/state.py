@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from launch.checks.result import CheckResult, Violation, counted, failed, not_applicable, passed, unknown
 from launch.evidence import Evidence
-from launch.rounding import is_rounding
 from launch.timeline import Life, Run, Steps
 from launch.trajectory import TrainedStep
 
@@ -23,10 +22,6 @@ def state(evidence: Evidence) -> CheckResult:
     violations = list(_violations(evidence))
     if any(violation.incarnation == 0 for violation in violations):
         return unknown("the run differs before its first restart: the job does not repeat itself", violations)
-    if violations and is_rounding(evidence):
-        return passed(
-            "equal up to rounding: after a restart DDP sums the gradients of 3 and more ranks in another order"
-        )
     if violations:
         return failed(violations[0].sentence, violations)
     return _nothing_differs(evidence)
