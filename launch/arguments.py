@@ -71,7 +71,10 @@ def _launch_parser(command: str) -> argparse.ArgumentParser:
     ours.add_argument("--fault", action="append", default=[], metavar="F", help="what is done to a rank; repeatable")
     ours.add_argument("--seed", type=int, default=0, help="seed of every draw, such as rank=any (default: 0)")
     ours.add_argument(
-        "--run-dir", "--run_dir", metavar="DIR", help="where the evidence goes (default: a new folder under ./runs)"
+        "--run-dir",
+        "--run_dir",
+        metavar="DIR",
+        help="where the evidence goes (default: a new folder in --log-dir, or else in ./runs)",
     )
     ours.add_argument(
         "--start-method",
@@ -101,7 +104,7 @@ def _launch_parser(command: str) -> argparse.ArgumentParser:
         "--backend", choices=["gloo", "nccl"], help="of the built-in job (default: nccl if there are GPUs)"
     )
     _add_output_flags(ours)
-    add_torchrun_flags(parser)
+    add_torchrun_flags(parser.add_argument_group("torchrun"))
     parser.set_defaults(max_restarts=None)
     return parser
 

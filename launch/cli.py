@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _launch(arguments: argparse.Namespace, console: Console) -> int:
     plan = make_plan(arguments)
-    run_dir = _create_run_dir(arguments.run_dir, plan)
+    run_dir = _create_run_dir(arguments, plan)
     if plan.command == "verify" and not arguments.quiet:
         console.print(f"evidence in {_shown(run_dir.root)}")
     with _signals_raise():
@@ -128,13 +128,14 @@ def _one_line(verdict: Verdict, run_dir: RunDir) -> str:
     return f"{verdict.outcome.upper()} {_shown(run_dir.root)}{reason}"
 
 
-def _create_run_dir(given: str | None, plan: Plan) -> RunDir:
+def _create_run_dir(arguments: argparse.Namespace, plan: Plan) -> RunDir:
     """A new folder with the plan in it, every `{run_dir}` resolved by the node that runs the scenario.
 
     Raises:
         LaunchError: the folder holds a run already, or cannot be written.
     """
-    root = Path(given) if given else Path("runs") / time.strftime(f"%Y%m%d-%H%M%S-{os.getpid()}")
+    fresh = Path(arguments.log_dir or "runs") / time.strftime(f"%Y%m%d-%H%M%S-{os.getpid()}")
+    root = Path(arguments.run_dir) if arguments.run_dir else fresh
     run_dir = RunDir(root=root.absolute())
     try:
         run_dir.root.mkdir(parents=True, exist_ok=True)

@@ -10,8 +10,11 @@ _OURS = ("start_method", "training_script", "training_script_args", "run_path", 
 Flags = dict[str, int | float | str | bool | list[str] | None]
 
 
-def add_torchrun_flags(parser: argparse.ArgumentParser) -> None:
-    """Give `parser` every option of torchrun except `--start-method`, with torchrun's spellings, defaults and help."""
+def add_torchrun_flags(parser: argparse._ActionsContainer) -> None:
+    """Give `parser`, or a group of it, torchrun's options with their spellings, defaults and help.
+
+    Not `--start-method`, which means something else here, and `--run-path`, which every script is run by.
+    """
     from torch.distributed.run import get_args_parser  # noqa: PLC0415 - `resumable check` runs without torch
 
     for action in get_args_parser()._actions:
