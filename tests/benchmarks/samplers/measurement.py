@@ -7,6 +7,8 @@ from itertools import islice
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import torch
+
 from tests.benchmarks.samplers.contenders import BATCH_SIZE, Contender
 
 MAX_NUM_TAKEN = 2_000_000
@@ -44,6 +46,8 @@ def measured(contender: Contender, num_samples: int, num_ranks: int) -> Measurem
 
 
 def _measure(contender: Contender, num_samples: int, num_ranks: int, results: Connection) -> None:
+    # A fork has none of its parent's OpenMP threads, and would wait for them for ever.
+    torch.set_num_threads(1)
     per_unit = BATCH_SIZE if contender.unit == "batch" else 1
     middle = num_samples // num_ranks // 2 // BATCH_SIZE * BATCH_SIZE
     num_taken = min(num_samples // num_ranks, MAX_NUM_TAKEN)
