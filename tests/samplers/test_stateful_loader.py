@@ -5,10 +5,9 @@ from itertools import islice
 import pytest
 import torch
 from torch.utils.data import Dataset
+from torchdata import stateful_dataloader as stateful
 
 from samplers import ResumableBatchSampler, ResumableDistributedSampler, ResumableWeightedSampler
-
-stateful = pytest.importorskip("torchdata.stateful_dataloader")
 
 # torchdata itself calls what this torch has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:'set_vital' is deprecated")

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+PROGRAM = """
+import sys
+import launch.worker.preload
+import torch, torch.distributed as dist
+before = set(sys.modules)
+dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 1))
+optimizer = torch.optim.AdamW(model.parameters())
+model(torch.ones(1, 2)).sum().backward()
+optimizer.step()
+print(sorted({name.partition(".")[0] for name in set(sys.modules) - before}))
+print(sorted(name for name in set(sys.modules) - before if name.startswith(("torch._dynamo", "torch._inductor", "sympy"))))
+"""
+
+
+def test_a_training_step_under_ddp_imports_nothing_heavy_any_more() -> None:
+    """What DDP and the optimizers import late is in the fork server already: a rank would pay seconds for it."""
+    printed = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, timeout=120)
+    packages, heavy = printed.stdout.splitlines()
+    assert heavy == "[]"
+    assert "sympy" not in packages
