@@ -19,6 +19,7 @@ MOMENTS = {
     "two ranks at once": ("sigkill@step=11:rank=0", "sigkill@step=11:rank=1"),
     "all ranks": ("sigkill@step=7:rank=all",),
     "an exception": ("exception@step=7:rank=any",),
+    "an exit that looks like success": ("exit(0)@step=7:rank=1",),
     "an exit of all ranks": ("exit(3)@epoch=1,batch=1:rank=all",),
 }
 VARIANTS = {
