@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from launch.errors import UsageError
-from launch.faults import GRAMMAR
+from launch.grammar import GRAMMAR
 from launch.torchrun import add_torchrun_flags
 
 _TORCHRUN_COMMANDS = ("run", "verify")
@@ -87,8 +87,8 @@ def _launch_parser(command: str) -> argparse.ArgumentParser:
     ours.add_argument(
         "--restart",
         choices=["agent", "job"],
-        default="agent",
-        help="agent: the elastic agent restarts the group; job: everything ends and the command starts anew",
+        help="agent: the elastic agent restarts the group; job: everything ends and the command starts anew "
+        "(default: agent; job if a fault preempts the only node)",
     )
     ours.add_argument(
         "--restart-nproc-per-node",
@@ -96,6 +96,25 @@ def _launch_parser(command: str) -> argparse.ArgumentParser:
         type=int,
         metavar="N",
         help="with --restart job: ranks per node after the first restart (default: as before)",
+    )
+    ours.add_argument(
+        "--hang-timeout",
+        "--hang_timeout",
+        type=seconds,
+        metavar="S",
+        help="a rank without progress for so long is ended, after its stacks were stored (default: off for run; else 300, "
+        "or 30 with a fault that hangs; the built-in job: 5)",
+    )
+    ours.add_argument(
+        "--grace",
+        type=seconds,
+        metavar="S",
+        help="between SIGTERM and SIGKILL for ranks that survive another's death (default: 30 for run, else 5)",
+    )
+    ours.add_argument(
+        "--record",
+        action="store_true",
+        help="run: record what is trained on even without a fault; the others always do",
     )
     ours.add_argument(
         "--preload", action="append", default=[], metavar="MODULE", help="imported by the fork server too"
@@ -107,6 +126,14 @@ def _launch_parser(command: str) -> argparse.ArgumentParser:
     add_torchrun_flags(parser.add_argument_group("torchrun"))
     parser.set_defaults(max_restarts=None)
     return parser
+
+
+def seconds(text: str) -> float:
+    """A duration such as `5`, `0.5` or `120s`; argparse turns the ValueError into a usage error."""
+    value = float(text.removesuffix("s"))
+    if not 0 < value < float("inf"):
+        raise ValueError(text)
+    return value
 
 
 def _add_output_flags(parser: argparse._ActionsContainer) -> None:

@@ -1,28 +1,60 @@
-"""The grammar of faults: `kind(arguments)@when:who`.
+"""Faults as data: what is done, to whom, and when.
 
-Parsing gives one `FaultRequest`; `resolve` turns the requests of one command line into `Fault`s, each for exactly one
-rank: `rank=all` becomes one for every rank, `rank=any` is drawn. What stands in the plan holds no choice any more.
+`launch.grammar` reads them from a command line as `FaultRequest`s; `resolve` turns the requests of one command line into
+`Fault`s, each for exactly one rank or node: `rank=all` becomes one for every rank, `rank=any` is drawn. What stands in the
+plan holds no choice any more.
 """
 
 from __future__ import annotations
 
-import difflib
 import random
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 import msgspec
 
-from launch.errors import FaultSyntaxError
-
 
 class Kind(StrEnum):
-    """What is done to the rank."""
+    """What is done."""
 
     SIGKILL = "sigkill"
-    EXCEPTION = "exception"
+    SIGTERM = "sigterm"
+    """SIGTERM, and SIGKILL to who still lives after the grace."""
+    SIGINT = "sigint"
     EXIT = "exit"
+    EXCEPTION = "exception"
+    ABORT = "abort"
+    """SIGABRT, as from a failed assertion in C++."""
+    HANG = "hang"
+    """The main thread sleeps for good; the process answers signals."""
+    SIGSTOP = "sigstop"
+    """The process is stopped: it answers nothing."""
+    LOADERKILL = "loaderkill"
+    """SIGKILL to one of the rank's loader workers."""
+    TORN = "torn"
+    """The newest checkpoint loses its end, and the rank is killed: what a power cut leaves."""
+    CORRUPT = "corrupt"
+    """Bytes in the middle of the newest checkpoint change, and the rank is killed."""
+    DISKFULL = "diskfull"
+    """Writing a checkpoint raises ENOSPC half way."""
+    IOERROR = "ioerror"
+    """Writing a checkpoint raises EIO half way."""
+    PREEMPT = "preempt"
+    """A node's elastic agent gets SIGTERM, which it hands on to its ranks; after the grace all of the node is killed."""
+    NODELOSS = "nodeloss"
+    """All processes of a node are killed at once."""
+    PARTITION = "partition"
+    """A node is cut off from the others for a while."""
+
+
+NODE_KINDS = frozenset({Kind.PREEMPT, Kind.NODELOSS, Kind.PARTITION})
+"""Done to a node, by the supervisor; all others a rank does to itself."""
+SAVE_ERRORS = frozenset({Kind.DISKFULL, Kind.IOERROR})
+"""Happen while a checkpoint is written; the job may survive them."""
+CHECKPOINT_DAMAGE = frozenset({Kind.TORN, Kind.CORRUPT})
+"""Need a checkpoint that has been written."""
+STANDSTILLS = frozenset({Kind.HANG, Kind.SIGSTOP})
+"""Need a hang watch to end them."""
 
 
 class Point(StrEnum):
@@ -32,51 +64,35 @@ class Point(StrEnum):
     STEP = "step"
     EPOCH_BATCH = "epoch_batch"
     RESUME = "resume"
+    SAVE = "save"
+    LOAD = "load"
 
 
-GRAMMAR = """\
-kind@when:who
-  kind   sigkill | exception | exit(CODE)
-  when   batch=K            batch K (from 0) was delivered and is not trained on yet
-         step=K             optimizer step K (from 0) is done
-         epoch=E,batch=B    batch B of epoch E was delivered
-         resume+K           K steps are done since the latest restart
-  who    rank=R | rank=any | rank=all
-for example  sigkill@step=7:rank=1"""
+class Part(StrEnum):
+    """The part of a save."""
 
-_SHAPE = re.compile(r"(?P<kind>[a-z]+)(?:\((?P<argument>[^()]*)\))?@(?P<when>[^:@]+):(?P<who>[^:@]+)")
-_WHEN = (
-    (Point.BATCH, re.compile(r"batch=(\d+)")),
-    (Point.STEP, re.compile(r"step=(\d+)")),
-    (Point.EPOCH_BATCH, re.compile(r"epoch=(\d+),batch=(\d+)")),
-    (Point.RESUME, re.compile(r"resume\+(\d+)")),
-)
-_WHO = re.compile(r"rank=(\d+|any|all)")
-_EXAMPLES = (
-    "sigkill@step=7:rank=1",
-    "sigkill@batch=7:rank=any",
-    "sigkill@epoch=1,batch=3:rank=0",
-    "sigkill@resume+0:rank=all",
-    "exception@step=7:rank=1",
-    "exception@epoch=1,batch=3:rank=any",
-    "exit(3)@step=7:rank=1",
-    "exit(3)@resume+2:rank=all",
-)
+    BEFORE = "before"
+    DURING = "during"
+    """Half of the bytes are written."""
+    AFTER = "after"
+    """The file is in its place."""
 
 
 class Who(StrEnum):
-    """A rank that the plan has still to name."""
+    """Ranks or nodes that the plan has still to name."""
 
     ANY = "any"
     ALL = "all"
 
 
 class When(msgspec.Struct, frozen=True):
-    """The moment at which a fault fires; counts are since training began, over all restarts."""
+    """The moment at which a fault fires; counts are since training began, over all restarts, from 0."""
 
     point: Point
     numbers: tuple[int, ...]
-    """batch, step, resume: one number; epoch_batch: epoch and batch."""
+    """epoch_batch: epoch and batch; all others: one number."""
+    part: Part | None = None
+    """Only for save."""
 
     def __str__(self) -> str:
         match self.point:
@@ -84,105 +100,109 @@ class When(msgspec.Struct, frozen=True):
                 return f"epoch={self.numbers[0]},batch={self.numbers[1]}"
             case Point.RESUME:
                 return f"resume+{self.numbers[0]}"
+            case Point.SAVE:
+                return f"save#{self.numbers[0]}+{self.part}"
+            case Point.LOAD:
+                return f"load#{self.numbers[0]}"
             case _:
                 return f"{self.point}={self.numbers[0]}"
 
 
-class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that will be done to one rank, once."""
+class Argument(msgspec.Struct, frozen=True, kw_only=True):
+    """The one argument that a kind of fault takes."""
+
+    name: str
+    low: float
+    high: float
+    default: float | None = None
+    is_required: bool = False
+    is_whole: bool = False
+    meaning: str
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.meaning}"
+
+
+ARGUMENTS = {
+    Kind.EXIT: Argument(name="code", low=0, high=255, is_required=True, is_whole=True, meaning="0..255"),
+    Kind.SIGTERM: Argument(name="grace", low=0, high=86_400, default=30, meaning="SECONDS"),
+    Kind.PREEMPT: Argument(name="grace", low=0, high=86_400, default=30, meaning="SECONDS"),
+    Kind.TORN: Argument(name="keep", low=0, high=1e12, default=0.5, meaning="FRACTION or bytes"),
+    Kind.NODELOSS: Argument(name="replace", low=0, high=86_400, meaning="SECONDS until a new node comes"),
+    Kind.PARTITION: Argument(name="for", low=0, high=86_400, is_required=True, meaning="SECONDS"),
+}
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that will be done to one rank or one node, once."""
 
     number: int
     """Its place in the plan, from 0."""
     kind: Kind
     when: When
-    rank: int
-    exit_code: int = 1
-    """Only for `exit`."""
+    rank: int | None = None
+    """The rank that it is done to, or whose node it is done to; None: `node` says it."""
+    node: int | None = None
+    """The node, as the supervisor numbers them."""
+    argument: float | None = None
+    """Meaning and unit stand in `ARGUMENTS`."""
 
     def __str__(self) -> str:
-        kind = f"exit({self.exit_code})" if self.kind is Kind.EXIT else self.kind
-        return f"{kind}@{self.when}:rank={self.rank}"
+        who = f"node={self.node}" if self.rank is None else f"rank={self.rank}"
+        return f"{_call(self.kind, self.argument)}@{self.when}:{who}"
 
 
 class FaultRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A fault as the user wrote it: the rank may still be open."""
+    """A fault as the user wrote it: who is hit may still be open."""
 
     kind: Kind
     when: When
     who: int | Who
-    exit_code: int = 1
+    is_node: bool = False
+    """`who` counts nodes, not ranks."""
+    argument: float | None = None
 
 
-def parse_fault(text: str) -> FaultRequest:
-    """One fault of the command line.
+def resolve(requests: Sequence[FaultRequest], *, world_size: int, num_nodes: int = 1, seed: int) -> tuple[Fault, ...]:
+    """Faults of one rank or node each, numbered in order; `any` is drawn from `seed`.
 
-    Raises:
-        FaultSyntaxError: `text` does not follow the grammar; the message names the part and the nearest right form.
+    `any` at a save or a load is rank 0: in most jobs the others write nothing.
     """
-    match = _SHAPE.fullmatch(text.strip())
-    if match is None:
-        raise _error(text, "expected kind@when:who")
-    try:
-        kind = Kind(match["kind"])
-    except ValueError:
-        raise _error(text, f"unknown kind {match['kind']!r}") from None
-    who = _WHO.fullmatch(match["who"])
-    if who is None:
-        raise _error(text, f"cannot read who={match['who']!r}")
-    return FaultRequest(
-        kind=kind,
-        when=_parse_when(text, match["when"]),
-        who=_parse_who(who[1]),
-        exit_code=_parse_exit_code(text, kind, match["argument"]),
-    )
-
-
-def resolve(requests: Sequence[FaultRequest], *, world_size: int, seed: int) -> tuple[Fault, ...]:
-    """Faults of one rank each, numbered in order; `rank=any` is drawn from `seed`."""
     draw = random.Random(f"faults/{seed}")
     faults: list[Fault] = []
     for request in requests:
-        if request.who is Who.ALL:
-            ranks: Sequence[int] = range(world_size)
-        elif request.who is Who.ANY:
-            ranks = (draw.randrange(world_size),)
-        else:
-            ranks = (request.who,)
-        for rank in ranks:
+        for number in _numbers(request, num_nodes if request.is_node else world_size, draw):
             faults.append(
-                Fault(number=len(faults), kind=request.kind, when=request.when, rank=rank, exit_code=request.exit_code)
+                Fault(
+                    number=len(faults),
+                    kind=request.kind,
+                    when=request.when,
+                    rank=None if request.is_node else number,
+                    node=number if request.is_node else None,
+                    argument=request.argument,
+                )
             )
     return tuple(faults)
 
 
-def num_restarts(faults: Sequence[Fault]) -> int:
-    """How many restarts the faults ask for: those that fire at the same moment cost one together."""
-    return len({fault.when for fault in faults}) if faults else 0
+def num_restarts(faults: Iterable[Fault]) -> int:
+    """How many restarts the faults ask for at most: those that fire at the same moment cost one together."""
+    return len({fault.when for fault in faults})
 
 
-def _parse_when(text: str, when: str) -> When:
-    for point, pattern in _WHEN:
-        match = pattern.fullmatch(when)
-        if match is not None:
-            return When(point=point, numbers=tuple(int(number) for number in match.groups()))
-    raise _error(text, f"cannot read when={when!r}")
+def _numbers(request: FaultRequest, num: int, draw: random.Random) -> Sequence[int]:
+    if request.who is Who.ALL:
+        return range(num)
+    if request.who is Who.ANY:
+        is_drawn = request.is_node or request.when.point not in (Point.SAVE, Point.LOAD)
+        return (draw.randrange(num) if is_drawn else 0,)
+    return (request.who,)
 
 
-def _parse_who(who: str) -> int | Who:
-    return int(who) if who.isdecimal() else Who(who)
-
-
-def _parse_exit_code(text: str, kind: Kind, argument: str | None) -> int:
-    if kind is not Kind.EXIT:
-        if argument is not None:
-            raise _error(text, f"{kind} takes no argument, got ({argument})")
-        return 1
-    if argument is None or not re.fullmatch(r"\d{1,3}", argument) or int(argument) > 255:
-        raise _error(text, "exit takes a code from 0 to 255, as in exit(3)")
-    return int(argument)
-
-
-def _error(text: str, reason: str) -> FaultSyntaxError:
-    nearest = difflib.get_close_matches(text, _EXAMPLES, n=1, cutoff=0.3)
-    hint = f"\nnearest right form: {nearest[0]}" if nearest else ""
-    return FaultSyntaxError(f"fault {text!r}: {reason}{hint}\n{GRAMMAR}")
+def _call(kind: Kind, value: float | None) -> str:
+    """`sigkill`, `exit(3)`, `torn(keep=0.5)`."""
+    if value is None:
+        return kind
+    name = ARGUMENTS[kind].name
+    number = f"{int(value) if value == int(value) else value}"
+    return f"{kind}({number})" if kind is Kind.EXIT else f"{kind}({name}={number})"

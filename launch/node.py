@@ -76,7 +76,7 @@ def _run_agent(
     config = _launch_config(plan, request, round_, announce)
     work = Path(request.working_directory)
     os.chdir(work)
-    entrypoint, arguments = _entrypoint(plan, work)
+    entrypoint, arguments = _entrypoint(plan, request, work)
 
     def ended(outcome: NodeOutcome, message: str = "", failures: Sequence[RankFailure] = ()) -> NodeEnded:
         return NodeEnded(
@@ -130,11 +130,11 @@ def _launch_config(
     )
 
 
-def _entrypoint(plan: Plan, work: Path) -> tuple[Callable[..., None] | str, list[str]]:
+def _entrypoint(plan: Plan, request: NodeRequest, work: Path) -> tuple[Callable[..., None] | str, list[str]]:
     """What torch's agent starts for every rank, and its arguments."""
     if plan.script.is_program:
         return plan.script.path, list(plan.script.in_directory(work).arguments)
-    if plan.start_method == "subprocess":
+    if plan.scenario(request.scenario).start_method == "subprocess":
         return python_executable(), ["-u", "-P", "-m", "launch.worker"]
     return run_rank, []
 

@@ -16,9 +16,10 @@ from launch.faults import Fault
 PLAN_VERSION = 1
 RUN_DIR_PLACEHOLDER = "{run_dir}"
 
-Command = Literal["run", "verify"]
+Command = Literal["run", "verify", "sweep"]
 StartMethod = Literal["forkserver", "subprocess"]
 RestartMethod = Literal["agent", "job"]
+Recording = Literal["full", "ends"]
 
 
 class Script(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +50,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """How often the elastic agent may restart the group; for `agent` only."""
     nproc_per_start: tuple[int, ...]
     """Ranks per node of each start of the command; one entry for `agent`, one more for every restart with `job`."""
+    start_method: StartMethod = "forkserver"
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,11 +64,23 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     scenarios: tuple[Scenario, ...]
     seed: int
     """Seed of every draw that was made for this plan."""
-    start_method: StartMethod = "forkserver"
+    recording: Recording = "full"
+    """full: all that a rank does. ends: only how it begins and ends, which costs a training job nothing."""
+    hang_timeout_s: float | None = None
+    """A rank without progress for so long is ended; None: there is no watch."""
+    grace_s: float | None = None
+    """Between SIGTERM and SIGKILL for the ranks that survive another's death; None: torch's 30 s."""
     preload: tuple[str, ...] = ()
     """Modules that the fork server imports besides torch."""
     fresh_directory: bool = True
     """Each scenario gets a working directory of its own; False: the caller's (`resumable run`)."""
+
+    def scenario(self, name: str) -> Scenario:
+        """The scenario with this name; KeyError if there is none."""
+        for scenario in self.scenarios:
+            if scenario.name == name:
+                return scenario
+        raise KeyError(name)
 
     @property
     def references(self) -> tuple[Scenario, ...]:

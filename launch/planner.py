@@ -8,14 +8,17 @@ from pathlib import Path
 
 from launch import torchrun
 from launch.errors import ScriptNotFoundError, UsageError
-from launch.faults import Fault, num_restarts, parse_fault, resolve
-from launch.plan import Plan, Scenario, Script
+from launch.faults import STANDSTILLS, Fault, Kind, num_restarts, resolve
+from launch.grammar import parse_fault
+from launch.plan import Plan, Recording, RestartMethod, Scenario, Script
 
 BUILT_IN_JOB = "launch.jobs.digits"
 _BUILT_IN_PRELOAD = ("sklearn.datasets", "sklearn.model_selection", "samplers")
 _BUILT_IN_FAULTS = ("sigkill@step=7:rank=any", "sigkill@epoch=2,batch=3:rank=any")
 _DEFAULT_FAULTS = ("sigkill@step=7:rank=any",)
 _LOG_TO_FILE_AND_CONSOLE = "3"
+_HANG_TIMEOUT_S, _PLANNED_HANG_TIMEOUT_S, _BUILT_IN_HANG_TIMEOUT_S = 300.0, 30.0, 5.0
+_GRACE_S = 5.0
 
 
 def make_plan(arguments: argparse.Namespace) -> Plan:
@@ -27,7 +30,7 @@ def make_plan(arguments: argparse.Namespace) -> Plan:
     script = _script(arguments)
     nproc_per_node = _nproc_per_node(arguments)
     _, max_nodes = _num_nodes(arguments.nnodes)
-    faults = _faults(arguments, world_size=max_nodes * nproc_per_node)
+    faults = _faults(arguments, num_nodes=max_nodes, nproc_per_node=nproc_per_node)
     flags = torchrun.flags_of(arguments)
     if arguments.command == "verify":
         _refuse_foreign_rendezvous(arguments)
@@ -40,7 +43,9 @@ def make_plan(arguments: argparse.Namespace) -> Plan:
         torchrun=flags,
         scenarios=_scenarios(arguments, faults, nproc_per_node),
         seed=arguments.seed,
-        start_method=arguments.start_method,
+        recording=_recording(arguments, faults),
+        hang_timeout_s=_hang_timeout_s(arguments, faults),
+        grace_s=_grace_s(arguments),
         preload=(*arguments.preload, *(_BUILT_IN_PRELOAD if script.path == BUILT_IN_JOB else ())),
         fresh_directory=arguments.command == "verify",
     )
@@ -97,11 +102,32 @@ def _num_nodes(text: str) -> tuple[int, int]:
     return numbers
 
 
-def _faults(arguments: argparse.Namespace, *, world_size: int) -> tuple[Fault, ...]:
+def _faults(arguments: argparse.Namespace, *, num_nodes: int, nproc_per_node: int) -> tuple[Fault, ...]:
     texts = arguments.fault
     if not texts and arguments.command == "verify":
         texts = _BUILT_IN_FAULTS if arguments.training_script is None else _DEFAULT_FAULTS
-    return resolve([parse_fault(text) for text in texts], world_size=world_size, seed=arguments.seed)
+    requests = [parse_fault(text) for text in texts]
+    return resolve(requests, world_size=num_nodes * nproc_per_node, num_nodes=num_nodes, seed=arguments.seed)
+
+
+def _recording(arguments: argparse.Namespace, faults: tuple[Fault, ...]) -> Recording:
+    """A production job pays nothing: `run` records what a fault, the hang watch or the user needs."""
+    is_wanted = arguments.command != "run" or arguments.record or faults or arguments.hang_timeout
+    return "full" if is_wanted else "ends"
+
+
+def _hang_timeout_s(arguments: argparse.Namespace, faults: tuple[Fault, ...]) -> float | None:
+    if arguments.hang_timeout is not None:
+        return float(arguments.hang_timeout)
+    if any(fault.kind in STANDSTILLS for fault in faults):
+        return _BUILT_IN_HANG_TIMEOUT_S if arguments.training_script is None else _PLANNED_HANG_TIMEOUT_S
+    return None if arguments.command == "run" else _HANG_TIMEOUT_S
+
+
+def _grace_s(arguments: argparse.Namespace) -> float | None:
+    if arguments.grace is not None:
+        return float(arguments.grace)
+    return None if arguments.command == "run" else _GRACE_S
 
 
 def _refuse_foreign_rendezvous(arguments: argparse.Namespace) -> None:
@@ -112,24 +138,43 @@ def _refuse_foreign_rendezvous(arguments: argparse.Namespace) -> None:
 
 
 def _scenarios(arguments: argparse.Namespace, faults: tuple[Fault, ...], nproc_per_node: int) -> tuple[Scenario, ...]:
+    restart = _restart(arguments, faults)
     needed = num_restarts(faults)
     max_restarts = needed if arguments.max_restarts is None else int(arguments.max_restarts)
     if max_restarts < 0:
         raise UsageError(f"--max-restarts {max_restarts}: expected 0 or more")
     after = arguments.restart_nproc_per_node
-    if after is not None and (arguments.restart != "job" or after < 1):
+    if after is not None and (restart != "job" or after < 1):
         raise UsageError(f"--restart-nproc-per-node {after}: expected --restart job and at least one rank")
     starts = (nproc_per_node,)
-    if arguments.restart == "job":
+    if restart == "job":
         starts += (after or nproc_per_node,) * max_restarts
     faulted = Scenario(
         name="faulted" if arguments.command == "verify" else "run",
         faults=faults,
-        restart=arguments.restart,
+        restart=restart,
         max_restarts=max_restarts,
         nproc_per_start=starts,
+        start_method=arguments.start_method,
     )
     if arguments.command == "run":
         return (faulted,)
-    references = (Scenario(name=f"reference-{number}", nproc_per_start=(nproc_per_node,)) for number in (1, 2))
-    return (*references, faulted)
+    return (*_references(arguments, nproc_per_node), faulted)
+
+
+def _references(arguments: argparse.Namespace, nproc_per_node: int) -> tuple[Scenario, ...]:
+    return tuple(
+        Scenario(name=f"reference-{number}", nproc_per_start=(nproc_per_node,), start_method=arguments.start_method)
+        for number in (1, 2)
+    )
+
+
+def _restart(arguments: argparse.Namespace, faults: tuple[Fault, ...]) -> RestartMethod:
+    """The agent that is preempted restarts nothing: whoever started the job must start it again."""
+    is_ended = arguments.nnodes in ("1", "1:1")
+    preempted = next((fault for fault in faults if fault.kind is Kind.PREEMPT), None)
+    if preempted is None or not is_ended:
+        return arguments.restart or "agent"
+    if arguments.restart == "agent":
+        raise UsageError(f"--restart agent: {preempted} ends the only node, its agent too; use --restart job")
+    return "job"

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from launch.cluster import LocalCluster
@@ -20,6 +20,11 @@ _TICK_S = 0.1
 _INTERRUPT_GRACE_S = 40.0
 """Longer than torch gives ranks between SIGTERM and SIGKILL, so that a node can still say how it ended."""
 _run_numbers = itertools.count()
+
+
+def has_succeeded(ended: Sequence[NodeEnded]) -> bool:
+    """Whether every node said that its ranks ended well."""
+    return bool(ended) and all(answer.outcome == "succeeded" for answer in ended)
 
 
 class Supervisor:
@@ -54,7 +59,7 @@ class Supervisor:
             for number, node in enumerate(self._cluster.nodes):
                 node.request(self._request(scenario, counter, start, number, nproc_per_node))
             ended = self._wait(on_tick)
-            if all(answer.outcome == "succeeded" for answer in ended):
+            if has_succeeded(ended):
                 break
         return ended
 

@@ -33,7 +33,7 @@ def _problem(fault: Fault, evidence: Evidence, fired: tuple[Firing, ...]) -> str
         return f"did not fire: {_why_not(fault, evidence)}"
     if len(own) > 1:
         return f"fired {len(own)} times"
-    if own[0].life.rank != fault.rank:
+    if fault.rank is not None and own[0].life.rank != fault.rank:
         return f"fired on rank {own[0].life.rank}"
     if not _is_in_time(fault, own[0]):
         return f"fired at another moment, when {counted(own[0].num_steps, 'step')} were done"
@@ -44,7 +44,7 @@ def _why_not(fault: Fault, evidence: Evidence) -> str:
     world_size = max(evidence.faulted.world_sizes, default=0)
     if not world_size:
         return "no rank was started"
-    if fault.rank >= world_size:
+    if fault.rank is not None and fault.rank >= world_size:
         return f"rank {fault.rank} does not exist among {counted(world_size, 'rank')}"
     timeline = next((timeline for timeline in evidence.faulted.timelines if timeline.rank == fault.rank), None)
     if timeline is None:

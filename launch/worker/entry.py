@@ -40,7 +40,7 @@ def run_rank() -> None:
     run_dir = RunDir(root=environment.scenario_dir.parent)
     plan = run_dir.read_plan()
     scenario_dir = ScenarioDir(root=environment.scenario_dir)
-    scenario = next(scenario for scenario in plan.scenarios if scenario.name == scenario_dir.root.name)
+    scenario = plan.scenario(scenario_dir.root.name)
     script = plan.script.in_directory(scenario_dir.work)
     keep_process_groups()
     recorder = Recorder(

@@ -120,4 +120,6 @@ def perform(fault: Fault) -> NoReturn:
         case Kind.EXCEPTION:
             raise InjectedFaultError(f"planned fault: {fault}")
         case Kind.EXIT:
-            raise SystemExit(fault.exit_code)
+            raise SystemExit(int(fault.argument or 0))
+        case _:
+            raise NotImplementedError(fault.kind)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from launch.faults import parse_fault, resolve
+from launch.faults import resolve
+from launch.grammar import parse_fault
 from launch.plan import Plan, Scenario, Script
 from launch.records import AnyRecord, Backward, Batch, Exit, FaultFired, Load, Rename, Save, Step, decode_line
 from launch.rundir import RunDir

@@ -1,0 +1,73 @@
+"""`resumable verify`: two references, the scenario with its faults, and the verdict."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from rich.console import Console
+
+from launch.execution import cluster_of, create_run_dir, shown
+from launch.interrupt import Interrupted, signals_raise
+from launch.plan import Plan
+from launch.planner import make_plan
+from launch.progress import ProgressLine
+from launch.report.terminal import render
+from launch.rundir import RunDir
+from launch.supervisor import Supervisor, has_succeeded
+from launch.verdict import Verdict, judge, write_verdict
+
+_UNKNOWN = 3
+
+
+def verify(arguments: argparse.Namespace, console: Console) -> int:
+    """Run every scenario of the plan and judge the last one."""
+    plan = make_plan(arguments)
+    run_dir = create_run_dir(arguments, plan)
+    if not arguments.quiet:
+        console.print(f"evidence in {shown(run_dir.root)}")
+    with signals_raise():
+        try:
+            _carry_out(plan, run_dir, console, is_quiet=arguments.quiet)
+        except Interrupted as error:
+            print(
+                f"resumable: interrupted by {error}; all ranks are ended, the evidence is kept\n"
+                f"look at it: resumable check {shown(run_dir.root)}",
+                file=sys.stderr,
+            )
+            return _UNKNOWN
+    return tell_verdict(plan, run_dir, console, is_quiet=arguments.quiet)
+
+
+def tell_verdict(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool) -> int:
+    """Judge the evidence, store the verdict and print it."""
+    verdict = judge(plan, run_dir)
+    try:
+        write_verdict(verdict, run_dir)
+    except OSError as error:
+        print(f"resumable: the verdict was not stored: {error}", file=sys.stderr)
+    if is_quiet:
+        print(_one_line(verdict, run_dir))
+    else:
+        render(verdict, plan, run_dir, console)
+    return verdict.exit_code
+
+
+def _carry_out(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool) -> None:
+    """Run the scenarios until a reference fails; an interrupted one is ended in order first."""
+    with cluster_of(plan, run_dir) as cluster:
+        supervisor = Supervisor(plan, run_dir, cluster)
+        for scenario in plan.scenarios:
+            with ProgressLine(run_dir.scenario(scenario.name), scenario.name, console, is_quiet=is_quiet) as line:
+                try:
+                    ended = supervisor.run(scenario, on_tick=line.tick)
+                except Interrupted:
+                    supervisor.interrupt()
+                    raise
+            if scenario in plan.references and not has_succeeded(ended):
+                break
+
+
+def _one_line(verdict: Verdict, run_dir: RunDir) -> str:
+    reason = f": {verdict.reason}" if verdict.reason else ""
+    return f"{verdict.outcome.upper()} {shown(run_dir.root)}{reason}"

@@ -1,0 +1,35 @@
+"""Signals that ask the command to end, as an exception."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Interrupted(BaseException):
+    """A signal asked this process to end."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signal.Signals(signum).name)
+        self.signum = signum
+
+
+@contextmanager
+def signals_raise() -> Iterator[None]:
+    """Let SIGINT, SIGTERM and SIGHUP raise `Interrupted` once; a second one ends the process at once."""
+
+    def interrupt(signum: int, _frame: FrameType | None) -> None:
+        for number in previous:
+            signal.signal(number, signal.SIG_DFL)
+        raise Interrupted(signum)
+
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for number in previous:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from launch.errors import FaultSyntaxError
+from launch.faults import ARGUMENTS, NODE_KINDS, SAVE_ERRORS, Fault, Kind, Part, Point, When, resolve
+from launch.grammar import parse_fault, parse_when
+
+NUMBERS = st.integers(0, 10**9)
+WHENS = st.one_of(
+    st.builds(When, st.sampled_from([Point.BATCH, Point.STEP, Point.RESUME, Point.LOAD]), st.tuples(NUMBERS)),
+    st.builds(When, st.just(Point.EPOCH_BATCH), st.tuples(NUMBERS, NUMBERS)),
+    st.builds(When, st.just(Point.SAVE), st.tuples(NUMBERS), st.just(Part.AFTER)),
+)
+SAVES = st.builds(When, st.just(Point.SAVE), st.tuples(NUMBERS), st.just(Part.DURING))
+
+
+@st.composite
+def faults(draw: st.DrawFn) -> Fault:
+    """Any fault that the grammar has a text for."""
+    kind = draw(st.sampled_from(Kind))
+    expected = ARGUMENTS.get(kind)
+    values = st.integers(0, 255).map(float) if expected else st.none()
+    is_node = kind in NODE_KINDS and draw(st.booleans())
+    number = draw(NUMBERS)
+    return Fault(
+        number=0,
+        kind=kind,
+        when=draw(SAVES if kind in SAVE_ERRORS else WHENS),
+        rank=None if is_node else number,
+        node=number if is_node else None,
+        argument=draw(values),
+    )
+
+
+@given(fault=faults())
+def test_a_fault_reads_as_it_prints(fault: Fault) -> None:
+    """Parsing the text of a fault gives the fault."""
+    assert resolve([parse_fault(str(fault))], world_size=1, seed=0) == (fault,)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("", "expected kind@when:who"),
+        ("sigkill", "expected kind@when:who"),
+        ("sigkil@step=7:rank=1", "unknown kind 'sigkil'"),
+        ("sigkill@step=-1:rank=1", "cannot read when='step=-1'"),
+        ("sigkill@stp=1:rank=1", "cannot read when='stp=1'"),
+        ("sigkill@save#1+meanwhile:rank=1", "cannot read when='save#1+meanwhile'"),
+        ("sigkill@step=7:rank=some", "cannot read who='rank=some'"),
+        ("sigkill@step=7:node=1", "done to a rank"),
+        ("sigkill(3)@step=7:rank=1", "takes no argument"),
+        ("exit@step=7:rank=1", "from 0 to 255"),
+        ("exit(256)@step=7:rank=1", "from 0 to 255"),
+        ("exit(1.5)@step=7:rank=1", "from 0 to 255"),
+        ("exit(x)@step=7:rank=1", "from 0 to 255"),
+        ("exit(grace=3)@step=7:rank=1", "takes code="),
+        ("sigterm(keep=3)@step=7:rank=1", "takes grace=SECONDS"),
+        ("partition@step=7:node=1", "takes for=SECONDS"),
+        ("diskfull@step=7:rank=0", "happens during a save"),
+        ("ioerror@save#1+after:rank=0", "happens during a save"),
+        ("torn@save#1+during:rank=0", "needs a checkpoint that has been written"),
+    ],
+)
+def test_an_unparsable_fault_names_the_part_and_the_grammar(text: str, part: str) -> None:
+    """The message says what could not be read and shows the grammar."""
+    with pytest.raises(FaultSyntaxError) as caught:
+        parse_fault(text)
+    assert part in str(caught.value)
+    assert "kind@when:who" in str(caught.value)
+
+
+def test_the_message_shows_the_nearest_right_form() -> None:
+    """A slip of the pen is answered with what was probably meant."""
+    with pytest.raises(FaultSyntaxError, match=r"nearest right form: sigkill@step=7:rank=1"):
+        parse_fault("sigkil@step=7:rank=1")
+
+
+@pytest.mark.parametrize(
+    ("text", "argument"),
+    [
+        ("sigterm@step=1:rank=0", 30),
+        ("sigterm(grace=2)@step=1:rank=0", 2),
+        ("sigterm(0.5s)@step=1:rank=0", 0.5),
+        ("exit(code=3)@step=1:rank=0", 3),
+        ("torn@step=1:rank=0", 0.5),
+        ("nodeloss@step=1:node=0", None),
+        ("nodeloss(replace=2s)@step=1:node=0", 2),
+    ],
+)
+def test_an_argument_may_be_named_have_a_unit_or_be_left_out(text: str, argument: float | None) -> None:
+    """Every kind takes at most one argument, so its name adds nothing but clarity."""
+    assert parse_fault(text).argument == argument
+
+
+def test_a_bare_save_is_its_end_but_for_errors_of_the_save() -> None:
+    """A checkpoint in place is the natural moment for a kill; a disk fills up before that."""
+    assert parse_fault("sigkill@save#2:rank=0").when.part is Part.AFTER
+    assert parse_fault("diskfull@save#2:rank=0").when.part is Part.DURING
+
+
+def test_what_is_no_moment_is_none() -> None:
+    """Lists of moments have their own messages."""
+    assert parse_when("save#x") is None
