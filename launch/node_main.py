@@ -1,5 +1,8 @@
 """Entry point of a node process: `python -m launch.node_main REPLY_FD MODULE...`.
 
+REPLY_FD is a pipe, or 1 where there is nothing but the standard streams, as in a container: what the ranks and the agent
+print to standard output then goes to standard error.
+
 The fork server is started before this process imports torch itself, so that both import it at the same time. It imports
 the modules that are named besides, and lives as long as the node.
 """
@@ -13,14 +16,14 @@ import multiprocessing.forkserver
 import os
 import sys
 import threading
+from typing import BinaryIO
 
 _PRELOAD = "launch.worker.preload"
 
 
 def main() -> None:
     """Serve the supervisor until it closes the pipe."""
-    replies = os.fdopen(int(sys.argv[1]), "wb")
-    os.set_inheritable(replies.fileno(), False)
+    replies = _open_replies(int(sys.argv[1]))
     multiprocessing.set_forkserver_preload([_PRELOAD, *sys.argv[2:]])
     multiprocessing.forkserver.ensure_running()
 
@@ -32,6 +35,16 @@ def main() -> None:
     threading.Thread(target=importlib.import_module, args=("torch._dynamo",), daemon=True).start()
     with contextlib.suppress(SignalException):
         serve(sys.stdin.buffer, replies)
+
+
+def _open_replies(descriptor: int) -> BinaryIO:
+    """The replies' own end, which no rank inherits."""
+    replies = os.fdopen(os.dup(descriptor), "wb")
+    if descriptor == sys.stdout.fileno():
+        os.dup2(sys.stderr.fileno(), descriptor)
+    else:
+        os.close(descriptor)
+    return replies
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from launch.plan import Plan
@@ -10,6 +10,8 @@ from launch.plan import Plan
 _LOOPBACK = "127.0.0.1"
 _DEFAULT_PORT = 29500
 """torchrun's."""
+_NEAR: dict[str, str | int] = {"last_call_timeout": 1, "keep_alive_interval": 1, "keep_alive_max_attempt": 2}
+"""Nodes on one machine meet at once, and are seen to be gone after two seconds of silence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +38,7 @@ class Topology:
         endpoint = _endpoint(plan)
         configs: dict[str, str | int] = {}
         if endpoint is None:
-            # Nodes on one machine meet at once, and are seen to be gone at once.
-            configs = {
-                "is_host": "false",
-                "last_call_timeout": 1,
-                "keep_alive_interval": 1,
-                "keep_alive_max_attempt": 2,
-            }
+            configs = {"is_host": "false", **_unless_given(_NEAR, str(flags["rdzv_conf"]))}
         elif not flags["rdzv_endpoint"]:
             configs = {"is_host": str(flags["node_rank"] in (0, "0")).lower()}
         local_addr = flags["local_addr"]
@@ -56,6 +52,10 @@ class Topology:
             local_addr=str(local_addr) if local_addr else (None if endpoint else _LOOPBACK),
             rdzv_configs=configs,
         )
+
+    def for_hosts(self) -> Self:
+        """The same for nodes with a host name of their own, at which the others reach what they open."""
+        return replace(self, local_addr=None)
 
     @property
     def is_one_machine(self) -> bool:
@@ -78,3 +78,9 @@ def _endpoint(plan: Plan) -> str | None:
     if plan.command == "run" and flags["master_addr"] != _LOOPBACK:
         return f"{flags['master_addr']}:{flags['master_port'] or _DEFAULT_PORT}"
     return None
+
+
+def _unless_given(defaults: dict[str, str | int], rdzv_conf: str) -> dict[str, str | int]:
+    """The defaults of which `--rdzv-conf`, `key=value,...`, says nothing."""
+    given = {pair.partition("=")[0].strip() for pair in rdzv_conf.split(",")}
+    return {key: value for key, value in defaults.items() if key not in given}

@@ -1,0 +1,172 @@
+"""Nodes that are process trees of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Self
+
+import psutil
+
+from launch.cluster.channel import Channel
+from launch.cluster.store import host_store
+from launch.environment import node_environment
+from launch.errors import NodeError
+from launch.processes import sweep, tagged
+from launch.topology import Topology
+
+if TYPE_CHECKING:
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+
+class LocalNode(Channel):
+    """A process tree: what belongs to it carries its tag.
+
+    Args:
+        number: The node's.
+        nproc_per_node: Ranks that it will run, at most.
+        one_machine: All nodes of the job are on this machine.
+        preload: Modules that its fork server imports besides torch.
+        log: Gets what the node itself prints (the elastic agent's messages); None: the caller's own output.
+    """
+
+    def __init__(
+        self, number: int, *, nproc_per_node: int, one_machine: bool, preload: Sequence[str], log: IO[bytes] | None
+    ) -> None:
+        self._tag = uuid.uuid4().hex
+        replies, reply_end = os.pipe()
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "launch.node_main", str(reply_end), *preload],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                pass_fds=(reply_end,),
+                env=node_environment(tag=self._tag, nproc_per_node=nproc_per_node, one_machine=one_machine),
+                # Ctrl-C in a terminal goes to the supervisor alone, which then ends its nodes in order.
+                start_new_session=True,
+            )
+        finally:
+            os.close(reply_end)
+        super().__init__(number, process, replies)
+
+    def interrupt(self) -> None:
+        """Send SIGTERM to the agent."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGTERM)
+
+    def lose(self) -> None:
+        """Kill the agent first, so that it cannot start anything in answer to the death of its ranks."""
+        if not self.is_closed:
+            self.close()
+            sweep(self._tag)
+
+    def cut(self) -> None:
+        """Stop every process of the tree (SIGSTOP). There is one network, so the node is not cut off but frozen."""
+        stopped: set[int] = set()
+        while running := [process for process in tagged(self._tag) if process.pid not in stopped]:
+            for process in running:
+                stopped.add(process.pid)
+                with contextlib.suppress(psutil.Error):
+                    process.suspend()
+
+    def heal(self) -> None:
+        """Let every process go on (SIGCONT)."""
+        for process in tagged(self._tag):
+            with contextlib.suppress(psutil.Error):
+                process.resume()
+
+
+class LocalCluster:
+    """Nodes as process trees of this machine, with the store in this process.
+
+    Args:
+        topology: How many nodes there are and where they meet.
+        nproc_per_node: Ranks on each, at most.
+        preload: Modules that their fork servers import besides torch.
+        log_dir: Gets what the nodes themselves print; None: that goes to the caller's own output.
+    """
+
+    def __init__(
+        self, topology: Topology, *, nproc_per_node: int, preload: Sequence[str] = (), log_dir: Path | None
+    ) -> None:
+        self.topology = topology
+        self._nproc_per_node = nproc_per_node
+        self._preload = preload
+        self._log_dir = log_dir
+        self._store: TCPStore | None = None
+        self._log_files = contextlib.ExitStack()
+        self._nodes: dict[int, LocalNode] = {}
+
+    def __enter__(self) -> Self:
+        try:
+            for number in range(self.topology.num_local_nodes):
+                self.replace(number)
+            if self.topology.endpoint is None:
+                self._store = host_store(self.topology.store_address, self.topology.store_port)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def endpoint(self) -> str:
+        """Where the nodes meet, `host:port`."""
+        if self._store is not None:
+            return f"{self.topology.store_address}:{self._store.port}"
+        return self.topology.endpoint or ""
+
+    @property
+    def nodes(self) -> tuple[LocalNode, ...]:
+        """The nodes that are not lost, in order of their numbers."""
+        return tuple(node for _, node in sorted(self._nodes.items()) if not node.is_closed)
+
+    def node(self, number: int) -> LocalNode:
+        """The node with this number.
+
+        Raises:
+            NodeError: it is lost, or there never was one.
+        """
+        for node in self.nodes:
+            if node.number == number:
+                return node
+        raise NodeError(f"node {number} is not there; there are {[node.number for node in self.nodes]}")
+
+    def replace(self, number: int) -> LocalNode:
+        """Start a node; one that still holds the place is lost first."""
+        if number in self._nodes:
+            self._nodes[number].lose()
+        self._nodes[number] = LocalNode(
+            number,
+            nproc_per_node=self._nproc_per_node,
+            one_machine=self.topology.is_one_machine,
+            preload=self._preload,
+            log=self._log(number),
+        )
+        return self._nodes[number]
+
+    def close(self) -> None:
+        """End the nodes and all that they started, then the store."""
+        for node in self.nodes:
+            node.lose()
+        self._nodes.clear()
+        self._store = None
+        self._log_files.close()
+
+    def _log(self, number: int) -> IO[bytes] | None:
+        if self._log_dir is None:
+            return None
+        self._log_dir.mkdir(parents=True, exist_ok=True)
+        return self._log_files.enter_context((self._log_dir / f"node-{number}.log").open("ab"))
