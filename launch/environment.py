@@ -81,3 +81,8 @@ def python_executable() -> str:
 def is_ci() -> bool:
     """Whether a CI system runs us: then nothing is redrawn."""
     return os.environ.get("CI", "").lower() not in ("", "0", "false")
+
+
+def is_github_actions() -> bool:
+    """Whether a workflow of GitHub runs us: then it reads commands from our output."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"

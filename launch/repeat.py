@@ -1,0 +1,72 @@
+"""One shell command that does one scenario of a plan again."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+from launch.plan import Plan, Scenario
+from launch.planner import BUILT_IN_JOB
+
+_TORCHRUN_DEFAULTS = {
+    "nnodes": "1:1",
+    "monitor_interval": 0.1,
+    "role": "default",
+    "rdzv_conf": "",
+    "local_addr": None,
+    "numa_binding": None,
+    "shutdown_timeout": None,
+    "virtual_local_rank": False,
+    "signals_to_handle": "SIGTERM,SIGINT,SIGHUP,SIGQUIT",
+}
+"""torchrun's flags that change what a job does, not where it logs; written down so that reports need no torch."""
+
+
+def repeat_command(plan: Plan, scenario: Scenario) -> str:
+    """The command line, quoted for a shell; every draw of the plan stands in it as it fell."""
+    command = "run" if plan.command == "run" else "verify"
+    return shlex.join(["resumable", command, *_topology(plan, scenario), *_ours(plan, scenario), *_script(plan)])
+
+
+def _topology(plan: Plan, scenario: Scenario) -> Iterator[str]:
+    first, *later = scenario.nproc_per_start
+    yield from ("--nproc-per-node", str(first))
+    for name, default in _TORCHRUN_DEFAULTS.items():
+        value = plan.torchrun.get(name, default)
+        option = f"--{name.replace('_', '-')}"
+        if value is True:
+            yield option
+        elif value != default:
+            yield from (option, str(value))
+    yield from ("--max-restarts", str(scenario.max_restarts))
+    if scenario.restart == "job":
+        yield from ("--restart", "job")
+        yield from (f"--restart-nproc-per-node={number}" for number in later[:1] if number != first)
+
+
+def _ours(plan: Plan, scenario: Scenario) -> Iterator[str]:
+    if plan.seed:
+        yield from ("--seed", str(plan.seed))
+    if scenario.start_method != "forkserver":
+        yield from ("--start-method", scenario.start_method)
+    if plan.hang_timeout_s is not None:
+        yield from ("--hang-timeout", str(plan.hang_timeout_s))
+    if plan.grace_s is not None:
+        yield from ("--grace", str(plan.grace_s))
+    if plan.command == "run" and plan.recording == "full":
+        yield "--record"
+    if plan.script.path != BUILT_IN_JOB:
+        yield from (f"--preload={module}" for module in plan.preload)
+    for fault in scenario.faults:
+        yield from ("--fault", str(fault))
+
+
+def _script(plan: Plan) -> Iterator[str]:
+    script = plan.script
+    if script.path != BUILT_IN_JOB:
+        if script.is_program:
+            yield "--no-python"
+        if script.is_module:
+            yield "--module"
+        yield script.path
+    yield from script.arguments

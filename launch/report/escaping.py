@@ -1,0 +1,46 @@
+"""Text from a job's own mouth, made harmless for the format that it goes into."""
+
+from __future__ import annotations
+
+import re
+
+MAX_TEXT = 4000
+"""Characters of one text that a report keeps; an exception's message may hold a whole tensor."""
+
+_UNPRINTABLE = re.compile(r"[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Everything that XML 1.0 forbids, C1 controls and DEL besides: terminals and browsers act on them."""
+_MARKDOWN = re.compile(r"[&<>|\\`*_\[\]~@#$]")
+_BACKTICKS = re.compile(r"`+")
+
+
+def printable(text: str) -> str:
+    """The text without control characters and lone surrogates, cut after `MAX_TEXT` characters."""
+    whole = _UNPRINTABLE.sub("\ufffd", text.replace("\r\n", "\n"))
+    return whole if len(whole) <= MAX_TEXT else f"{whole[:MAX_TEXT]} ... ({len(whole) - MAX_TEXT} more characters)"
+
+
+def markdown(text: str) -> str:
+    """One line of Markdown in which nothing is markup.
+
+    Entities, not backslashes: they hold in a table's cell and inside inline HTML too, where a backslash does not.
+    """
+    line = " ".join(printable(text).split())
+    return _MARKDOWN.sub(lambda match: f"&#{ord(match[0])};", line)
+
+
+def fenced(text: str, language: str = "") -> str:
+    """A code block of Markdown; its fence is longer than any run of backticks inside."""
+    body = printable(text)
+    longest = max(map(len, _BACKTICKS.findall(body)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{body}\n{fence}"
+
+
+def workflow_message(text: str) -> str:
+    """The message of a workflow command of GitHub."""
+    return printable(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def workflow_property(text: str) -> str:
+    """The value of one of its properties."""
+    return workflow_message(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,63 @@
+"""Results as one HTML page that needs nothing besides itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from launch.checks.result import Outcome, Violation
+from launch.report.batches import first_difference, shortened
+from launch.report.causes import causes_of
+from launch.report.chart import chart_of
+from launch.report.escaping import printable
+from launch.report.grid import grids_of, outside_grids
+from launch.results import Case, Results
+
+MAX_VIOLATIONS = 20
+"""Of one check that are shown; `results.json` holds all."""
+MAX_DETAILED = 200
+"""Cases of a sweep whose checks are shown."""
+
+_WIDTH = 88
+
+
+def html(results: Results) -> str:
+    """The page: verdict, timeline, checks and first differences of each case; for a sweep the grid and causes first."""
+    environment = Environment(
+        loader=PackageLoader("launch.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_harmless,
+    )
+    environment.filters["difference"] = _difference
+    environment.filters["shortened"] = shortened
+    environment.filters["chart"] = chart_of
+    detailed = _detailed(results)
+    return environment.get_template("page.html").render(
+        results=results,
+        causes=causes_of(results),
+        grids=grids_of(results) if results.kind == "sweep" else (),
+        others=outside_grids(results) if results.kind == "sweep" else (),
+        detailed=detailed,
+        anchors={case.scenario: f"case-{number}" for number, case in enumerate(detailed)},
+        max_violations=MAX_VIOLATIONS,
+    )
+
+
+def _detailed(results: Results) -> Sequence[Case]:
+    """The cases that are told in full: all of a `verify`, those of a sweep that are not VALID."""
+    if results.kind != "sweep":
+        return results.cases
+    return [case for case in results.cases if case.verdict.outcome is not Outcome.VALID][:MAX_DETAILED]
+
+
+def _harmless(value: object) -> object:
+    """Every plain string that the page prints; autoescape comes after it."""
+    return printable(value) if type(value) is str else value
+
+
+def _difference(violation: Violation) -> str:
+    return "\n".join(first_difference(violation.expected or (), violation.found or (), _WIDTH))

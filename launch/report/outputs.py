@@ -1,0 +1,67 @@
+"""The files that `resumable report` and `sweep` write, and the flags that ask for them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from launch.environment import is_github_actions
+from launch.errors import LaunchError
+from launch.report.annotations import workflow_commands
+from launch.report.html import html
+from launch.report.junit import junit
+from launch.report.markdown import markdown
+from launch.results import Results, encode_results
+
+_STDOUT = "-"
+
+
+def add_report_flags(parser: argparse._ActionsContainer) -> None:
+    """Give `parser` one flag for each format, and `--strict`."""
+    parser.add_argument("--html", metavar="F", help="write one HTML page that stands alone; - is the standard output")
+    parser.add_argument("--junit", metavar="F", help="write JUnit XML: a test case for each scenario")
+    parser.add_argument("--json", metavar="F", help="write results.json, with everything in it")
+    parser.add_argument("--markdown", metavar="F", help='write Markdown, as for "$GITHUB_STEP_SUMMARY"')
+    parser.add_argument("--strict", action="store_true", help="UNKNOWN is a failure in JUnit, an error on GitHub")
+
+
+def write_reports(arguments: argparse.Namespace, results: Results) -> None:
+    """Write the files that were asked for; in GitHub Actions print annotations besides.
+
+    Args:
+        arguments: As parsed by `add_report_flags`.
+        results: What came of the command.
+
+    Raises:
+        LaunchError: a file cannot be written; the message names its flag.
+    """
+    renderings: dict[str, Callable[[], bytes]] = {
+        "html": lambda: _encoded(html(results)),
+        "junit": lambda: junit(results, strict=arguments.strict),
+        "json": lambda: encode_results(results),
+        "markdown": lambda: _encoded(markdown(results)),
+    }
+    for name, rendering in renderings.items():
+        target = getattr(arguments, name)
+        if target is not None:
+            _write(f"--{name}", target, rendering())
+    if is_github_actions():
+        print("\n".join(workflow_commands(results, here=Path.cwd(), strict=arguments.strict)))
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
+
+
+def _write(flag: str, target: str, content: bytes) -> None:
+    if target == _STDOUT:
+        sys.stdout.buffer.write(content)
+        sys.stdout.flush()
+        return
+    try:
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
+        Path(target).write_bytes(content)
+    except OSError as error:
+        raise LaunchError(f"{flag} {target}: cannot be written ({error.strerror})") from error

@@ -1,0 +1,198 @@
+"""The results of one command, as other programs read them: `results.json`, and the source of every other rendering.
+
+`launch/report/README.md` tells what each field means; a field may be added without a new version, none is taken away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from typing import Literal
+
+import msgspec
+
+from launch.checks.result import Outcome
+from launch.plan import Plan, Scenario
+from launch.records import FaultFired
+from launch.repeat import repeat_command
+from launch.timeline import Life, Run
+from launch.verdict import Verdict
+
+RESULTS_VERSION = 1
+
+Kind = Literal["run", "verify", "sweep"]
+SpanEnd = Literal["fault", "finished", "ended"]
+
+
+class Span(msgspec.Struct, frozen=True, kw_only=True):
+    """The steps of one process, placed in the whole training."""
+
+    rank: int
+    incarnation: int
+    first_step: int
+    num_steps: int
+    num_kept: int
+    """How many of them no later restart threw away."""
+    num_replayed: int
+    """How many of them, from the first on, had been done before."""
+    end: SpanEnd
+    """fault: a fault of the plan ended it. finished: its script ended by itself. ended: something else did."""
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """One scenario with its verdict."""
+
+    name: str
+    """Its faults, or the scenario's name if it has none."""
+    scenario: str
+    """Its folder in the run directory."""
+    faults: tuple[str, ...]
+    """As the command line takes them."""
+    verdict: Verdict
+    time_s: float | None = None
+    """From the first rank's start to the last node's end."""
+    repeat: str
+    """One shell command that does it again."""
+    spans: tuple[Span, ...] = ()
+    """What each process trained on; left out for a sweep."""
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """Cases by outcome."""
+
+    valid: int
+    invalid: int
+    unknown: int
+
+
+class Tools(msgspec.Struct, frozen=True, kw_only=True):
+    """Versions of what took part."""
+
+    resumable: str
+    """Of the program that wrote these results."""
+    python: str | None = None
+    """Of the ranks; None if none started."""
+    torch: str | None = None
+
+
+class Results(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that came of one command."""
+
+    version: int = RESULTS_VERSION
+    kind: Kind
+    outcome: Outcome
+    """INVALID beats UNKNOWN beats VALID over all cases; UNKNOWN if there is no case."""
+    script: str
+    """What every rank ran: a path, a module or a program."""
+    arguments: tuple[str, ...]
+    """What it was given."""
+    run_dir: str
+    """Where the evidence lies."""
+    counts: Counts
+    cases: tuple[Case, ...]
+    tools: Tools
+    started: str | None = None
+    """ISO 8601 with the offset from UTC; None where nobody wrote it down."""
+    finished: str | None = None
+
+
+def results_of(
+    plan: Plan,
+    judged: Iterable[tuple[Scenario, Verdict]],
+    *,
+    run_dir: str,
+    tools: Tools | None = None,
+    times_s: Mapping[str, float] | None = None,
+    spans: Mapping[str, tuple[Span, ...]] | None = None,
+    started: str | None = None,
+    finished: str | None = None,
+) -> Results:
+    """Put verdicts together.
+
+    Args:
+        plan: Of the command.
+        judged: Each scenario that was judged, in the order in which cases are shown.
+        run_dir: The run directory, as the user would write it.
+        tools: Versions; None: of this program alone.
+        times_s: Seconds that scenarios took, by name, where known.
+        spans: What their processes trained on, by name, where wanted.
+        started: Wall-clock time, ISO 8601.
+        finished: Likewise.
+    """
+    times, lives = times_s or {}, spans or {}
+    cases = tuple(
+        Case(
+            name=" ".join(map(str, scenario.faults)) or scenario.name,
+            scenario=scenario.name,
+            faults=tuple(map(str, scenario.faults)),
+            verdict=verdict,
+            time_s=times.get(scenario.name),
+            repeat=repeat_command(plan, scenario),
+            spans=lives.get(scenario.name, ()),
+        )
+        for scenario, verdict in judged
+    )
+    outcomes = [case.verdict.outcome for case in cases]
+    return Results(
+        kind=plan.command,
+        outcome=worst(outcomes),
+        script=plan.script.path,
+        arguments=plan.script.arguments,
+        run_dir=run_dir,
+        counts=Counts(
+            valid=outcomes.count(Outcome.VALID),
+            invalid=outcomes.count(Outcome.INVALID),
+            unknown=len(outcomes) - outcomes.count(Outcome.VALID) - outcomes.count(Outcome.INVALID),
+        ),
+        cases=cases,
+        tools=tools or own_tools(),
+        started=started,
+        finished=finished,
+    )
+
+
+def worst(outcomes: Iterable[Outcome]) -> Outcome:
+    """INVALID beats UNKNOWN beats VALID, and nothing at all is UNKNOWN."""
+    found = set(outcomes)
+    if Outcome.INVALID in found:
+        return Outcome.INVALID
+    return Outcome.VALID if found == {Outcome.VALID} else Outcome.UNKNOWN
+
+
+def own_tools(*, python: str | None = None, torch: str | None = None) -> Tools:
+    """The versions, of this program and of what its ranks said."""
+    return Tools(resumable=version("resumable"), python=python, torch=torch)
+
+
+def spans_of(run: Run) -> tuple[Span, ...]:
+    """What each process of a run trained on, by incarnation and rank."""
+    return tuple(_span(life) for life in run.lives)
+
+
+def encode_results(results: Results) -> bytes:
+    """The file `results.json`, readable by a person."""
+    return msgspec.json.format(msgspec.json.encode(results), indent=2) + b"\n"
+
+
+def results_schema() -> bytes:
+    """The JSON schema (2020-12) of `results.json`."""
+    return msgspec.json.format(msgspec.json.encode(msgspec.json.schema(Results)), indent=2) + b"\n"
+
+
+def _span(life: Life) -> Span:
+    return Span(
+        rank=life.rank,
+        incarnation=life.incarnation,
+        first_step=life.first_step,
+        num_steps=len(life.steps),
+        num_kept=life.num_kept,
+        num_replayed=min(len(life.steps), max(0, len(life.before) - life.first_step)),
+        end=_end(life),
+    )
+
+
+def _end(life: Life) -> SpanEnd:
+    process = life.trajectory.process
+    if any(isinstance(record, FaultFired) for record in process.records):
+        return "fault"
+    return "finished" if process.exit is not None and process.exit.code == 0 else "ended"

@@ -1,0 +1,49 @@
+import html
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from launch.report.escaping import MAX_TEXT, fenced, markdown, printable, workflow_message, workflow_property
+
+ACTIVE = set("<>|\\`*_[]~@#$\n")
+
+
+@given(st.text(max_size=200))
+def test_nothing_in_a_line_of_markdown_is_markup(text):
+    """No active character is left, and what a browser shows is the text."""
+    line = markdown(text)
+    shown = html.unescape(line)
+    assert set() == ACTIVE & set(line.replace("&#", ""))
+    assert " ".join(printable(text).split()) == shown
+
+
+@given(st.text(alphabet="`a\n", max_size=60))
+def test_a_fence_is_closed_by_nothing_inside(text):
+    """No line of the content is a run of backticks as long as the fence."""
+    first, *body, last = fenced(text).split("\n")
+    assert first == last
+    assert not any(last in line for line in body)
+
+
+@given(st.text(max_size=200))
+def test_a_workflow_command_stays_one_line(text):
+    """GitHub ends a command at the end of the line, and a property at a colon or a comma."""
+    assert set() == set("\r\n") & set(workflow_message(text))
+    assert set() == set("\r\n:,") & set(workflow_property(text))
+
+
+def test_workflow_commands_are_escaped_as_github_unescapes_them():
+    """The percent sign first, or the others would be escaped twice."""
+    assert (workflow_message("50%\na:b,c"), workflow_property("50%\na:b,c")) == ("50%25%0Aa:b,c", "50%25%0Aa%3Ab%2Cc")
+
+
+@pytest.mark.parametrize("code", [0, 7, 0x1B, 0x7F, 0x9B, 0xD800, 0xFFFE])
+def test_what_xml_and_terminals_choke_on_is_replaced(code):
+    """Control characters, lone surrogates, non-characters."""
+    assert printable(f"a{chr(code)}b") == "a\ufffdb"
+
+
+def test_a_text_without_end_is_cut():
+    """And what is missing is counted."""
+    assert printable("x" * (MAX_TEXT + 5)) == "x" * MAX_TEXT + " ... (5 more characters)"

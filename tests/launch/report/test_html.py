@@ -1,0 +1,135 @@
+from html.parser import HTMLParser
+
+import msgspec
+import pytest
+
+from launch.checks.result import Outcome
+from launch.report.html import MAX_VIOLATIONS, html
+from tests.launch.report import samples
+
+VOID = {"meta", "br", "link", "img", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Collects what a browser would act on, and whether every element is closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.unbalanced: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes.extend((name, value or "") for name, value in attrs)
+        self.open.extend([tag] if tag not in VOID else [])
+
+    def handle_endtag(self, tag):
+        expected = self.open.pop() if self.open else ""
+        self.unbalanced.extend([tag] if tag != expected else [])
+
+    def handle_data(self, data):
+        self.words.append(" ".join(data.split()))
+
+    @property
+    def text(self) -> str:
+        return " ".join(word for word in self.words if word)
+
+
+ALL = {
+    "valid": samples.of(samples.valid()),
+    "invalid": samples.of(samples.invalid()),
+    "unknown": samples.of(samples.undecided()),
+    "sweep": samples.sweep(),
+    "empty": samples.empty(),
+    "hostile": samples.hostile(),
+    "fixed": samples.fixed(),
+}
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_every_page_is_whole_and_stands_alone(name):
+    """All elements are closed; nothing is loaded, nothing runs."""
+    page = Page(html(ALL[name]))
+    assert (page.open, page.unbalanced) == ([], [])
+    assert set() == {"script", "link", "img", "iframe"} & set(page.tags)
+    addresses = [value for attribute, value in page.attributes if attribute in ("src", "href")]
+    assert [address for address in addresses if not address.startswith("#case-")] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "word"), [("valid", "VALID"), ("invalid", "INVALID"), ("unknown", "UNKNOWN"), ("empty", "UNKNOWN")]
+)
+def test_the_title_is_the_verdict(name, word):
+    """A tab in a browser shows it."""
+    assert f"<title>{word} - train.py</title>" in html(ALL[name])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "rank 1 trained on other samples in batch 4 of epoch 0",
+        "it skipped 1 batch from batch 4 of epoch 0 on",
+        "faulted/events/i001-r0001-1.jsonl:5",
+        "expected 51 4 52 38 found 58 6 18 57 ^^",
+        "sigkill@step=4:rank=1 rank 1 of incarnation 0, 5 steps done, at batch 4 of epoch 0",
+        "faulted/logs/i000/rank1.err",
+        "rank 1, incarnation 0: steps 0 to 4, 1 lost, fault",
+        "rank 0, incarnation 1: steps 4 to 23, 1 done again, finished",
+        "resumable verify --nproc-per-node 2 --max-restarts 0 --fault sigkill@step=4:rank=1 train.py",
+    ],
+)
+def test_an_invalid_run_is_told_from_the_fault_to_the_wrong_batch(words):
+    """What died, what was lost and done again, the first difference, and how to do it again."""
+    assert words in Page(html(ALL["invalid"])).text
+
+
+@pytest.mark.parametrize("name", ["valid", "invalid", "unknown"])
+def test_every_check_is_there(name):
+    """With its name and what it says."""
+    reports = ALL[name].cases[0].verdict.checks
+    text = Page(html(ALL[name])).text
+    assert [r.name for r in reports if r.name not in text or r.result.summary not in text] == []
+
+
+def test_hostile_text_is_shown_as_text():
+    """What a job says appears word by word, and adds no element."""
+    page = Page(html(ALL["hostile"]))
+    assert "</td><script>alert(1)</script>" in page.text
+    assert "\x1b" not in html(ALL["hostile"])
+
+
+def test_a_sweep_shows_its_grid_and_links_to_what_failed():
+    """Every cell that is not VALID leads to its case."""
+    page = Page(html(ALL["sweep"]))
+    links = [value for name, value in page.attributes if name == "href"]
+    targets = [f"#{value}" for name, value in page.attributes if name == "id"]
+    assert (4, sorted(targets)) == (len(links), sorted(links))
+    assert page.attributes.count(("class", "invalid")) == 2
+
+
+def test_many_violations_are_counted():
+    """The page stays readable."""
+    results = samples.fixed()
+    [report] = results.cases[0].verdict.checks
+    many = msgspec.structs.replace(report.result, violations=report.result.violations * (MAX_VIOLATIONS + 7))
+    checks = (msgspec.structs.replace(report, result=many),)
+    verdict = msgspec.structs.replace(results.cases[0].verdict, checks=checks)
+    case = msgspec.structs.replace(results.cases[0], verdict=verdict)
+    text = Page(html(msgspec.structs.replace(results, cases=(case,)))).text
+    assert "and 7 more in verdict.json" in text
+
+
+def test_an_empty_sweep_says_so():
+    """No grid, no empty page."""
+    assert "Nothing was judged." in Page(html(ALL["empty"])).text
+
+
+@pytest.mark.parametrize("outcome", [Outcome.INVALID, Outcome.UNKNOWN])
+def test_the_badge_has_the_colour_of_the_outcome(outcome):
+    """Its class names it."""
+    assert ("class", f"badge {outcome}") in Page(html(samples.hostile(outcome))).attributes

@@ -1,0 +1,67 @@
+import argparse
+
+import pytest
+
+from launch.errors import LaunchError
+from launch.report.html import html
+from launch.report.junit import junit
+from launch.report.markdown import markdown
+from launch.report.outputs import add_report_flags, write_reports
+from launch.results import encode_results
+from tests.launch.report import samples
+
+
+@pytest.fixture(autouse=True)
+def outside_of_github(monkeypatch):
+    """Whatever runs these tests."""
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+
+
+def parsed(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_report_flags(parser)
+    return parser.parse_args(words)
+
+
+@pytest.mark.parametrize(
+    ("flag", "rendering"),
+    [
+        ("--html", lambda results: html(results).encode()),
+        ("--junit", junit),
+        ("--json", encode_results),
+        ("--markdown", lambda results: markdown(results).encode()),
+    ],
+)
+def test_each_flag_writes_its_file(tmp_path, flag, rendering):
+    """Folders are made as needed; nothing else is written."""
+    write_reports(parsed(flag, str(tmp_path / "new/file")), samples.fixed())
+    assert rendering(samples.fixed()) == (tmp_path / "new/file").read_bytes()
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+def test_a_dash_is_the_standard_output(capsysbinary):
+    """For `>> "$GITHUB_STEP_SUMMARY"`."""
+    write_reports(parsed("--markdown", "-"), samples.fixed())
+    assert markdown(samples.fixed()).encode() == capsysbinary.readouterr().out
+
+
+def test_strict_reaches_junit(tmp_path):
+    """UNKNOWN becomes a failure."""
+    target = tmp_path / "junit.xml"
+    results = samples.of(samples.undecided())
+    write_reports(parsed("--junit", str(target), "--strict"), results)
+    assert junit(results, strict=True) == target.read_bytes()
+
+
+@pytest.mark.parametrize(("value", "num_lines"), [("true", 1), ("", 0), ("false", 0)])
+def test_annotations_are_for_github_alone(monkeypatch, capsys, value, num_lines):
+    """Elsewhere they would be noise."""
+    monkeypatch.setenv("GITHUB_ACTIONS", value)
+    write_reports(parsed(), samples.of(samples.invalid()))
+    assert num_lines == capsys.readouterr().out.count("::error ")
+
+
+def test_a_file_that_cannot_be_written_names_its_flag(tmp_path):
+    """Before a traceback would."""
+    with pytest.raises(LaunchError, match=r"--json .*: cannot be written"):
+        write_reports(parsed("--json", str(tmp_path)), samples.fixed())
