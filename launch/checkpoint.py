@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 
 import msgspec
 
-from launch.records import AnyRecord, Load, Rename, Save
+from launch.faults import CHECKPOINT_DAMAGE
+from launch.files import files_in
+from launch.records import AnyRecord, FaultFired, Load, Save
 from launch.trajectory import Trajectory
 
 _DIGITS = re.compile(r"\d+")
@@ -31,6 +33,8 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     is_settled: bool
     """Its writer did something else afterwards, so that whatever belongs to the checkpoint (a pointer to the latest,
     a marker) was written too."""
+    is_half_overwritten: bool = False
+    """Its writer died while it wrote the next one over it."""
 
     @property
     def series(self) -> str:
@@ -48,6 +52,7 @@ def written_by(trajectory: Trajectory, first_step: int) -> tuple[Checkpoint, ...
     process = trajectory.process
     lines = [step.line for step in trajectory.steps]
     last = process.records[-1].sequence
+    unfinished = _begun_only(process.records)
     return tuple(
         Checkpoint(
             path=file.path,
@@ -56,55 +61,29 @@ def written_by(trajectory: Trajectory, first_step: int) -> tuple[Checkpoint, ...
             incarnation=process.incarnation,
             is_saved=file.is_saved,
             is_settled=file.end < last,
+            is_half_overwritten=file.path in unfinished,
         )
-        for file in _files(process.records)
+        for file in files_in(process.records)
         if file.path
     )
+
+
+def _begun_only(records: Iterable[AnyRecord]) -> set[str]:
+    """Paths that a process began to write and never finished."""
+    begun: set[str] = set()
+    for record in records:
+        if isinstance(record, Save):
+            (begun.add if record.phase == "begin" else begun.discard)(record.path)
+    return begun
+
+
+def damaged_by(trajectory: Trajectory) -> frozenset[str]:
+    """Paths of checkpoints that a fault damaged after they were whole."""
+    records = trajectory.process.records
+    return frozenset(r.path for r in records if isinstance(r, FaultFired) and r.kind in CHECKPOINT_DAMAGE)
 
 
 def loaded_by(trajectory: Trajectory) -> tuple[str, ...]:
     """Files that a process read before its first step, in order; "" for one without a name."""
     first = trajectory.steps[0].line if trajectory.steps else float("inf")
     return tuple(r.path for r in trajectory.process.records if isinstance(r, Load) and r.sequence + 1 < first)
-
-
-class _File(msgspec.Struct, frozen=True, kw_only=True):
-    """A complete file: when it was begun, and when it was whole under its name."""
-
-    path: str
-    """"" for a buffer in memory."""
-    begin: int
-    end: int
-    is_saved: bool = True
-
-
-def _files(records: Iterable[AnyRecord]) -> list[_File]:
-    begun: dict[str, int] = {}
-    files: list[_File] = []
-    for record in records:
-        match record:
-            case Save(phase="begin"):
-                begun[record.path] = record.sequence
-            case Save(phase="end"):
-                begin = begun.get(record.path, record.sequence)
-                files.append(_File(path=record.path, begin=begin, end=record.sequence))
-            case Rename():
-                files = list(_renamed(files, record))
-    return files
-
-
-def _renamed(files: Sequence[_File], rename: Rename) -> Iterator[_File]:
-    """The files under their new names: the file itself, or all in a folder.
-
-    A file that nobody saw written is what was last saved to a buffer, if there is such, and else something unknown.
-    """
-    inside = rename.source + "/"
-    moved = [file for file in files if file.path == rename.source or file.path.startswith(inside)]
-    if not moved:
-        moved = [file for file in files if not file.path][-1:]
-    yield from (file for file in files if file not in moved)
-    for file in moved:
-        path = rename.target + file.path[len(rename.source) :] if file.path else rename.target
-        yield msgspec.structs.replace(file, path=path, end=rename.sequence)
-    if not moved:
-        yield _File(path=rename.target, begin=rename.sequence, end=rename.sequence, is_saved=False)

@@ -30,9 +30,12 @@ class Firing(msgspec.Struct, frozen=True, kw_only=True):
     life: Life
     """Of the process that it happened to."""
     num_steps: int
-    """Steps done since training began."""
+    """Steps done since training began, when it happened."""
+    num_own_steps: int
+    """Those of them that its process did."""
     time_ns: int
     line: int
+    """Of its record in the evidence of the process, from 1."""
 
 
 class Death(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -57,17 +60,24 @@ class Death(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def firings(run: Run) -> tuple[Firing, ...]:
     """All faults that happened, by incarnation and rank."""
     return tuple(
-        Firing(
-            fault=record.fault,
-            kind=record.kind,
-            life=life,
-            num_steps=life.first_step + len(life.steps),
-            time_ns=record.time_ns,
-            line=record.sequence + 1,
-        )
+        _firing(life, record)
         for life in run.lives
         for record in life.trajectory.process.records
         if isinstance(record, FaultFired)
+    )
+
+
+def _firing(life: Life, record: FaultFired) -> Firing:
+    line = record.sequence + 1
+    num_own_steps = sum(step.line < line for step in life.steps)
+    return Firing(
+        fault=record.fault,
+        kind=record.kind,
+        life=life,
+        num_steps=life.first_step + num_own_steps,
+        num_own_steps=num_own_steps,
+        time_ns=record.time_ns,
+        line=line,
     )
 
 
@@ -87,7 +97,7 @@ def unplanned_death(run: Run, incarnation: int) -> Death | None:
     failed = [life for life in lives if not _ended_well(life.trajectory.process)]
     if not failed:
         return None
-    life = min(failed, key=_blame)
+    life = min(failed, key=lambda life: _blame(life, run))
     exit_ = life.trajectory.process.exit
     return Death(
         what=_last_words(exit_, run, life),
@@ -139,12 +149,17 @@ def _ended_well(process: Process) -> bool:
     return process.exit is not None and process.exit.reason != "exception" and process.exit.code == 0
 
 
-def _blame(life: Life) -> tuple[int, int]:
-    """Sort key: who spoke first of something that is no follow-up, then who said nothing, then the follow-ups."""
-    exit_ = life.trajectory.process.exit
-    if exit_ is None or not exit_.message:
-        return 1, life.trajectory.process.records[-1].time_ns
-    return (2 if _FOLLOW_UP.search(exit_.message) else 0), exit_.time_ns
+def _blame(life: Life, run: Run) -> tuple[bool, int]:
+    """Sort key: those who say that another one is gone come last; among equals the one that ended first.
+
+    A process that was killed could say nothing. When it was gone its node knows, to the nanosecond.
+    """
+    process = life.trajectory.process
+    exit_ = process.exit
+    if exit_ is not None and exit_.message:
+        return bool(_FOLLOW_UP.search(exit_.message)), exit_.time_ns
+    gone = [end.time_ns for end in run.history.rank_ends if end.pid == process.start.pid]
+    return False, (gone or [process.records[-1].time_ns])[0]
 
 
 def _last_words(exit_: Exit | None, run: Run, life: Life) -> str:

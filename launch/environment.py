@@ -13,6 +13,8 @@ from pathlib import Path
 
 SCENARIO_DIR = "RESUMABLE_SCENARIO_DIR"
 INCARNATION = "RESUMABLE_INCARNATION"
+NODE_NUMBER = "RESUMABLE_NODE_NUMBER"
+"""The node as its supervisor counts: it stays when `GROUP_RANK` moves."""
 NODE_TAG = "RESUMABLE_NODE"
 """Unique to one node process and inherited by all that it starts: how what is left of a job is found."""
 
@@ -25,6 +27,9 @@ class RankEnvironment:
     local_rank: int
     world_size: int
     node: int
+    """Group rank of the node."""
+    node_number: int
+    """Number of the node at its supervisor."""
     incarnation: int
     scenario_dir: Path
 
@@ -36,14 +41,15 @@ class RankEnvironment:
             local_rank=int(os.environ["LOCAL_RANK"]),
             world_size=int(os.environ["WORLD_SIZE"]),
             node=int(os.environ["GROUP_RANK"]),
+            node_number=int(os.environ[NODE_NUMBER]),
             incarnation=int(os.environ[INCARNATION]),
             scenario_dir=Path(os.environ[SCENARIO_DIR]),
         )
 
 
-def rank_variables(*, scenario_dir: Path, incarnation: int) -> dict[str, str]:
+def rank_variables(*, scenario_dir: Path, incarnation: int, node_number: int) -> dict[str, str]:
     """What the node adds to the variables that torch's agent gives a rank."""
-    return {SCENARIO_DIR: str(scenario_dir), INCARNATION: str(incarnation)}
+    return {SCENARIO_DIR: str(scenario_dir), INCARNATION: str(incarnation), NODE_NUMBER: str(node_number)}
 
 
 def node_environment(*, tag: str, nproc_per_node: int, one_machine: bool) -> dict[str, str]:

@@ -19,6 +19,8 @@ from launch.records import (
     Exit,
     NodeEnded,
     NodeRecord,
+    RankEnded,
+    RankHung,
     RoundStarted,
     Start,
     Step,
@@ -83,6 +85,10 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     """What the nodes announced, in order of (incarnation, node)."""
     ends: tuple[NodeEnded, ...] = ()
     """How the nodes ended, each node's in its own order."""
+    rank_ends: tuple[RankEnded, ...] = ()
+    """When the process of each rank was gone, as its node saw it."""
+    hangs: tuple[RankHung, ...] = ()
+    """Ranks that the hang watch ended."""
     logs: frozenset[str] = frozenset()
     """Log files that are there, as `i0/rank1.err`."""
     damage: tuple[Damage, ...] = ()
@@ -110,13 +116,16 @@ def read_history(scenario: ScenarioDir) -> History:
         return History(name=name, damage=(Damage(path=name, what="the scenario left no folder"),))
     damage: list[Damage] = []
     processes = list(_read_processes(scenario, damage))
-    rounds, ends = _read_nodes(scenario, damage)
+    said = _read_nodes(scenario, damage)
+    rounds = [record for record in said if isinstance(record, RoundStarted)]
     damage.extend(_inconsistencies(name, processes, rounds))
     return History(
         name=name,
         processes=tuple(sorted(processes, key=lambda process: (process.incarnation, process.rank))),
         rounds=tuple(sorted(rounds, key=lambda round_: (round_.incarnation, round_.node))),
-        ends=tuple(ends),
+        ends=tuple(record for record in said if isinstance(record, NodeEnded)),
+        rank_ends=tuple(record for record in said if isinstance(record, RankEnded)),
+        hangs=tuple(record for record in said if isinstance(record, RankHung)),
         logs=frozenset(str(path.relative_to(scenario.logs)) for path in scenario.logs.glob("*/*")),
         damage=tuple(damage),
     )
@@ -140,15 +149,12 @@ def _read_processes(scenario: ScenarioDir, damage: list[Damage]) -> Iterator[Pro
         yield Process(file=file, start=start, records=tuple(whole), is_torn=is_torn)
 
 
-def _read_nodes(scenario: ScenarioDir, damage: list[Damage]) -> tuple[list[RoundStarted], list[NodeEnded]]:
-    rounds: list[RoundStarted] = []
-    ends: list[NodeEnded] = []
+def _read_nodes(scenario: ScenarioDir, damage: list[Damage]) -> list[NodeRecord]:
+    said: list[NodeRecord] = []
     for path in sorted(scenario.nodes.glob("*.jsonl")):
-        records: list[NodeRecord]
         records, _ = _read_lines(path, _relative(scenario, path), decode_node_line, damage)
-        rounds.extend(record for record in records if isinstance(record, RoundStarted))
-        ends.extend(record for record in records if isinstance(record, NodeEnded))
-    return rounds, ends
+        said.extend(records)
+    return said
 
 
 def _read_lines(path: Path, file: str, decode: Callable[[bytes], _R], damage: list[Damage]) -> tuple[list[_R], bool]:

@@ -22,6 +22,7 @@ class IncarnationLogs(LogsSpecs):
     Args:
         scenario_dir: Gets `logs/i<incarnation>/rank<rank>.{out,err}` and `.error.json`.
         round_: The round that the node is in.
+        node_number: Number of the node at its supervisor.
         redirects: Streams that go only to the file.
         tee: Streams that go to the file and to the console.
         local_ranks_filter: Local ranks that may write to the console; None: all.
@@ -34,6 +35,7 @@ class IncarnationLogs(LogsSpecs):
         *,
         scenario_dir: ScenarioDir,
         round_: Round,
+        node_number: int,
         redirects: Std | dict[int, Std],
         tee: Std | dict[int, Std],
         local_ranks_filter: set[int] | None,
@@ -43,6 +45,7 @@ class IncarnationLogs(LogsSpecs):
         super().__init__(str(scenario_dir.logs), redirects, tee, local_ranks_filter)
         self._scenario_dir = scenario_dir
         self._round = round_
+        self._node_number = node_number
         self._announce = announce
         self._clock_ns = clock_ns
 
@@ -74,7 +77,11 @@ class IncarnationLogs(LogsSpecs):
                 destination.tee_stderrs[local_rank] = f"{stem}.err"
             destination.error_files[local_rank] = f"{stem}.error.json"
             env["TORCHELASTIC_ERROR_FILE"] = f"{stem}.error.json"
-            env.update(rank_variables(scenario_dir=self._scenario_dir.root, incarnation=incarnation))
+            env.update(
+                rank_variables(
+                    scenario_dir=self._scenario_dir.root, incarnation=incarnation, node_number=self._node_number
+                )
+            )
         destination.filtered_stdout = str(folder / "filtered.out")
         destination.filtered_stderr = str(folder / "filtered.err")
         self._announce(self._round_started(list(envs.values())))

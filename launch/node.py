@@ -7,12 +7,13 @@ input closes, its supervisor is gone, and the node ends everything that it start
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import threading
 import time
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -25,12 +26,14 @@ from torch.distributed.run import config_from_args
 
 from launch import rendezvous
 from launch.environment import own_tag, python_executable
+from launch.hang import HangWatch
 from launch.logs import IncarnationLogs
 from launch.plan import Plan
 from launch.processes import sweep
+from launch.ranks import RankWatch
 from launch.records import NodeEnded, NodeOutcome, NodeRecord, RankFailure, encode_node_line
 from launch.requests import NodeRequest
-from launch.rundir import RunDir
+from launch.rundir import RunDir, ScenarioDir
 from launch.worker.entry import run_rank
 
 
@@ -62,17 +65,34 @@ def run_job(request: NodeRequest, *, tag: str) -> NodeEnded:
         def announce(record: NodeRecord) -> None:
             evidence.write(encode_node_line(record))
 
-        ended = _run_agent(plan, request, announce, before_join=lambda: sweep(tag, keep_helpers=True))
+        round_ = rendezvous.Round(
+            counter=request.incarnation_counter, before_join=lambda: sweep(tag, keep_helpers=True)
+        )
+        with _watches(plan, scenario_dir, round_, announce):
+            ended = _run_agent(plan, request, announce, round_)
         swept, leftover = sweep(tag, keep_helpers=True)
         ended = msgspec.structs.replace(ended, swept_pids=swept, leftover_pids=leftover)
         announce(ended)
     return ended
 
 
+@contextlib.contextmanager
+def _watches(
+    plan: Plan, scenario_dir: ScenarioDir, round_: rendezvous.Round, announce: Callable[[NodeRecord], None]
+) -> Iterator[None]:
+    """Look after the ranks while the agent runs."""
+    ranks = RankWatch(round_, grace_s=plan.grace_s, announce=announce)
+    with contextlib.ExitStack() as watches:
+        watches.enter_context(ranks.attached())
+        if plan.hang_timeout_s is not None:
+            hangs = HangWatch(scenario_dir, round_, ranks, timeout_s=plan.hang_timeout_s, announce=announce)
+            watches.enter_context(hangs.watching())
+        yield
+
+
 def _run_agent(
-    plan: Plan, request: NodeRequest, announce: Callable[[NodeRecord], None], before_join: Callable[[], object]
+    plan: Plan, request: NodeRequest, announce: Callable[[NodeRecord], None], round_: rendezvous.Round
 ) -> NodeEnded:
-    round_ = rendezvous.Round(counter=request.incarnation_counter, before_join=before_join)
     config = _launch_config(plan, request, round_, announce)
     work = Path(request.working_directory)
     os.chdir(work)
@@ -121,6 +141,7 @@ def _launch_config(
         logs_specs=IncarnationLogs(
             scenario_dir=scenario_dir,
             round_=round_,
+            node_number=request.node,
             redirects=Std.from_str(flags.redirects),
             tee=Std.from_str(flags.tee),
             local_ranks_filter=config.logs_specs._local_ranks_filter if config.logs_specs else None,

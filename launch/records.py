@@ -151,6 +151,10 @@ class FaultFired(Record, frozen=True, kw_only=True, tag="fault"):
     fault: int
     """Number of the fault in the plan."""
     kind: str
+    path: str = ""
+    """The checkpoint that it damages, or whose writing it spoils."""
+    pid: int | None = None
+    """The loader worker that it kills."""
 
 
 class Exit(Record, frozen=True, kw_only=True, tag="exit"):
@@ -198,6 +202,30 @@ class RoundStarted(msgspec.Struct, frozen=True, kw_only=True, tag_field="event",
     time_ns: int
 
 
+class RankEnded(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="rank_ended"):
+    """The process of a rank is gone, for whatever reason."""
+
+    incarnation: int
+    rank: int
+    pid: int
+    time_ns: int
+
+
+class RankHung(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="rank_hung"):
+    """The hang watch ends a rank that made no progress."""
+
+    incarnation: int
+    rank: int
+    pid: int
+    silent_s: float
+    """How long it had recorded nothing."""
+    is_stopped: bool
+    """By SIGSTOP."""
+    stacks: list[str]
+    """Files with the stacks of all ranks of the node that could answer, relative to the run directory."""
+    time_ns: int
+
+
 class RankFailure(msgspec.Struct, frozen=True, kw_only=True):
     """How the elastic agent says that a rank failed."""
 
@@ -225,7 +253,7 @@ class NodeEnded(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", ta
     """Processes of the job that were still there after that."""
 
 
-NodeRecord = RoundStarted | NodeEnded
+NodeRecord = RoundStarted | RankEnded | RankHung | NodeEnded
 
 _node_decoder: msgspec.json.Decoder[NodeRecord] = msgspec.json.Decoder(NodeRecord)
 

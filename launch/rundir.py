@@ -6,7 +6,7 @@ RUN/
   <scenario>/             reference-1, reference-2, faulted; or run
     events/               one file a process: i<incarnation>-r<rank>-<pid>.jsonl
     nodes/                node-<n>.jsonl (rounds, ends) and node-<n>.log (the elastic agent's own words)
-    logs/i<incarnation>/  rank<rank>.out and rank<rank>.err
+    logs/i<incarnation>/  rank<rank>.out and rank<rank>.err; rank<rank>.stacks of one that hung
     fired/                one file for every fault that has fired
     work/                 working directory of the job
 """
@@ -56,10 +56,19 @@ class ScenarioDir:
         pattern = "i*-r*-*.jsonl" if rank is None else f"i*-r{rank:04d}-*.jsonl"
         return sorted(self.events.glob(pattern))
 
+    def stacks_file(self, *, incarnation: int, rank: int) -> Path:
+        """Where a rank stood when the hang watch asked."""
+        return self.incarnation_logs(incarnation) / f"rank{rank}.stacks"
+
     @staticmethod
     def incarnation_of(event_file: Path) -> int:
         """The incarnation that an evidence file's name says."""
-        return int(event_file.name[1:4])
+        return int(event_file.name.split("-")[0][1:])
+
+    @staticmethod
+    def rank_of(event_file: Path) -> int:
+        """The rank that an evidence file's name says."""
+        return int(event_file.name.split("-")[1][1:])
 
     @property
     def fired(self) -> Path:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from launch.checkpoint import Checkpoint, loaded_by, written_by
+from launch.checkpoint import Checkpoint, damaged_by, loaded_by, written_by
 from launch.history import History
 from launch.resume import Clues, ResumePoint, find_resume_point
 from launch.trajectory import TrainedBatch, TrainedStep, Traits, Trajectory, trace
@@ -109,6 +109,8 @@ class _Builder:
         placed = [self._place(trajectory) for trajectory in group]
         for life in placed:
             self.checkpoints.extend(written_by(life.trajectory, life.first_step))
+            damaged = damaged_by(life.trajectory)
+            self.checkpoints = [checkpoint for checkpoint in self.checkpoints if checkpoint.path not in damaged]
             self.lives[life.incarnation, life.rank] = life
             if life.steps:
                 self._carry_on(life)

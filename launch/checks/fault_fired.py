@@ -5,7 +5,13 @@ from __future__ import annotations
 from launch.checks.result import CheckResult, Violation, counted, listed, not_applicable, passed, unknown
 from launch.death import Firing, firings
 from launch.evidence import Evidence
-from launch.faults import Fault, Point
+from launch.faults import CHECKPOINT_DAMAGE, SAVE_ERRORS, STANDSTILLS, Fault, Kind, Point
+from launch.records import Batch, Save, Step
+from launch.timeline import Timeline
+
+_DEADLY = frozenset({Kind.SIGKILL, Kind.ABORT, Kind.EXCEPTION, Kind.EXIT, *CHECKPOINT_DAMAGE})
+"""Nothing is trained on after them, unless the script caught the exception or the exit."""
+_CATCHABLE = frozenset({Kind.EXCEPTION, Kind.EXIT})
 
 
 def fault_fired(evidence: Evidence) -> CheckResult:
@@ -37,7 +43,7 @@ def _problem(fault: Fault, evidence: Evidence, fired: tuple[Firing, ...]) -> str
         return f"fired on rank {own[0].life.rank}"
     if not _is_in_time(fault, own[0]):
         return f"fired at another moment, when {counted(own[0].num_steps, 'step')} were done"
-    return None
+    return _missing_effect(fault, own[0], evidence)
 
 
 def _why_not(fault: Fault, evidence: Evidence) -> str:
@@ -46,23 +52,54 @@ def _why_not(fault: Fault, evidence: Evidence) -> str:
         return "no rank was started"
     if fault.rank is not None and fault.rank >= world_size:
         return f"rank {fault.rank} does not exist among {counted(world_size, 'rank')}"
+    if fault.rank is None:
+        return f"no rank of node {fault.node} came to that moment"
     timeline = next((timeline for timeline in evidence.faulted.timelines if timeline.rank == fault.rank), None)
     if timeline is None:
         return f"rank {fault.rank} recorded nothing"
-    if timeline.lives[-1].trajectory.process.exit is None:
-        return (
-            f"the run ended after {counted(len(timeline.steps), 'step')} of rank {fault.rank}, before its moment came"
-        )
+    return _why_never_due(fault, timeline)
+
+
+def _why_never_due(fault: Fault, timeline: Timeline) -> str:
     if fault.when.point is Point.RESUME and not any(life.incarnation for life in timeline.lives):
         return "there was no restart that it could follow"
+    num_saves = sum(record.phase == "begin" for record in _records(timeline) if isinstance(record, Save))
+    if fault.when.point is Point.SAVE and num_saves <= fault.when.numbers[0]:
+        return f"rank {timeline.rank} saved {counted(num_saves, 'time')} with torch.save"
+    if fault.kind in CHECKPOINT_DAMAGE and not num_saves:
+        return f"rank {timeline.rank} had written no checkpoint"
+    if fault.kind is Kind.LOADERKILL:
+        return f"rank {timeline.rank} had no loader worker at that moment"
+    if timeline.lives[-1].trajectory.process.exit is None:
+        return f"the run ended after {counted(len(timeline.steps), 'step')} of rank {timeline.rank}, before its moment came"
     return f"training ended after {counted(len(timeline.steps), 'step')}"
 
 
+def _records(timeline: Timeline) -> list[object]:
+    return [record for life in timeline.lives for record in life.trajectory.process.records]
+
+
 def _is_in_time(fault: Fault, firing: Firing) -> bool:
-    """Whether the steps that were done fit the plan; a moment counted in batches is left to the trigger."""
+    """Whether the steps that were done fit the plan; a moment counted in batches or files is left to the trigger."""
     number = fault.when.numbers[0]
     if fault.when.point is Point.STEP:
         return firing.num_steps == number + 1
     if fault.when.point is Point.RESUME:
-        return firing.life.incarnation > 0 and len(firing.life.steps) == number
+        return firing.life.incarnation > 0 and firing.num_own_steps == number
     return True
+
+
+def _missing_effect(fault: Fault, firing: Firing, evidence: Evidence) -> str | None:
+    """What the fault should have done and did not."""
+    process = firing.life.trajectory.process
+    after = process.records[firing.line :]
+    if fault.kind in _DEADLY and any(isinstance(record, Batch | Step) for record in after):
+        caught = ": the script caught it" if fault.kind in _CATCHABLE else ""
+        return f"fired, and rank {process.rank} went on{caught}"
+    if fault.kind in STANDSTILLS:
+        hung = [(hang.incarnation, hang.pid) for hang in evidence.faulted.history.hangs]
+        if (process.incarnation, process.start.pid) not in hung:
+            return "fired, and the hang watch did not end the rank"
+    if fault.kind in SAVE_ERRORS and after and isinstance(after[0], Save) and after[0].phase == "end":
+        return "fired, and the save went on"
+    return None

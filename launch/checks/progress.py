@@ -41,7 +41,8 @@ def _end_problem(evidence: Evidence) -> str | None:
     """Why the evidence does not show that the job came to its end; None if it does."""
     history = evidence.faulted.history
     last = history.incarnations[-1]
-    if any(firing.life.incarnation == last for firing in firings(evidence.faulted)):
+    is_hit = any(firing.life.incarnation == last for firing in firings(evidence.faulted))
+    if is_hit and unplanned_death(evidence.faulted, last) is not None:
         return "nothing was started again after the last fault"
     num_ranks = len(history.group(last))
     if num_ranks < history.world_size(last):

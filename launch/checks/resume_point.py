@@ -42,18 +42,21 @@ def _violations(life: Life, complete: Sequence[Checkpoint], resumed: Sequence[Li
     elif newest is None or newest.step <= step:
         return
     elif step == 0:
-        yield _violation(life, f"{where} began anew, though {newest.path} of step {newest.step} was whole")
+        sentence = f"{where} began anew, though {newest.path} of step {newest.step} was whole"
+        yield _violation(life, sentence, newest)
     else:
         num_lost = newest.step - step
         sentence = f"{where} goes on from step {step}, though {newest.path} of step {newest.step} was whole"
-        yield _violation(life, f"{sentence}: {counted(num_lost, 'step')} lost needlessly")
+        yield _violation(life, f"{sentence}: {counted(num_lost, 'step')} lost needlessly", newest)
 
 
-def _violation(life: Life, sentence: str) -> Violation:
-    anew = "it loaded no checkpoint" if not any(loaded_by(life.trajectory)) else ""
+def _violation(life: Life, sentence: str, newest: Checkpoint | None = None) -> Violation:
+    explanation = "it loaded no checkpoint" if not any(loaded_by(life.trajectory)) else ""
+    if newest is not None and newest.is_half_overwritten:
+        explanation = "its writer died while it wrote the next checkpoint over it: write beside it, then rename"
     return Violation(
         sentence=sentence,
-        explanation=anew,
+        explanation=explanation,
         rank=life.rank,
         incarnation=life.incarnation,
         step=life.first_step,

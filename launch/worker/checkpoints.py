@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import io
 import os
+import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from launch.faults import Fault
 from launch.records import Load, Rename, Save
 from launch.worker.hooks import wrap
 from launch.worker.recorder import Recorder
+from launch.worker.trigger import Trigger
 
 
 class CheckpointWatch:
-    """Tells the recorder what this process writes and reads as a checkpoint."""
+    """Tells the recorder what this process writes and reads as a checkpoint, and lets faults happen in mid-write.
 
-    def __init__(self, recorder: Recorder) -> None:
+    What is saved within a save (`torch.distributed.checkpoint` saves tensor by tensor) is part of it.
+    """
+
+    def __init__(self, recorder: Recorder, trigger: Trigger) -> None:
         self._recorder = recorder
+        self._trigger = trigger
+        self._inside = threading.local()
 
     def install(self) -> None:
         """Wrap torch's save and load, and the two system calls that put a file into place."""
@@ -28,12 +38,36 @@ class CheckpointWatch:
 
     def _around_save(self, original: Callable[..., None]) -> Callable[..., None]:
         def save(obj: Any, f: Any, *args: Any, **kwargs: Any) -> None:
-            path = path_of(f)
-            self._recorder.emit(Save, path=path, phase="begin")
-            original(obj, f, *args, **kwargs)
-            self._recorder.emit(Save, path=path, phase="end")
+            if getattr(self._inside, "is_saving", False) or not self._recorder.is_active:
+                original(obj, f, *args, **kwargs)
+                return
+            self._inside.is_saving = True
+            try:
+                self._recorder.emit(Save, path=path_of(f), phase="begin")
+                fault = self._trigger.fault_during_save()
+                if fault is None:
+                    original(obj, f, *args, **kwargs)
+                else:
+                    buffer = io.BytesIO()
+                    original(obj, buffer, *args, **kwargs)
+                    self._write_with_fault(buffer.getvalue(), f, fault)
+                self._recorder.emit(Save, path=path_of(f), phase="end")
+            finally:
+                self._inside.is_saving = False
 
         return save
+
+    def _write_with_fault(self, data: bytes, target: Any, fault: Fault) -> None:
+        """Write half of the bytes, let the fault happen, and write the rest if this process goes on."""
+        if not hasattr(target, "write"):
+            with Path(target).open("wb", buffering=0) as file:
+                self._write_with_fault(data, file, fault)
+            return
+        half = len(data) // 2
+        target.write(data[:half])
+        target.flush()
+        self._trigger.fire_during_save(fault, path_of(target))
+        target.write(data[half:])
 
     def _around_load(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def load(f: Any, *args: Any, **kwargs: Any) -> Any:

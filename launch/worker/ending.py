@@ -9,6 +9,7 @@ ever destroyed here: the kernel closes its connections when the process ends.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from multiprocessing import synchronize
@@ -50,6 +51,12 @@ def leave(code: int) -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(code)
+
+
+def die_of(signum: int) -> None:
+    """End this process by a signal, as an interpreter that was interrupted does."""
+    signal.signal(signum, signal.SIG_DFL)
+    os.kill(os.getpid(), signum)
 
 
 def _leave_instead_of_waiting(frame: FrameType, event: str, _argument: object) -> None:

@@ -6,7 +6,10 @@ import atexit
 import multiprocessing
 import os
 import platform
+import signal
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,14 +20,17 @@ from launch.processes import die_with_parent
 from launch.records import FORMAT_VERSION, Exit, Start
 from launch.rundir import RunDir, ScenarioDir
 from launch.worker.checkpoints import CheckpointWatch
-from launch.worker.ending import keep_process_groups, leave_once_answered
+from launch.worker.ending import die_of, keep_process_groups, leave_once_answered
 from launch.worker.loaders import LoaderWatch
-from launch.worker.position import Position, read_lineage
+from launch.worker.position import Lineage, Position, read_earlier
 from launch.worker.recorder import Recorder
 from launch.worker.rounding import keep_buckets
 from launch.worker.script import hide_launcher, print_script_traceback, run_script
+from launch.worker.stacks import dump_stacks_on_request
 from launch.worker.training import TrainingWatch
 from launch.worker.trigger import Trigger
+
+FinalState = Callable[[], str | None]
 
 
 def run_rank() -> None:
@@ -46,16 +52,19 @@ def run_rank() -> None:
     recorder = Recorder(
         scenario_dir.event_file(incarnation=environment.incarnation, rank=environment.rank, pid=os.getpid())
     )
-    training = _install(recorder, environment, scenario, scenario_dir)
-    if plan.command == "verify":
+    _introduce(recorder, environment)
+    if plan.hang_timeout_s is not None:
+        dump_stacks_on_request(scenario_dir.stacks_file(incarnation=environment.incarnation, rank=environment.rank))
+    final_state: FinalState = _nothing
+    if plan.recording == "full":
+        final_state = _watch(recorder, environment, scenario, scenario_dir).final_state
+    if plan.command != "run":
         keep_buckets()
-    _run_recorded(script, recorder, training)
+    _run_recorded(script, recorder, final_state)
 
 
-def _install(
-    recorder: Recorder, environment: RankEnvironment, scenario: Scenario, scenario_dir: ScenarioDir
-) -> TrainingWatch:
-    """Say who writes this evidence, then begin to watch."""
+def _introduce(recorder: Recorder, environment: RankEnvironment) -> None:
+    """Say who writes this evidence."""
     recorder.emit(
         Start,
         format=FORMAT_VERSION,
@@ -68,40 +77,56 @@ def _install(
         python=platform.python_version(),
         torch=str(torch.__version__),
     )
-    earlier = [
-        file
-        for file in scenario_dir.event_files(rank=environment.rank) or scenario_dir.event_files(rank=0)
-        if scenario_dir.incarnation_of(file) < environment.incarnation
-    ]
-    position = Position(read_lineage(earlier) if environment.incarnation > 0 else None)
+
+
+def _watch(
+    recorder: Recorder, environment: RankEnvironment, scenario: Scenario, scenario_dir: ScenarioDir
+) -> TrainingWatch:
+    """Record from now on what the script does, and let the planned faults happen."""
+    earlier = read_earlier(_earlier_files(environment, scenario_dir))
+    lineage = Lineage(record for life in earlier for record in life)
+    position = Position(lineage if environment.incarnation > 0 else None)
     training = TrainingWatch(recorder, position)
+    loaders = LoaderWatch(recorder)
     trigger = Trigger(
         recorder,
         scenario.faults,
-        rank=environment.rank,
-        world_size=environment.world_size,
-        incarnation=environment.incarnation,
+        environment=environment,
         fired=scenario_dir.fired,
         position=position,
+        earlier=earlier,
+        loader_workers=loaders.worker_pids,
     )
     for observe in (training.observe, position.follow, trigger.observe):
         recorder.observe(observe)
-    for watch in (LoaderWatch(recorder), CheckpointWatch(recorder), training):
+    for watch in (loaders, CheckpointWatch(recorder, trigger), training):
         watch.install()
     return training
 
 
-def _run_recorded(script: Script, recorder: Recorder, training: TrainingWatch) -> None:
+def _earlier_files(environment: RankEnvironment, scenario_dir: ScenarioDir) -> list[Path]:
+    """Evidence of this rank's earlier incarnations; of rank 0's, where the rank is new."""
+    files = scenario_dir.event_files(rank=environment.rank) or scenario_dir.event_files(rank=0)
+    return [file for file in files if scenario_dir.incarnation_of(file) < environment.incarnation]
+
+
+def _run_recorded(script: Script, recorder: Recorder, final_state: FinalState) -> None:
     hide_launcher()
+    is_interrupted = False
     try:
         run_script(script)
-        recorder.emit(Exit, reason="finished", parameters=training.final_state())
+        recorder.emit(Exit, reason="finished", parameters=final_state())
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
         message = error.code if isinstance(error.code, str) else ""
-        recorder.emit(Exit, reason="system_exit", code=code, message=message, parameters=training.final_state())
+        recorder.emit(Exit, reason="system_exit", code=code, message=message, parameters=final_state())
         if code != 0:
             raise
+    except KeyboardInterrupt as error:
+        # Ends the process below: torch would swallow it, and take a rank that was interrupted for one that is done.
+        print_script_traceback(error)
+        recorder.emit(Exit, reason="exception", code=1, message="KeyboardInterrupt")
+        is_interrupted = True
     except BaseException as error:
         # Whatever ends the script is written down before it goes on its way.
         print_script_traceback(error)
@@ -110,7 +135,13 @@ def _run_recorded(script: Script, recorder: Recorder, training: TrainingWatch) -
     finally:
         # A child of a fork server would leave without them.
         atexit._run_exitfuncs()
+    if is_interrupted:
+        die_of(signal.SIGINT)
     leave_once_answered()
+
+
+def _nothing() -> None:
+    """The final state that nobody recorded."""
 
 
 def _be_like_a_fresh_process() -> None:

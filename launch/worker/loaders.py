@@ -56,6 +56,10 @@ class LoaderWatch:
         wrap(multi, "_try_put_index", self._around_try_put_index)
         wrap(base, "__next__", self._around_next)
 
+    def worker_pids(self) -> list[int]:
+        """The processes that read ahead for this rank now."""
+        return [worker.pid for iterator in self._passes for worker in getattr(iterator, "_workers", ())]
+
     def _around_init(self, original: Callable[..., None]) -> Callable[..., None]:
         def init(iterator: Any, loader: DataLoader[Any]) -> None:
             self._passes[iterator] = _Pass(looks_of(loader), loader.sampler)

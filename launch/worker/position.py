@@ -48,9 +48,9 @@ class Lineage:
         return self._by_state.get(state) if self._by_state else ORIGIN
 
 
-def read_lineage(files: Iterable[Path]) -> Lineage:
-    """The lineage in evidence files; a line that cannot be read ends its file, as a killed writer leaves it."""
-    return Lineage(record for file in files for record in _readable(file))
+def read_earlier(files: Iterable[Path]) -> list[list[AnyRecord]]:
+    """The lines of each evidence file; one that cannot be read ends its file, as a killed writer leaves it."""
+    return [list(_readable(file)) for file in files]
 
 
 class Position:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NoReturn
 
-from launch.faults import Fault, Kind, Point, When
-from launch.records import AnyRecord, Batch, FaultFired, Step
+from launch.environment import RankEnvironment
+from launch.faults import CHECKPOINT_DAMAGE, NODE_KINDS, Fault, Kind, Part, Point, When
+from launch.files import File, files_in
+from launch.records import AnyRecord, Batch, FaultFired, Load, Rename, Save, Step
+from launch.worker.acts import await_supervisor, damage, perform
 from launch.worker.position import Position
 from launch.worker.recorder import Recorder
 
 _COMPANIONS_TIMEOUT_S = 5.0
 _POLL_S = 0.002
-
-
-class InjectedFaultError(RuntimeError):
-    """Raised in the training script by the fault `exception`."""
 
 
 class Trigger:
@@ -28,11 +25,11 @@ class Trigger:
     Args:
         recorder: Gets the record of the fault, synced to the disk before the fault acts.
         faults: All faults of the scenario.
-        rank: This rank.
-        world_size: Ranks of this incarnation.
-        incarnation: Number of this incarnation.
+        environment: Who this rank is.
         fired: Folder of marks, one for every fault that has fired.
         position: Where this rank's training stands.
+        earlier: What this rank's earlier incarnations recorded, each for itself.
+        loader_workers: Gives the pids of this rank's loader workers.
     """
 
     def __init__(
@@ -40,40 +37,81 @@ class Trigger:
         recorder: Recorder,
         faults: Sequence[Fault],
         *,
-        rank: int,
-        world_size: int,
-        incarnation: int,
+        environment: RankEnvironment,
         fired: Path,
         position: Position,
+        earlier: Sequence[Sequence[AnyRecord]] = (),
+        loader_workers: Callable[[], Sequence[int]] = lambda: (),
     ) -> None:
         self._recorder = recorder
         self._faults = faults
-        self._world_size = world_size
-        self._incarnation = incarnation
+        self._environment = environment
         self._fired = fired
         self._position = position
-        self._armed = [fault for fault in faults if fault.rank == rank and not self._mark(fault).exists()]
+        self._loader_workers = loader_workers
+        self._armed = [fault for fault in faults if self._is_ours(fault) and not self._mark(fault).exists()]
+        records = [record for life in earlier for record in life]
+        self._num_saves = sum(isinstance(record, Save) and record.phase == "begin" for record in records)
+        self._num_loads = sum(isinstance(record, Load) for record in records)
+        self._found = [file for life in earlier for file in files_in(life)]
+        self._writes: list[Save | Rename] = []
+        self._has_ended_save = False
 
     def observe(self, record: AnyRecord) -> None:
         """Perform what is due now that this was recorded."""
-        if isinstance(record, Batch | Step):
-            for fault in self._armed:
-                if self._is_due(fault.when, record):
-                    self._armed.remove(fault)
-                    self._fire(fault)
+        if not self._armed:
+            return
+        self._count(record)
+        for fault in list(self._armed):
+            if self._is_due(fault.when, record):
+                self._fire(fault)
+        self._has_ended_save = isinstance(record, Save) and record.phase == "end"
 
-    def _is_due(self, when: When, record: Batch | Step) -> bool:
-        if isinstance(record, Step):
-            return self._is_due_after_step(when, record)
-        upcoming = self._position.upcoming(record)
+    def fault_during_save(self) -> Fault | None:
+        """The fault that is to happen when half of the checkpoint that was begun last is written."""
+        moment = When(Point.SAVE, (self._num_saves - 1,), Part.DURING)
+        return next((fault for fault in self._armed if fault.when == moment), None)
+
+    def fire_during_save(self, fault: Fault, path: str) -> None:
+        """Half of that checkpoint is written: let it happen."""
+        self._fire(fault, path=path)
+
+    def _count(self, record: AnyRecord) -> None:
+        if isinstance(record, Save | Rename):
+            self._writes.append(record)
+            self._num_saves += isinstance(record, Save) and record.phase == "begin"
+        self._num_loads += isinstance(record, Load)
+
+    def _is_due(self, when: When, record: AnyRecord) -> bool:
+        match record:
+            case Batch():
+                is_due = self._is_due_at_batch(when, record)
+            case Step():
+                is_due = self._is_due_after_step(when, record)
+            case Save(phase="begin"):
+                is_due = when == When(Point.SAVE, (self._num_saves - 1,), Part.BEFORE)
+            case Load():
+                is_due = when == When(Point.LOAD, (self._num_loads - 1,))
+            case _:
+                is_due = False
+        return is_due or self._is_due_after_save(when, record)
+
+    def _is_due_after_save(self, when: When, record: AnyRecord) -> bool:
+        """Due with the first event after the save: the rename that puts the file into place, where there is one."""
+        is_next = isinstance(record, Save) and record.phase == "begin"
+        last = self._num_saves - 1 - is_next
+        return self._has_ended_save and when == When(Point.SAVE, (last,), Part.AFTER)
+
+    def _is_due_at_batch(self, when: When, batch: Batch) -> bool:
+        upcoming = self._position.upcoming(batch)
         match when.point:
             case Point.BATCH:
                 return upcoming is not None and (upcoming.batch,) == when.numbers
             case Point.EPOCH_BATCH:
                 return upcoming is not None and (upcoming.epoch, upcoming.epoch_batch) == when.numbers
             case Point.RESUME:
-                return self._incarnation > 0 and when.numbers == (0,) and self._position.num_steps == 0
-            case Point.STEP:
+                return self._environment.incarnation > 0 and when.numbers == (0,) and self._position.num_steps == 0
+            case _:
                 return False
 
     def _is_due_after_step(self, when: When, step: Step) -> bool:
@@ -81,45 +119,62 @@ class Trigger:
             case Point.STEP:
                 return step.since_start is not None and (step.since_start.num_steps - 1,) == when.numbers
             case Point.RESUME:
-                return self._incarnation > 0 and (step.step + 1,) == when.numbers
+                return self._environment.incarnation > 0 and (step.step + 1,) == when.numbers
             case _:
                 return False
 
-    def _fire(self, fault: Fault) -> None:
-        self._recorder.emit(FaultFired, fault=fault.number, kind=fault.kind)
+    def _fire(self, fault: Fault, *, path: str = "") -> None:
+        """Do it, once; a fault that finds nothing to act on stays undone, and its missing record says so."""
+        self._armed.remove(fault)
+        pid = None
+        if fault.kind in CHECKPOINT_DAMAGE:
+            path = self._newest_file()
+            if not path:
+                return
+        if fault.kind is Kind.LOADERKILL:
+            pid = next(iter(self._loader_workers()), None)
+            if pid is None:
+                return
+        self._recorder.emit(FaultFired, fault=fault.number, kind=fault.kind, path=path, pid=pid)
         self._recorder.sync()
-        mark = os.open(self._mark(fault), os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-        os.fsync(mark)
-        os.close(mark)
+        self._leave_mark(fault)
         self._wait_for_companions(fault)
-        perform(fault)
+        if fault.kind in NODE_KINDS:
+            await_supervisor(self._done_mark(fault))
+        else:
+            if fault.kind in CHECKPOINT_DAMAGE:
+                damage(fault, Path(path))
+            perform(fault, loader_worker=pid, path=path)
+
+    def _newest_file(self) -> str:
+        files: Iterable[File] = reversed((*self._found, *files_in(self._writes)))
+        return next((file.path for file in files if file.path and Path(file.path).is_file()), "")
 
     def _wait_for_companions(self, fault: Fault) -> None:
-        """Let the ranks that die at the same moment all reach it: the agent ends the others as soon as it sees one dead."""
-        companions = [other for other in self._faults if other.when == fault.when and other.rank < self._world_size]
+        """Let those that die at the same moment all reach it: the agent ends the others as soon as it sees one dead."""
+        companions = [other for other in self._faults if other.when == fault.when and self._exists(other)]
         deadline = time.monotonic() + _COMPANIONS_TIMEOUT_S
         while time.monotonic() < deadline and not all(self._mark(other).exists() for other in companions):
             time.sleep(_POLL_S)
 
+    def _is_ours(self, fault: Fault) -> bool:
+        """A fault of a node is let happen by the first of its ranks."""
+        if fault.rank is None:
+            return (fault.node, 0) == (self._environment.node_number, self._environment.local_rank)
+        return fault.rank == self._environment.rank
+
+    def _exists(self, fault: Fault) -> bool:
+        return fault.rank is None or fault.rank < self._environment.world_size
+
+    def _leave_mark(self, fault: Fault) -> None:
+        """Say for good that it fired, and on which node."""
+        mark = os.open(self._mark(fault), os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        os.write(mark, str(self._environment.node_number).encode())
+        os.fsync(mark)
+        os.close(mark)
+
     def _mark(self, fault: Fault) -> Path:
         return self._fired / str(fault.number)
 
-
-def perform(fault: Fault) -> NoReturn:
-    """Do it to this process.
-
-    Raises:
-        InjectedFaultError: the fault is `exception`.
-        SystemExit: the fault is `exit`.
-    """
-    match fault.kind:
-        case Kind.SIGKILL:
-            os.kill(os.getpid(), signal.SIGKILL)
-            signal.pause()
-            raise AssertionError("unreachable: SIGKILL cannot be survived")
-        case Kind.EXCEPTION:
-            raise InjectedFaultError(f"planned fault: {fault}")
-        case Kind.EXIT:
-            raise SystemExit(int(fault.argument or 0))
-        case _:
-            raise NotImplementedError(fault.kind)
+    def _done_mark(self, fault: Fault) -> Path:
+        return self._fired / f"{fault.number}.done"

@@ -1,0 +1,158 @@
+"""Ends ranks that make no progress, so that the agent can start the group again.
+
+When one rank stands still, the others soon wait for it, so all fall silent at about the same time. The one to end is the
+first that fell silent, or one that is stopped. A node ends only its own ranks, but looks at the evidence of all, so that
+only the node of the culprit acts; should that one do nothing, the others act after a second period.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from launch.ranks import RankWatch, kill
+from launch.records import Exit, RankHung, decode_line
+from launch.rendezvous import Round
+from launch.rundir import ScenarioDir
+from launch.stacks import DUMP_SIGNAL
+
+_STACKS_TIMEOUT_S = 2.0
+_LAST_LINE_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Silence:
+    """Since when a rank has recorded nothing."""
+
+    rank: int
+    since_s: float
+    """On any one clock that all ranks share."""
+    is_stopped: bool = False
+    """By SIGSTOP."""
+
+
+def find_culprit(silences: Collection[Silence], *, now_s: float, timeout_s: float) -> Silence | None:
+    """The rank to end, or None while none has been silent for `timeout_s`."""
+    overdue = [silence for silence in silences if now_s - silence.since_s >= timeout_s]
+    return min(overdue, key=lambda silence: (not silence.is_stopped, silence.since_s), default=None)
+
+
+class HangWatch:
+    """Looks at the evidence of all ranks while the job runs.
+
+    Args:
+        scenario_dir: Holds the evidence; gets the stacks.
+        round_: The round that the node is in.
+        ranks: The node's own ranks.
+        timeout_s: Longest silence of a rank that has recorded something.
+        announce: Called with every rank that is ended, before it is.
+    """
+
+    def __init__(
+        self,
+        scenario_dir: ScenarioDir,
+        round_: Round,
+        ranks: RankWatch,
+        *,
+        timeout_s: float,
+        announce: Callable[[RankHung], None],
+    ) -> None:
+        self._scenario_dir = scenario_dir
+        self._round = round_
+        self._ranks = ranks
+        self._timeout_s = timeout_s
+        self._announce = announce
+        self._is_over = threading.Event()
+        self._acted_in = -1
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """Watch meanwhile, from a thread."""
+        thread = threading.Thread(target=self._watch, daemon=True, name="hang-watch")
+        thread.start()
+        try:
+            yield
+        finally:
+            self._is_over.set()
+            thread.join()
+
+    def _watch(self) -> None:
+        while not self._is_over.wait(min(0.25, self._timeout_s / 8)):
+            pids = self._ranks.pids
+            if pids and self._acted_in != self._round.incarnation:
+                self._look(pids)
+
+    def _look(self, pids: Mapping[int, int]) -> None:
+        incarnation = self._round.incarnation
+        silences = [silence for file in self._files(incarnation) for silence in self._silence(file, pids)]
+        now_s = time.time()
+        culprit = find_culprit(silences, now_s=now_s, timeout_s=self._timeout_s)
+        if culprit is not None and culprit.rank not in pids:
+            # Its own node should end it; one that is gone or stopped itself cannot.
+            own = [silence for silence in silences if silence.rank in pids]
+            culprit = find_culprit(own, now_s=now_s, timeout_s=2 * self._timeout_s)
+        if culprit is not None:
+            self._acted_in = incarnation
+            self._end(culprit, pids, silent_s=now_s - culprit.since_s)
+
+    def _files(self, incarnation: int) -> list[Path]:
+        return [
+            file for file in self._scenario_dir.event_files() if self._scenario_dir.incarnation_of(file) == incarnation
+        ]
+
+    def _silence(self, file: Path, pids: Mapping[int, int]) -> Iterator[Silence]:
+        rank = self._scenario_dir.rank_of(file)
+        since_s = file.stat().st_mtime
+        if time.time() - since_s >= self._timeout_s and not _has_ended(file):
+            yield Silence(rank=rank, since_s=since_s, is_stopped=_is_stopped(pids.get(rank)))
+
+    def _end(self, culprit: Silence, pids: Mapping[int, int], *, silent_s: float) -> None:
+        stacks = self._dump_stacks(pids)
+        self._announce(
+            RankHung(
+                incarnation=self._round.incarnation,
+                rank=culprit.rank,
+                pid=pids[culprit.rank],
+                silent_s=round(silent_s, 3),
+                is_stopped=culprit.is_stopped,
+                stacks=[str(file.relative_to(self._scenario_dir.root.parent)) for file in stacks],
+                time_ns=time.monotonic_ns(),
+            )
+        )
+        kill(pids[culprit.rank])
+
+    def _dump_stacks(self, pids: Mapping[int, int]) -> list[Path]:
+        """Ask every rank where it stands; a stopped one cannot answer, one that never said it would is not asked."""
+        files = []
+        for rank, pid in pids.items():
+            file = self._scenario_dir.stacks_file(incarnation=self._round.incarnation, rank=rank)
+            if file.exists() and not _is_stopped(pid):
+                kill(pid, DUMP_SIGNAL)
+                files.append(file)
+        deadline = time.monotonic() + _STACKS_TIMEOUT_S
+        while time.monotonic() < deadline and not all(file.stat().st_size for file in files):
+            time.sleep(0.02)
+        return [file for file in files if file.stat().st_size]
+
+
+def _has_ended(file: Path) -> bool:
+    """Whether the last whole line says that the script is over: nothing more will come."""
+    with file.open("rb") as lines:
+        lines.seek(max(0, file.stat().st_size - _LAST_LINE_BYTES))
+        last = lines.read().rpartition(b"\n")[0].rpartition(b"\n")[2]
+    with contextlib.suppress(msgspec.DecodeError):
+        return isinstance(decode_line(last), Exit)
+    return False
+
+
+def _is_stopped(pid: int | None) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return pid is not None and psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    return False

@@ -1,0 +1,97 @@
+"""What the faults do, once their moment has come."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+import threading
+import time
+from pathlib import Path
+
+from launch.faults import Fault, Kind
+
+_SUPERVISOR_TIMEOUT_S = 60.0
+_POLL_S = 0.002
+_NUM_CORRUPT_BYTES = 64
+_SIGNALS = {Kind.SIGTERM: signal.SIGTERM, Kind.SIGINT: signal.SIGINT, Kind.SIGSTOP: signal.SIGSTOP}
+"""All other kinds that reach `_signal_oneself` kill: damage to a checkpoint is followed by a power cut."""
+
+
+class InjectedFaultError(RuntimeError):
+    """Raised in the training script by the fault `exception`."""
+
+
+def perform(fault: Fault, *, loader_worker: int | None = None, path: str = "") -> None:
+    """Do it to this process; returns if the process survives it, as one that handles SIGTERM does.
+
+    Args:
+        fault: One that is done to a rank.
+        loader_worker: Pid of the loader worker that `loaderkill` kills.
+        path: The file whose writing `diskfull` and `ioerror` spoil.
+
+    Raises:
+        InjectedFaultError: the fault is `exception`.
+        SystemExit: the fault is `exit`.
+        OSError: the fault is `diskfull` or `ioerror`.
+    """
+    match fault.kind:
+        case Kind.EXCEPTION:
+            raise InjectedFaultError(f"planned fault: {fault}")
+        case Kind.EXIT:
+            raise SystemExit(int(fault.argument or 0))
+        case Kind.DISKFULL | Kind.IOERROR:
+            code = errno.ENOSPC if fault.kind is Kind.DISKFULL else errno.EIO
+            raise OSError(code, os.strerror(code), path)
+        case Kind.ABORT:
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            os.abort()
+        case Kind.HANG:
+            while True:
+                time.sleep(3600)
+        case Kind.LOADERKILL if loader_worker is not None:
+            os.kill(loader_worker, signal.SIGKILL)
+        case _:
+            _signal_oneself(fault)
+
+
+def _signal_oneself(fault: Fault) -> None:
+    if fault.kind is Kind.SIGTERM:
+        _kill_after(fault.argument or 0.0)
+    signum = _SIGNALS.get(fault.kind, signal.SIGKILL)
+    os.kill(os.getpid(), signum)
+    if signum == signal.SIGKILL:
+        signal.pause()
+
+
+def damage(fault: Fault, path: Path) -> None:
+    """Do to a checkpoint what a power cut or a bad disk does."""
+    size_bytes = path.stat().st_size
+    if fault.kind is Kind.TORN:
+        keep = fault.argument or 0.0
+        os.truncate(path, min(size_bytes, int(keep * size_bytes if keep < 1 else keep)))
+        return
+    with path.open("r+b") as file:
+        file.seek(max(0, (size_bytes - _NUM_CORRUPT_BYTES) // 2))
+        start = file.tell()
+        data = file.read(_NUM_CORRUPT_BYTES)
+        file.seek(start)
+        file.write(bytes(byte ^ 0xFF for byte in data))
+
+
+def await_supervisor(done: Path) -> None:
+    """Stand still until the supervisor has done to the node what is to be done, or has ended this process with it."""
+    deadline = time.monotonic() + _SUPERVISOR_TIMEOUT_S
+    while time.monotonic() < deadline and not done.exists():
+        time.sleep(_POLL_S)
+
+
+def _kill_after(grace_s: float) -> None:
+    """What follows on SIGTERM where a process does not end by itself."""
+
+    def kill() -> None:
+        time.sleep(grace_s)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=kill, daemon=True, name="grace").start()

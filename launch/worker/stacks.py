@@ -1,0 +1,14 @@
+"""Lets the node ask a rank where it stands, without the rank's help: it may hang in C."""
+
+from __future__ import annotations
+
+import faulthandler
+from pathlib import Path
+
+from launch.stacks import DUMP_SIGNAL
+
+
+def dump_stacks_on_request(file: Path) -> None:
+    """Write the Python stacks of all threads to `file` whenever this process gets `DUMP_SIGNAL`."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    faulthandler.register(DUMP_SIGNAL, file=file.open("w"), all_threads=True, chain=False)
