@@ -30,7 +30,10 @@ class ResumableBatchSampler(BatchSampler):
 
     def __init__(self, sampler: ResumableSampler, batch_size: int | None = None, drop_last: bool = False) -> None:
         if not isinstance(sampler, ResumableSampler):
-            raise TypeError(f"sampler={type(sampler).__name__}: expected one of this package's samplers")
+            raise TypeError(
+                f"sampler={type(sampler).__name__}: expected one of this package's samplers; Lightning's Trainer puts "
+                "its own in a batch sampler unless use_distributed_sampler=False"
+            )
         if batch_size not in (None, sampler.batch_size):
             raise ValueError(
                 f"batch_size={batch_size!r}: the sampler counts in batches of {sampler.batch_size}; give it this size"

@@ -4,8 +4,9 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from samplers.prefetch import inside_prefetching_loader
+from samplers.callers import inside_prefetching_loader
 from samplers.walk import Walk
+from samplers.wrapping import refuse_wrapping
 
 if TYPE_CHECKING:
     from samplers.sampler import ResumableSampler
@@ -58,6 +59,7 @@ class _Blocks(Iterator[Iterator[int]]):
 
     def __next__(self) -> Iterator[int]:
         if not self.walk.begun:
+            refuse_wrapping()
             self.walk.read_ahead = inside_prefetching_loader()
         block = self.walk.next_block()
         if block is None:

@@ -7,6 +7,7 @@ from typing import Any, TypedDict, TypeVar, Unpack
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
+from samplers.accelerated import AcceleratedLoader
 from samplers.sampler import ResumableSampler
 from samplers.seeded import SeededDataset
 from samplers.walk import Walk
@@ -29,7 +30,7 @@ class LoaderOptions(TypedDict, total=False):
     pin_memory_device: str
 
 
-class ResumableDataLoader(DataLoader[_T]):
+class ResumableDataLoader(AcceleratedLoader, DataLoader[_T]):
     """`torch.utils.data.DataLoader` with a state that is exact however far its workers have read ahead.
 
     A batch counts once it was handed to the caller: take the state after the step that trained on it. Worker processes,
@@ -73,7 +74,7 @@ class ResumableDataLoader(DataLoader[_T]):
 
     def batches(self) -> Iterator[_T]:
         """Return torch's own iterator over a new pass, which counts nothing."""
-        return super().__iter__()
+        return self.accelerated(super().__iter__())
 
     def set_epoch(self, epoch: int) -> None:
         """Name the epoch of the next pass; see `ResumableSampler.set_epoch`."""
@@ -89,29 +90,34 @@ class ResumableDataLoader(DataLoader[_T]):
 
 
 class Delivery(Iterator[_T]):
-    """One pass over a loader, counting the batches that it hands out."""
+    """One pass over a loader, counting the batches that it hands out.
+
+    It begins when the first batch is asked for. Lightning takes the iterator of a resumed epoch before it names that
+    epoch; workers that drew at once would draw from the epoch before.
+    """
 
     def __init__(self, loader: ResumableDataLoader[_T]) -> None:
-        self._sampler = loader.sampler
-        self._num_batches = len(loader)
-        before = self._sampler.latest_walk
-        self._batches = loader.batches()
-        # With workers the first batches have been drawn by now; without, the walk begins with the first batch.
-        latest = self._sampler.latest_walk
-        self._walk: Walk | None = None if latest is before else latest
-        self._count(0)
+        self._loader = loader
+        self._batches: Iterator[_T] | None = None
+        self._walk: Walk | None = None
 
     def __len__(self) -> int:
         """Return the number of batches of a whole epoch."""
-        return self._num_batches
+        return len(self._loader)
 
     def __next__(self) -> _T:
-        batch = next(self._batches)
-        self._walk = self._walk or self._sampler.latest_walk
+        if self._batches is None:
+            self._batches = self._loader.batches()
+        try:
+            batch = next(self._batches)
+        finally:
+            # In any case: a batch that could not be loaded was drawn, but was not delivered.
+            self._count(0)
         self._count(1)
         return batch
 
     def _count(self, num_batches: int) -> None:
+        self._walk = self._walk or self._loader.sampler.latest_walk
         if self._walk is not None:
             self._walk.commit(num_batches)
 
@@ -124,7 +130,10 @@ def _check(dataset: object, sampler: object, *, batch_size: int | None, in_order
             "sampler's order says nothing about it; a map-style data set is needed"
         )
     if not isinstance(sampler, ResumableSampler):
-        raise TypeError(f"sampler={type(sampler).__name__}: expected one of this package's samplers")
+        raise TypeError(
+            f"sampler={type(sampler).__name__}: expected one of this package's samplers, on several ranks "
+            "ResumableDistributedSampler: in place of another one a framework puts its own"
+        )
     if batch_size not in (None, sampler.batch_size):
         raise ValueError(
             f"batch_size={batch_size!r}: the sampler counts in batches of {sampler.batch_size}; give it this size"

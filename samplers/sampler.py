@@ -8,11 +8,11 @@ from typing import Any
 from torch.utils.data import Sampler
 
 from samplers.arguments import DropLast, integer, optional_text
+from samplers.callers import inside_prefetching_loader
 from samplers.cursor import Cursor
 from samplers.dealer import Dealer
 from samplers.iterator import SamplerIterator
 from samplers.orders import Order
-from samplers.prefetch import inside_prefetching_loader
 from samplers.state import LIMIT, Layout, StreamSpec
 from samplers.walk import Walk
 
@@ -107,6 +107,11 @@ class ResumableSampler(Sampler[int]):
     def batch_size(self) -> int:
         """Number of samples in a rank's batch: the unit of `start_iter` and `commit`."""
         return self._dealer.layout.batch_size
+
+    @property
+    def dealt_to(self) -> tuple[int, int]:
+        """The rank that this sampler deals to, and the number of ranks."""
+        return self._dealer.rank, self._dealer.layout.num_replicas
 
     @property
     def start_iter(self) -> int:
@@ -204,7 +209,10 @@ class ResumableSampler(Sampler[int]):
         """
         num_batches = integer("num_batches", num_batches, low=0, high=LIMIT)
         if self._walk is None:
-            raise ValueError(f"num_batches={num_batches}: no batch was drawn since the position was set")
+            raise ValueError(
+                f"num_batches={num_batches}: no batch was drawn since the position was set; was the epoch named after "
+                "the loader's iterator was made?"
+            )
         self._walk.commit(num_batches)
 
     def state_dict(self) -> dict[str, Any]:

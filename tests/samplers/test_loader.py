@@ -87,6 +87,31 @@ def test_the_position_is_known_before_the_first_batch_was_received():
     assert loader.state_dict()["consumed"] == 4
 
 
+@pytest.mark.parametrize("options", LOADERS, ids=str)
+def test_an_epoch_may_be_named_after_its_iterator_was_made(options):
+    """Lightning does so after a restart: nothing is drawn before the first batch is asked for."""
+    finished, resumed = loader_of(), loader_of(**options)
+    batches_of(finished, 0)
+    resumed.load_state_dict(finished.state_dict())
+    iterator = iter(resumed)
+    resumed.set_epoch(1)
+    assert batches_of(finished, 1) == [batch.tolist() for batch in iterator]
+
+
+class Broken(Numbers):
+    def __getitem__(self, index):
+        raise OSError("the disk is gone")
+
+
+@pytest.mark.parametrize("options", LOADERS, ids=str)
+def test_a_batch_that_could_not_be_loaded_does_not_count(options):
+    """It was drawn, but nobody trained on it."""
+    loader = ResumableDataLoader(Broken(50), sampler=ResumableRandomSampler(range(50), batch_size=4), **options)
+    with pytest.raises(OSError, match="the disk is gone"):
+        next(iter(loader))
+    assert loader.state_dict()["consumed"] == 0
+
+
 def test_two_passes_side_by_side_do_not_count_for_each_other():
     """The state follows the pass that was begun last."""
     loader = loader_of()

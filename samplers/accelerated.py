@@ -1,0 +1,128 @@
+"""What accelerate finds when it is given a resumable loader."""
+
+from collections.abc import Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+
+import torch
+
+from samplers.callers import callers
+
+if TYPE_CHECKING:
+    from samplers.sampler import ResumableSampler
+
+_T = TypeVar("_T")
+
+
+class Gradients(Protocol):
+    """accelerate's record of the loaders that are being read: accumulated gradients are applied with a last batch."""
+
+    def _add_dataloader(self, dataloader: object) -> None: ...
+
+    def _remove_dataloader(self, dataloader: object) -> None: ...
+
+
+class Accelerator(Protocol):
+    """The part of `accelerate.Accelerator` that concerns a loader."""
+
+    device: torch.device
+    device_placement: bool
+    non_blocking: bool
+    split_batches: bool
+    dispatch_batches: bool | None
+    num_processes: int
+    process_index: int
+    gradient_state: Gradients
+
+
+class AcceleratedLoader:
+    """Base of a loader that `Accelerator.prepare` leaves as it is, and `save_state` and `load_state` take along.
+
+    accelerate would put a loader of its own around the sampler, which deals the batches out once more, fetches one
+    ahead and counts the epochs by itself: no position is exact through that. What its loader does for the training
+    loop, this one does: batches are moved to the accelerator's device, and gradients that are being accumulated are
+    applied with the last batch of a pass.
+    """
+
+    sampler: "ResumableSampler"
+    use_stateful_dataloader = True
+    """Asks accelerate to keep this loader's state."""
+    _accelerator: Accelerator | None = None
+
+    @property
+    def _is_accelerate_prepared(self) -> bool:
+        """Whether accelerate has nothing left to do, which it asks before it would do it.
+
+        Raises:
+            ValueError: the accelerator has other ranks than the sampler deals to, or is to deal batches out itself.
+        """
+        accelerator = _asking_accelerator()
+        if accelerator is not None:
+            _check(accelerator, self.sampler)
+            self._accelerator = accelerator
+        return self._accelerator is not None
+
+    @_is_accelerate_prepared.setter
+    def _is_accelerate_prepared(self, prepared: bool) -> None:
+        """Take no notice: accelerate says it of all that went through `prepare`."""
+
+    def accelerated(self, batches: Iterator[_T]) -> Iterator[_T]:
+        """Return the batches of one pass as accelerate's own loader would; as they are if no accelerator has asked."""
+        if self._accelerator is None:
+            return batches
+        return _deliver(batches, self._accelerator, _Ending(self.sampler))
+
+
+class _Ending:
+    """What accelerate asks of a loader during a step."""
+
+    remainder = -1
+    """accelerate does not know which samples are padding; the sampler does."""
+
+    def __init__(self, sampler: "ResumableSampler") -> None:
+        self._sampler = sampler
+
+    @property
+    def end_of_dataloader(self) -> bool:
+        """Whether the batch that was delivered last is the last one of its pass."""
+        return self._sampler.remaining == 0
+
+
+def _deliver(batches: Iterator[_T], accelerator: Accelerator, ending: _Ending) -> Iterator[_T]:
+    place = import_module("accelerate.utils").send_to_device
+    accelerator.gradient_state._add_dataloader(ending)
+    try:
+        for batch in batches:
+            if accelerator.device_placement:
+                yield place(batch, accelerator.device, non_blocking=accelerator.non_blocking)
+            else:
+                yield batch
+    finally:
+        accelerator.gradient_state._remove_dataloader(ending)
+
+
+def _asking_accelerator() -> Accelerator | None:
+    for caller in callers():
+        kinds = type(caller).__mro__
+        if any((kind.__module__, kind.__name__) == ("accelerate.accelerator", "Accelerator") for kind in kinds):
+            return cast("Accelerator", caller)
+    return None
+
+
+def _check(accelerator: Accelerator, sampler: "ResumableSampler") -> None:
+    # Ranks that hold parts of one model read the same batches.
+    parallelism = getattr(accelerator, "parallelism_config", None)
+    ranks_a_model = getattr(parallelism, "non_data_parallel_size", 1)
+    wanted = accelerator.process_index // ranks_a_model, accelerator.num_processes // ranks_a_model
+    if wanted != sampler.dealt_to:
+        raise ValueError(
+            "the sampler deals to rank {} of {}, but this is accelerate's process {} of {}: make it a "
+            "ResumableDistributedSampler with rank=accelerator.process_index and "
+            "num_replicas=accelerator.num_processes".format(*sampler.dealt_to, *wanted)
+        )
+    for option in ("split_batches", "dispatch_batches"):
+        if getattr(accelerator, option):
+            raise ValueError(
+                f"{option}=True: the sampler deals the batches out itself; leave it off, and give the sampler the "
+                "number of samples that one process trains on at a time as its batch_size"
+            )

@@ -1,0 +1,30 @@
+"""Loaders and samplers of others that draw from a resumable sampler so that no position could be exact."""
+
+from samplers.callers import callers
+
+
+def refuse_wrapping() -> None:
+    """Raise if the present call comes from one of them.
+
+    Raises:
+        RuntimeError: it does; the message says what to write instead.
+    """
+    for caller in callers():
+        advice = _advice(type(caller))
+        if advice is not None:
+            raise RuntimeError(f"{type(caller).__module__}.{type(caller).__name__} draws from this sampler: {advice}")
+
+
+def _advice(kind: type) -> str | None:
+    if kind.__module__ == "accelerate.data_loader":
+        return (
+            "it would read ahead, deal the batches out again, or skip some once more. Give accelerator.prepare a "
+            "ResumableDataLoader, on several processes with a ResumableDistributedSampler; in place of "
+            "skip_first_batches, accelerator.load_state or sampler.start_iter says where to go on"
+        )
+    if kind.__name__ == "_DatasetSamplerWrapper":
+        return (
+            "Lightning would read the whole epoch at once and shuffle it again. On several ranks give the loader a "
+            "ResumableDistributedSampler, which Lightning leaves in place"
+        )
+    return None

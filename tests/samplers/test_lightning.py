@@ -1,0 +1,85 @@
+"""Lightning's `Trainer`: it finds our loader's state by itself, and goes on where its checkpoint stands."""
+
+import logging
+
+import pytest
+from torch.utils.data import DataLoader
+
+from samplers import ResumableDataLoader, ResumableRandomSampler
+from tests.samplers.ranks import run_ranks
+
+# What Lightning says about this machine, these small jobs and its own dependencies.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+STOPS = {"step=1": 1, "step=4": 4, "step=6": 6, "step=8": 8, "epoch=0": 6, "epoch=1": 12}
+"""Checkpoints, and the number of steps before each: of two ranks, which have six batches an epoch."""
+
+
+@pytest.fixture(scope="module")
+def job():
+    # Not at the head of the module: importing Lightning takes seconds, and each worker of a test run collects all tests.
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    return pytest.importorskip("tests.samplers.lightning_job")
+
+
+@pytest.mark.parametrize(
+    ("num_workers", "options"),
+    [
+        (0, {"use_distributed_sampler": True}),
+        (0, {"use_distributed_sampler": False}),
+        (2, {"use_distributed_sampler": True}),
+        (2, {"use_distributed_sampler": True, "val_check_interval": 2}),
+    ],
+)
+def test_a_job_goes_on_where_its_checkpoint_stands(job, tmp_path, num_workers, options):
+    """In mid-epoch, with the last batch of an epoch and after it, on two ranks, over all epochs that follow."""
+
+    def train(rank, **paths):
+        loader = ResumableDataLoader(job.Numbers(), sampler=job.sampler_of(rank, 2), num_workers=num_workers)
+        return job.train(loader, devices=2, strategy="ddp", **options, **paths)
+
+    for expected, resumed in run_ranks(2, tmp_path / "store", _expected_and_resumed(job, train, tmp_path)):
+        assert expected == resumed
+
+
+def test_a_plain_loader_goes_on_with_a_callback_that_keeps_the_samplers_position(job, tmp_path):
+    """Without workers: torch's own loader has no state."""
+
+    def train(rank, **paths):
+        sampler = job.sampler_of(rank, 2)
+        loader = DataLoader(job.Numbers(), batch_size=4, sampler=sampler)
+        return job.train(loader, callbacks=[job.Position(sampler)], devices=2, strategy="ddp", **paths)
+
+    for expected, resumed in run_ranks(2, tmp_path / "store", _expected_and_resumed(job, train, tmp_path)):
+        assert expected == resumed
+
+
+def _expected_and_resumed(job, train, folder):
+    """What each rank does: train once as a whole, then from each checkpoint."""
+
+    def expected_and_resumed(rank):
+        job.as_rank(rank, 2)
+        whole = train(rank, checkpoints=folder / "checkpoints")
+        resumed = {name: train(rank, checkpoint=folder / "checkpoints" / f"{name}.ckpt") for name in STOPS}
+        return {name: whole[stop:] for name, stop in STOPS.items()}, resumed
+
+    return expected_and_resumed
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (ResumableDataLoader, "expected one of this package's samplers, on several ranks ResumableDistributedSampler"),
+        (DataLoader, "On several ranks give the loader a ResumableDistributedSampler"),
+    ],
+)
+def test_a_sampler_that_lightning_would_replace_is_refused(job, tmp_path, kind, message):
+    """On several ranks it puts a distributed sampler of its own around, or in the place of, one that is none."""
+
+    def train(rank):
+        job.as_rank(rank, 2)
+        sampler = ResumableRandomSampler(job.Numbers(), batch_size=4)
+        return job.train(kind(job.Numbers(), batch_size=4, sampler=sampler), devices=2, strategy="ddp")
+
+    for told in run_ranks(2, tmp_path / "store", train):
+        assert message in told
