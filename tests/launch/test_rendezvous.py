@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import inspect
+import time
+
+import pytest
+from torch.distributed.elastic.rendezvous import dynamic_rendezvous, rendezvous_handler_registry
+
+from launch import rendezvous
+
+
+@pytest.fixture(autouse=True)
+def as_torch_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a registration changes in torch is put back."""
+    for name in ("get_method_name", "_delay"):
+        monkeypatch.setattr(dynamic_rendezvous, name, getattr(dynamic_rendezvous, name))
+    monkeypatch.setattr(rendezvous_handler_registry, "_registry", {})
+
+
+def record() -> str:
+    """Stands for torch's `_record`, which asks for the name of its own caller."""
+    return dynamic_rendezvous.get_method_name()
+
+
+def test_torch_learns_the_name_of_a_caller_without_reading_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name is the one that torch would find, but no stack is walked for it."""
+    expected = record()
+    monkeypatch.setattr(inspect, "stack", None)
+    rendezvous.register()
+    assert expected == record()
+
+
+def test_near_nodes_look_at_the_rendezvous_more_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever torch would wait for, it waits as long as it was told."""
+    waited: list[float] = []
+    monkeypatch.setattr(time, "sleep", waited.append)
+    rendezvous._poll_every(0.02)
+    dynamic_rendezvous._delay(seconds=1)
+    dynamic_rendezvous._delay(seconds=(0, 0.3))
+    assert waited == [0.02, 0.02]
