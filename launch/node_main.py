@@ -4,7 +4,7 @@ REPLY_FD is a pipe, or 1 where there is nothing but the standard streams, as in 
 print to standard output then goes to standard error.
 
 The fork server is started before this process imports torch itself, so that both import it at the same time. It imports
-the modules that are named besides, and lives as long as the node.
+the modules that are named, then ours, and lives as long as the node.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import multiprocessing
 import multiprocessing.forkserver
 import os
 import sys
-import threading
 from typing import BinaryIO
 
 _PRELOAD = "launch.worker.preload"
@@ -24,15 +23,16 @@ _PRELOAD = "launch.worker.preload"
 def main() -> None:
     """Serve the supervisor until it closes the pipe."""
     replies = _open_replies(int(sys.argv[1]))
-    multiprocessing.set_forkserver_preload([_PRELOAD, *sys.argv[2:]])
+    multiprocessing.set_forkserver_preload([*sys.argv[2:], _PRELOAD])
     multiprocessing.forkserver.ensure_running()
 
     from torch.distributed.elastic.multiprocessing import SignalException  # noqa: PLC0415
 
     from launch.node import serve  # noqa: PLC0415
 
-    # The agent's first error message would import it, which takes a second, between the death of a rank and its restart.
-    threading.Thread(target=importlib.import_module, args=("torch._dynamo",), daemon=True).start()
+    # The agent's first error message would import it, which takes a second, between the death of a rank and its restart. And
+    # not while the node joins a rendezvous: its heartbeats would wait for the import, and the others take it for dead.
+    importlib.import_module("torch._dynamo")
     with contextlib.suppress(SignalException):
         serve(sys.stdin.buffer, replies)
 

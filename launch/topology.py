@@ -10,8 +10,13 @@ from launch.plan import Plan
 _LOOPBACK = "127.0.0.1"
 _DEFAULT_PORT = 29500
 """torchrun's."""
-_NEAR: dict[str, str | int] = {"last_call_timeout": 1, "keep_alive_interval": 1, "keep_alive_max_attempt": 2}
-"""Nodes on one machine meet at once, and are seen to be gone after two seconds of silence."""
+_NEAR: dict[str, str | int] = {
+    "last_call_timeout": 1,
+    "keep_alive_interval": 1,
+    "keep_alive_max_attempt": 3,
+    "poll_ms": 20,
+}
+"""Nodes on one machine meet at once, and are seen to be gone after three seconds of silence."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,8 +63,11 @@ class LocalNode(Channel):
             self._process.send_signal(signal.SIGTERM)
 
     def lose(self) -> None:
-        """Kill the agent first, so that it cannot start anything in answer to the death of its ranks."""
+        """Kill all that is there in one go, then what was started meanwhile."""
         if not self.is_closed:
+            for process in tagged(self._tag):
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
             self.close()
             sweep(self._tag)
 
