@@ -1,8 +1,9 @@
 """Ends ranks that make no progress, so that the agent can start the group again.
 
-When one rank stands still, the others soon wait for it, so all fall silent at about the same time. The one to end is the
-first that fell silent, or one that is stopped. A node ends only its own ranks, but looks at the evidence of all, so that
-only the node of the culprit acts; should that one do nothing, the others act after a second period.
+When one rank stands still, the others soon wait for it in a collective, so all fall silent at about the same time. The one
+to end is one that is stopped, or whose stack is not in a collective, or else the first that fell silent. A node ends only
+its own ranks, but looks at the evidence of all, so that only the node of the culprit acts; should that one do nothing, the
+others act after a second period.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -25,6 +26,7 @@ from launch.stacks import DUMP_SIGNAL
 
 _STACKS_TIMEOUT_S = 2.0
 _LAST_LINE_BYTES = 1 << 16
+_WAITING_PLACES = ("/torch/distributed/distributed_c10d.py", "in _engine_run_backward")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +38,24 @@ class Silence:
     """On any one clock that all ranks share."""
     is_stopped: bool = False
     """By SIGSTOP."""
+    is_waiting: bool = False
+    """In a collective, as far as its stack shows."""
 
 
 def find_culprit(silences: Collection[Silence], *, now_s: float, timeout_s: float) -> Silence | None:
     """The rank to end, or None while none has been silent for `timeout_s`."""
     overdue = [silence for silence in silences if now_s - silence.since_s >= timeout_s]
-    return min(overdue, key=lambda silence: (not silence.is_stopped, silence.since_s), default=None)
+    return min(overdue, key=_blame, default=None)
+
+
+def _blame(silence: Silence) -> tuple[bool, bool, float]:
+    return not silence.is_stopped, silence.is_waiting, silence.since_s
+
+
+def is_waiting(stacks: str) -> bool:
+    """Whether faulthandler's text shows a main thread in a collective: called by name, or by DDP within backward."""
+    main = stacks.rpartition("most recent call first")[2]
+    return any(place in main for place in _WAITING_PLACES)
 
 
 class HangWatch:
@@ -92,15 +106,17 @@ class HangWatch:
     def _look(self, pids: Mapping[int, int]) -> None:
         incarnation = self._round.incarnation
         silences = [silence for file in self._files(incarnation) for silence in self._silence(file, pids)]
+        own = [silence for silence in silences if silence.rank in pids]
         now_s = time.time()
-        culprit = find_culprit(silences, now_s=now_s, timeout_s=self._timeout_s)
-        if culprit is not None and culprit.rank not in pids:
-            # Its own node should end it; one that is gone or stopped itself cannot.
-            own = [silence for silence in silences if silence.rank in pids]
-            culprit = find_culprit(own, now_s=now_s, timeout_s=2 * self._timeout_s)
-        if culprit is not None:
+        first = find_culprit(silences, now_s=now_s, timeout_s=self._timeout_s)
+        is_ours = first is not None and first.rank in pids
+        # Its own node should end it; one that is gone, or stopped itself, cannot.
+        if is_ours or find_culprit(own, now_s=now_s, timeout_s=2 * self._timeout_s) is not None:
             self._acted_in = incarnation
-            self._end(culprit, pids, silent_s=now_s - culprit.since_s)
+            stacks = self._dump_stacks(pids)
+            seen = [replace(s, is_waiting=s.rank in stacks and is_waiting(stacks[s.rank].read_text())) for s in own]
+            culprit = min(seen, key=_blame)
+            self._end(culprit, pids, stacks.values(), silent_s=now_s - culprit.since_s)
 
     def _files(self, incarnation: int) -> list[Path]:
         return [
@@ -113,8 +129,7 @@ class HangWatch:
         if time.time() - since_s >= self._timeout_s and not _has_ended(file):
             yield Silence(rank=rank, since_s=since_s, is_stopped=_is_stopped(pids.get(rank)))
 
-    def _end(self, culprit: Silence, pids: Mapping[int, int], *, silent_s: float) -> None:
-        stacks = self._dump_stacks(pids)
+    def _end(self, culprit: Silence, pids: Mapping[int, int], stacks: Iterable[Path], *, silent_s: float) -> None:
         self._announce(
             RankHung(
                 incarnation=self._round.incarnation,
@@ -128,18 +143,18 @@ class HangWatch:
         )
         kill(pids[culprit.rank])
 
-    def _dump_stacks(self, pids: Mapping[int, int]) -> list[Path]:
+    def _dump_stacks(self, pids: Mapping[int, int]) -> dict[int, Path]:
         """Ask every rank where it stands; a stopped one cannot answer, one that never said it would is not asked."""
-        files = []
+        files = {}
         for rank, pid in pids.items():
             file = self._scenario_dir.stacks_file(incarnation=self._round.incarnation, rank=rank)
             if file.exists() and not _is_stopped(pid):
                 kill(pid, DUMP_SIGNAL)
-                files.append(file)
+                files[rank] = file
         deadline = time.monotonic() + _STACKS_TIMEOUT_S
-        while time.monotonic() < deadline and not all(file.stat().st_size for file in files):
+        while time.monotonic() < deadline and not all(file.stat().st_size for file in files.values()):
             time.sleep(0.02)
-        return [file for file in files if file.stat().st_size]
+        return {rank: file for rank, file in files.items() if file.stat().st_size}
 
 
 def _has_ended(file: Path) -> bool:

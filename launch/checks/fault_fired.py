@@ -96,10 +96,10 @@ def _missing_effect(fault: Fault, firing: Firing, evidence: Evidence) -> str | N
     if fault.kind in _DEADLY and any(isinstance(record, Batch | Step) for record in after):
         caught = ": the script caught it" if fault.kind in _CATCHABLE else ""
         return f"fired, and rank {process.rank} went on{caught}"
-    if fault.kind in STANDSTILLS:
-        hung = [(hang.incarnation, hang.pid) for hang in evidence.faulted.history.hangs]
-        if (process.incarnation, process.start.pid) not in hung:
-            return "fired, and the hang watch did not end the rank"
+    # Which rank of a group that waits for each other is ended matters little; the others are ended with it.
+    hung = {hang.incarnation for hang in evidence.faulted.history.hangs}
+    if fault.kind in STANDSTILLS and process.incarnation not in hung:
+        return "fired, and the hang watch noticed nothing"
     if fault.kind in SAVE_ERRORS and after and isinstance(after[0], Save) and after[0].phase == "end":
         return "fired, and the save went on"
     return None
