@@ -4,6 +4,8 @@ import sys
 from collections.abc import Iterator
 from types import FrameType
 
+from torch.utils.data import BatchSampler
+
 
 def callers() -> Iterator[object]:
     """Yield the `self` of each method that the present call comes from, however indirectly, the nearest first.
@@ -26,3 +28,8 @@ def inside_prefetching_loader() -> bool:
     """
     numbers = (getattr(caller, "_num_workers", 0) for caller in callers())
     return any(isinstance(number, int) and number > 0 for number in numbers)
+
+
+def inside_dropping_batch_sampler() -> bool:
+    """Return whether a batch sampler asks that drops a last batch which is not full: torch's own, or one made of it."""
+    return any(isinstance(caller, BatchSampler) and caller.drop_last is True for caller in callers())

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from samplers.callers import inside_prefetching_loader
+from samplers.callers import inside_dropping_batch_sampler, inside_prefetching_loader
 from samplers.walk import Walk
 from samplers.wrapping import refuse_wrapping
 
@@ -61,6 +61,8 @@ class _Blocks(Iterator[Iterator[int]]):
         if not self.walk.begun:
             refuse_wrapping()
             self.walk.read_ahead = inside_prefetching_loader()
+            if inside_dropping_batch_sampler():
+                self.walk.deal_whole_batches()
         block = self.walk.next_block()
         if block is None:
             self.ended = True

@@ -1,6 +1,7 @@
 """One pass over the rest of an epoch: what one rank has drawn of it, and what it has trained on."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from operator import length_hint
 
 from samplers.cursor import Cursor
@@ -71,6 +72,10 @@ class Walk:
     def num_remaining(self) -> int:
         """Number of samples that this rank has left behind that position."""
         return max(0, self._share.num_rows - self._num_done)
+
+    def deal_whole_batches(self) -> None:
+        """Leave out a last batch that is not full: who draws from this pass would drop it, and never commit it."""
+        self._share = replace(self._share, whole_batches=True)
 
     def commit(self, num_batches: int) -> None:
         """Note that `num_batches` more batches were trained on.

@@ -1,6 +1,7 @@
 """Loaders with workers: the state is what the loop received, not what the workers have drawn."""
 
 import contextlib
+from itertools import islice
 
 import pytest
 import torch
@@ -76,6 +77,27 @@ def test_a_dropped_last_batch_leaves_nothing_of_its_epoch(options):
     assert 12 == len(source) == len(iter(source)) == len(batches_of(source, 0))
     target.load_state_dict(source.state_dict())
     assert batches_of(source, 1) == batches_of(target, 1)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_dropped_last_batch_of_a_plain_loader_leaves_nothing_of_its_epoch(num_workers):
+    """Its 12 full batches committed, the epoch is over: the two samples that torch's batch sampler drops are not dealt."""
+    source, target = (ResumableRandomSampler(range(50), batch_size=4) for _ in range(2))
+    for _ in DataLoader(Numbers(50), batch_size=4, sampler=source, num_workers=num_workers, drop_last=True):
+        source.commit()
+    target.load_state_dict(source.state_dict())
+    source.set_epoch(1)
+    target.set_epoch(1)
+    assert list(source) == list(target)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_last_batch_that_is_not_dropped_is_still_to_come_until_it_is_committed(num_workers):
+    """Also where workers have drawn it long ago."""
+    sampler = ResumableRandomSampler(range(50), batch_size=4)
+    for _ in islice(DataLoader(Numbers(50), batch_size=4, sampler=sampler, num_workers=num_workers), 12):
+        sampler.commit()
+    assert (sampler.state_dict()["consumed"], sampler.remaining) == (48, 2)
 
 
 def test_the_position_is_known_before_the_first_batch_was_received():
