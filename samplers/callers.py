@@ -4,8 +4,6 @@ import sys
 from collections.abc import Iterator
 from types import FrameType
 
-from torch.utils.data import BatchSampler
-
 
 def callers() -> Iterator[object]:
     """Yield the `self` of each method that the present call comes from, however indirectly, the nearest first.
@@ -31,5 +29,11 @@ def inside_prefetching_loader() -> bool:
 
 
 def inside_dropping_batch_sampler() -> bool:
-    """Return whether a batch sampler asks that drops a last batch which is not full: torch's own, or one made of it."""
-    return any(isinstance(caller, BatchSampler) and caller.drop_last is True for caller in callers())
+    """Return whether a batch sampler asks that drops a last batch which is not full.
+
+    torch's has these attributes, and so has the iterator of torchdata's, which is no batch sampler itself.
+    """
+    return any(
+        getattr(caller, "drop_last", False) is True and hasattr(caller, "batch_size") and hasattr(caller, "sampler")
+        for caller in callers()
+    )

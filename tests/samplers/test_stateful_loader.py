@@ -112,6 +112,22 @@ def test_a_loop_that_enters_the_finished_epoch_again_finds_nothing_of_it(options
     assert reference[1:] == [epoch_of(loader, sampler, number, names_epochs=True) for number in (1, 2)]
 
 
+@pytest.mark.parametrize("options", LOADERS, ids=str)
+@pytest.mark.parametrize("num_calls", [3, 5, 6])
+def test_a_loader_that_drops_its_last_batch_goes_on_exactly(options, num_calls):
+    """In mid-epoch, after the last full batch and after the end: what is dropped is never still to come."""
+    sampler = sampler_of("distributed")
+    dropping = {"drop_last": True}
+    reference = [epoch_of(loader_of(sampler, dropping), sampler, number, names_epochs=True) for number in range(3)]
+    sampler = sampler_of("distributed")
+    head, state = stopped_in(0, num_calls, loader_of(sampler, options | dropping), sampler, names_epochs=True)
+    sampler = sampler_of("distributed")
+    loader = loader_of(sampler, options | dropping)
+    loader.load_state_dict(state)
+    tail = [epoch_of(loader, sampler, number, names_epochs=True) for number in range(3)]
+    assert reference == [head + tail[0], *tail[1:]]
+
+
 def test_the_loaders_state_is_accepted_by_safe_torch_checkpoints(tmp_path):
     """It is made of plain data, as ours is."""
     sampler = sampler_of("distributed")
