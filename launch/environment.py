@@ -92,3 +92,8 @@ def is_ci() -> bool:
 def is_github_actions() -> bool:
     """Whether a workflow of GitHub runs us: then it reads commands from our output."""
     return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def gloo_interfaces() -> tuple[str, ...]:
+    """The interfaces that gloo is told to use; none if nothing is set."""
+    return tuple(name for name in os.environ.get("GLOO_SOCKET_IFNAME", "").split(",") if name)

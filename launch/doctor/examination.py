@@ -1,0 +1,113 @@
+"""All probes, one after the other, and what they say together."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from launch.doctor import capacity, clock, disk, leftovers, network, restart, software
+from launch.doctor.finding import Finding, exit_code
+from launch.doctor.probe import Probe, Subject, examine
+from launch.doctor.table import render
+from launch.errors import LaunchError
+
+REPORT_VERSION = 1
+
+QUICK_PROBES = (
+    Probe(name="torch", ask=software.torch_version),
+    Probe(name="interface", ask=network.interface),
+    Probe(name="names", ask=network.names, timeout_s=4 * network.LOOKUP_LIMIT_S),
+    Probe(name="ports", ask=network.ports),
+    Probe(name="cores", ask=capacity.cores),
+    Probe(name="memory", ask=capacity.memory),
+    Probe(name="shared memory", ask=capacity.shared_memory),
+    Probe(name="open files", ask=capacity.open_files),
+    Probe(name="clock", ask=clock.clock),
+    Probe(name="disk space", ask=disk.space),
+    Probe(name="file system", ask=disk.file_system),
+    Probe(name="write speed", ask=disk.write_speed, timeout_s=30.0),
+    Probe(name="leftovers", ask=leftovers.leftovers),
+)
+"""A few seconds together."""
+TRIALS = (
+    Probe(name="torchrun restart", ask=restart.torchrun_restart, timeout_s=None),
+    Probe(name="resumable restart", ask=restart.resumable_restart, timeout_s=None),
+)
+"""Real restarts: up to a minute."""
+
+
+class DoctorReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What `--json` writes."""
+
+    version: int = REPORT_VERSION
+    exit_code: int
+    findings: tuple[Finding, ...]
+
+
+def add_doctor_flags(parser: argparse._ActionsContainer) -> None:
+    """Give `parser` the options of `resumable doctor`."""
+    parser.add_argument(
+        "--nproc-per-node",
+        "--nproc_per_node",
+        type=int,
+        default=2,
+        metavar="N",
+        help="ranks to have room for (default: 2)",
+    )
+    parser.add_argument(
+        "--run-dir", "--run_dir", default="runs", metavar="DIR", help="where evidence will go (default: runs)"
+    )
+    parser.add_argument("--quick", action="store_true", help="leave out the restarts that are really tried")
+    parser.add_argument("--json", metavar="F", help="write the findings")
+
+
+def run_doctor(
+    console: Console,
+    *,
+    nproc_per_node: int,
+    run_dir: Path,
+    is_quick: bool = False,
+    json_file: Path | None = None,
+    probes: Sequence[Probe] | None = None,
+) -> int:
+    """Examine this machine and print a table: name, status, what it means, the mend.
+
+    Args:
+        console: Gets the table; on a terminal, the probe that is being asked meanwhile.
+        nproc_per_node: Ranks that the machine is to run.
+        run_dir: Where their evidence will go; it need not be there.
+        is_quick: Leave out the real restarts.
+        json_file: Gets the findings too.
+        probes: Others than the usual ones.
+
+    Returns:
+        0 if nothing fails, 1 if something does, 3 if a probe could not tell.
+
+    Raises:
+        LaunchError: `json_file` cannot be written.
+    """
+    asked = probes if probes is not None else (*QUICK_PROBES, *(() if is_quick else TRIALS))
+    subject = Subject(nproc_per_node=nproc_per_node, run_dir=run_dir)
+    with console.status("") as status:
+        findings = [_asked(probe, subject, status.update) for probe in asked]
+    render(findings, console)
+    code = exit_code(findings)
+    if json_file is not None:
+        _write(DoctorReport(exit_code=code, findings=tuple(findings)), json_file)
+    return code
+
+
+def _asked(probe: Probe, subject: Subject, tell: Callable[[str], None]) -> Finding:
+    tell(probe.name)
+    return examine(probe, subject)
+
+
+def _write(report: DoctorReport, file: Path) -> None:
+    try:
+        file.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+    except OSError as error:
+        raise LaunchError(f"--json {file}: cannot be written ({error.strerror})") from error
