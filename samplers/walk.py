@@ -9,7 +9,8 @@ from samplers.epoch_index import EpochIndex
 from samplers.orders import Stream
 from samplers.share import Share
 
-_BLOCK_ROWS = 32_768
+_MIN_BLOCK_ROWS = 64
+_MAX_BLOCK_ROWS = 32_768
 
 
 class Walk:
@@ -94,7 +95,10 @@ class Walk:
 
     def next_block(self) -> Iterator[int] | None:
         """Read the next block of this rank's samples; None after the last."""
-        first, stop = self._num_read, min(self._num_read + _BLOCK_ROWS, self._share.num_rows)
+        first = self._num_read
+        # As long as all before it: the first sample waits for few others, and the last one for few blocks.
+        num_rows = min(max(first, _MIN_BLOCK_ROWS), _MAX_BLOCK_ROWS)
+        stop = min(first + num_rows, self._share.num_rows)
         self._block = iter(self._samples(first, stop))
         self._num_read = stop
         return self._block if stop > first else None

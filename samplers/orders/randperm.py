@@ -1,14 +1,19 @@
 """`randperm/1`: torch's own shuffle, kept as one array."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from samplers.orders.order import Stream
+from samplers.orders.shuffled_head import is_foreseeable, shuffled_head
 
 _INT32_LIMIT = 2**31
+_HEAD_LENGTH = 4096
+_MIN_NUM_SAMPLES_FOR_HEAD = 2**18
+"""Below, torch has drawn the whole permutation before the head alone is found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +21,8 @@ class RandpermOrder:
     """The order that `RandomSampler` and `DistributedSampler` would use.
 
     `torch.randperm(num_samples)` on the CPU from a generator seeded with `seed + epoch`. Drawn in int32 where that
-    suffices: it is the same permutation as in int64, in half the time and memory (4 bytes a sample).
+    suffices: it is the same permutation as in int64, in half the time and memory (4 bytes a sample). Of a long one the
+    first samples are found at once, and the rest is drawn when somebody asks for it.
 
     Seeds are added, so that seed 0 in epoch 1 is seed 1 in epoch 0: the price of being torch's order. Torch does not
     promise the same permutation in every release; the fingerprint in a sampler's state notices when it changes.
@@ -27,15 +33,30 @@ class RandpermOrder:
     name: str = "randperm/1"
 
     def stream(self, *, num_samples: int, seed: int, epoch: int) -> Stream:
-        """Draw the permutation of an epoch, in time and memory that grow with `num_samples`."""
-        generator = torch.Generator().manual_seed(seed + epoch)
-        dtype = torch.int32 if num_samples < _INT32_LIMIT else torch.int64
-        return _Permutation(torch.randperm(num_samples, generator=generator, dtype=dtype).numpy())
+        """Return the permutation of an epoch, which takes time and memory that grow with `num_samples` once it is read."""
+        foreseen = num_samples >= _MIN_NUM_SAMPLES_FOR_HEAD and is_foreseeable(num_samples)
+        head = shuffled_head(num_samples, seed + epoch, _HEAD_LENGTH if foreseen else 0)
+        return _Permutation(num_samples, seed + epoch, head)
 
 
-@dataclass(frozen=True, slots=True)
 class _Permutation:
-    samples: NDArray[np.integer]
+    def __init__(self, num_samples: int, seed: int, head: NDArray[np.integer]) -> None:
+        self._num_samples = num_samples
+        self._seed = seed
+        self._head = head
 
     def at(self, positions: range) -> NDArray[np.integer]:
-        return self.samples[positions.start : positions.stop : positions.step]
+        samples = self._head if positions.stop <= self._head.size else self._whole
+        return samples[positions.start : positions.stop : positions.step]
+
+    @cached_property
+    def _whole(self) -> NDArray[np.integer]:
+        generator = torch.Generator().manual_seed(self._seed)
+        dtype = torch.int32 if self._num_samples < _INT32_LIMIT else torch.int64
+        whole: NDArray[np.integer] = torch.randperm(self._num_samples, generator=generator, dtype=dtype).numpy()
+        if not np.array_equal(whole[: self._head.size], self._head):
+            raise RuntimeError(
+                f"torch {torch.__version__} shuffles {self._num_samples} samples otherwise than it shuffles few, and the "
+                "first batches of this epoch came from elsewhere"
+            )
+        return whole
