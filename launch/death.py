@@ -81,6 +81,20 @@ def _firing(life: Life, record: FaultFired) -> Firing:
     )
 
 
+def planned_ends(run: Run) -> frozenset[int]:
+    """Incarnations that a fault ended, or a node that went or came: the others may only end well."""
+    begins: dict[int, int] = {}
+    num_nodes: dict[int, int] = {}
+    for round_ in run.history.rounds:
+        begins[round_.incarnation] = min(round_.time_ns, begins.get(round_.incarnation, round_.time_ns))
+        num_nodes[round_.incarnation] = round_.num_nodes
+    hit = {firing.life.incarnation for firing in firings(run)}
+    for act in run.history.acts:
+        hit |= {max((number for number, begin in begins.items() if begin <= act.time_ns), default=0)}
+    grown = {number for number, num in num_nodes.items() if num_nodes.get(number + 1, num) > num}
+    return frozenset(hit | grown)
+
+
 def planned_deaths(run: Run, scenario: Scenario) -> tuple[Death, ...]:
     """The faults that happened, as events of the run."""
     names = {fault.number: str(fault) for fault in scenario.faults}

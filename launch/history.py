@@ -18,6 +18,7 @@ from launch.records import (
     AnyRecord,
     Exit,
     NodeEnded,
+    NodeFaultActed,
     NodeRecord,
     RankEnded,
     RankHung,
@@ -89,6 +90,8 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     """When the process of each rank was gone, as its node saw it."""
     hangs: tuple[RankHung, ...] = ()
     """Ranks that the hang watch ended."""
+    acts: tuple[NodeFaultActed, ...] = ()
+    """What the supervisor did to nodes, in order."""
     logs: frozenset[str] = frozenset()
     """Log files that are there, as `i0/rank1.err`."""
     damage: tuple[Damage, ...] = ()
@@ -125,6 +128,7 @@ def read_history(scenario: ScenarioDir) -> History:
         rounds=tuple(sorted(rounds, key=lambda round_: (round_.incarnation, round_.node))),
         ends=tuple(record for record in said if isinstance(record, NodeEnded)),
         rank_ends=tuple(record for record in said if isinstance(record, RankEnded)),
+        acts=tuple(record for record in said if isinstance(record, NodeFaultActed)),
         hangs=tuple(record for record in said if isinstance(record, RankHung)),
         logs=frozenset(str(path.relative_to(scenario.logs)) for path in scenario.logs.glob("*/*")),
         damage=tuple(damage),

@@ -21,14 +21,16 @@ from typing import BinaryIO
 import msgspec
 from torch.distributed.elastic.multiprocessing import SignalException, Std
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.elastic.rendezvous import RendezvousClosedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from torch.distributed.run import config_from_args
 
 from launch import rendezvous
 from launch.environment import own_tag, python_executable
+from launch.faults import Kind
 from launch.hang import HangWatch
 from launch.logs import IncarnationLogs
-from launch.plan import Plan
+from launch.plan import Plan, Scenario
 from launch.processes import sweep
 from launch.ranks import RankWatch
 from launch.records import NodeEnded, NodeOutcome, NodeRecord, RankFailure, encode_node_line
@@ -60,7 +62,7 @@ def run_job(request: NodeRequest, *, tag: str) -> NodeEnded:
     run_dir = RunDir(root=Path(request.run_dir))
     plan = run_dir.read_plan()
     scenario_dir = run_dir.scenario(request.scenario)
-    with (scenario_dir.nodes / f"node-{request.node}.jsonl").open("ab", buffering=0) as evidence:
+    with scenario_dir.node_file(request.node, tag).open("ab", buffering=0) as evidence:
 
         def announce(record: NodeRecord) -> None:
             evidence.write(encode_node_line(record))
@@ -68,7 +70,8 @@ def run_job(request: NodeRequest, *, tag: str) -> NodeEnded:
         round_ = rendezvous.Round(
             counter=request.incarnation_counter, before_join=lambda: sweep(tag, keep_helpers=True)
         )
-        with _watches(plan, scenario_dir, round_, announce):
+        grace_s = _grace_s(plan, plan.scenario(request.scenario))
+        with _watches(RankWatch(round_, grace_s=grace_s, announce=announce), plan, scenario_dir, round_, announce):
             ended = _run_agent(plan, request, announce, round_)
         swept, leftover = sweep(tag, keep_helpers=True)
         ended = msgspec.structs.replace(ended, swept_pids=swept, leftover_pids=leftover)
@@ -76,12 +79,21 @@ def run_job(request: NodeRequest, *, tag: str) -> NodeEnded:
     return ended
 
 
+def _grace_s(plan: Plan, scenario: Scenario) -> float | None:
+    """Ranks of a preempted node have the time that their fault gives them."""
+    graces = [fault.argument or 0.0 for fault in scenario.faults if fault.kind is Kind.PREEMPT]
+    return plan.grace_s if plan.grace_s is None else max([plan.grace_s, *graces])
+
+
 @contextlib.contextmanager
 def _watches(
-    plan: Plan, scenario_dir: ScenarioDir, round_: rendezvous.Round, announce: Callable[[NodeRecord], None]
+    ranks: RankWatch,
+    plan: Plan,
+    scenario_dir: ScenarioDir,
+    round_: rendezvous.Round,
+    announce: Callable[[NodeRecord], None],
 ) -> Iterator[None]:
     """Look after the ranks while the agent runs."""
-    ranks = RankWatch(round_, grace_s=plan.grace_s, announce=announce)
     with contextlib.ExitStack() as watches:
         watches.enter_context(ranks.attached())
         if plan.hang_timeout_s is not None:
@@ -112,6 +124,8 @@ def _run_agent(
             for rank, failure in error.failures.items()
         ]
         return ended("failed", failures=failures)
+    except RendezvousClosedError:
+        return ended("late", message="the job was over when this node came")
     except SignalException as error:
         return ended("interrupted", message=error.sigval.name)
     except Exception as error:  # the agent's own failure is an answer too: the supervisor waits for one

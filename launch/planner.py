@@ -8,9 +8,10 @@ from pathlib import Path
 
 from launch import torchrun
 from launch.errors import ScriptNotFoundError, UsageError
-from launch.faults import STANDSTILLS, Fault, Kind, num_restarts, resolve
+from launch.faults import STANDSTILLS, Fault, Kind, resolve
 from launch.grammar import parse_fault
-from launch.plan import Plan, Recording, RestartMethod, Scenario, Script
+from launch.plan import Plan, Recording, RestartMethod, Restarts, Scenario, Script, SweepSpec
+from launch.sweep.request import example_faults, parse_at, parse_kinds, parse_ranks
 
 BUILT_IN_JOB = "launch.jobs.digits"
 _BUILT_IN_PRELOAD = ("sklearn.datasets", "sklearn.model_selection", "samplers")
@@ -22,7 +23,7 @@ _GRACE_S = 5.0
 
 
 def make_plan(arguments: argparse.Namespace) -> Plan:
-    """The plan of a `run` or `verify`.
+    """The plan of a `run`, a `verify`, or a `sweep` whose points are not drawn yet.
 
     Raises:
         UsageError: something in the arguments cannot be done; the message names it and what would do.
@@ -31,8 +32,10 @@ def make_plan(arguments: argparse.Namespace) -> Plan:
     nproc_per_node = _nproc_per_node(arguments)
     _, max_nodes = _num_nodes(arguments.nnodes)
     faults = _faults(arguments, num_nodes=max_nodes, nproc_per_node=nproc_per_node)
+    restarts = _restarts(arguments, faults, nproc_per_node)
     flags = torchrun.flags_of(arguments)
-    if arguments.command == "verify":
+    is_proof = arguments.command != "run"
+    if is_proof:
         _refuse_foreign_rendezvous(arguments)
         flags["redirects"] = _LOG_TO_FILE_AND_CONSOLE
     elif flags["redirects"] == flags["tee"] == "0":
@@ -41,13 +44,14 @@ def make_plan(arguments: argparse.Namespace) -> Plan:
         command=arguments.command,
         script=script,
         torchrun=flags,
-        scenarios=_scenarios(arguments, faults, nproc_per_node),
+        scenarios=_scenarios(arguments, faults, restarts, nproc_per_node),
         seed=arguments.seed,
         recording=_recording(arguments, faults),
         hang_timeout_s=_hang_timeout_s(arguments, faults),
         grace_s=_grace_s(arguments),
         preload=(*arguments.preload, *(_BUILT_IN_PRELOAD if script.path == BUILT_IN_JOB else ())),
-        fresh_directory=arguments.command == "verify",
+        fresh_directory=is_proof,
+        sweep=_sweep(arguments, restarts, max_nodes * nproc_per_node) if arguments.command == "sweep" else None,
     )
 
 
@@ -104,10 +108,21 @@ def _num_nodes(text: str) -> tuple[int, int]:
 
 def _faults(arguments: argparse.Namespace, *, num_nodes: int, nproc_per_node: int) -> tuple[Fault, ...]:
     texts = arguments.fault
-    if not texts and arguments.command == "verify":
+    if arguments.command == "sweep":
+        texts = example_faults(parse_at(arguments.at), parse_kinds(arguments.kinds))
+    elif not texts and arguments.command == "verify":
         texts = _BUILT_IN_FAULTS if arguments.training_script is None else _DEFAULT_FAULTS
     requests = [parse_fault(text) for text in texts]
     return resolve(requests, world_size=num_nodes * nproc_per_node, num_nodes=num_nodes, seed=arguments.seed)
+
+
+def _sweep(arguments: argparse.Namespace, restarts: Restarts, world_size: int) -> SweepSpec:
+    parse_ranks(arguments.ranks, world_size=world_size)
+    if arguments.sample is not None and arguments.sample < 1:
+        raise UsageError(f"--sample {arguments.sample}: expected at least one point")
+    return SweepSpec(
+        at=arguments.at, ranks=arguments.ranks, kinds=arguments.kinds, sample=arguments.sample, restarts=restarts
+    )
 
 
 def _recording(arguments: argparse.Namespace, faults: tuple[Fault, ...]) -> Recording:
@@ -119,7 +134,7 @@ def _recording(arguments: argparse.Namespace, faults: tuple[Fault, ...]) -> Reco
 def _hang_timeout_s(arguments: argparse.Namespace, faults: tuple[Fault, ...]) -> float | None:
     if arguments.hang_timeout is not None:
         return float(arguments.hang_timeout)
-    if any(fault.kind in STANDSTILLS for fault in faults):
+    if any(fault.kind in (*STANDSTILLS, Kind.PARTITION) for fault in faults):
         return _BUILT_IN_HANG_TIMEOUT_S if arguments.training_script is None else _PLANNED_HANG_TIMEOUT_S
     return None if arguments.command == "run" else _HANG_TIMEOUT_S
 
@@ -133,33 +148,31 @@ def _grace_s(arguments: argparse.Namespace) -> float | None:
 def _refuse_foreign_rendezvous(arguments: argparse.Namespace) -> None:
     if arguments.rdzv_endpoint:
         raise UsageError(
-            f"verify: --rdzv-endpoint {arguments.rdzv_endpoint} is for `resumable run`; verify starts all its nodes itself"
+            f"{arguments.command}: --rdzv-endpoint {arguments.rdzv_endpoint} is for `resumable run`; "
+            f"{arguments.command} starts all its nodes itself"
         )
 
 
-def _scenarios(arguments: argparse.Namespace, faults: tuple[Fault, ...], nproc_per_node: int) -> tuple[Scenario, ...]:
-    restart = _restart(arguments, faults)
-    needed = num_restarts(faults)
-    max_restarts = needed if arguments.max_restarts is None else int(arguments.max_restarts)
-    if max_restarts < 0:
+def _restarts(arguments: argparse.Namespace, faults: tuple[Fault, ...], nproc_per_node: int) -> Restarts:
+    method = _restart_method(arguments, faults)
+    max_restarts = None if arguments.max_restarts is None else int(arguments.max_restarts)
+    if max_restarts is not None and max_restarts < 0:
         raise UsageError(f"--max-restarts {max_restarts}: expected 0 or more")
     after = arguments.restart_nproc_per_node
-    if after is not None and (restart != "job" or after < 1):
+    if after is not None and (method != "job" or after < 1):
         raise UsageError(f"--restart-nproc-per-node {after}: expected --restart job and at least one rank")
-    starts = (nproc_per_node,)
-    if restart == "job":
-        starts += (after or nproc_per_node,) * max_restarts
-    faulted = Scenario(
-        name="faulted" if arguments.command == "verify" else "run",
-        faults=faults,
-        restart=restart,
-        max_restarts=max_restarts,
-        nproc_per_start=starts,
-        start_method=arguments.start_method,
-    )
+    return Restarts(method=method, max_restarts=max_restarts, nproc_per_node=after or nproc_per_node)
+
+
+def _scenarios(
+    arguments: argparse.Namespace, faults: tuple[Fault, ...], restarts: Restarts, nproc_per_node: int
+) -> tuple[Scenario, ...]:
+    references = _references(arguments, nproc_per_node)
+    if arguments.command == "sweep":
+        return references
     if arguments.command == "run":
-        return (faulted,)
-    return (*_references(arguments, nproc_per_node), faulted)
+        return (restarts.after(faults, name="run", reference=references[0]),)
+    return (*references, restarts.after(faults, name="faulted", reference=references[0]))
 
 
 def _references(arguments: argparse.Namespace, nproc_per_node: int) -> tuple[Scenario, ...]:
@@ -169,7 +182,7 @@ def _references(arguments: argparse.Namespace, nproc_per_node: int) -> tuple[Sce
     )
 
 
-def _restart(arguments: argparse.Namespace, faults: tuple[Fault, ...]) -> RestartMethod:
+def _restart_method(arguments: argparse.Namespace, faults: tuple[Fault, ...]) -> RestartMethod:
     """The agent that is preempted restarts nothing: whoever started the job must start it again."""
     is_ended = arguments.nnodes in ("1", "1:1")
     preempted = next((fault for fault in faults if fault.kind is Kind.PREEMPT), None)

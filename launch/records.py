@@ -236,7 +236,8 @@ class RankFailure(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
 
 
-NodeOutcome = Literal["succeeded", "failed", "interrupted"]
+NodeOutcome = Literal["succeeded", "failed", "interrupted", "late"]
+"""late: the node came when the others had brought the job to its end."""
 
 
 class NodeEnded(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="ended"):
@@ -253,7 +254,21 @@ class NodeEnded(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", ta
     """Processes of the job that were still there after that."""
 
 
-NodeRecord = RoundStarted | RankEnded | RankHung | NodeEnded
+NodeAct = Literal["interrupted", "lost", "replaced", "cut", "healed"]
+
+
+class NodeFaultActed(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="node_fault"):
+    """The supervisor did something to a node."""
+
+    fault: int
+    """Number of the fault in the plan."""
+    node: int
+    """Number of the node at the supervisor."""
+    act: NodeAct
+    time_ns: int
+
+
+NodeRecord = RoundStarted | RankEnded | RankHung | NodeEnded | NodeFaultActed
 
 _node_decoder: msgspec.json.Decoder[NodeRecord] = msgspec.json.Decoder(NodeRecord)
 

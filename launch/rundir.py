@@ -5,14 +5,15 @@ RUN/
   verdict.json            what came of it
   <scenario>/             reference-1, reference-2, faulted; or run
     events/               one file a process: i<incarnation>-r<rank>-<pid>.jsonl
-    nodes/                node-<n>.jsonl (rounds, ends) and node-<n>.log (the elastic agent's own words)
+    nodes/                node-<n>-<tag>.jsonl (rounds, ends), one for every node process; supervisor.jsonl (node faults)
     logs/i<incarnation>/  rank<rank>.out and rank<rank>.err; rank<rank>.stacks of one that hung
-    fired/                one file for every fault that has fired
+    fired/                one file for every fault that has fired; <fault>.done once the supervisor has done its part
     work/                 working directory of the job
 """
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,6 +80,25 @@ class ScenarioDir:
     def work(self) -> Path:
         """Working directory of the job."""
         return self.root / "work"
+
+    def done_mark(self, fault: int) -> Path:
+        """There once the supervisor has done what this fault does to a node."""
+        return self.fired / f"{fault}.done"
+
+    def fired_on_node(self, fault: int) -> int | None:
+        """Number of the node on which a rank has let this fault fire; None if none has."""
+        with contextlib.suppress(OSError, ValueError):
+            return int((self.fired / str(fault)).read_text())
+        return None
+
+    def node_file(self, number: int, tag: str) -> Path:
+        """What one node process says; a node that takes the place of a lost one has the same number and another tag."""
+        return self.nodes / f"node-{number}-{tag[:8]}.jsonl"
+
+    @property
+    def supervisor_file(self) -> Path:
+        """What the supervisor did to nodes."""
+        return self.nodes / "supervisor.jsonl"
 
     def create(self) -> None:
         """Make every folder; those that exist stay."""

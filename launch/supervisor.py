@@ -9,22 +9,25 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from launch.cluster import LocalCluster
+from launch.cluster import Cluster, Node
+from launch.errors import NodeError
+from launch.nemesis import Nemesis
 from launch.plan import Plan, Scenario
 from launch.records import NodeEnded
 from launch.requests import NodeRequest
 from launch.rundir import RunDir
 from launch.topology import Topology
 
-_TICK_S = 0.1
+_POLL_S, _TICK_S = 0.02, 0.1
 _INTERRUPT_GRACE_S = 40.0
 """Longer than torch gives ranks between SIGTERM and SIGKILL, so that a node can still say how it ended."""
 _run_numbers = itertools.count()
 
 
 def has_succeeded(ended: Sequence[NodeEnded]) -> bool:
-    """Whether every node said that its ranks ended well."""
-    return bool(ended) and all(answer.outcome == "succeeded" for answer in ended)
+    """Whether every node said that its ranks ended well; one that came too late to take part has none."""
+    outcomes = {answer.outcome for answer in ended}
+    return "succeeded" in outcomes and outcomes <= {"succeeded", "late"}
 
 
 class Supervisor:
@@ -36,7 +39,7 @@ class Supervisor:
         cluster: Its nodes are asked for each start of the job.
     """
 
-    def __init__(self, plan: Plan, run_dir: RunDir, cluster: LocalCluster) -> None:
+    def __init__(self, plan: Plan, run_dir: RunDir, cluster: Cluster) -> None:
         self._plan = plan
         self._run_dir = run_dir
         self._cluster = cluster
@@ -52,13 +55,19 @@ class Supervisor:
         Raises:
             NodeError: a node died.
         """
-        self._run_dir.scenario(scenario.name).create()
+        scenario_dir = self._run_dir.scenario(scenario.name)
+        scenario_dir.create()
         counter = f"{next(_run_numbers)}/{scenario.name}"
         ended: list[NodeEnded] = []
         for start, nproc_per_node in enumerate(scenario.nproc_per_start):
-            for number, node in enumerate(self._cluster.nodes):
-                node.request(self._request(scenario, counter, start, number, nproc_per_node))
-            ended = self._wait(on_tick)
+
+            def ask(node: Node, start: int = start, nproc_per_node: int = nproc_per_node) -> None:
+                node.request(self._request(scenario, counter, start, node.number, nproc_per_node))
+
+            self._replace_lost()
+            for node in self._cluster.nodes:
+                ask(node)
+            ended = self._wait(Nemesis(scenario, scenario_dir, self._cluster, ask), on_tick)
             if has_succeeded(ended):
                 break
         return ended
@@ -68,8 +77,11 @@ class Supervisor:
         for node in self._cluster.nodes:
             node.interrupt()
         deadline = time.monotonic() + _INTERRUPT_GRACE_S
-        with contextlib.suppress(Exception):
-            self._wait(lambda: None, deadline=deadline)
+        waiting = list(self._cluster.nodes)
+        with contextlib.suppress(NodeError):
+            while waiting and time.monotonic() < deadline:
+                select.select(waiting, [], [], _TICK_S)
+                waiting = [node for node in waiting if node.answer() is None]
 
     def _request(self, scenario: Scenario, counter: str, start: int, number: int, nproc_per_node: int) -> NodeRequest:
         work = self._run_dir.scenario(scenario.name).work if self._plan.fresh_directory else Path.cwd()
@@ -87,14 +99,29 @@ class Supervisor:
             max_restarts=scenario.max_restarts if scenario.restart == "agent" else 0,
         )
 
-    def _wait(self, on_tick: Callable[[], None], *, deadline: float = float("inf")) -> list[NodeEnded]:
-        nodes = self._cluster.nodes
+    def _replace_lost(self) -> None:
+        """Every start has all its nodes."""
+        present = {node.number for node in self._cluster.nodes}
+        for number in range(self._topology.num_local_nodes):
+            if number not in present:
+                self._cluster.replace(number)
+
+    def _wait(self, nemesis: Nemesis, on_tick: Callable[[], None]) -> list[NodeEnded]:
+        """The answers of all nodes that are still there when nothing more is to come."""
         answers: dict[int, NodeEnded] = {}
-        while len(answers) < len(nodes) and time.monotonic() < deadline:
-            select.select(nodes, [], [], _TICK_S)
-            for number, node in enumerate(nodes):
-                answer = None if number in answers else node.answer()
-                if answer is not None:
-                    answers[number] = answer
-            on_tick()
+        next_tick = time.monotonic()
+        while True:
+            nodes = [node for node in self._cluster.nodes if node.number not in answers]
+            if not nodes and (self._cluster.nodes or nemesis.is_idle):
+                break
+            select.select(nodes, [], [], _POLL_S)
+            nemesis.act()
+            for node in self._cluster.nodes:
+                answer = None if node.number in answers else node.answer()
+                if answer is not None and not nemesis.takes(answer):
+                    answers[node.number] = answer
+            if time.monotonic() >= next_tick:
+                next_tick = time.monotonic() + _TICK_S
+                on_tick()
+        nemesis.finish()
         return [answers[number] for number in sorted(answers)]

@@ -6,12 +6,13 @@ from launch.checks.result import CheckResult, Violation, counted, listed, not_ap
 from launch.death import Firing, firings
 from launch.evidence import Evidence
 from launch.faults import CHECKPOINT_DAMAGE, SAVE_ERRORS, STANDSTILLS, Fault, Kind, Point
-from launch.records import Batch, Save, Step
+from launch.records import Batch, NodeAct, Save, Step
 from launch.timeline import Timeline
 
 _DEADLY = frozenset({Kind.SIGKILL, Kind.ABORT, Kind.EXCEPTION, Kind.EXIT, *CHECKPOINT_DAMAGE})
 """Nothing is trained on after them, unless the script caught the exception or the exit."""
 _CATCHABLE = frozenset({Kind.EXCEPTION, Kind.EXIT})
+_ACTS: dict[Kind, NodeAct] = {Kind.NODELOSS: "lost", Kind.PARTITION: "cut", Kind.PREEMPT: "interrupted"}
 
 
 def fault_fired(evidence: Evidence) -> CheckResult:
@@ -97,9 +98,12 @@ def _missing_effect(fault: Fault, firing: Firing, evidence: Evidence) -> str | N
         caught = ": the script caught it" if fault.kind in _CATCHABLE else ""
         return f"fired, and rank {process.rank} went on{caught}"
     # Which rank of a group that waits for each other is ended matters little; the others are ended with it.
+    acts = {(act.fault, act.act) for act in evidence.faulted.history.acts}
     hung = {hang.incarnation for hang in evidence.faulted.history.hangs}
     if fault.kind in STANDSTILLS and process.incarnation not in hung:
         return "fired, and the hang watch noticed nothing"
+    if fault.kind in _ACTS and (fault.number, _ACTS[fault.kind]) not in acts:
+        return f"fired, and no node was {_ACTS[fault.kind]}"
     if fault.kind in SAVE_ERRORS and after and isinstance(after[0], Save) and after[0].phase == "end":
         return "fired, and the save went on"
     return None

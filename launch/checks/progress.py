@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from launch.checks.result import CheckResult, Violation, counted, failed, passed, unknown
-from launch.death import Death, firings, unplanned_death
+from launch.death import Death, planned_ends, unplanned_death
 from launch.evidence import Evidence
 from launch.records import NodeEnded
 
@@ -29,9 +29,9 @@ def progress(evidence: Evidence) -> CheckResult:
 
 def _unplanned(evidence: Evidence) -> Iterator[Death]:
     """Who is to blame for each incarnation that ended without a fault, though not well."""
-    faulted = {firing.life.incarnation for firing in firings(evidence.faulted)}
+    planned = planned_ends(evidence.faulted)
     for incarnation in evidence.faulted.history.incarnations:
-        if incarnation not in faulted:
+        if incarnation not in planned:
             death = unplanned_death(evidence.faulted, incarnation)
             if death is not None:
                 yield death
@@ -41,8 +41,7 @@ def _end_problem(evidence: Evidence) -> str | None:
     """Why the evidence does not show that the job came to its end; None if it does."""
     history = evidence.faulted.history
     last = history.incarnations[-1]
-    is_hit = any(firing.life.incarnation == last for firing in firings(evidence.faulted))
-    if is_hit and unplanned_death(evidence.faulted, last) is not None:
+    if last in planned_ends(evidence.faulted) and unplanned_death(evidence.faulted, last) is not None:
         return "nothing was started again after the last fault"
     num_ranks = len(history.group(last))
     if num_ranks < history.world_size(last):
@@ -50,7 +49,7 @@ def _end_problem(evidence: Evidence) -> str | None:
     ends = _last_ends(history.ends)
     if not ends:
         return "no node said how it ended"
-    bad = next((end for end in ends if end.outcome != "succeeded"), None)
+    bad = next((end for end in ends if end.outcome not in ("succeeded", "late")), None)
     return f"node {bad.node} {bad.outcome}: {bad.message}".rstrip(": ") if bad else None
 
 

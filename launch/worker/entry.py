@@ -92,7 +92,7 @@ def _watch(
         recorder,
         scenario.faults,
         environment=environment,
-        fired=scenario_dir.fired,
+        scenario_dir=scenario_dir,
         position=position,
         earlier=earlier,
         loader_workers=loaders.worker_pids,

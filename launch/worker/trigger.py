@@ -11,6 +11,7 @@ from launch.environment import RankEnvironment
 from launch.faults import CHECKPOINT_DAMAGE, NODE_KINDS, Fault, Kind, Part, Point, When
 from launch.files import File, files_in
 from launch.records import AnyRecord, Batch, FaultFired, Load, Rename, Save, Step
+from launch.rundir import ScenarioDir
 from launch.worker.acts import await_supervisor, damage, perform
 from launch.worker.position import Position
 from launch.worker.recorder import Recorder
@@ -26,7 +27,7 @@ class Trigger:
         recorder: Gets the record of the fault, synced to the disk before the fault acts.
         faults: All faults of the scenario.
         environment: Who this rank is.
-        fired: Folder of marks, one for every fault that has fired.
+        scenario_dir: Holds a mark for every fault that has fired.
         position: Where this rank's training stands.
         earlier: What this rank's earlier incarnations recorded, each for itself.
         loader_workers: Gives the pids of this rank's loader workers.
@@ -38,7 +39,7 @@ class Trigger:
         faults: Sequence[Fault],
         *,
         environment: RankEnvironment,
-        fired: Path,
+        scenario_dir: ScenarioDir,
         position: Position,
         earlier: Sequence[Sequence[AnyRecord]] = (),
         loader_workers: Callable[[], Sequence[int]] = lambda: (),
@@ -46,7 +47,7 @@ class Trigger:
         self._recorder = recorder
         self._faults = faults
         self._environment = environment
-        self._fired = fired
+        self._scenario_dir = scenario_dir
         self._position = position
         self._loader_workers = loader_workers
         self._armed = [fault for fault in faults if self._is_ours(fault) and not self._mark(fault).exists()]
@@ -140,7 +141,7 @@ class Trigger:
         self._leave_mark(fault)
         self._wait_for_companions(fault)
         if fault.kind in NODE_KINDS:
-            await_supervisor(self._done_mark(fault))
+            await_supervisor(self._scenario_dir.done_mark(fault.number))
         else:
             if fault.kind in CHECKPOINT_DAMAGE:
                 damage(fault, Path(path))
@@ -174,7 +175,4 @@ class Trigger:
         os.close(mark)
 
     def _mark(self, fault: Fault) -> Path:
-        return self._fired / str(fault.number)
-
-    def _done_mark(self, fault: Fault) -> Path:
-        return self._fired / f"{fault.number}.done"
+        return self._scenario_dir.fired / str(fault.number)
