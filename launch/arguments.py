@@ -9,7 +9,12 @@ from launch.errors import UsageError
 from launch.grammar import GRAMMAR
 from launch.torchrun import add_torchrun_flags
 
-_TORCHRUN_COMMANDS = ("run", "verify")
+_TORCHRUN_COMMANDS = ("run", "verify", "sweep")
+_OWN_USAGE = {
+    "run": "[--fault F]...",
+    "verify": "[--fault F]...",
+    "sweep": "[--at all|every:N|LIST] [--ranks each|any|all|LIST] [--kinds LIST]",
+}
 _EPILOG = f"""\
 faults
 {GRAMMAR}
@@ -53,8 +58,9 @@ def _main_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     commands.add_parser("run", help="a torchrun whose restarts work, with evidence kept", add_help=False)
     commands.add_parser("verify", help="reference, scenario, verdict", add_help=False)
+    commands.add_parser("sweep", help="reference, then one scenario for every rank and step", add_help=False)
     check = commands.add_parser("check", help="the checks again, on stored evidence")
-    check.add_argument("run_dirs", nargs="+", metavar="RUN", help="a run directory of `verify`")
+    check.add_argument("run_dirs", nargs="+", metavar="RUN", help="a run directory of `verify` or `sweep`")
     _add_output_flags(check)
     return parser
 
@@ -62,13 +68,18 @@ def _main_parser() -> argparse.ArgumentParser:
 def _launch_parser(command: str) -> argparse.ArgumentParser:
     parser = _Parser(
         prog=f"resumable {command}",
-        usage=f"resumable {command} [torchrun flags] [--fault F]... [SCRIPT ARGS]",
+        usage=f"resumable {command} [torchrun flags] {_OWN_USAGE[command]} [SCRIPT ARGS]",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=_EPILOG,
         allow_abbrev=False,
     )
     ours = parser.add_argument_group("resumable")
-    ours.add_argument("--fault", action="append", default=[], metavar="F", help="what is done to a rank; repeatable")
+    if command == "sweep":
+        _add_sweep_flags(ours)
+    else:
+        ours.add_argument(
+            "--fault", action="append", default=[], metavar="F", help="what is done to a rank; repeatable"
+        )
     ours.add_argument("--seed", type=int, default=0, help="seed of every draw, such as rank=any (default: 0)")
     ours.add_argument(
         "--run-dir",
@@ -126,6 +137,29 @@ def _launch_parser(command: str) -> argparse.ArgumentParser:
     add_torchrun_flags(parser.add_argument_group("torchrun"))
     parser.set_defaults(max_restarts=None)
     return parser
+
+
+def _add_sweep_flags(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--at",
+        default="all",
+        metavar="WHEN",
+        help="all: after every optimizer step; every:N: after every N-th; or a list of steps, ranges of steps and moments "
+        "such as 3,10-20,save#1+during (default: all)",
+    )
+    parser.add_argument(
+        "--ranks",
+        default="each",
+        metavar="WHO",
+        help="each: every rank, in a run of its own; any: a drawn one; all: all at once; or a list (default: each)",
+    )
+    parser.add_argument("--kinds", default="sigkill", metavar="LIST", help="kinds of faults (default: sigkill)")
+    parser.add_argument("--sample", type=int, metavar="N", help="only N of the points, drawn from the seed")
+    parser.add_argument(
+        "--budget", type=seconds, metavar="S", help="start no point after so many seconds; what is left out is counted"
+    )
+    parser.add_argument("--jobs", type=int, metavar="J", help="how many runs go on at once (default: by the cores)")
+    parser.set_defaults(fault=[])
 
 
 def seconds(text: str) -> float:

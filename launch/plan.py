@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from launch.faults import Fault
+from launch.faults import Fault, num_restarts
 
 PLAN_VERSION = 1
 RUN_DIR_PLACEHOLDER = "{run_dir}"
@@ -42,7 +42,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """One run of the job, with the faults that befall it."""
 
     name: str
-    """Its folder in the run directory: `reference-1`, `reference-2`, `faulted`, or `run`."""
+    """Its folder in the run directory: `reference-1`, `reference-2`, `faulted`, `run`, or the name of a sweep's point."""
     faults: tuple[Fault, ...] = ()
     restart: RestartMethod = "agent"
     """agent: the elastic agent restarts the worker group in place. job: every start of the command is a new one."""
@@ -51,6 +51,39 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     nproc_per_start: tuple[int, ...]
     """Ranks per node of each start of the command; one entry for `agent`, one more for every restart with `job`."""
     start_method: StartMethod = "forkserver"
+
+
+class Restarts(msgspec.Struct, frozen=True, kw_only=True):
+    """How a job is started again after its faults."""
+
+    method: RestartMethod = "agent"
+    max_restarts: int | None = None
+    """How often at most; None: as often as the faults need it."""
+    nproc_per_node: int
+    """Ranks per node after a restart; another number than before for `job` only."""
+
+    def after(self, faults: tuple[Fault, ...], *, name: str, reference: Scenario) -> Scenario:
+        """The reference's job, hit by these faults and restarted."""
+        number = num_restarts(faults) if self.max_restarts is None else self.max_restarts
+        starts = reference.nproc_per_start
+        if self.method == "job":
+            starts += (self.nproc_per_node,) * number
+        return msgspec.structs.replace(
+            reference, name=name, faults=faults, restart=self.method, max_restarts=number, nproc_per_start=starts
+        )
+
+
+class SweepSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Which points of the job's training a sweep hits; the words of the command line, which `launch.sweep` reads."""
+
+    at: str = "all"
+    ranks: str = "each"
+    kinds: str = "sigkill"
+    sample: int | None = None
+    """So many points are drawn among all; None: all of them."""
+    restarts: Restarts
+    num_points: int | None = None
+    """All points, those that were not drawn included; None until the references have shown how long training is."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,15 +107,28 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Modules that the fork server imports besides torch."""
     fresh_directory: bool = True
     """Each scenario gets a working directory of its own; False: the caller's (`resumable run`)."""
+    sweep: SweepSpec | None = None
 
     def scenario(self, name: str) -> Scenario:
-        """The scenario with this name; KeyError if there is none."""
+        """The scenario with this name, or the cold start of a sweep's point; KeyError if there is none."""
         for scenario in self.scenarios:
             if scenario.name == name:
                 return scenario
+            if self.sweep and cold(scenario).name == name:
+                return cold(scenario)
         raise KeyError(name)
+
+    @property
+    def points(self) -> tuple[Scenario, ...]:
+        """The scenarios with faults: of a sweep, its points."""
+        return tuple(scenario for scenario in self.scenarios if scenario.faults)
 
     @property
     def references(self) -> tuple[Scenario, ...]:
         """The scenarios without a fault that a `verify` compares with."""
         return tuple(scenario for scenario in self.scenarios if not scenario.faults)
+
+
+def cold(scenario: Scenario) -> Scenario:
+    """The same on plain processes, as torchrun starts them: what holds there is not the doing of a warm node."""
+    return msgspec.structs.replace(scenario, name=f"{scenario.name}-cold", start_method="subprocess")

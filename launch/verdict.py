@@ -110,8 +110,10 @@ def _reason(result: CheckResult) -> str:
 
 
 def write_verdict(verdict: Verdict, run_dir: RunDir) -> None:
-    """Store the verdict in the run directory, readable by a person."""
-    run_dir.verdict_file.write_bytes(msgspec.json.format(msgspec.json.encode(verdict), indent=2) + b"\n")
+    """Store the verdict in the run directory, readable by a person; it is there as a whole or not at all."""
+    draft = run_dir.verdict_file.with_suffix(".tmp")
+    draft.write_bytes(msgspec.json.format(msgspec.json.encode(verdict), indent=2) + b"\n")
+    draft.replace(run_dir.verdict_file)
 
 
 def _run_check(check: Check, evidence: Evidence) -> CheckReport:

@@ -30,7 +30,7 @@ def causes_of(results: Results) -> tuple[Cause, ...]:
     groups: dict[tuple[Outcome, str], list[Case]] = {}
     for case in results.cases:
         if case.verdict.outcome is not Outcome.VALID:
-            groups.setdefault((case.verdict.outcome, _shape(case.verdict.reason)), []).append(case)
+            groups.setdefault((case.verdict.outcome, shape_of(case.verdict.reason)), []).append(case)
     causes = [
         Cause(outcome=outcome, reason=cases[0].verdict.reason, cases=tuple(cases))
         for (outcome, _), cases in groups.items()
@@ -38,5 +38,6 @@ def causes_of(results: Results) -> tuple[Cause, ...]:
     return tuple(sorted(causes, key=lambda cause: (cause.outcome is not Outcome.INVALID, -len(cause.cases))))
 
 
-def _shape(reason: str) -> str:
+def shape_of(reason: str) -> str:
+    """The reason without its numbers, which is the same for all cases of one cause."""
     return _PLURAL.sub(r"\1", _NUMBER.sub("#", reason))

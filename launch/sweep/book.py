@@ -1,0 +1,49 @@
+"""The verdicts of a sweep as they lie in its run directory: what is done, and what is still to do."""
+
+from __future__ import annotations
+
+import shutil
+
+import msgspec
+
+from launch.plan import Scenario
+from launch.rundir import RunDir
+from launch.verdict import VERDICT_VERSION, Verdict, write_verdict
+
+
+class VerdictBook:
+    """One `verdict.json` in the folder of every scenario that was run to its end.
+
+    A scenario without one is still to do, whatever lies in its folder: it was interrupted.
+
+    Args:
+        run_dir: Of the sweep.
+    """
+
+    def __init__(self, run_dir: RunDir) -> None:
+        self._run_dir = run_dir
+
+    def find(self, name: str) -> Verdict | None:
+        """The verdict on a scenario; None if there is none that this version can read."""
+        try:
+            verdict = msgspec.json.decode(self._folder(name).verdict_file.read_bytes(), type=Verdict)
+        except (OSError, msgspec.DecodeError):
+            return None
+        return verdict if verdict.version == VERDICT_VERSION else None
+
+    def enter(self, scenario: Scenario, verdict: Verdict) -> None:
+        """Store a verdict."""
+        write_verdict(verdict, self._folder(scenario.name))
+
+    def clear(self, scenario: Scenario) -> None:
+        """Remove what an interrupted run of the scenario left."""
+        folder = self._run_dir.scenario(scenario.name).root
+        if folder.exists():
+            shutil.rmtree(folder)
+
+    def remove_work(self, scenario: Scenario) -> None:
+        """Remove the working directory of a scenario, checkpoints and all; its evidence stays."""
+        shutil.rmtree(self._run_dir.scenario(scenario.name).work, ignore_errors=True)
+
+    def _folder(self, name: str) -> RunDir:
+        return RunDir(root=self._run_dir.scenario(name).root)

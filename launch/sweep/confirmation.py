@@ -1,0 +1,61 @@
+"""A point that failed is run again cold: a failure that plain processes do not show may be the warm node's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from launch.checks.result import Outcome
+from launch.plan import Scenario
+from launch.report.causes import shape_of
+from launch.verdict import Verdict
+
+
+def confirmed(warm: Verdict, cold: Verdict) -> Verdict:
+    """The verdict on a point that failed, once it has been run cold.
+
+    What only one of the two shows is UNKNOWN, with both answers in its reason, unless the cold run is INVALID: its ranks
+    are the plain processes that torchrun would have started, so that it proves what it shows by itself.
+    """
+    if cold.outcome is warm.outcome:
+        return _told(warm, warm.outcome, f"{warm.reason} (holds cold)")
+    if cold.outcome is Outcome.INVALID:
+        return _told(warm, Outcome.INVALID, f"{cold.reason} (only cold; warm it was {_answer(warm)})")
+    return _told(
+        warm, Outcome.UNKNOWN, f"{warm.reason} (only warm: {warm.outcome.upper()}; cold it was {_answer(cold)})"
+    )
+
+
+def unconfirmed(
+    points: Sequence[Scenario], verdicts: Mapping[str, Verdict], cold: Mapping[str, Verdict]
+) -> list[Scenario]:
+    """The points that failed and were not run cold, one of every cause before the second of any.
+
+    Args:
+        points: of the sweep.
+        verdicts: of its points, by name.
+        cold: of their cold runs, by the name of the point.
+    """
+    failed = [
+        point
+        for point in points
+        if point.name in verdicts and verdicts[point.name].outcome is not Outcome.VALID and point.name not in cold
+    ]
+    turns: dict[str, int] = {}
+    num_before: dict[str, int] = {}
+    for point in failed:
+        shape = shape_of(verdicts[point.name].reason)
+        turns[point.name] = num_before.get(shape, 0)
+        num_before[shape] = turns[point.name] + 1
+    return sorted(failed, key=lambda point: turns[point.name])
+
+
+def _answer(verdict: Verdict) -> str:
+    return (
+        verdict.outcome.upper() if verdict.outcome is Outcome.VALID else f"{verdict.outcome.upper()}: {verdict.reason}"
+    )
+
+
+def _told(verdict: Verdict, outcome: Outcome, reason: str) -> Verdict:
+    return msgspec.structs.replace(verdict, outcome=outcome, reason=reason)

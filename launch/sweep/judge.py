@@ -1,0 +1,52 @@
+"""Judges the points of a sweep one by one; what they have in common is read once."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import msgspec
+
+from launch.checks.reference import reference
+from launch.checks.result import CheckResult
+from launch.evidence import Evidence, gather
+from launch.history import read_history
+from launch.plan import Plan, Scenario
+from launch.rundir import RunDir
+from launch.sweep.extent import Extent, extent_of
+from launch.timeline import assemble
+from launch.verdict import Verdict, judge_evidence
+
+
+class PointJudge:
+    """Compares points with the references of their sweep.
+
+    Args:
+        evidence: The first reference, judged by both.
+        run_dir: Of the sweep.
+    """
+
+    def __init__(self, evidence: Evidence, run_dir: RunDir) -> None:
+        self._evidence = evidence
+        self._run_dir = run_dir
+
+    @classmethod
+    def of(cls, plan: Plan, run_dir: RunDir) -> Self:
+        """Read the references of a sweep that have been run."""
+        references = [read_history(run_dir.scenario(scenario.name)) for scenario in plan.references]
+        return cls(gather(plan, plan.references[0], references, references[0]), run_dir)
+
+    @property
+    def yardstick(self) -> CheckResult:
+        """Whether the references are fit to be compared with."""
+        return reference(self._evidence)
+
+    @property
+    def extent(self) -> Extent:
+        """What the references have shown of the job."""
+        return extent_of(self._evidence.references[0])
+
+    def judge(self, scenario: Scenario) -> Verdict:
+        """The verdict on one point that has been run."""
+        evidence, history = self._evidence, read_history(self._run_dir.scenario(scenario.name))
+        run = assemble(history, evidence.traits, evidence.expected)
+        return judge_evidence(msgspec.structs.replace(evidence, scenario=scenario, faulted=run))

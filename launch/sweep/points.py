@@ -1,0 +1,131 @@
+"""The points of a sweep: which fault befalls whom at which moment, each a scenario of its own."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from launch.errors import UsageError
+from launch.faults import CHECKPOINT_DAMAGE, Fault, FaultRequest, Kind, Point, When, Who, resolve
+from launch.grammar import parse_fault
+from launch.plan import Plan, Scenario, SweepSpec
+from launch.sweep.extent import Extent
+from launch.sweep.request import parse_at, parse_kinds, parse_ranks
+
+_AFTER_A_RESTART = (Point.RESUME, Point.LOAD)
+_NUMBER = re.compile(r"\d+")
+_UNNAMEABLE = re.compile(r"[^a-z0-9.]")
+
+
+def with_points(plan: Plan, extent: Extent) -> Plan:
+    """The plan of a sweep with all its points in it, one scenario each.
+
+    The points stand in the order in which they are run: however early a sweep ends, what it has hit lies evenly spread.
+
+    Args:
+        plan: of the sweep; its references alone.
+        extent: what the references have shown.
+
+    Raises:
+        UsageError: a listed moment is none that any of the ranks comes to.
+    """
+    spec, reference = plan.sweep, plan.references[0]
+    if spec is None:
+        raise ValueError(f"command={plan.command}: only a sweep has points")
+    points = [
+        spec.restarts.after(faults, name=name, reference=reference)
+        for name, faults in _named_faults(spec, extent, seed=plan.seed)
+    ]
+    drawn = points
+    if spec.sample is not None and spec.sample < len(points):
+        numbers = sorted(random.Random(f"sweep/{plan.seed}").sample(range(len(points)), spec.sample))
+        drawn = [points[number] for number in numbers]
+    return msgspec.structs.replace(
+        plan,
+        scenarios=(*plan.references, *spread(drawn)),
+        sweep=msgspec.structs.replace(spec, num_points=len(points)),
+    )
+
+
+def without_points(plan: Plan) -> Plan:
+    """The plan as it was before the points were drawn."""
+    if plan.sweep is None:
+        return plan
+    return msgspec.structs.replace(
+        plan, scenarios=plan.references, sweep=msgspec.structs.replace(plan.sweep, num_points=None)
+    )
+
+
+def spread(points: Sequence[Scenario]) -> list[Scenario]:
+    """The points in an order whose every beginning lies spread over all of them.
+
+    Source: the van der Corput sequence in base 2, J. G. van der Corput, "Verteilungsfunktionen", 1935.
+    """
+    width = max(1, (len(points) - 1).bit_length())
+    reversed_bits = {number: int(f"{number:0{width}b}"[::-1], 2) for number in range(len(points))}
+    return [points[number] for number in sorted(reversed_bits, key=reversed_bits.__getitem__)]
+
+
+def _named_faults(spec: SweepSpec, extent: Extent, *, seed: int) -> Iterator[tuple[str, tuple[Fault, ...]]]:
+    ranks = parse_ranks(spec.ranks, world_size=len(extent.ranks))
+    draw = random.Random(f"ranks/{seed}")
+    for kind in parse_kinds(spec.kinds):
+        for when in _moments(spec, extent):
+            example = parse_fault(f"{kind}@{when}:rank=0")
+            able = [rank for rank in sorted(extent.ranks) if _can_happen(example, rank, extent)]
+            if not able and parse_at(spec.at).listed:
+                raise UsageError(f"--at {spec.at}: no rank comes to {when}; {_described(extent)}")
+            for name, group in _groups(ranks, able, draw):
+                requests = [*_first_fault(when, group, extent), *(_on(example, rank) for rank in group)]
+                yield f"{_slug(kind)}-{_slug(_padded(str(when)))}-{name}", resolve(requests, world_size=0, seed=seed)
+
+
+def _moments(spec: SweepSpec, extent: Extent) -> Sequence[When]:
+    moments = parse_at(spec.at)
+    if moments.every is None:
+        return moments.listed
+    return [When(Point.STEP, (step,)) for step in range(0, extent.num_steps, moments.every)]
+
+
+def _can_happen(fault: FaultRequest, rank: int, extent: Extent) -> bool:
+    is_there = fault.kind not in CHECKPOINT_DAMAGE or extent.has_checkpoint(fault.when, rank)
+    return is_there and extent.has(fault.when, rank)
+
+
+def _groups(ranks: Who | tuple[int, ...], able: Sequence[int], draw: random.Random) -> Iterator[tuple[str, list[int]]]:
+    """Who is hit together, by name."""
+    if ranks is Who.ALL and able:
+        yield "all", list(able)
+    elif ranks is Who.ANY and able:
+        rank = draw.choice(able)
+        yield f"rank{rank}", [rank]
+    elif not isinstance(ranks, Who):
+        yield from ((f"rank{rank}", [rank]) for rank in able if rank in ranks)
+
+
+def _first_fault(when: When, ranks: Sequence[int], extent: Extent) -> Iterator[FaultRequest]:
+    """A moment that comes after a restart needs one: the first of the ranks is killed half way."""
+    if when.point in _AFTER_A_RESTART:
+        yield FaultRequest(kind=Kind.SIGKILL, when=When(Point.STEP, (extent.num_steps // 2,)), who=ranks[0])
+
+
+def _on(fault: FaultRequest, rank: int) -> FaultRequest:
+    return msgspec.structs.replace(fault, who=rank)
+
+
+def _padded(text: str) -> str:
+    """With numbers of four digits, so that names sort."""
+    return _NUMBER.sub(lambda match: match[0].zfill(4), text)
+
+
+def _slug(text: str) -> str:
+    """A part of a folder's name."""
+    return _UNNAMEABLE.sub("", text)
+
+
+def _described(extent: Extent) -> str:
+    num_saves = ", ".join(str(len(reach.saves)) for _, reach in sorted(extent.ranks.items()))
+    return f"training has {extent.num_steps} steps, and the ranks save {num_saves} times"
