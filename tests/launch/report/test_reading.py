@@ -49,7 +49,10 @@ def test_a_stored_verdict_is_believed(tmp_path):
     assert [verdict] == [case.verdict for case in read_results(run_dir).cases]
 
 
-@pytest.mark.parametrize("content", [b"{", b'{"version": 99}', b""])
+NEWER = msgspec.structs.replace(samples.fixed().cases[0].verdict, version=99)
+
+
+@pytest.mark.parametrize("content", [b"{", b"", msgspec.json.encode(NEWER)])
 def test_a_verdict_that_cannot_be_read_is_made_anew(tmp_path, content):
     """A torn or foreign file is no verdict."""
     evidence = samples.valid()
