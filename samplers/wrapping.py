@@ -27,4 +27,9 @@ def _advice(kind: type) -> str | None:
             "Lightning would read the whole epoch at once and shuffle it again. On several ranks give the loader a "
             "ResumableDistributedSampler, which Lightning leaves in place"
         )
+    if kind.__name__ == "_FabricDataLoader":
+        return (
+            "Fabric would count the epochs from 0 again after a restart. Keep a ResumableDataLoader out of "
+            "setup_dataloaders, move its batches with fabric.to_device, and save it with the model by fabric.save"
+        )
     return None

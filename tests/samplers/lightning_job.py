@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from torch.utils.data import DataLoader, Dataset
 
-from samplers import ResumableDistributedSampler, ResumableSampler
+from samplers import ResumableDataLoader, ResumableDistributedSampler, ResumableSampler
 
 NUM_EPOCHS = 3
 
@@ -105,3 +105,21 @@ def train(
     )
     trainer.fit(model, loader, DataLoader(Numbers(), batch_size=23), ckpt_path=checkpoint)
     return model.steps
+
+
+def fabric_steps(rank: int, num_ranks: int, stop: int, checkpoint: Path, *, resume: bool) -> list[list[float]]:
+    """Train with Fabric and save after `stop` batches, or go on from there; tell what was trained on."""
+    fabric = lightning.Fabric(accelerator="cpu", devices=num_ranks, strategy="ddp")
+    fabric.launch()
+    loader = ResumableDataLoader(Numbers(), sampler=sampler_of(rank, num_ranks), num_workers=2)
+    state = {"model": fabric.setup(torch.nn.Linear(1, 1)), "loader": loader}
+    if resume:
+        fabric.load(checkpoint, state)
+    batches = []
+    for epoch in range(loader.sampler.epoch, NUM_EPOCHS):
+        loader.set_epoch(epoch)
+        for batch in loader:
+            batches.append(fabric.to_device(batch).tolist())
+            if len(batches) == stop and not resume:
+                fabric.save(checkpoint, state)
+    return batches

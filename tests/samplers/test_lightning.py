@@ -83,3 +83,27 @@ def test_a_sampler_that_lightning_would_replace_is_refused(job, tmp_path, kind, 
 
     for told in run_ranks(2, tmp_path / "store", train):
         assert message in told
+
+
+@pytest.mark.parametrize("stop", [1, 6, 9])
+def test_a_fabric_job_saves_and_loads_the_loader_with_the_model(job, tmp_path, stop):
+    """The loader stays out of `setup_dataloaders`, and is part of the state like any other object."""
+
+    def whole_and_resumed(rank):
+        job.as_rank(rank, 2)
+        return [job.fabric_steps(rank, 2, stop, tmp_path / "checkpoint", resume=resume) for resume in (False, True)]
+
+    for whole, resumed in run_ranks(2, tmp_path / "store", whole_and_resumed):
+        assert whole[stop:] == resumed
+
+
+def test_fabrics_own_loader_is_refused(job, tmp_path):
+    """It names the epochs by the number of passes since the start of the process."""
+
+    def read(rank):
+        job.as_rank(rank, 1)
+        loader = ResumableDataLoader(job.Numbers(), sampler=job.sampler_of(rank, 1))
+        return list(job.lightning.Fabric(accelerator="cpu", devices=1).setup_dataloaders(loader))
+
+    [told] = run_ranks(1, tmp_path / "store", read)
+    assert "Fabric would count the epochs from 0 again" in told
