@@ -15,6 +15,7 @@ SCENARIO_DIR = "RESUMABLE_SCENARIO_DIR"
 INCARNATION = "RESUMABLE_INCARNATION"
 NODE_NUMBER = "RESUMABLE_NODE_NUMBER"
 """The node as its supervisor counts: it stays when `GROUP_RANK` moves."""
+_COMPOSE_PREFIX = "RESUMABLE_"
 NODE_TAG = "RESUMABLE_NODE"
 """Unique to one node process and inherited by all that it starts: how what is left of a job is found."""
 
@@ -67,6 +68,15 @@ def node_environment(*, tag: str, nproc_per_node: int, one_machine: bool) -> dic
     if one_machine:
         defaults["GLOO_SOCKET_IFNAME"] = "lo"
     return {**defaults, **os.environ, NODE_TAG: tag}
+
+
+def compose_environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """The caller's environment with what a compose file fills in.
+
+    Args:
+        settings: By name without its prefix: `image` becomes `RESUMABLE_IMAGE`.
+    """
+    return {**os.environ, **{f"{_COMPOSE_PREFIX}{name.upper()}": value for name, value in settings.items()}}
 
 
 def tag_of(environment: Mapping[str, str]) -> str | None:

@@ -16,9 +16,9 @@ from typing import IO, TYPE_CHECKING, Self
 import psutil
 
 from launch.cluster.channel import Channel
+from launch.cluster.members import Members
 from launch.cluster.store import host_store
 from launch.environment import node_environment
-from launch.errors import NodeError
 from launch.processes import sweep, tagged
 from launch.topology import Topology
 
@@ -87,7 +87,7 @@ class LocalNode(Channel):
                 process.resume()
 
 
-class LocalCluster:
+class LocalCluster(Members[LocalNode]):
     """Nodes as process trees of this machine, with the store in this process.
 
     Args:
@@ -100,13 +100,13 @@ class LocalCluster:
     def __init__(
         self, topology: Topology, *, nproc_per_node: int, preload: Sequence[str] = (), log_dir: Path | None
     ) -> None:
+        super().__init__()
         self.topology = topology
         self._nproc_per_node = nproc_per_node
         self._preload = preload
         self._log_dir = log_dir
         self._store: TCPStore | None = None
         self._log_files = contextlib.ExitStack()
-        self._nodes: dict[int, LocalNode] = {}
 
     def __enter__(self) -> Self:
         try:
@@ -131,40 +131,23 @@ class LocalCluster:
             return f"{self.topology.store_address}:{self._store.port}"
         return self.topology.endpoint or ""
 
-    @property
-    def nodes(self) -> tuple[LocalNode, ...]:
-        """The nodes that are not lost, in order of their numbers."""
-        return tuple(node for _, node in sorted(self._nodes.items()) if not node.is_closed)
-
-    def node(self, number: int) -> LocalNode:
-        """The node with this number.
-
-        Raises:
-            NodeError: it is lost, or there never was one.
-        """
-        for node in self.nodes:
-            if node.number == number:
-                return node
-        raise NodeError(f"node {number} is not there; there are {[node.number for node in self.nodes]}")
-
     def replace(self, number: int) -> LocalNode:
         """Start a node; one that still holds the place is lost first."""
-        if number in self._nodes:
-            self._nodes[number].lose()
-        self._nodes[number] = LocalNode(
+        if number in self._members:
+            self._members[number].lose()
+        self._members[number] = LocalNode(
             number,
             nproc_per_node=self._nproc_per_node,
             one_machine=self.topology.is_one_machine,
             preload=self._preload,
             log=self._log(number),
         )
-        return self._nodes[number]
+        return self._members[number]
 
     def close(self) -> None:
         """End the nodes and all that they started, then the store."""
         for node in self.nodes:
             node.lose()
-        self._nodes.clear()
         self._store = None
         self._log_files.close()
 
