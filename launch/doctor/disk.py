@@ -53,19 +53,31 @@ def judge_space(*, free_mib: int) -> Finding:
 def file_system(subject: Subject) -> Finding:
     """What kind is it, and does it replace and append atomically?"""
     folder = _existing(subject.run_dir)
-    with _trial_folder(folder) as trial:
-        return judge_file_system(kind=_kind_of(folder), replaces=_replaces(trial), appends=_appends(trial))
+    kind = _kind_of(folder)
+    try:
+        with _trial_folder(folder) as trial:
+            return judge_file_system(kind=kind, replaces=_replaces(trial), appends=_appends(trial))
+    except OSError as error:
+        return judge_file_system(kind=kind, error=f"{folder}: {error.strerror}")
 
 
-def judge_file_system(*, kind: str, replaces: bool, appends: bool) -> Finding:
-    """Decide from the kind and from whether a rename replaced a file and two writers' appends were all kept."""
+def judge_file_system(*, kind: str, replaces: bool = False, appends: bool = False, error: str | None = None) -> Finding:
+    """Decide from the kind and from what a trial showed.
+
+    Args:
+        kind: As the mount table names it.
+        replaces: A rename replaced an existing file.
+        appends: The lines that two writers appended were all kept.
+        error: Why nothing could be written; None if it could.
+    """
+    local = "use a mounted local disk (--run-dir)"
+    if error is not None:
+        return fail("file system", f"{kind} cannot be written ({error}): there will be no evidence", local)
     if not (replaces and appends):
         what = "does not replace a file by rename" if not replaces else "loses lines that two writers append"
-        return fail(
-            "file system", f"{kind} {what}: checkpoints or evidence can be lost", "use a local disk (--run-dir)"
-        )
+        return fail("file system", f"{kind} {what}: checkpoints or evidence can be lost", local)
     if kind in _CONSEQUENCES:
-        return warn("file system", f"{kind} {_CONSEQUENCES[kind]}", "use a mounted local disk (--run-dir)")
+        return warn("file system", f"{kind} {_CONSEQUENCES[kind]}", local)
     return ok("file system", f"{kind}; a rename replaces, appends are kept")
 
 

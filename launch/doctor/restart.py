@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ _FLAGS = ("--nproc-per-node", "2", "--max-restarts", "1", "--local-addr", "127.0
 _SCRIPT = str(Path(__file__).with_name("dies_once.py"))
 _UPSTREAM_FAULT = ("connectFullMesh", "Connection refused")
 """What gloo says when it reads an address that nobody listens on any more."""
+_ERROR = re.compile(r"error|exception|refused|failed", re.IGNORECASE)
 _MAX_WORDS = 200
 _TICK_S = 0.1
 
@@ -44,9 +46,10 @@ class Trial:
 
     @property
     def last_words(self) -> str:
-        """The last line that says something; "" if none does."""
+        """The last line that names an error, or else the last of all, behind a colon; "" if nothing was said."""
         lines = [line.strip() for line in self.output.splitlines() if line.strip()]
-        return f": {lines[-1][:_MAX_WORDS]}" if lines else ""
+        telling = [line for line in lines if _ERROR.search(line)] or lines
+        return f": {telling[-1][:_MAX_WORDS]}" if telling else ""
 
 
 def torchrun_restart(_subject: Subject) -> Finding:

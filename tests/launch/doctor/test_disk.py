@@ -1,4 +1,5 @@
 from collections import namedtuple
+from pathlib import Path
 
 import pytest
 
@@ -59,3 +60,9 @@ def test_a_file_system_that_does_not_replace_is_found_out(tmp_path, monkeypatch)
     monkeypatch.setattr(disk.Path, "replace", lambda _source, _target: None)
     finding = disk.file_system(Subject(nproc_per_node=2, run_dir=tmp_path))
     assert (finding.status, "does not replace" in finding.meaning) == (Status.FAIL, True)
+
+
+def test_a_place_that_cannot_be_written_fails():
+    """The kernel's own file system refuses every new file, even to root."""
+    finding = disk.file_system(Subject(nproc_per_node=2, run_dir=Path("/proc/self/runs")))
+    assert (finding.status, "cannot be written (/proc/self: " in finding.meaning) == (Status.FAIL, True)

@@ -57,6 +57,19 @@ def test_another_failure_is_not_laid_at_torch_s_door():
     assert told[2].endswith("No space left on device")
 
 
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        ("RuntimeError: no\nframe #1: main\n", ": RuntimeError: no"),
+        ("one\n\ntwo\n\n", ": two"),
+        ("", ""),
+    ],
+)
+def test_the_last_words_are_the_last_error(output, words):
+    """torch prints the frames of C++ below it."""
+    assert words == Trial(was_killed=False, has_finished=False, exit_code=1, output=output).last_words
+
+
 @pytest.fixture
 def launcher(tmp_path, monkeypatch):
     """A stand-in for a launcher: a program that gets the job's script and its folder of marks."""
