@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Sequence
 
 import msgspec
@@ -55,6 +56,8 @@ class Death(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Seconds until a rank of the next incarnation received a batch."""
     log: str | None = None
     """Where the rank's own words are, relative to the run directory."""
+    exit_code: int | None = None
+    """As a shell gives it, 128 + N for signal N; None where nothing tells."""
 
 
 def firings(run: Run) -> tuple[Firing, ...]:
@@ -114,6 +117,7 @@ def unplanned_death(run: Run, incarnation: int) -> Death | None:
     life = min(failed, key=lambda life: _blame(life, run))
     exit_ = life.trajectory.process.exit
     return Death(
+        exit_code=_exit_code(exit_, run, life),
         what=_last_words(exit_, run, life),
         is_planned=False,
         rank=life.rank,
@@ -142,6 +146,7 @@ def _planned(firing: Firing, name: str, run: Run) -> Death:
         batch=last.batch if last else None,
         restart_s=(min(next_batches) - firing.time_ns) / 1e9 if next_batches else None,
         log=log_file(run.history.name, life.incarnation, life.rank),
+        exit_code=_exit_code(life.trajectory.process.exit, run, life),
     )
 
 
@@ -179,8 +184,27 @@ def _blame(life: Life, run: Run) -> tuple[bool, int]:
 def _last_words(exit_: Exit | None, run: Run, life: Life) -> str:
     if exit_ is not None:
         return exit_.message or f"exit code {exit_.code}"
+    code = _agents_code(run, life)
+    if code is not None and code < 0:
+        return f"killed by signal {-code} ({_signal_name(-code)})"
+    return f"ended with exit code {code}, without a word" if code is not None else "ended without a word"
+
+
+def _exit_code(exit_: Exit | None, run: Run, life: Life) -> int | None:
+    code = exit_.code if exit_ is not None else _agents_code(run, life)
+    return 128 - code if code is not None and code < 0 else code
+
+
+def _agents_code(run: Run, life: Life) -> int | None:
+    """What its node says of the process: negative for a signal."""
     pid = life.trajectory.process.start.pid
-    codes = [f.exit_code for end in run.history.ends for f in end.failures if f.pid == pid]
-    if codes and codes[0] < 0:
-        return f"killed by signal {-codes[0]}"
-    return f"ended with exit code {codes[0]}, without a word" if codes else "ended without a word"
+    codes = [end.exit_code for end in run.history.rank_ends if end.pid == pid]
+    codes += [failure.exit_code for end in run.history.ends for failure in end.failures if failure.pid == pid]
+    return next((code for code in codes if code is not None), None)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "a real-time signal"

@@ -10,29 +10,37 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from torch.distributed.elastic.multiprocessing.api import PContext
+from torch.distributed.elastic.multiprocessing.api import MultiprocessContext, PContext, SubprocessContext
 
 from launch.records import RankEnded
 from launch.rendezvous import Round
 
+_LAG_S = 1.0
+"""Between the end of a process and the moment when the thread that waits for it has noticed."""
+
 
 class RankWatch:
-    """Knows the pids of the running ranks, notes to the nanosecond when each ends, and limits how long survivors take.
+    """Knows the pids of the running ranks, notes when and how each ended, and limits how long survivors may take.
 
-    The agent looks at its ranks ten times a second, so that all that die within one look seem to die at once.
+    The agent looks at its ranks ten times a second, takes all that died meanwhile for dead at once, and tells the exit code
+    of one. Here every end has its nanosecond and its exit code.
 
     Args:
         round_: The round that the node is in.
         grace_s: Time between SIGTERM and SIGKILL when the agent ends its ranks; None: what the agent says (30 s).
-        announce: Called with the end of every rank, from a thread.
+        announce: Called with the end of every rank, once all of a round have ended.
     """
 
     def __init__(self, round_: Round, *, grace_s: float | None, announce: Callable[[RankEnded], None]) -> None:
         self._round = round_
         self._grace_s = grace_s
         self._announce = announce
-        self.pids: Mapping[int, int] = {}
+        self._ends: _Ends | None = None
+
+    @property
+    def pids(self) -> Mapping[int, int]:
         """Pid of every local rank of the current round, by rank; none between two rounds."""
+        return self._ends.pids if self._ends is not None else {}
 
     @contextlib.contextmanager
     def attached(self) -> Iterator[None]:
@@ -41,11 +49,14 @@ class RankWatch:
 
         def watched_start(context: PContext) -> None:
             start(context)
-            self._begin({int(context.envs[local]["RANK"]): pid for local, pid in context.pids().items()})
+            ranks = {local: int(environment["RANK"]) for local, environment in context.envs.items()}
+            self._ends = _Ends({ranks[local]: pid for local, pid in context.pids().items()})
 
         def limited_close(context: PContext, death_sig: signal.Signals | None = None, timeout: float = 30) -> None:
-            self.pids = {}
+            ends, self._ends = self._ends, None
             close(context, death_sig, timeout if self._grace_s is None else self._grace_s)  # type: ignore[arg-type]
+            if ends is not None:
+                self._tell(ends, _exit_codes(context))
 
         PContext.start, PContext.close = watched_start, limited_close  # type: ignore[method-assign, assignment]
         try:
@@ -53,28 +64,59 @@ class RankWatch:
         finally:
             PContext.start, PContext.close = start, close  # type: ignore[method-assign]
 
-    def _begin(self, pids: dict[int, int]) -> None:
-        self.pids = pids
-        threading.Thread(target=self._await_ends, args=(pids, self._round.incarnation), daemon=True).start()
+    def _tell(self, ends: _Ends, exit_codes: Mapping[int, int | None]) -> None:
+        for rank, time_ns in ends.times_ns().items():
+            pid = ends.pids[rank]
+            self._announce(
+                RankEnded(
+                    incarnation=self._round.incarnation,
+                    rank=rank,
+                    pid=pid,
+                    time_ns=time_ns,
+                    exit_code=exit_codes.get(pid),
+                )
+            )
 
-    def _await_ends(self, pids: dict[int, int], incarnation: int) -> None:
+
+class _Ends:
+    """Waits, in a thread of its own, for the ranks of one round."""
+
+    def __init__(self, pids: Mapping[int, int]) -> None:
+        self.pids = pids
+        self._times_ns: dict[int, int] = {}
+        self._thread = threading.Thread(target=self._await, daemon=True, name="rank-ends")
+        self._thread.start()
+
+    def times_ns(self) -> dict[int, int]:
+        """When each rank ended, by rank; to be asked when all have, or nearly."""
+        self._thread.join(_LAG_S)
+        return dict(self._times_ns)
+
+    def _await(self) -> None:
         ranks: dict[int, int] = {}
         poll = select.poll()
-        for rank, pid in pids.items():
+        for rank, pid in self.pids.items():
             with contextlib.suppress(ProcessLookupError):
                 descriptor = os.pidfd_open(pid)
                 ranks[descriptor] = rank
                 poll.register(descriptor, select.POLLIN)
         while ranks:
             for descriptor, _ in poll.poll():
-                time_ns = time.monotonic_ns()
-                rank = ranks.pop(descriptor)
+                self._times_ns[ranks.pop(descriptor)] = time.monotonic_ns()
                 poll.unregister(descriptor)
                 os.close(descriptor)
-                self._announce(RankEnded(incarnation=incarnation, rank=rank, pid=pids[rank], time_ns=time_ns))
 
 
 def kill(pid: int, signum: int = signal.SIGKILL) -> None:
     """Send a signal to a rank that may be gone."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signum)
+
+
+def _exit_codes(context: PContext) -> dict[int, int | None]:
+    """Exit code of every rank by pid, as `Popen.returncode` has it; None for one that is not gone."""
+    if isinstance(context, SubprocessContext):
+        handlers = context.subprocess_handlers.values()
+        return {handler.proc.pid: handler.proc.poll() for handler in handlers}
+    processes = context._pc.processes if isinstance(context, MultiprocessContext) and context._pc else []
+    return {process.pid: process.exitcode for process in processes}

@@ -209,6 +209,8 @@ class RankEnded(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", ta
     rank: int
     pid: int
     time_ns: int
+    exit_code: int | None = None
+    """As `Popen.returncode`: negative for a signal."""
 
 
 class RankHung(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="rank_hung"):

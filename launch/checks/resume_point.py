@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from launch.checkpoint import Checkpoint, loaded_by
 from launch.checks.result import CheckResult, Violation, counted, failed, not_applicable, passed
+from launch.death import firings
 from launch.evidence import Evidence
+from launch.faults import Kind
 from launch.timeline import Life
 
 
@@ -17,6 +19,7 @@ def resume_point(evidence: Evidence) -> CheckResult:
         return not_applicable("no rank trained after a restart")
     complete = _complete(evidence.faulted.checkpoints)
     violations = [violation for life in resumed for violation in _violations(life, complete, resumed)]
+    violations += _without_emergency_checkpoint(evidence, resumed)
     if violations:
         return failed(violations[0].sentence, violations)
     restarts = {life.incarnation: life for life in reversed(resumed)}
@@ -48,6 +51,26 @@ def _violations(life: Life, complete: Sequence[Checkpoint], resumed: Sequence[Li
         num_lost = newest.step - step
         sentence = f"{where} goes on from step {step}, though {newest.path} of step {newest.step} was whole"
         yield _violation(life, f"{sentence}: {counted(num_lost, 'step')} lost needlessly", newest)
+
+
+def _without_emergency_checkpoint(evidence: Evidence, resumed: Sequence[Life]) -> Iterator[Violation]:
+    """A preemption announces itself: what was done when the notice came must not be lost."""
+    for firing in firings(evidence.faulted):
+        after = [life for life in resumed if life.incarnation > firing.life.incarnation]
+        if firing.kind != Kind.PREEMPT or not after:
+            continue
+        life = min(after, key=lambda life: (life.incarnation, life.first_step))
+        if life.first_step < firing.num_steps:
+            sentence = f"rank {life.rank} goes on from step {life.first_step}, though {counted(firing.num_steps, 'step')}"
+            yield Violation(
+                sentence=f"{sentence} were done when the notice of the preemption came",
+                explanation="the job left no emergency checkpoint in the time of grace",
+                rank=life.rank,
+                incarnation=life.incarnation,
+                step=life.first_step,
+                file=life.trajectory.process.file,
+                line=life.steps[0].line,
+            )
 
 
 def _violation(life: Life, sentence: str, newest: Checkpoint | None = None) -> Violation:

@@ -1,4 +1,4 @@
-"""`resumable run`: a torchrun whose restarts work."""
+"""`resumable run`: a torchrun whose restarts work, and which says what ended the job."""
 
 from __future__ import annotations
 
@@ -7,17 +7,26 @@ import sys
 
 from rich.console import Console
 
+from launch.death import Death, planned_deaths, unplanned_death
+from launch.evidence import gather
 from launch.execution import cluster_of, create_run_dir, shown
+from launch.history import read_history
 from launch.interrupt import Interrupted, signals_raise
-from launch.plan import Plan
+from launch.plan import Plan, Scenario
 from launch.planner import make_plan
 from launch.rundir import RunDir
 from launch.supervisor import Supervisor, has_succeeded
-from launch.verdict import judge
+
+_FAILED, _UNKNOWN = 1, 3
 
 
 def run(arguments: argparse.Namespace, _console: Console) -> int:
-    """Run the job to its end, restarts included."""
+    """Run the job to its end, restarts included.
+
+    Returns:
+        0 if it succeeded and every planned fault fired, 3 if one did not, 128 + N if signal N asked for its end, or else the exit code of the rank that failed first, as a
+        shell gives it.
+    """
     plan = make_plan(arguments)
     run_dir = create_run_dir(arguments, plan)
     [scenario] = plan.scenarios
@@ -31,19 +40,45 @@ def run(arguments: argparse.Namespace, _console: Console) -> int:
                     supervisor.interrupt()
                     raise
         except Interrupted as error:
-            print(
-                f"resumable: interrupted by {error}; all ranks are ended, evidence in {shown(run_dir.root)}",
-                file=sys.stderr,
-            )
+            _say(f"interrupted by {error}; all ranks are ended, evidence in {shown(run_dir.root)}")
             return 128 + error.signum
-    return _tell_end(plan, run_dir, is_good=has_succeeded(ended))
+    if has_succeeded(ended):
+        code = _tell_missing_faults(scenario, run_dir)
+    else:
+        code = _tell_failure(plan, run_dir, [answer.message for answer in ended])
+    _say(f"evidence in {shown(run_dir.root)}")
+    return code
 
 
-def _tell_end(plan: Plan, run_dir: RunDir, *, is_good: bool) -> int:
-    """The last words: where the evidence is and, if the job failed, which rank to look at."""
-    if not is_good:
-        [progress] = [report.result for report in judge(plan, run_dir).checks if report.name == "progress"]
-        sentences = [violation.sentence for violation in progress.violations] or [progress.summary]
-        print("\n  ".join(["resumable: the job failed", *sentences]), file=sys.stderr)
-    print(f"resumable: evidence in {shown(run_dir.root)}", file=sys.stderr)
-    return 0 if is_good else 1
+def _tell_missing_faults(scenario: Scenario, run_dir: RunDir) -> int:
+    """A job that ended well proves nothing about a fault that never came."""
+    scenario_dir = run_dir.scenario(scenario.name)
+    missing = [str(fault) for fault in scenario.faults if scenario_dir.fired_on_node(fault.number) is None]
+    if missing:
+        _say("the job succeeded, but a planned fault did not fire", *missing)
+    return _UNKNOWN if missing else 0
+
+
+def _tell_failure(plan: Plan, run_dir: RunDir, messages: list[str]) -> int:
+    """Name the rank that failed first in the last incarnation, not those that it dragged along; returns its exit code."""
+    [scenario] = plan.scenarios
+    history = read_history(run_dir.scenario(scenario.name))
+    job = gather(plan, scenario, [], history).faulted
+    last = max(history.incarnations, default=0)
+    death = next((death for death in planned_deaths(job, scenario) if death.incarnation == last), None)
+    death = death or unplanned_death(job, last)
+    if death is None:
+        _say("the job failed", *filter(None, messages))
+        return _FAILED
+    _say("the job failed", _about(death, run_dir))
+    return death.exit_code or _FAILED
+
+
+def _about(death: Death, run_dir: RunDir) -> str:
+    kind = "by a planned fault" if death.is_planned else "first"
+    log = f"\n  its own words: {shown(run_dir.root / death.log)}" if death.log else ""
+    return f"rank {death.rank} failed {kind} in incarnation {death.incarnation}: {death.what}{log}"
+
+
+def _say(*sentences: str) -> None:
+    print("resumable: " + "\n  ".join(sentences), file=sys.stderr)
