@@ -24,8 +24,8 @@ def run(arguments: argparse.Namespace, _console: Console) -> int:
     """Run the job to its end, restarts included.
 
     Returns:
-        0 if it succeeded and every planned fault fired, 3 if one did not, 128 + N if signal N asked for its end, or else the exit code of the rank that failed first, as a
-        shell gives it.
+        0 if it succeeded and every planned fault fired, 3 if one did not; 128 + N if signal N asked for its end; or else the
+        exit code of the rank that failed first, as a shell gives it.
     """
     plan = make_plan(arguments)
     run_dir = create_run_dir(arguments, plan)

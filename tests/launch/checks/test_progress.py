@@ -48,7 +48,7 @@ def test_an_unplanned_death_is_invalid_and_says_whose():
 
 
 @pytest.mark.parametrize(
-    ("exit_code", "words"), [(-9, "killed by signal 9"), (1, "ended with exit code 1, without a word")]
+    ("exit_code", "words"), [(-9, "killed by signal 9 (SIGKILL)"), (1, "ended with exit code 1, without a word")]
 )
 def test_a_process_that_vanished_is_told_by_its_exit_code(exit_code, words):
     """A process that was killed from outside leaves no word; the agent knows how it ended."""
