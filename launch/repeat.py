@@ -50,9 +50,9 @@ def _ours(plan: Plan, scenario: Scenario) -> Iterator[str]:
     if scenario.start_method != "forkserver":
         yield from ("--start-method", scenario.start_method)
     if plan.hang_timeout_s is not None:
-        yield from ("--hang-timeout", str(plan.hang_timeout_s))
+        yield from ("--hang-timeout", f"{plan.hang_timeout_s:g}")
     if plan.grace_s is not None:
-        yield from ("--grace", str(plan.grace_s))
+        yield from ("--grace", f"{plan.grace_s:g}")
     if plan.command == "run" and plan.recording == "full":
         yield "--record"
     if plan.script.path != BUILT_IN_JOB:
