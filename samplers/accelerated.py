@@ -1,6 +1,6 @@
 """What accelerate finds when it is given a resumable loader."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
@@ -40,8 +40,8 @@ class AcceleratedLoader:
 
     accelerate would put a loader of its own around the sampler, which deals the batches out once more, fetches one
     ahead and counts the epochs by itself: no position is exact through that. What its loader does for the training
-    loop, this one does: batches are moved to the accelerator's device, and gradients that are being accumulated are
-    applied with the last batch of a pass.
+    loop, this one does: batches are moved to the accelerator's device, gradients that are being accumulated are applied
+    with the last batch of a pass, and a pass that follows a whole one is the next epoch where the loop names none.
     """
 
     sampler: "ResumableSampler"
@@ -66,11 +66,12 @@ class AcceleratedLoader:
     def _is_accelerate_prepared(self, prepared: bool) -> None:
         """Take no notice: accelerate says it of all that went through `prepare`."""
 
-    def accelerated(self, batches: Iterator[_T]) -> Iterator[_T]:
-        """Return the batches of one pass as accelerate's own loader would; as they are if no accelerator has asked."""
+    def accelerated(self, begin: Callable[[], Iterator[_T]]) -> Iterator[_T]:
+        """Begin a pass, and return its batches as accelerate's own loader would; as they are if no accelerator has asked."""
         if self._accelerator is None:
-            return batches
-        return _deliver(batches, self._accelerator, _Ending(self.sampler))
+            return begin()
+        self.sampler.advance()
+        return _deliver(begin(), self._accelerator, _Ending(self.sampler))
 
 
 class _Ending:

@@ -23,8 +23,8 @@ class Origin(StrEnum):
 class Cursor:
     """Epoch and position at which the next pass begins.
 
-    The epoch moves by `set_epoch` alone. A pass that comes after the end of one is whole again, in the same order
-    unless the epoch was moved: a skip can never stick to the epochs that follow it.
+    The epoch moves by `set_epoch` and `advance` alone. A pass that comes after the end of one is whole again, in the same
+    order unless the epoch was moved: a skip can never stick to the epochs that follow it.
     """
 
     epoch: int = 0
@@ -81,6 +81,11 @@ class Cursor:
         if at_end or self.origin is Origin.FINISHED:
             return replace(self, consumed=0, origin=Origin.BOUND)
         return replace(self, origin=Origin.BOUND)
+
+    def advance(self, num_samples: int) -> "Cursor":
+        """Move to the next epoch if this one is over, and `set_epoch` has said nothing since."""
+        over = self.origin is Origin.FINISHED or (self.origin is Origin.LOADED and self.consumed == num_samples)
+        return Cursor(epoch=self.epoch + 1) if over and not self.declared else self
 
     def draw(self) -> "Cursor":
         """Note that samples of the pass were drawn: a state loaded from now on is a new start."""

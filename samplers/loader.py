@@ -74,7 +74,7 @@ class ResumableDataLoader(AcceleratedLoader, DataLoader[_T]):
 
     def batches(self) -> Iterator[_T]:
         """Return torch's own iterator over a new pass, which counts nothing."""
-        return self.accelerated(super().__iter__())
+        return self.accelerated(super().__iter__)
 
     def set_epoch(self, epoch: int) -> None:
         """Name the epoch of the next pass; see `ResumableSampler.set_epoch`."""

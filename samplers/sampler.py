@@ -163,6 +163,10 @@ class ResumableSampler(Sampler[int]):
         if self._walk is not None and self._walk.epoch != epoch:
             self._walk = None
 
+    def advance(self) -> None:
+        """Name the next epoch if the latest was read to its end, and none was named since; for loops that name none."""
+        self._cursor, self._walk = self._settled().advance(self._dealer.num_samples), None
+
     def deal_whole_batches(self) -> None:
         """Deal out no last batch that is not full, from the next pass on; for a loader that would drop it.
 

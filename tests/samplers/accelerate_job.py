@@ -46,15 +46,18 @@ def loader_of(accelerator: Accelerator, **options: Any) -> ResumableDataLoader[t
     return ResumableDataLoader(data, sampler=sampler, **options)
 
 
-def steps(accelerator: Accelerator, loader: DataLoader[Any], checkpoint: Path | None = None) -> Iterator[Any]:
+def steps(
+    accelerator: Accelerator, loader: DataLoader[Any], checkpoint: Path | None = None, *, names_epochs: bool = True
+) -> Iterator[Any]:
     """Train from the start or from a checkpoint, and tell each step's epoch, samples and whether it applied gradients."""
     model = torch.nn.Linear(1, 1)
     optimizer = torch.optim.SGD(model.parameters(), 1e-3)
     model, optimizer, loader = accelerator.prepare(model, optimizer, loader)
     if checkpoint is not None:
         accelerator.load_state(checkpoint)
-    for epoch in range(loader.sampler.epoch, NUM_EPOCHS):
-        loader.set_epoch(epoch)
+    for epoch in range(loader.sampler.epoch + (loader.sampler.remaining == 0), NUM_EPOCHS):
+        if names_epochs:
+            loader.set_epoch(epoch)
         for batch in loader:
             with accelerator.accumulate(model):
                 accelerator.backward(model(batch[:, None]).mean())

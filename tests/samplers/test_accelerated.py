@@ -16,10 +16,17 @@ def job():
     return pytest.importorskip("tests.samplers.accelerate_job")
 
 
+@pytest.mark.parametrize("names_epochs", [True, False])
 @pytest.mark.parametrize("options", [{}, {"num_workers": 2, "persistent_workers": True}], ids=str)
 @pytest.mark.parametrize("num_ranks", [1, 2])
-def test_a_job_goes_on_where_its_saved_state_stands(job, tmp_path, num_ranks, options):
-    """After the first batch, after the last of an epoch and in the middle of the next; gradients too are in step."""
+def test_a_job_goes_on_where_its_saved_state_stands(job, tmp_path, num_ranks, options, names_epochs):
+    """After the first batch, after the last of an epoch and in the middle of the next; gradients too are in step.
+
+    A loop that names no epochs, as accelerate's loader asks for none, reads the same.
+    """
+
+    def steps(accelerator, checkpoint=None):
+        return job.steps(accelerator, job.loader_of(accelerator, **options), checkpoint, names_epochs=names_epochs)
 
     def resumed_and_expected(rank):
         accelerator = job.accelerator_of(rank, num_ranks, gradient_accumulation_steps=5)
@@ -29,10 +36,10 @@ def test_a_job_goes_on_where_its_saved_state_stands(job, tmp_path, num_ranks, op
         for stop in stops:
             checkpoint = tmp_path / f"{stop}"
             accelerator.free_memory()
-            list(islice(job.steps(accelerator, job.loader_of(accelerator, **options)), stop))
+            list(islice(steps(accelerator), stop))
             accelerator.save_state(checkpoint)
             accelerator.free_memory()
-            resumed.append(list(job.steps(accelerator, job.loader_of(accelerator, **options), checkpoint)))
+            resumed.append(list(steps(accelerator, checkpoint)))
         return [expected[stop:] for stop in stops], resumed
 
     for expected, resumed in run_ranks(num_ranks, tmp_path / "store", resumed_and_expected):
