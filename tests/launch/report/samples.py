@@ -127,6 +127,7 @@ def fixed() -> Results:
                 batch=4,
                 restart_s=0.5,
                 log="faulted/logs/i000/rank1.err",
+                exit_code=137,
             ),
         ),
         checks=(

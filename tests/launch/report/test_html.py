@@ -133,3 +133,9 @@ def test_an_empty_sweep_says_so():
 def test_the_badge_has_the_colour_of_the_outcome(outcome):
     """Its class names it."""
     assert ("class", f"badge {outcome}") in Page(html(samples.hostile(outcome))).attributes
+
+
+def test_a_fault_tells_what_was_seen_of_it():
+    """Where, how it ended, and how long the restart took."""
+    words = "5 steps done, at batch 4 of epoch 0; exit code 137; next batch after 0.50 s faulted/logs/i000/rank1.err"
+    assert words in Page(html(ALL["fixed"])).text
