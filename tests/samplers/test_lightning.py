@@ -54,14 +54,28 @@ def test_a_plain_loader_goes_on_with_a_callback_that_keeps_the_samplers_position
         assert expected == resumed
 
 
-def _expected_and_resumed(job, train, folder):
+def test_an_epoch_that_lightning_cuts_short_is_left_for_the_next(job, tmp_path):
+    """From a checkpoint in its middle or after its end; with its last batch, nobody can know that it was the last."""
+
+    def train(rank, **paths):
+        loader = ResumableDataLoader(job.Numbers(), sampler=job.sampler_of(rank, 2))
+        return job.train(loader, limit_train_batches=5, devices=2, strategy="ddp", **paths)
+
+    stops = {"step=3": 3, "epoch=0": 5, "step=7": 7, "epoch=1": 10}
+    for expected, resumed in run_ranks(2, tmp_path / "store", _expected_and_resumed(job, train, tmp_path, stops)):
+        assert expected == resumed
+    for told in run_ranks(2, tmp_path / "again", _expected_and_resumed(job, train, tmp_path / "2", {"step=5": 5})):
+        assert "StateMismatchError: the loaded state stands in epoch 0 at sample 40 of 46" in told
+
+
+def _expected_and_resumed(job, train, folder, stops=STOPS):
     """What each rank does: train once as a whole, then from each checkpoint."""
 
     def expected_and_resumed(rank):
         job.as_rank(rank, 2)
         whole = train(rank, checkpoints=folder / "checkpoints")
-        resumed = {name: train(rank, checkpoint=folder / "checkpoints" / f"{name}.ckpt") for name in STOPS}
-        return {name: whole[stop:] for name, stop in STOPS.items()}, resumed
+        resumed = {name: train(rank, checkpoint=folder / "checkpoints" / f"{name}.ckpt") for name in stops}
+        return {name: whole[stop:] for name, stop in stops.items()}, resumed
 
     return expected_and_resumed
 
