@@ -16,7 +16,8 @@ from launch.faults import Fault, num_restarts
 PLAN_VERSION = 1
 RUN_DIR_PLACEHOLDER = "{run_dir}"
 
-Command = Literal["run", "verify", "sweep"]
+Command = Literal["run", "verify", "sweep", "python"]
+"""python: one scenario that a `Launcher` runs; with what it is compared, its caller says later."""
 StartMethod = Literal["forkserver", "subprocess"]
 RestartMethod = Literal["agent", "job"]
 Recording = Literal["full", "ends"]
@@ -31,6 +32,8 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     is_module: bool = False
     is_program: bool = False
     """torchrun's `--no-python`: a program that is no Python script."""
+    is_function: bool = False
+    """`path` is a file with a pickled call, see `launch.call`."""
 
     def in_directory(self, directory: Path) -> Script:
         """The same with every `{run_dir}` in its arguments replaced by the scenario's own directory."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from launch import torchrun
 from launch.errors import ScriptNotFoundError, UsageError
-from launch.faults import STANDSTILLS, Fault, Kind, resolve
+from launch.faults import STANDSTILLS, Fault, FaultRequest, Kind, resolve
 from launch.grammar import parse_fault
 from launch.plan import Plan, Recording, RestartMethod, Restarts, Scenario, Script, SweepSpec
 from launch.sweep.request import example_faults, parse_at, parse_kinds, parse_ranks
@@ -22,13 +22,17 @@ _HANG_TIMEOUT_S, _PLANNED_HANG_TIMEOUT_S, _BUILT_IN_HANG_TIMEOUT_S = 300.0, 30.0
 _GRACE_S = 5.0
 
 
-def make_plan(arguments: argparse.Namespace) -> Plan:
+def make_plan(arguments: argparse.Namespace, *, script: Script | None = None) -> Plan:
     """The plan of a `run`, a `verify`, or a `sweep` whose points are not drawn yet.
+
+    Args:
+        arguments: What `launch.arguments.parse` gives.
+        script: What every rank runs, where it is no script that the arguments name.
 
     Raises:
         UsageError: something in the arguments cannot be done; the message names it and what would do.
     """
-    script = _script(arguments)
+    script = script or _script(arguments)
     nproc_per_node = _nproc_per_node(arguments)
     _, max_nodes = _num_nodes(arguments.nnodes)
     faults = _faults(arguments, num_nodes=max_nodes, nproc_per_node=nproc_per_node)
@@ -112,7 +116,7 @@ def _faults(arguments: argparse.Namespace, *, num_nodes: int, nproc_per_node: in
         texts = example_faults(parse_at(arguments.at), parse_kinds(arguments.kinds))
     elif not texts and arguments.command == "verify":
         texts = _BUILT_IN_FAULTS if arguments.training_script is None else _DEFAULT_FAULTS
-    requests = [parse_fault(text) for text in texts]
+    requests = [text if isinstance(text, FaultRequest) else parse_fault(text) for text in texts]
     return resolve(requests, world_size=num_nodes * nproc_per_node, num_nodes=num_nodes, seed=arguments.seed)
 
 
@@ -170,7 +174,7 @@ def _scenarios(
     references = _references(arguments, nproc_per_node)
     if arguments.command == "sweep":
         return references
-    if arguments.command == "run":
+    if arguments.command in ("run", "python"):
         return (restarts.after(faults, name="run", reference=references[0]),)
     return (*references, restarts.after(faults, name="faulted", reference=references[0]))
 

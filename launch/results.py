@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from launch.checks.result import Outcome
-from launch.plan import Plan, Scenario
+from launch.plan import Command, Plan, Scenario
 from launch.records import FaultFired
 from launch.repeat import repeat_command
 from launch.timeline import Life, Run
@@ -20,7 +20,6 @@ from launch.verdict import Verdict
 
 RESULTS_VERSION = 1
 
-Kind = Literal["run", "verify", "sweep"]
 SpanEnd = Literal["fault", "finished", "ended"]
 
 
@@ -79,7 +78,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that came of one command."""
 
     version: int = RESULTS_VERSION
-    kind: Kind
+    kind: Command
     outcome: Outcome
     """INVALID beats UNKNOWN beats VALID over all cases; UNKNOWN if there is no case."""
     script: str

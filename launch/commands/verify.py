@@ -12,6 +12,8 @@ from launch.interrupt import Interrupted, signals_raise
 from launch.plan import Plan
 from launch.planner import make_plan
 from launch.progress import ProgressLine
+from launch.report.outputs import is_any_report_wanted, write_reports
+from launch.report.reading import read_results
 from launch.report.terminal import render
 from launch.rundir import RunDir
 from launch.supervisor import Supervisor, has_succeeded
@@ -36,7 +38,10 @@ def verify(arguments: argparse.Namespace, console: Console) -> int:
                 file=sys.stderr,
             )
             return _UNKNOWN
-    return tell_verdict(plan, run_dir, console, is_quiet=arguments.quiet)
+    code = tell_verdict(plan, run_dir, console, is_quiet=arguments.quiet)
+    if is_any_report_wanted(arguments):
+        write_reports(arguments, read_results(run_dir))
+    return code
 
 
 def tell_verdict(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool) -> int:

@@ -16,6 +16,7 @@ from launch.report.markdown import markdown
 from launch.results import Results, encode_results
 
 _STDOUT = "-"
+_FORMATS = ("html", "junit", "json", "markdown")
 
 
 def add_report_flags(parser: argparse._ActionsContainer) -> None:
@@ -25,6 +26,11 @@ def add_report_flags(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--json", metavar="F", help="write results.json, with everything in it")
     parser.add_argument("--markdown", metavar="F", help='write Markdown, as for "$GITHUB_STEP_SUMMARY"')
     parser.add_argument("--strict", action="store_true", help="UNKNOWN is a failure in JUnit, an error on GitHub")
+
+
+def is_any_report_wanted(arguments: argparse.Namespace) -> bool:
+    """Whether `write_reports` would write anything: a file, or annotations in GitHub Actions."""
+    return any(getattr(arguments, name) for name in _FORMATS) or is_github_actions()
 
 
 def write_reports(arguments: argparse.Namespace, results: Results) -> None:

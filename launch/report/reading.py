@@ -16,7 +16,7 @@ from launch.results import Results, Span, Tools, own_tools, results_of, spans_of
 from launch.rundir import RunDir, ScenarioDir
 from launch.verdict import VERDICT_VERSION, Verdict, judge
 
-_ONE_CASE = ("run", "verify")
+_ONE_CASE = ("run", "verify", "python")
 """Commands that judge their last scenario; any other judges each that has faults."""
 
 

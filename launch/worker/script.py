@@ -9,11 +9,15 @@ import traceback
 import types
 from pathlib import Path
 
+from launch import call
 from launch.plan import Script
 
 
 def run_script(script: Script) -> None:
     """Run it to its end; whatever it raises comes through, `SystemExit` included."""
+    if script.is_function:
+        call.run_call(Path(script.path))
+        return
     if script.is_module:
         sys.path.insert(0, str(Path.cwd()))
         sys.argv = [script.path, *script.arguments]
@@ -43,4 +47,4 @@ def print_script_traceback(error: BaseException) -> None:
 
 
 def _is_ours(file: str) -> bool:
-    return file.startswith((str(Path(__file__).parent), "<frozen runpy>"))
+    return file.startswith((str(Path(__file__).parent), call.__file__, "<frozen runpy>"))

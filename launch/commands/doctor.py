@@ -1,0 +1,30 @@
+"""`resumable doctor`: what on this machine will make restarts fail."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from launch.doctor import run_doctor
+from launch.interrupt import Interrupted, signals_raise
+
+_UNKNOWN = 3
+
+
+def doctor(arguments: argparse.Namespace, console: Console) -> int:
+    """Examine it; 0 if nothing is wrong, 1 if something is, 3 if something could not be told."""
+    with signals_raise():
+        try:
+            return run_doctor(
+                console,
+                nproc_per_node=arguments.nproc_per_node,
+                run_dir=Path(arguments.run_dir),
+                is_quick=arguments.quick,
+                json_file=arguments.json,
+            )
+        except Interrupted as error:
+            print(f"resumable: interrupted by {error}; nothing of the trials is left", file=sys.stderr)
+            return _UNKNOWN

@@ -1,0 +1,23 @@
+"""`resumable report`: stored evidence as files for people and machines."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from launch.errors import UsageError
+from launch.report.outputs import is_any_report_wanted, write_reports
+from launch.report.reading import read_results
+from launch.rundir import RunDir
+from launch.verdict import EXIT_CODES
+
+
+def report(arguments: argparse.Namespace, _console: Console) -> int:
+    """Write what was asked for; the exit code is the verdict's, as for the command that made the evidence."""
+    if not is_any_report_wanted(arguments):
+        raise UsageError("report: nothing to write; name at least one of --html, --junit, --json, --markdown")
+    results = read_results(RunDir(root=Path(arguments.run_dir)))
+    write_reports(arguments, results)
+    return EXIT_CODES[results.outcome]

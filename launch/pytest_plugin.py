@@ -1,0 +1,49 @@
+"""For pytest: the fixture `resume_rig` and the mark `resume`.
+
+@pytest.mark.resume(nproc_per_node=2)
+def test_training_survives_a_kill(resume_rig):
+    verdict = resume_rig.verify("train.py", "--epochs", 2, faults=["sigkill@step=7:rank=1"])
+    assert verdict.outcome == "valid", verdict.reason
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from launch.launcher import Launcher
+
+_MARK = "resume(nproc_per_node=2, **flags): how `resume_rig` launches; flags are those of the command line, by name"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the mark known."""
+    config.addinivalue_line("markers", _MARK)
+
+
+@pytest.fixture
+def resume_rig(request: pytest.FixtureRequest, _launchers: Callable[..., Launcher]) -> Launcher:
+    """A `launch.Launcher`, made with the flags of the mark `resume`; its nodes stay warm from test to test."""
+    mark = request.node.get_closest_marker("resume")
+    return _launchers(**(mark.kwargs if mark else {}))
+
+
+@pytest.fixture(scope="session")
+def _launchers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Launcher]]:
+    from launch.launcher import Launcher  # noqa: PLC0415 - a test run without the rig does not pay for it
+
+    launchers: dict[tuple[tuple[str, object], ...], Launcher] = {}
+    with contextlib.ExitStack() as nodes:
+
+        def get(*, nproc_per_node: int = 2, **flags: str | float | bool) -> Launcher:
+            key = tuple(sorted({"nproc_per_node": nproc_per_node, **flags}.items()))
+            if key not in launchers:
+                launcher = Launcher(nproc_per_node, root=tmp_path_factory.mktemp("resume"), **flags)
+                launchers[key] = nodes.enter_context(launcher)
+            return launchers[key]
+
+        yield get

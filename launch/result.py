@@ -1,0 +1,110 @@
+"""What came of a job that a `Launcher` ran."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import msgspec
+
+from launch.call import read_value
+from launch.death import log_file
+from launch.errors import UsageError
+from launch.evidence import Evidence, gather
+from launch.history import History, read_history
+from launch.plan import Plan
+from launch.records import Index, NodeEnded
+from launch.rundir import RunDir
+from launch.supervisor import has_succeeded
+from launch.timeline import Timeline
+from launch.verdict import Verdict, judge_evidence
+
+
+class RankResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One rank over all its incarnations."""
+
+    rank: int
+    value: object
+    """What the function returned; None for a script, or where it did not come to its end."""
+    batches: tuple[tuple[Index, ...], ...]
+    """The samples of every batch that went into the final state, in order: work that a restart threw away is not there."""
+    num_steps: int
+    """Optimizer steps that went into the final state."""
+    num_incarnations: int
+    """How often the rank was started."""
+    output: str
+    """What it printed, standard output and then standard error of each incarnation."""
+
+
+class JobResult:
+    """The evidence of one run of a job.
+
+    Args:
+        plan: What was to be done, one scenario.
+        run_dir: Holds the evidence.
+        ended: How each node ended the last start.
+    """
+
+    def __init__(self, plan: Plan, run_dir: RunDir, ended: Sequence[NodeEnded]) -> None:
+        [self._scenario] = plan.scenarios
+        self._plan = plan
+        self.run_dir = run_dir
+        """The run directory; `resumable report` and a text editor read it."""
+        self.has_succeeded = has_succeeded(ended)
+        """Whether every rank ended well, after all restarts."""
+
+    @cached_property
+    def history(self) -> History:
+        """All that was recorded."""
+        return read_history(self.run_dir.scenario(self._scenario.name))
+
+    @property
+    def num_ranks(self) -> int:
+        """Ranks of the largest incarnation."""
+        return max(self._evidence.faulted.world_sizes, default=0)
+
+    def rank(self, number: int) -> RankResult:
+        """What one rank did.
+
+        Raises:
+            UsageError: there was no such rank, or it recorded nothing.
+        """
+        timelines = self._evidence.faulted.timelines
+        timeline = next((timeline for timeline in timelines if timeline.rank == number), None)
+        if timeline is None:
+            raise UsageError(f"rank {number}: there are {[timeline.rank for timeline in timelines]}")
+        return RankResult(
+            rank=number,
+            value=read_value(self.run_dir.scenario(self._scenario.name).root, number),
+            batches=tuple(tuple(batch.indices or ()) for step in timeline.steps for batch in step.batches),
+            num_steps=len(timeline.steps),
+            num_incarnations=len(timeline.lives),
+            output=self._output(timeline),
+        )
+
+    def check(self, against: JobResult | Sequence[JobResult]) -> Verdict:
+        """Compare with uninterrupted runs of the same job.
+
+        Args:
+            against: One run, or better two: only two can show that the job repeats itself, and that a difference is not its
+                own.
+
+        Returns:
+            The verdict of all checks; `verdict.outcome` is "valid", "invalid" or "unknown".
+        """
+        references = [against] if isinstance(against, JobResult) else list(against)
+        histories = [
+            msgspec.structs.replace(reference.history, name=f"reference-{number}")
+            for number, reference in enumerate(references, start=1)
+        ]
+        return judge_evidence(gather(self._plan, self._scenario, histories, self.history))
+
+    @cached_property
+    def _evidence(self) -> Evidence:
+        return gather(self._plan, self._scenario, [], self.history)
+
+    def _output(self, timeline: Timeline) -> str:
+        root = self.run_dir.root
+        errors = [root / log_file(self._scenario.name, life.incarnation, timeline.rank) for life in timeline.lives]
+        files = [file for error in errors for file in (error.with_suffix(".out"), error)]
+        return "".join(file.read_text(errors="replace") for file in files if file.exists())
