@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from launch.doctor import add_doctor_flags
 from launch.errors import UsageError
 from launch.grammar import GRAMMAR
+from launch.report.outputs import add_report_flags
 from launch.torchrun import add_torchrun_flags
 
 _TORCHRUN_COMMANDS = ("run", "verify", "sweep")
@@ -62,6 +64,11 @@ def _main_parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="the checks again, on stored evidence")
     check.add_argument("run_dirs", nargs="+", metavar="RUN", help="a run directory of `verify` or `sweep`")
     _add_output_flags(check)
+    report = commands.add_parser("report", help="files for people and machines, from stored evidence")
+    report.add_argument("run_dir", metavar="RUN", help="a run directory of `run`, `verify` or `sweep`")
+    add_report_flags(report)
+    doctor = commands.add_parser("doctor", help="what on this machine will make restarts fail, with the mend")
+    add_doctor_flags(doctor)
     return parser
 
 
@@ -74,6 +81,8 @@ def _launch_parser(command: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     ours = parser.add_argument_group("resumable")
+    if command != "run":
+        add_report_flags(parser.add_argument_group("reports"))
     if command == "sweep":
         _add_sweep_flags(ours)
     else:

@@ -17,7 +17,8 @@ from launch.timeline import Run
 
 VERDICT_VERSION = 1
 
-_EXIT_CODES = {Outcome.VALID: 0, Outcome.INVALID: 1, Outcome.UNKNOWN: 3}
+EXIT_CODES = {Outcome.VALID: 0, Outcome.INVALID: 1, Outcome.UNKNOWN: 3}
+"""What the command answers to its caller."""
 _PROOFS = ("rank_sequence", "global_batches")
 """Without one of these nothing that was trained on has been compared."""
 
@@ -58,7 +59,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def exit_code(self) -> int:
         """0 VALID, 1 INVALID, 3 UNKNOWN."""
-        return _EXIT_CODES[self.outcome]
+        return EXIT_CODES[self.outcome]
 
 
 def judge(plan: Plan, run_dir: RunDir) -> Verdict:

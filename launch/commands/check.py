@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from rich.console import Console
 
+from launch.commands.sweep import tell_sweep
 from launch.commands.verify import tell_verdict
+from launch.plan import Plan
 from launch.rundir import RunDir
+from launch.sweep.book import VerdictBook
+from launch.sweep.review import review
+from launch.verdict import EXIT_CODES
 
 
 def check(arguments: argparse.Namespace, console: Console) -> int:
@@ -16,5 +22,19 @@ def check(arguments: argparse.Namespace, console: Console) -> int:
     codes = []
     for root in arguments.run_dirs:
         run_dir = RunDir(root=Path(root))
-        codes.append(tell_verdict(run_dir.read_plan(), run_dir, console, is_quiet=arguments.quiet))
+        plan = run_dir.read_plan()
+        tell = tell_verdict if plan.sweep is None else _tell_sweep
+        codes.append(tell(plan, run_dir, console, is_quiet=arguments.quiet))
     return 1 if 1 in codes else max(codes)
+
+
+def _tell_sweep(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool) -> int:
+    """Judge every point that was run to its end, store the verdicts and print what they come to."""
+    verdicts, book = review(plan, run_dir), VerdictBook(run_dir)
+    try:
+        for point in plan.points:
+            if point.name in verdicts:
+                book.enter(point, verdicts[point.name])
+    except OSError as error:
+        print(f"resumable: the verdicts were not stored: {error}", file=sys.stderr)
+    return EXIT_CODES[tell_sweep(plan, run_dir, verdicts, console, is_quiet=is_quiet).outcome]

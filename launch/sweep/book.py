@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 
 import msgspec
 
@@ -23,17 +24,26 @@ class VerdictBook:
     def __init__(self, run_dir: RunDir) -> None:
         self._run_dir = run_dir
 
-    def find(self, name: str) -> Verdict | None:
+    def is_done(self, scenario: Scenario) -> bool:
+        """Whether the scenario was run to its end and judged, by whatever version."""
+        return self._folder(scenario).verdict_file.exists()
+
+    def find(self, scenario: Scenario) -> Verdict | None:
         """The verdict on a scenario; None if there is none that this version can read."""
         try:
-            verdict = msgspec.json.decode(self._folder(name).verdict_file.read_bytes(), type=Verdict)
+            verdict = msgspec.json.decode(self._folder(scenario).verdict_file.read_bytes(), type=Verdict)
         except (OSError, msgspec.DecodeError):
             return None
         return verdict if verdict.version == VERDICT_VERSION else None
 
+    def found(self, scenarios: Iterable[Scenario]) -> dict[str, Verdict]:
+        """The verdicts that there are on these scenarios, by name."""
+        verdicts = {scenario.name: self.find(scenario) for scenario in scenarios}
+        return {name: verdict for name, verdict in verdicts.items() if verdict is not None}
+
     def enter(self, scenario: Scenario, verdict: Verdict) -> None:
         """Store a verdict."""
-        write_verdict(verdict, self._folder(scenario.name))
+        write_verdict(verdict, self._folder(scenario))
 
     def clear(self, scenario: Scenario) -> None:
         """Remove what an interrupted run of the scenario left."""
@@ -45,5 +55,5 @@ class VerdictBook:
         """Remove the working directory of a scenario, checkpoints and all; its evidence stays."""
         shutil.rmtree(self._run_dir.scenario(scenario.name).work, ignore_errors=True)
 
-    def _folder(self, name: str) -> RunDir:
-        return RunDir(root=self._run_dir.scenario(name).root)
+    def _folder(self, scenario: Scenario) -> RunDir:
+        return RunDir(root=self._run_dir.scenario(scenario.name).root)

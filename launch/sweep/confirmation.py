@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -28,19 +28,19 @@ def confirmed(warm: Verdict, cold: Verdict) -> Verdict:
 
 
 def unconfirmed(
-    points: Sequence[Scenario], verdicts: Mapping[str, Verdict], cold: Mapping[str, Verdict]
+    points: Sequence[Scenario], verdicts: Mapping[str, Verdict], is_cold: Collection[str]
 ) -> list[Scenario]:
     """The points that failed and were not run cold, one of every cause before the second of any.
 
     Args:
         points: of the sweep.
         verdicts: of its points, by name.
-        cold: of their cold runs, by the name of the point.
+        is_cold: names of those that have been run cold.
     """
     failed = [
         point
         for point in points
-        if point.name in verdicts and verdicts[point.name].outcome is not Outcome.VALID and point.name not in cold
+        if point.name in verdicts and verdicts[point.name].outcome is not Outcome.VALID and point.name not in is_cold
     ]
     turns: dict[str, int] = {}
     num_before: dict[str, int] = {}

@@ -1,0 +1,116 @@
+"""`resumable sweep`: every rank and step of a job, hit once each."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Mapping
+
+from rich.console import Console
+
+from launch.cluster import Cluster, LocalCluster
+from launch.errors import UsageError
+from launch.execution import shown
+from launch.interrupt import Interrupted, signals_raise
+from launch.plan import Plan
+from launch.report.outputs import write_reports
+from launch.results import Results
+from launch.rundir import RunDir
+from launch.sweep.book import VerdictBook
+from launch.sweep.continuation import open_sweep
+from launch.sweep.crew import num_jobs_for
+from launch.sweep.display import SweepDisplay, duration
+from launch.sweep.judge import PointJudge
+from launch.sweep.runner import SweepRunner
+from launch.sweep.summary import last_line, render_sweep, sweep_results
+from launch.topology import Topology
+from launch.verdict import EXIT_CODES, Verdict
+
+_UNKNOWN = 3
+
+
+def sweep(arguments: argparse.Namespace, console: Console) -> int:
+    """Run every point that has no verdict yet, and say what all of them come to."""
+    begin = time.monotonic()
+    until = float("inf") if arguments.budget is None else begin + arguments.budget
+    plan, run_dir = open_sweep(arguments)
+    book = VerdictBook(run_dir)
+    num_before = len(book.found(plan.points))
+    if not arguments.quiet:
+        console.print(f"evidence in {shown(run_dir.root)}", soft_wrap=True)
+    with signals_raise():
+        try:
+            _carry_out(
+                plan, run_dir, SweepDisplay(console, is_quiet=arguments.quiet), _num_jobs(arguments, plan), until
+            )
+        except Interrupted as error:
+            print(
+                f"resumable: interrupted by {error}; all ranks are ended, every verdict is kept\n"
+                f"go on: resumable sweep --run-dir {shown(run_dir.root)}",
+                file=sys.stderr,
+            )
+            return _UNKNOWN
+    plan = run_dir.read_plan()
+    verdicts = book.found(plan.points)
+    results = tell_sweep(plan, run_dir, verdicts, console, is_quiet=arguments.quiet)
+    if not arguments.quiet:
+        _tell_time(len(verdicts) - num_before, time.monotonic() - begin, console)
+    write_reports(arguments, results)
+    return EXIT_CODES[results.outcome]
+
+
+def tell_sweep(
+    plan: Plan, run_dir: RunDir, verdicts: Mapping[str, Verdict], console: Console, *, is_quiet: bool
+) -> Results:
+    """Print what a sweep comes to.
+
+    Args:
+        plan: Of the sweep.
+        run_dir: Where it lies.
+        verdicts: By the names of its points.
+        console: Where to print.
+        is_quiet: One line only.
+    """
+    results = sweep_results(plan, verdicts, run_dir=shown(run_dir.root))
+    reason = "" if plan.points else f"reference: {PointJudge.of(plan, run_dir).yardstick.summary}"
+    line = last_line(plan, results, reason=reason)
+    if is_quiet:
+        print(f"{line} ({shown(run_dir.root)})")
+    else:
+        render_sweep(plan, results, console)
+        console.print(line, highlight=False, soft_wrap=True)
+        console.print(f"look again: resumable check {shown(run_dir.root)}", highlight=False, soft_wrap=True)
+    return results
+
+
+def _carry_out(plan: Plan, run_dir: RunDir, display: SweepDisplay, num_jobs: int, until: float) -> None:
+    topology = Topology.of(plan)
+    nproc = (*plan.references[0].nproc_per_start, *([plan.sweep.restarts.nproc_per_node] if plan.sweep else []))
+
+    def clusters(job: int) -> Cluster:
+        return LocalCluster(
+            topology, nproc_per_node=max(nproc), preload=plan.preload, log_dir=run_dir.root / "nodes" / f"job-{job}"
+        )
+
+    with display:
+        SweepRunner(plan, run_dir, clusters, display, num_jobs=num_jobs, until=until).run()
+
+
+def _num_jobs(arguments: argparse.Namespace, plan: Plan) -> int:
+    port = Topology.of(plan).store_port
+    wanted = arguments.jobs
+    if wanted is not None and wanted < 1:
+        raise UsageError(f"--jobs {wanted}: expected at least 1")
+    if port and (wanted or 1) > 1:
+        raise UsageError(f"--master-port {port}: one port is for one run at a time; leave it out, or use --jobs 1")
+    if wanted is not None or port:
+        return wanted or 1
+    return num_jobs_for(len(os.sched_getaffinity(0)))
+
+
+def _tell_time(num_points: int, elapsed_s: float, console: Console) -> None:
+    if num_points:
+        rate = f"{num_points / elapsed_s:.2f} a second"
+        console.print(f"{num_points} points in {duration(elapsed_s)}, {rate}, the start included", highlight=False)

@@ -1,0 +1,165 @@
+"""Clusters that work off scenarios side by side, each in a thread of its own, warm from the first scenario to the last."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import Literal, Self
+
+import msgspec
+
+from launch.cluster import Cluster
+from launch.errors import NodeError
+from launch.plan import Plan, Scenario
+from launch.records import NodeEnded
+from launch.rundir import RunDir
+from launch.supervisor import Supervisor
+
+_POLL_S = 0.1
+_MAX_LOST_CLUSTERS = 3
+"""In a row, of one thread: then it is not the job's doing."""
+
+
+class News(msgspec.Struct, frozen=True, kw_only=True):
+    """What has become of one scenario."""
+
+    scenario: Scenario
+    state: Literal["begun", "ended"]
+    ended: tuple[NodeEnded, ...] = ()
+    """How its nodes ended; none if one of them died."""
+
+
+class Crew:
+    """A context manager: whatever ends it, nothing outlives it.
+
+    Args:
+        plan: Of the sweep.
+        run_dir: Gets the evidence.
+        clusters: Makes each thread's cluster, given its number; once more for one that lost a node for good.
+        num_jobs: Threads.
+        is_cold: Every scenario gets a cluster of its own.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        run_dir: RunDir,
+        clusters: Callable[[int], Cluster],
+        *,
+        num_jobs: int,
+        is_cold: bool = False,
+    ) -> None:
+        self._plan = plan
+        self._run_dir = run_dir
+        self._clusters = clusters
+        self._is_cold = is_cold
+        self._tasks: queue.SimpleQueue[Scenario | None] = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[News | BaseException] = queue.SimpleQueue()
+        self._is_over = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._work, args=(number,), name=f"job-{number}") for number in range(num_jobs)
+        ]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._is_over.set()
+        for _ in self._threads:
+            self._tasks.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def run(self, scenarios: Iterable[Scenario], *, until: float = float("inf")) -> Iterator[News | None]:
+        """Run scenarios, as many at a time as there are threads.
+
+        Args:
+            scenarios: In the order in which they are begun.
+            until: Time on the monotonic clock after which none is begun any more.
+
+        Yields:
+            What happens, as it happens, and about ten times a second None.
+
+        Raises:
+            NodeError: clusters die as fast as they are started.
+        """
+        waiting, num_open = deque(scenarios), 0
+        while waiting or num_open:
+            while waiting and num_open < len(self._threads) and time.monotonic() < until:
+                self._tasks.put(waiting.popleft())
+                num_open += 1
+            if not num_open:
+                return
+            news = self._next()
+            num_open -= news is not None and news.state == "ended"
+            yield news
+
+    def _next(self) -> News | None:
+        try:
+            news = self._news.get(timeout=_POLL_S)
+        except queue.Empty:
+            return None
+        if isinstance(news, BaseException):
+            raise news
+        return news
+
+    def _work(self, number: int) -> None:
+        try:
+            self._work_on_clusters(number)
+        except BaseException as error:  # the main thread has to know, whatever it was
+            self._news.put(error)
+
+    def _work_on_clusters(self, number: int) -> None:
+        num_lost = 0
+        while (scenario := self._next_task()) is not None:
+            num_done = self._work_on_cluster(number, scenario)
+            num_lost = 0 if num_done else num_lost + 1
+            if num_lost == _MAX_LOST_CLUSTERS:
+                raise NodeError(f"{num_lost} clusters in a row died before one scenario came to its end")
+
+    def _work_on_cluster(self, number: int, first: Scenario) -> int:
+        """Run one scenario after the other for as long as the cluster may live; says how many came to their end."""
+        scenario: Scenario | None = first
+        num_done = 0
+        with self._clusters(number) as cluster:
+            supervisor = Supervisor(self._plan, self._run_dir, cluster)
+            while scenario is not None:
+                self._news.put(News(scenario=scenario, state="begun"))
+                try:
+                    ended = supervisor.run(scenario, on_tick=self._stop_if_over)
+                except _Over:
+                    supervisor.interrupt()
+                    break
+                except NodeError:
+                    self._news.put(News(scenario=scenario, state="ended"))
+                    break
+                num_done += 1
+                self._news.put(News(scenario=scenario, state="ended", ended=tuple(ended)))
+                scenario = None if self._is_cold else self._next_task()
+        return num_done
+
+    def _next_task(self) -> Scenario | None:
+        """The next scenario; None, at once from then on, when all is over."""
+        task = None if self._is_over.is_set() else self._tasks.get()
+        return None if self._is_over.is_set() else task
+
+    def _stop_if_over(self) -> None:
+        if self._is_over.is_set():
+            raise _Over
+
+
+class _Over(BaseException):
+    """The crew is sent home while a scenario runs."""
+
+
+def num_jobs_for(num_cores: int) -> int:
+    """How many runs at once are quickest on a machine."""
+    return max(1, num_cores)

@@ -1,0 +1,124 @@
+"""The sweep while it runs: the grid redrawn in a terminal, elsewhere a line every few seconds."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from launch.checks.result import Outcome
+from launch.plan import Scenario
+from launch.sweep.grid import OUTCOMES, Mark, grid
+
+_REDRAW_S = 0.2
+_LINE_S = 5.0
+
+
+class SweepDisplay:
+    """Shows which points are done, which run, and how long the rest will take.
+
+    Args:
+        console: Redrawn only if it is a terminal.
+        is_quiet: Show nothing.
+    """
+
+    def __init__(self, console: Console, *, is_quiet: bool) -> None:
+        self._console = console
+        self._is_quiet = is_quiet
+        self._live = Live(console=console, transient=True, auto_refresh=False) if console.is_terminal else None
+        self._points: Sequence[Scenario] = ()
+        self._marks: dict[str, Mark] = {}
+        self._task = ""
+        self._begin = time.monotonic()
+        self._num_before = 0
+        self._next_draw = 0.0
+
+    def __enter__(self) -> Self:
+        if self._live is not None and not self._is_quiet:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._live is not None and not self._is_quiet:
+            self._live.stop()
+
+    def begin(self, task: str, points: Sequence[Scenario] = (), marks: Mapping[str, Mark] | None = None) -> None:
+        """Show another task: what it is, the points of the grid, and those that are done already."""
+        self._task = task
+        self._points = points
+        self._marks = dict(marks or {})
+        self._begin = time.monotonic()
+        self._num_before = self._num_done
+        self._next_draw = 0.0
+
+    def mark(self, point: Scenario, mark: Mark) -> None:
+        """Change one cell."""
+        self._marks[point.name] = mark
+
+    def tick(self) -> None:
+        """Draw anew, if it is time."""
+        if self._is_quiet or time.monotonic() < self._next_draw:
+            return
+        line = self._line()
+        if self._live is not None:
+            self._next_draw = time.monotonic() + _REDRAW_S
+            self._live.update(Group(*grid(self._points, self._marks, self._console.width), line), refresh=True)
+        else:
+            self._next_draw = time.monotonic() + _LINE_S
+            self._console.print(line, soft_wrap=True)
+
+    @property
+    def _num_done(self) -> int:
+        return sum(mark in OUTCOMES.values() for mark in self._marks.values())
+
+    def _line(self) -> Text:
+        counts = {outcome: num for outcome, mark in OUTCOMES.items() if (num := Counter(self._marks.values())[mark])}
+        return Text(
+            status_line(
+                self._task,
+                counts,
+                num_points=len(self._points),
+                num_new=self._num_done - self._num_before,
+                elapsed_s=time.monotonic() - self._begin,
+            )
+        )
+
+
+def status_line(task: str, counts: Mapping[Outcome, int], *, num_points: int, num_new: int, elapsed_s: float) -> str:
+    """How far a task is, how fast it goes, and how long it will take.
+
+    Args:
+        task: What is done.
+        counts: Points that are done, by outcome.
+        num_points: All points, 0 if the task has none.
+        num_new: Points done since the task began.
+        elapsed_s: Seconds since then.
+    """
+    num_done = sum(counts.values())
+    parts = [f"{task}: {duration(elapsed_s)}"]
+    if num_points:
+        outcomes = "".join(f", {num} {outcome.upper()}" for outcome, num in counts.items())
+        parts = [f"{task}: {num_done} of {num_points}{outcomes}"]
+    if num_new:
+        rate = num_new / elapsed_s
+        parts += [f"{rate:.2f} a second", f"{duration((num_points - num_done) / rate)} left"]
+    return "; ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """`0.8 s`, `42 s`, `2 min 5 s`, `1 h 3 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 1:
+        return f"{rest} s"
+    hours, minutes_rest = divmod(minutes, 60)
+    return f"{minutes} min {rest} s" if hours < 1 else f"{hours} h {minutes_rest} min"

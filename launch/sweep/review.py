@@ -1,0 +1,24 @@
+"""Judges the points of a sweep again from their stored evidence."""
+
+from __future__ import annotations
+
+from launch.checks.result import Outcome
+from launch.plan import Plan, cold
+from launch.rundir import RunDir
+from launch.sweep.book import VerdictBook
+from launch.sweep.confirmation import confirmed
+from launch.sweep.judge import PointJudge
+from launch.verdict import Verdict
+
+
+def review(plan: Plan, run_dir: RunDir) -> dict[str, Verdict]:
+    """Verdicts by the names of the points, of all that were run to their end; nothing is stored."""
+    book, judge = VerdictBook(run_dir), PointJudge.of(plan, run_dir)
+    verdicts: dict[str, Verdict] = {}
+    for point in plan.points:
+        if book.is_done(point):
+            verdict = judge.judge(point)
+            if verdict.outcome is not Outcome.VALID and book.is_done(cold(point)):
+                verdict = confirmed(verdict, judge.judge(cold(point)))
+            verdicts[point.name] = verdict
+    return verdicts

@@ -1,0 +1,120 @@
+"""Carries out a sweep: the references, then every point that has no verdict, then the failed ones once more, cold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from launch.checks.result import Outcome
+from launch.cluster import Cluster
+from launch.plan import Plan, Scenario, cold
+from launch.rundir import RunDir
+from launch.sweep.book import VerdictBook
+from launch.sweep.confirmation import confirmed, unconfirmed
+from launch.sweep.crew import Crew
+from launch.sweep.display import SweepDisplay
+from launch.sweep.grid import COLD, OUTCOMES, RUNNING
+from launch.sweep.judge import PointJudge
+from launch.sweep.points import with_points
+from launch.verdict import Verdict
+
+
+class SweepRunner:
+    """Goes on where the run directory ends.
+
+    Args:
+        plan: Of the sweep, as it is stored.
+        run_dir: Gets the evidence, the verdicts, and the plan once the points are drawn.
+        clusters: Makes a cluster, given the number of the job that it is for.
+        display: Is told what happens.
+        num_jobs: Runs that go on at once.
+        until: Time on the monotonic clock after which none is begun any more.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        run_dir: RunDir,
+        clusters: Callable[[int], Cluster],
+        display: SweepDisplay,
+        *,
+        num_jobs: int,
+        until: float = float("inf"),
+    ) -> None:
+        self._plan = plan
+        self._run_dir = run_dir
+        self._clusters = clusters
+        self._display = display
+        self._num_jobs = num_jobs
+        self._until = until
+        self._book = VerdictBook(run_dir)
+
+    def run(self) -> None:
+        """Do all that is still to do; the verdicts lie in the run directory then.
+
+        Raises:
+            UsageError: a moment that was asked for is none of the job's.
+            NodeError: nodes die as fast as they are started.
+        """
+        with Crew(self._plan, self._run_dir, self._clusters, num_jobs=self._num_jobs) as crew:
+            if not self._has_points:
+                self._run_references(crew)
+            judge = PointJudge.of(self._plan, self._run_dir)
+            if judge.yardstick.outcome is not Outcome.VALID:
+                return
+            if not self._has_points:
+                self._plan = with_points(self._plan, judge.extent)
+                self._run_dir.write_plan(self._plan)
+            self._run_points(crew, judge)
+        self._run_cold(judge)
+
+    @property
+    def _has_points(self) -> bool:
+        return self._plan.sweep is not None and self._plan.sweep.num_points is not None
+
+    def _run_references(self, crew: Crew) -> None:
+        for reference in self._plan.references:
+            self._book.clear(reference)
+        self._display.begin("uninterrupted runs")
+        for _ in crew.run(self._plan.references):
+            self._display.tick()
+
+    def _run_points(self, crew: Crew, judge: PointJudge) -> None:
+        verdicts = self._book.found(self._plan.points)
+        marks = {name: OUTCOMES[verdict.outcome] for name, verdict in verdicts.items()}
+        self._display.begin("points", self._plan.points, marks)
+        to_do = [point for point in self._plan.points if point.name not in verdicts]
+        for point in to_do:
+            self._book.clear(point)
+        for news in crew.run(to_do, until=self._until):
+            if news is not None and news.state == "begun":
+                self._display.mark(news.scenario, RUNNING)
+            if news is not None and news.state == "ended":
+                self._enter(news.scenario, judge.judge(news.scenario))
+            self._display.tick()
+
+    def _run_cold(self, judge: PointJudge) -> None:
+        verdicts = self._book.found(self._plan.points)
+        is_cold = {point.name for point in self._plan.points if self._book.find(cold(point)) is not None}
+        points = {cold(point).name: point for point in unconfirmed(self._plan.points, verdicts, is_cold)}
+        if not points:
+            return
+        marks = {name: OUTCOMES[verdict.outcome] for name, verdict in verdicts.items()}
+        self._display.begin(
+            "failed points again, cold", self._plan.points, marks | {p.name: COLD for p in points.values()}
+        )
+        scenarios = [cold(point) for point in points.values()]
+        for scenario in scenarios:
+            self._book.clear(scenario)
+        with Crew(self._plan, self._run_dir, self._clusters, num_jobs=self._num_jobs, is_cold=True) as crew:
+            for news in crew.run(scenarios, until=self._until):
+                if news is not None and news.state == "ended":
+                    point, verdict = points[news.scenario.name], judge.judge(news.scenario)
+                    self._enter(point, confirmed(judge.judge(point), verdict))
+                    self._book.enter(news.scenario, verdict)
+                self._display.tick()
+
+    def _enter(self, point: Scenario, verdict: Verdict) -> None:
+        self._book.enter(point, verdict)
+        if verdict.outcome is Outcome.VALID:
+            self._book.remove_work(point)
+        self._display.mark(point, OUTCOMES[verdict.outcome])

@@ -1,0 +1,75 @@
+"""What a sweep comes to: the grid, the failures by cause, one command that repeats each, and the last line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from launch.checks.result import Outcome, counted
+from launch.plan import Plan
+from launch.report.causes import Cause, causes_of
+from launch.results import Results, results_of
+from launch.sweep.grid import OUTCOMES, grid
+from launch.verdict import Verdict
+
+_NUM_NAMED = 8
+"""Points of one cause that are named; the grid and `results.json` show all."""
+
+
+def sweep_results(plan: Plan, verdicts: Mapping[str, Verdict], *, run_dir: str) -> Results:
+    """The results of the points that have a verdict; without any the outcome is UNKNOWN."""
+    judged = [(point, verdicts[point.name]) for point in plan.points if point.name in verdicts]
+    return results_of(plan, judged, run_dir=run_dir)
+
+
+def render_sweep(plan: Plan, results: Results, console: Console) -> None:
+    """Print everything but the last line."""
+    marks = {case.scenario: OUTCOMES[case.verdict.outcome] for case in results.cases}
+    for line in grid(plan.points, marks, console.width):
+        console.print(line, highlight=False)
+    for cause in causes_of(results):
+        console.print()
+        _print_cause(cause, console)
+    console.print()
+
+
+def last_line(plan: Plan, results: Results, *, reason: str = "") -> str:
+    """One line: the outcome, how many points it stands on, and how many were left out.
+
+    Args:
+        plan: Of the sweep.
+        results: Of the points that have a verdict.
+        reason: Why there is none, if that is so.
+    """
+    parts = [f"{num} {outcome.upper()}" for outcome, num in _counts(results).items() if num]
+    head = f"{results.outcome.upper()}: {', '.join(parts) or reason or 'no point was run'}"
+    return "; ".join([head, *_left_out(plan, results)])
+
+
+def _counts(results: Results) -> dict[Outcome, int]:
+    counts = results.counts
+    return {Outcome.VALID: counts.valid, Outcome.INVALID: counts.invalid, Outcome.UNKNOWN: counts.unknown}
+
+
+def _left_out(plan: Plan, results: Results) -> Iterator[str]:
+    num_points = plan.sweep.num_points if plan.sweep else None
+    if num_points is None:
+        return
+    if num_points > len(plan.points):
+        yield f"{len(plan.points)} of {counted(num_points, 'point')} were drawn"
+    if len(plan.points) > len(results.cases):
+        yield f"{len(plan.points) - len(results.cases)} not run"
+
+
+def _print_cause(cause: Cause, console: Console) -> None:
+    mark = OUTCOMES[cause.outcome]
+    console.print(Text(f"{mark.meaning}: {counted(len(cause.cases), 'point')}", style=mark.style), highlight=False)
+    console.print(Padding(Text(cause.reason), (0, 0, 0, 2)))
+    named = [case.name for case in cause.cases[:_NUM_NAMED]]
+    hidden = len(cause.cases) - len(named)
+    more = f" and {hidden} more" if hidden else ""
+    console.print(Padding(Text(f"{', '.join(named)}{more}", style="dim"), (0, 0, 0, 2)))
+    console.print(f"  repeat: {cause.cases[0].repeat}", markup=False, highlight=False, soft_wrap=True)
