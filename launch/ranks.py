@@ -49,6 +49,8 @@ class RankWatch:
 
         def watched_start(context: PContext) -> None:
             start(context)
+            if self._grace_s is not None:
+                _limit(context, self._grace_s)
             ranks = {local: int(environment["RANK"]) for local, environment in context.envs.items()}
             self._ends = _Ends({ranks[local]: pid for local, pid in context.pids().items()})
 
@@ -111,6 +113,16 @@ def kill(pid: int, signum: int = signal.SIGKILL) -> None:
     """Send a signal to a rank that may be gone."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signum)
+
+
+def _limit(context: PContext, grace_s: float) -> None:
+    """Let the survivors of a failed rank have this time after SIGTERM.
+
+    Ranks that are functions are ended by `torch.multiprocessing` before the agent closes them, with a grace of its own.
+    """
+    if isinstance(context, MultiprocessContext) and context._pc:
+        join = context._pc._join_procs_with_timeout
+        context._pc._join_procs_with_timeout = lambda _timeout: join(grace_s)
 
 
 def _exit_codes(context: PContext) -> dict[int, int | None]:

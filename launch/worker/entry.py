@@ -145,9 +145,12 @@ def _nothing() -> None:
 
 
 def _be_like_a_fresh_process() -> None:
-    """Undo what a fork server leaves in its children and a new interpreter does not have."""
+    """Undo what a fork server leaves in its children and a new interpreter does not have, wherever it was started."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(write_through=True)  # type: ignore[union-attr]
     multiprocessing.current_process().name = "MainProcess"
     multiprocessing.set_start_method(None, force=True)
     np.random.seed()  # every forked rank would draw the same numbers
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell leaves that to what it starts in the background: the fault `sigint` would do nothing.
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,0 +1,119 @@
+"""Real processes, started and ended by torch's own contexts, as its elastic agent does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, start_processes
+from torch.distributed.elastic.multiprocessing.api import PContext
+
+from launch.ranks import RankWatch, kill
+from launch.records import RankEnded
+from launch.rendezvous import Round
+
+pytestmark = pytest.mark.timeout(120)
+
+STUBBORN_S = 20
+"""A rank that ignores SIGTERM ends by itself so late, and ends well."""
+STUBBORN = f"""
+import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+open(os.environ["READY"], "w").close()
+time.sleep({STUBBORN_S})
+os._exit(0)
+"""
+FIRST_TO_FAIL = """
+import os, sys, time
+while not os.path.exists(os.environ["READY"]):
+    time.sleep(0.01)
+sys.exit(7)
+"""
+
+
+def stubborn_or_failing(sources: tuple[str, str]) -> None:
+    """The entry point of ranks that are functions."""
+    exec(sources[int(os.environ["RANK"])], {})
+
+
+def programs(sources: tuple[str, str]) -> dict[str, object]:
+    """Plain children, as torchrun starts them."""
+    return {"entrypoint": sys.executable, "args": {rank: ("-c", source) for rank, source in enumerate(sources)}}
+
+
+def functions(sources: tuple[str, str]) -> dict[str, object]:
+    """Children that run a function of ours, as those of the fork server do."""
+    return {"entrypoint": stubborn_or_failing, "args": dict.fromkeys((0, 1), (sources,)), "start_method": "spawn"}
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Callable[..., PContext]:
+    """Start two ranks whose numbers in the job are those of their sources."""
+
+    def run(kind: Callable[[tuple[str, str]], dict[str, object]], *sources: str) -> PContext:
+        environment = {"READY": str(tmp_path / "ready"), "PYTHONPATH": os.pathsep.join(sys.path)}
+        return start_processes(
+            name="rank",
+            envs={rank: {**environment, "RANK": str(rank)} for rank in (0, 1)},
+            logs_specs=DefaultLogsSpecs(log_dir=str(tmp_path / "logs")),
+            **kind(sources),
+        )
+
+    return run
+
+
+def ends_of(start: Callable[[], PContext], *, grace_s: float | None = None) -> dict[int, RankEnded]:
+    """Run two ranks until the first failed, as the agent does; how each ended, by rank."""
+    ends: list[RankEnded] = []
+    round_ = Round(counter="", before_join=lambda: None)
+    round_.incarnation = 4
+    with RankWatch(round_, grace_s=grace_s, announce=ends.append).attached():
+        start().wait()
+    assert {end.incarnation for end in ends} <= {4}
+    return {end.rank: end for end in ends}
+
+
+@pytest.mark.parametrize("kind", [programs, functions])
+def test_a_rank_that_ignores_sigterm_is_killed_after_the_grace(start: Callable[..., PContext], kind: object) -> None:
+    """It is not given torch's 30 s, in which this one would have ended by itself; the first to fail is first."""
+    ends = ends_of(lambda: start(kind, FIRST_TO_FAIL, STUBBORN), grace_s=0.2)
+    assert {rank: end.exit_code for rank, end in ends.items()} == {0: 7, 1: -signal.SIGKILL}
+    assert ends[0].time_ns < ends[1].time_ns
+
+
+def test_ranks_that_end_well_are_noted_too(start: Callable[..., PContext]) -> None:
+    """In the order in which they were gone, and with their codes."""
+    wait = FIRST_TO_FAIL.replace("sys.exit(7)", "time.sleep(0.05)")
+    ends = ends_of(lambda: start(programs, wait, 'import os; open(os.environ["READY"], "w")'))
+    assert {rank: end.exit_code for rank, end in ends.items()} == {0: 0, 1: 0}
+    assert ends[1].time_ns < ends[0].time_ns
+
+
+def test_pids_are_known_while_ranks_run(start: Callable[..., PContext]) -> None:
+    """By rank, not by place on the node; none before and after."""
+    watch = RankWatch(Round(counter="", before_join=lambda: None), grace_s=0.2, announce=lambda _: None)
+    with watch.attached():
+        assert watch.pids == {}
+        context = start(programs, STUBBORN, STUBBORN)
+        assert dict(watch.pids) == context.pids()
+        context.close()
+        assert watch.pids == {}
+
+
+def test_torch_is_as_it_was_afterwards() -> None:
+    """The watch leaves no wrapper behind."""
+    methods = PContext.start, PContext.close
+    with RankWatch(Round(counter="", before_join=lambda: None), grace_s=None, announce=lambda _: None).attached():
+        assert methods[0] is not PContext.start
+    assert methods == (PContext.start, PContext.close)
+
+
+def test_a_signal_to_a_rank_that_is_gone_is_no_error() -> None:
+    """A rank may end between the look at it and the signal."""
+    child = os.spawnlp(os.P_NOWAIT, sys.executable, sys.executable, "-S", "-c", "")
+    os.waitpid(child, 0)
+    kill(child)
