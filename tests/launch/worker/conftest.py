@@ -18,6 +18,9 @@ class Listener:
     def emit(self, record_type: type[AnyRecord], **fields: Any) -> None:
         self.records.append(record_type(sequence=len(self.records), time_ns=0, **fields))
 
+    def sync(self) -> None:
+        """What is kept in memory needs no disk."""
+
     def of(self, record_type: type[AnyRecord]) -> list[AnyRecord]:
         return [record for record in self.records if isinstance(record, record_type)]
 

@@ -71,7 +71,11 @@ def run_rank(tmp_path: Path) -> RunRank:
         scenario_dir.create()
         incarnation = next(incarnations)
         rank = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "GROUP_RANK": "0"}
-        ours = {"RESUMABLE_SCENARIO_DIR": str(scenario_dir.root), "RESUMABLE_INCARNATION": str(incarnation), "RESUMABLE_NODE_NUMBER": "0"}
+        ours = {
+            "RESUMABLE_SCENARIO_DIR": str(scenario_dir.root),
+            "RESUMABLE_INCARNATION": str(incarnation),
+            "RESUMABLE_NODE_NUMBER": "0",
+        }
         ended = subprocess.run(
             [sys.executable, "-u", "-P", "-m", "launch.worker"],
             cwd=scenario_dir.work,

@@ -1,0 +1,131 @@
+"""A rank without a process: events are shown to its trigger, and what the trigger would do is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from launch.environment import RankEnvironment
+from launch.faults import Fault, resolve
+from launch.grammar import parse_fault
+from launch.records import AnyRecord, Backward, Batch, FaultFired, Load, Loader, Rename, Save, Step, StepCount
+from launch.rundir import ScenarioDir
+from launch.worker.position import Lineage, Position
+from launch.worker.trigger import Trigger
+from tests.launch.worker.conftest import Listener
+
+BATCHES_AN_EPOCH = 2
+
+
+class Stage:
+    """One life of a rank.
+
+    Args:
+        root: Folder of the scenario.
+        faults: As on a command line.
+        rank: Of two.
+        incarnation: Number of the life.
+        earlier: What the rank's earlier lives recorded.
+        loader_workers: Pids.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *faults: str,
+        rank: int = 0,
+        incarnation: int = 0,
+        earlier: Sequence[Sequence[AnyRecord]] = (),
+        loader_workers: Sequence[int] = (),
+    ) -> None:
+        self.scenario_dir = ScenarioDir(root=root)
+        self.scenario_dir.create()
+        self.listener = Listener()
+        self.position = Position(Lineage(line for life in earlier for line in life) if incarnation else None)
+        self.trigger = Trigger(
+            self.listener,
+            resolve([parse_fault(fault) for fault in faults], world_size=2, seed=0),
+            environment=RankEnvironment(
+                rank=rank,
+                local_rank=rank,
+                world_size=2,
+                node=0,
+                node_number=0,
+                incarnation=incarnation,
+                scenario_dir=root,
+            ),
+            scenario_dir=self.scenario_dir,
+            position=self.position,
+            earlier=earlier,
+            loader_workers=lambda: loader_workers,
+        )
+
+    @property
+    def fired(self) -> list[FaultFired]:
+        """The records of faults so far."""
+        return [line for line in self.listener.records if isinstance(line, FaultFired)]
+
+    def show(self, *events: AnyRecord) -> list[int]:
+        """Let these happen; says upon which of them, from 0, a fault fired."""
+        return [number for number, event in enumerate(events) if self._fires_upon(event)]
+
+    def has_mark(self, fault: int = 0) -> bool:
+        """Whether it is known for good that a fault has fired."""
+        return self.scenario_dir.fired_on_node(fault) is not None
+
+    def _fires_upon(self, event: AnyRecord) -> bool:
+        num_fired = len(self.fired)
+        self.position.follow(event)
+        self.trigger.observe(event)
+        return len(self.fired) > num_fired
+
+
+class Performed:
+    """Stands where the acts stand, and keeps what would have been done."""
+
+    def __init__(self) -> None:
+        self.faults: list[Fault] = []
+        self.damaged: list[str] = []
+        self.loader_workers: list[int | None] = []
+
+    def perform(self, fault: Fault, *, loader_worker: int | None = None, path: str = "") -> None:
+        self.faults.append(fault)
+        self.loader_workers.append(loader_worker)
+
+    def damage(self, _fault: Fault, path: Path) -> None:
+        self.damaged.append(path.name)
+
+
+def loader() -> Loader:
+    return Loader(sequence=0, time_ns=0, loader=0, dataset="Digits", num_batches=BATCHES_AN_EPOCH)
+
+
+def trained(number: int) -> list[AnyRecord]:
+    """One batch, its backward pass and its step; both are counted from 0 since training began."""
+    epoch, batch = divmod(number, BATCHES_AN_EPOCH)
+    count = StepCount(num_steps=number + 1, num_batches=number + 1, epoch=epoch, epoch_batches=batch + 1)
+    return [
+        Batch(sequence=0, time_ns=0, loader=0, epoch=epoch, batch=batch, indices=[number]),
+        Backward(sequence=0, time_ns=0),
+        Step(sequence=0, time_ns=0, step=number, before=f"{number}", after=f"{number + 1}", since_start=count),
+    ]
+
+
+def saved(path: str, *phases: str) -> list[AnyRecord]:
+    return [Save(sequence=0, time_ns=0, path=path, phase=phase) for phase in phases or ("begin", "end")]
+
+
+def renamed(source: str, target: str) -> Rename:
+    return Rename(sequence=0, time_ns=0, source=source, target=target)
+
+
+def loaded(path: str) -> Load:
+    return Load(sequence=0, time_ns=0, path=path)
+
+
+def placed_in(folder: Path, event: AnyRecord) -> AnyRecord:
+    """The same with its paths in a folder; a buffer in memory has none."""
+    names = [name for name in ("path", "source", "target") if getattr(event, name, "")]
+    return msgspec.structs.replace(event, **{name: str(folder / getattr(event, name)) for name in names})

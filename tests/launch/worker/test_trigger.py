@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from launch.records import AnyRecord
+from launch.worker import trigger as module
+from tests.integration.waiting import wait_until
+from tests.launch.worker.stage import Performed, Stage, loaded, loader, placed_in, renamed, saved, trained
+
+STORY: dict[str, AnyRecord] = {
+    "loader": loader(),
+    **dict(zip(("batch 0", "backward 0", "step 0"), trained(0), strict=True)),
+    **dict(zip(("begin 0", "end 0"), saved("t"), strict=True)),
+    "rename 0": renamed("t", "a"),
+    **dict(zip(("batch 1", "backward 1", "step 1"), trained(1), strict=True)),
+    **dict(zip(("begin 1", "end 1"), saved("b"), strict=True)),
+    "load 0": loaded("a"),
+    **dict(zip(("batch 2", "backward 2", "step 2"), trained(2), strict=True)),
+    "load 1": loaded("b"),
+    **dict(zip(("begin 2", "end 2"), saved("c"), strict=True)),
+    **dict(zip(("begin 3", "end 3"), saved("d"), strict=True)),
+    "rename 3": renamed("d", "e"),
+}
+"""Two batches an epoch. The first save is renamed into place, the second is not, the third is followed by a fourth."""
+LABELS = list(STORY)
+LATER = [loader(), *trained(1), *saved("b"), *trained(2)]
+
+
+@pytest.fixture(autouse=True)
+def performed(monkeypatch: pytest.MonkeyPatch) -> Performed:
+    """Nothing really happens."""
+    performed = Performed()
+    monkeypatch.setattr(module, "perform", performed.perform)
+    monkeypatch.setattr(module, "damage", performed.damage)
+    return performed
+
+
+def fired_upon(root: Path, when: str, *, rank: int = 0) -> list[str]:
+    stage = Stage(root, f"sigkill@{when}:rank={rank}")
+    return [LABELS[number] for number in stage.show(*STORY.values())]
+
+
+@pytest.mark.parametrize(
+    ("when", "label"),
+    [
+        ("batch=0", "batch 0"),
+        ("batch=2", "batch 2"),
+        ("step=0", "step 0"),
+        ("step=2", "step 2"),
+        ("epoch=0,batch=1", "batch 1"),
+        ("epoch=1,batch=0", "batch 2"),
+        ("save#0+before", "begin 0"),
+        ("save#3+before", "begin 3"),
+        ("save#0", "rename 0"),
+        ("save#0+after", "rename 0"),
+        ("save#1+after", "load 0"),
+        ("save#2+after", "begin 3"),
+        ("save#3+after", "rename 3"),
+        ("load#0", "load 0"),
+        ("load#1", "load 1"),
+    ],
+)
+def test_a_fault_fires_upon_one_event(tmp_path: Path, when: str, label: str) -> None:
+    """Once, at its moment; after a save is the rename that follows, or else whatever comes next."""
+    assert [label] == fired_upon(tmp_path, when)
+
+
+@pytest.mark.parametrize(
+    "when", ["batch=3", "step=3", "epoch=1,batch=1", "save#4", "save#1+during", "load#2", "resume+0", "resume+1"]
+)
+def test_a_fault_whose_moment_does_not_come_never_fires(tmp_path: Path, when: str) -> None:
+    """Neither before nor instead; what happens during a save is up to the watch of the save."""
+    assert fired_upon(tmp_path, when) == []
+
+
+def test_a_fault_of_another_rank_never_fires(tmp_path: Path) -> None:
+    """Every rank knows the whole plan and does its own part."""
+    assert fired_upon(tmp_path, "step=1", rank=1) == []
+
+
+@pytest.mark.parametrize(("rank", "positions"), [(0, [3]), (1, [])])
+def test_a_fault_of_a_node_is_let_happen_by_its_first_rank(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rank: int, positions: list[int]
+) -> None:
+    """It waits there until the supervisor has acted, and does nothing itself."""
+    awaited: list[str] = []
+    monkeypatch.setattr(module, "await_supervisor", lambda done: awaited.append(done.name))
+    stage = Stage(tmp_path, "preempt@step=0:node=0", rank=rank)
+    assert positions == stage.show(loader(), *trained(0))
+    assert awaited == ["0.done"] * len(positions)
+
+
+def test_what_was_counted_before_a_restart_counts_on(tmp_path: Path) -> None:
+    """Two saves and a load were begun in earlier lives: the next are number 2 and number 1."""
+    earlier = [[*saved("a"), *saved("b", "begin")], [loaded("a")]]
+    stage = Stage(tmp_path, "sigkill@save#2:rank=0", "sigkill@load#1:rank=0", incarnation=2, earlier=earlier)
+    assert stage.show(loaded("a"), *trained(0), *saved("c"), renamed("c", "d")) == [0, 6]
+
+
+@pytest.mark.parametrize(("when", "positions"), [("resume+0", [1]), ("resume+1", [3]), ("resume+2", [8])])
+def test_steps_since_a_restart_count_from_the_latest(tmp_path: Path, when: str, positions: list[int]) -> None:
+    """With none done, it is upon the first batch."""
+    stage = Stage(tmp_path, f"sigkill@{when}:rank=0", incarnation=1, earlier=[trained(0)])
+    stage.position.resume_at("1")
+    shifted = [LATER[0], *trained(0), *LATER[4:6], *trained(1)]
+    assert positions == stage.show(*shifted)
+
+
+def test_a_batch_is_counted_on_once_it_is_known_where_the_rank_resumed(tmp_path: Path) -> None:
+    """Its parameters are those after step 0, so that its first batch is number 1."""
+    stage = Stage(tmp_path, "sigkill@batch=2:rank=0", incarnation=1, earlier=[trained(0)])
+    stage.position.resume_at("1")
+    assert stage.show(*LATER) == [6]
+
+
+def test_a_fault_that_has_fired_does_so_in_no_later_life(tmp_path: Path) -> None:
+    """Its mark lasts longer than the rank."""
+    fault = "sigkill@step=1:rank=0"
+    killed = Stage(tmp_path, fault)
+    assert killed.show(*trained(0), *trained(1)) == [5]
+    assert killed.has_mark()
+    assert Stage(tmp_path, fault, incarnation=1, earlier=[trained(0)]).show(*trained(1)) == []
+
+
+def test_a_fault_during_a_save_is_offered_while_that_save_is_being_written(tmp_path: Path) -> None:
+    """Half of the bytes are out when it is let happen; before and afterwards there is none."""
+    stage = Stage(tmp_path, "diskfull@save#1:rank=0")
+    stage.show(*saved("a"))
+    assert stage.trigger.fault_during_save() is None
+    stage.show(*saved("b", "begin"))
+    fault = stage.trigger.fault_during_save()
+    assert fault is not None
+    stage.trigger.fire_during_save(fault, "b")
+    assert [(record.kind, record.path) for record in stage.fired] == [("diskfull", "b")]
+    assert stage.trigger.fault_during_save() is None
+
+
+@pytest.mark.parametrize("kind", ["torn", "corrupt"])
+@pytest.mark.parametrize(
+    ("events", "present", "name"),
+    [
+        pytest.param([*saved("a"), *saved("b")], ["a", "b"], "b", id="the newest"),
+        pytest.param([*saved("t"), renamed("t", "a")], ["a"], "a", id="under its last name"),
+        pytest.param([*saved(""), renamed("t", "a")], ["a"], "a", id="a buffer, written by other means"),
+        pytest.param([renamed("t", "a")], ["a"], "a", id="renamed, and nobody saw it written"),
+        pytest.param([*saved("a"), *saved("b")], ["a"], "a", id="one that has been removed is passed over"),
+        pytest.param([*saved("a"), *saved("b", "begin")], ["a", "b"], "a", id="one begun only is no checkpoint"),
+    ],
+)
+def test_damage_is_done_to_the_newest_checkpoint_that_is_there(
+    tmp_path: Path, performed: Performed, kind: str, events: list[AnyRecord], present: list[str], name: str
+) -> None:
+    """The record names the file before it is damaged, and the rank is killed after."""
+    placed = [placed_in(tmp_path, event) for event in events]
+    for file in present:
+        (tmp_path / file).touch()
+    stage = Stage(tmp_path, f"{kind}@step=0:rank=0")
+    stage.show(*placed, *trained(0))
+    assert [(record.path, record.kind) for record in stage.fired] == [(str(tmp_path / name), kind)]
+    assert (performed.damaged, [fault.kind for fault in performed.faults]) == ([name], [kind])
+
+
+def test_damage_is_done_to_a_checkpoint_of_an_earlier_life(tmp_path: Path, performed: Performed) -> None:
+    """Where this one has written none yet."""
+    (tmp_path / "a").touch()
+    stage = Stage(tmp_path, "torn@load#0:rank=0", incarnation=1, earlier=[saved(str(tmp_path / "a"))])
+    stage.show(loaded("a"))
+    assert performed.damaged == ["a"]
+
+
+@pytest.mark.parametrize("fault", ["torn@step=0:rank=0", "corrupt@step=0:rank=0", "loaderkill@step=0:rank=0"])
+def test_a_fault_that_finds_nothing_to_act_on_stays_undone(tmp_path: Path, performed: Performed, fault: str) -> None:
+    """No record and no mark: the missing evidence tells that nothing happened."""
+    stage = Stage(tmp_path, fault)
+    assert stage.show(*trained(0), *saved(str(tmp_path / "gone")), *trained(1)) == []
+    assert (stage.has_mark(), performed.faults) == (False, [])
+
+
+def test_one_loader_worker_is_killed_and_named(tmp_path: Path, performed: Performed) -> None:
+    """The first of those that there are."""
+    stage = Stage(tmp_path, "loaderkill@step=0:rank=0", loader_workers=(71, 72))
+    stage.show(*trained(0))
+    assert ([record.pid for record in stage.fired], performed.loader_workers) == ([71], [71])
+
+
+def test_those_that_die_at_one_moment_wait_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rank 0 acts only when rank 1 has come to the same moment: else the agent would end rank 1 before it."""
+    stages = [Stage(tmp_path, "sigkill@step=0:rank=all", rank=rank) for rank in (0, 1)]
+    seen: list[bool] = []
+    monkeypatch.setattr(
+        module, "perform", lambda *_, **__: seen.append(stages[0].has_mark(0) and stages[0].has_mark(1))
+    )
+    first = threading.Thread(target=stages[0].show, args=trained(0))
+    first.start()
+    wait_until(lambda: stages[0].has_mark(0), timeout_s=30)
+    assert seen == []
+    stages[1].show(*trained(0))
+    first.join()
+    assert seen == [True, True]
+
+
+@pytest.mark.parametrize("other", ["sigkill@step=0:rank=7", "sigkill@step=1:rank=1"])
+def test_nobody_waits_for_a_rank_that_does_not_exist_or_dies_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, performed: Performed, other: str
+) -> None:
+    """Only faults of existing ranks at the very same moment are companions."""
+    monkeypatch.setattr(module.time, "sleep", lambda _: pytest.fail("waited"))
+    Stage(tmp_path, "sigkill@step=0:rank=0", other).show(*trained(0))
+    assert len(performed.faults) == 1
