@@ -1,7 +1,7 @@
 """Entry point of a node process: `python -m launch.node_main REPLY_FD MODULE...`.
 
-REPLY_FD is a pipe, or 1 where there is nothing but the standard streams, as in a container: what the ranks and the agent
-print to standard output then goes to standard error.
+An empty line on REPLY_FD says that the node is warm. It is a pipe, or 1 where there is nothing but the standard streams, as
+in a container: what the ranks and the agent print to standard output then goes to standard error.
 
 The fork server is started before this process imports torch itself, so that both import it at the same time. It imports
 the modules that are named, then ours, and lives as long as the node.
@@ -33,6 +33,8 @@ def main() -> None:
     # The agent's first error message would import it, which takes a second, between the death of a rank and its restart. And
     # not while the node joins a rendezvous: its heartbeats would wait for the import, and the others take it for dead.
     importlib.import_module("torch._dynamo")
+    replies.write(b"\n")
+    replies.flush()
     with contextlib.suppress(SignalException):
         serve(sys.stdin.buffer, replies)
 

@@ -11,7 +11,7 @@ _LOOPBACK = "127.0.0.1"
 _DEFAULT_PORT = 29500
 """torchrun's."""
 _NEAR: dict[str, str | int] = {
-    "last_call_timeout": 1,
+    "last_call_timeout": 2,
     "keep_alive_interval": 1,
     "keep_alive_max_attempt": 3,
     "poll_ms": 20,

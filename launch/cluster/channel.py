@@ -1,4 +1,7 @@
-"""How the supervisor talks to a node: requests on its standard input, answers on a pipe, each one line."""
+"""How the supervisor talks to a node: requests on its standard input, answers on a pipe, each one line.
+
+The first line from the node is an empty one: it has imported what it needs, and will answer a request at once.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,15 @@ import contextlib
 import os
 import select
 import subprocess
+import time
 
 import msgspec
 
 from launch.errors import NodeError
 from launch.records import NodeEnded, decode_node_line
 from launch.requests import NodeRequest
+
+_WARM_TIMEOUT_S = 120.0
 
 
 class Channel:
@@ -28,6 +34,7 @@ class Channel:
         self._process = process
         self._replies = replies
         self._buffer = b""
+        self._is_warm = False
 
     @property
     def is_closed(self) -> bool:
@@ -52,27 +59,48 @@ class Channel:
         except OSError as error:
             raise NodeError(f"node {self.number} is gone: {error.strerror}") from error
 
+    def wait_until_warm(self) -> None:
+        """Wait for the first line.
+
+        Raises:
+            NodeError: the node ended before it, or did not come to it within two minutes.
+        """
+        deadline = time.monotonic() + _WARM_TIMEOUT_S
+        while not self._is_warm:
+            if not self._is_readable(deadline - time.monotonic()):
+                raise NodeError(f"node {self.number} is not warm after {_WARM_TIMEOUT_S:.0f} s")
+            self._read()
+
     def answer(self) -> NodeEnded | None:
         """Take one line, if it is there.
 
         Raises:
             NodeError: there will be none, or it is no answer.
         """
-        ready, _, _ = select.select([self._replies], [], [], 0)
-        if not ready:
+        if self._is_readable(0):
+            self._read()
+        line, newline, rest = self._buffer.partition(b"\n")
+        if not newline:
             return None
+        self._buffer = rest
+        record = decode_node_line(line)
+        if not isinstance(record, NodeEnded):
+            raise NodeError(f"node {self.number} answered {record!r}")
+        return record
+
+    def _is_readable(self, timeout_s: float) -> bool:
+        ready, _, _ = select.select([self._replies], [], [], max(0.0, timeout_s))
+        return bool(ready)
+
+    def _read(self) -> None:
         data = os.read(self._replies, 1 << 16)
         if not data:
             code = self._process.wait()
             raise NodeError(f"node {self.number}: the node ended without an answer (exit code {code})")
         self._buffer += data
-        if not self._buffer.endswith(b"\n"):
-            return None
-        line, self._buffer = self._buffer, b""
-        record = decode_node_line(line)
-        if not isinstance(record, NodeEnded):
-            raise NodeError(f"node {self.number} answered {record!r}")
-        return record
+        if not self._is_warm and self._buffer.startswith(b"\n"):
+            self._buffer = self._buffer[1:]
+            self._is_warm = True
 
     def close(self) -> None:
         """End the process and close both ends; returns when it has ended. Twice is once."""

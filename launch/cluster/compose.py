@@ -77,7 +77,7 @@ class ContainerNode(Channel):
 
     def _set_link(self, state: str) -> None:
         program = ("python", "-P", "-m", "launch.cluster.link", _LINK, state)
-        self._project.run("docker", "exec", "--privileged", "--user", "0", self.container, *program)
+        self._project.run("docker", "exec", "--user", "0", self.container, *program)
 
 
 class ComposeCluster(Members[ContainerNode]):
@@ -183,6 +183,7 @@ class ComposeCluster(Members[ContainerNode]):
             self._members[number] = self._attach(project, number, container)
         if len(containers) < self.topology.max_nodes:
             raise NodeError(f"{len(containers)} of {self.topology.max_nodes} containers run")
+        self.wait_until_warm()
 
     def _attach(self, project: docker.Project, number: int, container: str) -> ContainerNode:
         return ContainerNode(number, project, container, user=self._user, log=self._log(number))

@@ -114,6 +114,7 @@ class LocalCluster(Members[LocalNode]):
                 self.replace(number)
             if self.topology.endpoint is None:
                 self._store = host_store(self.topology.store_address, self.topology.store_port)
+            self.wait_until_warm()
         except BaseException:
             self.close()
             raise

@@ -31,3 +31,12 @@ class Members(Generic[N]):
             if node.number == number:
                 return node
         raise NodeError(f"node {number} is not there; there are {[node.number for node in self.nodes]}")
+
+    def wait_until_warm(self) -> None:
+        """Wait until all nodes have started.
+
+        Raises:
+            NodeError: one could not.
+        """
+        for node in self.nodes:
+            node.wait_until_warm()

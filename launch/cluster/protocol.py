@@ -32,6 +32,16 @@ class Node(Protocol):
             NodeError: the node is gone.
         """
 
+    def wait_until_warm(self) -> None:
+        """Wait until the node has started.
+
+        Nodes that are asked at once should meet at once: of two that are warm and one that is not, the two might begin
+        without the third, where the job allows that.
+
+        Raises:
+            NodeError: it could not start.
+        """
+
     def answer(self) -> NodeEnded | None:
         """The answer to the request, if it has arrived; None if not yet. Never waits.
 
@@ -91,7 +101,7 @@ class Cluster(Protocol):
         """End all nodes and all that they started, then the store. Twice is once."""
 
     def __enter__(self) -> Self:
-        """Start the nodes and the store."""
+        """Start the nodes and the store; returns when they are warm."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
