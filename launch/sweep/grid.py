@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 from rich.text import Text
 
 from launch.checks.result import Outcome
-from launch.faults import Fault
+from launch.faults import Fault, Point
 from launch.plan import Scenario
 
-_NUMBERS = re.compile(r"[\d,]+")
 _TICK = 5
 """Cells from one label of the narrow form to the next."""
 
@@ -74,7 +72,8 @@ def _tables(points: Sequence[Scenario], marks: Mapping[str, Mark]) -> Iterator[_
 def _title(fault: Fault) -> str:
     """`sigkill at step`, `sigkill at save+during`, `exit(3) at epoch,batch`."""
     kind = str(fault).partition("@")[0]
-    unit = _NUMBERS.sub(",", str(fault.when).replace("=", "").replace("#", "")).strip(",+").replace("resume+", "resume")
+    when = fault.when
+    unit = f"save+{when.part}" if when.point is Point.SAVE else when.point.replace("_", ",")
     return f"{kind} at {unit}"
 
 

@@ -1,0 +1,46 @@
+"""Sweeps in memory: a plan whose references are run, the extent that they showed, and verdicts."""
+
+from __future__ import annotations
+
+from launch.checks.result import Outcome
+from launch.plan import Plan, Restarts, Scenario, Script, SweepSpec
+from launch.sweep.extent import Extent, Reach
+from launch.sweep.points import with_points
+from launch.verdict import Verdict
+
+EXTENT = Extent(
+    ranks={
+        0: Reach(num_steps=12, batches=frozenset((e, b) for e in range(3) for b in range(4)), saves=(4, 8, 12)),
+        1: Reach(num_steps=12, batches=frozenset((e, b) for e in range(3) for b in range(4)), saves=()),
+    }
+)
+
+
+def spec(**changes: str | int) -> SweepSpec:
+    return SweepSpec(restarts=Restarts(nproc_per_node=2), **changes)
+
+
+def plan(sweep: SweepSpec, *, seed: int = 0) -> Plan:
+    """The plan before its points are drawn."""
+    return Plan(
+        command="sweep",
+        script=Script(path="train.py"),
+        torchrun={"redirects": "3"},
+        scenarios=tuple(Scenario(name=f"reference-{number}", nproc_per_start=(2,)) for number in (1, 2)),
+        seed=seed,
+        sweep=sweep,
+    )
+
+
+def drawn(*, seed: int = 0, **changes: str | int) -> Plan:
+    """The plan with its points."""
+    return with_points(plan(spec(**changes), seed=seed), EXTENT)
+
+
+def faults(made: Plan) -> set[str]:
+    """The faults of every point, as the command line takes them."""
+    return {" ".join(map(str, point.faults)) for point in made.points}
+
+
+def verdict(outcome: Outcome, reason: str = "", *, scenario: str = "") -> Verdict:
+    return Verdict(outcome=outcome, reason=reason, scenario=scenario, incarnations=(), deaths=(), checks=())

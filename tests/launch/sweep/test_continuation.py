@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from launch.arguments import parse
+from launch.errors import LaunchError, UsageError
+from launch.planner import make_plan
+from launch.rundir import RunDir
+from launch.sweep.continuation import open_sweep
+from launch.sweep.points import with_points
+from tests.launch.sweep.sweeps import EXTENT
+
+WORDS = ("--nproc-per-node", "2", "--at", "every:3", "train.py", "--lr", "1")
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDir:
+    """A sweep whose points are drawn."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text("pass\n")
+    plan, made = open_sweep(parse(["sweep", "--run-dir", "run", *WORDS]))
+    made.write_plan(with_points(plan, EXTENT))
+    return made
+
+
+@pytest.mark.parametrize("words", [(), WORDS, ("--jobs", "3", "--budget", "5s", "-q"), ("--jobs", "1", *WORDS)])
+def test_a_sweep_goes_on_with_the_same_arguments_or_none(run_dir: RunDir, words: tuple[str, ...]) -> None:
+    """The stored plan counts, its points included; how many jobs and how long may change."""
+    plan, opened = open_sweep(parse(["sweep", "--run-dir", "run", *words]))
+    assert (run_dir.root, run_dir.read_plan()) == (opened.root, plan)
+    assert plan.points
+
+
+@pytest.mark.parametrize(
+    ("words", "difference"),
+    [
+        (("--nproc-per-node", "4", *WORDS[2:]), "scenarios.0.nproc_per_start"),
+        (("--nproc-per-node", "2", "--at", "all", *WORDS[4:]), "sweep.at='every:3' there, 'all' here"),
+        ((*WORDS, "--epochs", "7"), "script.arguments"),
+        (("--seed", "5", *WORDS), "seed=0 there, 5 here"),
+    ],
+)
+def test_other_arguments_are_refused(run_dir: RunDir, words: tuple[str, ...], difference: str) -> None:
+    """The message says what differs; the evidence stays as it is."""
+    before = run_dir.plan_file.read_bytes()
+    with pytest.raises(UsageError, match="holds another sweep") as caught:
+        open_sweep(parse(["sweep", "--run-dir", "run", *words]))
+    assert difference in str(caught.value)
+    assert before == run_dir.plan_file.read_bytes()
+
+
+def test_the_run_of_another_command_is_not_touched(run_dir: RunDir) -> None:
+    """A `verify` cannot be gone on with."""
+    run_dir.write_plan(make_plan(parse(["verify", "train.py"])))
+    with pytest.raises(LaunchError, match="holds a run already"):
+        open_sweep(parse(["sweep", "--run-dir", "run"]))

@@ -1,0 +1,171 @@
+"""The crew alone: clusters and supervisors that only pretend."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from launch.errors import NodeError
+from launch.plan import Scenario
+from launch.records import NodeEnded
+from launch.rundir import RunDir
+from launch.sweep import crew as crew_module
+from launch.sweep.crew import Crew
+from tests.launch.sweep.sweeps import plan, spec
+
+SCENARIOS = [Scenario(name=f"s{number}", nproc_per_start=(1,)) for number in range(7)]
+ENDED = NodeEnded(node=0, outcome="succeeded", time_ns=1)
+
+
+class Rig:
+    """Counts clusters, and decides what becomes of a scenario."""
+
+    def __init__(self, behaviour: Callable[[Scenario, Callable[[], None]], None]) -> None:
+        self.behaviour = behaviour
+        self.opened: Counter[int] = Counter()
+        self.num_open = 0
+        self.interrupted: list[str] = []
+        self.threads: set[str] = set()
+
+    @contextmanager
+    def cluster(self, number: int) -> Iterator[object]:
+        self.opened[number] += 1
+        self.num_open += 1
+        try:
+            yield self
+        finally:
+            self.num_open -= 1
+
+
+class PretendSupervisor:
+    def __init__(self, plan: object, run_dir: object, cluster: Rig) -> None:
+        self.rig = cluster
+        self.running = ""
+
+    def run(self, scenario: Scenario, *, on_tick: Callable[[], None]) -> list[NodeEnded]:
+        self.running = scenario.name
+        self.rig.threads.add(threading.current_thread().name)
+        self.rig.behaviour(scenario, on_tick)
+        return [ENDED]
+
+    def interrupt(self) -> None:
+        self.rig.interrupted.append(self.running)
+
+
+@pytest.fixture
+def hire(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Crew]:
+    monkeypatch.setattr(crew_module, "Supervisor", PretendSupervisor)
+
+    def make(rig: Rig, *, num_jobs: int = 2, is_cold: bool = False) -> Crew:
+        return Crew(plan(spec()), RunDir(root=tmp_path), rig.cluster, num_jobs=num_jobs, is_cold=is_cold)
+
+    return make
+
+
+def at_once(_scenario: Scenario, _on_tick: Callable[[], None]) -> None:
+    pass
+
+
+def for_ever(_scenario: Scenario, on_tick: Callable[[], None]) -> None:
+    while True:
+        on_tick()
+        time.sleep(0.001)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("num_jobs", [1, 2, 9])
+def test_every_scenario_is_run_once_on_clusters_that_stay_warm(hire: Callable[..., Crew], num_jobs: int) -> None:
+    """As many clusters as jobs, at most, and none is left open."""
+    rig = Rig(at_once)
+    with hire(rig, num_jobs=num_jobs) as crew:
+        news = [item for item in crew.run(SCENARIOS) if item is not None]
+    assert Counter(item.scenario.name for item in news if item.state == "ended") == Counter(s.name for s in SCENARIOS)
+    assert all(item.ended == (ENDED,) for item in news if item.state == "ended")
+    assert (set(rig.opened.values()), rig.num_open) == ({1}, 0)
+
+
+@pytest.mark.timeout(20)
+def test_a_cold_scenario_has_a_cluster_of_its_own(hire: Callable[..., Crew]) -> None:
+    """No more clusters than scenarios."""
+    rig = Rig(at_once)
+    with hire(rig, is_cold=True) as crew:
+        assert 2 * len(SCENARIOS) == len([item for item in crew.run(SCENARIOS) if item is not None])
+    assert len(SCENARIOS) == rig.opened.total()
+
+
+@pytest.mark.timeout(20)
+def test_several_batches_of_scenarios_share_the_clusters(hire: Callable[..., Crew]) -> None:
+    """References first, then points."""
+    rig = Rig(at_once)
+    with hire(rig, num_jobs=1) as crew:
+        assert len([item for item in crew.run(SCENARIOS[:1]) if item is not None]) == 2
+        assert len([item for item in crew.run(SCENARIOS[1:]) if item is not None]) == 12
+    assert rig.opened == {0: 1}
+
+
+@pytest.mark.timeout(20)
+def test_nothing_is_begun_after_the_time_is_over(hire: Callable[..., Crew]) -> None:
+    """What runs then is run to its end."""
+    with hire(Rig(at_once)) as crew:
+        assert list(crew.run(SCENARIOS, until=time.monotonic())) == []
+
+
+@pytest.mark.timeout(20)
+def test_an_interruption_ends_what_runs_in_order(hire: Callable[..., Crew]) -> None:
+    """Each supervisor is told once, each cluster is closed, and the exception goes on its way."""
+    rig = Rig(for_ever)
+    with pytest.raises(KeyboardInterrupt):
+        interrupt_once_begun(hire(rig), num_begun=2)
+    assert (sorted(rig.interrupted), rig.num_open) == (["s0", "s1"], 0)
+
+
+def interrupt_once_begun(crew: Crew, *, num_begun: int) -> None:
+    """What Ctrl-C does to the caller."""
+    with crew:
+        news = (item for item in crew.run(SCENARIOS) if item is not None)
+        list(islice(news, num_begun))
+        raise KeyboardInterrupt
+
+
+@pytest.mark.timeout(20)
+def test_a_cluster_that_dies_is_replaced_and_its_scenario_has_no_end(hire: Callable[..., Crew]) -> None:
+    """The next scenario gets a new one."""
+
+    def die_at_three(scenario: Scenario, _on_tick: Callable[[], None]) -> None:
+        if scenario.name == "s3":
+            raise NodeError("gone")
+
+    rig = Rig(die_at_three)
+    with hire(rig, num_jobs=1) as crew:
+        ends = {item.scenario.name: item.ended for item in crew.run(SCENARIOS) if item and item.state == "ended"}
+    assert [ended for name, ended in ends.items() if name == "s3"] == [()]
+    assert (len(ends), rig.opened) == (7, {0: 2})
+
+
+@pytest.mark.timeout(20)
+def test_clusters_that_die_again_and_again_end_the_sweep(hire: Callable[..., Crew]) -> None:
+    """That is not the job's doing."""
+
+    def die(_scenario: Scenario, _on_tick: Callable[[], None]) -> None:
+        raise NodeError("gone")
+
+    with pytest.raises(NodeError, match="3 clusters in a row"), hire(Rig(die), num_jobs=1) as crew:
+        list(crew.run(SCENARIOS))
+
+
+@pytest.mark.timeout(20)
+def test_whatever_breaks_a_thread_reaches_the_caller(hire: Callable[..., Crew]) -> None:
+    """A thread that ends in silence would leave the caller waiting."""
+
+    def break_down(_scenario: Scenario, _on_tick: Callable[[], None]) -> None:
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"), hire(Rig(break_down)) as crew:
+        list(crew.run(SCENARIOS))

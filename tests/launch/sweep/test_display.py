@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from launch.checks.result import Outcome
+from launch.sweep.display import SweepDisplay, duration, status_line
+from launch.sweep.grid import OUTCOMES
+from tests.launch.sweep.sweeps import drawn
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(0.84, "0.8 s"), (42.4, "42 s"), (59.6, "1 min 0 s"), (125, "2 min 5 s"), (3780, "1 h 3 min")],
+)
+def test_a_duration_is_as_precise_as_it_matters(seconds: float, expected: str) -> None:
+    """Tenths at first, minutes in the end."""
+    assert expected == duration(seconds)
+
+
+def test_the_line_says_how_many_how_fast_and_how_long_still() -> None:
+    """The rate is that of this call: points of an earlier one took no time."""
+    counts = {Outcome.VALID: 29, Outcome.INVALID: 1}
+    line = status_line("points", counts, num_points=50, num_new=10, elapsed_s=5)
+    assert line == "points: 30 of 50, 29 VALID, 1 INVALID; 2.00 a second; 10 s left"
+
+
+def test_without_points_the_line_says_how_long_it_takes() -> None:
+    """References come before the points are known."""
+    assert status_line("uninterrupted runs", {}, num_points=0, num_new=0, elapsed_s=3) == "uninterrupted runs: 3.0 s"
+
+
+def test_what_is_no_terminal_gets_lines_and_no_grid() -> None:
+    """Nothing is redrawn in a log file."""
+    output = io.StringIO()
+    made = drawn(at="3")
+    with SweepDisplay(Console(file=output, width=80), is_quiet=False) as display:
+        display.begin("points", made.points)
+        display.mark(made.points[0], OUTCOMES[Outcome.VALID])
+        display.tick()
+        display.tick()
+    [line] = output.getvalue().splitlines()
+    assert line.startswith("points: 1 of 2, 1 VALID; ")
+
+
+def test_a_terminal_gets_the_grid() -> None:
+    """Redrawn in place."""
+    output = io.StringIO()
+    made = drawn(at="3")
+    with SweepDisplay(Console(file=output, width=80, force_terminal=True), is_quiet=False) as display:
+        display.begin("points", made.points)
+        display.tick()
+    assert "sigkill at step" in output.getvalue()
+
+
+def test_quiet_is_silent() -> None:
+    """Not a byte."""
+    output = io.StringIO()
+    with SweepDisplay(Console(file=output, force_terminal=True), is_quiet=True) as display:
+        display.begin("points", drawn(at="3").points)
+        display.tick()
+    assert output.getvalue() == ""

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+
+from launch.errors import UsageError
+from launch.faults import Who
+from launch.sweep.request import Moments, parse_at, parse_kinds, parse_ranks
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("3", ["step=3"]),
+        ("3,7,12", ["step=3", "step=7", "step=12"]),
+        ("10-12, 3", ["step=10", "step=11", "step=12", "step=3"]),
+        ("save#1", ["save#1+after"]),
+        ("save#1+during,2", ["save#1+during", "step=2"]),
+        ("epoch=1,batch=3,batch=7", ["epoch=1,batch=3", "batch=7"]),
+        ("resume+2,load#0", ["resume+2", "load#0"]),
+        ("3,2-4", ["step=3", "step=2", "step=4"]),
+    ],
+)
+def test_a_list_names_steps_ranges_and_moments(text: str, expected: list[str]) -> None:
+    """A comma separates them, except between epoch and batch; a range includes both of its ends; twice is once."""
+    assert expected == [str(when) for when in parse_at(text).listed]
+
+
+@pytest.mark.parametrize(("text", "expected"), [("all", Moments(every=1)), ("every:4", Moments(every=4))])
+def test_steps_that_recur_are_not_listed(text: str, expected: Moments) -> None:
+    """How many there are is known only from the references."""
+    assert expected == parse_at(text)
+
+
+@pytest.mark.parametrize("text", ["", "every:0", "every:", "7-3", "step7", "3,,x", "sigkill@step=3:rank=1", "-1"])
+def test_what_is_no_moment_is_refused_with_the_words_that_are(text: str) -> None:
+    """The message repeats what was given."""
+    with pytest.raises(UsageError, match="expected all, every:N or a list") as caught:
+        parse_at(text)
+    assert f"--at {text}:" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("each", (0, 1, 2, 3)), ("any", Who.ANY), ("all", Who.ALL), ("2", (2,)), ("3,0-1,1", (0, 1, 3))],
+)
+def test_ranks_are_each_any_all_or_listed(text: str, expected: Who | tuple[int, ...]) -> None:
+    """A list is sorted, and names each rank once."""
+    assert expected == parse_ranks(text, world_size=4)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"), [("4", "ranks 0 to 3"), ("some", "expected each"), ("3-1", "expected each")]
+)
+def test_ranks_that_there_are_not_are_refused(text: str, reason: str) -> None:
+    """The message repeats what was given, and says what there is."""
+    with pytest.raises(UsageError, match=reason) as caught:
+        parse_ranks(text, world_size=4)
+    assert f"--ranks {text}:" in str(caught.value)
+
+
+def test_kinds_are_separated_by_the_commas_outside_their_arguments() -> None:
+    """Each once, as it will stand before the `@`."""
+    assert parse_kinds("sigkill, exit(3),torn(keep=0.5),sigkill") == ("sigkill", "exit(3)", "torn(keep=0.5)")

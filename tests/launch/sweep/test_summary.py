@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from launch.checks.result import Outcome
+from launch.plan import Plan
+from launch.sweep.summary import last_line, render_sweep, sweep_results
+from launch.verdict import Verdict
+from tests.launch.sweep.sweeps import drawn, plan, spec, verdict
+
+
+def verdicts(made: Plan, **reasons: str) -> dict[str, Verdict]:
+    """INVALID for these reasons, by the names of the points; all others are VALID."""
+    good = {point.name: verdict(Outcome.VALID) for point in made.points}
+    return good | {name.replace("_", "-"): verdict(Outcome.INVALID, reason) for name, reason in reasons.items()}
+
+
+def line(made: Plan, found: dict[str, Verdict], **words: str) -> str:
+    return last_line(made, sweep_results(made, found, run_dir="runs/1"), **words)
+
+
+def test_the_last_line_counts_every_outcome() -> None:
+    """INVALID beats the others."""
+    made = drawn(at="0-3")
+    found = verdicts(made, sigkill_step0001_rank1="rank 1 skipped batch 2")
+    assert line(made, found) == "INVALID: 7 VALID, 1 INVALID"
+
+
+def test_what_was_left_out_is_said() -> None:
+    """By the sample and by the budget; it makes nothing worse, as long as something was run."""
+    made = drawn(sample=6)
+    found = dict(list(verdicts(made).items())[:4])
+    assert line(made, found) == "VALID: 4 VALID; 6 of 24 points were drawn; 2 not run"
+
+
+def test_no_point_at_all_is_unknown() -> None:
+    """Silence is no success."""
+    assert line(drawn(), {}) == "UNKNOWN: no point was run; 24 not run"
+
+
+def test_references_that_failed_are_the_reason() -> None:
+    """There are no points then."""
+    assert line(plan(spec()), {}, reason="it differs") == "UNKNOWN: it differs"
+
+
+def test_failures_are_told_by_cause_with_a_command_that_repeats_one() -> None:
+    """Two points with the same reason but for its numbers are one cause."""
+    made = drawn(at="0-3")
+    found = verdicts(
+        made,
+        sigkill_step0001_rank1="rank 1 skipped batch 2",
+        sigkill_step0002_rank1="rank 1 skipped batch 3",
+        sigkill_step0003_rank0="the checkpoint was not found",
+    )
+    output = io.StringIO()
+    render_sweep(made, sweep_results(made, found, run_dir="runs/1"), Console(file=output, width=100))
+    shown = output.getvalue()
+    assert ("INVALID: 2 points" in shown, "INVALID: 1 point\n" in shown) == (True, True)
+    assert "sigkill@step=2:rank=1, sigkill@step=1:rank=1" in shown
+    assert "--fault sigkill@step=3:rank=0 train.py" in shown
+    assert "rank 1  v X X v" in shown
