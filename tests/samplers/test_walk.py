@@ -1,0 +1,28 @@
+"""A pass over the rest of an epoch; the sampler's tests show the rest of it at work."""
+
+import numpy as np
+
+from samplers.cursor import Cursor
+from samplers.share import Share
+from samplers.walk import Walk
+
+
+class Recorded:
+    """The samples as they lie; notes how many were asked for at a time."""
+
+    def __init__(self):
+        self.lengths = []
+
+    def at(self, positions):
+        self.lengths.append(len(positions))
+        return np.arange(positions.start, positions.stop, positions.step)
+
+
+def test_the_first_samples_wait_for_few_others_and_the_last_ones_for_few_blocks():
+    """Each block is as long as all before it, up to a length at which blocks cost nothing any more."""
+    stream = Recorded()
+    share = Share(num_samples=200_000, start=0, num_replicas=1, rank=0, batch_size=1, drop_last=False)
+    walk = Walk(origin=Cursor(), epoch=0, share=share, stream=stream, marks_epoch=False)
+    assert list(range(200_000)) == [sample for block in iter(walk.next_block, None) for sample in block]
+    assert stream.lengths[:4] == [64, 64, 128, 256]
+    assert (max(stream.lengths), len(stream.lengths)) == (32_768, 16)
