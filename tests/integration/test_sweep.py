@@ -1,0 +1,96 @@
+"""Whole sweeps as a user starts them: real ranks, killed at one point after the other."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from launch.cli import main
+from launch.rundir import RunDir
+from launch.verdict import Verdict
+from tests.integration.conftest import TIMEOUT_S, Resumable
+from tests.integration.waiting import wait_until
+
+MUTANT = str(Path(__file__).parents[1] / "mutants" / "job.py")
+BUILT_IN = ("-m", "launch.jobs.digits", "--epochs", "2")
+
+
+def outcomes(run_dir: Path) -> dict[str, str]:
+    """The stored verdict of every scenario that has one."""
+    files = sorted(run_dir.glob("*/verdict.json"))
+    return {file.parent.name: msgspec.json.decode(file.read_bytes(), type=Verdict).outcome for file in files}
+
+
+def times(run_dir: Path) -> dict[str, int]:
+    """When every verdict was stored."""
+    return {file.parent.name: file.stat().st_mtime_ns for file in run_dir.glob("*/verdict.json")}
+
+
+def test_every_point_of_the_built_in_job_is_valid(
+    resumable: Resumable, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Steps at the start, at a border of epochs and at the very end, and a kill within a save; `check` agrees."""
+    monkeypatch.chdir(tmp_path)
+    finished = resumable("sweep", "--nproc-per-node", "2", "--at", "0,19,39,save#2+during", "--jobs", "1", *BUILT_IN)
+    assert (finished.exit_code, finished.errors) == (0, ""), finished.output
+    assert finished.output.startswith("VALID: 7 VALID (")
+    expected = {f"sigkill-step{step:04d}-rank{rank}" for step in (0, 19, 39) for rank in (0, 1)}
+    assert dict.fromkeys([*expected, "sigkill-save0002during-rank0"], "valid") == outcomes(finished.run_dir)
+    assert {False} == {(folder / "work").exists() for folder in finished.run_dir.glob("sigkill-*")}
+    assert (main(["check", "--quiet", str(finished.run_dir)]), capsys.readouterr().out) == (0, finished.output)
+
+
+def test_a_planted_bug_is_found_where_it_shows_and_nowhere_else(resumable: Resumable) -> None:
+    """A sampler whose epoch is lost by the resume goes wrong in every epoch but the first, also on cold ranks."""
+    at = ("--at", "epoch=0,batch=4,epoch=1,batch=4", "--ranks", "1", "--jobs", "1")
+    finished = resumable("sweep", "--nproc-per-node", "2", *at, MUTANT, "--bug", "epoch-zero-order")
+    assert (finished.exit_code, finished.errors) == (1, ""), finished.output
+    wrong = "sigkill-epoch0001batch0004-rank1"
+    expected = {"sigkill-epoch0000batch0004-rank1": "valid", wrong: "invalid", f"{wrong}-cold": "invalid"}
+    assert expected == outcomes(finished.run_dir)
+    reason = msgspec.json.decode((finished.run_dir / wrong / "verdict.json").read_bytes(), type=Verdict).reason
+    assert ("epoch 0" in reason, reason.endswith("(holds cold)")) == (True, True), reason
+
+
+@pytest.fixture
+def begin(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start a sweep that goes on by itself, with the evidence in `run`."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        words = [sys.executable, "-m", "launch", "sweep", "--quiet", "--run-dir", "run", *arguments]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        started.append(subprocess.Popen(words, cwd=tmp_path, text=True, **pipes))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_an_interrupted_sweep_goes_on_where_it_stopped(
+    begin: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    """Ctrl-C ends it in order; the same command without its arguments does the rest, and only that."""
+    first = begin("--nproc-per-node", "2", "--at", "every:8", "--ranks", "1", "--jobs", "1", *BUILT_IN)
+    wait_until(lambda: len(outcomes(tmp_path / "run")) >= 2, timeout_s=TIMEOUT_S)
+    first.send_signal(signal.SIGINT)
+    _, errors = first.communicate(timeout=TIMEOUT_S)
+    assert (first.returncode, "go on: resumable sweep --run-dir run" in errors) == (3, True), errors
+    points = RunDir(root=tmp_path / "run").read_plan().points
+    done = times(tmp_path / "run")
+    assert 2 <= len(done) < len(points) == 5
+
+    second = begin()
+    output, errors = second.communicate(timeout=TIMEOUT_S)
+    assert (second.returncode, output, errors) == (0, "VALID: 5 VALID (run)\n", "")
+    after = times(tmp_path / "run")
+    assert done == {name: after[name] for name in done}
+    assert {point.name for point in points} == set(after)
