@@ -22,6 +22,7 @@ from launch.rundir import RunDir, ScenarioDir
 from launch.worker.checkpoints import CheckpointWatch
 from launch.worker.ending import die_of, keep_process_groups, leave_once_answered
 from launch.worker.loaders import LoaderWatch
+from launch.worker.outer import OuterWatch
 from launch.worker.position import Lineage, Position, read_earlier
 from launch.worker.recorder import Recorder
 from launch.worker.rounding import keep_buckets
@@ -99,7 +100,7 @@ def _watch(
     )
     for observe in (training.observe, position.follow, trigger.observe):
         recorder.observe(observe)
-    for watch in (loaders, CheckpointWatch(recorder, trigger), training):
+    for watch in (loaders, OuterWatch(loaders), CheckpointWatch(recorder, trigger), training):
         watch.install()
     return training
 

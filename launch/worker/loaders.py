@@ -3,13 +3,18 @@
 Loader workers are asked for indices ahead of time, so what was handed out is not what was delivered. Each list of indices
 is remembered under its task number when it goes into the queue; the number that has left the iterator's own table of tasks
 when data comes back is the one delivered, in any order.
+
+A library may put an iterator of its own around the loader's, which fetches a batch ahead of the loop. Then what the loader
+delivers is kept back until the outer iterator hands it out.
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -19,6 +24,7 @@ from torch.utils.data import dataloader as torch_loader
 from launch.records import Batch, EpochBegin, EpochEnd, Index, Loader
 from launch.worker.digest import content_digest
 from launch.worker.hooks import wrap
+from launch.worker.imports import when_imported
 from launch.worker.recorder import Recorder
 
 
@@ -38,6 +44,16 @@ class _Pass:
     by_task: dict[int, list[Index] | None] = field(default_factory=dict)
 
 
+@dataclass
+class Cover:
+    """An iterator around a loader's: what it has fetched and not yet handed out."""
+
+    fetched: list[dict[str, Any]] = field(default_factory=list)
+    """Fields of `Batch` records, in order."""
+    ends: list[dict[str, Any]] = field(default_factory=list)
+    """Fields of `EpochEnd` records: the loader has no more."""
+
+
 class LoaderWatch:
     """Tells the recorder what DataLoaders deliver in this process."""
 
@@ -46,6 +62,7 @@ class LoaderWatch:
         self._passes: weakref.WeakKeyDictionary[Any, _Pass] = weakref.WeakKeyDictionary()
         self._numbers: dict[tuple[object, ...], int] = {}
         self._num_passes: dict[int, int] = {}
+        self._cover: Cover | None = None
 
     def install(self) -> None:
         """Wrap the iterators of torch's DataLoader."""
@@ -55,6 +72,45 @@ class LoaderWatch:
         wrap(base, "_next_index", self._around_next_index)
         wrap(multi, "_try_put_index", self._around_try_put_index)
         wrap(base, "__next__", self._around_next)
+        when_imported("torchdata.stateful_dataloader.stateful_dataloader", self._install_torchdata)
+
+    @contextmanager
+    def fetching(self, cover: Cover) -> Iterator[None]:
+        """Keep back what loaders deliver meanwhile; an iterator around several, or around another one, is the one meant."""
+        if self._cover is not None:
+            yield
+            return
+        self._cover = cover
+        try:
+            yield
+        finally:
+            self._cover = None
+
+    def hand_out(self, fields: dict[str, Any]) -> None:
+        """The loop receives this batch now."""
+        self._recorder.emit(Batch, **{**fields, "grad_enabled": torch.is_grad_enabled()})
+
+    def end_pass(self, fields: dict[str, Any]) -> None:
+        """The loop learns now that the pass is over."""
+        self._recorder.emit(EpochEnd, **fields)
+
+    def _install_torchdata(self, module: ModuleType) -> None:
+        """Its iterators share torch's base; the one with workers, and the fast-forward in a constructor, are its own."""
+        single, multi = module._StatefulSingleProcessDataLoaderIter, module._StatefulMultiProcessingDataLoaderIter
+        wrap(multi, "_try_put_index", self._around_try_put_index)
+        for iterator in (single, multi):
+            wrap(iterator, "__init__", self._around_fast_forward)
+
+    def _around_fast_forward(self, original: Callable[..., None]) -> Callable[..., None]:
+        def init(iterator: Any, *args: Any, **kwargs: Any) -> None:
+            # What is fetched to come to a place again is delivered to nobody.
+            with self.fetching(Cover()):
+                original(iterator, *args, **kwargs)
+            current = self._passes.get(iterator)
+            if current is not None:
+                current.num_delivered = 0
+
+        return init
 
     def worker_pids(self) -> list[int]:
         """The processes that read ahead for this rank now."""
@@ -128,7 +184,11 @@ class LoaderWatch:
     def _end(self, current: _Pass) -> None:
         if current.number is not None:
             number, epoch = current.number
-            self._recorder.emit(EpochEnd, loader=number, epoch=epoch, num_batches=current.num_delivered)
+            fields = {"loader": number, "epoch": epoch, "num_batches": current.num_delivered}
+            if self._cover is not None:
+                self._cover.ends.append(fields)
+            else:
+                self.end_pass(fields)
 
     def _deliver(self, iterator: Any, current: _Pass, number: tuple[int, int], data: Any) -> None:
         indices = current.drawn
@@ -137,15 +197,17 @@ class LoaderWatch:
             indices = current.by_task.pop(task, None)
         batch = current.num_delivered
         current.num_delivered += 1
-        self._recorder.emit(
-            Batch,
-            loader=number[0],
-            epoch=number[1],
-            batch=batch,
-            indices=indices,
-            digest=content_digest(data) if indices is None else None,
-            grad_enabled=torch.is_grad_enabled(),
-        )
+        fields = {
+            "loader": number[0],
+            "epoch": number[1],
+            "batch": batch,
+            "indices": indices,
+            "digest": content_digest(data) if indices is None else None,
+        }
+        if self._cover is not None:
+            self._cover.fetched.append(fields)
+        else:
+            self.hand_out(fields)
 
     def _loader_number(self, looks: dict[str, Any]) -> int:
         """Loaders that look alike share a number: a script may build a new one for every epoch."""

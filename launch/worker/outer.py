@@ -1,0 +1,89 @@
+"""Watches iterators that libraries put around a loader's: what counts is what these hand to the loop, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+from launch.worker.hooks import wrap
+from launch.worker.imports import when_imported
+from launch.worker.loaders import Cover, LoaderWatch
+
+
+class OuterWatch:
+    """Tells the watch of the loaders when accelerate and Lightning hand out what they fetched ahead."""
+
+    def __init__(self, loaders: LoaderWatch) -> None:
+        self._loaders = loaders
+
+    def install(self) -> None:
+        """Wrap them when they are imported."""
+        when_imported("accelerate.data_loader", self._install_accelerate)
+        for package in ("lightning.pytorch", "pytorch_lightning"):
+            when_imported(f"{package}.loops.fetchers", self._install_lightning)
+
+    def _install_accelerate(self, module: ModuleType) -> None:
+        wrap(module.DataLoaderShard, "__iter__", self._around_shard)
+
+    def _install_lightning(self, module: ModuleType) -> None:
+        wrap(module._PrefetchDataFetcher, "__iter__", self._around_prefetch)
+        wrap(module._PrefetchDataFetcher, "__next__", self._around_prefetched)
+
+    def _around_shard(self, original: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+        """accelerate's iterator has fetched one batch more than it hands out, until there is none; it may drop the first."""
+
+        def iterate(loader: Any) -> Iterator[Any]:
+            cover = Cover()
+            batches = original(loader)
+            while True:
+                with self._loaders.fetching(cover):
+                    try:
+                        data = next(batches)
+                    except StopIteration:
+                        break
+                for fields in cover.fetched[-1:] if cover.ends else cover.fetched[-2:-1]:
+                    self._loaders.hand_out(fields)
+                del cover.fetched[:-1]
+                yield data
+            for fields in cover.ends:
+                self._loaders.end_pass(fields)
+
+        return iterate
+
+    def _around_prefetch(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def begin(fetcher: Any) -> Any:
+            # The loop leaves a pass as soon as it knows that it has the last batch, before it trains on it.
+            self._end(getattr(fetcher, "_resumable_cover", Cover()))
+            fetcher._resumable_cover = Cover()
+            with self._loaders.fetching(fetcher._resumable_cover):
+                return original(fetcher)
+
+        return begin
+
+    def _around_prefetched(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Lightning's fetcher hands out in the order in which it fetched, one batch or one of each loader."""
+
+        def advance(fetcher: Any) -> Any:
+            cover: Cover = fetcher._resumable_cover
+            try:
+                with self._loaders.fetching(cover):
+                    data = original(fetcher)
+            except StopIteration:
+                self._end(cover)
+                raise
+            for fields in cover.fetched[: len(cover.fetched) - len(fetcher.batches) * _num_loaders(cover)]:
+                self._loaders.hand_out(fields)
+                cover.fetched.remove(fields)
+            return data
+
+        return advance
+
+    def _end(self, cover: Cover) -> None:
+        for fields in cover.ends:
+            self._loaders.end_pass(fields)
+        cover.ends.clear()
+
+
+def _num_loaders(cover: Cover) -> int:
+    return max(1, len({fields["loader"] for fields in cover.fetched}))
