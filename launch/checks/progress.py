@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from launch.checks.result import CheckResult, Violation, counted, failed, passed, unknown
-from launch.death import Death, planned_ends, unplanned_death
+from launch.checks.spoilt import why_unreadable
+from launch.death import Death, firings, planned_ends, unplanned_death
 from launch.evidence import Evidence
+from launch.faults import Kind
 from launch.records import NodeEnded
+from launch.timeline import Run
+
+_NOTICES = frozenset({Kind.SIGTERM, Kind.SIGINT, Kind.PREEMPT})
+"""Ask a job to stop, and leave it the choice of its exit code."""
 
 
 def progress(evidence: Evidence) -> CheckResult:
@@ -15,11 +21,14 @@ def progress(evidence: Evidence) -> CheckResult:
     history = evidence.faulted.history
     if not history.incarnations:
         return unknown("no rank was started")
-    deaths = [_about(death) for death in _unplanned(evidence)]
+    deaths = [_about(death, evidence.faulted) for death in _unplanned(evidence)]
     if deaths and deaths[0].incarnation == 0:
         return unknown(f"{deaths[0].sentence}; nothing had been done to it yet", deaths)
     if deaths:
         return failed(deaths[0].sentence, deaths)
+    early = list(_taken_for_finished(evidence))
+    if early:
+        return failed(early[0].sentence, early)
     problem = _end_problem(evidence)
     if problem is not None:
         return unknown(problem)
@@ -35,6 +44,28 @@ def _unplanned(evidence: Evidence) -> Iterator[Death]:
             death = unplanned_death(evidence.faulted, incarnation)
             if death is not None:
                 yield death
+
+
+def _taken_for_finished(evidence: Evidence) -> Iterator[Violation]:
+    """Ranks that were asked to stop in mid-training and said that all was done: nobody starts them again."""
+    run = evidence.faulted
+    num_done = {timeline.rank: len(timeline.steps) for timeline in run.timelines}
+    for firing in firings(run):
+        process = firing.life.trajectory.process
+        is_last = process.incarnation == run.history.incarnations[-1]
+        num_steps = len(evidence.expected.get(process.rank, ()))
+        has_ended_well = process.exit is not None and process.exit.code == 0
+        if firing.kind in _NOTICES and is_last and has_ended_well and num_done[process.rank] < num_steps:
+            done = f"{num_done[process.rank]} of {counted(num_steps, 'step')}"
+            yield Violation(
+                sentence=f"rank {process.rank} ended with exit code 0 after {done}, because it was asked to stop",
+                explanation="who started it takes it for finished: leave with another code, such as 143",
+                rank=process.rank,
+                incarnation=process.incarnation,
+                step=num_done[process.rank],
+                file=process.file,
+                line=firing.line,
+            )
 
 
 def _end_problem(evidence: Evidence) -> str | None:
@@ -58,11 +89,11 @@ def _last_ends(ends: tuple[NodeEnded, ...]) -> list[NodeEnded]:
     return list({end.node: end for end in ends}.values())
 
 
-def _about(death: Death) -> Violation:
+def _about(death: Death, run: Run) -> Violation:
     where = f"rank {death.rank} died unplanned in incarnation {death.incarnation} after {counted(death.step, 'step')}"
     return Violation(
         sentence=f"{where}: {death.what.splitlines()[0]}",
-        explanation=f"its own words are in {death.log}",
+        explanation=why_unreadable(run, death.incarnation) or f"its own words are in {death.log}",
         rank=death.rank,
         incarnation=death.incarnation,
         step=death.step,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from launch.checkpoint import Checkpoint, loaded_by
 from launch.checks.result import CheckResult, Violation, counted, failed, not_applicable, passed
+from launch.checks.spoilt import BESIDE
 from launch.death import firings
 from launch.evidence import Evidence
 from launch.faults import Kind
@@ -61,7 +62,9 @@ def _without_emergency_checkpoint(evidence: Evidence, resumed: Sequence[Life]) -
             continue
         life = min(after, key=lambda life: (life.incarnation, life.first_step))
         if life.first_step < firing.num_steps:
-            sentence = f"rank {life.rank} goes on from step {life.first_step}, though {counted(firing.num_steps, 'step')}"
+            sentence = (
+                f"rank {life.rank} goes on from step {life.first_step}, though {counted(firing.num_steps, 'step')}"
+            )
             yield Violation(
                 sentence=f"{sentence} were done when the notice of the preemption came",
                 explanation="the job left no emergency checkpoint in the time of grace",
@@ -76,7 +79,7 @@ def _without_emergency_checkpoint(evidence: Evidence, resumed: Sequence[Life]) -
 def _violation(life: Life, sentence: str, newest: Checkpoint | None = None) -> Violation:
     explanation = "it loaded no checkpoint" if not any(loaded_by(life.trajectory)) else ""
     if newest is not None and newest.is_half_overwritten:
-        explanation = "its writer died while it wrote the next checkpoint over it: write beside it, then rename"
+        explanation = f"its writer never finished the next one that it wrote over it: {BESIDE}"
     return Violation(
         sentence=sentence,
         explanation=explanation,
