@@ -24,7 +24,7 @@ from launch.rendezvous import Round
 from launch.rundir import ScenarioDir
 from launch.stacks import DUMP_SIGNAL
 
-_STACKS_TIMEOUT_S = 2.0
+_STACKS_TIMEOUT_S, _STACKS_POLL_S = 2.0, 0.02
 _LAST_LINE_BYTES = 1 << 16
 _WAITING_PLACES = ("/torch/distributed/distributed_c10d.py", "in _engine_run_backward")
 
@@ -151,10 +151,20 @@ class HangWatch:
             if file.exists() and not _is_stopped(pid):
                 kill(pid, DUMP_SIGNAL)
                 files[rank] = file
-        deadline = time.monotonic() + _STACKS_TIMEOUT_S
-        while time.monotonic() < deadline and not all(file.stat().st_size for file in files.values()):
-            time.sleep(0.02)
+        _await_texts(files.values())
         return {rank: file for rank, file in files.items() if file.stat().st_size}
+
+
+def _await_texts(files: Collection[Path]) -> None:
+    """Return when every file has text that grows no more: a stack is written piece by piece, the main thread's last."""
+    deadline = time.monotonic() + _STACKS_TIMEOUT_S
+    before: list[int] = []
+    while time.monotonic() < deadline:
+        sizes = [file.stat().st_size for file in files]
+        if all(sizes) and sizes == before:
+            return
+        before = sizes
+        time.sleep(_STACKS_POLL_S)
 
 
 def _has_ended(file: Path) -> bool:

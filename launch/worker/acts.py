@@ -51,9 +51,15 @@ def perform(fault: Fault, *, loader_worker: int | None = None, path: str = "") -
             while True:
                 time.sleep(3600)
         case Kind.LOADERKILL if loader_worker is not None:
-            os.kill(loader_worker, signal.SIGKILL)
+            _kill_loader_worker(loader_worker)
         case _:
             _signal_oneself(fault)
+
+
+def _kill_loader_worker(pid: int) -> None:
+    """Return once it is dead: torch raises when SIGCHLD comes, which must not be in the middle of writing evidence."""
+    os.kill(pid, signal.SIGKILL)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
 def _signal_oneself(fault: Fault) -> None:

@@ -1,0 +1,243 @@
+"""Silence as data, and real processes that stand still."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from launch.hang import HangWatch, Silence, find_culprit, is_waiting
+from launch.ranks import RankWatch
+from launch.records import Exit, Load, RankHung, Record, encode_line
+from launch.rendezvous import Round
+from launch.rundir import ScenarioDir
+from tests.integration.waiting import wait_until
+
+pytestmark = pytest.mark.timeout(60)
+
+TIMEOUT_S = 100.0
+RANK = '''
+import sys, time
+from pathlib import Path
+from launch.worker.stacks import dump_stacks_on_request
+
+dump_stacks_on_request(Path(sys.argv[1]))
+STAND_STILL = """
+print("ready", flush=True)
+while True:
+    time.sleep(3600)
+"""
+
+def in_the_script():
+    exec(STAND_STILL)
+
+def in_a_collective():
+    exec(compile(STAND_STILL, "/lib/torch/distributed/distributed_c10d.py", "exec"))
+'''
+STUCK, WAITING = f"{RANK}in_the_script()", f"{RANK}in_a_collective()"
+
+THREAD = "Thread 0x00007f00 (most recent call first):\n"
+WORKER = '  File "/lib/torch/utils/data/_utils/pin_memory.py", line 50 in do_one_step\n'
+COLLECTIVE = '  File "/lib/torch/distributed/distributed_c10d.py", line 2950 in all_reduce\n'
+BACKWARD = '  File "/lib/torch/autograd/graph.py", line 829 in _engine_run_backward\n'
+SCRIPT = '  File "train.py", line 7 in <module>\n'
+
+
+def silent(rank: int, seconds: float, **changes: bool) -> Silence:
+    return Silence(rank=rank, since_s=1000 - seconds, **changes)
+
+
+@pytest.mark.parametrize(
+    ("silences", "rank"),
+    [
+        pytest.param([silent(0, 3), silent(1, 5)], 1, id="the first that fell silent"),
+        pytest.param([silent(0, 3), silent(1, 5, is_waiting=True)], 0, id="who waits for others is no culprit"),
+        pytest.param([silent(0, 3, is_stopped=True), silent(1, 5)], 0, id="who is stopped is"),
+        pytest.param(
+            [silent(0, 3, is_stopped=True), silent(1, 5, is_stopped=True)], 1, id="of two that are, the first"
+        ),
+        pytest.param([silent(0, 3, is_waiting=True), silent(1, 5, is_waiting=True)], 1, id="all wait"),
+        pytest.param([silent(0, 1, is_stopped=True), silent(1, 5)], 1, id="who fell silent just now is not looked at"),
+    ],
+)
+def test_one_rank_is_to_blame(silences: list[Silence], rank: int) -> None:
+    """Stopped before hanging, hanging before waiting, and then the longest silence."""
+    culprit = find_culprit(silences, now_s=1000, timeout_s=2)
+    assert culprit is not None
+    assert rank == culprit.rank
+
+
+@pytest.mark.parametrize("silences", [[], [silent(0, 1.9)], [silent(0, 0), silent(1, 1.9, is_stopped=True)]])
+def test_nobody_is_to_blame_before_the_timeout(silences: list[Silence]) -> None:
+    """A short silence is work."""
+    assert find_culprit(silences, now_s=1000, timeout_s=2) is None
+
+
+@pytest.mark.parametrize(
+    ("stacks", "expected"),
+    [
+        pytest.param(THREAD + COLLECTIVE + SCRIPT, True, id="a collective"),
+        pytest.param(THREAD + BACKWARD + SCRIPT, True, id="DDP's, within backward"),
+        pytest.param(THREAD + SCRIPT, False, id="the script"),
+        pytest.param(
+            THREAD + COLLECTIVE + "\n" + THREAD + SCRIPT, False, id="only another thread's, the main one is last"
+        ),
+        pytest.param(THREAD + WORKER + "\n" + THREAD + COLLECTIVE + SCRIPT, True, id="the main thread's"),
+        pytest.param("", False, id="nothing"),
+    ],
+)
+def test_a_stack_tells_who_waits_for_others(stacks: str, expected: bool) -> None:
+    """The main thread's, as faulthandler writes it."""
+    assert expected == is_waiting(stacks)
+
+
+class Node:
+    """Evidence of a group of ranks, and real processes for those of this node."""
+
+    def __init__(self, root: Path, stack: contextlib.ExitStack) -> None:
+        self.scenario_dir = ScenarioDir(root=root / "faulted")
+        self.scenario_dir.create()
+        self._stack = stack
+        self.round = Round(counter="", before_join=lambda: None)
+        self.round.incarnation = 0
+        self.children: dict[int, subprocess.Popen[bytes]] = {}
+        self.hung: list[RankHung] = []
+
+    def start(self, rank: int, source: str, *, silent_s: float) -> None:
+        """A rank of this node that stands still."""
+        stacks = self.scenario_dir.stacks_file(incarnation=0, rank=rank)
+        command = [sys.executable, "-c", source, str(stacks)]
+        child = self._stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE))
+        self._stack.callback(child.kill)
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        self.children[rank] = child
+        self.record(rank, silent_s=silent_s)
+
+    def record(self, rank: int, *lines: Record, silent_s: float) -> None:
+        """What a rank wrote, its last line so long ago."""
+        file = self.scenario_dir.event_file(incarnation=0, rank=rank, pid=7)
+        file.write_bytes(b"".join(map(encode_line, lines or [Load(sequence=0, time_ns=0, path="latest.pt")])))
+        since_s = time.time() - silent_s
+        os.utime(file, (since_s, since_s))
+
+    def watch(self, ranks: Looks, *, timeout_s: float = TIMEOUT_S) -> HangWatch:
+        return HangWatch(self.scenario_dir, self.round, ranks, timeout_s=timeout_s, announce=self.hung.append)
+
+    def look(self) -> list[int]:
+        """Look once; says whom the watch has ended."""
+        looks = Looks(self)
+        self.watch(looks)._look(looks.pids)
+        return [hang.rank for hang in self.hung]
+
+    def stacks(self, rank: int) -> str:
+        return self.scenario_dir.stacks_file(incarnation=0, rank=rank).read_text()
+
+
+class Looks(RankWatch):
+    """Stands where the watch of the ranks stands, and counts how often it is asked for their pids."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._asked = threading.Semaphore(0)
+
+    @property
+    def pids(self) -> dict[int, int]:
+        self._asked.release()
+        return {rank: child.pid for rank, child in self._node.children.items()}
+
+    def await_more(self, num: int) -> None:
+        """Return when it was asked so often again."""
+        while self._asked.acquire(blocking=False):
+            pass
+        for _ in range(num):
+            self._asked.acquire()
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    with contextlib.ExitStack() as stack:
+        yield Node(tmp_path, stack)
+
+
+def test_a_rank_that_hangs_is_ended_after_all_stacks_were_stored(node: Node) -> None:
+    """Those of the ranks that go on too; the record says where they are, and how long it was silent."""
+    node.start(0, STUCK, silent_s=0)
+    node.start(1, STUCK, silent_s=TIMEOUT_S + 5)
+    assert node.look() == [1]
+    assert node.children[1].wait() == -signal.SIGKILL
+    assert node.children[0].poll() is None
+    hang = node.hung[0]
+    assert (hang.incarnation, hang.pid, hang.is_stopped) == (0, node.children[1].pid, False)
+    assert hang.stacks == ["faulted/logs/i000/rank0.stacks", "faulted/logs/i000/rank1.stacks"]
+    assert hang.silent_s > TIMEOUT_S
+    assert ["in_the_script" in node.stacks(rank) for rank in (0, 1)] == [True, True]
+
+
+def test_a_rank_that_waits_in_a_collective_is_not_blamed_for_another(node: Node) -> None:
+    """Though it fell silent first: its stack tells."""
+    node.start(0, WAITING, silent_s=TIMEOUT_S + 9)
+    node.start(1, STUCK, silent_s=TIMEOUT_S + 5)
+    assert node.look() == [1]
+
+
+def test_a_stopped_rank_counts_as_hanging_and_is_not_asked(node: Node) -> None:
+    """It cannot answer; the other can."""
+    node.start(0, STUCK, silent_s=TIMEOUT_S + 9)
+    node.start(1, STUCK, silent_s=TIMEOUT_S + 5)
+    child = psutil.Process(node.children[1].pid)
+    child.suspend()
+    wait_until(lambda: child.status() == psutil.STATUS_STOPPED, timeout_s=30)
+    assert node.look() == [1]
+    assert (node.hung[0].is_stopped, node.hung[0].stacks) == (True, ["faulted/logs/i000/rank0.stacks"])
+    assert node.children[1].wait() == -signal.SIGKILL
+
+
+def test_a_rank_whose_script_is_over_does_not_hang(node: Node) -> None:
+    """Nothing more is to come from it."""
+    node.start(0, STUCK, silent_s=0)
+    last = Exit(sequence=1, time_ns=0, reason="finished")
+    node.record(0, Load(sequence=0, time_ns=0, path=""), last, silent_s=TIMEOUT_S + 9)
+    assert node.look() == []
+
+
+def test_a_silence_within_the_timeout_is_work(node: Node) -> None:
+    """Nobody is asked, nobody ended."""
+    node.start(0, STUCK, silent_s=TIMEOUT_S / 2)
+    assert (node.look(), node.stacks(0)) == ([], "")
+
+
+def test_an_earlier_incarnations_silence_is_not_looked_at(node: Node) -> None:
+    """Its ranks are gone."""
+    node.start(0, STUCK, silent_s=TIMEOUT_S + 5)
+    node.round.incarnation = 1
+    assert node.look() == []
+
+
+@pytest.mark.parametrize(("silent_s", "ended"), [(1.5 * TIMEOUT_S, []), (2.5 * TIMEOUT_S, [0])])
+def test_the_culprits_own_node_acts_first(node: Node, silent_s: float, ended: list[int]) -> None:
+    """Rank 1 of another node fell silent before; only if that one does nothing for a second period does this one act."""
+    node.start(0, STUCK, silent_s=silent_s)
+    node.record(1, silent_s=3 * TIMEOUT_S)
+    assert ended == node.look()
+
+
+def test_the_watch_acts_once_in_an_incarnation(node: Node) -> None:
+    """The agent ends the others and starts the group again; a later look finds them still there and leaves them."""
+    node.start(0, STUCK, silent_s=TIMEOUT_S + 9)
+    node.start(1, STUCK, silent_s=TIMEOUT_S + 5)
+    looks = Looks(node)
+    with node.watch(ranks=looks, timeout_s=TIMEOUT_S / 1000).watching():
+        node.children[0].wait()
+        looks.await_more(3)
+    assert [hang.rank for hang in node.hung] == [0]
+    assert node.children[1].poll() is None

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from launch.faults import Fault, resolve
+from launch.grammar import parse_fault
+from launch.worker.acts import InjectedFaultError, await_supervisor, damage, perform
+
+PROGRAM = """
+import signal, sys
+from launch.faults import resolve
+from launch.grammar import parse_fault
+from launch.worker.acts import perform
+{prelude}
+perform(resolve([parse_fault(sys.argv[1])], world_size=1, seed=0)[0])
+print("survived", flush=True)
+{sequel}
+"""
+REMEMBER = "signal.signal(signal.SIGTERM, lambda *_: print('asked', flush=True))"
+FOR_GOOD = "while True: signal.pause()"
+
+
+def fault(text: str) -> Fault:
+    return resolve([parse_fault(text)], world_size=1, seed=0)[0]
+
+
+def process(text: str, *, prelude: str = "", sequel: str = "") -> tuple[int, str]:
+    """Exit code and output of a process that does this to itself."""
+    source = PROGRAM.format(prelude=prelude, sequel=sequel)
+    done = subprocess.run([sys.executable, "-c", source, text], capture_output=True, text=True, check=False, timeout=60)
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("kind", "signum"),
+    [
+        ("sigkill", signal.SIGKILL),
+        ("sigterm", signal.SIGTERM),
+        ("sigint", signal.SIGINT),
+        ("abort", signal.SIGABRT),
+    ],
+)
+def test_a_process_dies_of_its_signal(kind: str, signum: signal.Signals) -> None:
+    """Nothing after it runs."""
+    assert process(f"{kind}@step=0:rank=0") == (-signum, "")
+
+
+@pytest.mark.parametrize("kind", ["torn", "corrupt"])
+def test_damage_is_followed_by_a_power_cut(kind: str) -> None:
+    """The rank does not outlive its checkpoint."""
+    assert process(f"{kind}@step=0:rank=0") == (-signal.SIGKILL, "")
+
+
+def test_who_handles_sigterm_goes_on_until_the_grace_is_over() -> None:
+    """First the notice, then SIGKILL."""
+    asked = process("sigterm(grace=0.1)@step=0:rank=0", prelude=REMEMBER, sequel=FOR_GOOD)
+    assert asked == (-signal.SIGKILL, "asked\nsurvived\n")
+
+
+def test_who_ends_within_the_grace_ends_by_itself() -> None:
+    """The grace is no death sentence."""
+    asked = process("sigterm(grace=60)@step=0:rank=0", prelude=REMEMBER, sequel="sys.exit(5)")
+    assert asked == (5, "asked\nsurvived\n")
+
+
+def test_a_stopped_process_answers_nothing_until_it_is_killed() -> None:
+    """It is there and does not run."""
+    source = PROGRAM.format(prelude="", sequel="")
+    with subprocess.Popen([sys.executable, "-c", source, "sigstop@step=0:rank=0"], stdout=subprocess.PIPE) as child:
+        _, status = os.waitpid(child.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        child.kill()
+        assert child.communicate()[0] == b""
+
+
+def test_a_process_that_hangs_still_answers_signals() -> None:
+    """Its main thread sleeps for good, so that only a handler runs."""
+    prelude = "signal.signal(signal.SIGALRM, lambda *_: sys.exit(4)); signal.setitimer(signal.ITIMER_REAL, 0.1)"
+    assert process("hang@step=0:rank=0", prelude=prelude) == (4, "")
+
+
+def test_an_exception_names_the_fault() -> None:
+    """Who reads the log sees that it was planned."""
+    with pytest.raises(InjectedFaultError, match=r"planned fault: exception@step=7:rank=0"):
+        perform(fault("exception@step=7:rank=0"))
+
+
+@pytest.mark.parametrize("code", [0, 3, 255])
+def test_an_exit_has_its_code(code: int) -> None:
+    """As `sys.exit` would leave."""
+    with pytest.raises(SystemExit) as left:
+        perform(fault(f"exit({code})@step=7:rank=0"))
+    assert left.value.code == code
+
+
+@pytest.mark.parametrize(("kind", "code"), [("diskfull", errno.ENOSPC), ("ioerror", errno.EIO)])
+def test_an_error_of_the_disk_looks_like_the_systems_own(kind: str, code: int) -> None:
+    """Number, text and file name are there."""
+    with pytest.raises(OSError, match=os.strerror(code)) as raised:
+        perform(fault(f"{kind}@save#0:rank=0"), path="latest.pt")
+    assert (raised.value.errno, raised.value.filename) == (code, "latest.pt")
+
+
+def test_a_loader_worker_is_dead_when_the_fault_is_done() -> None:
+    """Its parent can still collect it."""
+    with subprocess.Popen([sys.executable, "-S", "-c", "import signal; signal.pause()"]) as worker:
+        perform(fault("loaderkill@step=7:rank=0"), loader_worker=worker.pid)
+        assert worker.poll() == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    ("text", "size_bytes"),
+    [("torn", 50), ("torn(keep=0)", 0), ("torn(keep=0.25)", 25), ("torn(keep=7)", 7), ("torn(keep=1000)", 100)],
+)
+def test_a_torn_file_keeps_its_beginning(tmp_path: Path, text: str, size_bytes: int) -> None:
+    """Below 1 a fraction, from 1 on bytes; a file never grows."""
+    data = bytes(range(100))
+    file = tmp_path / "latest.pt"
+    file.write_bytes(data)
+    damage(fault(f"{text}@step=0:rank=0"), file)
+    assert file.read_bytes() == data[:size_bytes]
+
+
+@pytest.mark.parametrize("size_bytes", [1, 63, 64, 65, 1000])
+def test_a_corrupt_file_has_its_length_and_other_bytes(tmp_path: Path, size_bytes: int) -> None:
+    """Up to 64 of them in the middle, each changed."""
+    data = bytes(number % 251 for number in range(size_bytes))
+    file = tmp_path / "latest.pt"
+    file.write_bytes(data)
+    damage(fault("corrupt@step=0:rank=0"), file)
+    changed = [number for number, (old, new) in enumerate(zip(data, file.read_bytes(), strict=True)) if old != new]
+    begin = max(0, (size_bytes - 64) // 2)
+    assert changed == list(range(begin, min(size_bytes, begin + 64)))
+
+
+def test_nobody_waits_for_a_supervisor_that_has_acted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its mark lets the rank go on at once."""
+    monkeypatch.setattr("time.sleep", lambda _: pytest.fail("waited"))
+    done = tmp_path / "0.done"
+    done.touch()
+    await_supervisor(done)
