@@ -50,4 +50,36 @@ BUGS = (
     PlantedBug(name="only-rank-zero-resumes", explanation=r"rank"),
     PlantedBug(name="optimizer-forgotten", explanation=r"loss|parameter|state|optimizer"),
     PlantedBug(name="checkpoint-ignored", explanation=r"checkpoint|anew|beginning|lost work"),
+    PlantedBug(
+        name="stop-is-success",
+        explanation=r"of 40 steps",
+        faults=("sigterm(grace=20)@step=11:rank=1",),
+    ),
+    PlantedBug(
+        name="notice-ignored",
+        explanation=r"no emergency checkpoint",
+        faults=("preempt(grace=20)@step=12:node=0",),
+    ),
+    PlantedBug(
+        name="dead-worker-ignored",
+        explanation=r"lost|never",
+        faults=("loaderkill@epoch=1,batch=3:rank=1",),
+        arguments=("--workers", "1"),
+    ),
+    PlantedBug(name="newest-blindly", explanation=r"was damaged \(torn\)", faults=("torn(keep=0.5)@save#5:rank=0",)),
+    PlantedBug(name="newest-blindly", explanation=r"was damaged \(corrupt\)", faults=("corrupt@save#5:rank=0",)),
+    PlantedBug(name="overwriting", explanation=r"write beside it", faults=("sigkill@save#5+during:rank=0",)),
+    PlantedBug(
+        name="overwriting-beginning-anew", explanation=r"write beside it", faults=("sigkill@save#5+during:rank=0",)
+    ),
+    PlantedBug(
+        name="overwriting-in-silence",
+        explanation=r"half written: write beside it",
+        faults=("diskfull@save#5:rank=0", "sigkill@step=12:rank=1"),
+    ),
+    PlantedBug(
+        name="overwriting-in-silence",
+        explanation=r"half written: write beside it",
+        faults=("ioerror@save#5:rank=0", "sigkill@step=12:rank=1"),
+    ),
 )

@@ -8,85 +8,31 @@ It trains for a fixed number of steps, so that ranks that disagree about an epoc
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import planted
+import store
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+import trainer
 from torch.utils.data import DataLoader, TensorDataset
 
 NUM_SAMPLES = 93
 BATCH_SIZE = 6
 NUM_STEPS = 40
 SAVE_EVERY = 2
-CHECKPOINT = Path("checkpoints") / "latest.pt"
-
-
-class Trainer:
-    """The model and what a restart brings back of it: no bug planted."""
-
-    def __init__(self, sampler: planted.ShardSampler) -> None:
-        torch.manual_seed(0)
-        self.model = DistributedDataParallel(nn.Linear(4, 1, bias=False))
-        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.05, momentum=0.9)
-        self.sampler = sampler
-        self.step = 0
-
-    def learn(self, features: Tensor, targets: Tensor) -> None:
-        self.optimizer.zero_grad()
-        nn.functional.mse_loss(self.model(features), targets).backward()
-        self.optimizer.step()
-        self.sampler.commit()
-        self.step += 1
-
-    def save(self) -> None:
-        if dist.get_rank() != 0:
-            return
-        CHECKPOINT.parent.mkdir(exist_ok=True)
-        temporary = CHECKPOINT.with_suffix(".tmp")
-        state = {
-            "model": self.model.module.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "sampler": self.sampler.state_dict(),
-            "step": self.step,
-        }
-        torch.save(state, temporary)
-        temporary.replace(CHECKPOINT)
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self.model.module.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.sampler.load_state_dict(state["sampler"])
-        self.step = state["step"]
-
-
-class OptimizerForgotten(Trainer):
-    """The optimizer's momentum is saved and not loaded: the batches are right, the weights drift."""
-
-    def restore(self, state: dict[str, Any]) -> None:
-        fresh = self.optimizer.state_dict()
-        super().restore(state)
-        self.optimizer.load_state_dict(fresh)
-
-
-class CheckpointIgnored(Trainer):
-    """The checkpoint is there and nobody loads it: the job begins anew."""
-
-    def restore(self, state: dict[str, Any]) -> None:
-        pass
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mutant:
-    """One planted bug: the sampler or the trainer that has it."""
+    """One planted bug: the sampler, the trainer or the store that has it."""
 
     sampler: type[planted.ShardSampler] = planted.ShardSampler
-    trainer: type[Trainer] = Trainer
+    trainer: type[trainer.Trainer] = trainer.Trainer
+    store: type[store.Store] = store.Store
 
 
 MUTANTS = {
@@ -108,8 +54,15 @@ MUTANTS = {
     "batch-replayed": Mutant(sampler=planted.BatchReplayed),
     "batch-skipped": Mutant(sampler=planted.BatchSkipped),
     "only-rank-zero-resumes": Mutant(sampler=planted.OnlyRankZeroResumes),
-    "optimizer-forgotten": Mutant(trainer=OptimizerForgotten),
-    "checkpoint-ignored": Mutant(trainer=CheckpointIgnored),
+    "optimizer-forgotten": Mutant(trainer=trainer.OptimizerForgotten),
+    "checkpoint-ignored": Mutant(trainer=trainer.CheckpointIgnored),
+    "stop-is-success": Mutant(trainer=trainer.StopIsSuccess),
+    "notice-ignored": Mutant(trainer=trainer.NoticeIgnored),
+    "dead-worker-ignored": Mutant(trainer=trainer.DeadWorkerIgnored),
+    "newest-blindly": Mutant(store=store.NewestBlindly),
+    "overwriting": Mutant(store=store.Overwriting),
+    "overwriting-beginning-anew": Mutant(store=store.OverwritingAndBeginningAnew),
+    "overwriting-in-silence": Mutant(store=store.OverwritingInSilence),
 }
 
 
@@ -119,18 +72,22 @@ def synthetic() -> TensorDataset:
     return TensorDataset(features, features.sum(dim=1, keepdim=True))
 
 
-def train(trainer: Trainer, *, num_workers: int) -> None:
-    loader = DataLoader(synthetic(), batch_size=BATCH_SIZE, sampler=trainer.sampler, num_workers=num_workers)
-    epoch = trainer.sampler.epoch
-    while trainer.step < NUM_STEPS:
-        trainer.sampler.set_epoch(epoch)
-        for features, targets in loader:
-            trainer.learn(features, targets)
-            if trainer.step % SAVE_EVERY == 0:
-                trainer.save()
-            if trainer.step == NUM_STEPS:
+def train(job: trainer.Trainer, *, num_workers: int) -> bool:
+    """Train to the last step; False where the job was asked to stop before."""
+    loader = DataLoader(synthetic(), batch_size=BATCH_SIZE, sampler=job.sampler, num_workers=num_workers)
+    epoch = job.sampler.epoch
+    while job.step < NUM_STEPS:
+        job.sampler.set_epoch(epoch)
+        for features, targets in job.batches(loader):
+            is_stopping = job.learn(features, targets)
+            if is_stopping or job.step % SAVE_EVERY == 0:
+                job.save()
+            if is_stopping:
+                return False
+            if job.step == NUM_STEPS:
                 break
         epoch += 1
+    return True
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -150,12 +107,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         drop_last=options.drop_last,
     )
     mutant = Mutant() if options.repaired else MUTANTS[options.bug]
-    trainer = mutant.trainer(mutant.sampler(shape))
-    if CHECKPOINT.exists():
-        trainer.restore(torch.load(CHECKPOINT, weights_only=True))
-    train(trainer, num_workers=options.workers)
+    job = mutant.trainer(mutant.sampler(shape), mutant.store(Path("checkpoints")))
+    job.listen()
+    job.resume()
+    has_finished = train(job, num_workers=options.workers)
     dist.barrier()
     dist.destroy_process_group()
+    if not has_finished:
+        sys.exit(job.exit_code_of_stop)
 
 
 if __name__ == "__main__":

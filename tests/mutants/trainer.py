@@ -1,0 +1,117 @@
+"""The training loop's own part in a resume: one that does it right, and one subclass for every bug that we plant in it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable, Iterator
+from types import FrameType
+
+import planted
+import torch
+import torch.distributed as dist
+from store import State, Store
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+STOPPED = 128 + signal.SIGTERM
+Batches = Iterable[tuple[Tensor, Tensor]]
+
+
+class Trainer:
+    """The model, and what a restart brings back of it: no bug planted.
+
+    On SIGTERM to any rank all ranks stop after the same step and rank 0 saves.
+    """
+
+    exit_code_of_stop = STOPPED
+
+    def __init__(self, sampler: planted.ShardSampler, store: Store) -> None:
+        torch.manual_seed(0)
+        self.model = DistributedDataParallel(nn.Linear(4, 1, bias=False))
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.05, momentum=0.9)
+        self.sampler = sampler
+        self.store = store
+        self.step = 0
+        self.is_asked_to_stop = False
+
+    def listen(self) -> None:
+        signal.signal(signal.SIGTERM, self.remember)
+
+    def remember(self, _number: int, _frame: FrameType | None) -> None:
+        self.is_asked_to_stop = True
+
+    def batches(self, loader: Batches) -> Iterator[tuple[Tensor, Tensor]]:
+        """One pass over the data."""
+        yield from loader
+
+    def learn(self, features: Tensor, targets: Tensor) -> bool:
+        """Make one step; True where any rank was asked to stop, on all ranks alike."""
+        asked = torch.tensor(float(self.is_asked_to_stop))
+        dist.all_reduce(asked)
+        self.optimizer.zero_grad()
+        nn.functional.mse_loss(self.model(features), targets).backward()
+        self.optimizer.step()
+        self.sampler.commit()
+        self.step += 1
+        return asked.item() > 0
+
+    def save(self) -> None:
+        if dist.get_rank() == 0:
+            self.store.save(
+                {
+                    "model": self.model.module.state_dict(),
+                    "optimizer": self.optimizer.state_dict(),
+                    "sampler": self.sampler.state_dict(),
+                    "step": self.step,
+                }
+            )
+
+    def resume(self) -> None:
+        state = self.store.load()
+        if state is not None:
+            self.restore(state)
+
+    def restore(self, state: State) -> None:
+        self.model.module.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.sampler.load_state_dict(state["sampler"])
+        self.step = state["step"]
+
+
+class OptimizerForgotten(Trainer):
+    """The optimizer's momentum is saved and not loaded: the batches are right, the weights drift."""
+
+    def restore(self, state: State) -> None:
+        fresh = self.optimizer.state_dict()
+        super().restore(state)
+        self.optimizer.load_state_dict(fresh)
+
+
+class CheckpointIgnored(Trainer):
+    """The checkpoint is there and nobody loads it: the job begins anew."""
+
+    def resume(self) -> None:
+        pass
+
+
+class StopIsSuccess(Trainer):
+    """Asked to stop, it saves and leaves with 0: whoever started it takes the job for finished."""
+
+    exit_code_of_stop = 0
+
+
+class NoticeIgnored(Trainer):
+    """SIGTERM ends it at once; what was done since the last save is lost, though there was time to save."""
+
+    def listen(self) -> None:
+        pass
+
+
+class DeadWorkerIgnored(Trainer):
+    """The error of a loader whose worker died is taken for the end of the data."""
+
+    def batches(self, loader: Batches) -> Iterator[tuple[Tensor, Tensor]]:
+        try:
+            yield from loader
+        except RuntimeError as error:
+            print(f"ignored: {error}")
