@@ -82,13 +82,20 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     """The job has an optimizer; otherwise every batch with a backward pass is a step of its own."""
     side_by_side: bool = False
     """Several loaders are trained on at the same time, each with epochs of its own."""
+    takes_together: bool = False
+    """The loop receives all batches of a step before it trains on the first of them."""
 
 
 def traits_of(history: History) -> Traits:
     """The traits that a whole history shows."""
     has_steps = any(isinstance(record, Step) for process in history.processes for record in process.records)
     side_by_side = any(_is_side_by_side(_passes(process.records)) for process in history.processes)
-    return Traits(has_steps=has_steps, side_by_side=side_by_side)
+    together = [_num_taken_together(process.records) for process in history.processes]
+    return Traits(
+        has_steps=has_steps,
+        side_by_side=side_by_side,
+        takes_together=2 * sum(num for num, _ in together) > sum(num for _, num in together),
+    )
 
 
 def trace(process: Process, traits: Traits) -> Trajectory:
@@ -96,11 +103,11 @@ def trace(process: Process, traits: Traits) -> Trajectory:
 
     Time and memory: linear in the number of its lines.
     """
-    tracer = _Tracer(_training_loaders(process.records), has_steps=traits.has_steps)
+    tracer = _Tracer(_training_loaders(process.records), traits)
     for record in process.records:
         tracer.read(record)
     tracer.close(is_finished=process.exit is not None)
-    groups = [*(step.batches for step in tracer.steps), tracer.unfinished, list(tracer.waiting.values())]
+    groups = [*(step.batches for step in tracer.steps), tracer.unfinished, tracer.waiting]
     epochs = _epochs([(batch.loader, batch.epoch) for group in groups for batch in group], traits.side_by_side)
     trained = [tuple([_trained(batch, epochs) for batch in group]) for group in groups]
     consumed = [batch for step in tracer.steps for batch in step.batches] + tracer.unfinished
@@ -134,12 +141,13 @@ class _OpenStep:
 class _Tracer:
     """Reads the lines of one process in order and assigns batches to steps."""
 
-    def __init__(self, training: frozenset[int], *, has_steps: bool) -> None:
+    def __init__(self, training: frozenset[int], traits: Traits) -> None:
         self.training = training
-        self.has_steps = has_steps
+        self.has_steps = traits.has_steps
+        self.takes_together = traits.takes_together
         self.steps: list[_OpenStep] = []
         self.unfinished: list[Batch] = []
-        self.waiting: dict[int, Batch] = {}
+        self.waiting: list[Batch] = []
         self.loaders: dict[int, Loader] = {}
         self.ended: set[tuple[int, int]] = set()
         self._losses: list[float | None] = []
@@ -151,14 +159,14 @@ class _Tracer:
             case Batch() if record.loader in self.training and record.grad_enabled:
                 self._read_batch(record)
             case Backward():
-                self.unfinished.extend(self.waiting.values())
-                self.waiting.clear()
+                if not self.takes_together:
+                    self._consume(self.waiting)
                 self._losses.append(record.loss)
             case Step():
                 self._read_step(record)
             case EpochEnd():
                 self.ended.add((record.loader, record.epoch))
-                self.waiting.pop(record.loader, None)
+                self._drop_waiting(record.loader)
             case Loader():
                 self.loaders[record.loader] = record
 
@@ -170,8 +178,17 @@ class _Tracer:
     def _read_batch(self, record: Batch) -> None:
         if not self.has_steps and self._losses:
             self._finish_step(None)
-        self.waiting.pop(record.loader, None)
-        self.waiting[record.loader] = record
+        self._drop_waiting(record.loader)
+        self.waiting.append(record)
+
+    def _drop_waiting(self, loader: int) -> None:
+        """A batch that the next one of its loader follows was not trained on."""
+        if not self.takes_together:
+            self.waiting = [batch for batch in self.waiting if batch.loader != loader]
+
+    def _consume(self, batches: list[Batch]) -> None:
+        self.unfinished.extend(batches)
+        self.waiting = []
 
     def _read_step(self, record: Step) -> None:
         if self._losses:
@@ -180,9 +197,10 @@ class _Tracer:
             self.steps[-1].after = record.after
 
     def _finish_step(self, record: Step | None) -> None:
+        if self.takes_together:
+            self._consume(self.waiting[-len(self._losses) :])
         self.steps.append(_OpenStep(self.unfinished, self._losses, record, self._line))
-        self.unfinished, self._losses = [], []
-        self.waiting.clear()
+        self.unfinished, self._losses, self.waiting = [], [], []
 
 
 def _training_loaders(records: Iterable[AnyRecord]) -> frozenset[int]:
@@ -218,6 +236,27 @@ def _training_loaders(records: Iterable[AnyRecord]) -> frozenset[int]:
         for loader, num in num_batches.items()
         if 2 * num_before[loader] > num_backwards or 2 * num_alone[loader] > num
     )
+
+
+def _num_taken_together(records: Iterable[AnyRecord]) -> tuple[int, int]:
+    """Steps before which several batches came and then as many backward passes, and steps in all, but for the first.
+
+    Before the first one a script may fast-forward.
+    """
+    num_together = num_steps = num_batches = num_backwards = 0
+    is_apart = False
+    for record in records:
+        if isinstance(record, Batch) and record.grad_enabled:
+            is_apart |= num_backwards > 0
+            num_batches += 1
+        elif isinstance(record, Backward):
+            num_backwards += 1
+        elif isinstance(record, Step) and num_backwards:
+            num_together += num_steps > 0 and not is_apart and num_batches == num_backwards > 1
+            num_steps += 1
+            num_batches = num_backwards = 0
+            is_apart = False
+    return num_together, max(0, num_steps - 1)
 
 
 def _passes(records: Sequence[AnyRecord]) -> list[tuple[int, int]]:

@@ -64,7 +64,7 @@ class Position:
         self._lineage = lineage
         self._base: StepCount | None = ORIGIN if lineage is None else None
         self._lengths: dict[int, int | None] = {}
-        self._received: Batch | None = None
+        self._received: list[Batch] = []
         self._trained: Batch | None = None
         self._num_trained = 0
         self._epoch = 0
@@ -90,15 +90,19 @@ class Position:
             case Loader():
                 self._lengths[record.loader] = record.num_batches
             case Batch():
-                self._received = record
+                self._received.append(record)
                 self.is_after_step = False
-            case Backward() if self._received is not None:
-                self._epoch, epoch_batch = self._locate(self._received)
+            case Backward() if self._received:
+                # The one that came last; those before it were skipped, or their backward passes are still to come.
+                batch = self._received.pop()
+                self._epoch, epoch_batch = self._locate(batch)
                 self._epoch_batches = epoch_batch + 1
                 self._num_trained += 1
-                self._trained, self._received = self._received, None
-            case EpochEnd():
-                self._received = None
+                self._trained = batch
+            case EpochEnd() if self._trained is None or (record.loader, record.epoch) != self._pass_of(self._trained):
+                self._received.clear()
+            case Step():
+                self._received.clear()
             case _:
                 pass
 
@@ -123,10 +127,14 @@ class Position:
             epoch_length=self._lengths.get(self._trained.loader) if self._trained is not None else None,
         )
 
+    @staticmethod
+    def _pass_of(batch: Batch) -> tuple[int, int]:
+        return batch.loader, batch.epoch
+
     def _locate(self, batch: Batch) -> tuple[int, int]:
         """Epoch and batch since training began, of a batch of this process."""
         if self._trained is not None:
-            same_pass = (batch.loader, batch.epoch) == (self._trained.loader, self._trained.epoch)
+            same_pass = self._pass_of(batch) == self._pass_of(self._trained)
             return (self._epoch, self._epoch_batches) if same_pass else (self._epoch + 1, 0)
         base = self._base or ORIGIN
         at_border = base.epoch_length is not None and base.epoch_batches >= base.epoch_length

@@ -143,3 +143,34 @@ def test_epochs_count_the_passes_that_were_trained_on(word, traits, epochs):
 def test_traits_are_seen_in_a_history(word, traits):
     """Whether there is an optimizer, and whether loaders run side by side, shows in the lines."""
     assert traits == traits_of(histories.history("reference-1", [process(word)]))
+
+
+@pytest.mark.parametrize(
+    ("word", "steps"),
+    [
+        pytest.param("ab^^.cd^^.", [[0, 1], [2, 3]], id="two batches a step"),
+        pytest.param("ab^^.cd^^.e|^.", [[0, 1], [2, 3], [4]], id="a pass that ends with a part of a step"),
+        pytest.param("abcd^^.ab^^.", [[2, 3], [0, 1]], id="after a fast-forward"),
+    ],
+)
+def test_batches_that_are_received_together_are_trained_on_together(word: str, steps: list[list[int]]) -> None:
+    """A trainer may fetch all batches of a step before it trains on the first: none of them was discarded."""
+    traits = Traits(takes_together=True)
+    assert [[batch.indices[0] for batch in step.batches] for step in trace(process(word), traits).steps] == steps
+
+
+@pytest.mark.parametrize(
+    ("word", "takes_together"),
+    [
+        pytest.param("ab^^.cd^^.", True, id="fetched together"),
+        pytest.param("abcd^^.ab^^.cd^^.", True, id="after a fast-forward"),
+        pytest.param("a^b^.c^d^.", False, id="fetched one by one"),
+        pytest.param("a^.b^.", False, id="one batch a step"),
+        pytest.param("abc^.d^.", False, id="a fast-forward"),
+        pytest.param("a^^.b^^.", False, id="two backward passes a batch"),
+    ],
+)
+def test_whether_batches_are_fetched_together_shows_in_most_steps(word: str, takes_together: bool) -> None:
+    """The first step of a process may follow a fast-forward, so it tells nothing."""
+    history = histories.history("reference-1", [process(word)])
+    assert traits_of(history).takes_together is takes_together
