@@ -15,10 +15,10 @@ JOB = str(Path(__file__).parents[1] / "mutants" / "job.py")
 
 def faults_and_job(bug: PlantedBug, *arguments: str) -> list[str]:
     faults = [word for fault in bug.faults for word in ("--fault", fault)]
-    return ["--nproc-per-node", "2", *faults, JOB, "--bug", bug.name, *bug.arguments, *arguments]
+    return ["--nproc-per-node", "2", "--hang-timeout", "2", *faults, JOB, "--bug", bug.name, *bug.arguments, *arguments]
 
 
-@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+@pytest.mark.parametrize("bug", BUGS, ids=str)
 def test_a_planted_bug_is_found_and_named(verify: Verify, bug: PlantedBug) -> None:
     """The verdict is INVALID, and a sentence says what the bug does."""
     judged = verify(*faults_and_job(bug))
@@ -26,7 +26,7 @@ def test_a_planted_bug_is_found_and_named(verify: Verify, bug: PlantedBug) -> No
     assert re.search(bug.explanation, judged.explanations, re.IGNORECASE), judged.explanations
 
 
-@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+@pytest.mark.parametrize("bug", BUGS, ids=str)
 def test_its_repaired_twin_passes(verify: Verify, bug: PlantedBug) -> None:
     """The same job under the same faults without the bug is VALID."""
     judged = verify(*faults_and_job(bug, "--repaired"))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 # With 2 ranks an epoch has 8 batches and a checkpoint comes every 2 steps: this one resumes in epoch 1, after batch 1
 # or 3 of it, and two whole epochs follow.
 IN_EPOCH_ONE = ("sigkill@step=11:rank=1",)
+OTHER_ENDS = ("exit(3)", "abort", "exception", "sigint", "hang", "sigstop")
+"""However the rank ends, a bug in the resume is the same bug."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +21,9 @@ class PlantedBug:
     faults: tuple[str, ...] = IN_EPOCH_ONE
     arguments: tuple[str, ...] = ()
     """Further arguments of the job."""
+
+    def __str__(self) -> str:
+        return f"{self.name}, {' and '.join(self.faults)}"
 
 
 BUGS = (
@@ -81,5 +86,9 @@ BUGS = (
         name="overwriting-in-silence",
         explanation=r"half written: write beside it",
         faults=("ioerror@save#5:rank=0", "sigkill@step=12:rank=1"),
+    ),
+    *(
+        PlantedBug(name="batch-skipped", explanation=r"skip|lost", faults=(f"{end}@step=11:rank=1",))
+        for end in OTHER_ENDS
     ),
 )

@@ -76,6 +76,6 @@ def test_every_planted_bug_changes_what_is_trained_on(kind: type[ShardSampler]) 
     assert after_two_resumes(ShardSampler, shape, 6) != after_two_resumes(kind, shape, 6)
 
 
-def test_bugs_have_different_names() -> None:
-    """A name stands for one bug."""
-    assert len(BUGS) == len({bug.name for bug in BUGS})
+def test_no_bug_is_planted_twice_under_the_same_faults() -> None:
+    """A name and its faults stand for one case."""
+    assert len(BUGS) == len({(bug.name, bug.faults) for bug in BUGS})
