@@ -26,7 +26,9 @@ from launch.stacks import DUMP_SIGNAL
 
 _STACKS_TIMEOUT_S, _STACKS_POLL_S = 2.0, 0.02
 _LAST_LINE_BYTES = 1 << 16
-_WAITING_PLACES = ("/torch/distributed/distributed_c10d.py", "in _engine_run_backward")
+_COLLECTIVES = "/torch/distributed/distributed_c10d.py"
+_CALLS_INTO_C = ("/torch/distributed/", "/torch/nn/parallel/distributed.py", "in _engine_run_backward")
+"""Innermost frames within which C++ may wait for other ranks; with a frame further in, that one is where it stands."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +55,10 @@ def _blame(silence: Silence) -> tuple[bool, bool, float]:
 
 
 def is_waiting(stacks: str) -> bool:
-    """Whether faulthandler's text shows a main thread in a collective: called by name, or by DDP within backward."""
+    """Whether faulthandler's text shows a main thread in a collective: called by name, or by DDP within C++."""
     main = stacks.rpartition("most recent call first")[2]
-    return any(place in main for place in _WAITING_PLACES)
+    innermost = next((line for line in main.splitlines() if line.startswith("  File")), "")
+    return _COLLECTIVES in main or any(place in innermost for place in _CALLS_INTO_C)
 
 
 class HangWatch:

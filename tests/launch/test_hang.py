@@ -49,6 +49,7 @@ THREAD = "Thread 0x00007f00 (most recent call first):\n"
 WORKER = '  File "/lib/torch/utils/data/_utils/pin_memory.py", line 50 in do_one_step\n'
 COLLECTIVE = '  File "/lib/torch/distributed/distributed_c10d.py", line 2950 in all_reduce\n'
 BACKWARD = '  File "/lib/torch/autograd/graph.py", line 829 in _engine_run_backward\n'
+FORWARD = '  File "/lib/torch/nn/parallel/distributed.py", line 1775 in _pre_forward\n'
 SCRIPT = '  File "train.py", line 7 in <module>\n'
 
 
@@ -87,6 +88,10 @@ def test_nobody_is_to_blame_before_the_timeout(silences: list[Silence]) -> None:
     [
         pytest.param(THREAD + COLLECTIVE + SCRIPT, True, id="a collective"),
         pytest.param(THREAD + BACKWARD + SCRIPT, True, id="DDP's, within backward"),
+        pytest.param(THREAD + SCRIPT + BACKWARD + SCRIPT, False, id="the script, called from backward"),
+        pytest.param(THREAD + FORWARD + SCRIPT, True, id="DDP's, before forward"),
+        pytest.param(THREAD + SCRIPT + FORWARD + SCRIPT, False, id="the script, called from DDP"),
+        pytest.param(THREAD + SCRIPT + COLLECTIVE + SCRIPT, True, id="a collective's own callback"),
         pytest.param(THREAD + SCRIPT, False, id="the script"),
         pytest.param(
             THREAD + COLLECTIVE + "\n" + THREAD + SCRIPT, False, id="only another thread's, the main one is last"
