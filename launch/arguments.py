@@ -137,6 +137,9 @@ def _launch_parser(command: str) -> argparse.ArgumentParser:
         help="run: record what is trained on even without a fault; the others always do",
     )
     ours.add_argument(
+        "--content", action="store_true", help="compare what is in the batches too: the same samples, the same augmentation"
+    )
+    ours.add_argument(
         "--preload", action="append", default=[], metavar="MODULE", help="imported by the fork server too"
     )
     ours.add_argument(

@@ -102,6 +102,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Seed of every draw that was made for this plan."""
     recording: Recording = "full"
     """full: all that a rank does. ends: only how it begins and ends, which costs a training job nothing."""
+    content: bool = False
+    """Digest the content of every batch too, so that the same samples with another augmentation show."""
     hang_timeout_s: float | None = None
     """A rank without progress for so long is ended; None: there is no watch."""
     grace_s: float | None = None

@@ -51,6 +51,7 @@ def make_plan(arguments: argparse.Namespace, *, script: Script | None = None) ->
         scenarios=_scenarios(arguments, faults, restarts, nproc_per_node),
         seed=arguments.seed,
         recording=_recording(arguments, faults),
+        content=arguments.content,
         hang_timeout_s=_hang_timeout_s(arguments, faults),
         grace_s=_grace_s(arguments),
         preload=(*arguments.preload, *(_BUILT_IN_PRELOAD if script.path == BUILT_IN_JOB else ())),

@@ -33,6 +33,8 @@ class TrainedBatch(msgspec.Struct, frozen=True, kw_only=True):
     key: BatchKey
     line: int
     """Where it stands in the file of its process, from 1."""
+    digest: str | None = None
+    """Of its content, where it was asked for or there are no indices."""
 
     @property
     def indices(self) -> tuple[Index, ...]:
@@ -289,6 +291,7 @@ def _trained(batch: Batch, epochs: dict[tuple[int, int], int]) -> TrainedBatch:
         batch=batch.batch,
         key=batch.digest if batch.indices is None else tuple(batch.indices),
         line=batch.sequence + 1,
+        digest=batch.digest,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from launch.checks.content import content
 from launch.checks.evidence_whole import evidence_whole
 from launch.checks.exactly_once import exactly_once
 from launch.checks.fault_fired import fault_fired
@@ -33,6 +34,7 @@ CHECKS: tuple[Check, ...] = (
     replay_identical,
     ranks_agree,
     resume_point,
+    content,
     state,
     hygiene,
 )

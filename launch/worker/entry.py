@@ -15,12 +15,13 @@ import numpy as np
 import torch
 
 from launch.environment import RankEnvironment
-from launch.plan import Scenario, Script
+from launch.plan import Plan, Script
 from launch.processes import die_with_parent
 from launch.records import FORMAT_VERSION, Exit, Start
 from launch.rundir import RunDir, ScenarioDir
 from launch.worker.checkpoints import CheckpointWatch
 from launch.worker.ending import die_of, keep_process_groups, leave_once_answered
+from launch.worker.inputs import InputWatch
 from launch.worker.loaders import LoaderWatch
 from launch.worker.outer import OuterWatch
 from launch.worker.position import Lineage, Position, read_earlier
@@ -47,7 +48,6 @@ def run_rank() -> None:
     run_dir = RunDir(root=environment.scenario_dir.parent)
     plan = run_dir.read_plan()
     scenario_dir = ScenarioDir(root=environment.scenario_dir)
-    scenario = plan.scenario(scenario_dir.root.name)
     script = plan.script.in_directory(scenario_dir.work)
     keep_process_groups()
     recorder = Recorder(
@@ -58,7 +58,7 @@ def run_rank() -> None:
         dump_stacks_on_request(scenario_dir.stacks_file(incarnation=environment.incarnation, rank=environment.rank))
     final_state: FinalState = _nothing
     if plan.recording == "full":
-        final_state = _watch(recorder, environment, scenario, scenario_dir).final_state
+        final_state = _watch(recorder, environment, plan, scenario_dir).final_state
     if plan.command != "run":
         keep_buckets()
     _run_recorded(script, recorder, final_state)
@@ -80,27 +80,26 @@ def _introduce(recorder: Recorder, environment: RankEnvironment) -> None:
     )
 
 
-def _watch(
-    recorder: Recorder, environment: RankEnvironment, scenario: Scenario, scenario_dir: ScenarioDir
-) -> TrainingWatch:
+def _watch(recorder: Recorder, environment: RankEnvironment, plan: Plan, scenario_dir: ScenarioDir) -> TrainingWatch:
     """Record from now on what the script does, and let the planned faults happen."""
     earlier = read_earlier(_earlier_files(environment, scenario_dir))
     lineage = Lineage(record for life in earlier for record in life)
     position = Position(lineage if environment.incarnation > 0 else None)
     training = TrainingWatch(recorder, position)
-    loaders = LoaderWatch(recorder)
+    loaders = LoaderWatch(recorder, digests_content=plan.content)
     trigger = Trigger(
         recorder,
-        scenario.faults,
+        plan.scenario(scenario_dir.root.name).faults,
         environment=environment,
         scenario_dir=scenario_dir,
         position=position,
         earlier=earlier,
         loader_workers=loaders.worker_pids,
     )
-    for observe in (training.observe, position.follow, trigger.observe):
+    inputs = InputWatch(recorder)
+    for observe in (inputs.observe, training.observe, position.follow, trigger.observe):
         recorder.observe(observe)
-    for watch in (loaders, OuterWatch(loaders), CheckpointWatch(recorder, trigger), training):
+    for watch in (loaders, OuterWatch(loaders), inputs, CheckpointWatch(recorder, trigger), training):
         watch.install()
     return training
 

@@ -55,10 +55,16 @@ class Cover:
 
 
 class LoaderWatch:
-    """Tells the recorder what DataLoaders deliver in this process."""
+    """Tells the recorder what DataLoaders deliver in this process.
 
-    def __init__(self, recorder: Recorder) -> None:
+    Args:
+        recorder: Gets the lines.
+        digests_content: Digest the content of every batch, not only of those without indices.
+    """
+
+    def __init__(self, recorder: Recorder, *, digests_content: bool = False) -> None:
         self._recorder = recorder
+        self._digests_content = digests_content
         self._passes: weakref.WeakKeyDictionary[Any, _Pass] = weakref.WeakKeyDictionary()
         self._numbers: dict[tuple[object, ...], int] = {}
         self._num_passes: dict[int, int] = {}
@@ -202,7 +208,7 @@ class LoaderWatch:
             "epoch": number[1],
             "batch": batch,
             "indices": indices,
-            "digest": content_digest(data) if indices is None else None,
+            "digest": content_digest(data) if indices is None or self._digests_content else None,
         }
         if self._cover is not None:
             self._cover.fetched.append(fields)

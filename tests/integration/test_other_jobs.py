@@ -1,0 +1,37 @@
+"""Jobs of other makes than the built-in one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.integration.conftest import Judged
+
+JOBS = Path(__file__).parent / "jobs"
+OPTIONS = ("--nproc-per-node", "2", "--fault", "sigkill@step=9:rank=1")
+
+
+def test_a_job_without_a_data_loader_is_judged_by_what_its_model_is_fed(verify: Callable[..., Judged]) -> None:
+    """It restores its random state, so it draws the batches that would have come next."""
+    assert verify(*OPTIONS, str(JOBS / "drawn.py")).outcome == "valid"
+
+
+def test_a_job_that_draws_other_batches_after_a_restart_is_caught(verify: Callable[..., Judged]) -> None:
+    """It starts its generator anew."""
+    judged = verify(*OPTIONS, str(JOBS / "drawn.py"), "--forget")
+    assert judged.outcome == "invalid"
+    assert "rank 0" in judged.explanations
+
+
+def test_augmentation_that_depends_on_the_sample_alone_is_the_same_after_a_restart(
+    verify: Callable[..., Judged],
+) -> None:
+    """Not only the samples but every byte of every batch."""
+    assert verify(*OPTIONS, "--content", str(JOBS / "augmented.py"), "--seeded").outcome == "valid"
+
+
+def test_augmentation_that_draws_anew_after_a_restart_is_caught(verify: Callable[..., Judged]) -> None:
+    """The samples are right, and only their content tells."""
+    judged = verify(*OPTIONS, "--content", str(JOBS / "augmented.py"))
+    assert judged.outcome == "invalid"
+    assert "on the samples with other content" in judged.explanations

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import msgspec
+
+from launch.checks.content import content
+from launch.checks.result import CheckResult, Outcome
+from launch.evidence import Evidence, gather
+from launch.history import History
+from launch.records import Batch
+from tests.launch import histories
+from tests.launch.histories import Job
+
+JOB = Job()
+
+
+def digested(history: History, *, wrong_from: int | None = None) -> History:
+    """Every batch with a digest of its samples; from an incarnation on with another one."""
+    processes = []
+    for process in history.processes:
+        mark = "other" if wrong_from is not None and process.incarnation >= wrong_from else "same"
+        records = tuple(
+            msgspec.structs.replace(record, digest=f"{mark} {record.indices}") if isinstance(record, Batch) else record
+            for record in process.records
+        )
+        processes.append(msgspec.structs.replace(process, records=records))
+    return msgspec.structs.replace(history, processes=tuple(processes))
+
+
+def judged(*, wrong_from: int | None = None, second_reference: str = "same", is_asked: bool = True) -> CheckResult:
+    evidence: Evidence = histories.one_kill(JOB)
+    plan = msgspec.structs.replace(evidence.plan, content=is_asked)
+    second = digested(histories.reference(JOB, 2), wrong_from=0 if second_reference == "other" else None)
+    references = [digested(histories.reference(JOB)), second]
+    faulted = digested(evidence.faulted.history, wrong_from=wrong_from)
+    return content(gather(plan, evidence.scenario, references, faulted))
+
+
+def test_equal_content_is_valid() -> None:
+    """Every batch has the digest that it has in the reference."""
+    assert judged().outcome == Outcome.VALID
+
+
+def test_other_content_after_the_restart_is_invalid() -> None:
+    """The sentence names rank, epoch and batch."""
+    result = judged(wrong_from=1)
+    assert result.outcome == Outcome.INVALID
+    assert result.violations[0].rank == 0
+
+
+def test_a_job_whose_content_differs_by_itself_is_unknown() -> None:
+    """What is not the same without a restart cannot be after one."""
+    assert judged(wrong_from=1, second_reference="other").outcome == Outcome.UNKNOWN
+
+
+def test_content_that_nobody_recorded_is_not_judged() -> None:
+    """It must be asked for: it costs a digest of every batch."""
+    assert judged(is_asked=False).outcome == Outcome.NOT_APPLICABLE

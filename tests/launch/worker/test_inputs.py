@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import torch
+
+from launch.records import AnyRecord, Batch, Loader
+from launch.worker.inputs import InputWatch
+from tests.launch.worker.conftest import Listener
+
+
+def calls_of(listener: Listener) -> list[tuple[int, int]]:
+    return [(record.loader, record.batch) for record in listener.of(Batch)]
+
+
+def installed(listener: Listener) -> InputWatch:
+    watch = InputWatch(listener)
+    watch.install()
+    return watch
+
+
+def retire(watch: InputWatch) -> None:
+    watch.observe(Batch(sequence=0, time_ns=0, loader=0, epoch=0, batch=0, indices=[1]))
+
+
+def test_only_the_outermost_module_is_fed(listener: Listener) -> None:
+    """The layers within a model get what the model made of its inputs."""
+    watch = installed(listener)
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU())
+    for number in (1.0, 2.0, 1.0):
+        model(torch.full((1, 2), number))
+    retire(watch)
+    digests = [record.digest for record in listener.of(Batch)]
+    assert calls_of(listener) == [(1000, 0), (1000, 1), (1000, 2)]
+    assert (digests[0], digests[0] == digests[1]) == (digests[2], False)
+    assert [record.dataset for record in listener.of(Loader)] == ["inputs of Sequential"]
+
+
+def test_keyword_arguments_count(listener: Listener) -> None:
+    """Many models are called with nothing else."""
+
+    class Model(torch.nn.Module):
+        def forward(self, *, x: torch.Tensor) -> torch.Tensor:
+            return x
+
+    watch = installed(listener)
+    for number in (1.0, 2.0):
+        Model()(x=torch.tensor(number))
+    retire(watch)
+    assert len({record.digest for record in listener.of(Batch)}) == 2
+
+
+def test_an_evaluation_feeds_nothing(listener: Listener) -> None:
+    """Without autograd nothing is trained on."""
+    watch = installed(listener)
+    with torch.no_grad():
+        torch.nn.Linear(1, 1)(torch.ones(1, 1))
+    retire(watch)
+    assert calls_of(listener) == []
+
+
+def test_a_model_that_raises_is_watched_further(listener: Listener) -> None:
+    """The next call is an outermost one again."""
+    watch = installed(listener)
+    model = torch.nn.Linear(1, 1)
+    for width in (2, 1):
+        try:
+            model(torch.ones(1, width))
+        except RuntimeError:
+            continue
+    retire(watch)
+    assert calls_of(listener) == [(1000, 0), (1000, 1)]
+
+
+def test_a_data_loaders_batch_ends_the_watch(listener: Listener) -> None:
+    """From then on calls cost what they cost without it."""
+    original = torch.nn.Module.__call__
+    watch = installed(listener)
+    record: AnyRecord = Batch(sequence=0, time_ns=0, loader=0, epoch=0, batch=0, indices=[1])
+    watch.observe(record)
+    assert torch.nn.Module.__call__ is original
