@@ -6,13 +6,16 @@ SOAK ?= 50
 BENCH ?= build/bench
 
 .DEFAULT_GOAL := help
-.PHONY: help verify test lint types check soak bench clean
+.PHONY: help verify sweep test lint types check soak bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST)
 
 verify: .venv/installed ## kill ranks of the built-in job twice and prove that every batch that follows is right
 	$(RUN)/resumable verify --nproc-per-node 4 $(FAULTS)
+
+sweep: .venv/installed ## kill every rank of the built-in job after every step, each in a run of its own
+	$(RUN)/resumable sweep --nproc-per-node 4
 
 test: .venv/installed ## run the tests
 	$(RUN)/pytest -n 2
@@ -28,8 +31,8 @@ check: lint types test ## lint, types and test
 soak: .venv/installed ## verify the built-in job SOAK times (50), each under other faults
 	$(RUN)/python -m tests.soak --num-runs $(SOAK)
 
-bench: .venv/bench ## compare the samplers with others; table, figures and plot go to BENCH
-	$(RUN)/python -m tests.benchmarks.samplers $(BENCH)
+bench: .venv/bench ## measure the samplers beside others, and the launcher; tables, figures and plot go to BENCH
+	$(RUN)/python -m tests.benchmarks.samplers $(BENCH) && $(RUN)/python -m tests.benchmarks.launch $(BENCH)
 
 clean: ## remove the virtual environment and everything generated
 	rm -rf .venv build dist runs *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,85 @@
+"""Measure the launcher: `python -m tests.benchmarks.launch FOLDER`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.benchmarks.launch.phases import Phases
+from tests.benchmarks.launch.runs import mean_phases, sweep_s, two_cold_starts_s
+
+
+def main() -> None:
+    """Print where a point's time goes and what it compares with; keep table and figures in the folder."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.launch", description=__doc__)
+    parser.add_argument("folder", type=Path, help="where launch.txt and launch.json go")
+    parser.add_argument("--ranks", type=int, nargs="+", default=[2, 4], help="numbers of ranks (default: 2 4)")
+    parser.add_argument("--num-points", type=int, default=10, help="warm points to measure (default: %(default)s)")
+    parser.add_argument("--no-whole", action="store_true", help="leave out the sweep of every step and rank")
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        phases = {num: warm_points(Path(scratch), num, arguments.num_points) for num in arguments.ranks}
+        cold_s = {num: two_cold_starts_s(Path(scratch), num) for num in arguments.ranks}
+        whole_s = None if arguments.no_whole else sweep_s(Path(scratch) / "whole", max(arguments.ranks))
+    output = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks.launch.recorder"], check=True, capture_output=True, text=True
+    ).stdout
+    figures = {
+        "phases_s": phases,
+        "two_cold_starts_s": cold_s,
+        "whole_sweep_s": whole_s,
+        "recorder": json.loads(output),
+    }
+    (arguments.folder / "launch.json").write_text(json.dumps(figures, indent=2) + "\n")
+    with (arguments.folder / "launch.txt").open("w") as file:
+        for console in (Console(width=110), Console(file=file, width=110)):
+            console.print(phase_table(phases, cold_s))
+            for line in sentences(whole_s, max(arguments.ranks), figures["recorder"]):
+                console.print(line, highlight=False)
+
+
+def warm_points(scratch: Path, num_ranks: int, num_points: int) -> Phases:
+    """The phases of drawn points of the built-in job, one after the other."""
+    run_dir = scratch / f"warm-{num_ranks}"
+    sweep_s(run_dir, num_ranks, "--jobs", "1", "--sample", str(num_points + 1))
+    return mean_phases(run_dir)
+
+
+def phase_table(phases: Mapping[int, Phases], cold_s: Mapping[int, float]) -> Table:
+    """A column for each number of ranks, and at its foot the comparison with two cold starts."""
+    table = Table(title="One warm kill point of the built-in job, ms")
+    table.add_column("phase")
+    for num_ranks in phases:
+        table.add_column(f"{num_ranks} ranks", justify="right")
+    for name in next(iter(phases.values())):
+        table.add_row(name, *(f"{point[name] * 1000:.0f}" for point in phases.values()))
+    table.add_section()
+    warm_s = {num_ranks: sum(point.values()) for num_ranks, point in phases.items()}
+    table.add_row("the whole point", *(f"{warm_s[num_ranks] * 1000:.0f}" for num_ranks in phases))
+    table.add_row("two cold starts of torchrun", *(f"{cold_s[num_ranks] * 1000:.0f}" for num_ranks in phases))
+    table.add_row("ratio", *(f"1 : {cold_s[num_ranks] / warm_s[num_ranks]:.1f}" for num_ranks in phases))
+    return table
+
+
+def sentences(whole_s: float | None, num_ranks: int, recorder: Mapping[str, float]) -> Sequence[str]:
+    """What is no table."""
+    whole = [] if whole_s is None else [f"every step of every rank, {num_ranks} ranks: {whole_s:.0f} s, all VALID"]
+    return [
+        *whole,
+        f"recorder: {recorder['recorder_us']:.1f} µs a batch of {recorder['batch_size']} indices "
+        f"({recorder['plain_us']:.1f} µs without it)",
+        f"content digest: {recorder['digest_ms_per_mb']:.3f} ms a MB",
+    ]
+
+
+if __name__ == "__main__":
+    main()

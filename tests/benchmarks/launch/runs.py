@@ -1,0 +1,46 @@
+"""What is measured, each in processes of its own as a user would start them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+from launch.history import read_history
+from launch.rundir import RunDir
+from tests.benchmarks.launch.phases import Phases, end_ns, mean, phases_of
+
+JOB = str(Path(__file__).parents[3] / "launch" / "jobs" / "digits.py")
+_TIMEOUT_S = 1800
+
+
+def sweep_s(run_dir: Path, num_ranks: int, *arguments: str) -> float:
+    """Seconds that a sweep of the built-in job takes, its start and its references included.
+
+    Raises:
+        subprocess.CalledProcessError: not every point was VALID.
+    """
+    words = ["-m", "launch", "sweep", "--quiet", "--run-dir", str(run_dir), "--nproc-per-node", str(num_ranks)]
+    return _timed([sys.executable, *words, *arguments])
+
+
+def mean_phases(run_dir: Path) -> Phases:
+    """Where the time of a point goes, over the points of a sweep with one job at a time, the first excepted."""
+    made = RunDir(root=run_dir)
+    histories = [read_history(made.scenario(point.name)) for point in made.read_plan().points]
+    return mean([phases_of(history, after_ns=end_ns(before)) for before, history in pairwise(histories)])
+
+
+def two_cold_starts_s(folder: Path, num_ranks: int) -> float:
+    """Seconds that plain torchrun takes for the same training in two starts: the second goes on where the first ended."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(num_ranks)]
+    job = [JOB, "--checkpoints", str(folder / f"checkpoints-{num_ranks}")]
+    return sum(_timed([*torchrun, *job, "--epochs", epochs]) for epochs in ("1", "4"))
+
+
+def _timed(command: list[str]) -> float:
+    begin = time.perf_counter()
+    subprocess.run(command, check=True, timeout=_TIMEOUT_S, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - begin
