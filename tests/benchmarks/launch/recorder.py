@@ -26,7 +26,7 @@ _DIGEST_BYTES = 1 << 24
 
 
 def measured() -> dict[str, float]:
-    """Microseconds for each batch, and milliseconds for each MB of content; the best of a few rounds, in time of the processor."""
+    """Microseconds for each batch, milliseconds for each MB of content: processor time, the best of a few rounds."""
     data = TensorDataset(torch.zeros(_NUM_BATCHES * BATCH_SIZE, 64))
     plain_us = _batch_us(data)
     with tempfile.TemporaryDirectory() as folder:
