@@ -33,10 +33,21 @@ def main() -> None:
     # The agent's first error message would import it, which takes a second, between the death of a rank and its restart. And
     # not while the node joins a rendezvous: its heartbeats would wait for the import, and the others take it for dead.
     importlib.import_module("torch._dynamo")
+    _wait_for_fork_server()
     replies.write(b"\n")
     replies.flush()
     with contextlib.suppress(SignalException):
         serve(sys.stdin.buffer, replies)
+
+
+def _wait_for_fork_server() -> None:
+    """Return when it has imported everything.
+
+    A node that joined before would let the ranks of the others wait for its own, longer than their timeouts may be.
+    """
+    first = multiprocessing.get_context("forkserver").Process(target=os.getpid)
+    first.start()
+    first.join()
 
 
 def _open_replies(descriptor: int) -> BinaryIO:

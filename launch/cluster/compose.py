@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -116,6 +117,7 @@ class ComposeCluster(Members[ContainerNode]):
             "code_dir": str(code_dir.absolute()),
             "preload": " ".join(preload),
         }
+        self._code_dir = code_dir.absolute()
         self._log_dir = log_dir
         self._log_files = contextlib.ExitStack()
         self._project: docker.Project | None = None
@@ -124,7 +126,7 @@ class ComposeCluster(Members[ContainerNode]):
         """Start all containers.
 
         Raises:
-            UsageError: there is no engine, no compose or no image; the message says what to do.
+            UsageError: there is no engine, compose or image, or the nodes may not read the script.
             NodeError: compose could not start them.
         """
         self._project = docker.Project(self._compose_file, self._settings)
@@ -177,6 +179,10 @@ class ComposeCluster(Members[ContainerNode]):
     def _start(self, project: docker.Project) -> None:
         if not docker.has_image(self._image):
             raise UsageError(f"image {self._image!r} does not exist here; pull it, or build it: docker/image.sh")
+        if os.getuid() == 0 and not self._code_dir.stat().st_mode & stat.S_IXOTH:
+            raise UsageError(
+                f"{self._code_dir} is closed to user {_IMAGE_USER[0]}, whom root's nodes run as: chmod o+rx"
+            )
         project.up(store=1, node=self.topology.max_nodes)
         containers = sorted(project.containers("node"))
         for number, container in enumerate(containers):
