@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.integration.conftest import Judged
 
 JOBS = Path(__file__).parent / "jobs"
@@ -35,3 +37,17 @@ def test_augmentation_that_draws_anew_after_a_restart_is_caught(verify: Callable
     judged = verify(*OPTIONS, "--content", str(JOBS / "augmented.py"))
     assert judged.outcome == "invalid"
     assert "on the samples with other content" in judged.explanations
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        pytest.param(["sigkill@step=9:rank=1"], id="in training"),
+        pytest.param(["sigkill@save#2+during:rank=0"], id="in a save"),
+        pytest.param(["sigkill@save#2+after:rank=1", "sigkill@load#0:rank=1"], id="after a save, and after the load"),
+    ],
+)
+def test_a_distributed_checkpoint_is_one_checkpoint(verify: Callable[..., Judged], faults: list[str]) -> None:
+    """However many files it is made of, it is counted, interrupted and looked for as one."""
+    options = [word for fault in faults for word in ("--fault", fault)]
+    assert verify("--nproc-per-node", "2", *options, str(JOBS / "sharded.py")).outcome == "valid"
