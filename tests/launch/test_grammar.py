@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from launch.errors import FaultSyntaxError
 from launch.faults import ARGUMENTS, NODE_KINDS, SAVE_ERRORS, Fault, Kind, Part, Point, When, resolve
-from launch.grammar import parse_fault, parse_when
+from launch.grammar import GRAMMAR, parse_fault, parse_when
 
 NUMBERS = st.integers(0, 10**9)
 WHENS = st.one_of(
@@ -105,3 +107,10 @@ def test_a_bare_save_is_its_end_but_for_errors_of_the_save() -> None:
 def test_what_is_no_moment_is_none() -> None:
     """Lists of moments have their own messages."""
     assert parse_when("save#x") is None
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_every_kind_is_explained(kind: Kind) -> None:
+    """In the help of the command, and in the README."""
+    readme = Path(__file__).parents[2] / "README.md"
+    assert [f"`{kind}" in readme.read_text(), kind in GRAMMAR] == [True, True]
