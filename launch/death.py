@@ -175,7 +175,7 @@ def _blame(life: Life, run: Run) -> tuple[bool, int]:
     """
     process = life.trajectory.process
     exit_ = process.exit
-    if exit_ is not None and exit_.message:
+    if exit_ is not None:
         return bool(_FOLLOW_UP.search(exit_.message)), exit_.time_ns
     gone = [end.time_ns for end in run.history.rank_ends if end.pid == process.start.pid]
     return False, (gone or [process.records[-1].time_ns])[0]

@@ -3,7 +3,7 @@ import pytest
 
 from launch.death import firings, planned_deaths, unplanned_death
 from launch.history import History
-from launch.records import AnyRecord, Batch, Exit, FaultFired
+from launch.records import AnyRecord, Batch, Exit, FaultFired, NodeEnded, RankEnded, RankFailure
 from launch.timeline import Run
 from tests.launch import histories
 from tests.launch.histories import Job
@@ -82,3 +82,98 @@ def test_the_first_rank_that_did_not_only_lose_its_connection_is_to_blame(messag
     death = unplanned_death(run_of(msgspec.structs.replace(history, processes=processes)), 1)
     assert death is not None
     assert (rank, messages[rank], f"faulted/logs/i001/rank{rank}.err") == (death.rank, death.what, death.log)
+
+
+def both_end(first: Exit | None, second: Exit | None, *ends: RankEnded, **changes: object) -> Run:
+    """How both ranks of the last incarnation end; None: killed, with no word."""
+    history = histories.one_kill(JOB).faulted.history
+    words = {0: first, 1: second}
+    processes = tuple(
+        msgspec.structs.replace(process, records=(*process.records[:-1], *filter(None, [words[process.rank]])))
+        if process.incarnation == 1
+        else process
+        for process in history.processes
+    )
+    return run_of(msgspec.structs.replace(history, processes=processes, rank_ends=ends, **changes))
+
+
+def said(time_ns: int, *, code: int = 1, message: str = "") -> Exit:
+    return Exit(sequence=0, time_ns=time_ns, reason="system_exit", code=code, message=message)
+
+
+def gone(rank: int, time_ns: int, exit_code: int | None) -> RankEnded:
+    return RankEnded(incarnation=1, rank=rank, pid=1000 + rank, time_ns=time_ns, exit_code=exit_code)
+
+
+LOST = "RuntimeError: [gloo] Connection closed by peer"
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        pytest.param(
+            both_end(said(10, code=7), said(11, code=9), gone(0, 14, 7), gone(1, 13, 9)),
+            (0, "exit code 7", 7),
+            id="left a nanosecond before the other, and was gone later",
+        ),
+        pytest.param(
+            both_end(None, said(12, message="ValueError: second"), gone(0, 11, -9), gone(1, 13, 1)),
+            (0, "killed by signal 9 (SIGKILL)", 137),
+            id="killed before the other's words",
+        ),
+        pytest.param(
+            both_end(None, said(10, message="ValueError: first"), gone(0, 11, -15), gone(1, 12, 1)),
+            (1, "ValueError: first", 1),
+            id="killed after the other's words, though the other was gone later",
+        ),
+        pytest.param(
+            both_end(None, said(10, code=7), gone(0, 11, -9), gone(1, 12, 7)),
+            (1, "exit code 7", 7),
+            id="killed after the other left without a word",
+        ),
+        pytest.param(
+            both_end(None, None, gone(0, 12, -9), gone(1, 11, -6)),
+            (1, "killed by signal 6 (SIGABRT)", 134),
+            id="killed a nanosecond before the other",
+        ),
+        pytest.param(
+            both_end(None, said(10, message=LOST), gone(0, 11, -11), gone(1, 12, 1)),
+            (0, "killed by signal 11 (SIGSEGV)", 139),
+            id="who only lost its connection dragged nobody along",
+        ),
+        pytest.param(
+            both_end(None, said(9, code=0), gone(0, 11, 3), gone(1, 10, 0)),
+            (0, "ended with exit code 3, without a word", 3),
+            id="who ended well is not to blame",
+        ),
+        pytest.param(
+            both_end(None, said(9, code=0), gone(0, 11, -40)),
+            (0, "killed by signal 40 (a real-time signal)", 168),
+            id="a signal without a name",
+        ),
+        pytest.param(both_end(None, said(9, code=0)), (0, "ended without a word", None), id="nobody knows"),
+    ],
+)
+def test_the_first_cause_is_told_by_nanoseconds(run, expected):
+    """A rank that spoke failed when it did; one that could not when its process was gone, as its node saw it."""
+    death = unplanned_death(run, 1)
+    assert death is not None
+    assert expected == (death.rank, death.what, death.exit_code)
+
+
+def test_what_the_agent_says_helps_where_nobody_saw_a_rank_go():
+    """Its exit code, though not its time."""
+    failure = RankFailure(rank=0, pid=1000, exit_code=-9)
+    ends = (NodeEnded(node=0, outcome="failed", time_ns=0, failures=[failure]),)
+    death = unplanned_death(both_end(None, said(9, code=0), ends=ends), 1)
+    assert death is not None
+    assert (death.what, death.exit_code) == ("killed by signal 9 (SIGKILL)", 137)
+
+
+@pytest.mark.parametrize(("code", "expected"), [(-9, 137), (-6, 134), (3, 3)])
+def test_a_planned_death_has_its_exit_code(code, expected):
+    """As a shell gives it."""
+    end = RankEnded(incarnation=0, rank=1, pid=1, time_ns=0, exit_code=code)
+    history = msgspec.structs.replace(histories.one_kill(JOB).faulted.history, rank_ends=(end,))
+    plan = histories.plan(histories.sigkill(4))
+    assert [death.exit_code for death in planned_deaths(run_of(history), plan.scenarios[-1])] == [expected]
