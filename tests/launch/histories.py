@@ -14,7 +14,7 @@ from launch.evidence import Evidence, gather
 from launch.faults import Fault, Kind, Point, When
 from launch.history import History, Process
 from launch.plan import Plan, Scenario, Script
-from launch.records import NodeEnded, RoundStarted
+from launch.records import AnyRecord, FaultFired, NodeEnded, RoundStarted
 from tests.launch.lines import Epochs, Job, Life, path_of, process, with_lines
 
 __all__ = ["Epochs", "Job", "Life", "path_of", "process", "with_lines"]
@@ -56,6 +56,24 @@ def killed(job: Job, step: int, *, fault: int = 0, rank: int = 1, base: int = 0)
         )
         for r in range(job.world_size)
     ]
+
+
+def hit(job: Job, fault: Fault, *lines: AnyRecord, at: int = 5, path: str = "", **changes: object) -> History:
+    """Rank 1 is hit by a fault of any kind after `at` steps and leaves these lines; all go on after 4 and finish.
+
+    Args:
+        job: The job.
+        fault: What is done.
+        lines: What rank 1 still records in that life.
+        at: Steps done until then.
+        path: The file that the fault damages.
+        changes: Of the history.
+    """
+    fired = FaultFired(sequence=0, time_ns=0, fault=fault.number, kind=fault.kind, path=path)
+    before = [process(job, life, rank=r, incarnation=0) for r, life in enumerate(killed(job, at, rank=-1))]
+    before[1] = with_lines(before[1], [fired, *lines])
+    after = [process(job, life, rank=r, incarnation=1) for r, life in enumerate(resumed(job, 4))]
+    return history("faulted", [*before, *after], **changes)
 
 
 def resumed(job: Job, step: int) -> list[Life]:

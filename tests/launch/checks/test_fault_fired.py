@@ -2,8 +2,10 @@ import msgspec
 import pytest
 
 from launch.checks.fault_fired import fault_fired
-from launch.checks.result import Outcome
-from launch.faults import Fault, Kind, Point, When
+from launch.checks.result import CheckResult, Outcome
+from launch.faults import Fault, Kind, Point, When, resolve
+from launch.grammar import parse_fault
+from launch.records import AnyRecord, Batch, Exit, NodeAct, NodeFaultActed, RankHung, Save, Step
 from tests.launch import histories
 from tests.launch.histories import Job
 
@@ -57,3 +59,100 @@ def test_a_fault_that_fired_twice_is_unknown():
     groups = [histories.killed(JOB, 5), histories.killed(JOB, 5, base=4), histories.resumed(JOB, 4)]
     result = fault_fired(histories.evidence(JOB, groups, [histories.sigkill(4)]))
     assert (result.outcome, result.summary) == (Outcome.UNKNOWN, "sigkill@step=4:rank=1: fired 2 times")
+
+
+BATCH = Batch(sequence=0, time_ns=0, loader=0, epoch=1, batch=1, indices=[0, 1])
+STEP = Step(sequence=0, time_ns=0, step=5, after="state-6")
+EXIT = Exit(sequence=0, time_ns=0, reason="exception", code=1, message="OSError: [Errno 28]")
+SAVED = Save(sequence=0, time_ns=0, path="ckpt/.new-6", phase="end")
+
+
+def fault(text: str) -> Fault:
+    return resolve([parse_fault(text)], world_size=2, seed=0)[0]
+
+
+def hit(text: str, *lines: AnyRecord, **changes: object) -> CheckResult:
+    """Rank 1 is hit after five steps and leaves these lines."""
+    planned = fault(text)
+    return fault_fired(histories.of_histories(histories.hit(JOB, planned, *lines, **changes), JOB, [planned]))
+
+
+def hung(rank: int, incarnation: int) -> RankHung:
+    return RankHung(incarnation=incarnation, rank=rank, pid=1, silent_s=5, is_stopped=False, stacks=[], time_ns=0)
+
+
+def act(name: NodeAct, number: int = 0) -> NodeFaultActed:
+    return NodeFaultActed(fault=number, node=0, act=name, time_ns=0)
+
+
+@pytest.mark.parametrize(
+    ("text", "lines", "changes"),
+    [
+        pytest.param("exit(3)@step=4:rank=1", [EXIT], {}, id="an exit ends the rank"),
+        pytest.param(
+            "sigterm@step=4:rank=1", [BATCH, STEP, EXIT], {}, id="who is asked to stop may finish what it does"
+        ),
+        pytest.param("sigint@step=4:rank=1", [EXIT], {}, id="an interrupt"),
+        pytest.param("loaderkill@step=4:rank=1", [BATCH, EXIT], {}, id="what workers had read ahead may still come"),
+        pytest.param("hang@step=4:rank=1", [], {"hangs": (hung(1, 0),)}, id="the hang watch ended it"),
+        pytest.param("sigstop@step=4:rank=1", [], {"hangs": (hung(0, 0),)}, id="or another that waited for it"),
+        pytest.param("diskfull@save#1:rank=1", [EXIT], {}, id="a full disk ends the rank"),
+        pytest.param("ioerror@save#1:rank=1", [BATCH, STEP, SAVED], {}, id="or only that save"),
+        pytest.param("preempt@step=4:rank=1", [], {"acts": (act("interrupted"),)}, id="the node was told"),
+        pytest.param("nodeloss@step=4:rank=1", [], {"acts": (act("lost"),)}, id="the node was killed"),
+        pytest.param("partition(for=3)@step=4:rank=1", [], {"acts": (act("cut"),)}, id="the node was cut off"),
+    ],
+)
+def test_a_fault_of_any_kind_that_had_its_effect_is_valid(text, lines, changes):
+    """What each kind must leave in the evidence is there."""
+    assert hit(text, *lines, **changes).outcome == Outcome.VALID
+
+
+@pytest.mark.parametrize(
+    ("text", "lines", "changes", "words"),
+    [
+        pytest.param("exit(3)@step=4:rank=1", [BATCH], {}, "rank 1 went on: the script caught it", id="exit"),
+        pytest.param("exception@step=4:rank=1", [STEP], {}, "rank 1 went on: the script caught it", id="exception"),
+        pytest.param("abort@step=4:rank=1", [STEP], {}, "fired, and rank 1 went on", id="abort"),
+        pytest.param("torn@step=4:rank=1", [BATCH], {}, "fired, and rank 1 went on", id="torn"),
+        pytest.param("corrupt@step=4:rank=1", [BATCH], {}, "fired, and rank 1 went on", id="corrupt"),
+        pytest.param("hang@step=4:rank=1", [], {}, "the hang watch noticed nothing", id="hang"),
+        pytest.param("sigstop@step=4:rank=1", [], {"hangs": (hung(1, 1),)}, "noticed nothing", id="a later hang"),
+        pytest.param("diskfull@save#1:rank=1", [SAVED], {}, "the save went on", id="diskfull"),
+        pytest.param("ioerror@save#1:rank=1", [SAVED], {}, "the save went on", id="ioerror"),
+        pytest.param("preempt@step=4:rank=1", [], {}, "no node was interrupted", id="preempt"),
+        pytest.param("nodeloss@step=4:rank=1", [], {"acts": (act("cut"),)}, "no node was lost", id="nodeloss"),
+        pytest.param(
+            "partition(for=3)@step=4:rank=1", [], {"acts": (act("cut", 7),)}, "no node was cut", id="partition"
+        ),
+    ],
+)
+def test_a_fault_without_its_effect_is_unknown(text, lines, changes, words):
+    """It fired, but what it should have done did not happen."""
+    result = hit(text, *lines, **changes)
+    assert result.outcome == Outcome.UNKNOWN
+    assert words in result.summary
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("sigkill@save#9:rank=0", "rank 0 saved 6 times with torch.save"),
+        ("sigkill@save#0:rank=1", "rank 1 saved 0 times with torch.save"),
+        ("torn@step=4:rank=1", "rank 1 had written no checkpoint"),
+        ("loaderkill@step=4:rank=1", "rank 1 had no loader worker at that moment"),
+        ("preempt@step=4:node=0", "no rank of node 0 came to that moment"),
+        ("sigkill@load#0:rank=1", "training ended after 12 steps"),
+    ],
+)
+def test_a_fault_that_did_not_fire_has_its_reason(text, words):
+    """Said in the words of what it waited for."""
+    evidence = histories.evidence(JOB, [histories.resumed(JOB, 0)], [fault(text)])
+    result = fault_fired(evidence)
+    assert (result.outcome, result.summary.partition(": did not fire: ")[2]) == (Outcome.UNKNOWN, words)
+
+
+def test_a_fault_after_a_restart_that_never_came_says_so():
+    """`resume+0` needs a restart."""
+    result = fault_fired(histories.evidence(JOB, [histories.resumed(JOB, 0)], [at_resume(0)]))
+    assert "there was no restart that it could follow" in result.summary

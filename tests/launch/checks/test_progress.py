@@ -3,8 +3,10 @@ import pytest
 
 from launch.checks.progress import progress
 from launch.checks.result import CheckResult, Outcome
+from launch.faults import Fault, resolve
+from launch.grammar import parse_fault
 from launch.history import History
-from launch.records import Exit, NodeEnded, RankFailure
+from launch.records import AnyRecord, Exit, NodeEnded, NodeFaultActed, RankFailure, Rename, RoundStarted, Save
 from tests.launch import histories
 from tests.launch.histories import Job
 
@@ -103,3 +105,126 @@ def test_a_rank_without_an_ending_is_unknown():
 def test_no_rank_at_all_is_unknown():
     """Nothing was started."""
     assert judged(History(name="faulted")).outcome == Outcome.UNKNOWN
+
+
+def fault(text: str) -> Fault:
+    return resolve([parse_fault(text)], world_size=2, seed=0)[0]
+
+
+def told_to_stop(kind: str, code: int, *, at: int = 5, restarted: bool = False) -> CheckResult:
+    """All ranks stop after `at` steps because rank 1 was asked to, and leave with this code."""
+    leaving = Exit(sequence=0, time_ns=0, reason="system_exit", code=code)
+    planned = fault(f"{kind}@step={at - 1}:rank=1")
+    history = histories.hit(JOB, planned, leaving, at=at)
+    groups = [list(history.group(incarnation)) for incarnation in (0, 1)]
+    groups[0][0] = histories.with_lines(groups[0][0], [leaving])
+    processes = [process for group in groups[: 1 + restarted] for process in group]
+    return progress(histories.of_histories(histories.history("faulted", processes), JOB, [planned]))
+
+
+@pytest.mark.parametrize("kind", ["sigterm", "sigint", "preempt"])
+def test_a_job_that_is_taken_for_finished_because_it_was_asked_to_stop_is_invalid(kind):
+    """With exit code 0 in mid-training nobody starts it again."""
+    result = told_to_stop(kind, 0)
+    assert (result.outcome, result.summary) == (
+        Outcome.INVALID,
+        "rank 1 ended with exit code 0 after 5 of 12 steps, because it was asked to stop",
+    )
+    assert "leave with another code, such as 143" in result.violations[0].explanation
+
+
+def test_a_job_that_was_asked_to_stop_after_its_last_step_may_say_that_all_is_done():
+    """It is."""
+    assert told_to_stop("sigterm", 0, at=12).outcome != Outcome.INVALID
+
+
+@pytest.mark.parametrize("code", [0, 143])
+def test_a_job_that_was_asked_to_stop_and_started_again_is_valid(code):
+    """Whoever started it knew better, or was told by the exit code."""
+    assert told_to_stop("sigterm", code, restarted=True).outcome == Outcome.VALID
+
+
+def died_at_the_start(fault_: Fault, *lines: AnyRecord, path: str = "") -> CheckResult:
+    """Rank 1 leaves these lines in incarnation 0; in incarnation 1 it cannot load what it finds."""
+    history = histories.hit(JOB, fault_, *lines, path=path)
+    error = Exit(sequence=0, time_ns=0, reason="exception", code=1, message="RuntimeError: failed finding directory")
+    processes = [
+        process if process.incarnation == 0 else histories.with_lines(only_started(process), [error])
+        for process in history.processes
+    ]
+    return progress(histories.of_histories(histories.history("faulted", processes), JOB, [fault_]))
+
+
+def only_started(process):
+    return msgspec.structs.replace(process, records=process.records[:1])
+
+
+HALF = Save(sequence=0, time_ns=0, path="latest.pt", phase="begin")
+WHOLE = Save(sequence=0, time_ns=0, path="latest.pt", phase="end")
+RENAMED = Rename(sequence=0, time_ns=0, source="latest.pt", target="step-4.pt")
+
+
+@pytest.mark.parametrize(
+    ("kind", "lines", "path", "words"),
+    [
+        pytest.param("sigkill", [HALF], "", "latest.pt was left half written: write beside it", id="half written"),
+        pytest.param("sigkill", [HALF, WHOLE, HALF], "", "latest.pt was left half written", id="written over"),
+        pytest.param("torn", [], "step-4.pt", "step-4.pt was damaged (torn): load what is whole", id="torn"),
+        pytest.param("corrupt", [], "step-4.pt", "step-4.pt was damaged (corrupt)", id="corrupt"),
+        pytest.param("sigkill", [HALF, WHOLE], "", "its own words are in", id="whole"),
+        pytest.param("sigkill", [HALF, WHOLE, RENAMED, HALF], "", "its own words are in", id="a temporary name"),
+    ],
+)
+def test_a_job_that_cannot_go_on_from_its_checkpoint_is_told_why(kind, lines, path, words):
+    """What was left half written or was damaged explains a death before the first step; else the log must."""
+    result = died_at_the_start(fault(f"{kind}@step=4:rank=1"), *lines, path=path)
+    assert result.outcome == Outcome.INVALID
+    assert words in result.violations[0].explanation
+
+
+def test_a_job_that_trained_could_read_its_checkpoint():
+    """Whatever ended it later, a damaged file did not."""
+    error = Exit(sequence=0, time_ns=0, reason="exception", code=1, message="KeyError: 'sampler'")
+    planned = fault("torn@step=4:rank=1")
+    history = with_end(histories.hit(JOB, planned, path="step-4.pt"), 1, error)
+    result = progress(histories.of_histories(history, JOB, [planned]))
+    assert result.violations[0].explanation == "its own words are in faulted/logs/i001/rank1.err"
+
+
+def cut_short(**changes: object) -> CheckResult:
+    """All ranks of incarnation 0 ended after five steps, though no rank was hit."""
+    lost = Exit(sequence=0, time_ns=0, reason="exception", code=1, message="RuntimeError: Connection closed by peer")
+    groups = [histories.killed(JOB, 5, rank=-1), histories.resumed(JOB, 4)]
+    processes = [
+        histories.process(JOB, life, rank=rank, incarnation=incarnation)
+        for incarnation, lives in enumerate(groups)
+        for rank, life in enumerate(lives)
+    ]
+    ended = [histories.with_lines(process, [lost]) for process in processes[:2]] + processes[2:]
+    return judged(histories.history("faulted", ended, **changes))
+
+
+def round_(incarnation: int, num_nodes: int) -> RoundStarted:
+    return RoundStarted(
+        incarnation=incarnation, node=0, num_nodes=num_nodes, ranks=[0, 1], world_size=2, time_ns=10 * incarnation
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome"),
+    [
+        pytest.param({}, Outcome.UNKNOWN, id="nobody knows why"),
+        pytest.param(
+            {"acts": (NodeFaultActed(fault=0, node=0, act="lost", time_ns=5),)}, Outcome.VALID, id="a node was lost"
+        ),
+        pytest.param(
+            {"acts": (NodeFaultActed(fault=0, node=0, act="healed", time_ns=15),)}, Outcome.UNKNOWN, id="but later"
+        ),
+        pytest.param({"rounds": (round_(0, 1), round_(1, 2))}, Outcome.VALID, id="a node joined"),
+        pytest.param({"rounds": (round_(0, 2), round_(1, 1))}, Outcome.UNKNOWN, id="a node went by itself"),
+    ],
+)
+def test_an_incarnation_may_end_because_of_a_node(changes, outcome):
+    """One that was taken away or that joined; nobody else may end it."""
+    base = {"rounds": (round_(0, 1), round_(1, 1))}
+    assert cut_short(**{**base, **changes}).outcome == outcome

@@ -5,7 +5,9 @@ import pytest
 
 from launch.checks.result import CheckResult, Outcome
 from launch.checks.resume_point import resume_point
-from launch.records import Load, Rename, Save
+from launch.faults import Fault, resolve
+from launch.grammar import parse_fault
+from launch.records import AnyRecord, Load, Rename, Save
 from tests.launch import histories
 from tests.launch.histories import Job, Life
 
@@ -143,3 +145,59 @@ def test_no_restart_is_not_applicable(stop):
     """There is no resume point."""
     lives = [Life(epochs=JOB.epochs_from(r, 0), stop_after=stop) for r in (0, 1)]
     assert resume_point(histories.evidence(JOB, [lives], [])).outcome == Outcome.NOT_APPLICABLE
+
+
+def fault(text: str) -> Fault:
+    return resolve([parse_fault(text)], world_size=2, seed=0)[0]
+
+
+def preempted(*, at: int) -> CheckResult:
+    """The notice came after `at` steps; the job went on after 4."""
+    planned = fault("preempt@step=4:rank=1")
+    return resume_point(histories.of_histories(histories.hit(JOB, planned, at=at), JOB, [planned]))
+
+
+def test_a_preempted_job_goes_on_from_its_emergency_checkpoint():
+    """Nothing that was done when the notice came is lost."""
+    assert preempted(at=4).outcome == Outcome.VALID
+
+
+def test_a_preempted_job_without_an_emergency_checkpoint_is_invalid():
+    """It loaded the newest one, but had time to write a newer one."""
+    result = preempted(at=5)
+    assert result.outcome == Outcome.INVALID
+    assert (
+        result.summary == "rank 0 goes on from step 4, though 5 steps were done when the notice of the preemption came"
+    )
+    assert result.violations[0].explanation == "the job left no emergency checkpoint in the time of grace"
+
+
+@pytest.mark.parametrize(
+    ("path", "outcome"), [("ckpt/step-4.pt", Outcome.VALID), ("ckpt/step-2.pt", Outcome.INVALID), ("", Outcome.INVALID)]
+)
+def test_only_a_damaged_checkpoint_may_be_passed_over(path, outcome):
+    """`step-4` was the newest; that it was damaged is the reason to go on from `step-2`."""
+    planned = fault("torn@step=4:rank=1")
+    first = [process for process in histories.hit(JOB, planned, path=path).processes if process.incarnation == 0]
+    lives = [replace(life, loads="ckpt/step-2.pt") for life in histories.resumed(JOB, 2)]
+    second = [histories.process(JOB, life, rank=r, incarnation=1) for r, life in enumerate(lives)]
+    history = histories.history("faulted", [*first, *second])
+    assert outcome == resume_point(histories.of_histories(history, JOB, [planned])).outcome
+
+
+def over(*phases: str) -> list[AnyRecord]:
+    return [Save(sequence=0, time_ns=0, path="latest.pt", phase=phase) for phase in phases]
+
+
+def test_beginning_anew_after_a_half_written_checkpoint_has_its_reason():
+    """There was a whole one, until its writer began to write the next one over it."""
+    job = replace(JOB, save_every=100)
+    first = [histories.process(job, life, rank=r, incarnation=0) for r, life in enumerate(histories.killed(job, 5))]
+    first[0] = histories.with_lines(first[0], over("begin", "end", "begin"))
+    second = [histories.process(job, life, rank=r, incarnation=1) for r, life in enumerate(histories.resumed(job, 0))]
+    history = histories.history("faulted", [*first, *second])
+    result = resume_point(histories.of_histories(history, job, []))
+    assert (result.outcome, result.violations[0].explanation) == (
+        Outcome.INVALID,
+        "its writer never finished the next one that it wrote over it: write beside it, then rename",
+    )
