@@ -2,8 +2,8 @@
 
 RUN/
   plan.json               what was to be done
-  verdict.json            what came of it
-  <scenario>/             reference-1, reference-2, faulted; or run
+  verdict.json            what came of it; a sweep that was interrupted has none
+  <scenario>/             reference-1, reference-2, faulted; or run; or a point of a sweep, with a verdict.json of its own
     events/               one file a process: i<incarnation>-r<rank>-<pid>.jsonl
     nodes/                node-<n>-<tag>.jsonl (rounds, ends), one for every node process; supervisor.jsonl (node faults)
     logs/i<incarnation>/  rank<rank>.out and rank<rank>.err; rank<rank>.stacks of one that hung
@@ -127,8 +127,10 @@ class RunDir:
         return ScenarioDir(root=self.root / name)
 
     def write_plan(self, plan: Plan) -> None:
-        """Store the plan, readable by a person."""
-        self.plan_file.write_bytes(msgspec.json.format(msgspec.json.encode(plan), indent=2) + b"\n")
+        """Store the plan, readable by a person; whoever reads it meanwhile finds the old one or the new one."""
+        draft = self.plan_file.with_suffix(".tmp")
+        draft.write_bytes(msgspec.json.format(msgspec.json.encode(plan), indent=2) + b"\n")
+        draft.replace(self.plan_file)
 
     def read_plan(self) -> Plan:
         """The stored plan.

@@ -10,11 +10,13 @@ from rich.console import Console
 
 from launch.commands.sweep import tell_sweep
 from launch.commands.verify import tell_verdict
+from launch.execution import shown
 from launch.plan import Plan
 from launch.rundir import RunDir
 from launch.sweep.book import VerdictBook
 from launch.sweep.review import review
-from launch.verdict import EXIT_CODES
+from launch.sweep.summary import sweep_results
+from launch.verdict import write_verdict
 
 
 def check(arguments: argparse.Namespace, console: Console) -> int:
@@ -31,10 +33,15 @@ def check(arguments: argparse.Namespace, console: Console) -> int:
 def _tell_sweep(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool) -> int:
     """Judge every point that was run to its end, store the verdicts and print what they come to."""
     verdicts, book = review(plan, run_dir), VerdictBook(run_dir)
+    is_ended = run_dir.verdict_file.exists()
+    results = sweep_results(plan, verdicts, run_dir=shown(run_dir.root))
+    verdict = tell_sweep(plan, run_dir, results, console, is_quiet=is_quiet, is_ended=is_ended)
     try:
         for point in plan.points:
             if point.name in verdicts:
                 book.enter(point, verdicts[point.name])
+        if is_ended:
+            write_verdict(verdict, run_dir)
     except OSError as error:
         print(f"resumable: the verdicts were not stored: {error}", file=sys.stderr)
-    return EXIT_CODES[tell_sweep(plan, run_dir, verdicts, console, is_quiet=is_quiet).outcome]
+    return verdict.exit_code

@@ -6,9 +6,9 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Mapping
 
 from rich.console import Console
+from rich.text import Text
 
 from launch.cluster import Cluster, LocalCluster
 from launch.errors import UsageError
@@ -19,14 +19,15 @@ from launch.report.outputs import write_reports
 from launch.results import Results
 from launch.rundir import RunDir
 from launch.sweep.book import VerdictBook
-from launch.sweep.continuation import open_sweep
+from launch.sweep.continuation import alone_in, open_sweep
 from launch.sweep.crew import num_jobs_for
 from launch.sweep.display import SweepDisplay, duration
+from launch.sweep.grid import OUTCOMES
 from launch.sweep.judge import PointJudge
 from launch.sweep.runner import SweepRunner
-from launch.sweep.summary import last_line, render_sweep, sweep_results
+from launch.sweep.summary import last_line, render_sweep, sweep_results, sweep_verdict
 from launch.topology import Topology
-from launch.verdict import EXIT_CODES, Verdict
+from launch.verdict import Verdict, write_verdict
 
 _UNKNOWN = 3
 
@@ -40,7 +41,8 @@ def sweep(arguments: argparse.Namespace, console: Console) -> int:
     num_before = len(book.found(plan.points))
     if not arguments.quiet:
         console.print(f"evidence in {shown(run_dir.root)}", soft_wrap=True)
-    with signals_raise():
+    with signals_raise(), alone_in(run_dir):
+        run_dir.verdict_file.unlink(missing_ok=True)
         try:
             _carry_out(
                 plan, run_dir, SweepDisplay(console, is_quiet=arguments.quiet), _num_jobs(arguments, plan), until
@@ -54,35 +56,38 @@ def sweep(arguments: argparse.Namespace, console: Console) -> int:
             return _UNKNOWN
     plan = run_dir.read_plan()
     verdicts = book.found(plan.points)
-    results = tell_sweep(plan, run_dir, verdicts, console, is_quiet=arguments.quiet)
     if not arguments.quiet:
         _tell_time(len(verdicts) - num_before, time.monotonic() - begin, console)
+    results = sweep_results(plan, verdicts, run_dir=shown(run_dir.root))
+    verdict = tell_sweep(plan, run_dir, results, console, is_quiet=arguments.quiet, is_ended=True)
+    write_verdict(verdict, run_dir)
     write_reports(arguments, results)
-    return EXIT_CODES[results.outcome]
+    return verdict.exit_code
 
 
 def tell_sweep(
-    plan: Plan, run_dir: RunDir, verdicts: Mapping[str, Verdict], console: Console, *, is_quiet: bool
-) -> Results:
-    """Print what a sweep comes to.
+    plan: Plan, run_dir: RunDir, results: Results, console: Console, *, is_quiet: bool, is_ended: bool
+) -> Verdict:
+    """Print what a sweep comes to; says it, too.
 
     Args:
         plan: Of the sweep.
         run_dir: Where it lies.
-        verdicts: By the names of its points.
+        results: Of its points.
         console: Where to print.
         is_quiet: One line only.
+        is_ended: It was not interrupted.
     """
-    results = sweep_results(plan, verdicts, run_dir=shown(run_dir.root))
     reason = "" if plan.points else f"reference: {PointJudge.of(plan, run_dir).yardstick.summary}"
-    line = last_line(plan, results, reason=reason)
+    verdict = sweep_verdict(results, is_ended=is_ended, reason=reason)
+    line = last_line(verdict, plan, results)
     if is_quiet:
-        print(f"{line} ({shown(run_dir.root)})")
+        print(f"{line} ({results.run_dir})")
     else:
         render_sweep(plan, results, console)
-        console.print(line, highlight=False, soft_wrap=True)
-        console.print(f"look again: resumable check {shown(run_dir.root)}", highlight=False, soft_wrap=True)
-    return results
+        console.print(Text(line, style=OUTCOMES[verdict.outcome].style), soft_wrap=True)
+        console.print(f"look again: resumable check {results.run_dir}", highlight=False, soft_wrap=True)
+    return verdict
 
 
 def _carry_out(plan: Plan, run_dir: RunDir, display: SweepDisplay, num_jobs: int, until: float) -> None:

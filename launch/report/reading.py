@@ -23,7 +23,8 @@ _ONE_CASE = ("run", "verify", "python")
 def read_results(run_dir: RunDir) -> Results:
     """The results of one command, from its run directory.
 
-    The verdict of a `verify` that was not judged is made up for; a scenario of a sweep that has none is UNKNOWN.
+    The verdict of a `verify` that was not judged is made up for. A point of a sweep that has none was left out on purpose
+    if the sweep came to its end, and is UNKNOWN if it was interrupted.
 
     Raises:
         EvidenceError: `run_dir` is no run directory, or another version wrote it.
@@ -35,7 +36,7 @@ def read_results(run_dir: RunDir) -> Results:
         judged = [(scenario, _stored(run_dir.root) or judge(plan, run_dir))]
         spans[scenario.name] = _spans(plan, scenario, run_dir)
     else:
-        judged = [(each, _of_sweep(run_dir, each)) for each in plan.scenarios if each.faults]
+        judged = [(point, verdict) for point in plan.points if (verdict := _of_sweep(run_dir, point)) is not None]
     folders = [run_dir.scenario(scenario.name) for scenario in plan.scenarios]
     times = {folder.root.name: _time_s(folder) for folder in folders}
     return results_of(
@@ -48,8 +49,11 @@ def read_results(run_dir: RunDir) -> Results:
     )
 
 
-def _of_sweep(run_dir: RunDir, scenario: Scenario) -> Verdict:
-    return _stored(run_dir.scenario(scenario.name).root) or Verdict(
+def _of_sweep(run_dir: RunDir, scenario: Scenario) -> Verdict | None:
+    folder = RunDir(root=run_dir.scenario(scenario.name).root)
+    if run_dir.verdict_file.exists() and not folder.verdict_file.exists():
+        return None
+    return _stored(folder.root) or Verdict(
         outcome=Outcome.UNKNOWN,
         reason="the scenario was not judged: the sweep ended before it",
         scenario=scenario.name,

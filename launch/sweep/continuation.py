@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -41,6 +43,21 @@ def open_sweep(arguments: argparse.Namespace) -> tuple[Plan, RunDir]:
                 "Name a new folder, or leave the arguments out to go on with this one"
             )
     return stored, RunDir(root=Path(arguments.run_dir).absolute())
+
+
+@contextmanager
+def alone_in(run_dir: RunDir) -> Iterator[None]:
+    """Keep other sweeps out of the run directory.
+
+    Raises:
+        UsageError: one is at work there.
+    """
+    with (run_dir.root / "lock").open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(f"--run-dir {run_dir.root}: another sweep is at work there") from error
+        yield
 
 
 def _stored(arguments: argparse.Namespace) -> Plan | None:

@@ -36,17 +36,32 @@ def render_sweep(plan: Plan, results: Results, console: Console) -> None:
     console.print()
 
 
-def last_line(plan: Plan, results: Results, *, reason: str = "") -> str:
-    """One line: the outcome, how many points it stands on, and how many were left out.
+def sweep_verdict(results: Results, *, is_ended: bool, reason: str = "") -> Verdict:
+    """The verdict on all points together.
+
+    What was left out on purpose, by a sample or a budget, makes it no worse; what an interruption left out does.
 
     Args:
-        plan: Of the sweep.
         results: Of the points that have a verdict.
-        reason: Why there is none, if that is so.
+        is_ended: The sweep came to its end, or to that of its budget.
+        reason: Why there is no point, if that is so.
     """
+    outcome = results.outcome
+    if not results.cases:
+        reason = reason or "no point was run"
+    elif outcome is not Outcome.VALID:
+        reason = causes_of(results)[0].reason
+    if not is_ended and outcome is Outcome.VALID:
+        outcome, reason = Outcome.UNKNOWN, "the sweep was interrupted"
+    return Verdict(outcome=outcome, reason=reason, scenario="sweep", incarnations=(), deaths=(), checks=())
+
+
+def last_line(verdict: Verdict, plan: Plan, results: Results) -> str:
+    """One line: the outcome, how many points it stands on, and how many were left out."""
     parts = [f"{num} {outcome.upper()}" for outcome, num in _counts(results).items() if num]
-    head = f"{results.outcome.upper()}: {', '.join(parts) or reason or 'no point was run'}"
-    return "; ".join([head, *_left_out(plan, results)])
+    is_told = verdict.reason and (not results.cases or verdict.outcome is not results.outcome)
+    words = [*([verdict.reason] if is_told else []), *([", ".join(parts)] if parts else []), *_left_out(plan, results)]
+    return f"{verdict.outcome.upper()}: {'; '.join(words)}"
 
 
 def _counts(results: Results) -> dict[Outcome, int]:

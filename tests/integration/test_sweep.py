@@ -85,6 +85,7 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(
     _, errors = first.communicate(timeout=TIMEOUT_S)
     assert (first.returncode, "go on: resumable sweep --run-dir run" in errors) == (3, True), errors
     points = RunDir(root=tmp_path / "run").read_plan().points
+    assert main(["check", "--quiet", str(tmp_path / "run")]) == 3
     done = times(tmp_path / "run")
     assert 2 <= len(done) < len(points) == 5
 

@@ -61,14 +61,25 @@ def test_a_verdict_that_cannot_be_read_is_made_anew(tmp_path, content):
     assert [judge_evidence(evidence)] == [case.verdict for case in read_results(run_dir).cases]
 
 
+def half_done(folder: Path) -> RunDir:
+    """A sweep of two points, of which one has a verdict."""
+    run_dir = RunDir(root=folder)
+    run_dir.write_plan(samples.sweep_plan([histories.sigkill(1), histories.sigkill(2)]))
+    run_dir.scenario("s000").create()
+    write_verdict(judge_evidence(samples.valid()), RunDir(root=folder / "s000"))
+    return run_dir
+
+
+def test_what_a_budget_left_out_is_no_case(tmp_path):
+    """A sweep that came to its end as it was asked to has a verdict of its own."""
+    run_dir = half_done(tmp_path)
+    write_verdict(judge_evidence(samples.valid()), run_dir)
+    assert [case.scenario for case in read_results(run_dir).cases] == ["s000"]
+
+
 def test_a_scenario_of_a_sweep_without_a_verdict_is_unknown(tmp_path):
     """A sweep that was broken off does not pass for one that came to its end."""
-    run_dir = RunDir(root=tmp_path)
-    plan = samples.sweep_plan([histories.sigkill(1), histories.sigkill(2)])
-    run_dir.write_plan(plan)
-    run_dir.scenario("s000").create()
-    write_verdict(judge_evidence(samples.valid()), RunDir(root=tmp_path / "s000"))
-    results = read_results(run_dir)
+    results = read_results(half_done(tmp_path))
     assert [case.verdict.outcome for case in results.cases] == [Outcome.VALID, Outcome.UNKNOWN]
     assert "not judged" in results.cases[1].verdict.reason
 

@@ -8,7 +8,7 @@ from launch.arguments import parse
 from launch.errors import LaunchError, UsageError
 from launch.planner import make_plan
 from launch.rundir import RunDir
-from launch.sweep.continuation import open_sweep
+from launch.sweep.continuation import alone_in, open_sweep
 from launch.sweep.points import with_points
 from tests.launch.sweep.sweeps import EXTENT
 
@@ -56,3 +56,11 @@ def test_the_run_of_another_command_is_not_touched(run_dir: RunDir) -> None:
     run_dir.write_plan(make_plan(parse(["verify", "train.py"])))
     with pytest.raises(LaunchError, match="holds a run already"):
         open_sweep(parse(["sweep", "--run-dir", "run"]))
+
+
+def test_two_sweeps_never_share_a_run_directory(run_dir: RunDir) -> None:
+    """Each would remove what the other is at; once the first has ended, the second may."""
+    with alone_in(run_dir), pytest.raises(UsageError, match="another sweep is at work there"), alone_in(run_dir):
+        pass
+    with alone_in(run_dir):
+        pass

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from launch.checks.result import Outcome
 from launch.plan import Plan
-from launch.sweep.summary import last_line, render_sweep, sweep_results
+from launch.sweep.summary import last_line, render_sweep, sweep_results, sweep_verdict
 from launch.verdict import Verdict
 from tests.launch.sweep.sweeps import drawn, plan, spec, verdict
 
@@ -17,8 +17,9 @@ def verdicts(made: Plan, **reasons: str) -> dict[str, Verdict]:
     return good | {name.replace("_", "-"): verdict(Outcome.INVALID, reason) for name, reason in reasons.items()}
 
 
-def line(made: Plan, found: dict[str, Verdict], **words: str) -> str:
-    return last_line(made, sweep_results(made, found, run_dir="runs/1"), **words)
+def line(made: Plan, found: dict[str, Verdict], *, is_ended: bool = True, reason: str = "") -> str:
+    results = sweep_results(made, found, run_dir="runs/1")
+    return last_line(sweep_verdict(results, is_ended=is_ended, reason=reason), made, results)
 
 
 def test_the_last_line_counts_every_outcome() -> None:
@@ -26,6 +27,7 @@ def test_the_last_line_counts_every_outcome() -> None:
     made = drawn(at="0-3")
     found = verdicts(made, sigkill_step0001_rank1="rank 1 skipped batch 2")
     assert line(made, found) == "INVALID: 7 VALID, 1 INVALID"
+    assert sweep_verdict(sweep_results(made, found, run_dir="."), is_ended=True).reason == "rank 1 skipped batch 2"
 
 
 def test_what_was_left_out_is_said() -> None:
@@ -38,6 +40,15 @@ def test_what_was_left_out_is_said() -> None:
 def test_no_point_at_all_is_unknown() -> None:
     """Silence is no success."""
     assert line(drawn(), {}) == "UNKNOWN: no point was run; 24 not run"
+
+
+def test_what_an_interruption_left_out_may_be_wrong() -> None:
+    """Good points prove nothing about the others; a bad one stays bad."""
+    made = drawn(at="0-3")
+    good = dict(list(verdicts(made).items())[:3])
+    bad = good | {"sigkill-step0001-rank1": verdict(Outcome.INVALID, "rank 1 skipped batch 2")}
+    assert line(made, good, is_ended=False) == "UNKNOWN: the sweep was interrupted; 3 VALID; 5 not run"
+    assert line(made, bad, is_ended=False) == "INVALID: 3 VALID, 1 INVALID; 4 not run"
 
 
 def test_references_that_failed_are_the_reason() -> None:
