@@ -137,7 +137,26 @@ def _launch_parser(command: str) -> argparse.ArgumentParser:
         help="run: record what is trained on even without a fault; the others always do",
     )
     ours.add_argument(
-        "--content", action="store_true", help="compare what is in the batches too: the same samples, the same augmentation"
+        "--cluster",
+        choices=["local", "compose"],
+        default="local",
+        help="what nodes are: process trees of this machine, or containers of docker/compose.yaml (default: local)",
+    )
+    ours.add_argument(
+        "--image",
+        default="resumable:local",
+        help="of the containers (default: resumable:local, made by docker/image.sh)",
+    )
+    ours.add_argument(
+        "--compose-file",
+        "--compose_file",
+        metavar="F",
+        help="of --cluster compose (default: docker/compose.yaml of this project, or else of this folder)",
+    )
+    ours.add_argument(
+        "--content",
+        action="store_true",
+        help="compare what is in the batches too: the same samples, the same augmentation",
     )
     ours.add_argument(
         "--preload", action="append", default=[], metavar="MODULE", help="imported by the fork server too"

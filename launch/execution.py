@@ -7,9 +7,10 @@ import os
 import time
 from pathlib import Path
 
-from launch.cluster import LocalCluster
+from launch.cluster import Cluster, LocalCluster
+from launch.cluster.compose import ComposeCluster
 from launch.errors import LaunchError
-from launch.plan import Plan
+from launch.plan import Plan, Script
 from launch.rundir import RunDir
 from launch.topology import Topology
 
@@ -33,14 +34,32 @@ def create_run_dir(arguments: argparse.Namespace, plan: Plan) -> RunDir:
     return run_dir
 
 
-def cluster_of(plan: Plan, run_dir: RunDir) -> LocalCluster:
+def cluster_of(plan: Plan, run_dir: RunDir) -> Cluster:
     """The nodes that a plan asks for, not started yet; a production job's print to the caller's own output."""
+    topology = Topology.of(plan)
+    if plan.containers is not None:
+        return ComposeCluster(
+            topology,
+            compose_file=Path(plan.containers.compose_file),
+            image=plan.containers.image,
+            run_dir=run_dir.root,
+            code_dir=_code_dir(plan.script, run_dir),
+            preload=plan.preload,
+            log_dir=run_dir.root / "nodes",
+        )
     return LocalCluster(
-        Topology.of(plan),
+        topology,
         nproc_per_node=max(max(scenario.nproc_per_start) for scenario in plan.scenarios),
         preload=plan.preload,
         log_dir=None if plan.command == "run" else run_dir.root / "nodes",
     )
+
+
+def _code_dir(script: Script, run_dir: RunDir) -> Path:
+    """The folder that containers must see to find the script; an installed module is in the image."""
+    if script.is_module or script.is_function or script.is_program:
+        return run_dir.root
+    return Path(script.path).parent
 
 
 def shown(path: Path) -> str:

@@ -23,6 +23,14 @@ RestartMethod = Literal["agent", "job"]
 Recording = Literal["full", "ends"]
 
 
+class Containers(msgspec.Struct, frozen=True, kw_only=True):
+    """Nodes that are containers (`--cluster compose`)."""
+
+    compose_file: str
+    """Absolute path."""
+    image: str
+
+
 class Script(msgspec.Struct, frozen=True, kw_only=True):
     """What every rank runs."""
 
@@ -113,6 +121,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     fresh_directory: bool = True
     """Each scenario gets a working directory of its own; False: the caller's (`resumable run`)."""
     sweep: SweepSpec | None = None
+    containers: Containers | None = None
+    """None: nodes are process trees of this machine."""
 
     def scenario(self, name: str) -> Scenario:
         """The scenario with this name, or the cold start of a sweep's point; KeyError if there is none."""

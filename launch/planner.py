@@ -10,7 +10,7 @@ from launch import torchrun
 from launch.errors import ScriptNotFoundError, UsageError
 from launch.faults import STANDSTILLS, Fault, FaultRequest, Kind, resolve
 from launch.grammar import parse_fault
-from launch.plan import Plan, Recording, RestartMethod, Restarts, Scenario, Script, SweepSpec
+from launch.plan import Containers, Plan, Recording, RestartMethod, Restarts, Scenario, Script, SweepSpec
 from launch.sweep.request import example_faults, parse_at, parse_kinds, parse_ranks
 
 BUILT_IN_JOB = "launch.jobs.digits"
@@ -20,6 +20,8 @@ _DEFAULT_FAULTS = ("sigkill@step=7:rank=any",)
 _LOG_TO_FILE_AND_CONSOLE = "3"
 _HANG_TIMEOUT_S, _PLANNED_HANG_TIMEOUT_S, _BUILT_IN_HANG_TIMEOUT_S = 300.0, 30.0, 5.0
 _GRACE_S = 5.0
+_COMPOSE_NAME = "docker/compose.yaml"
+_COMPOSE_FILE = Path(__file__).parents[1] / _COMPOSE_NAME
 
 
 def make_plan(arguments: argparse.Namespace, *, script: Script | None = None) -> Plan:
@@ -56,6 +58,7 @@ def make_plan(arguments: argparse.Namespace, *, script: Script | None = None) ->
         grace_s=_grace_s(arguments),
         preload=(*arguments.preload, *(_BUILT_IN_PRELOAD if script.path == BUILT_IN_JOB else ())),
         fresh_directory=is_proof,
+        containers=_containers(arguments),
         sweep=_sweep(arguments, restarts, max_nodes * nproc_per_node) if arguments.command == "sweep" else None,
     )
 
@@ -148,6 +151,20 @@ def _grace_s(arguments: argparse.Namespace) -> float | None:
     if arguments.grace is not None:
         return float(arguments.grace)
     return None if arguments.command == "run" else _GRACE_S
+
+
+def _containers(arguments: argparse.Namespace) -> Containers | None:
+    if arguments.cluster == "local":
+        return None
+    if arguments.command == "run":
+        raise UsageError(
+            "run: --cluster compose is for proofs; in containers of your own, start `resumable run` in each"
+        )
+    candidates = [Path(arguments.compose_file)] if arguments.compose_file else [_COMPOSE_FILE, Path(_COMPOSE_NAME)]
+    file = next((file for file in candidates if file.is_file()), None)
+    if file is None:
+        raise UsageError(f"--cluster compose: there is no {candidates[-1]}; name one with --compose-file")
+    return Containers(compose_file=str(file.absolute()), image=arguments.image)
 
 
 def _refuse_foreign_rendezvous(arguments: argparse.Namespace) -> None:

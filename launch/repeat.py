@@ -45,6 +45,10 @@ def _topology(plan: Plan, scenario: Scenario) -> Iterator[str]:
 
 
 def _ours(plan: Plan, scenario: Scenario) -> Iterator[str]:
+    if plan.containers is not None:
+        yield from ("--cluster", "compose", "--image", plan.containers.image)
+    if plan.content:
+        yield "--content"
     if plan.seed:
         yield from ("--seed", str(plan.seed))
     if scenario.start_method != "forkserver":

@@ -16,7 +16,6 @@ from launch.plan import Plan, Scenario
 from launch.records import NodeEnded
 from launch.requests import NodeRequest
 from launch.rundir import RunDir
-from launch.topology import Topology
 
 _POLL_S, _TICK_S = 0.02, 0.1
 _INTERRUPT_GRACE_S = 40.0
@@ -43,7 +42,7 @@ class Supervisor:
         self._plan = plan
         self._run_dir = run_dir
         self._cluster = cluster
-        self._topology = Topology.of(plan)
+        self._topology = cluster.topology
 
     def run(self, scenario: Scenario, *, on_tick: Callable[[], None] = lambda: None) -> list[NodeEnded]:
         """Run one scenario to its end, all its starts; says how each node ended the last one.
