@@ -16,29 +16,50 @@ from pathlib import Path
 
 import psutil
 
-KINDS = ("sigkill", "exception", "exit(3)")
 NUM_STEPS = {2: 80, 3: 56, 4: 40}
 STEPS_AN_EPOCH = {2: 20, 3: 14, 4: 10}
-VARIANTS = ((), ("--workers", "2"), ("--drop-last",), ("--no-shuffle",), ("--num-samples", "1003"))
+SAVE_EVERY = 5
+ENDS = ("sigkill", "sigkill", "sigterm(grace=20)", "sigterm(grace=0)", "sigint", "exit(3)", "exception", "abort")
+DAMAGES = ("torn", "torn(keep=0)", "corrupt")
+SAVE_ERRORS = ("diskfull", "ioerror")
+KINDS = (*ENDS, *DAMAGES, *SAVE_ERRORS, "hang", "sigstop", "loaderkill")
+VARIANTS = ((), (), ("--drop-last",), ("--no-shuffle",), ("--num-samples", "1003"))
+WORKERS = ("--workers", "2")
 
 
 def draw_command(number: int) -> list[str]:
-    """The arguments of run `number`: ranks, one to three faults, a variant of the job."""
+    """The arguments of run `number`: ranks, one or two faults, a variant of the job."""
     draw = random.Random(f"soak/{number}")
     num_ranks = draw.choice(sorted(NUM_STEPS))
-    faults = [draw_first_fault(draw, num_ranks)]
-    faults += [f"{draw.choice(KINDS)}@resume+{draw.randrange(6)}:{draw_who(draw)}"] * draw.randrange(2)
+    # In the first half of training, so that the resume has something to prove.
+    step = draw.randrange(NUM_STEPS[num_ranks] // 2)
+    kind = draw.choice(KINDS)
+    faults = [f"{kind}@{draw_first(draw, kind, step, STEPS_AN_EPOCH[num_ranks])}"]
+    if draw.random() < 0.5:
+        faults.append(f"{draw.choice(ENDS)}@{draw_later(draw, step)}")
     options = [word for fault in faults for word in ("--fault", fault)]
-    job = ("-m", "launch.jobs.digits", *draw.choice(VARIANTS))
+    workers = WORKERS if kind == "loaderkill" or draw.random() < 0.2 else ()
+    job = ("-m", "launch.jobs.digits", *draw.choice(VARIANTS), *workers)
     return ["verify", "--nproc-per-node", str(num_ranks), "--seed", str(number), *options, *job]
 
 
-def draw_first_fault(draw: random.Random, num_ranks: int) -> str:
-    """A fault in the first three quarters of training, so that the resume has something to prove."""
-    step = draw.randrange(NUM_STEPS[num_ranks] // 2)
-    epoch, batch = divmod(step, STEPS_AN_EPOCH[num_ranks])
-    when = draw.choice((f"step={step}", f"batch={step}", f"epoch={epoch},batch={batch}"))
-    return f"{draw.choice(KINDS)}@{when}:{draw_who(draw)}"
+def draw_first(draw: random.Random, kind: str, step: int, steps_an_epoch: int) -> str:
+    """A moment that this kind can have, at about this step, and whom it hits; rank 0 alone saves."""
+    number = step // SAVE_EVERY
+    if kind in SAVE_ERRORS:
+        return f"save#{number}:rank=0"
+    if kind in DAMAGES:
+        return draw.choice((f"save#{number}:rank=0", f"step={step + SAVE_EVERY}:rank=0"))
+    epoch, batch = divmod(step, steps_an_epoch)
+    save = f"save#{number}+{draw.choice(('before', 'during', 'after'))}:rank=0"
+    moments = (f"step={step}", f"batch={step}", f"epoch={epoch},batch={batch}")
+    return draw.choice((save, *(f"{moment}:{draw_who(draw)}" for moment in moments)))
+
+
+def draw_later(draw: random.Random, step: int) -> str:
+    """A moment of the restart, and whom it hits; rank 0 alone reads a checkpoint, where there is a whole one."""
+    resume = f"resume+{draw.randrange(6)}:{draw_who(draw)}"
+    return draw.choice((resume, "load#0:rank=0")) if step >= 2 * SAVE_EVERY else resume
 
 
 def draw_who(draw: random.Random) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from launch.plan import Plan, Scenario, Script
 from launch.records import AnyRecord, Backward, Batch, Exit, FaultFired, Load, Rename, Save, Step, decode_line
 from launch.rundir import RunDir
 
+IN_THE_BACKGROUND = ("sh", "-c", "trap '' INT; exec \"$@\"", "sh")
+"""As a shell starts a command with `&`: SIGINT is ignored, and a new interpreter leaves it so."""
 PRELUDE = """
 import os, sys, torch
 from torch.utils.data import DataLoader, TensorDataset
@@ -53,7 +56,7 @@ def run_rank(tmp_path: Path) -> RunRank:
     incarnations = iter(range(10))
     (tmp_path / "project").mkdir()
 
-    def run(source: str, *arguments: str, fault: str | None = None) -> Rank:
+    def run(source: str, *arguments: str, fault: str | None = None, prefix: Sequence[str] = ()) -> Rank:
         script = tmp_path / "project" / "train.py"
         script.write_text(source)
         faults = resolve([parse_fault(fault)] if fault else [], world_size=1, seed=0)
@@ -77,7 +80,7 @@ def run_rank(tmp_path: Path) -> RunRank:
             "RESUMABLE_NODE_NUMBER": "0",
         }
         ended = subprocess.run(
-            [sys.executable, "-u", "-P", "-m", "launch.worker"],
+            [*prefix, sys.executable, "-u", "-P", "-m", "launch.worker"],
             cwd=scenario_dir.work,
             env={**os.environ, **rank, **ours},
             capture_output=True,
@@ -199,6 +202,13 @@ for _ in range(3):
         fault=fault,
     )
     assert (killed.exit_code, len(killed.of(Step))) == (-9, num_steps)
+
+
+def test_an_interrupt_reaches_a_rank_whose_launcher_runs_in_the_background(run_rank: RunRank) -> None:
+    """It ends as one that was interrupted in the foreground."""
+    loop = f"{PRELUDE}\nfor _ in DataLoader(data, batch_size=2):\n    pass\n"
+    ended = run_rank(loop, fault="sigint@batch=0:rank=0", prefix=IN_THE_BACKGROUND)
+    assert (ended.exit_code, [record.message for record in ended.of(Exit)]) == (-signal.SIGINT, ["KeyboardInterrupt"])
 
 
 def test_an_exit_code_comes_out_and_finally_blocks_run(run_rank: RunRank) -> None:
