@@ -89,7 +89,8 @@ class ComposeCluster(Members[ContainerNode]):
         compose_file: docker/compose.yaml, or one like it.
         image: What the nodes are made of; has this project installed, and what the script needs.
         run_dir: The run directory; the nodes see it under the same path.
-        code_dir: Folder of the script; the nodes see it under the same path and cannot write to it.
+        code_dir: Folder of the script; the nodes see it under the same path and cannot write to it. The run directory
+            itself where there is no script.
         preload: Modules that the fork servers import besides torch.
         log_dir: Gets what the nodes and their ranks print; None: that goes to the caller's standard error.
     """
@@ -114,7 +115,8 @@ class ComposeCluster(Members[ContainerNode]):
             "image": image,
             "user": ":".join(map(str, self._user)),
             "run_dir": str(run_dir.absolute()),
-            "code_dir": str(code_dir.absolute()),
+            # The same folder twice would be refused; that of the compose file is as good as none.
+            "code_dir": str((compose_file.parent if code_dir == run_dir else code_dir).absolute()),
             "preload": " ".join(preload),
         }
         self._code_dir = code_dir.absolute()
