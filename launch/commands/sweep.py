@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.text import Text
@@ -37,6 +38,7 @@ def sweep(arguments: argparse.Namespace, console: Console) -> int:
     begin = time.monotonic()
     until = float("inf") if arguments.budget is None else begin + arguments.budget
     plan, run_dir = open_sweep(arguments)
+    num_jobs = _num_jobs(arguments.jobs, plan)
     book = VerdictBook(run_dir)
     num_before = len(book.found(plan.points))
     if not arguments.quiet:
@@ -44,9 +46,8 @@ def sweep(arguments: argparse.Namespace, console: Console) -> int:
     with signals_raise(), alone_in(run_dir):
         run_dir.verdict_file.unlink(missing_ok=True)
         try:
-            _carry_out(
-                plan, run_dir, SweepDisplay(console, is_quiet=arguments.quiet), _num_jobs(arguments, plan), until
-            )
+            with SweepDisplay(console, is_quiet=arguments.quiet) as display:
+                SweepRunner(plan, run_dir, _clusters(plan, run_dir), display, num_jobs=num_jobs, until=until).run()
         except Interrupted as error:
             print(
                 f"resumable: interrupted by {error}; all ranks are ended, every verdict is kept\n"
@@ -90,29 +91,35 @@ def tell_sweep(
     return verdict
 
 
-def _carry_out(plan: Plan, run_dir: RunDir, display: SweepDisplay, num_jobs: int, until: float) -> None:
+def _clusters(plan: Plan, run_dir: RunDir) -> Callable[[int], Cluster]:
+    """Makes the cluster of each job; what its nodes print goes into a folder of the job's own."""
+    topology, nproc_per_node = Topology.of(plan), _most_ranks(plan)
+
+    def make(job: int) -> Cluster:
+        log_dir = run_dir.root / "nodes" / f"job-{job}"
+        return LocalCluster(topology, nproc_per_node=nproc_per_node, preload=plan.preload, log_dir=log_dir)
+
+    return make
+
+
+def _most_ranks(plan: Plan) -> int:
+    """On a node, before or after a restart."""
+    before = max(plan.references[0].nproc_per_start)
+    return before if plan.sweep is None else max(before, plan.sweep.restarts.nproc_per_node)
+
+
+def _num_jobs(wanted: int | None, plan: Plan) -> int:
     topology = Topology.of(plan)
-    nproc = (*plan.references[0].nproc_per_start, *([plan.sweep.restarts.nproc_per_node] if plan.sweep else []))
-
-    def clusters(job: int) -> Cluster:
-        return LocalCluster(
-            topology, nproc_per_node=max(nproc), preload=plan.preload, log_dir=run_dir.root / "nodes" / f"job-{job}"
-        )
-
-    with display:
-        SweepRunner(plan, run_dir, clusters, display, num_jobs=num_jobs, until=until).run()
-
-
-def _num_jobs(arguments: argparse.Namespace, plan: Plan) -> int:
-    port = Topology.of(plan).store_port
-    wanted = arguments.jobs
     if wanted is not None and wanted < 1:
         raise UsageError(f"--jobs {wanted}: expected at least 1")
-    if port and (wanted or 1) > 1:
-        raise UsageError(f"--master-port {port}: one port is for one run at a time; leave it out, or use --jobs 1")
-    if wanted is not None or port:
-        return wanted or 1
-    return num_jobs_for(len(os.sched_getaffinity(0)))
+    if topology.store_port:
+        if wanted not in (None, 1):
+            raise UsageError(
+                f"--master-port {topology.store_port}: one port is for one run at a time, not --jobs {wanted}"
+            )
+        return 1
+    num_ranks = topology.num_local_nodes * _most_ranks(plan)
+    return wanted or num_jobs_for(num_cores=len(os.sched_getaffinity(0)), num_ranks=num_ranks)
 
 
 def _tell_time(num_points: int, elapsed_s: float, console: Console) -> None:

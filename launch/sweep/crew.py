@@ -160,6 +160,6 @@ class _Over(BaseException):
     """The crew is sent home while a scenario runs."""
 
 
-def num_jobs_for(num_cores: int) -> int:
-    """How many runs at once are quickest on a machine."""
-    return max(1, num_cores)
+def num_jobs_for(*, num_cores: int, num_ranks: int) -> int:
+    """How many runs at once keep the cores of a machine busy: one more than there is room for, as ranks often wait."""
+    return 1 + -(-num_cores // num_ranks)

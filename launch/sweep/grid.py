@@ -43,13 +43,15 @@ class _Table(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def grid(points: Sequence[Scenario], marks: Mapping[str, Mark], width: int) -> list[Text]:
-    """The lines of the grid and of its legend.
+    """The lines of the grid and of its legend; none without points.
 
     Args:
         points: Of the sweep.
         marks: By the name of the point; one that is missing is to do.
         width: Columns that a line may take; longer rows are folded.
     """
+    if not points:
+        return []
     lines = [line for table in _tables(points, marks) for line in _rendered(table, width)]
     return [*lines, _legend(marks.get(point.name, TO_DO) for point in points)]
 

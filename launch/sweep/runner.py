@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from launch.checks.result import Outcome
 from launch.cluster import Cluster
@@ -12,7 +12,7 @@ from launch.sweep.book import VerdictBook
 from launch.sweep.confirmation import confirmed, unconfirmed
 from launch.sweep.crew import Crew
 from launch.sweep.display import SweepDisplay
-from launch.sweep.grid import COLD, OUTCOMES, RUNNING
+from launch.sweep.grid import COLD, OUTCOMES, RUNNING, Mark
 from launch.sweep.judge import PointJudge
 from launch.sweep.points import with_points
 from launch.verdict import Verdict
@@ -80,9 +80,8 @@ class SweepRunner:
 
     def _run_points(self, crew: Crew, judge: PointJudge) -> None:
         verdicts = self._book.found(self._plan.points)
-        marks = {name: OUTCOMES[verdict.outcome] for name, verdict in verdicts.items()}
-        self._display.begin("points", self._plan.points, marks)
         to_do = [point for point in self._plan.points if point.name not in verdicts]
+        self._display.begin("points", self._plan.points, _marks(verdicts))
         for point in to_do:
             self._book.clear(point)
         for news in crew.run(to_do, until=self._until):
@@ -95,20 +94,17 @@ class SweepRunner:
     def _run_cold(self, judge: PointJudge) -> None:
         verdicts = self._book.found(self._plan.points)
         is_cold = {point.name for point in self._plan.points if self._book.find(cold(point)) is not None}
-        points = {cold(point).name: point for point in unconfirmed(self._plan.points, verdicts, is_cold)}
-        if not points:
-            return
-        marks = {name: OUTCOMES[verdict.outcome] for name, verdict in verdicts.items()}
-        self._display.begin(
-            "failed points again, cold", self._plan.points, marks | {p.name: COLD for p in points.values()}
-        )
-        scenarios = [cold(point) for point in points.values()]
-        for scenario in scenarios:
+        warm = {cold(point): point for point in unconfirmed(self._plan.points, verdicts, is_cold)}
+        again = dict.fromkeys((point.name for point in warm.values()), COLD)
+        self._display.begin("failed points again, cold", self._plan.points, _marks(verdicts) | again)
+        for scenario in warm:
             self._book.clear(scenario)
         with Crew(self._plan, self._run_dir, self._clusters, num_jobs=self._num_jobs, is_cold=True) as crew:
-            for news in crew.run(scenarios, until=self._until):
+            for news in crew.run(warm, until=self._until):
                 if news is not None and news.state == "ended":
-                    point, verdict = points[news.scenario.name], judge.judge(news.scenario)
+                    verdict = judge.judge(news.scenario)
+                    point = warm[news.scenario]
+                    # The point's own verdict comes first: that of its cold start says that both are there.
                     self._enter(point, confirmed(judge.judge(point), verdict))
                     self._book.enter(news.scenario, verdict)
                 self._display.tick()
@@ -118,3 +114,7 @@ class SweepRunner:
         if verdict.outcome is Outcome.VALID:
             self._book.remove_work(point)
         self._display.mark(point, OUTCOMES[verdict.outcome])
+
+
+def _marks(verdicts: Mapping[str, Verdict]) -> dict[str, Mark]:
+    return {name: OUTCOMES[verdict.outcome] for name, verdict in verdicts.items()}

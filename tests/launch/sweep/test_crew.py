@@ -17,7 +17,7 @@ from launch.plan import Scenario
 from launch.records import NodeEnded
 from launch.rundir import RunDir
 from launch.sweep import crew as crew_module
-from launch.sweep.crew import Crew
+from launch.sweep.crew import Crew, num_jobs_for
 from tests.launch.sweep.sweeps import plan, spec
 
 SCENARIOS = [Scenario(name=f"s{number}", nproc_per_start=(1,)) for number in range(7)]
@@ -169,3 +169,11 @@ def test_whatever_breaks_a_thread_reaches_the_caller(hire: Callable[..., Crew]) 
 
     with pytest.raises(OSError, match="no space left"), hire(Rig(break_down)) as crew:
         list(crew.run(SCENARIOS))
+
+
+@pytest.mark.parametrize(
+    ("num_cores", "num_ranks", "expected"), [(2, 4, 2), (2, 2, 2), (2, 1, 3), (64, 4, 17), (1, 8, 2)]
+)
+def test_there_is_one_job_more_than_the_cores_have_room_for(num_cores: int, num_ranks: int, expected: int) -> None:
+    """While the ranks of one wait for the disk or for each other, another's compute."""
+    assert num_jobs_for(num_cores=num_cores, num_ranks=num_ranks) == expected
