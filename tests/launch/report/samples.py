@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
 from launch.checks.result import Outcome, Violation, failed, unknown
@@ -9,7 +11,9 @@ from launch.death import Death
 from launch.evidence import Evidence
 from launch.faults import Fault
 from launch.plan import Plan, Scenario
+from launch.records import encode_line, encode_node_line
 from launch.results import Results, Span, Tools, results_of, spans_of
+from launch.rundir import RunDir
 from launch.verdict import CheckReport, Incarnation, Verdict, judge_evidence
 from tests.launch import histories
 from tests.launch.histories import Job
@@ -29,6 +33,23 @@ def invalid() -> Evidence:
 
 def undecided() -> Evidence:
     return histories.evidence(JOB, [histories.resumed(JOB, 0)], [histories.sigkill(1000)])
+
+
+def stored(evidence: Evidence, root: Path) -> RunDir:
+    """The evidence as the launcher would have written it."""
+    run_dir = RunDir(root=root)
+    run_dir.write_plan(evidence.plan)
+    for run in (*evidence.references, evidence.faulted):
+        scenario = run_dir.scenario(run.history.name)
+        scenario.create()
+        for process in run.history.processes:
+            (root / process.file).write_bytes(b"".join(map(encode_line, process.records)))
+        nodes = b"".join(map(encode_node_line, (*run.history.rounds, *run.history.ends)))
+        (scenario.nodes / "node-0.jsonl").write_bytes(nodes)
+        for log in run.history.logs:
+            (scenario.logs / log).parent.mkdir(exist_ok=True)
+            (scenario.logs / log).touch()
+    return run_dir
 
 
 def of(evidence: Evidence) -> Results:

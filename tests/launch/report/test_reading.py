@@ -5,8 +5,7 @@ import pytest
 
 from launch.checks.result import Outcome
 from launch.errors import EvidenceError
-from launch.evidence import Evidence
-from launch.records import encode_line, encode_node_line
+from launch.records import encode_node_line
 from launch.report.reading import read_results
 from launch.results import own_tools
 from launch.rundir import RunDir
@@ -15,27 +14,10 @@ from tests.launch import histories
 from tests.launch.report import samples
 
 
-def stored(evidence: Evidence, root: Path) -> RunDir:
-    """The evidence as the launcher would have written it."""
-    run_dir = RunDir(root=root)
-    run_dir.write_plan(evidence.plan)
-    for run in (*evidence.references, evidence.faulted):
-        scenario = run_dir.scenario(run.history.name)
-        scenario.create()
-        for process in run.history.processes:
-            (root / process.file).write_bytes(b"".join(map(encode_line, process.records)))
-        nodes = b"".join(map(encode_node_line, (*run.history.rounds, *run.history.ends)))
-        (scenario.nodes / "node-0.jsonl").write_bytes(nodes)
-        for log in run.history.logs:
-            (scenario.logs / log).parent.mkdir(exist_ok=True)
-            (scenario.logs / log).touch()
-    return run_dir
-
-
 def test_a_run_directory_gives_the_results_of_its_evidence(tmp_path):
     """Without a stored verdict the evidence is judged; the versions are those of the ranks."""
     evidence = samples.invalid()
-    results = read_results(stored(evidence, tmp_path))
+    results = read_results(samples.stored(evidence, tmp_path))
     [case] = results.cases
     assert (judge_evidence(evidence), own_tools(python="3", torch="2")) == (case.verdict, results.tools)
     assert samples.of(evidence).cases[0].spans == case.spans
@@ -43,7 +25,7 @@ def test_a_run_directory_gives_the_results_of_its_evidence(tmp_path):
 
 def test_a_stored_verdict_is_believed(tmp_path):
     """It was given when all the evidence was there."""
-    run_dir = stored(samples.valid(), tmp_path)
+    run_dir = samples.stored(samples.valid(), tmp_path)
     verdict = judge_evidence(samples.invalid())
     write_verdict(verdict, run_dir)
     assert [verdict] == [case.verdict for case in read_results(run_dir).cases]
@@ -56,7 +38,7 @@ NEWER = msgspec.structs.replace(samples.fixed().cases[0].verdict, version=99)
 def test_a_verdict_that_cannot_be_read_is_made_anew(tmp_path, content):
     """A torn or foreign file is no verdict."""
     evidence = samples.valid()
-    run_dir = stored(evidence, tmp_path)
+    run_dir = samples.stored(evidence, tmp_path)
     run_dir.verdict_file.write_bytes(content)
     assert [judge_evidence(evidence)] == [case.verdict for case in read_results(run_dir).cases]
 
@@ -87,7 +69,7 @@ def test_a_scenario_of_a_sweep_without_a_verdict_is_unknown(tmp_path):
 def test_time_runs_from_the_first_rank_to_the_end_of_the_last_node(tmp_path):
     """On the monotonic clock of the machine, over both nodes."""
     evidence = samples.valid()
-    run_dir = stored(evidence, tmp_path)
+    run_dir = samples.stored(evidence, tmp_path)
     late = msgspec.structs.replace(evidence.faulted.history.ends[0], node=1, time_ns=2_500_000_000)
     (run_dir.scenario("faulted").nodes / "node-1.jsonl").write_bytes(encode_node_line(late) + b"torn")
     assert [case.time_s for case in read_results(run_dir).cases] == [2.5]

@@ -1,0 +1,94 @@
+"""A sweep of two points in a run directory: a good one, and one whose rank 1 skips a batch after the restart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from launch.checks.result import Outcome
+from launch.cli import main
+from launch.evidence import Evidence
+from launch.plan import Plan, cold
+from launch.rundir import RunDir
+from launch.sweep.book import VerdictBook
+from launch.sweep.judge import PointJudge
+from launch.sweep.points import without_points
+from launch.sweep.review import review
+from launch.verdict import judge_evidence
+from tests.launch.report import samples
+from tests.launch.sweep.sweeps import drawn, verdict
+
+PLAN = drawn(at="4", ranks="0-1")
+GOOD, BAD = sorted(PLAN.points, key=lambda point: point.name)
+
+
+def store(evidence: Evidence, root: Path, name: str) -> None:
+    """The evidence as that of a scenario with this name."""
+    history = evidence.faulted.history
+    processes = [msgspec.structs.replace(p, file=p.file.replace("faulted", name)) for p in history.processes]
+    renamed = msgspec.structs.replace(history, name=name, processes=tuple(processes))
+    samples.stored(
+        msgspec.structs.replace(evidence, faulted=msgspec.structs.replace(evidence.faulted, history=renamed)), root
+    )
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> RunDir:
+    """All evidence; no verdict yet."""
+    for name, evidence in ((GOOD.name, samples.valid()), (BAD.name, samples.invalid())):
+        store(evidence, tmp_path, name)
+    made = RunDir(root=tmp_path)
+    made.write_plan(plan())
+    return made
+
+
+def plan() -> Plan:
+    """Rank 1 is the one that was killed in both."""
+    points = tuple(msgspec.structs.replace(point, faults=BAD.faults) for point in (GOOD, BAD))
+    return msgspec.structs.replace(PLAN, scenarios=(*PLAN.references, *points))
+
+
+def test_a_point_is_judged_as_a_verify_would_judge_it(run_dir: RunDir) -> None:
+    """Reading the references once changes nothing but the names."""
+    judge = PointJudge.of(plan(), run_dir)
+    assert judge.yardstick.outcome is Outcome.VALID
+    for point, evidence in zip(plan().points, (samples.valid(), samples.invalid()), strict=True):
+        assert judge.judge(point).outcome == judge_evidence(evidence).outcome
+
+
+def test_only_points_that_came_to_their_end_are_reviewed(run_dir: RunDir) -> None:
+    """Whatever the stored verdict said, the evidence says it anew."""
+    book = VerdictBook(run_dir)
+    book.enter(BAD, verdict(Outcome.VALID))
+    found = review(plan(), run_dir)
+    assert {name: each.outcome for name, each in found.items()} == {BAD.name: Outcome.INVALID}
+
+
+def test_a_cold_start_that_shows_nothing_takes_the_proof_away(run_dir: RunDir) -> None:
+    """As it did when it was run."""
+    store(samples.valid(), run_dir.root, cold(BAD).name)
+    book = VerdictBook(run_dir)
+    for scenario in (GOOD, BAD, cold(BAD)):
+        book.enter(scenario, verdict(Outcome.VALID))
+    found = review(plan(), run_dir)
+    assert (found[GOOD.name].outcome, found[BAD.name].outcome) == (Outcome.VALID, Outcome.UNKNOWN)
+    assert "(only warm: INVALID; cold it was VALID)" in found[BAD.name].reason
+
+
+@pytest.mark.parametrize(("file", "code"), [("verdict.json", 0), ("another.json", 3)])
+def test_check_says_whether_the_sweep_came_to_its_end(run_dir: RunDir, file: str, code: int) -> None:
+    """A budget may leave out points, an interruption may not."""
+    book = VerdictBook(run_dir)
+    book.enter(GOOD, verdict(Outcome.UNKNOWN))
+    (run_dir.root / file).write_text("{}")
+    assert main(["check", "--quiet", str(run_dir.root)]) == code
+    assert book.found(plan().points)[GOOD.name].outcome is Outcome.VALID
+
+
+def test_check_without_a_reference_is_unknown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The sweep was interrupted before it had a yardstick."""
+    RunDir(root=tmp_path).write_plan(without_points(PLAN))
+    assert main(["check", "--quiet", str(tmp_path)]) == 3
+    assert "reference" in capsys.readouterr().out
