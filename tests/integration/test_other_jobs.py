@@ -51,3 +51,28 @@ def test_a_distributed_checkpoint_is_one_checkpoint(verify: Callable[..., Judged
     """However many files it is made of, it is counted, interrupted and looked for as one."""
     options = [word for fault in faults for word in ("--fault", fault)]
     assert verify("--nproc-per-node", "2", *options, str(JOBS / "sharded.py")).outcome == "valid"
+
+
+KILLED_TWICE = ("--nproc-per-node", "2", "--fault", "sigkill@step=12:rank=1", "--fault", "sigkill@resume+21:rank=0")
+
+
+@pytest.mark.parametrize("library", ["lightning", "accelerate"])
+def test_a_trainer_with_our_loader_goes_on_exactly(verify: Callable[..., Judged], library: str) -> None:
+    """Killed in mid-epoch, and once more in the next epoch."""
+    pytest.importorskip(library)
+    assert verify(*KILLED_TWICE, str(JOBS / f"in_{library}.py"), "--resumable").outcome == "valid"
+
+
+@pytest.mark.parametrize(
+    ("library", "sentence"),
+    [
+        ("lightning", "it restarted epoch 0 from its first batch instead of going on at batch 10"),
+        ("accelerate", "epoch 1 goes on in epoch 0's order"),
+    ],
+)
+def test_a_trainer_with_torchs_loader_is_caught(verify: Callable[..., Judged], library: str, sentence: str) -> None:
+    """What the libraries make of a plain DataLoader after a restart in mid-epoch is told in the field's words."""
+    pytest.importorskip(library)
+    judged = verify(*KILLED_TWICE, str(JOBS / f"in_{library}.py"))
+    assert judged.outcome == "invalid"
+    assert sentence in judged.explanations
