@@ -27,7 +27,7 @@ class Recorder:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
         self._pid = os.getpid()
         self._sequence = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._observers: list[Observer] = []
 
     @property
@@ -44,11 +44,23 @@ class Recorder:
         if not self.is_active:
             return
         with self._lock:
-            record = record_type(sequence=self._sequence, time_ns=time.monotonic_ns(), **fields)
-            self._sequence += 1
-            os.write(self._file, encode_line(record))
+            record = self._write(record_type, fields)
         for observer in self._observers:
             observer(record)
+
+    def _write(self, record_type: type[AnyRecord], fields: dict[str, Any]) -> AnyRecord:
+        """Give the record the next number and write it.
+
+        A signal's handler may run after any call, and save a checkpoint for example: its lines then come first.
+        """
+        while True:
+            sequence = self._sequence
+            record = record_type(sequence=sequence, time_ns=time.monotonic_ns(), **fields)
+            line = encode_line(record)
+            if sequence == self._sequence:  # from here to the write there is no call after which a handler could run
+                self._sequence += 1
+                os.write(self._file, line)
+                return record
 
     def sync(self) -> None:
         """Return once everything written lies on the disk."""

@@ -59,8 +59,8 @@ class Trigger:
         self._has_ended_save = False
 
     def observe(self, record: AnyRecord) -> None:
-        """Perform what is due now that this was recorded."""
-        if not self._armed:
+        """Perform what is due now that this was recorded; its own records are no events."""
+        if not self._armed or isinstance(record, FaultFired):
             return
         self._count(record)
         for fault in list(self._armed):
@@ -153,7 +153,8 @@ class Trigger:
 
     def _wait_for_companions(self, fault: Fault) -> None:
         """Let those that die at the same moment all reach it: the agent ends the others as soon as it sees one dead."""
-        companions = [other for other in self._faults if other.when == fault.when and self._exists(other)]
+        at_once = [other for other in self._faults if other.when == fault.when]
+        companions = [other for other in at_once if self._exists(other) and not self._is_ours(other)]
         deadline = time.monotonic() + _COMPANIONS_TIMEOUT_S
         while time.monotonic() < deadline and not all(self._mark(other).exists() for other in companions):
             time.sleep(_POLL_S)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -17,6 +18,16 @@ from launch.worker.trigger import Trigger
 from tests.launch.worker.conftest import Listener
 
 BATCHES_AN_EPOCH = 2
+
+
+class Echo(Listener):
+    """Tells the trigger of its own records too, as the recorder does."""
+
+    trigger: Trigger
+
+    def emit(self, record_type: type[AnyRecord], **fields: Any) -> None:
+        super().emit(record_type, **fields)
+        self.trigger.observe(self.records[-1])
 
 
 class Stage:
@@ -42,7 +53,7 @@ class Stage:
     ) -> None:
         self.scenario_dir = ScenarioDir(root=root)
         self.scenario_dir.create()
-        self.listener = Listener()
+        self.listener = Echo()
         self.position = Position(Lineage(line for life in earlier for line in life) if incarnation else None)
         self.trigger = Trigger(
             self.listener,
@@ -61,6 +72,7 @@ class Stage:
             earlier=earlier,
             loader_workers=lambda: loader_workers,
         )
+        self.listener.trigger = self.trigger
 
     @property
     def fired(self) -> list[FaultFired]:

@@ -117,7 +117,14 @@ def test_a_loader_worker_is_dead_when_the_fault_is_done() -> None:
 
 @pytest.mark.parametrize(
     ("text", "size_bytes"),
-    [("torn", 50), ("torn(keep=0)", 0), ("torn(keep=0.25)", 25), ("torn(keep=7)", 7), ("torn(keep=1000)", 100)],
+    [
+        ("torn", 50),
+        ("torn(keep=0)", 0),
+        ("torn(keep=0.25)", 25),
+        ("torn(keep=1)", 1),
+        ("torn(keep=7)", 7),
+        ("torn(keep=1000)", 100),
+    ],
 )
 def test_a_torn_file_keeps_its_beginning(tmp_path: Path, text: str, size_bytes: int) -> None:
     """Below 1 a fraction, from 1 on bytes; a file never grows."""

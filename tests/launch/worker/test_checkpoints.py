@@ -11,6 +11,7 @@ import torch
 
 from launch.faults import Fault, resolve
 from launch.grammar import parse_fault
+from launch.worker import checkpoints as module
 from launch.worker.checkpoints import CheckpointWatch, path_of
 from tests.launch.worker.conftest import Listener
 
@@ -40,6 +41,7 @@ def interrupter(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> Interrup
     """torch's save and load and the system's renames, watched during one test."""
     for owner, name in ((torch, "save"), (torch, "load"), (os, "replace"), (os, "rename")):
         monkeypatch.setattr(owner, name, getattr(owner, name))
+    monkeypatch.setattr(module, "when_imported", lambda *_: None)
     interrupter = Interrupter()
     CheckpointWatch(listener, interrupter).install()
     return interrupter

@@ -76,6 +76,13 @@ def test_a_fault_whose_moment_does_not_come_never_fires(tmp_path: Path, when: st
     assert fired_upon(tmp_path, when) == []
 
 
+@pytest.mark.parametrize("when", ["step=0", "batch=0", "save#0+before", "save#0+after", "load#0"])
+def test_two_faults_of_one_moment_fire_once_each(tmp_path: Path, performed: Performed, when: str) -> None:
+    """The record of the first is no event at which the second is due again."""
+    Stage(tmp_path, f"sigterm@{when}:rank=0", f"loaderkill@{when}:rank=0", loader_workers=(71,)).show(*STORY.values())
+    assert [fault.kind for fault in performed.faults] == ["sigterm", "loaderkill"]
+
+
 def test_a_fault_of_another_rank_never_fires(tmp_path: Path) -> None:
     """Every rank knows the whole plan and does its own part."""
     assert fired_upon(tmp_path, "step=1", rank=1) == []
@@ -202,11 +209,11 @@ def test_those_that_die_at_one_moment_wait_for_each_other(tmp_path: Path, monkey
     assert seen == [True, True]
 
 
-@pytest.mark.parametrize("other", ["sigkill@step=0:rank=7", "sigkill@step=1:rank=1"])
-def test_nobody_waits_for_a_rank_that_does_not_exist_or_dies_later(
+@pytest.mark.parametrize("other", ["sigkill@step=0:rank=7", "sigkill@step=1:rank=1", "torn@step=0:rank=0"])
+def test_nobody_waits_for_a_rank_that_does_not_exist_or_dies_later_or_for_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, performed: Performed, other: str
 ) -> None:
-    """Only faults of existing ranks at the very same moment are companions."""
+    """Only faults of other existing ranks at the very same moment are companions."""
     monkeypatch.setattr(module.time, "sleep", lambda _: pytest.fail("waited"))
     Stage(tmp_path, "sigkill@step=0:rank=0", other).show(*trained(0))
     assert len(performed.faults) == 1

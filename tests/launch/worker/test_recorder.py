@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from launch.records import AnyRecord, Load, Save, decode_line
+from launch.worker import recorder as module
+from launch.worker.recorder import Recorder
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "i000-r0000-1.jsonl"
+
+
+@pytest.fixture
+def alarm() -> Iterator[None]:
+    """The handler of SIGALRM is put back, and no alarm comes any more."""
+    before = signal.getsignal(signal.SIGALRM)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def lines_of(file: Path) -> list[AnyRecord]:
+    return [decode_line(line) for line in file.read_bytes().splitlines()]
+
+
+def test_a_line_is_in_the_file_before_anybody_hears_of_it(file: Path) -> None:
+    """Numbered from 0, without a gap."""
+    recorder = Recorder(file)
+    seen: list[list[AnyRecord]] = []
+    recorder.observe(lambda _: seen.append(lines_of(file)))
+    recorder.emit(Load, path="a")
+    recorder.emit(Load, path="b")
+    assert [[line.path for line in lines] for lines in seen] == [["a"], ["a", "b"]]
+    assert [line.sequence for line in lines_of(file)] == [0, 1]
+
+
+def test_a_forked_process_writes_nothing(file: Path) -> None:
+    """Loader workers inherit the object."""
+    recorder = Recorder(file)
+    recorder._pid = os.getpid() + 1
+    recorder.emit(Load, path="a")
+    assert (recorder.is_active, file.read_bytes()) == (False, b"")
+
+
+def test_a_file_that_is_there_is_never_written_to(file: Path) -> None:
+    """It is another process's evidence."""
+    file.touch()
+    with pytest.raises(FileExistsError):
+        Recorder(file)
+
+
+def test_threads_share_one_sequence(file: Path) -> None:
+    """However many write."""
+    recorder = Recorder(file)
+    threads = [threading.Thread(target=emit_many, args=(recorder, 500)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [line.sequence for line in lines_of(file)] == list(range(2000))
+
+
+def emit_many(recorder: Recorder, num: int) -> None:
+    for _ in range(num):
+        recorder.emit(Load, path="a")
+
+
+def test_a_handler_may_save_while_a_line_is_made(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its lines come first, and the numbers go on without a gap."""
+    recorder = Recorder(file)
+    handlers = [lambda: recorder.emit(Save, path="emergency.pt", phase="begin")]
+    encode_line = module.encode_line
+
+    def interrupted(record: AnyRecord) -> bytes:
+        while handlers:
+            handlers.pop()()
+        return encode_line(record)
+
+    monkeypatch.setattr(module, "encode_line", interrupted)
+    recorder.emit(Load, path="a")
+    assert [(line.sequence, line.path) for line in lines_of(file)] == [(0, "emergency.pt"), (1, "a")]
+
+
+@pytest.mark.usefixtures("alarm")
+def test_a_handler_may_save_at_any_time(file: Path) -> None:
+    """Alarms hit the writer wherever they like."""
+    recorder = Recorder(file)
+    signal.signal(signal.SIGALRM, lambda *_: recorder.emit(Save, path="emergency.pt", phase="begin"))
+    signal.setitimer(signal.ITIMER_REAL, 0.0001, 0.0001)
+    emit_many(recorder, 20_000)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    lines = lines_of(file)
+    assert [line.sequence for line in lines] == list(range(len(lines)))
+    assert sum(isinstance(line, Load) for line in lines) == 20_000
+
+
+@pytest.mark.usefixtures("alarm")
+def test_an_exception_out_of_a_handler_leaves_no_gap(file: Path) -> None:
+    """torch raises from its handler of SIGCHLD, Python from its own of SIGINT."""
+    recorder = Recorder(file)
+
+    def interrupt(*_: object) -> None:
+        raise InterruptedError
+
+    signal.signal(signal.SIGALRM, interrupt)
+    for _ in range(200):
+        signal.setitimer(signal.ITIMER_REAL, 0.0005)
+        with pytest.raises(InterruptedError):
+            emit_many(recorder, 1_000_000)
+    lines = lines_of(file)
+    assert [line.sequence for line in lines] == list(range(len(lines)))
