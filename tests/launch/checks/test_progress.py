@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import msgspec
 import pytest
 
@@ -142,6 +144,23 @@ def test_a_job_that_was_asked_to_stop_after_its_last_step_may_say_that_all_is_do
 def test_a_job_that_was_asked_to_stop_and_started_again_is_valid(code):
     """Whoever started it knew better, or was told by the exit code."""
     assert told_to_stop("sigterm", code, restarted=True).outcome == Outcome.VALID
+
+
+def test_a_job_that_was_asked_to_stop_and_never_started_again_proves_nothing():
+    """It left with a code that asks for it."""
+    result = told_to_stop("sigterm", 143)
+    assert (result.outcome, result.summary) == (Outcome.UNKNOWN, "nothing was started again after the last fault")
+
+
+def test_a_job_that_ends_short_after_its_restart_did_so_for_other_reasons():
+    """The notice came to an earlier life; other checks say what is missing."""
+    planned = fault("sigterm@step=4:rank=1")
+    leaving = Exit(sequence=0, time_ns=0, reason="system_exit", code=0)
+    before = histories.hit(JOB, planned, leaving).group(0)
+    short = [replace(life, epochs=life.epochs[:-1]) for life in histories.resumed(JOB, 4)]
+    after = [histories.process(JOB, life, rank=rank, incarnation=1) for rank, life in enumerate(short)]
+    history = histories.history("faulted", [*before, *after])
+    assert progress(histories.of_histories(history, JOB, [planned])).outcome == Outcome.VALID
 
 
 def died_at_the_start(fault_: Fault, *lines: AnyRecord, path: str = "") -> CheckResult:
