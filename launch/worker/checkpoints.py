@@ -98,7 +98,7 @@ class CheckpointWatch:
     def _write_with_fault(self, data: bytes, target: Any, fault: Fault) -> None:
         """Write half of the bytes, let the fault happen, and write the rest if this process goes on."""
         if not hasattr(target, "write"):
-            with Path(target).open("wb", buffering=0) as file:
+            with Path(target).open("wb") as file:
                 self._write_with_fault(data, file, fault)
             return
         half = len(data) // 2
