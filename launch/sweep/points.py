@@ -76,9 +76,10 @@ def _named_faults(spec: SweepSpec, extent: Extent, *, seed: int) -> Iterator[tup
         for when in _moments(spec, extent):
             example = parse_fault(f"{kind}@{when}:rank=0")
             able = [rank for rank in sorted(extent.ranks) if _can_happen(example, rank, extent)]
-            if not able and parse_at(spec.at).listed:
-                raise UsageError(f"--at {spec.at}: no rank comes to {when}; {_described(extent)}")
-            for name, group in _groups(ranks, able, draw):
+            groups = list(_groups(ranks, able, draw))
+            if not groups and parse_at(spec.at).listed:
+                raise UsageError(f"--at {spec.at}: none of the ranks comes to {when}; {_described(extent)}")
+            for name, group in groups:
                 requests = [*_first_fault(when, group, extent), *(_on(example, rank) for rank in group)]
                 yield f"{_slug(kind)}-{_slug(_padded(str(when)))}-{name}", resolve(requests, world_size=0, seed=seed)
 

@@ -45,11 +45,15 @@ def test_any_is_one_drawn_rank_for_every_step() -> None:
     assert draws[0] == faults(drawn(ranks="any", seed=0))
 
 
-@pytest.mark.parametrize("at", ["12", "0,50", "save#3", "epoch=3,batch=0"])
-def test_a_listed_moment_that_never_comes_is_refused(at: str) -> None:
+@pytest.mark.parametrize(
+    ("at", "ranks"), [("12", "each"), ("0,50", "any"), ("save#3", "all"), ("epoch=3,batch=0", "0"), ("0,save#1", "1")]
+)
+def test_a_listed_moment_that_never_comes_is_refused(at: str, ranks: str) -> None:
     """The message says what training has."""
-    with pytest.raises(UsageError, match=r"no rank comes to .*; training has 12 steps, and the ranks save 3, 0 times"):
-        drawn(at=at)
+    with pytest.raises(
+        UsageError, match=r"none of the ranks comes to .*; training has 12 steps, and the ranks save 3, 0 times"
+    ):
+        drawn(at=at, ranks=ranks)
 
 
 def test_a_sample_is_drawn_from_the_seed() -> None:
