@@ -23,11 +23,11 @@ class Mark(msgspec.Struct, frozen=True):
     meaning: str
 
 
-TO_DO = Mark(".", "dim", "to do")
+TO_DO = Mark("-", "dim", "to do")
 RUNNING = Mark(">", "cyan", "running")
 COLD = Mark("~", "cyan", "again cold")
 OUTCOMES = {
-    Outcome.VALID: Mark("v", "green", "VALID"),
+    Outcome.VALID: Mark(".", "green", "VALID"),
     Outcome.INVALID: Mark("X", "bold red", "INVALID"),
     Outcome.UNKNOWN: Mark("?", "yellow", "UNKNOWN"),
 }

@@ -10,7 +10,7 @@ MARKS = {
     "sigkill-step0011-rank1": OUTCOMES[Outcome.UNKNOWN],
     "sigkill-step0004-rank0": RUNNING,
 }
-LEGEND = "v VALID  X INVALID  ? UNKNOWN  . to do  > running"
+LEGEND = ". VALID  X INVALID  ? UNKNOWN  - to do  > running"
 
 
 def rendered(width: int, **words: str) -> list[str]:
@@ -22,8 +22,8 @@ def test_a_wide_terminal_shows_every_step_with_its_number() -> None:
     assert rendered(80) == [
         "sigkill at step",
         "        0  1  2  3  4  5  6  7  8  9  10 11",
-        "rank 0  v  .  .  .  >  .  .  .  .  .  .  .",
-        "rank 1  .  .  .  X  .  .  .  .  .  .  .  ?",
+        "rank 0  .  -  -  -  >  -  -  -  -  -  -  -",
+        "rank 1  -  -  -  X  -  -  -  -  -  -  -  ?",
         LEGEND,
     ]
 
@@ -33,8 +33,8 @@ def test_where_numbers_do_not_fit_every_fifth_has_one() -> None:
     assert rendered(30) == [
         "sigkill at step",
         "        0    5    10",
-        "rank 0  v...>.......",
-        "rank 1  ...X.......?",
+        "rank 0  .--->-------",
+        "rank 1  ---X-------?",
         LEGEND,
     ]
 
@@ -44,11 +44,11 @@ def test_rows_that_are_too_long_are_folded() -> None:
     assert rendered(16) == [
         "sigkill at step",
         "        0    5",
-        "rank 0  v...>...",
-        "rank 1  ...X....",
+        "rank 0  .--->---",
+        "rank 1  ---X----",
         "        8",
-        "rank 0  ....",
-        "rank 1  ...?",
+        "rank 0  ----",
+        "rank 1  ---?",
         LEGEND,
     ]
 
@@ -69,7 +69,7 @@ def test_each_kind_and_unit_has_a_grid_of_its_own() -> None:
 
 def test_ranks_that_are_hit_together_share_a_row() -> None:
     """It says how many."""
-    assert rendered(80, ranks="all", at="3")[2] == "2 ranks  ."
+    assert rendered(80, ranks="all", at="3")[2] == "2 ranks  -"
 
 
 def test_without_points_there_is_no_grid() -> None:

@@ -71,4 +71,4 @@ def test_failures_are_told_by_cause_with_a_command_that_repeats_one() -> None:
     assert ("INVALID: 2 points" in shown, "INVALID: 1 point\n" in shown) == (True, True)
     assert "sigkill@step=2:rank=1, sigkill@step=1:rank=1" in shown
     assert "--fault sigkill@step=3:rank=0 train.py" in shown
-    assert "rank 1  v X X v" in shown
+    assert "rank 1  . X X ." in shown
