@@ -39,11 +39,13 @@ class Project:
         self._environment = compose_environment(settings)
         self._compose = (*find_compose(), "--project-name", self.name, "--file", str(compose_file))
         down = (*self._compose, "down", "--volumes", "--remove-orphans", "--timeout", "0")
+        # A file in memory, not a pipe: the guardian must be able to write when this process is gone.
+        self._last_words = os.fdopen(os.memfd_create("guardian"), "rb")
         self._guardian = subprocess.Popen(
             ["sh", "-c", 'cat; exec "$@"', "guardian", *down],
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stdout=self._last_words,
+            stderr=self._last_words,
             env=self._environment,
             start_new_session=True,
         )
@@ -95,14 +97,17 @@ class Project:
         """
         if self._guardian.stdin is None or self._guardian.stdin.closed:
             return
+        self._guardian.stdin.close()
         try:
-            output, _ = self._guardian.communicate(timeout=_DOWN_TIMEOUT_S)
+            self._guardian.wait(_DOWN_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self._guardian.kill()
-            output, _ = self._guardian.communicate()
-        if self._guardian.returncode != 0:
+        with self._last_words as file:
+            file.seek(0)
+            words = file.read().decode(errors="replace").strip()
+        if self._guardian.wait() != 0:
             hint = f"docker rm --force $(docker ps -aq --filter label=com.docker.compose.project={self.name})"
-            raise NodeError(f"containers may be left; try: {hint}\n{output.decode(errors='replace').strip()}")
+            raise NodeError(f"containers may be left; try: {hint}\n{words}")
 
     def _guarded(self) -> int:
         if self._guardian.stdin is None or self._guardian.stdin.closed:

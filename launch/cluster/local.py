@@ -19,7 +19,7 @@ from launch.cluster.channel import Channel
 from launch.cluster.members import Members
 from launch.cluster.store import host_store
 from launch.environment import node_environment
-from launch.processes import sweep, tagged
+from launch.processes import is_tracker, sweep, tagged
 from launch.topology import Topology
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ class LocalNode(Channel):
         if not self.is_closed:
             for process in tagged(self._tag):
                 with contextlib.suppress(psutil.Error):
-                    process.kill()
+                    if not is_tracker(process):
+                        process.kill()
             self.close()
             sweep(self._tag)
 

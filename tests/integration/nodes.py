@@ -7,16 +7,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from launch.arguments import parse
-from launch.cluster import Cluster, Node
+from launch.cluster import Cluster, ComposeCluster, Node
+from launch.cluster.docker import find_compose, has_image
+from launch.errors import UsageError
 from launch.history import read_history
 from launch.plan import Plan
 from launch.planner import make_plan
 from launch.records import NodeEnded
 from launch.requests import NodeRequest
 from launch.rundir import RunDir
+from launch.topology import Topology
 from tests.integration.waiting import wait_until
 
+COMPOSE_FILE = Path(__file__).parents[2] / "docker" / "compose.yaml"
+IMAGE = "resumable:local"
 TIMEOUT_S = 120
 SCENARIO = "reference-1"
 SCRIPT = """
@@ -37,6 +44,24 @@ def plan_of(script: Path, nnodes: str) -> Plan:
     """One rank a node."""
     script.write_text(SCRIPT)
     return make_plan(parse(["verify", "--nnodes", nnodes, "--nproc-per-node", "1", str(script)]))
+
+
+def compose_cluster(plan: Plan, folder: Path) -> ComposeCluster:
+    """A cluster of containers, for runs in `runs` and scripts in `code`; where there can be none, the test is skipped."""
+    try:
+        find_compose()
+    except UsageError as error:
+        pytest.skip(f"NO CONTAINERS TESTED: {error}")
+    if not has_image(IMAGE):
+        pytest.skip(f"NO CONTAINERS TESTED: build {IMAGE} with docker/image.sh")
+    return ComposeCluster(
+        Topology.of(plan),
+        compose_file=COMPOSE_FILE,
+        image=IMAGE,
+        run_dir=folder / "runs",
+        code_dir=folder / "code",
+        log_dir=folder / "nodes",
+    )
 
 
 @dataclass(kw_only=True)

@@ -3,48 +3,24 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from launch.cluster import Cluster, ComposeCluster, LocalCluster
-from launch.cluster.docker import find_compose, has_image
-from launch.errors import NodeError, UsageError
+from launch.cluster import Cluster, LocalCluster
+from launch.errors import NodeError
 from launch.plan import Plan
 from launch.rundir import RunDir
 from launch.topology import Topology
-from tests.integration.nodes import Job, plan_of
-
-COMPOSE_FILE = Path(__file__).parents[2] / "docker" / "compose.yaml"
-IMAGE = "resumable:local"
-
-Kind = Callable[[Plan, Path], AbstractContextManager[Cluster]]
+from tests.integration.nodes import Job, compose_cluster, plan_of
 
 
 def local(plan: Plan, folder: Path) -> LocalCluster:
     return LocalCluster(Topology.of(plan), nproc_per_node=1, log_dir=folder / "nodes")
 
 
-def compose(plan: Plan, folder: Path) -> ComposeCluster:
-    try:
-        find_compose()
-    except UsageError as error:
-        pytest.skip(f"NO CONTAINERS TESTED: {error}")
-    if not has_image(IMAGE):
-        pytest.skip(f"NO CONTAINERS TESTED: build {IMAGE} with docker/image.sh")
-    return ComposeCluster(
-        Topology.of(plan),
-        compose_file=COMPOSE_FILE,
-        image=IMAGE,
-        run_dir=folder / "runs",
-        code_dir=folder / "code",
-        log_dir=folder / "nodes",
-    )
-
-
-@pytest.fixture(scope="module", params=[local, compose], ids=["local", "compose"])
+@pytest.fixture(scope="module", params=[local, compose_cluster], ids=["local", "compose"])
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cluster, Path]]:
     """Two nodes that one test after the other uses, and their folder."""
     folder = tmp_path_factory.mktemp("cluster")

@@ -17,6 +17,8 @@ FAKE = """#!/bin/sh
 echo "$@" >> {calls}
 case "$*" in
   *" up "*) sleep 1; echo "up is done" >> {calls};;
+  *broken*" down "*) echo "it went wrong" >&2; exit 3;;
+  *" down "*) echo "going down" >&2 || exit 1; echo "is down" >> {calls};;
   *broken*) echo "it went wrong" >&2; exit 3;;
 esac
 """
@@ -51,7 +53,9 @@ def compose_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def start(compose_file: Path) -> Callable[[str], subprocess.Popen[bytes]]:
     def run(rest: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, "-c", PROGRAM.format(rest=rest), str(compose_file)])
+        return subprocess.Popen(
+            [sys.executable, "-c", PROGRAM.format(rest=rest), str(compose_file)], stdin=subprocess.PIPE
+        )
 
     return run
 
@@ -70,12 +74,12 @@ def test_a_closed_project_is_down(calls: Path, compose_file: Path) -> None:
 
 
 def test_a_project_goes_down_when_its_process_is_killed(calls: Path, start) -> None:
-    """Nobody is left to say so."""
-    process = start("print(flush=True); sys.stdin.read()")
-    wait_until(lambda: has(calls, "compose version"), timeout_s=30)
+    """Nobody is left to listen to what the guardian says meanwhile."""
+    process = start("project.run('docker', 'hello'); sys.stdin.read()")
+    wait_until(lambda: has(calls, "hello"), timeout_s=30)
     process.kill()
-    process.wait()
-    wait_until(lambda: has(calls, " down "), timeout_s=30)
+    process.communicate()
+    wait_until(lambda: has(calls, "is down"), timeout_s=30)
 
 
 def test_a_project_goes_down_only_after_what_was_coming_up(calls: Path, start) -> None:
@@ -83,8 +87,8 @@ def test_a_project_goes_down_only_after_what_was_coming_up(calls: Path, start) -
     process = start("project.up(node=1)")
     wait_until(lambda: has(calls, " up "), timeout_s=30)
     process.kill()
-    process.wait()
-    wait_until(lambda: has(calls, " down "), timeout_s=30)
+    process.communicate()
+    wait_until(lambda: has(calls, "is down"), timeout_s=30)
     assert calls.read_text().index("up is done") < calls.read_text().index(" down ")
 
 
