@@ -4,6 +4,9 @@ When one rank stands still, the others soon wait for it in a collective, so all 
 to end is one that is stopped, or whose stack is not in a collective, or else the first that fell silent. A node ends only
 its own ranks, but looks at the evidence of all, so that only the node of the culprit acts; should that one do nothing, the
 others act after a second period.
+
+A rank that has said nothing yet but that it is there imports and loads what it needs, which takes longer than a step. As
+long as it may, nobody is to blame: the others wait for it.
 """
 
 from __future__ import annotations
@@ -19,12 +22,14 @@ import msgspec
 import psutil
 
 from launch.ranks import RankWatch, kill
-from launch.records import Exit, RankHung, decode_line
+from launch.records import AnyRecord, Exit, RankHung, Start, decode_line
 from launch.rendezvous import Round
 from launch.rundir import ScenarioDir
 from launch.stacks import DUMP_SIGNAL
 
 _STACKS_TIMEOUT_S, _STACKS_POLL_S = 2.0, 0.02
+_START_S = 60.0
+"""How long a rank may take for its imports and data, if that is more than the longest silence."""
 _LAST_LINE_BYTES = 1 << 16
 _COLLECTIVES = "/torch/distributed/distributed_c10d.py"
 _CALLS_INTO_C = ("/torch/distributed/", "/torch/nn/parallel/distributed.py", "in _engine_run_backward")
@@ -108,7 +113,10 @@ class HangWatch:
 
     def _look(self, pids: Mapping[int, int]) -> None:
         incarnation = self._round.incarnation
-        silences = [silence for file in self._files(incarnation) for silence in self._silence(file, pids)]
+        files = self._files(incarnation)
+        silences = [silence for file in files for silence in self._silence(file, pids)]
+        if not silences or any(self._is_starting(file) for file in files):
+            return
         own = [silence for silence in silences if silence.rank in pids]
         now_s = time.time()
         first = find_culprit(silences, now_s=now_s, timeout_s=self._timeout_s)
@@ -129,8 +137,12 @@ class HangWatch:
     def _silence(self, file: Path, pids: Mapping[int, int]) -> Iterator[Silence]:
         rank = self._scenario_dir.rank_of(file)
         since_s = file.stat().st_mtime
-        if time.time() - since_s >= self._timeout_s and not _has_ended(file):
+        if time.time() - since_s >= self._timeout_s and not isinstance(_last_record(file), Exit):
             yield Silence(rank=rank, since_s=since_s, is_stopped=_is_stopped(pids.get(rank)))
+
+    def _is_starting(self, file: Path) -> bool:
+        is_early = time.time() - file.stat().st_mtime < max(_START_S, self._timeout_s)
+        return is_early and isinstance(_last_record(file), Start)
 
     def _end(self, culprit: Silence, pids: Mapping[int, int], stacks: Iterable[Path], *, silent_s: float) -> None:
         self._announce(
@@ -170,14 +182,14 @@ def _await_texts(files: Collection[Path]) -> None:
         time.sleep(_STACKS_POLL_S)
 
 
-def _has_ended(file: Path) -> bool:
-    """Whether the last whole line says that the script is over: nothing more will come."""
+def _last_record(file: Path) -> AnyRecord | None:
+    """What the last whole line says; None if it cannot be read."""
     with file.open("rb") as lines:
         lines.seek(max(0, file.stat().st_size - _LAST_LINE_BYTES))
         last = lines.read().rpartition(b"\n")[0].rpartition(b"\n")[2]
     with contextlib.suppress(msgspec.DecodeError):
-        return isinstance(decode_line(last), Exit)
-    return False
+        return decode_line(last)
+    return None
 
 
 def _is_stopped(pid: int | None) -> bool:

@@ -17,7 +17,7 @@ import pytest
 
 from launch.hang import HangWatch, Silence, find_culprit, is_waiting
 from launch.ranks import RankWatch
-from launch.records import Exit, Load, RankHung, Record, encode_line
+from launch.records import Exit, Load, RankHung, Record, Start, encode_line
 from launch.rendezvous import Round
 from launch.rundir import ScenarioDir
 from tests.integration.waiting import wait_until
@@ -138,10 +138,10 @@ class Node:
     def watch(self, ranks: Looks, *, timeout_s: float = TIMEOUT_S) -> HangWatch:
         return HangWatch(self.scenario_dir, self.round, ranks, timeout_s=timeout_s, announce=self.hung.append)
 
-    def look(self) -> list[int]:
+    def look(self, *, timeout_s: float = TIMEOUT_S) -> list[int]:
         """Look once; says whom the watch has ended."""
         looks = Looks(self)
-        self.watch(looks)._look(looks.pids)
+        self.watch(looks, timeout_s=timeout_s)._look(looks.pids)
         return [hang.rank for hang in self.hung]
 
     def stacks(self, rank: int) -> str:
@@ -213,6 +213,32 @@ def test_a_rank_whose_script_is_over_does_not_hang(node: Node) -> None:
     last = Exit(sequence=1, time_ns=0, reason="finished")
     node.record(0, Load(sequence=0, time_ns=0, path=""), last, silent_s=TIMEOUT_S + 9)
     assert node.look() == []
+
+
+START = Start(
+    sequence=0,
+    time_ns=0,
+    format=1,
+    incarnation=0,
+    rank=1,
+    local_rank=1,
+    world_size=2,
+    node=0,
+    pid=7,
+    python="",
+    torch="",
+)
+
+
+@pytest.mark.parametrize(("timeout_s", "started_s", "ended"), [(5, 30, []), (5, 70, [1]), (90, 80, []), (90, 95, [1])])
+def test_while_a_rank_starts_nobody_is_to_blame(
+    node: Node, timeout_s: float, started_s: float, ended: list[int]
+) -> None:
+    """Its imports may take a minute, or the longest silence if that is more; rank 0 waits for it meanwhile."""
+    node.start(0, WAITING, silent_s=100)
+    node.start(1, STUCK, silent_s=0)
+    node.record(1, START, silent_s=started_s)
+    assert ended == node.look(timeout_s=timeout_s)
 
 
 def test_a_silence_within_the_timeout_is_work(node: Node) -> None:
