@@ -11,14 +11,15 @@ import contextlib
 import ctypes
 import os
 import signal
+from collections.abc import Iterable
 
 import psutil
 
 from launch.environment import tag_of
 
 _PR_SET_PDEATHSIG = 1
-_HELPERS = ("multiprocessing.forkserver", "multiprocessing.resource_tracker")
-_SWEEP_TIMEOUT_S = 5.0
+_FORK_SERVER, _TRACKER = "multiprocessing.forkserver", "multiprocessing.resource_tracker"
+_SWEEP_TIMEOUT_S, _TRACKER_TIMEOUT_S = 5.0, 2.0
 
 
 def die_with_parent() -> None:
@@ -47,27 +48,48 @@ def is_running(process: psutil.Process) -> bool:
         return False
 
 
+def is_tracker(process: psutil.Process) -> bool:
+    """Whether it is a resource tracker of multiprocessing.
+
+    It unlinks the semaphores and the shared memory of processes that were killed, and then ends by itself.
+    """
+    with contextlib.suppress(psutil.Error):
+        return any(_TRACKER in word for word in process.cmdline())
+    return False
+
+
 def sweep(tag: str, *, keep_helpers: bool = False) -> tuple[list[int], list[int]]:
-    """Kill every process under the tag.
+    """Kill every process under the tag; resource trackers clean up first.
 
     Args:
         tag: Tag of the node.
-        keep_helpers: Spare the fork server and the resource tracker, which a warm node needs for its next run.
+        keep_helpers: Spare the fork server, which a warm node needs for its next run. The caller's own resource tracker is
+            spared always: it ends after the caller.
 
     Returns:
         Pids that were found and killed, and those of them that would not die within 5 s.
     """
-    victims = [process for process in tagged(tag) if not (keep_helpers and _is_helper(process))]
-    for process in victims:
+    found = [process for process in tagged(tag) if not _is_spared(process, keep_helpers=keep_helpers)]
+    trackers = [process for process in found if is_tracker(process)]
+    victims = [process for process in found if process not in trackers]
+    _kill(victims)
+    _, alive = psutil.wait_procs(victims, timeout=_SWEEP_TIMEOUT_S)
+    _, stuck = psutil.wait_procs(trackers, timeout=_TRACKER_TIMEOUT_S)
+    _kill(stuck)
+    alive += psutil.wait_procs(stuck, timeout=_SWEEP_TIMEOUT_S)[1]
+    return [process.pid for process in victims + stuck], [process.pid for process in alive if is_running(process)]
+
+
+def _kill(processes: Iterable[psutil.Process]) -> None:
+    for process in processes:
         with contextlib.suppress(psutil.Error):
             process.kill()
-    _, alive = psutil.wait_procs(victims, timeout=_SWEEP_TIMEOUT_S)
-    return [process.pid for process in victims], [process.pid for process in alive if is_running(process)]
 
 
-def _is_helper(process: psutil.Process) -> bool:
-    """Whether it is a helper of the node itself: a rank may run helpers of its own, which end with it."""
+def _is_spared(process: psutil.Process, *, keep_helpers: bool) -> bool:
+    """Helpers of the node itself: a rank may have some of its own, which end with it."""
     with contextlib.suppress(psutil.Error):
-        command = " ".join(process.cmdline())
-        return process.ppid() == os.getpid() and any(helper in command for helper in _HELPERS)
+        is_own = process.ppid() == os.getpid()
+        is_fork_server = any(_FORK_SERVER in word for word in process.cmdline())
+        return is_own and (is_tracker(process) or (keep_helpers and is_fork_server))
     return False

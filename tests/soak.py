@@ -1,20 +1,27 @@
 """Verifies the built-in job again and again, each time under other faults: `python -m tests.soak --num-runs 50`.
 
 Every run is drawn from its number alone, so that a run that fails can be repeated by its command, which is printed. The
-job is correct, so everything but VALID is a fault of the rig; so is a process that a run leaves behind.
+job is correct, so everything but VALID is a fault of the rig; so is a process, a listening port or a piece of shared memory
+that is left in the end. Nodes stay warm from run to run; with `--cold` every run is a command of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import random
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from launch import Launcher
+from launch.result import JobResult
 
 NUM_STEPS = {2: 80, 3: 56, 4: 40}
 STEPS_AN_EPOCH = {2: 20, 3: 14, 4: 10}
@@ -27,79 +34,126 @@ VARIANTS = ((), (), ("--drop-last",), ("--no-shuffle",), ("--num-samples", "1003
 WORKERS = ("--workers", "2")
 
 
-def draw_command(number: int) -> list[str]:
-    """The arguments of run `number`: ranks, one or two faults, a variant of the job."""
-    draw = random.Random(f"soak/{number}")
-    num_ranks = draw.choice(sorted(NUM_STEPS))
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """What one run does."""
+
+    num_ranks: int
+    faults: tuple[str, ...]
+    job: tuple[str, ...]
+    """Arguments of the built-in job."""
+
+    @property
+    def command(self) -> list[str]:
+        """The command line that does the same."""
+        options = [word for fault in self.faults for word in ("--fault", fault)]
+        return ["verify", "--nproc-per-node", str(self.num_ranks), *options, "-m", "launch.jobs.digits", *self.job]
+
+
+def draw(number: int) -> Drawn:
+    """Run `number`: ranks, one or two faults, a variant of the job."""
+    draws = random.Random(f"soak/{number}")
+    num_ranks = draws.choice(sorted(NUM_STEPS))
     # In the first half of training, so that the resume has something to prove.
-    step = draw.randrange(NUM_STEPS[num_ranks] // 2)
-    kind = draw.choice(KINDS)
-    faults = [f"{kind}@{draw_first(draw, kind, step, STEPS_AN_EPOCH[num_ranks])}"]
-    if draw.random() < 0.5:
-        faults.append(f"{draw.choice(ENDS)}@{draw_later(draw, step)}")
-    options = [word for fault in faults for word in ("--fault", fault)]
-    workers = WORKERS if kind == "loaderkill" or draw.random() < 0.2 else ()
-    job = ("-m", "launch.jobs.digits", *draw.choice(VARIANTS), *workers)
-    return ["verify", "--nproc-per-node", str(num_ranks), "--seed", str(number), *options, *job]
+    step = draws.randrange(NUM_STEPS[num_ranks] // 2)
+    kind = draws.choice(KINDS)
+    faults = [f"{kind}@{draw_first(draws, kind, step, num_ranks)}"]
+    if draws.random() < 0.5:
+        faults.append(f"{draws.choice(ENDS)}@{draw_later(draws, step, num_ranks)}")
+    workers = WORKERS if kind == "loaderkill" or draws.random() < 0.2 else ()
+    return Drawn(num_ranks=num_ranks, faults=tuple(faults), job=(*draws.choice(VARIANTS), *workers))
 
 
-def draw_first(draw: random.Random, kind: str, step: int, steps_an_epoch: int) -> str:
+def draw_first(draw: random.Random, kind: str, step: int, num_ranks: int) -> str:
     """A moment that this kind can have, at about this step, and whom it hits; rank 0 alone saves."""
     number = step // SAVE_EVERY
     if kind in SAVE_ERRORS:
         return f"save#{number}:rank=0"
     if kind in DAMAGES:
         return draw.choice((f"save#{number}:rank=0", f"step={step + SAVE_EVERY}:rank=0"))
-    epoch, batch = divmod(step, steps_an_epoch)
+    epoch, batch = divmod(step, STEPS_AN_EPOCH[num_ranks])
     save = f"save#{number}+{draw.choice(('before', 'during', 'after'))}:rank=0"
     moments = (f"step={step}", f"batch={step}", f"epoch={epoch},batch={batch}")
-    return draw.choice((save, *(f"{moment}:{draw_who(draw)}" for moment in moments)))
+    return draw.choice((save, *(f"{moment}:{draw_who(draw, num_ranks)}" for moment in moments)))
 
 
-def draw_later(draw: random.Random, step: int) -> str:
+def draw_later(draw: random.Random, step: int, num_ranks: int) -> str:
     """A moment of the restart, and whom it hits; rank 0 alone reads a checkpoint, where there is a whole one."""
-    resume = f"resume+{draw.randrange(6)}:{draw_who(draw)}"
+    resume = f"resume+{draw.randrange(6)}:{draw_who(draw, num_ranks)}"
     return draw.choice((resume, "load#0:rank=0")) if step >= 2 * SAVE_EVERY else resume
 
 
-def draw_who(draw: random.Random) -> str:
+def draw_who(draw: random.Random, num_ranks: int) -> str:
     """One drawn rank, or all."""
-    return draw.choice(("rank=any", "rank=any", "rank=all"))
+    return draw.choice((f"rank={draw.randrange(num_ranks)}",) * 2 + ("rank=all",))
 
 
-def left_behind() -> list[str]:
-    """Command lines of nodes, fork servers and ranks whose supervisor is gone."""
-    commands = {
-        process: " ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline", "ppid"])
+class WarmRig:
+    """Runs on nodes that stay, against references that are made once for each variant of the job."""
+
+    def __init__(self, root: Path, nodes: contextlib.ExitStack) -> None:
+        self._launchers = {num: nodes.enter_context(Launcher(num, root=root)) for num in NUM_STEPS}
+        self._references: dict[tuple[int, tuple[str, ...]], list[JobResult]] = {}
+
+    def verify(self, drawn: Drawn) -> tuple[bool, str]:
+        """Whether it came out VALID, and what was said."""
+        launcher, key = self._launchers[drawn.num_ranks], (drawn.num_ranks, drawn.job)
+        if key not in self._references:
+            self._references[key] = [launcher.run(None, *drawn.job) for _ in range(2)]
+        result = launcher.run(None, *drawn.job, faults=drawn.faults)
+        verdict = result.check(against=self._references[key])
+        if verdict.outcome == "valid":
+            shutil.rmtree(result.run_dir.root)
+        return verdict.outcome == "valid", f"{verdict.outcome}: {verdict.reason}\nevidence in {result.run_dir.root}"
+
+
+def verify_cold(drawn: Drawn) -> tuple[bool, str]:
+    """The same as a command of its own."""
+    with tempfile.TemporaryDirectory(prefix="resumable-soak-") as folder:
+        name, *words = drawn.command
+        launch = [sys.executable, "-m", "launch", name, "--quiet", "--run-dir", f"{folder}/run", *words]
+        ended = subprocess.run(launch, capture_output=True, text=True, check=False, cwd=folder)
+    return ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def leftovers() -> set[str]:
+    """What a run might leave: processes of ours, listening ports, shared memory."""
+    ours = ("launch.node_main", "launch.worker", "multiprocessing.forkserver")
+    commands = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
+    ports = [connection.laddr.port for connection in psutil.net_connections("tcp") if connection.status == "LISTEN"]
+    return {
+        *(command for command in commands if any(name in command for name in ours)),
+        *(f"port {port}" for port in ports),
+        *(f"shared memory {path}" for path in Path("/dev/shm").iterdir()),
     }
-    return [
-        command
-        for process, command in commands.items()
-        if process.info["ppid"] == 1 and ("launch.node_main" in command or "launch.worker" in command)
-    ]
 
 
 def main() -> int:
-    """Run them; 0 if every one was VALID and left nothing."""
+    """Run them; 0 if every one was VALID and all together left nothing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--num-runs", type=int, default=50)
     parser.add_argument("--first", type=int, default=1, help="number of the first run")
+    parser.add_argument("--cold", action="store_true", help="every run is a command of its own")
     arguments = parser.parse_args()
-    failures = 0
-    for number in range(arguments.first, arguments.first + arguments.num_runs):
-        command = draw_command(number)
-        with tempfile.TemporaryDirectory(prefix="resumable-soak-") as folder:
-            run_dir = Path(folder) / "run"
-            launch = [sys.executable, "-m", "launch", command[0], "--quiet", "--run-dir", str(run_dir), *command[1:]]
-            ended = subprocess.run(launch, capture_output=True, text=True, check=False, cwd=folder)
-            stray = left_behind()
-        is_good = ended.returncode == 0 and not stray
-        failures += not is_good
-        print(f"{number:4d} {'VALID' if is_good else 'FAILED'}  resumable {shlex.join(command)}", flush=True)
-        if not is_good:
-            print(ended.stdout + ended.stderr, *stray, sep="\n", flush=True)
-    print(f"{arguments.num_runs - failures} of {arguments.num_runs} VALID")
-    return int(failures > 0)
+    before = leftovers()
+    num_failures = 0
+    root = Path(tempfile.mkdtemp(prefix="resumable-soak-"))
+    with contextlib.ExitStack() as nodes:
+        verify = verify_cold if arguments.cold else WarmRig(root, nodes).verify
+        for number in range(arguments.first, arguments.first + arguments.num_runs):
+            drawn = draw(number)
+            is_good, words = verify(drawn)
+            num_failures += not is_good
+            print(f"{number:4d} {'VALID' if is_good else 'FAILED'}  resumable {shlex.join(drawn.command)}", flush=True)
+            if not is_good:
+                print(words, flush=True)
+    left = leftovers() - before
+    if not num_failures:
+        shutil.rmtree(root)
+    print(
+        f"{arguments.num_runs - num_failures} of {arguments.num_runs} VALID; left behind: {sorted(left) or 'nothing'}"
+    )
+    return int(num_failures > 0 or bool(left))
 
 
 if __name__ == "__main__":
