@@ -2,8 +2,8 @@
 
 `torch._dynamo` and what it brings along take a second or two in every rank that imports them itself.
 
-It is the last module that the fork server imports, and leaves all that is there to the ranks for good: no collection of
-garbage and no exit handler walks through it, which would copy most of its memory into every rank.
+It is the first module that the fork server imports, and switches the garbage collector off: while torch is imported the
+collector finds nothing and takes a quarter of the time. `launch.worker.settled`, the last one, switches it on again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
-import weakref
 
 _MODULES = (
     "launch.worker.entry",
@@ -27,18 +26,8 @@ _MODULES = (
     "torch.utils.data.distributed",
 )
 
+gc.disable()
 for _module in _MODULES:
     # Some of them are torch's own affair: a release that moves one costs a rank its time, no more.
     with contextlib.suppress(ImportError):
         importlib.import_module(_module)
-
-
-def _leave_for_good() -> None:
-    """Take what exists now out of garbage collection and out of the exits of processes that are forked from this one."""
-    for finalizer in list(weakref.finalize._registry):  # type: ignore[attr-defined] # torch has thousands of them
-        finalizer.atexit = False
-    gc.collect()
-    gc.freeze()
-
-
-_leave_for_good()
