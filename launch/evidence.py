@@ -9,7 +9,7 @@ import msgspec
 from launch.history import Damage, History
 from launch.plan import Plan, Scenario
 from launch.timeline import Run, Steps, assemble
-from launch.trajectory import Traits, traits_of
+from launch.traits import Traits, traits_of
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):

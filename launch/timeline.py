@@ -13,7 +13,8 @@ import msgspec
 from launch.checkpoint import Checkpoint, damaged_by, loaded_by, written_by
 from launch.history import History
 from launch.resume import Clues, ResumePoint, find_resume_point
-from launch.trajectory import TrainedBatch, TrainedStep, Traits, Trajectory, trace
+from launch.traits import Traits
+from launch.trajectory import TrainedBatch, TrainedStep, Trajectory, trace
 
 Steps = tuple[TrainedStep, ...]
 

@@ -2,7 +2,8 @@ import pytest
 
 from launch.checkpoint import Checkpoint, loaded_by, written_by
 from launch.records import AnyRecord, Backward, Batch, Load, Rename, Save, Step
-from launch.trajectory import Traits, Trajectory, trace
+from launch.traits import Traits
+from launch.trajectory import Trajectory, trace
 from tests.launch import histories
 from tests.launch.histories import Job, Life
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import msgspec
 
 from launch.timeline import Run, Timeline, assemble
-from launch.trajectory import Traits
+from launch.traits import Traits
 from tests.launch import histories
 from tests.launch.histories import Job, Life
 

@@ -9,7 +9,8 @@ import pytest
 
 from launch.history import Process
 from launch.records import AnyRecord, Backward, Batch, EpochEnd, Exit, Start, Step
-from launch.trajectory import Traits, Trajectory, trace, traits_of
+from launch.traits import Traits, traits_of
+from launch.trajectory import Trajectory, trace
 from tests.launch import histories
 
 

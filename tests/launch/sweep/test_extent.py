@@ -6,7 +6,7 @@ from launch.faults import When
 from launch.grammar import parse_when
 from launch.sweep.extent import extent_of
 from launch.timeline import assemble
-from launch.trajectory import Traits
+from launch.traits import Traits
 from tests.launch import histories
 from tests.launch.histories import Job
 from tests.launch.sweep.sweeps import EXTENT
