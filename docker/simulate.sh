@@ -11,5 +11,5 @@ python=${PYTHON:-.venv/bin/python}
 
 PYTHON=$python docker/image.sh resumable:local
 exec "$python" -m launch verify --cluster compose --nnodes 2:3 --nproc-per-node 2 \
-    --fault 'nodeloss(replace=1)@step=7:node=1' --fault 'nodeloss@step=600:node=2' "$@" \
-    -m launch.jobs.digits --epochs 120
+    --fault 'nodeloss(replace=1)@step=7:node=1' --fault 'nodeloss@step=300:node=2' "$@" \
+    -m launch.jobs.digits --epochs 60 --workers 2
