@@ -16,9 +16,9 @@ from launch.call import write_call
 from launch.cluster import Cluster
 from launch.execution import cluster_of
 from launch.faults import FaultRequest
+from launch.job_result import JobResult
 from launch.plan import Plan, Script
 from launch.planner import BUILT_IN_JOB, make_plan
-from launch.result import JobResult
 from launch.rundir import RunDir
 from launch.supervisor import Supervisor
 from launch.verdict import Verdict

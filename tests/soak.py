@@ -21,7 +21,7 @@ from pathlib import Path
 import psutil
 
 from launch import Launcher
-from launch.result import JobResult
+from launch.job_result import JobResult
 
 NUM_STEPS = {2: 80, 3: 56, 4: 40}
 STEPS_AN_EPOCH = {2: 20, 3: 14, 4: 10}
