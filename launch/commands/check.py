@@ -33,7 +33,7 @@ def check(arguments: argparse.Namespace, console: Console) -> int:
 def _tell_sweep(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool) -> int:
     """Judge every point that was run to its end, store the verdicts and print what they come to."""
     verdicts, book = review(plan, run_dir), VerdictBook(run_dir)
-    is_ended = run_dir.verdict_file.exists()
+    is_ended = run_dir.verdict_file.exists() or len(verdicts) == len(plan.points)
     results = sweep_results(plan, verdicts, run_dir=shown(run_dir.root))
     verdict = tell_sweep(plan, run_dir, results, console, is_quiet=is_quiet, is_ended=is_ended)
     try:

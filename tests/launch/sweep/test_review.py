@@ -87,6 +87,15 @@ def test_check_says_whether_the_sweep_came_to_its_end(run_dir: RunDir, file: str
     assert book.found(plan().points)[GOOD.name].outcome is Outcome.VALID
 
 
+def test_a_sweep_with_all_its_verdicts_has_come_to_its_end(run_dir: RunDir) -> None:
+    """Whatever interrupted it then left nothing out."""
+    book = VerdictBook(run_dir)
+    store(samples.valid(), run_dir.root, BAD.name)
+    for point in (GOOD, BAD):
+        book.enter(point, verdict(Outcome.VALID))
+    assert main(["check", "--quiet", str(run_dir.root)]) == 0
+
+
 def test_check_without_a_reference_is_unknown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The sweep was interrupted before it had a yardstick."""
     RunDir(root=tmp_path).write_plan(without_points(PLAN))
