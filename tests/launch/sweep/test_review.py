@@ -24,30 +24,26 @@ PLAN = drawn(at="4", ranks="0-1")
 GOOD, BAD = sorted(PLAN.points, key=lambda point: point.name)
 
 
-def store(evidence: Evidence, root: Path, name: str) -> None:
-    """The evidence as that of a scenario with this name."""
+def plan() -> Plan:
+    """Rank 1 is the one that was killed in both."""
+    points = tuple(msgspec.structs.replace(point, faults=BAD.faults) for point in (GOOD, BAD))
+    return msgspec.structs.replace(PLAN, scenarios=(*PLAN.references, *points))
+
+
+def store(evidence: Evidence, root: Path, name: str) -> RunDir:
+    """The evidence as that of a scenario with this name, and the plan of the sweep."""
     history = evidence.faulted.history
     processes = [msgspec.structs.replace(p, file=p.file.replace("faulted", name)) for p in history.processes]
     renamed = msgspec.structs.replace(history, name=name, processes=tuple(processes))
-    samples.stored(
-        msgspec.structs.replace(evidence, faulted=msgspec.structs.replace(evidence.faulted, history=renamed)), root
-    )
+    faulted = msgspec.structs.replace(evidence.faulted, history=renamed)
+    return samples.stored(msgspec.structs.replace(evidence, plan=plan(), faulted=faulted), root)
 
 
 @pytest.fixture
 def run_dir(tmp_path: Path) -> RunDir:
     """All evidence; no verdict yet."""
-    for name, evidence in ((GOOD.name, samples.valid()), (BAD.name, samples.invalid())):
-        store(evidence, tmp_path, name)
-    made = RunDir(root=tmp_path)
-    made.write_plan(plan())
-    return made
-
-
-def plan() -> Plan:
-    """Rank 1 is the one that was killed in both."""
-    points = tuple(msgspec.structs.replace(point, faults=BAD.faults) for point in (GOOD, BAD))
-    return msgspec.structs.replace(PLAN, scenarios=(*PLAN.references, *points))
+    store(samples.valid(), tmp_path, GOOD.name)
+    return store(samples.invalid(), tmp_path, BAD.name)
 
 
 def test_a_point_is_judged_as_a_verify_would_judge_it(run_dir: RunDir) -> None:
