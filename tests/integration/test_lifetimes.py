@@ -116,7 +116,7 @@ def test_an_interrupted_run_keeps_its_evidence_and_says_how_to_look_at_it(start,
 
 def test_sigterm_to_run_reaches_the_ranks_and_is_the_exit_code(start) -> None:
     """A scheduler that ends `resumable run` gets 128 + SIGTERM, as from a shell."""
-    command, descendants = start("run")
+    command, descendants = start("run", "--record")
     command.send_signal(signal.SIGTERM)
     command.communicate(timeout=60)
     assert command.returncode == 128 + signal.SIGTERM
