@@ -73,6 +73,11 @@ def emit_many(recorder: Recorder, num: int) -> None:
         recorder.emit(Load, path="a")
 
 
+def interrupted_soon(recorder: Recorder) -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0.0005)
+    emit_many(recorder, 1_000_000)
+
+
 def test_a_handler_may_save_while_a_line_is_made(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its lines come first, and the numbers go on without a gap."""
     recorder = Recorder(file)
@@ -112,8 +117,7 @@ def test_an_exception_out_of_a_handler_leaves_no_gap(file: Path) -> None:
 
     signal.signal(signal.SIGALRM, interrupt)
     for _ in range(200):
-        signal.setitimer(signal.ITIMER_REAL, 0.0005)
         with pytest.raises(InterruptedError):
-            emit_many(recorder, 1_000_000)
+            interrupted_soon(recorder)
     lines = lines_of(file)
     assert [line.sequence for line in lines] == list(range(len(lines)))
