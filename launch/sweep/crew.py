@@ -15,7 +15,6 @@ import msgspec
 from launch.cluster import Cluster
 from launch.errors import NodeError
 from launch.plan import Plan, Scenario
-from launch.records import NodeEnded
 from launch.rundir import RunDir
 from launch.supervisor import Supervisor
 
@@ -29,8 +28,7 @@ class News(msgspec.Struct, frozen=True, kw_only=True):
 
     scenario: Scenario
     state: Literal["begun", "ended"]
-    ended: tuple[NodeEnded, ...] = ()
-    """How its nodes ended; none if one of them died."""
+    """ended: by itself, or because one of its nodes died; its evidence says which."""
 
 
 class Crew:
@@ -134,7 +132,7 @@ class Crew:
             while scenario is not None:
                 self._news.put(News(scenario=scenario, state="begun"))
                 try:
-                    ended = supervisor.run(scenario, on_tick=self._stop_if_over)
+                    supervisor.run(scenario, on_tick=self._stop_if_over)
                 except _Over:
                     supervisor.interrupt()
                     break
@@ -142,7 +140,7 @@ class Crew:
                     self._news.put(News(scenario=scenario, state="ended"))
                     break
                 num_done += 1
-                self._news.put(News(scenario=scenario, state="ended", ended=tuple(ended)))
+                self._news.put(News(scenario=scenario, state="ended"))
                 scenario = None if self._is_cold else self._next_task()
         return num_done
 
