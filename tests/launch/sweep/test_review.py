@@ -50,8 +50,9 @@ def test_a_point_is_judged_as_a_verify_would_judge_it(run_dir: RunDir) -> None:
     """Reading the references once changes nothing but the names."""
     judge = PointJudge.of(plan(), run_dir)
     assert judge.yardstick.outcome is Outcome.VALID
-    for point, evidence in zip(plan().points, (samples.valid(), samples.invalid()), strict=True):
-        assert judge.judge(point).outcome == judge_evidence(evidence).outcome
+    expected = [judge_evidence(evidence) for evidence in (samples.valid(), samples.invalid())]
+    found = [judge.judge(point) for point in plan().points]
+    assert [(each.outcome, each.reason) for each in expected] == [(each.outcome, each.reason) for each in found]
 
 
 def test_only_points_that_came_to_their_end_are_reviewed(run_dir: RunDir) -> None:
