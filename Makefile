@@ -6,7 +6,7 @@ SOAK ?= 50
 BENCH ?= build/bench
 
 .DEFAULT_GOAL := help
-.PHONY: help verify sweep test lint types check soak bench clean
+.PHONY: help verify sweep simulate test lint types check soak bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST)
@@ -16,6 +16,9 @@ verify: .venv/installed ## kill ranks of the built-in job twice and prove that e
 
 sweep: .venv/installed ## kill every rank of the built-in job after every step, each in a run of its own
 	$(RUN)/resumable sweep --nproc-per-node 4
+
+simulate: .venv/installed ## three nodes as containers: one dies and is replaced, one dies for good
+	docker/engine.sh docker/simulate.sh
 
 test: .venv/installed ## run the tests
 	$(RUN)/pytest -n 2
