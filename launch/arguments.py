@@ -123,7 +123,7 @@ def _launch_parser(command: str) -> argparse.ArgumentParser:
         type=seconds,
         metavar="S",
         help="a rank without progress for so long is ended, after its stacks were stored (default: off for run; else 300, "
-        "or 30 with a fault that hangs; the built-in job: 5)",
+        "or 30 with a fault that hangs; the built-in job: 5); a rank that is still starting has 60 s at least",
     )
     ours.add_argument(
         "--grace",

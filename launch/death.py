@@ -10,7 +10,7 @@ import msgspec
 
 from launch.history import Process
 from launch.plan import Scenario
-from launch.records import Batch, Exit, FaultFired
+from launch.records import Batch, Exit, FaultFired, Step
 from launch.timeline import Life, Run
 from launch.trajectory import TrainedBatch
 
@@ -37,6 +37,11 @@ class Firing(msgspec.Struct, frozen=True, kw_only=True):
     time_ns: int
     line: int
     """Of its record in the evidence of the process, from 1."""
+
+    @property
+    def was_survived(self) -> bool:
+        """Whether its process trained on."""
+        return any(isinstance(record, Batch | Step) for record in self.life.trajectory.process.records[self.line :])
 
 
 class Death(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -125,6 +130,16 @@ def unplanned_death(run: Run, incarnation: int) -> Death | None:
         step=life.first_step + len(life.steps),
         log=log_file(run.history.name, incarnation, life.rank),
     )
+
+
+def first_cause(run: Run, scenario: Scenario) -> Death | None:
+    """What ended the last incarnation: a planned fault that its rank did not survive, or else who is to blame."""
+    last = max(run.history.incarnations, default=0)
+    names = {fault.number: str(fault) for fault in scenario.faults}
+    for firing in firings(run):
+        if firing.life.incarnation == last and not firing.was_survived:
+            return _planned(firing, names.get(firing.fault, firing.kind), run)
+    return unplanned_death(run, last)
 
 
 def log_file(scenario: str, incarnation: int, rank: int) -> str:

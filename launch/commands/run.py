@@ -7,7 +7,7 @@ import sys
 
 from rich.console import Console
 
-from launch.death import Death, planned_deaths, unplanned_death
+from launch.death import Death, first_cause
 from launch.evidence import gather
 from launch.execution import cluster_of, create_run_dir, shown
 from launch.history import read_history
@@ -64,9 +64,7 @@ def _tell_failure(plan: Plan, run_dir: RunDir, messages: list[str]) -> int:
     [scenario] = plan.scenarios
     history = read_history(run_dir.scenario(scenario.name))
     job = gather(plan, scenario, [], history).faulted
-    last = max(history.incarnations, default=0)
-    death = next((death for death in planned_deaths(job, scenario) if death.incarnation == last), None)
-    death = death or unplanned_death(job, last)
+    death = first_cause(job, scenario)
     if death is None:
         _say("the job failed", *filter(None, messages))
         return _FAILED

@@ -1,9 +1,10 @@
 import msgspec
 import pytest
 
-from launch.death import firings, planned_deaths, unplanned_death
+from launch.death import firings, first_cause, planned_deaths, unplanned_death
 from launch.history import History
-from launch.records import AnyRecord, Batch, Exit, FaultFired, NodeEnded, RankEnded, RankFailure
+from launch.plan import Scenario
+from launch.records import AnyRecord, Batch, Exit, FaultFired, NodeEnded, RankEnded, RankFailure, Step
 from launch.timeline import Run
 from tests.launch import histories
 from tests.launch.histories import Job
@@ -177,3 +178,28 @@ def test_a_planned_death_has_its_exit_code(code, expected):
     history = msgspec.structs.replace(histories.one_kill(JOB).faulted.history, rank_ends=(end,))
     plan = histories.plan(histories.sigkill(4))
     assert [death.exit_code for death in planned_deaths(run_of(history), plan.scenarios[-1])] == [expected]
+
+
+def last_life_of(*lines: AnyRecord) -> tuple[Run, Scenario]:
+    """Incarnation 0 alone, in which rank 1 is hit and then leaves these lines."""
+    planned = histories.sigkill(4)
+    whole = histories.hit(JOB, planned, *lines)
+    only = [process for process in whole.processes if process.incarnation == 0]
+    evidence = histories.of_histories(histories.history("faulted", only), JOB, [planned])
+    return evidence.faulted, evidence.scenario
+
+
+def test_a_fault_that_its_rank_did_not_survive_ended_the_job():
+    """It is named as it was planned."""
+    cause = first_cause(*last_life_of())
+    assert cause is not None
+    assert (cause.what, cause.is_planned, cause.rank) == ("sigkill@step=4:rank=1", True, 1)
+
+
+def test_a_fault_that_its_rank_survived_is_not_what_ended_the_job():
+    """It trained on, and failed later for another reason."""
+    step = Step(sequence=0, time_ns=0, step=5)
+    died = Exit(sequence=0, time_ns=0, reason="exception", code=1, message="ValueError: of its own")
+    cause = first_cause(*last_life_of(step, died))
+    assert cause is not None
+    assert (cause.what, cause.is_planned, cause.rank) == ("ValueError: of its own", False, 1)
