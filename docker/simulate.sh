@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # usage: docker/simulate.sh [ARGUMENTS OF resumable verify]
 #
-# Three containers of two ranks each learn digits. One dies in the middle and is replaced; later one dies for good, and the
-# other two go on. Every batch is then compared with the uninterrupted run.
+# Three containers of two ranks each learn digits. One dies in the middle and is replaced; later the one with rank 0 dies for
+# good, and the other two go on. Every batch is then compared with the uninterrupted run.
 #
 # PYTHON names the interpreter with this project installed (default: .venv/bin/python).
 set -euo pipefail
@@ -11,5 +11,5 @@ python=${PYTHON:-.venv/bin/python}
 
 PYTHON=$python docker/image.sh resumable:local
 exec "$python" -m launch verify --cluster compose --nnodes 2:3 --nproc-per-node 2 \
-    --fault 'nodeloss(replace=1)@step=7:node=1' --fault 'nodeloss@step=300:node=2' "$@" \
-    -m launch.jobs.digits --epochs 60 --workers 2
+    --fault 'nodeloss(replace=1)@step=7:node=1' --fault 'nodeloss@step=220:rank=0' "$@" \
+    -m launch.jobs.digits --epochs 40 --workers 2
