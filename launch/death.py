@@ -10,7 +10,7 @@ import msgspec
 
 from launch.history import Process
 from launch.plan import Scenario
-from launch.records import Batch, Exit, FaultFired, Step
+from launch.records import Batch, Exit, FaultFired, RankEnded, Step
 from launch.timeline import Life, Run
 from launch.trajectory import TrainedBatch
 
@@ -192,8 +192,14 @@ def _blame(life: Life, run: Run) -> tuple[bool, int]:
     exit_ = process.exit
     if exit_ is not None:
         return bool(_FOLLOW_UP.search(exit_.message)), exit_.time_ns
-    gone = [end.time_ns for end in run.history.rank_ends if end.pid == process.start.pid]
+    gone = [end.time_ns for end in _ends_of(life, run)]
     return False, (gone or [process.records[-1].time_ns])[0]
+
+
+def _ends_of(life: Life, run: Run) -> list[RankEnded]:
+    """What the node says of the end of a process; pids are a container's own, so the rank must fit too."""
+    own = (life.incarnation, life.rank, life.trajectory.process.start.pid)
+    return [end for end in run.history.rank_ends if (end.incarnation, end.rank, end.pid) == own]
 
 
 def _last_words(exit_: Exit | None, run: Run, life: Life) -> str:
@@ -212,9 +218,9 @@ def _exit_code(exit_: Exit | None, run: Run, life: Life) -> int | None:
 
 def _agents_code(run: Run, life: Life) -> int | None:
     """What its node says of the process: negative for a signal."""
-    pid = life.trajectory.process.start.pid
-    codes = [end.exit_code for end in run.history.rank_ends if end.pid == pid]
-    codes += [failure.exit_code for end in run.history.ends for failure in end.failures if failure.pid == pid]
+    codes = [end.exit_code for end in _ends_of(life, run)]
+    own = (life.rank, life.trajectory.process.start.pid)
+    codes += [f.exit_code for end in run.history.ends for f in end.failures if (f.rank, f.pid) == own]
     return next((code for code in codes if code is not None), None)
 
 

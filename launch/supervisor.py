@@ -99,11 +99,11 @@ class Supervisor:
         )
 
     def _replace_lost(self) -> None:
-        """Every start has all its nodes."""
+        """Every start has all its nodes, and none that the others would begin without."""
         present = {node.number for node in self._cluster.nodes}
-        for number in range(self._topology.num_local_nodes):
-            if number not in present:
-                self._cluster.replace(number)
+        lost = [number for number in range(self._topology.num_local_nodes) if number not in present]
+        for node in [self._cluster.replace(number) for number in lost]:
+            node.wait_until_warm()
 
     def _wait(self, nemesis: Nemesis, on_tick: Callable[[], None]) -> list[NodeEnded]:
         """The answers of all nodes that are still there when nothing more is to come."""

@@ -86,7 +86,7 @@ def _end_problem(evidence: Evidence) -> str | None:
 
 def _last_ends(ends: tuple[NodeEnded, ...]) -> list[NodeEnded]:
     """How each node ended the last start of the command."""
-    return list({end.node: end for end in ends}.values())
+    return list({end.node: end for end in sorted(ends, key=lambda end: end.time_ns)}.values())
 
 
 def _about(death: Death, run: Run) -> Violation:

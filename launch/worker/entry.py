@@ -105,9 +105,13 @@ def _watch(recorder: Recorder, environment: RankEnvironment, plan: Plan, scenari
 
 
 def _earlier_files(environment: RankEnvironment, scenario_dir: ScenarioDir) -> list[Path]:
-    """Evidence of this rank's earlier incarnations; of rank 0's, where the rank is new."""
-    files = scenario_dir.event_files(rank=environment.rank) or scenario_dir.event_files(rank=0)
-    return [file for file in files if scenario_dir.incarnation_of(file) < environment.incarnation]
+    """Evidence of this rank's earlier incarnations; of rank 0's, for those in which there was no such rank."""
+    files = {
+        scenario_dir.incarnation_of(file): file
+        for rank in (0, environment.rank)
+        for file in scenario_dir.event_files(rank=rank)
+    }
+    return [file for incarnation, file in sorted(files.items()) if incarnation < environment.incarnation]
 
 
 def _run_recorded(script: Script, recorder: Recorder, final_state: FinalState) -> None:
