@@ -15,7 +15,15 @@ import samplers
 
 ROOT = Path(__file__).parents[1]
 
-IMPORTS_TORCH = ("launch/worker/", "launch/jobs/", "launch/node", "launch/rendezvous.py", "launch/logs.py", "launch/ranks.py", "launch/hang.py")
+IMPORTS_TORCH = (
+    "launch/worker/",
+    "launch/jobs/",
+    "launch/node",
+    "launch/rendezvous.py",
+    "launch/logs.py",
+    "launch/ranks.py",
+    "launch/hang.py",
+)
 READS_ENVIRONMENT = ("launch/environment.py", "launch/jobs/")
 INSIDE_A_RANK = ("launch/worker/", "launch/jobs/", "launch/node")
 
