@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from launch.cluster import ComposeCluster
-from tests.integration.nodes import compose_cluster, plan_of
+from tests.integration.nodes import compose_cluster, need_containers, plan_of
 from tests.integration.waiting import wait_until
 
 HOLD = """
@@ -45,6 +45,7 @@ def left_of(project: str) -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    need_containers()
     for name in ("runs", "code"):
         (tmp_path / name).mkdir()
     return tmp_path

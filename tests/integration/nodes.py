@@ -46,14 +46,19 @@ def plan_of(script: Path, nnodes: str) -> Plan:
     return make_plan(parse(["verify", "--nnodes", nnodes, "--nproc-per-node", "1", str(script)]))
 
 
-def compose_cluster(plan: Plan, folder: Path) -> ComposeCluster:
-    """A cluster of containers, for runs in `runs` and scripts in `code`; where there can be none, the test is skipped."""
+def need_containers() -> None:
+    """Skip the test, and say so loudly, where no container can be started."""
     try:
         find_compose()
     except UsageError as error:
         pytest.skip(f"NO CONTAINERS TESTED: {error}")
     if not has_image(IMAGE):
         pytest.skip(f"NO CONTAINERS TESTED: build {IMAGE} with docker/image.sh")
+
+
+def compose_cluster(plan: Plan, folder: Path) -> ComposeCluster:
+    """A cluster of containers, for runs in `runs` and scripts in `code`; where there can be none, the test is skipped."""
+    need_containers()
     return ComposeCluster(
         Topology.of(plan),
         compose_file=COMPOSE_FILE,

@@ -11,6 +11,8 @@ from tests.integration.conftest import Verify
 from tests.mutants.bugs import BUGS, PlantedBug
 
 JOB = str(Path(__file__).parents[1] / "mutants" / "job.py")
+TWINS = list({(bug.faults, bug.arguments): bug for bug in BUGS}.values())
+"""Without its bug a job is the same as any other under the same faults."""
 
 
 def faults_and_job(bug: PlantedBug, *arguments: str) -> list[str]:
@@ -26,7 +28,7 @@ def test_a_planted_bug_is_found_and_named(verify: Verify, bug: PlantedBug) -> No
     assert re.search(bug.explanation, judged.explanations, re.IGNORECASE), judged.explanations
 
 
-@pytest.mark.parametrize("bug", BUGS, ids=str)
+@pytest.mark.parametrize("bug", TWINS, ids=str)
 def test_its_repaired_twin_passes(verify: Verify, bug: PlantedBug) -> None:
     """The same job under the same faults without the bug is VALID."""
     judged = verify(*faults_and_job(bug, "--repaired"))
