@@ -205,6 +205,10 @@ def _ends_of(life: Life, run: Run) -> list[RankEnded]:
 def _last_words(exit_: Exit | None, run: Run, life: Life) -> str:
     if exit_ is not None:
         return exit_.message or f"exit code {exit_.code}"
+    own = (life.incarnation, life.rank, life.trajectory.process.start.pid)
+    for hang in run.history.hangs:
+        if (hang.incarnation, hang.rank, hang.pid) == own:
+            return f"made no progress for {hang.silent_s:.0f} s and was ended by the hang watch"
     code = _agents_code(run, life)
     if code is not None and code < 0:
         return f"killed by signal {-code} ({_signal_name(-code)})"

@@ -31,6 +31,7 @@ _STACKS_TIMEOUT_S, _STACKS_POLL_S = 2.0, 0.02
 _START_S = 60.0
 """How long a rank may take for its imports and data, if that is more than the longest silence."""
 _LAST_LINE_BYTES = 1 << 16
+_PASS_BORDERS = (b'{"event":"epoch_begin"', b'{"event":"epoch_end"')
 _COLLECTIVES = "/torch/distributed/distributed_c10d.py"
 _CALLS_INTO_C = ("/torch/distributed/", "/torch/nn/parallel/distributed.py", "in _engine_run_backward")
 """Innermost frames within which C++ may wait for other ranks; with a frame further in, that one is where it stands."""
@@ -93,6 +94,7 @@ class HangWatch:
         self._announce = announce
         self._is_over = threading.Event()
         self._acted_in = -1
+        self._progress_s: dict[Path, float] = {}
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
@@ -136,9 +138,15 @@ class HangWatch:
 
     def _silence(self, file: Path, pids: Mapping[int, int]) -> Iterator[Silence]:
         rank = self._scenario_dir.rank_of(file)
-        since_s = file.stat().st_mtime
+        since_s = self._last_progress_s(file)
         if time.time() - since_s >= self._timeout_s and not isinstance(_last_record(file), Exit):
             yield Silence(rank=rank, since_s=since_s, is_stopped=_is_stopped(pids.get(rank)))
+
+    def _last_progress_s(self, file: Path) -> float:
+        """When it last recorded something else than passes without a batch: a job may spin through those for ever."""
+        if not _spins(file):
+            self._progress_s[file] = file.stat().st_mtime
+        return self._progress_s.setdefault(file, file.stat().st_mtime)
 
     def _is_starting(self, file: Path) -> bool:
         is_early = time.time() - file.stat().st_mtime < max(_START_S, self._timeout_s)
@@ -180,6 +188,15 @@ def _await_texts(files: Collection[Path]) -> None:
             return
         before = sizes
         time.sleep(_STACKS_POLL_S)
+
+
+def _spins(file: Path) -> bool:
+    """Whether the last lines, as many as are looked at, tell of nothing but passes that begin and end."""
+    with file.open("rb") as lines:
+        lines.seek(max(0, file.stat().st_size - _LAST_LINE_BYTES))
+        # The first may begin in its middle and the last may be torn.
+        whole = lines.read().split(b"\n")[1:-1]
+    return bool(whole) and all(line.startswith(_PASS_BORDERS) for line in whole)
 
 
 def _last_record(file: Path) -> AnyRecord | None:
