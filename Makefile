@@ -6,7 +6,7 @@ SOAK ?= 50
 BENCH ?= build/bench
 
 .DEFAULT_GOAL := help
-.PHONY: help verify sweep simulate test lint types check soak bench clean
+.PHONY: help verify sweep simulate containers matrix test lint types check soak controls bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST)
@@ -20,8 +20,14 @@ sweep: .venv/installed ## kill every rank of the built-in job after every step, 
 simulate: .venv/installed ## three nodes as containers: one dies and is replaced, one dies for good
 	docker/engine.sh docker/simulate.sh
 
+containers: .venv/installed ## the tests that need containers; `make test` skips them where no engine answers
+	docker/engine.sh sh -c 'PYTHON=$(RUN)/python docker/image.sh && $(RUN)/pytest -m containers'
+
+matrix: .venv/installed ## every node of three lost, replaced, preempted and cut off, as process trees and as containers: 76 runs
+	docker/engine.sh docker/matrix.sh
+
 test: .venv/installed ## run the tests
-	$(RUN)/pytest -n 2
+	$(RUN)/pytest -n 2 --dist loadgroup
 
 lint: .venv/installed ## check style and format
 	$(RUN)/ruff check . && $(RUN)/ruff format --check .
@@ -33,6 +39,9 @@ check: lint types test ## lint, types and test
 
 soak: .venv/installed ## verify the built-in job SOAK times (50), each under other faults
 	$(RUN)/python -m tests.soak --num-runs $(SOAK)
+
+controls: .venv/installed ## sweep jobs with planted bugs: each found at every point where it must show, and nowhere else
+	$(RUN)/python -m tests.mutants.campaign
 
 bench: .venv/bench ## measure the samplers beside others, and the launcher; tables, figures and plot go to BENCH
 	$(RUN)/python -m tests.benchmarks.samplers $(BENCH) && $(RUN)/python -m tests.benchmarks.launch $(BENCH)

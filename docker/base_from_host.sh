@@ -39,7 +39,8 @@ ln -s /bin/env "$root/usr/bin/env"
 {
     find "$root" -type f \( -path '*/bin/*' -o -name '*.so*' \) -exec ldd {} + 2>/dev/null || true
     for library in "${extra_libraries[@]}"; do
-        ldconfig -p | awk -v name="$library" '$1 == name { print $1, "=>", $NF; exit }'
+        # To the end of the list: who stops reading kills the one that writes.
+        ldconfig -p | awk -v name="$library" '$1 == name && !num++ { print $1, "=>", $NF }'
     done
 } | awk '$2 == "=>" && $3 ~ /^\// { print $3 } $1 ~ /^\/.*ld-/ { print $1 }' | sort -u \
   | while read -r library; do
