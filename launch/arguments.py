@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 
 from launch.doctor import add_doctor_flags
 from launch.errors import UsageError
@@ -57,6 +58,7 @@ def _main_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=_EPILOG,
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     commands.add_parser("run", help="a torchrun whose restarts work, with evidence kept", add_help=False)
     commands.add_parser("verify", help="reference, scenario, verdict", add_help=False)
@@ -70,6 +72,13 @@ def _main_parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="what on this machine will make restarts fail, with the mend")
     add_doctor_flags(doctor)
     return parser
+
+
+def _version() -> str:
+    try:
+        return version("resumable")
+    except PackageNotFoundError:
+        return "(not installed)"
 
 
 def _launch_parser(command: str) -> argparse.ArgumentParser:
@@ -166,7 +175,6 @@ def _launch_parser(command: str) -> argparse.ArgumentParser:
     )
     _add_output_flags(ours)
     add_torchrun_flags(parser.add_argument_group("torchrun"))
-    parser.set_defaults(max_restarts=None)
     return parser
 
 
@@ -182,12 +190,19 @@ def _add_sweep_flags(parser: argparse._ActionsContainer) -> None:
         "--ranks",
         default="each",
         metavar="WHO",
-        help="each: every rank, in a run of its own; any: a drawn one; all: all at once; or a list (default: each)",
+        help="each: every rank, in a run of its own; any: a drawn one; all: all at once; or a list such as 0,2-3,0+1, where "
+        "a plus joins ranks that are hit together; of a fault of a node, a rank names its node (default: each)",
     )
     parser.add_argument("--kinds", default="sigkill", metavar="LIST", help="kinds of faults (default: sigkill)")
     parser.add_argument("--sample", type=int, metavar="N", help="only N of the points, drawn from the seed")
     parser.add_argument(
         "--budget", type=seconds, metavar="S", help="start no point after so many seconds; what is left out is counted"
+    )
+    parser.add_argument(
+        "--cold",
+        choices=["each", "cause"],
+        default="each",
+        help="points that failed and are run again on plain processes: each, or one of every cause (default: each)",
     )
     parser.add_argument("--jobs", type=int, metavar="J", help="how many runs go on at once (default: by the cores)")
     parser.set_defaults(fault=[])

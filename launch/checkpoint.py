@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import PurePath
 
 import msgspec
 
 from launch.faults import CHECKPOINT_DAMAGE
 from launch.files import files_in
-from launch.records import AnyRecord, FaultFired, Load, Save
-from launch.trajectory import Trajectory
+from launch.records import AnyRecord, Backward, FaultFired, Load, Save
+from launch.trajectory import TrainedBatch, Trajectory
 
 _DIGITS = re.compile(r"\d+")
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """One complete file."""
+    """One complete file, or folder of `torch.distributed.checkpoint`; of that, what one rank wrote."""
 
     path: str
     step: int
@@ -32,14 +33,23 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     """`torch.save` wrote it; a file that was only renamed into place may be anything, a log for example."""
     is_settled: bool
     """Its writer did something else afterwards, so that whatever belongs to the checkpoint (a pointer to the latest,
-    a marker) was written too."""
+    a marker) was written too. What the training loop did not wait for is settled once the next one was begun: until then
+    it may not have asked whether it is done."""
+    is_step_sure: bool = True
+    """No thread of the job wrote it, which may have been handed its state some steps before."""
     is_half_overwritten: bool = False
     """Its writer died while it wrote the next one over it."""
+    num_accumulated: int = 0
+    """Batches that had had their backward pass when it was begun, and whose optimizer step was still to come."""
 
     @property
     def series(self) -> str:
         """Name of the series: `step-15.ckpt` and `step-20.ckpt` are of one, `best.pt` is not."""
-        return _DIGITS.sub("#", self.path)
+        return _series(self.path)
+
+
+def _series(path: str) -> str:
+    return _DIGITS.sub("#", path)
 
 
 def written_by(trajectory: Trajectory, first_step: int) -> tuple[Checkpoint, ...]:
@@ -51,8 +61,11 @@ def written_by(trajectory: Trajectory, first_step: int) -> tuple[Checkpoint, ...
     """
     process = trajectory.process
     lines = [step.line for step in trajectory.steps]
-    last = process.records[-1].sequence
+    backwards = [0, *(record.sequence for record in process.records if isinstance(record, Backward))]
+    groups = [*(step.batches for step in trajectory.steps), trajectory.unfinished]
+    last = max(record.sequence for record in process.records if not isinstance(record, FaultFired))
     unfinished = _begun_only(process.records)
+    last_begun = {_series(r.path): r.sequence for r in process.records if isinstance(r, Save) and r.phase == "begin"}
     return tuple(
         Checkpoint(
             path=file.path,
@@ -60,12 +73,20 @@ def written_by(trajectory: Trajectory, first_step: int) -> tuple[Checkpoint, ...
             rank=process.rank,
             incarnation=process.incarnation,
             is_saved=file.is_saved,
-            is_settled=file.end < last,
+            is_settled=file.end < (last if file.writer == "loop" else last_begun[_series(file.first_path)]),
+            is_step_sure=file.writer != "thread",
             is_half_overwritten=file.path in unfinished,
+            num_accumulated=_num_begun(groups[bisect_left(lines, file.begin + 1)], backwards, file.begin),
         )
         for file in files_in(process.records)
         if file.path
     )
+
+
+def _num_begun(batches: Iterable[TrainedBatch], backwards: Sequence[int], line: int) -> int:
+    """How many batches came before the last of these backward passes before a line; lines are numbered from 0."""
+    last = backwards[bisect_left(backwards, line) - 1]
+    return sum(batch.line <= last for batch in batches)
 
 
 def _begun_only(records: Iterable[AnyRecord]) -> set[str]:
@@ -77,8 +98,13 @@ def _begun_only(records: Iterable[AnyRecord]) -> set[str]:
     return begun
 
 
+def is_within(file: str, checkpoint: str) -> bool:
+    """Whether a file is the checkpoint, or lies in it where that is a folder."""
+    return PurePath(file).is_relative_to(checkpoint)
+
+
 def damaged_by(trajectory: Trajectory) -> frozenset[str]:
-    """Paths of checkpoints that a fault damaged after they were whole."""
+    """Files of checkpoints that a fault damaged after they were whole."""
     records = trajectory.process.records
     return frozenset(r.path for r in records if isinstance(r, FaultFired) and r.kind in CHECKPOINT_DAMAGE)
 

@@ -2,34 +2,58 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
-from rich.console import Console
-
 from launch.arguments import parse
 from launch.environment import is_ci
-from launch.errors import LaunchError, NodeError
+from launch.errors import DamagedPlanError, LaunchError, NodeError
+from launch.output import OutputConsole, discard_output
 
 _USAGE, _UNKNOWN, _INTERNAL = 2, 3, 70
+_PIPE_BROKEN = 141
+"""As of a program that SIGPIPE ended."""
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES)
+"""The state of a disk, or who may write there, and no error of ours."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Carry out one command; returns its exit code."""
-    console = Console(stderr=False, force_terminal=False if is_ci() else None, highlight=False)
+    code = _carried_out(argv)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read it has left, as `head` does
+        discard_output()
+    except OSError as error:
+        print(f"resumable: standard output: {error.strerror}", file=sys.stderr)
+        discard_output()
+        return code or _UNKNOWN
+    return code
+
+
+def _carried_out(argv: Sequence[str] | None) -> int:
+    console = OutputConsole(stderr=False, force_terminal=False if is_ci() else None, highlight=False)
     try:
         arguments = parse(sys.argv[1:] if argv is None else argv)
         # `launch.commands.verify.verify` and its like; only the command that is asked for is imported.
         command = getattr(import_module(f"launch.commands.{arguments.command}"), arguments.command)
         return int(command(arguments, console))
-    except NodeError as error:
-        print(f"resumable: {error}", file=sys.stderr)
-        return _UNKNOWN
     except LaunchError as error:
         print(f"resumable: {error}", file=sys.stderr)
-        return _USAGE
+        return _UNKNOWN if isinstance(error, NodeError | DamagedPlanError) else _USAGE
+    except BrokenPipeError:
+        discard_output()
+        return _PIPE_BROKEN
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            traceback.print_exc()
+            return _INTERNAL
+        print(f"resumable: {error.filename or 'cannot write'}: {error.strerror}", file=sys.stderr)
+        discard_output()
+        return _UNKNOWN
     except Exception:
         # Whatever was not foreseen is ours to mend: told apart from every verdict.
         traceback.print_exc()

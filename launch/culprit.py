@@ -7,8 +7,7 @@ from functools import cached_property
 
 import msgspec
 
-from launch.timeline import Steps
-from launch.trajectory import BatchKey
+from launch.trajectory import BatchKey, Steps
 
 Epochs = dict[int, list[BatchKey]]
 """Batches of each epoch, in order."""
@@ -26,9 +25,13 @@ class Suspect(msgspec.Struct, frozen=True, kw_only=True):
     """Step of the uninterrupted run that it should have begun with."""
     is_whole: bool
     """It ended by itself, so that nothing came after `found`."""
+    loader: int | None = None
+    """The only loader that is looked at, where several run side by side; each has epochs of its own then."""
     batch_size: int = 0
     """0 where the loader does not say."""
     num_workers: int = 0
+    num_accumulated: int = 0
+    """Batches after `first_step` whose gradients had been summed up when the checkpoint was written, for a later step."""
 
 
 class Culprit(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -46,9 +49,14 @@ class Culprit(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """The pass is the one in which the process resumed."""
 
     @cached_property
+    def rank_epochs(self) -> dict[int, Epochs]:
+        """Batches of every rank in the uninterrupted run."""
+        return {rank: epochs_of(steps, self.suspect.loader) for rank, steps in self.suspect.expected.items()}
+
+    @property
     def epochs(self) -> Epochs:
         """Batches of the rank in the uninterrupted run."""
-        return epochs_of(self.suspect.expected[self.suspect.rank])
+        return self.rank_epochs[self.suspect.rank]
 
     @cached_property
     def place(self) -> tuple[int, int] | None:
@@ -66,10 +74,14 @@ class Culprit(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 def find_culprit(suspect: Suspect) -> Culprit | None:
     """The first pass that is not as expected; None if all are."""
     expected = suspect.expected[suspect.rank]
-    rest = epochs_of(expected[suspect.first_step :])
+    rest = epochs_of(expected[suspect.first_step :], suspect.loader)
     first_epoch = min(rest, default=0)
-    resume_batch = sum(batch.epoch == first_epoch for s in expected[: suspect.first_step] for batch in s.batches)
-    found = epochs_of(suspect.found)
+    resume_batch = len(epochs_of(expected[: suspect.first_step], suspect.loader).get(first_epoch, ()))
+    found = epochs_of(suspect.found, suspect.loader)
+    if suspect.loader is not None and rest:
+        # The epochs of a process are counted on from where only the first of its loaders was.
+        shift = first_epoch - min(found, default=0)
+        found = {epoch + shift: batches for epoch, batches in found.items()}
     for epoch in sorted(rest.keys() | found.keys()):
         wanted, got = rest.get(epoch, []), found.get(epoch, [])
         is_cut = not suspect.is_whole and epoch >= max(found, default=0)
@@ -87,12 +99,13 @@ def find_culprit(suspect: Suspect) -> Culprit | None:
     return None
 
 
-def epochs_of(steps: Steps) -> Epochs:
-    """Batches of each epoch that a rank trained on."""
+def epochs_of(steps: Steps, loader: int | None = None) -> Epochs:
+    """Batches of each epoch that a rank trained on, of all loaders or of one."""
     epochs: Epochs = {}
     for step in steps:
         for batch in step.batches:
-            epochs.setdefault(batch.epoch, []).append(batch.key)
+            if loader in (None, batch.loader):
+                epochs.setdefault(batch.epoch, []).append(batch.key)
     return epochs
 
 

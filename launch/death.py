@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import msgspec
 
 from launch.history import Process
+from launch.node_records import RankEnded
 from launch.plan import Scenario
-from launch.records import Batch, Exit, FaultFired, RankEnded, Step
+from launch.records import Batch, Exit, FaultFired, Step
 from launch.timeline import Life, Run
 from launch.trajectory import TrainedBatch
 
@@ -20,6 +21,8 @@ _FOLLOW_UP = re.compile(
     re.IGNORECASE,
 )
 """What a rank says when another one is gone."""
+_NOTICE_LAG_NS = 500_000_000
+"""Between the death of a process and the moment when its node has seen it; less than the grace before SIGKILL."""
 
 
 class Firing(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,7 +119,7 @@ def unplanned_death(run: Run, incarnation: int) -> Death | None:
     else, or else one that could say nothing.
     """
     lives = [life for life in run.lives if life.incarnation == incarnation]
-    failed = [life for life in lives if not _ended_well(life.trajectory.process)]
+    failed = [life for life in lives if not has_ended_well(life.trajectory.process)]
     if not failed:
         return None
     life = min(failed, key=lambda life: _blame(life, run))
@@ -179,21 +182,25 @@ def _first_batch_times(lives: Sequence[Life]) -> list[int]:
     return next((times for _, times in sorted(first.items()) if times), [])
 
 
-def _ended_well(process: Process) -> bool:
+def has_ended_well(process: Process) -> bool:
+    """Whether its script came to its end, or left with exit code 0."""
     return process.exit is not None and process.exit.reason != "exception" and process.exit.code == 0
 
 
 def _blame(life: Life, run: Run) -> tuple[bool, int]:
     """Sort key: those who say that another one is gone come last; among equals the one that ended first.
 
-    A process that was killed could say nothing. When it was gone its node knows, to the nanosecond.
+    A process that was killed could say nothing. When it was gone its node knows, a moment later on a busy machine; the agent
+    ends the others with SIGTERM, so that any other end so soon is no consequence.
     """
     process = life.trajectory.process
     exit_ = process.exit
     if exit_ is not None:
         return bool(_FOLLOW_UP.search(exit_.message)), exit_.time_ns
-    gone = [end.time_ns for end in _ends_of(life, run)]
-    return False, (gone or [process.records[-1].time_ns])[0]
+    for end in _ends_of(life, run):
+        is_own_death = end.exit_code not in (None, -signal.SIGTERM)
+        return False, end.time_ns - (_NOTICE_LAG_NS if is_own_death else 0)
+    return False, process.records[-1].time_ns
 
 
 def _ends_of(life: Life, run: Run) -> list[RankEnded]:

@@ -94,6 +94,12 @@ def python_executable() -> str:
     return os.environ.get("PYTHON_EXEC", sys.executable)
 
 
+def callers_error_file() -> Path | None:
+    """Where the caller wants to read what ended the job, as torchrun tells it."""
+    name = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    return Path(name) if name else None
+
+
 def is_ci() -> bool:
     """Whether a CI system runs us: then nothing is redrawn."""
     return os.environ.get("CI", "").lower() not in ("", "0", "false")

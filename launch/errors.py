@@ -4,7 +4,8 @@ LaunchError
 ├── UsageError (ValueError)         the caller asked for something impossible: exit code 2
 │   ├── FaultSyntaxError            a fault that does not parse
 │   └── ScriptNotFoundError (FileNotFoundError)
-├── EvidenceError (ValueError)      a run directory that cannot be read as one: exit code 2
+├── EvidenceError (ValueError)      a run directory that is none, or another version's: exit code 2
+│   └── DamagedPlanError            its plan cannot be believed: exit code 3
 └── NodeError (RuntimeError)        a node that could not start or broke its protocol: exit code 3
 """
 
@@ -20,7 +21,12 @@ class UsageError(LaunchError, ValueError):
 
 
 class FaultSyntaxError(UsageError):
-    """A fault that does not follow the grammar; the message holds the grammar and the nearest right form."""
+    """A fault that does not follow the grammar; the message holds the nearest right form, and where the grammar stands."""
+
+    def __init__(self, message: str, *, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+        """What is wrong, without the fault and without advice."""
 
 
 class ScriptNotFoundError(UsageError, FileNotFoundError):
@@ -29,6 +35,10 @@ class ScriptNotFoundError(UsageError, FileNotFoundError):
 
 class EvidenceError(LaunchError, ValueError):
     """A run directory that is none, or that another version of the format wrote."""
+
+
+class DamagedPlanError(EvidenceError):
+    """A run directory whose plan cannot be read, or asks for what no command would have planned."""
 
 
 class NodeError(LaunchError, RuntimeError):

@@ -8,8 +8,9 @@ import msgspec
 
 from launch.history import Damage, History
 from launch.plan import Plan, Scenario
-from launch.timeline import Run, Steps, assemble
+from launch.timeline import Run, assemble
 from launch.traits import Traits, traits_of
+from launch.trajectory import Steps
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from launch.cluster import Cluster, LocalCluster
 from launch.cluster.compose import ComposeCluster
-from launch.errors import LaunchError
+from launch.errors import LaunchError, UsageError
 from launch.plan import Plan, Script
 from launch.rundir import RunDir
 from launch.topology import Topology
@@ -19,8 +19,10 @@ def create_run_dir(arguments: argparse.Namespace, plan: Plan) -> RunDir:
     """A new folder with the plan in it.
 
     Raises:
+        UsageError: the plan has a fault that cannot happen.
         LaunchError: the folder holds a run already, or cannot be written.
     """
+    refuse_absent(plan)
     fresh = Path(arguments.log_dir or "runs") / time.strftime(f"%Y%m%d-%H%M%S-{os.getpid()}")
     root = Path(arguments.run_dir) if arguments.run_dir else fresh
     run_dir = RunDir(root=root.absolute())
@@ -29,14 +31,40 @@ def create_run_dir(arguments: argparse.Namespace, plan: Plan) -> RunDir:
         if run_dir.plan_file.exists():
             raise LaunchError(f"--run-dir {root}: holds a run already; its evidence stays. Name a new folder")
         run_dir.write_plan(plan)
-    except OSError as error:
-        raise LaunchError(f"--run-dir {root}: cannot be written ({error.strerror})") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error  # a path with a NUL byte is a ValueError
+        raise LaunchError(f"--run-dir {root}: cannot be written ({reason})") from error
     return run_dir
 
 
-def cluster_of(plan: Plan, run_dir: RunDir) -> Cluster:
-    """The nodes that a plan asks for, not started yet; a production job's print to the caller's own output."""
+def refuse_absent(plan: Plan) -> None:
+    """Refuse faults of ranks or nodes that the job never has, before it runs for nothing.
+
+    Where nodes are started one by one on several machines, only they know how many ranks each has.
+
+    Raises:
+        UsageError: there is such a fault.
+    """
     topology = Topology.of(plan)
+    if not topology.is_one_machine:
+        return
+    num_nodes, num_ranks = topology.max_nodes, topology.max_nodes * plan.max_nproc_per_node
+    for fault in (fault for scenario in plan.scenarios for fault in scenario.faults):
+        if fault.rank is not None and fault.rank >= num_ranks:
+            raise UsageError(f"--fault {fault}: there are ranks 0 to {num_ranks - 1}")
+        if fault.node is not None and fault.node >= num_nodes:
+            raise UsageError(f"--fault {fault}: there are nodes 0 to {num_nodes - 1}")
+
+
+def cluster_of(plan: Plan, run_dir: RunDir, *, name: str = "") -> Cluster:
+    """The nodes that a plan asks for, not started yet; a production job's print to the caller's own output.
+
+    Args:
+        plan: Already stored in `run_dir`.
+        run_dir: Gets what the nodes print.
+        name: Of the folder for that, where several clusters share a run directory.
+    """
+    topology, log_dir = Topology.of(plan), run_dir.root / "nodes" / name
     if plan.containers is not None:
         return ComposeCluster(
             topology,
@@ -45,13 +73,13 @@ def cluster_of(plan: Plan, run_dir: RunDir) -> Cluster:
             run_dir=run_dir.root,
             code_dir=_code_dir(plan.script, run_dir),
             preload=plan.preload,
-            log_dir=run_dir.root / "nodes",
+            log_dir=log_dir,
         )
     return LocalCluster(
         topology,
-        nproc_per_node=max(max(scenario.nproc_per_start) for scenario in plan.scenarios),
+        nproc_per_node=plan.max_nproc_per_node,
         preload=plan.preload,
-        log_dir=None if plan.command == "run" else run_dir.root / "nodes",
+        log_dir=None if plan.command == "run" else log_dir,
     )
 
 

@@ -7,10 +7,12 @@ elsewhere, another order of the same samples.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import chain, pairwise, zip_longest
 
-from launch.culprit import Culprit, Suspect, epochs_of, find_culprit
+from launch.culprit import Culprit, Suspect, find_culprit
+from launch.records import Index
 from launch.trajectory import BatchKey
 
 _PREFETCH_FACTOR = 2
@@ -25,7 +27,7 @@ def explain(suspect: Suspect) -> str:
     if not culprit.found:
         return f"epoch {culprit.epoch} is empty, or training ended before it"
     found = (rule(culprit) for rule in RULES)
-    return next(filter(None, found), f"the samples fit no epoch of the uninterrupted run from batch {culprit.start} on")
+    return next(filter(None, found), _fits_nowhere(culprit))
 
 
 def _after_the_end(culprit: Culprit) -> str | None:
@@ -62,8 +64,8 @@ def _tail(culprit: Culprit) -> str | None:
 
 
 def _other_rank(culprit: Culprit) -> str | None:
-    for rank, steps in culprit.suspect.expected.items():
-        batches = epochs_of(steps).get(culprit.epoch, [])[culprit.start :]
+    for rank, epochs in culprit.rank_epochs.items():
+        batches = epochs.get(culprit.epoch, [])[culprit.start :]
         if rank != culprit.suspect.rank and culprit.found[: len(batches)] == batches[: len(culprit.found)] != []:
             return (
                 f"rank {culprit.suspect.rank} trained on rank {rank}'s samples: "
@@ -110,6 +112,9 @@ def _later_epoch(culprit: Culprit, batch: int) -> str | None:
 def _skipped(culprit: Culprit, batch: int) -> str:
     num, size = batch - culprit.start, culprit.suspect.batch_size
     skipped = f"it skipped {_batches(num)} from batch {culprit.start} of epoch {culprit.epoch} on"
+    if num == culprit.suspect.num_accumulated:
+        lost = f"the gradients of {_batches(num)} are lost"
+        return f"{skipped}: its checkpoint was saved in the middle of an accumulation, and {lost}"
     if 0 < num <= culprit.suspect.num_workers * _PREFETCH_FACTOR:
         return f"{skipped}: its sampler counted {_batches(num)} that the loader's workers had only read ahead"
     if culprit.start and batch == 2 * culprit.start:
@@ -146,8 +151,8 @@ def _other_epoch(culprit: Culprit) -> str | None:
 
 def _cut_elsewhere(culprit: Culprit) -> str | None:
     """Batches whose samples lie in the epoch's common order, but not where a batch begins."""
-    num_ranks, size = len(culprit.suspect.expected), culprit.suspect.batch_size
-    columns = [_samples(epochs_of(steps).get(culprit.epoch, [])) for steps in culprit.suspect.expected.values()]
+    num_ranks = len(culprit.suspect.expected)
+    columns = [_samples(epochs.get(culprit.epoch, [])) for epochs in culprit.rank_epochs.values()]
     stream = [sample for turn in zip_longest(*columns) for sample in turn]
     positions = {sample: position for position, sample in reversed(list(enumerate(stream)))}
     places = [positions.get(sample) for sample in _samples(culprit.found[:1])]
@@ -155,10 +160,17 @@ def _cut_elsewhere(culprit: Culprit) -> str | None:
     is_run = bool(known) and len(known) == len(places) and all(b - a == num_ranks for a, b in pairwise(known))
     if not is_run:
         return None
-    begin, wanted = known[0] // num_ranks, culprit.start * size
+    before = culprit.epochs.get(culprit.epoch, [])[: culprit.start]
+    begin, wanted = known[0] // num_ranks, len(_samples(before))
+    size, right_size = len(places), len(_samples(culprit.wanted[:1]))
+    sizes = f"of {_num_samples(size)} instead of {right_size}" if size != right_size else ""
+    if begin == wanted:
+        return f"its batches are {sizes} from batch {culprit.start} of epoch {culprit.epoch} on" if sizes else None
     where = f"its batches begin at sample {begin} of the rank's epoch {culprit.epoch} instead of sample {wanted}"
     if _is_skip_in_samples(culprit, begin):
         return f"{where}: it skipped {culprit.start} samples instead of {_batches(culprit.start)}"
+    if sizes and begin == culprit.start * size:
+        return f"{where}: it skipped {_batches(culprit.start)} {sizes}"
     return f"{where}: the skip was counted in other units than batches"
 
 
@@ -171,13 +183,23 @@ def _no_permutation(culprit: Culprit) -> str | None:
 
 
 def _other_order(culprit: Culprit) -> str | None:
-    found = _samples(culprit.found)
-    if sorted(map(str, found)) == sorted(map(str, _samples(culprit.wanted))):
-        return f"the right samples of epoch {culprit.epoch}, in another order"
-    known = {s for steps in culprit.suspect.expected.values() for s in _samples(chain(*epochs_of(steps).values()))}
+    found = _parts(culprit.found)
+    if found and Counter(found) == Counter(_parts(culprit.wanted)):
+        what = "samples" if _samples(culprit.found) else "batches"
+        return f"the right {what} of epoch {culprit.epoch}, in another order"
+    known = {part for epochs in culprit.rank_epochs.values() for part in _parts(chain(*epochs.values()))}
     if found and known.issuperset(found):
         return f"epoch {culprit.epoch} has an order that no epoch of the uninterrupted run has: another seed or epoch?"
     return None
+
+
+def _fits_nowhere(culprit: Culprit) -> str:
+    if _samples(culprit.found):
+        return f"the samples fit no epoch of the uninterrupted run from batch {culprit.start} on"
+    return (
+        f"the content of its batches fits no epoch of the uninterrupted run from batch {culprit.start} on: "
+        "other samples, or the same ones put together or transformed otherwise"
+    )
 
 
 RULES: tuple[Callable[[Culprit], str | None], ...] = (
@@ -195,9 +217,18 @@ RULES: tuple[Callable[[Culprit], str | None], ...] = (
 """In order: the first that has something to say is believed."""
 
 
-def _samples(batches: Iterable[BatchKey]) -> list[int | str]:
+def _samples(batches: Iterable[BatchKey]) -> list[Index]:
     return [sample for batch in batches if isinstance(batch, tuple) for sample in batch]
+
+
+def _parts(batches: Iterable[BatchKey]) -> list[Index]:
+    """The samples, and each batch as a whole that is known by its content only."""
+    return [part for batch in batches if batch is not None for part in ((batch,) if isinstance(batch, str) else batch)]
 
 
 def _batches(num: int) -> str:
     return "1 batch" if num == 1 else f"{num} batches"
+
+
+def _num_samples(num: int) -> str:
+    return "1 sample" if num == 1 else f"{num} samples"

@@ -73,7 +73,7 @@ class Part(StrEnum):
 
     BEFORE = "before"
     DURING = "during"
-    """Half of the bytes are written."""
+    """Half of the bytes are written; of a distributed checkpoint, half of the rank's tensors, and nothing calls it whole."""
     AFTER = "after"
     """The file is in its place."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from launch.records import AnyRecord, Rename, Save
+from launch.records import AnyRecord, Rename, Save, Writer
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,6 +17,9 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     begin: int
     end: int
     is_saved: bool = True
+    first_path: str = ""
+    """Under which it was written, before it was renamed."""
+    writer: Writer = "loop"
 
 
 def files_in(records: Iterable[AnyRecord]) -> list[File]:
@@ -25,18 +28,27 @@ def files_in(records: Iterable[AnyRecord]) -> list[File]:
     Args:
         records: Lines of one process; a file whose writing has begun only is not among the result.
     """
-    begun: dict[str, int] = {}
+    begun: dict[str, Save] = {}
     files: list[File] = []
     for record in records:
         match record:
             case Save(phase="begin"):
-                begun[record.path] = record.sequence
+                begun[record.path] = record
             case Save(phase="end"):
-                begin = begun.get(record.path, record.sequence)
-                files.append(File(path=record.path, begin=begin, end=record.sequence))
+                files.append(_file(begun.get(record.path, record), record))
             case Rename():
                 files = list(_renamed(files, record))
     return files
+
+
+def _file(begin: Save, end: Save) -> File:
+    return File(
+        path=end.path,
+        begin=begin.sequence,
+        end=end.sequence,
+        first_path=end.path,
+        writer=begin.writer,
+    )
 
 
 def _renamed(files: Sequence[File], rename: Rename) -> Iterator[File]:

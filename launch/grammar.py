@@ -40,14 +40,14 @@ for example  sigkill@step=7:rank=1"""
 
 _SHAPE = re.compile(r"(?P<kind>[a-z]+)(?:\((?P<argument>[^()]*)\))?@(?P<when>[^:@]+):(?P<who>[^:@]+)")
 _WHEN = (
-    (Point.BATCH, re.compile(r"batch=(\d+)")),
-    (Point.STEP, re.compile(r"step=(\d+)")),
-    (Point.EPOCH_BATCH, re.compile(r"epoch=(\d+),batch=(\d+)")),
-    (Point.RESUME, re.compile(r"resume\+(\d+)")),
-    (Point.LOAD, re.compile(r"load#(\d+)")),
+    (Point.BATCH, re.compile(r"batch=(\d{1,15})")),
+    (Point.STEP, re.compile(r"step=(\d{1,15})")),
+    (Point.EPOCH_BATCH, re.compile(r"epoch=(\d{1,15}),batch=(\d{1,15})")),
+    (Point.RESUME, re.compile(r"resume\+(\d{1,15})")),
+    (Point.LOAD, re.compile(r"load#(\d{1,15})")),
 )
-_SAVE = re.compile(r"save#(\d+)(?:\+(before|during|after))?")
-_WHO = re.compile(r"(rank|node)=(\d+|any|all)")
+_SAVE = re.compile(r"save#(\d{1,15})(?:\+(before|during|after))?")
+_WHO = re.compile(r"(rank|node)=(\d{1,15}|any|all)")
 _VALUE = re.compile(r"(?:(?P<name>[a-z]+)=)?(?P<number>\d+(?:\.\d+)?)s?")
 _EXAMPLES = (
     "sigkill@step=7:rank=1",
@@ -145,5 +145,5 @@ def _parse_argument(text: str, kind: Kind, argument: str | None) -> float | None
 
 def _error(text: str, reason: str) -> FaultSyntaxError:
     nearest = difflib.get_close_matches(text, _EXAMPLES, n=1, cutoff=0.3)
-    hint = f"\nnearest right form: {nearest[0]}" if nearest else ""
-    return FaultSyntaxError(f"fault {text!r}: {reason}{hint}\n{GRAMMAR}")
+    hint = f"nearest right form: {nearest[0]}; " if nearest else ""
+    return FaultSyntaxError(f"--fault {text}: {reason}\n{hint}all forms: resumable verify --help", reason=reason)

@@ -21,8 +21,9 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from launch.node_records import RankHung
 from launch.ranks import RankWatch, kill
-from launch.records import AnyRecord, Exit, RankHung, Start, decode_line
+from launch.records import AnyRecord, Exit, Start, decode_line
 from launch.rendezvous import Round
 from launch.rundir import ScenarioDir
 from launch.stacks import DUMP_SIGNAL

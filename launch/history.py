@@ -13,22 +13,18 @@ from typing import TypeVar
 
 import msgspec
 
-from launch.records import (
-    FORMAT_VERSION,
-    AnyRecord,
-    Exit,
+from launch.node_records import (
     NodeEnded,
     NodeFaultActed,
     NodeRecord,
     RankEnded,
     RankHung,
     RoundStarted,
-    Start,
-    Step,
-    decode_line,
     decode_node_line,
 )
+from launch.records import FORMAT_VERSION, AnyRecord, Exit, FaultFired, Start, Step, decode_line
 from launch.rundir import ScenarioDir
+from launch.storage import read_whole
 
 _R = TypeVar("_R")
 
@@ -121,13 +117,16 @@ def read_history(scenario: ScenarioDir) -> History:
     processes = list(_read_processes(scenario, damage))
     said = _read_nodes(scenario, damage)
     rounds = [record for record in said if isinstance(record, RoundStarted)]
+    rank_ends = [record for record in said if isinstance(record, RankEnded)]
     damage.extend(_inconsistencies(name, processes, rounds))
+    damage.extend(_unsaid_ends(name, processes, rank_ends))
+    damage.extend(_unsaid_faults(scenario, processes))
     return History(
         name=name,
         processes=tuple(sorted(processes, key=lambda process: (process.incarnation, process.rank))),
         rounds=tuple(sorted(rounds, key=lambda round_: (round_.incarnation, round_.node))),
         ends=tuple(record for record in said if isinstance(record, NodeEnded)),
-        rank_ends=tuple(record for record in said if isinstance(record, RankEnded)),
+        rank_ends=tuple(rank_ends),
         acts=tuple(record for record in said if isinstance(record, NodeFaultActed)),
         hangs=tuple(record for record in said if isinstance(record, RankHung)),
         logs=frozenset(str(path.relative_to(scenario.logs)) for path in scenario.logs.glob("*/*")),
@@ -164,7 +163,7 @@ def _read_nodes(scenario: ScenarioDir, damage: list[Damage]) -> list[NodeRecord]
 def _read_lines(path: Path, file: str, decode: Callable[[bytes], _R], damage: list[Damage]) -> tuple[list[_R], bool]:
     """The records up to the first that cannot be read, and whether the last line was torn."""
     try:
-        data = path.read_bytes()
+        data = read_whole(path)
     except OSError as error:
         damage.append(Damage(path=file, what=f"cannot be read: {error.strerror}"))
         return [], False
@@ -173,7 +172,7 @@ def _read_lines(path: Path, file: str, decode: Callable[[bytes], _R], damage: li
     for number, line in enumerate(lines, start=1):
         try:
             records.append(decode(line))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except msgspec.DecodeError as error:
             damage.append(Damage(path=file, line=number, what=f"cannot be decoded: {error}"))
             break
     return records, bool(rest)
@@ -193,6 +192,7 @@ def _inconsistencies(name: str, processes: Sequence[Process], rounds: Sequence[R
     if not rounds:
         yield Damage(path=f"{name}/nodes", what="no node announced a worker group")
     announced = {(round_.incarnation, rank) for round_ in rounds for rank in round_.ranks}
+    sizes = {round_.incarnation: round_.world_size for round_ in rounds}
     seen: dict[tuple[int, int], str] = {}
     for process in processes:
         key = (process.incarnation, process.rank)
@@ -201,6 +201,9 @@ def _inconsistencies(name: str, processes: Sequence[Process], rounds: Sequence[R
             yield Damage(path=process.file, what=what)
         elif key not in announced:
             yield Damage(path=process.file, what="no node announced this rank")
+        elif process.start.world_size != sizes[process.incarnation]:
+            what = f"world_size={process.start.world_size}, its node announced {sizes[process.incarnation]}"
+            yield Damage(path=process.file, line=1, what=what)
         seen[key] = process.file
     yield from _missing(name, processes, announced - seen.keys())
 
@@ -212,6 +215,27 @@ def _missing(name: str, processes: Sequence[Process], missing: Iterable[tuple[in
         if incarnation in trained:
             what = f"nothing from rank {rank} of incarnation {incarnation}, whose group trained"
             yield Damage(path=f"{name}/events", what=what)
+
+
+def _unsaid_ends(name: str, processes: Sequence[Process], rank_ends: Sequence[RankEnded]) -> Iterator[Damage]:
+    """Ranks that left in order, as their node saw it: only those that were killed lack their last lines, or all of them."""
+    by_rank = {(process.incarnation, process.rank, process.start.pid): process for process in processes}
+    for end in rank_ends:
+        process = by_rank.get((end.incarnation, end.rank, end.pid))
+        if end.exit_code == 0 and (process is None or process.exit is None):
+            what = (
+                f"rank {end.rank} of incarnation {end.incarnation} left with exit code 0, and its last line is missing"
+            )
+            yield Damage(path=process.file if process else f"{name}/events", what=what)
+
+
+def _unsaid_faults(scenario: ScenarioDir, processes: Sequence[Process]) -> Iterator[Damage]:
+    """Faults that left their mark, which a rank sets once its line about the fault is on the disk."""
+    said = {r.fault for process in processes for r in process.records if isinstance(r, FaultFired)}
+    for fault in scenario.fired_faults():
+        if fault not in said:
+            mark = _relative(scenario, scenario.fired / str(fault))
+            yield Damage(path=mark, what="this fault fired, and no rank's evidence says so")
 
 
 def _relative(scenario: ScenarioDir, path: Path) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+_USUAL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 class Interrupted(BaseException):
     """A signal asked this process to end."""
@@ -17,15 +19,19 @@ class Interrupted(BaseException):
 
 
 @contextmanager
-def signals_raise() -> Iterator[None]:
-    """Let SIGINT, SIGTERM and SIGHUP raise `Interrupted` once; a second one ends the process at once."""
+def signals_raise(*signals: signal.Signals) -> Iterator[None]:
+    """Let these signals raise `Interrupted` once; a second one ends the process at once.
+
+    Args:
+        signals: None: SIGINT, SIGTERM and SIGHUP.
+    """
 
     def interrupt(signum: int, _frame: FrameType | None) -> None:
         for number in previous:
             signal.signal(number, signal.SIG_DFL)
         raise Interrupted(signum)
 
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    previous = {number: signal.getsignal(number) for number in signals or _USUAL}
     for number in previous:
         signal.signal(number, interrupt)
     try:

@@ -12,8 +12,9 @@ from launch.death import log_file
 from launch.errors import UsageError
 from launch.evidence import Evidence, gather
 from launch.history import History, read_history
+from launch.node_records import NodeEnded
 from launch.plan import Plan
-from launch.records import Index, NodeEnded
+from launch.records import Index
 from launch.rundir import RunDir
 from launch.supervisor import has_succeeded
 from launch.timeline import Timeline

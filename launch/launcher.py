@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,8 @@ from typing import Self
 from launch.arguments import parse
 from launch.call import write_call
 from launch.cluster import Cluster
-from launch.execution import cluster_of
+from launch.errors import ScriptNotFoundError
+from launch.execution import cluster_of, refuse_absent
 from launch.faults import FaultRequest
 from launch.job_result import JobResult
 from launch.plan import Plan, Script
@@ -31,7 +33,7 @@ class Launcher:
     """Starts jobs.
 
     Used as a context manager it keeps its nodes warm from one run to the next, which saves each but the first the import of
-    torch; otherwise every run has its own.
+    torch; otherwise every run has its own. Runs on warm nodes wait for one another, whichever threads they come from.
 
     Args:
         nproc_per_node: Ranks per node, a number or what torchrun takes.
@@ -51,7 +53,8 @@ class Launcher:
         self._is_warm = False
         self._cluster: Cluster | None = None
         self._exit = contextlib.ExitStack()
-        parse(["verify", *self._words])
+        self._lock = threading.Lock()
+        self._plan(_script(None, (), self._root), ())
 
     def __enter__(self) -> Self:
         self._is_warm = True
@@ -60,14 +63,14 @@ class Launcher:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._is_warm, self._cluster = False, None
-        self._exit.close()
+        self._is_warm = False
+        self._forget_nodes()
 
     def run(
         self,
         job: Job | None = None,
         *arguments: object,
-        faults: Sequence[FaultRequest | str] = (),
+        faults: FaultRequest | str | Sequence[FaultRequest | str] = (),
         **options: object,
     ) -> JobResult:
         """Run a job to its end, restarts included.
@@ -76,7 +79,7 @@ class Launcher:
             job: A function that every rank calls, a script's path, or None for the built-in job. Ranks have torchrun's
                 environment and a working directory that is this run's own.
             arguments: The function's, or the script's as text; `{run_dir}` in a text is the run's own folder.
-            faults: What is to be done to the job.
+            faults: What is to be done to the job, one fault or several.
             options: The function's keyword arguments.
 
         Raises:
@@ -85,8 +88,11 @@ class Launcher:
         """
         folder = self._root / time.strftime(f"%Y%m%d-%H%M%S-{os.getpid()}-{next(_run_numbers)}")
         run_dir = RunDir(root=folder)
+        plan = self._plan(_script(job, arguments, folder), faults)
+        refuse_absent(plan)
         folder.mkdir(parents=True)
-        plan = self._plan(_script(job, arguments, options, folder), faults)
+        if callable(job):
+            write_call(Path(plan.script.path), job, arguments, options)
         run_dir.write_plan(plan)
         with contextlib.ExitStack() as own:
             supervisor = Supervisor(plan, run_dir, self._nodes(plan, run_dir, own))
@@ -95,6 +101,7 @@ class Launcher:
                 ended = supervisor.run(scenario)
             except BaseException:
                 supervisor.interrupt()
+                self._forget_nodes()
                 raise
         return JobResult(plan, run_dir, ended)
 
@@ -102,17 +109,17 @@ class Launcher:
         self,
         job: Job | None = None,
         *arguments: object,
-        faults: Sequence[FaultRequest | str],
+        faults: FaultRequest | str | Sequence[FaultRequest | str],
         **options: object,
     ) -> Verdict:
         """Run a job twice undisturbed and once with faults, and judge; arguments as for `run`."""
         references = [self.run(job, *arguments, **options) for _ in range(2)]  # type: ignore[arg-type]
         return self.run(job, *arguments, faults=faults, **options).check(against=references)
 
-    def _plan(self, script: Script, faults: Sequence[FaultRequest | str]) -> Plan:
+    def _plan(self, script: Script, faults: FaultRequest | str | Sequence[FaultRequest | str]) -> Plan:
         arguments = parse(["verify", *self._words])
         arguments.command = "python"
-        arguments.fault = list(faults)
+        arguments.fault = [faults] if isinstance(faults, str | FaultRequest) else list(faults)
         if script.path != BUILT_IN_JOB:
             arguments.training_script = script.path
         return make_plan(arguments, script=script)
@@ -120,9 +127,15 @@ class Launcher:
     def _nodes(self, plan: Plan, run_dir: RunDir, own: contextlib.ExitStack) -> Cluster:
         if not self._is_warm:
             return own.enter_context(cluster_of(plan, run_dir))
+        own.enter_context(self._lock)  # nodes that two callers asked would give either the other's answer
         if self._cluster is None:
             self._cluster = self._exit.enter_context(cluster_of(plan, run_dir))
         return self._cluster
+
+    def _forget_nodes(self) -> None:
+        """End nodes that are kept warm: after an error nobody knows what they still have to say."""
+        self._cluster = None
+        self._exit.close()
 
 
 def _words(flags: Mapping[str, str | float | bool]) -> list[str]:
@@ -131,12 +144,14 @@ def _words(flags: Mapping[str, str | float | bool]) -> list[str]:
     return [name if value is True else f"{name}={value}" for name, value in named]
 
 
-def _script(job: Job | None, arguments: Sequence[object], options: Mapping[str, object], folder: Path) -> Script:
+def _script(job: Job | None, arguments: Sequence[object], folder: Path) -> Script:
+    """What every rank runs; the call of a function is still to be written, into the run's folder."""
     words = tuple(map(str, arguments))
     if job is None:
         return Script(path=BUILT_IN_JOB, arguments=words, is_module=True)
     if callable(job):
-        call = folder / "call.pkl"
-        write_call(call, job, arguments, options)
-        return Script(path=str(call), is_function=True)
-    return Script(path=str(Path(job).absolute()), arguments=words)
+        return Script(path=str(folder / "call.pkl"), is_function=True)
+    file = Path(job).absolute()
+    if not file.is_file():
+        raise ScriptNotFoundError(f"script {os.fspath(job)!r} {'is a folder' if file.is_dir() else 'does not exist'}")
+    return Script(path=str(file), arguments=words)

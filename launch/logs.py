@@ -11,7 +11,7 @@ from torch.distributed.elastic.multiprocessing import LogsDest, LogsSpecs, Std
 from torch.distributed.elastic.multiprocessing.api import to_map
 
 from launch.environment import rank_variables
-from launch.records import RoundStarted
+from launch.node_records import RoundStarted
 from launch.rendezvous import Round
 from launch.rundir import ScenarioDir
 
@@ -75,8 +75,8 @@ class IncarnationLogs(LogsSpecs):
                 destination.tee_stdouts[local_rank] = f"{stem}.out"
             if shown and Std.ERR in tees[local_rank]:
                 destination.tee_stderrs[local_rank] = f"{stem}.err"
-            destination.error_files[local_rank] = f"{stem}.error.json"
-            env["TORCHELASTIC_ERROR_FILE"] = f"{stem}.error.json"
+            error_file = str(self._scenario_dir.error_file(incarnation=incarnation, rank=int(env["RANK"])))
+            destination.error_files[local_rank] = env["TORCHELASTIC_ERROR_FILE"] = error_file
             env.update(
                 rank_variables(
                     scenario_dir=self._scenario_dir.root, incarnation=incarnation, node_number=self._node_number

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from launch.cluster import Cluster, Node
 from launch.errors import NodeError
 from launch.faults import NODE_KINDS, Fault, Kind
+from launch.node_records import NodeAct, NodeEnded, NodeFaultActed, encode_node_line
 from launch.plan import Scenario
-from launch.records import NodeAct, NodeEnded, NodeFaultActed, encode_node_line
 from launch.rundir import ScenarioDir
 
 

@@ -1,8 +1,8 @@
 """A node: the process that runs torch's elastic agent and so the ranks of one machine.
 
 The agent replaces signal handlers and changes the environment of the process that it runs in, so it gets one of its own. A
-node stays warm: it takes one request after the other from its standard input and answers each on a pipe. When its standard
-input closes, its supervisor is gone, and the node ends everything that it started.
+node stays warm: it takes one request after the other from a pipe and answers each on another one. When the first closes, its
+supervisor is gone, and the node ends everything that it started.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from launch.environment import own_tag, python_executable
 from launch.faults import Kind
 from launch.hang import HangWatch
 from launch.logs import IncarnationLogs
+from launch.node_records import NodeEnded, NodeOutcome, NodeRecord, RankFailure, encode_node_line
 from launch.plan import Plan, Scenario
 from launch.processes import sweep
 from launch.ranks import RankWatch
-from launch.records import NodeEnded, NodeOutcome, NodeRecord, RankFailure, encode_node_line
 from launch.requests import NodeRequest
 from launch.rundir import RunDir, ScenarioDir
 from launch.worker.entry import run_rank
@@ -142,6 +142,7 @@ def _launch_config(
     flags.training_script = plan.script.path
     flags.training_script_args = list(plan.script.arguments)
     flags.log_dir = os.devnull
+    flags.node_rank = flags.node_rank or 0
     config, _, _ = config_from_args(flags)
     scenario_dir = RunDir(root=Path(request.run_dir)).scenario(request.scenario)
     return replace(

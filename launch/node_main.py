@@ -1,7 +1,8 @@
-"""Entry point of a node process: `python -m launch.node_main REPLY_FD MODULE...`.
+"""Entry point of a node process: `python -m launch.node_main REQUEST_FD REPLY_FD MODULE...`.
 
-An empty line on REPLY_FD says that the node is warm. It is a pipe, or 1 where there is nothing but the standard streams, as
-in a container: what the ranks and the agent print to standard output then goes to standard error.
+An empty line on REPLY_FD says that the node is warm. Both are pipes of their own, or 0 and 1 where there is nothing but the
+standard streams, as in a container: ranks then find nothing on standard input, and what they and the agent print to standard
+output goes to standard error. Otherwise the ranks have the standard streams that the node was started with.
 
 The fork server is started before this process imports torch itself, so that both import it at the same time. It imports
 the modules that are named between two of ours, and lives as long as the node.
@@ -10,21 +11,33 @@ the modules that are named between two of ours, and lives as long as the node.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gc
 import importlib
 import multiprocessing
 import multiprocessing.forkserver
 import os
+import signal
 import sys
-from typing import BinaryIO
+import tempfile
+from pathlib import Path
+from typing import BinaryIO, Literal
 
+from launch.environment import own_tag
+from launch.processes import scratch_of, sweep
+
+_STDIN, _STDOUT, _STDERR = range(3)
 _FIRST, _LAST = "launch.worker.preload", "launch.worker.settled"
 
 
 def main() -> None:
     """Serve the supervisor until it closes the pipe."""
-    replies = _open_replies(int(sys.argv[1]))
-    multiprocessing.set_forkserver_preload([_FIRST, *sys.argv[2:], _LAST])
+    requests, replies = _take(int(sys.argv[1]), "rb"), _take(int(sys.argv[2]), "wb")
+    _fill_standard_input()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends a node that has no ranks yet without a word, as SIGTERM does
+    tag = own_tag() or ""
+    _keep_temporaries_in(scratch_of(tag))
+    multiprocessing.set_forkserver_preload([_FIRST, *sys.argv[3:], _LAST])
     multiprocessing.forkserver.ensure_running()
     gc.disable()  # as in the fork server
 
@@ -40,8 +53,17 @@ def main() -> None:
     _wait_for_fork_server()
     replies.write(b"\n")
     replies.flush()
-    with contextlib.suppress(SignalException):
-        serve(sys.stdin.buffer, replies)
+    try:
+        with contextlib.suppress(SignalException):
+            serve(requests, replies)
+    finally:
+        sweep(tag)
+
+
+def _keep_temporaries_in(folder: Path) -> None:
+    """Let what this process puts into temporary files lie there."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    tempfile.tempdir = str(folder)
 
 
 def _wait_for_fork_server() -> None:
@@ -54,14 +76,22 @@ def _wait_for_fork_server() -> None:
     first.join()
 
 
-def _open_replies(descriptor: int) -> BinaryIO:
-    """The replies' own end, which no rank inherits."""
-    replies = os.fdopen(os.dup(descriptor), "wb")
-    if descriptor == sys.stdout.fileno():
-        os.dup2(sys.stderr.fileno(), descriptor)
-    else:
-        os.close(descriptor)
-    return replies
+def _take(descriptor: int, mode: Literal["rb", "wb"]) -> BinaryIO:
+    """The same under another number, which is none of the standard streams' and which no rank inherits."""
+    taken = os.fdopen(fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _STDERR + 1), mode)
+    os.close(descriptor)
+    if descriptor == _STDOUT:
+        os.dup2(_STDERR, descriptor)
+    return taken
+
+
+def _fill_standard_input() -> None:
+    """Let there be nothing on it, rather than no such stream, whose number the next file would get."""
+    try:
+        os.fstat(_STDIN)
+    except OSError:
+        nothing = os.open(os.devnull, os.O_RDONLY)  # gets the lowest number that is free
+        os.set_inheritable(nothing, True)
 
 
 if __name__ == "__main__":

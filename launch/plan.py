@@ -38,6 +38,8 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     """Absolute path of a script, or a module's name if `is_module`, or a program if `is_program`."""
     arguments: tuple[str, ...] = ()
     is_module: bool = False
+    folder: str = ""
+    """Where a module is looked for first, as by `python -m`: where the command was given; empty: the working directory."""
     is_program: bool = False
     """torchrun's `--no-python`: a program that is no Python script."""
     is_function: bool = False
@@ -132,6 +134,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
             if self.sweep and cold(scenario).name == name:
                 return cold(scenario)
         raise KeyError(name)
+
+    @property
+    def max_nproc_per_node(self) -> int:
+        """Ranks that a node may have to run at once, before or after a restart."""
+        after = [self.sweep.restarts.nproc_per_node] if self.sweep else []
+        return max(*after, *(number for scenario in self.scenarios for number in scenario.nproc_per_start), 1)
 
     @property
     def points(self) -> tuple[Scenario, ...]:

@@ -14,7 +14,7 @@ from launch.plan import Containers, Plan, Recording, RestartMethod, Restarts, Sc
 from launch.sweep.request import example_faults, parse_at, parse_kinds, parse_ranks
 
 BUILT_IN_JOB = "launch.jobs.digits"
-_BUILT_IN_PRELOAD = ("sklearn.datasets", "sklearn.model_selection", "samplers")
+_BUILT_IN_PRELOAD = ("sklearn.datasets", "samplers")
 _BUILT_IN_FAULTS = ("sigkill@step=7:rank=any", "sigkill@epoch=2,batch=3:rank=any")
 _DEFAULT_FAULTS = ("sigkill@step=7:rank=any",)
 _LOG_TO_FILE_AND_CONSOLE = "3"
@@ -72,24 +72,30 @@ def _script(arguments: argparse.Namespace) -> Script:
         return Script(path=BUILT_IN_JOB, arguments=backend, is_module=True)
     if arguments.backend:
         raise UsageError(f"--backend {arguments.backend} is for the built-in job; {path} chooses its own")
+    if arguments.run_path:  # stands above the two others, as under torchrun
+        return _file(path, rest)
     if arguments.no_python and arguments.module:
         raise UsageError("--no-python and --module exclude each other")
     if arguments.module:
         return _module(path, rest)
     if arguments.no_python:
         return Script(path=path, arguments=rest, is_program=True)
+    return _file(path, rest)
+
+
+def _file(path: str, arguments: tuple[str, ...]) -> Script:
     file = Path(path).absolute()
-    if not file.is_file():
-        reason = "is a folder" if file.is_dir() else "does not exist"
+    if not file.is_file() and not (file / "__main__.py").is_file():
+        reason = "is a folder without __main__.py" if file.is_dir() else "does not exist"
         raise ScriptNotFoundError(f"script {path!r} {reason}")
-    return Script(path=str(file), arguments=rest)
+    return Script(path=str(file), arguments=arguments)
 
 
 def _module(name: str, arguments: tuple[str, ...]) -> Script:
     top = name.partition(".")[0]
     if importlib.util.find_spec(top) is None and not (Path(top).is_dir() or Path(f"{top}.py").is_file()):
         raise ScriptNotFoundError(f"module {name!r} is not installed and not in this folder")
-    return Script(path=name, arguments=arguments, is_module=True)
+    return Script(path=name, arguments=arguments, is_module=True, folder=str(Path.cwd()))
 
 
 def _nproc_per_node(arguments: argparse.Namespace) -> int:
@@ -104,9 +110,9 @@ def _nproc_per_node(arguments: argparse.Namespace) -> int:
 
 
 def _num_nodes(text: str) -> tuple[int, int]:
-    low, _, high = text.partition(":")
+    low, colon, high = text.partition(":")
     try:
-        numbers = int(low), int(high or low)
+        numbers = int(low), int(high if colon else low)
     except ValueError:
         raise UsageError(f"--nnodes {text}: expected N or MIN:MAX") from None
     if not 1 <= numbers[0] <= numbers[1]:

@@ -1,4 +1,4 @@
-"""Ends of processes: nothing that a node started may outlive it.
+"""Ends of processes: nothing that a node started, and none of its temporary files, may outlive it.
 
 Two mechanisms, because each has a hole. The kernel ends a rank when its parent dies (`PR_SET_PDEATHSIG`), but not the
 rank's own children. Those carry the tag of their node in the environment that they were started with, so that they are
@@ -10,8 +10,11 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterable
+from pathlib import Path
 
 import psutil
 
@@ -19,7 +22,9 @@ from launch.environment import tag_of
 
 _PR_SET_PDEATHSIG = 1
 _FORK_SERVER, _TRACKER = "multiprocessing.forkserver", "multiprocessing.resource_tracker"
-_SWEEP_TIMEOUT_S, _TRACKER_TIMEOUT_S = 5.0, 2.0
+_SWEEP_TIMEOUT_S, _TRACKER_TIMEOUT_S = 5.0, 10.0
+_TEMPORARY = tempfile.gettempdir()
+"""The system's; a node changes its own."""
 
 
 def die_with_parent() -> None:
@@ -28,6 +33,14 @@ def die_with_parent() -> None:
     A parent that died before the call is not noticed by the kernel; the caller looks at `os.getppid()` where that matters.
     """
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def scratch_of(tag: str) -> Path:
+    """The node's own folder for temporary files; what it starts keeps to the system's.
+
+    Python and torch leave sockets and the tracebacks of ranks in temporary files, and who is killed removes none.
+    """
+    return Path(_TEMPORARY, f"resumable-{tag[:8]}")
 
 
 def tagged(tag: str) -> list[psutil.Process]:
@@ -63,8 +76,8 @@ def sweep(tag: str, *, keep_helpers: bool = False) -> tuple[list[int], list[int]
 
     Args:
         tag: Tag of the node.
-        keep_helpers: Spare the fork server, which a warm node needs for its next run. The caller's own resource tracker is
-            spared always: it ends after the caller.
+        keep_helpers: Spare the fork server, which a warm node needs for its next run, and the node's temporary files. The
+            caller's own resource tracker is spared always: it ends after the caller.
 
     Returns:
         Pids that were found and killed, and those of them that would not die within 5 s.
@@ -77,6 +90,8 @@ def sweep(tag: str, *, keep_helpers: bool = False) -> tuple[list[int], list[int]
     _, stuck = psutil.wait_procs(trackers, timeout=_TRACKER_TIMEOUT_S)
     _kill(stuck)
     alive += psutil.wait_procs(stuck, timeout=_SWEEP_TIMEOUT_S)[1]
+    if not keep_helpers:
+        shutil.rmtree(scratch_of(tag), ignore_errors=True)
     return [process.pid for process in victims + stuck], [process.pid for process in alive if is_running(process)]
 
 

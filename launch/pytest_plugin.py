@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _MARK = "resume(nproc_per_node=2, **flags): how `resume_rig` launches; flags are those of the command line, by name"
 
+_EXAMPLE = "@pytest.mark.resume(nproc_per_node=2)"
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the mark known."""
@@ -29,6 +31,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def resume_rig(request: pytest.FixtureRequest, _launchers: Callable[..., Launcher]) -> Launcher:
     """A `launch.Launcher`, made with the flags of the mark `resume`; its nodes stay warm from test to test."""
     mark = request.node.get_closest_marker("resume")
+    if mark is not None and mark.args:
+        values = ", ".join(map(repr, mark.args))
+        pytest.fail(f"@pytest.mark.resume({values}): name each value, as in {_EXAMPLE}", pytrace=False)
     return _launchers(**(mark.kwargs if mark else {}))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from torch.distributed.elastic.multiprocessing.api import MultiprocessContext, PContext, SubprocessContext
 
-from launch.records import RankEnded
+from launch.node_records import RankEnded
 from launch.rendezvous import Round
 
 _LAG_S = 1.0
@@ -45,7 +45,7 @@ class RankWatch:
     @contextlib.contextmanager
     def attached(self) -> Iterator[None]:
         """Look at every start and end of ranks in this process meanwhile."""
-        start, close = PContext.start, PContext.close
+        start, close, is_done = PContext.start, PContext.close, MultiprocessContext._is_done
 
         def watched_start(context: PContext) -> None:
             start(context)
@@ -60,11 +60,17 @@ class RankWatch:
             if ends is not None:
                 self._tell(ends, _exit_codes(context))
 
+        def is_done_or_gone(context: MultiprocessContext) -> bool:
+            _answer_for_the_gone(context)
+            return is_done(context)
+
         PContext.start, PContext.close = watched_start, limited_close  # type: ignore[method-assign, assignment]
+        MultiprocessContext._is_done = is_done_or_gone  # type: ignore[method-assign, assignment]
         try:
             yield
         finally:
             PContext.start, PContext.close = start, close  # type: ignore[method-assign]
+            MultiprocessContext._is_done = is_done  # type: ignore[method-assign]
 
     def _tell(self, ends: _Ends, exit_codes: Mapping[int, int | None]) -> None:
         for rank, time_ns in ends.times_ns().items():
@@ -123,6 +129,13 @@ def _limit(context: PContext, grace_s: float) -> None:
     if isinstance(context, MultiprocessContext) and context._pc:
         join = context._pc._join_procs_with_timeout
         context._pc._join_procs_with_timeout = lambda _timeout: join(grace_s)
+
+
+def _answer_for_the_gone(context: MultiprocessContext) -> None:
+    """Give a rank a return value that left with exit code 0 and without one: its script called `os._exit`."""
+    for local, process in enumerate(context._pc.processes if context._pc else []):
+        if process.exitcode == 0:
+            context._return_values.setdefault(local, None)
 
 
 def _exit_codes(context: PContext) -> dict[int, int | None]:

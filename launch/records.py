@@ -11,10 +11,19 @@ from typing import Literal
 
 import msgspec
 
+from launch.storage import decoded
+
 FORMAT_VERSION = 1
+FIRST_INPUT = 1_000
+"""Loaders are numbered from 0; from here on they are inputs of models, which no loader delivered."""
 
 Index = int | str
 """One sample: its index in the data set, or the `repr` of a key that is no integer."""
+Writer = Literal["loop", "torch", "thread"]
+"""Who writes a checkpoint: the training loop, which waits for it; torch in the background, which is handed the state as it
+is at that moment; or another thread of the job, whose state may be older."""
+ExitReason = Literal["finished", "exception", "system_exit"]
+"""system_exit: by `sys.exit` or `os._exit`."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_defaults=True):
@@ -121,6 +130,10 @@ class Step(Record, frozen=True, kw_only=True, tag="step"):
     """Digest of the parameters before the step; only on the first step of a process."""
     after: str | None = None
     """Digest of the parameters after the step."""
+    buffers: str | None = None
+    """Digest of the buffers after the step (running statistics, for example), of rank 0, who saves for all; None without."""
+    has_new_optimizer: bool = False
+    """An optimizer had no state (momenta, for example) before the step, and has some after it."""
     since_start: StepCount | None = None
     """Where this step stands since training began, where the worker could tell from earlier incarnations."""
 
@@ -130,6 +143,10 @@ class Save(Record, frozen=True, kw_only=True, tag="save"):
 
     path: str
     phase: Literal["begin", "end"]
+    content: dict[str, str] = {}
+    """Digests of the tensors of floating-point numbers that are saved, by the key under which they lie; on "begin" only."""
+    writer: Writer = "loop"
+    """On "begin" only."""
 
 
 class Rename(Record, frozen=True, kw_only=True, tag="rename"):
@@ -152,7 +169,7 @@ class FaultFired(Record, frozen=True, kw_only=True, tag="fault"):
     """Number of the fault in the plan."""
     kind: str
     path: str = ""
-    """The checkpoint that it damages, or whose writing it spoils."""
+    """The file that it damages, which may be one of a checkpoint's, or the checkpoint whose writing it spoils."""
     pid: int | None = None
     """The loader worker that it kills."""
 
@@ -160,7 +177,7 @@ class FaultFired(Record, frozen=True, kw_only=True, tag="fault"):
 class Exit(Record, frozen=True, kw_only=True, tag="exit"):
     """The script ended by itself; a process that was killed leaves no such line."""
 
-    reason: Literal["finished", "exception", "system_exit"]
+    reason: ExitReason
     code: int = 0
     message: str = ""
     parameters: str | None = None
@@ -184,102 +201,4 @@ def decode_line(line: bytes) -> AnyRecord:
     Raises:
         msgspec.DecodeError: the line is no JSON, or no record of this version (`ValidationError` is a subclass).
     """
-    return _decoder.decode(line)
-
-
-# --- what the node says about its worker group -------------------------------------------------------------------
-
-
-class RoundStarted(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="round"):
-    """A node joined a round of the rendezvous and starts its ranks."""
-
-    incarnation: int
-    node: int
-    """Group rank of this node in the round."""
-    num_nodes: int
-    ranks: list[int]
-    world_size: int
-    time_ns: int
-
-
-class RankEnded(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="rank_ended"):
-    """The process of a rank is gone, for whatever reason."""
-
-    incarnation: int
-    rank: int
-    pid: int
-    time_ns: int
-    exit_code: int | None = None
-    """As `Popen.returncode`: negative for a signal."""
-
-
-class RankHung(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="rank_hung"):
-    """The hang watch ends a rank that made no progress."""
-
-    incarnation: int
-    rank: int
-    pid: int
-    silent_s: float
-    """How long it had recorded nothing."""
-    is_stopped: bool
-    """By SIGSTOP."""
-    stacks: list[str]
-    """Files with the stacks of all ranks of the node that could answer, relative to the run directory."""
-    time_ns: int
-
-
-class RankFailure(msgspec.Struct, frozen=True, kw_only=True):
-    """How the elastic agent says that a rank failed."""
-
-    rank: int
-    pid: int
-    exit_code: int
-    """As `Popen.returncode`: negative for a signal."""
-    message: str = ""
-
-
-NodeOutcome = Literal["succeeded", "failed", "interrupted", "late"]
-"""late: the node came when the others had brought the job to its end."""
-
-
-class NodeEnded(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="ended"):
-    """The elastic agent of a node returned."""
-
-    node: int
-    outcome: NodeOutcome
-    time_ns: int
-    message: str = ""
-    failures: list[RankFailure] = []
-    swept_pids: list[int] = []
-    """Processes of the job that outlived their ranks (loader workers of a killed rank, say) and were ended by the node."""
-    leftover_pids: list[int] = []
-    """Processes of the job that were still there after that."""
-
-
-NodeAct = Literal["interrupted", "lost", "replaced", "cut", "healed"]
-
-
-class NodeFaultActed(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="node_fault"):
-    """The supervisor did something to a node."""
-
-    fault: int
-    """Number of the fault in the plan."""
-    node: int
-    """Number of the node at the supervisor."""
-    act: NodeAct
-    time_ns: int
-
-
-NodeRecord = RoundStarted | RankEnded | RankHung | NodeEnded | NodeFaultActed
-
-_node_decoder: msgspec.json.Decoder[NodeRecord] = msgspec.json.Decoder(NodeRecord)
-
-
-def encode_node_line(record: NodeRecord) -> bytes:
-    """One line of a node's own file, its newline included."""
-    return _encoder.encode(record) + b"\n"
-
-
-def decode_node_line(line: bytes) -> NodeRecord:
-    """The record of one line of a node's own file; raises as `decode_line` does."""
-    return _node_decoder.decode(line)
+    return decoded(_decoder.decode, line)

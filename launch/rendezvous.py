@@ -11,6 +11,7 @@ names no incarnation. Ours is drawn from the job's store by group rank 0 and sha
 
 from __future__ import annotations
 
+import copy
 import socket
 import sys
 import time
@@ -106,8 +107,8 @@ class FreshStoreRendezvous(RendezvousHandler):
 def register() -> None:
     """Make `BACKEND` known to torch.
 
-    The parameters carry the `Round` under the key "round", and under "poll_ms", where nodes are near, how long a node waits
-    before it looks at the state of the rendezvous again.
+    The parameters carry the `Round` under the key "round"; under "poll_ms", where nodes are near, how long a node waits
+    before it looks at the state of the rendezvous again; and under "node_rank" a rank that nodes are sorted by.
     """
     rendezvous_handler_registry.register(BACKEND, _create)
     # torch names the caller of every step in a log that nobody keeps, and reads the sources of the whole stack to find it:
@@ -120,12 +121,22 @@ def _create(params: RendezvousParameters) -> FreshStoreRendezvous:
     if poll_ms is not None:
         _poll_every(poll_ms / 1000)
     backend, store = create_backend(params)
-    inner = create_handler(store, backend, params)
+    inner = create_handler(store, backend, _named_by_rank(params))
     # torch's handler would open a worker store of its own, cache its address, which a node that joins later never gets, and
     # look up host names for it, which can fail or stall. It does not if it believes that it has done so.
     inner._bootstrap_store_info = RendezvousStoreInfo("", 0)
     inner._shared_tcp_store_server = store
     return FreshStoreRendezvous(inner, store, params.config["round"], params.local_addr)
+
+
+def _named_by_rank(params: RendezvousParameters) -> RendezvousParameters:
+    """Torch ranks nodes in the order of their addresses, which it needs for nothing else here."""
+    node_rank = params.get_as_int("node_rank")
+    if node_rank is None:
+        return params
+    named = copy.copy(params)
+    named.local_addr = f"{node_rank:06}-{params.local_addr or socket.getfqdn()}"
+    return named
 
 
 def _name_of_caller(depth: int = 2) -> str:

@@ -14,13 +14,22 @@ RUN/
 from __future__ import annotations
 
 import contextlib
+import errno
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from launch.errors import EvidenceError
+from launch.errors import DamagedPlanError, EvidenceError
 from launch.plan import PLAN_VERSION, Plan
+from launch.storage import decoded, read_whole, replace_whole
+
+_MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+_MAX_NAME_BYTES = 250
+"""With the ending of a point's cold start, what file systems take."""
+_MAX_SHOWN = 40
+"""Characters of a name that makes no sense."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +56,10 @@ class ScenarioDir:
     def incarnation_logs(self, incarnation: int) -> Path:
         """What the ranks of one incarnation printed."""
         return self.logs / f"i{incarnation:03d}"
+
+    def error_file(self, *, incarnation: int, rank: int) -> Path:
+        """What torch's `record` wrote of the exception that ended a rank, if there was one."""
+        return self.incarnation_logs(incarnation) / f"rank{rank}.error.json"
 
     def event_file(self, *, incarnation: int, rank: int, pid: int) -> Path:
         """Evidence of one process."""
@@ -76,6 +89,10 @@ class ScenarioDir:
         """Marks of the faults that have fired."""
         return self.root / "fired"
 
+    def fired_faults(self) -> list[int]:
+        """Numbers of the faults that have fired, by their marks."""
+        return sorted(int(mark.name) for mark in self.fired.glob("*") if mark.name.isdecimal())
+
     @property
     def work(self) -> Path:
         """Working directory of the job."""
@@ -88,7 +105,7 @@ class ScenarioDir:
     def fired_on_node(self, fault: int) -> int | None:
         """Number of the node on which a rank has let this fault fire; None if none has."""
         with contextlib.suppress(OSError, ValueError):
-            return int((self.fired / str(fault)).read_text())
+            return int(read_whole(self.fired / str(fault)))
         return None
 
     def node_file(self, number: int, tag: str) -> Path:
@@ -128,31 +145,52 @@ class RunDir:
 
     def write_plan(self, plan: Plan) -> None:
         """Store the plan, readable by a person; whoever reads it meanwhile finds the old one or the new one."""
-        draft = self.plan_file.with_suffix(".tmp")
-        draft.write_bytes(msgspec.json.format(msgspec.json.encode(plan), indent=2) + b"\n")
-        draft.replace(self.plan_file)
+        replace_whole(self.plan_file, msgspec.json.format(msgspec.json.encode(plan), indent=2) + b"\n")
 
     def read_plan(self) -> Plan:
         """The stored plan.
 
         Raises:
-            EvidenceError: no plan is there, it is damaged, or another version wrote it.
+            EvidenceError: no plan is there, or another version wrote it.
+            DamagedPlanError: it cannot be read, or names what cannot be.
         """
         try:
-            data = self.plan_file.read_bytes()
+            data = read_whole(self.plan_file)
         except OSError as error:
-            raise EvidenceError(f"{self.root} is no run directory: cannot read plan.json ({error.strerror})") from error
+            kind = EvidenceError if error.errno in _MISSING else DamagedPlanError
+            raise kind(f"{self.root} is no run directory: cannot read plan.json ({error.strerror})") from error
         try:
-            version = msgspec.json.decode(data, type=_Versioned).version
+            version = decoded(_version_decoder.decode, data).version
             if version != PLAN_VERSION:
                 raise EvidenceError(
                     f"{self.plan_file}: version={version}, this program reads version {PLAN_VERSION}; "
                     "check it with the release that wrote it"
                 )
-            return msgspec.json.decode(data, type=Plan)
+            plan = decoded(_plan_decoder.decode, data)
         except msgspec.DecodeError as error:
-            raise EvidenceError(f"{self.plan_file} is damaged: {error}") from error
+            raise DamagedPlanError(f"{self.plan_file} is damaged: {error}") from error
+        for flaw in _flaws(plan):
+            raise DamagedPlanError(f"{self.plan_file} is damaged: {flaw}")
+        return plan
 
 
 class _Versioned(msgspec.Struct):
     version: int
+
+
+_version_decoder = msgspec.json.Decoder(_Versioned)
+_plan_decoder = msgspec.json.Decoder(Plan)
+
+
+def _flaws(plan: Plan) -> Iterator[str]:
+    """What no planner would have written, and what its readers rely on."""
+    if not plan.scenarios:
+        yield "scenarios=[]: expected at least one"
+    if plan.sweep is not None and not plan.references:
+        yield "a sweep without a reference"
+    for scenario in plan.scenarios:
+        name = scenario.name
+        if name in ("", ".", "..") or "/" in name or "\0" in name or len(name.encode()) > _MAX_NAME_BYTES:
+            yield f"scenario {name[:_MAX_SHOWN]!r}: a name is that of a folder, {_MAX_NAME_BYTES} bytes at most"
+        if not scenario.nproc_per_start:
+            yield f"scenario {name!r}: nproc_per_start=[]: expected at least one start"

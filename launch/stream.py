@@ -50,6 +50,13 @@ def without_repeats(samples: Sequence[Sample]) -> list[Sample]:
     return list(dict.fromkeys(samples))
 
 
+def replayed(samples: Sequence[Sample]) -> list[int]:
+    """Places of the samples that come again while new ones still follow: padding would end the epoch."""
+    first_places = {sample: place for place, sample in reversed(list(enumerate(samples)))}
+    last_new = max(first_places.values(), default=0)
+    return [place for place, sample in enumerate(samples[:last_new]) if first_places[sample] != place]
+
+
 def samples_of(key: BatchKey) -> tuple[Sample, ...]:
     """What a batch is made of."""
     if isinstance(key, tuple):

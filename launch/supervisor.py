@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import select
+import signal
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from launch.cluster import Cluster, Node
 from launch.errors import NodeError
 from launch.nemesis import Nemesis
+from launch.node_records import NodeEnded
 from launch.plan import Plan, Scenario
-from launch.records import NodeEnded
 from launch.requests import NodeRequest
 from launch.rundir import RunDir
 
 _POLL_S, _TICK_S = 0.02, 0.1
-_INTERRUPT_GRACE_S = 40.0
-"""Longer than torch gives ranks between SIGTERM and SIGKILL, so that a node can still say how it ended."""
-_run_numbers = itertools.count()
+_SHUTDOWN_TIMEOUT_S = 30.0
+"""torch's."""
+_LAST_WORDS_S = 10.0
+"""For a node to say how it ended, once its ranks have."""
 
 
 def has_succeeded(ended: Sequence[NodeEnded]) -> bool:
@@ -56,12 +58,12 @@ class Supervisor:
         """
         scenario_dir = self._run_dir.scenario(scenario.name)
         scenario_dir.create()
-        counter = f"{next(_run_numbers)}/{scenario.name}"
+        run_id = self._topology.run_id or uuid.uuid4().hex
         ended: list[NodeEnded] = []
         for start, nproc_per_node in enumerate(scenario.nproc_per_start):
 
             def ask(node: Node, start: int = start, nproc_per_node: int = nproc_per_node) -> None:
-                node.request(self._request(scenario, counter, start, node.number, nproc_per_node))
+                node.request(self._request(scenario, run_id, start, node.number, nproc_per_node))
 
             self._replace_lost()
             for node in self._cluster.nodes:
@@ -71,26 +73,32 @@ class Supervisor:
                 break
         return ended
 
-    def interrupt(self) -> None:
-        """End the running scenario in order: ranks get SIGTERM, then SIGKILL; the nodes' last words are kept."""
+    def interrupt(self, signum: int = signal.SIGTERM) -> None:
+        """End the running scenario in order: ranks get this signal, then SIGKILL; the nodes' last words are kept."""
         for node in self._cluster.nodes:
-            node.interrupt()
-        deadline = time.monotonic() + _INTERRUPT_GRACE_S
+            node.interrupt(signum)
+        deadline = time.monotonic() + self._ranks_grace_s() + _LAST_WORDS_S
         waiting = list(self._cluster.nodes)
         with contextlib.suppress(NodeError):
             while waiting and time.monotonic() < deadline:
                 select.select(waiting, [], [], _TICK_S)
                 waiting = [node for node in waiting if node.answer() is None]
 
-    def _request(self, scenario: Scenario, counter: str, start: int, number: int, nproc_per_node: int) -> NodeRequest:
+    def _ranks_grace_s(self) -> float:
+        """How long ranks have between the signal and SIGKILL."""
+        flag = self._plan.torchrun.get("shutdown_timeout")
+        grace_s = self._plan.grace_s if flag is None or self._plan.grace_s is not None else float(str(flag))
+        return _SHUTDOWN_TIMEOUT_S if grace_s is None else grace_s
+
+    def _request(self, scenario: Scenario, run_id: str, start: int, number: int, nproc_per_node: int) -> NodeRequest:
         work = self._run_dir.scenario(scenario.name).work if self._plan.fresh_directory else Path.cwd()
         return NodeRequest(
             run_dir=str(self._run_dir.root),
             scenario=scenario.name,
             working_directory=str(work),
             node=number,
-            run_id=f"{self._topology.run_id or counter}-{start}",
-            incarnation_counter=self._topology.run_id or counter,
+            run_id=f"{run_id}-{start}" if start else run_id,
+            incarnation_counter=run_id,
             endpoint=self._cluster.endpoint,
             rdzv_configs=self._topology.rdzv_configs,
             local_addr=self._topology.local_addr,

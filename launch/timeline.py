@@ -10,13 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from launch.checkpoint import Checkpoint, damaged_by, loaded_by, written_by
+from launch.checkpoint import Checkpoint, damaged_by, is_within, loaded_by, written_by
 from launch.history import History
+from launch.renaming import renamed
 from launch.resume import Clues, ResumePoint, find_resume_point
 from launch.traits import Traits
-from launch.trajectory import TrainedBatch, TrainedStep, Trajectory, trace
-
-Steps = tuple[TrainedStep, ...]
+from launch.trajectory import Steps, TrainedBatch, TrainedStep, Trajectory, trace
 
 
 class Life(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +85,7 @@ def assemble(history: History, traits: Traits, reference: Mapping[int, Steps] | 
         traits: properties of the job, from its reference if there is one.
         reference: what each rank trains on without a stop; None where nobody knows.
     """
-    builder = _Builder(reference or {})
+    builder = _Builder(reference or {}, traits)
     for incarnation in history.incarnations:
         builder.add([trace(process, traits) for process in history.group(incarnation)])
     return builder.run(history)
@@ -95,8 +94,9 @@ def assemble(history: History, traits: Traits, reference: Mapping[int, Steps] | 
 class _Builder:
     """Folds incarnations into timelines."""
 
-    def __init__(self, reference: Mapping[int, Steps]) -> None:
+    def __init__(self, reference: Mapping[int, Steps], traits: Traits) -> None:
         self.reference = reference
+        self.traits = traits
         self.done: dict[int, Steps] = {}
         self.lives: dict[tuple[int, int], Life] = {}
         self.latest: dict[int, Life] = {}
@@ -108,10 +108,14 @@ class _Builder:
     def add(self, group: Sequence[Trajectory]) -> None:
         """Place the processes of one incarnation."""
         placed = [self._place(trajectory) for trajectory in group]
+        written = [checkpoint for life in placed for checkpoint in written_by(life.trajectory, life.first_step)]
+        damaged = [file for life in placed for file in damaged_by(life.trajectory)]
+        self.checkpoints = [
+            checkpoint
+            for checkpoint in (*self.checkpoints, *written)
+            if not any(is_within(file, checkpoint.path) for file in damaged)
+        ]
         for life in placed:
-            self.checkpoints.extend(written_by(life.trajectory, life.first_step))
-            damaged = damaged_by(life.trajectory)
-            self.checkpoints = [checkpoint for checkpoint in self.checkpoints if checkpoint.path not in damaged]
             self.lives[life.incarnation, life.rank] = life
             if life.steps:
                 self._carry_on(life)
@@ -135,18 +139,19 @@ class _Builder:
             resume = find_resume_point(trajectory.steps, self._clues(trajectory, before))
         first_step = resume.step if resume else (len(before) if incarnation > 0 else 0)
         epoch = self._epoch_at(first_step, rank)
+        steps = renamed(trajectory, first_step, self.reference, self.traits)
         return Life(
             trajectory=trajectory,
             first_step=first_step,
             resume=resume,
             before=before,
-            steps=tuple([_shifted(step, epoch) for step in trajectory.steps]),
+            steps=tuple([_shifted(step, epoch) for step in steps]),
             unfinished=_shifted(TrainedStep(batches=trajectory.unfinished), epoch).batches,
             waiting=_shifted(TrainedStep(batches=trajectory.waiting), epoch).batches,
         )
 
     def _clues(self, trajectory: Trajectory, before: Steps) -> Clues:
-        known = {checkpoint.path: checkpoint.step for checkpoint in self.checkpoints}
+        known = {checkpoint.path: checkpoint.step for checkpoint in self.checkpoints if checkpoint.is_step_sure}
         loaded = [known[path] for path in loaded_by(trajectory) if path in known]
         return Clues(
             states=self.states,

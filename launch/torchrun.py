@@ -3,31 +3,75 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
+import os
+import signal
 
-_OURS = ("start_method", "training_script", "training_script_args", "run_path", "nproc_per_node", "max_restarts")
-"""Flags that the plan holds elsewhere, or that a node sets for each start."""
+from launch.errors import UsageError
 
 Flags = dict[str, int | float | str | bool | list[str] | None]
 
+_OURS = ("start_method", "training_script", "training_script_args", "nproc_per_node", "max_restarts")
+"""Flags that the plan holds elsewhere, or that a node sets for each start."""
+_OPEN = ("max_restarts", "node_rank")
+"""Flags that are None where neither the command line nor torchrun's environment (`PET_...`) says anything."""
+_BACKENDS = ("static", "c10d")
+_SIGNALS = "SIGTERM,SIGINT,SIGHUP,SIGQUIT"
+_MAX_PORT = 65535
+_READ: Flags = {"rdzv_conf": "", "local_ranks_filter": "", "redirects": "0", "tee": "0", "shutdown_timeout": 30}
+"""Flags that torch reads when a job starts, with values that it takes."""
+_HARMLESS: Flags = {
+    "nnodes": "1",
+    "nproc_per_node": "1",
+    "max_restarts": 0,
+    "numa_binding": "node",  # without one torch would look for GPUs, and find the one that belongs to each rank
+    "log_dir": os.devnull,
+    "training_script": "",
+    "training_script_args": [],
+}
+"""What else it reads, so that nothing is looked up and nothing is made."""
+
 
 def add_torchrun_flags(parser: argparse._ActionsContainer) -> None:
-    """Give `parser`, or a group of it, torchrun's options with their spellings, defaults and help.
+    """Give `parser`, or a group of it, torchrun's options with their spellings, defaults (but see `_OPEN`) and help.
 
-    Not `--start-method`, which means something else here, and `--run-path`, which every script is run by.
+    Not `--start-method`, which means something else here.
     """
     from torch.distributed.run import get_args_parser  # noqa: PLC0415 - `resumable check` runs without torch
 
     for action in get_args_parser()._actions:
-        if action.option_strings and action.dest not in ("help", "start_method", "run_path"):
+        if action.option_strings and action.dest not in ("help", "start_method"):
+            # What the environment gives is text; a number is torch's own default, in which nobody asked for anything.
+            if action.dest in _OPEN and not isinstance(action.default, str):
+                action.default = None
             parser._add_action(action)
 
 
 def flags_of(arguments: argparse.Namespace) -> Flags:
-    """Torchrun's flags in parsed arguments, as a plan holds them."""
+    """Torchrun's flags in parsed arguments, as a plan holds them.
+
+    Raises:
+        UsageError: a value that torch would refuse once the job starts, or one that has no meaning here; names the flag.
+    """
     from torch.distributed.run import get_args_parser  # noqa: PLC0415
 
     names = [action.dest for action in get_args_parser()._actions if action.dest not in ("help", *_OURS)]
-    return {name: getattr(arguments, name) for name in names} | {"run_path": False, "start_method": "spawn"}
+    flags = {name: getattr(arguments, name) for name in names} | {"start_method": "spawn"}
+    _check_backend(flags)
+    _check_logs(flags)
+    _check_signals(flags)
+    _check_as_torch_does(flags)
+    return flags
+
+
+def signals_of(flags: Flags) -> tuple[signal.Signals, ...]:
+    """The signals that end a job, and that its ranks get then.
+
+    Raises:
+        KeyError: there is no such signal.
+    """
+    text = flags.get("signals_to_handle")  # a flag that older releases of torch do not have
+    return tuple(signal.Signals[name.strip()] for name in str(_SIGNALS if text is None else text).split(","))
 
 
 def num_ranks(nproc_per_node: str) -> int:
@@ -39,3 +83,54 @@ def num_ranks(nproc_per_node: str) -> int:
     from torch.distributed.run import determine_local_world_size  # noqa: PLC0415
 
     return int(determine_local_world_size(nproc_per_node))
+
+
+def _check_as_torch_does(flags: Flags) -> None:
+    """One flag after the other, so that the wrong one is known: torch's messages do not always name it."""
+    from torch.distributed.run import config_from_args  # noqa: PLC0415
+
+    for name in [name for name in _READ if name in flags]:
+        try:
+            config_from_args(argparse.Namespace(**{**flags, **_HARMLESS, **_READ, name: flags[name]}))
+        except ValueError as error:
+            raise _refusal(name, flags, str(error)) from error
+
+
+def _check_backend(flags: Flags) -> None:
+    from torch.distributed.elastic.rendezvous.utils import parse_rendezvous_endpoint  # noqa: PLC0415
+
+    if flags["rdzv_backend"] not in _BACKENDS:
+        raise _refusal("rdzv_backend", flags, f"expected {' or '.join(_BACKENDS)}")
+    port = flags["master_port"]
+    if port is not None and not 0 <= int(str(port)) <= _MAX_PORT:
+        raise _refusal("master_port", flags, f"expected 0 to {_MAX_PORT}")
+    try:
+        host, _ = parse_rendezvous_endpoint(str(flags["rdzv_endpoint"]), default_port=0)
+        if ":" in host:  # torch takes every colon but the last for a part of the name
+            ipaddress.IPv6Address(host)
+    except ValueError as error:
+        raise _refusal("rdzv_endpoint", flags, f"expected HOST:PORT ({error})") from error
+
+
+def _check_logs(flags: Flags) -> None:
+    from torch.distributed.elastic.events.handlers import get_logging_handler  # noqa: PLC0415
+
+    if flags["logs_specs"] is not None:
+        raise _refusal("logs_specs", flags, "logs go to the run directory, as --redirects and --tee say")
+    try:
+        get_logging_handler(str(flags["event_log_handler"]))
+    except KeyError as error:
+        raise _refusal("event_log_handler", flags, "no such handler is registered") from error
+
+
+def _check_signals(flags: Flags) -> None:
+    try:
+        signals = signals_of(flags)
+    except KeyError as error:
+        raise _refusal("signals_to_handle", flags, f"there is no signal {error}") from error
+    for deaf in {signal.SIGKILL, signal.SIGSTOP}.intersection(signals):
+        raise _refusal("signals_to_handle", flags, f"nothing can handle {deaf.name}")
+
+
+def _refusal(name: str, flags: Flags, reason: str) -> UsageError:
+    return UsageError(f"--{name.replace('_', '-')} {flags[name]}: {reason}")

@@ -9,7 +9,7 @@ from itertools import pairwise
 import msgspec
 
 from launch.history import History
-from launch.records import AnyRecord, Backward, Batch, EpochEnd, Step
+from launch.records import FIRST_INPUT, AnyRecord, Backward, Batch, EpochEnd, Loader, Step
 
 
 class Traits(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,23 +19,37 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     """The job has an optimizer; otherwise every batch with a backward pass is a step of its own."""
     side_by_side: bool = False
     """Several loaders are trained on at the same time, each with epochs of its own."""
+    by_inputs: frozenset[int] = frozenset()
+    """Ranks whose backward passes mostly have no batch of a loader before them, but the inputs of a model: one may read for
+    all."""
     takes_together: bool = False
     """The loop receives all batches of a step before it trains on the first of them."""
+    num_samples: frozenset[int] = frozenset()
+    """Lengths of the data sets that loaders read."""
 
 
 def traits_of(history: History) -> Traits:
     """The traits that a whole history shows."""
-    has_steps = any(isinstance(record, Step) for process in history.processes for record in process.records)
-    side_by_side = any(_is_side_by_side(_passes(process.records)) for process in history.processes)
+    records = [record for process in history.processes for record in process.records]
+    has_steps = any(isinstance(record, Step) for record in records)
+    num_more: Counter[int] = Counter()
+    for process in history.processes:
+        num_more[process.rank] += _num_more_by_inputs(process.records)
+    by_inputs = frozenset(rank for rank, num in num_more.items() if num > 0)
+    side_by_side = any(
+        _is_side_by_side(_passes(process.records, by_inputs=process.rank in by_inputs)) for process in history.processes
+    )
     together = [_num_taken_together(process.records) for process in history.processes]
     return Traits(
         has_steps=has_steps,
         side_by_side=side_by_side,
+        by_inputs=by_inputs,
         takes_together=2 * sum(num for num, _ in together) > sum(num for _, num in together),
+        num_samples=frozenset(r.num_samples for r in records if isinstance(r, Loader) and r.num_samples is not None),
     )
 
 
-def training_loaders(records: Iterable[AnyRecord]) -> frozenset[int]:
+def training_loaders(records: Iterable[AnyRecord], *, by_inputs: bool) -> frozenset[int]:
     """Loaders whose batches are trained on.
 
     A loader is one if most backward passes had a batch of it (it may have delivered many more that were only
@@ -43,7 +57,12 @@ def training_loaders(records: Iterable[AnyRecord]) -> frozenset[int]:
     turns). A validation with autograd on that is broken off, or comes between a training batch and its backward pass,
     is followed by a backward pass too, and meets neither. Without any backward pass it is the loader that delivered
     last: the process was killed before its first one ended.
+
+    Args:
+        records: Lines of one process.
+        by_inputs: Only inputs of models count, and else only what loaders delivered.
     """
+    records = [record for record in records if not _is_of_other_kind(record, by_inputs=by_inputs)]
     num_batches: Counter[int] = Counter()
     num_before: Counter[int] = Counter()
     num_alone: Counter[int] = Counter()
@@ -70,6 +89,26 @@ def training_loaders(records: Iterable[AnyRecord]) -> frozenset[int]:
     )
 
 
+def _is_of_other_kind(record: AnyRecord, *, by_inputs: bool) -> bool:
+    return isinstance(record, Batch) and (record.loader >= FIRST_INPUT) != by_inputs
+
+
+def _num_more_by_inputs(records: Iterable[AnyRecord]) -> int:
+    """How many more backward passes have only inputs of a model before them than have a batch of a loader."""
+    num_more = 0
+    since: set[int] = set()
+    for record in records:
+        match record:
+            case Batch() if record.grad_enabled:
+                since.add(record.loader)
+            case EpochEnd():
+                since.discard(record.loader)
+            case Backward() if since:
+                num_more += 1 if min(since) >= FIRST_INPUT else -1
+                since.clear()
+    return num_more
+
+
 def _num_taken_together(records: Iterable[AnyRecord]) -> tuple[int, int]:
     """Steps before which several batches came and then as many backward passes, and steps in all, but for the first.
 
@@ -91,8 +130,8 @@ def _num_taken_together(records: Iterable[AnyRecord]) -> tuple[int, int]:
     return num_together, max(0, num_steps - 1)
 
 
-def _passes(records: Sequence[AnyRecord]) -> list[tuple[int, int]]:
-    training = training_loaders(records)
+def _passes(records: Sequence[AnyRecord], *, by_inputs: bool) -> list[tuple[int, int]]:
+    training = training_loaders(records, by_inputs=by_inputs)
     return [(r.loader, r.epoch) for r in records if isinstance(r, Batch) and r.loader in training]
 
 

@@ -41,6 +41,11 @@ class TrainedBatch(msgspec.Struct, frozen=True, kw_only=True):
         """The samples in their order; empty where the data set has no indices."""
         return self.key if isinstance(self.key, tuple) else ()
 
+    @property
+    def samples(self) -> tuple[Index, ...]:
+        """What a report shows of it: its indices, or else the digest of its content."""
+        return (self.key,) if isinstance(self.key, str) else self.indices
+
 
 class TrainedStep(msgspec.Struct, frozen=True, kw_only=True):
     """One optimizer step and the batches that it consumed."""
@@ -51,6 +56,9 @@ class TrainedStep(msgspec.Struct, frozen=True, kw_only=True):
     before: str | None = None
     """Digest of the parameters before it; only on the first step of a process."""
     after: str | None = None
+    buffers: str | None = None
+    has_new_optimizer: bool = False
+    """An optimizer had no state before it, and has some after it."""
     line: int = 0
     """Where the step stands in the file of its process; 0 for a step that only other evidence shows."""
 
@@ -58,6 +66,9 @@ class TrainedStep(msgspec.Struct, frozen=True, kw_only=True):
     def keys(self) -> tuple[BatchKey, ...]:
         """What the step is compared by."""
         return tuple([batch.key for batch in self.batches])
+
+
+Steps = tuple[TrainedStep, ...]
 
 
 class Trajectory(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +93,7 @@ def trace(process: Process, traits: Traits) -> Trajectory:
 
     Time and memory: linear in the number of its lines.
     """
-    tracer = _Tracer(training_loaders(process.records), traits)
+    tracer = _Tracer(training_loaders(process.records, by_inputs=process.rank in traits.by_inputs), traits)
     for record in process.records:
         tracer.read(record)
     tracer.close(is_finished=process.exit is not None)
@@ -109,11 +120,19 @@ class _OpenStep:
         self.losses = losses
         self.before = record.before if record else None
         self.after = record.after if record else None
+        self.buffers = record.buffers if record else None
+        self.has_new_optimizer = record.has_new_optimizer if record else False
         self.line = line
 
     def freeze(self, batches: tuple[TrainedBatch, ...]) -> TrainedStep:
         return TrainedStep(
-            batches=batches, losses=tuple(self.losses), before=self.before, after=self.after, line=self.line
+            batches=batches,
+            losses=tuple(self.losses),
+            before=self.before,
+            after=self.after,
+            buffers=self.buffers,
+            has_new_optimizer=self.has_new_optimizer,
+            line=self.line,
         )
 
 
@@ -131,9 +150,14 @@ class _Tracer:
         self.ended: set[tuple[int, int]] = set()
         self._losses: list[float | None] = []
         self._line = 0
+        self._backward_line = 0
+        self._has_begun = not training
 
     def read(self, record: AnyRecord) -> None:
         self._line = record.sequence + 1
+        self._has_begun |= isinstance(record, Batch) and record.loader in self.training
+        if not self._has_begun and isinstance(record, Backward | Step):
+            return  # a script may warm up with batches of its own making
         match record:
             case Batch() if record.loader in self.training and record.grad_enabled:
                 self._read_batch(record)
@@ -141,6 +165,7 @@ class _Tracer:
                 if not self.takes_together:
                     self._consume(self.waiting)
                 self._losses.append(record.loss)
+                self._backward_line = self._line
             case Step():
                 self._read_step(record)
             case EpochEnd():
@@ -174,11 +199,14 @@ class _Tracer:
             self._finish_step(record)
         elif self.steps and record.after is not None:
             self.steps[-1].after = record.after
+            self.steps[-1].buffers = record.buffers
+            self.steps[-1].has_new_optimizer |= record.has_new_optimizer
 
     def _finish_step(self, record: Step | None) -> None:
         if self.takes_together:
             self._consume(self.waiting[-len(self._losses) :])
-        self.steps.append(_OpenStep(self.unfinished, self._losses, record, self._line))
+        line = self._line if record else self._backward_line
+        self.steps.append(_OpenStep(self.unfinished, self._losses, record, line))
         self.unfinished, self._losses, self.waiting = [], [], []
 
 

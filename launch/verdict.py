@@ -13,12 +13,17 @@ from launch.evidence import Evidence, gather
 from launch.history import read_history
 from launch.plan import Plan
 from launch.rundir import RunDir
+from launch.storage import replace_whole
 from launch.timeline import Run
 
 VERDICT_VERSION = 1
 
 EXIT_CODES = {Outcome.VALID: 0, Outcome.INVALID: 1, Outcome.UNKNOWN: 3}
 """What the command answers to its caller."""
+_COMPARISONS = frozenset(
+    {"rank_sequence", "global_batches", "exactly_once", "replay_identical", "content", "state", "saved_state"}
+)
+"""Checks that mean something only if the job does the same twice."""
 _PROOFS = ("rank_sequence", "global_batches")
 """Without one of these nothing that was trained on has been compared."""
 
@@ -76,7 +81,7 @@ def judge(plan: Plan, run_dir: RunDir) -> Verdict:
 
 def judge_evidence(evidence: Evidence) -> Verdict:
     """Run every check and combine the answers."""
-    reports = tuple(_run_check(check, evidence) for check in CHECKS)
+    reports = _without_yardstick(tuple(_run_check(check, evidence) for check in CHECKS))
     outcome, reason = combine(reports)
     return Verdict(
         outcome=outcome,
@@ -89,13 +94,16 @@ def judge_evidence(evidence: Evidence) -> Verdict:
 
 
 def combine(reports: Iterable[CheckReport]) -> tuple[Outcome, str]:
-    """INVALID beats UNKNOWN beats VALID; and VALID needs a check that compared what was trained on."""
+    """INVALID beats UNKNOWN beats VALID; and VALID needs a check that compared what was trained on.
+
+    Where evidence is missing, that is the reason: the rest may follow from it.
+    """
     by_outcome: dict[Outcome, list[CheckReport]] = {outcome: [] for outcome in Outcome}
     for report in reports:
         by_outcome[report.result.outcome].append(report)
     for outcome in (Outcome.INVALID, Outcome.UNKNOWN):
         if by_outcome[outcome]:
-            first = by_outcome[outcome][0]
+            first = min(by_outcome[outcome], key=lambda report: report.name != "evidence_whole")
             return outcome, f"{first.name}: {_reason(first.result)}"
     if not any(report.name in _PROOFS for report in by_outcome[Outcome.VALID]):
         return Outcome.UNKNOWN, "nothing that was trained on has been compared"
@@ -103,8 +111,8 @@ def combine(reports: Iterable[CheckReport]) -> tuple[Outcome, str]:
 
 
 def _reason(result: CheckResult) -> str:
-    """The first violation and why it came about, or else the summary."""
-    if not result.violations:
+    """Of what is wrong the first violation, and why it came about."""
+    if not result.violations or result.outcome is Outcome.UNKNOWN:
         return result.summary
     first = result.violations[0]
     return f"{first.sentence}: {first.explanation}" if first.explanation else first.sentence
@@ -112,9 +120,7 @@ def _reason(result: CheckResult) -> str:
 
 def write_verdict(verdict: Verdict, run_dir: RunDir) -> None:
     """Store the verdict in the run directory, readable by a person; it is there as a whole or not at all."""
-    draft = run_dir.verdict_file.with_suffix(".tmp")
-    draft.write_bytes(msgspec.json.format(msgspec.json.encode(verdict), indent=2) + b"\n")
-    draft.replace(run_dir.verdict_file)
+    replace_whole(run_dir.verdict_file, msgspec.json.format(msgspec.json.encode(verdict), indent=2) + b"\n")
 
 
 def _run_check(check: Check, evidence: Evidence) -> CheckReport:
@@ -122,11 +128,30 @@ def _run_check(check: Check, evidence: Evidence) -> CheckReport:
         result = check(evidence)
     except Exception as error:  # a check that breaks must not hide what the others found, and proves nothing itself
         result = unknown(f"the check itself failed: {type(error).__name__}: {error}".splitlines()[0])
-    if evidence.damage and result.outcome is Outcome.INVALID:
-        summary = f"{result.summary} (not proved: the evidence is damaged)"
-        result = msgspec.structs.replace(result, outcome=Outcome.UNKNOWN, summary=summary)
+    if evidence.damage:
+        result = _unproved(result, "the evidence is damaged")
     claim = (check.__doc__ or "").partition("\n")[0]
     return CheckReport(name=check.__name__, claim=claim, result=result)
+
+
+def _without_yardstick(reports: tuple[CheckReport, ...]) -> tuple[CheckReport, ...]:
+    """Where the job does not repeat itself even undisturbed, a difference from the reference accuses nobody."""
+    unknown_ones = {report.name: report.result for report in reports if report.result.outcome is Outcome.UNKNOWN}
+    differs_undisturbed = "rank_sequence" in unknown_ones and unknown_ones["rank_sequence"].violations
+    if "reference" not in unknown_ones and not differs_undisturbed:
+        return reports
+    return tuple(
+        msgspec.structs.replace(report, result=_unproved(report.result, "the reference is no yardstick"))
+        if report.name in _COMPARISONS
+        else report
+        for report in reports
+    )
+
+
+def _unproved(result: CheckResult, why: str) -> CheckResult:
+    if result.outcome is not Outcome.INVALID:
+        return result
+    return msgspec.structs.replace(result, outcome=Outcome.UNKNOWN, summary=f"{result.summary} (not proved: {why})")
 
 
 def _incarnations(run: Run) -> tuple[Incarnation, ...]:

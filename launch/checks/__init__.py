@@ -17,6 +17,7 @@ from launch.checks.reference import reference
 from launch.checks.replay_identical import replay_identical
 from launch.checks.result import CheckResult
 from launch.checks.resume_point import resume_point
+from launch.checks.saved_state import saved_state
 from launch.checks.state import state
 from launch.evidence import Evidence
 
@@ -36,5 +37,6 @@ CHECKS: tuple[Check, ...] = (
     resume_point,
     content,
     state,
+    saved_state,
     hygiene,
 )

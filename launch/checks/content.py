@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from launch.checks.result import CheckResult, Violation, counted, failed, not_applicable, passed, unknown
 from launch.evidence import Evidence, expected_steps
-from launch.timeline import Steps
-from launch.trajectory import TrainedBatch
+from launch.trajectory import Steps, TrainedBatch
 
 
 def content(evidence: Evidence) -> CheckResult:

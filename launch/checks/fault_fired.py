@@ -5,13 +5,16 @@ from __future__ import annotations
 from launch.checks.result import CheckResult, Violation, counted, listed, not_applicable, passed, unknown
 from launch.death import Firing, firings
 from launch.evidence import Evidence
-from launch.faults import CHECKPOINT_DAMAGE, SAVE_ERRORS, STANDSTILLS, Fault, Kind, Point
-from launch.records import Batch, NodeAct, Save, Step
+from launch.faults import CHECKPOINT_DAMAGE, SAVE_ERRORS, STANDSTILLS, Fault, Kind, Part, Point, When
+from launch.history import Process
+from launch.node_records import NodeAct
+from launch.records import Batch, Save, Step
 from launch.timeline import Timeline
 
 _DEADLY = frozenset({Kind.SIGKILL, Kind.ABORT, Kind.EXCEPTION, Kind.EXIT, *CHECKPOINT_DAMAGE})
 """Nothing is trained on after them, unless the script caught the exception or the exit."""
-_CATCHABLE = frozenset({Kind.EXCEPTION, Kind.EXIT})
+_CATCHABLE = {Kind.EXCEPTION: "planned fault", Kind.EXIT: "SystemExit"}
+"""What the script raises, and a word of what it then says."""
 _ACTS: dict[Kind, NodeAct] = {Kind.NODELOSS: "lost", Kind.PARTITION: "cut", Kind.PREEMPT: "interrupted"}
 
 
@@ -58,22 +61,46 @@ def _why_not(fault: Fault, evidence: Evidence) -> str:
     timeline = next((timeline for timeline in evidence.faulted.timelines if timeline.rank == fault.rank), None)
     if timeline is None:
         return f"rank {fault.rank} recorded nothing"
+    if not evidence.traits.has_steps and _has_ended(timeline) and _counts_steps(fault.when):
+        return f"no optimizer step of rank {fault.rank} was seen, and {fault.when} counts those: use batch="
     return _why_never_due(fault, timeline)
 
 
 def _why_never_due(fault: Fault, timeline: Timeline) -> str:
+    rank = f"rank {timeline.rank}"
+    num_saves = sum(record.phase == "begin" for record in _records(timeline) if isinstance(record, Save))
+    problem = _why_not_at_save(fault, rank, num_saves) if fault.when.point is Point.SAVE else None
+    if problem is not None:
+        return problem
     if fault.when.point is Point.RESUME and not any(life.incarnation for life in timeline.lives):
         return "there was no restart that it could follow"
-    num_saves = sum(record.phase == "begin" for record in _records(timeline) if isinstance(record, Save))
-    if fault.when.point is Point.SAVE and num_saves <= fault.when.numbers[0]:
-        return f"rank {timeline.rank} saved {counted(num_saves, 'time')} with torch.save"
     if fault.kind in CHECKPOINT_DAMAGE and not num_saves:
-        return f"rank {timeline.rank} had written no checkpoint"
+        return f"{rank} had written no checkpoint"
     if fault.kind is Kind.LOADERKILL:
-        return f"rank {timeline.rank} had no loader worker at that moment"
-    if timeline.lives[-1].trajectory.process.exit is None:
-        return f"the run ended after {counted(len(timeline.steps), 'step')} of rank {timeline.rank}, before its moment came"
+        return f"{rank} had no loader worker at that moment"
+    if not _has_ended(timeline):
+        return f"the run ended after {counted(len(timeline.steps), 'step')} of {rank}, before its moment came"
     return f"training ended after {counted(len(timeline.steps), 'step')}"
+
+
+def _why_not_at_save(fault: Fault, rank: str, num_saves: int) -> str | None:
+    if num_saves <= fault.when.numbers[0]:
+        return f"{rank} saved {counted(num_saves, 'time')} with torch.save or torch.distributed.checkpoint"
+    if fault.when.part is Part.DURING:
+        return f"{rank} never came to the middle of that save: another process wrote it, or it failed before"
+    if fault.kind in CHECKPOINT_DAMAGE:
+        return f"no checkpoint of {rank} was there under the name by which it had written it"
+    return None
+
+
+def _has_ended(timeline: Timeline) -> bool:
+    """Whether the rank's script ended by itself."""
+    return timeline.lives[-1].trajectory.process.exit is not None
+
+
+def _counts_steps(when: When) -> bool:
+    """Whether a moment comes with an optimizer step; `resume+0` comes with a batch already."""
+    return when.point is Point.STEP or (when.point is Point.RESUME and when.numbers[0] > 0)
 
 
 def _records(timeline: Timeline) -> list[object]:
@@ -90,11 +117,18 @@ def _is_in_time(fault: Fault, firing: Firing) -> bool:
     return True
 
 
+def _was_raised_later(fault: Fault, process: Process) -> bool:
+    """Whether it ended the process after all: an error in a background save comes out where the script asks for it."""
+    exit_ = process.exit
+    return fault.kind in _CATCHABLE and exit_ is not None and _CATCHABLE[fault.kind] in exit_.message
+
+
 def _missing_effect(fault: Fault, firing: Firing, evidence: Evidence) -> str | None:
     """What the fault should have done and did not."""
     process = firing.life.trajectory.process
     after = process.records[firing.line :]
-    if fault.kind in _DEADLY and any(isinstance(record, Batch | Step) for record in after):
+    has_gone_on = any(isinstance(record, Batch | Step) for record in after)
+    if fault.kind in _DEADLY and has_gone_on and not _was_raised_later(fault, process):
         caught = ": the script caught it" if fault.kind in _CATCHABLE else ""
         return f"fired, and rank {process.rank} went on{caught}"
     # Which rank of a group that waits for each other is ended matters little; the others are ended with it.

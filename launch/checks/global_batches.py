@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from launch.checks.result import MAX_INDICES, CheckResult, Violation, counted, failed, not_applicable, passed, unknown
 from launch.evidence import Evidence
-from launch.stream import GlobalStep, Sample, effective_stream, epochs_of, without_repeats
+from launch.resizing import explain_resizing
+from launch.stream import GlobalStep, Sample, effective_stream, epochs_of, replayed, without_repeats
 
 
 def global_batches(evidence: Evidence) -> CheckResult:
@@ -65,16 +66,36 @@ def _other_order(
     """The first sample of each epoch that comes at another place of the stream."""
     wanted_epochs, found_epochs = epochs_of(expected), epochs_of(found)
     for epoch in sorted(wanted_epochs.keys() | found_epochs.keys()):
-        wanted, got = (without_repeats(epochs.get(epoch, [])) for epochs in (wanted_epochs, found_epochs))
-        num = min(len(wanted), len(got))
-        place = next((n for n in range(num) if wanted[n] != got[n]), None)
-        if place is None and abs(len(wanted) - len(got)) <= num_droppable:
+        wanted, got = wanted_epochs.get(epoch, []), found_epochs.get(epoch, [])
+        sentence = _epoch_in_other_order(epoch, wanted, got, num_droppable)
+        if sentence is None:
             continue
-        start = num if place is None else place
-        sentence = f"from sample {start} of epoch {epoch} on the ranks' common order is another"
-        if place is None:
-            sentence = f"epoch {epoch} has {counted(len(got), 'sample')}, in the uninterrupted run {len(wanted)}"
-        yield _violation(sentence, epoch, None, wanted[start:], got[start:])
+        order = without_repeats(wanted)
+        why = explain_resizing(found, epoch, order, before=expected[0].world_size if expected else 0)
+        start = _first_other_place(order, without_repeats(got))
+        yield _violation(sentence, epoch, None, order[start:], without_repeats(got)[start:], explanation=why)
+
+
+def _epoch_in_other_order(
+    epoch: int, wanted: Sequence[Sample], got: Sequence[Sample], num_droppable: int
+) -> str | None:
+    """What is wrong with an epoch; None if only its padding or its dropped tail is another."""
+    again = [] if replayed(wanted) else replayed(got)
+    if again:
+        return f"epoch {epoch} trains on {counted(len(again), 'sample')} again, from sample {again[0]} of it on"
+    wanted, got = without_repeats(wanted), without_repeats(got)
+    start = _first_other_place(wanted, got)
+    if start < min(len(wanted), len(got)):
+        return f"from sample {start} of epoch {epoch} on the ranks' common order is another"
+    if abs(len(wanted) - len(got)) > num_droppable:
+        return f"epoch {epoch} has {counted(len(got), 'sample')}, in the uninterrupted run {len(wanted)}"
+    return None
+
+
+def _first_other_place(wanted: Sequence[Sample], got: Sequence[Sample]) -> int:
+    """Length of the common beginning."""
+    num = min(len(wanted), len(got))
+    return next((place for place in range(num) if wanted[place] != got[place]), num)
 
 
 def _num_droppable(evidence: Evidence) -> int:
@@ -104,10 +125,17 @@ def _order(sample: Sample) -> tuple[bool, int, str]:
 
 
 def _violation(
-    sentence: str, epoch: int, step: int | None, expected: Sequence[Sample], found: Sequence[Sample]
+    sentence: str,
+    epoch: int,
+    step: int | None,
+    expected: Sequence[Sample],
+    found: Sequence[Sample],
+    *,
+    explanation: str = "",
 ) -> Violation:
     return Violation(
         sentence=sentence,
+        explanation=explanation,
         epoch=epoch,
         step=step,
         expected=tuple(expected[:MAX_INDICES]),

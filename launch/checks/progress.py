@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from launch.checks.ranks_agree import disagreements
 from launch.checks.result import CheckResult, Violation, counted, failed, passed, unknown
 from launch.checks.spoilt import why_unreadable
-from launch.death import Death, firings, planned_ends, unplanned_death
+from launch.death import Death, firings, has_ended_well, planned_ends, unplanned_death
 from launch.evidence import Evidence
 from launch.faults import Kind
-from launch.records import NodeEnded
-from launch.timeline import Run
+from launch.node_records import NodeEnded
 
 _NOTICES = frozenset({Kind.SIGTERM, Kind.SIGINT, Kind.PREEMPT})
 """Ask a job to stop, and leave it the choice of its exit code."""
@@ -21,7 +21,7 @@ def progress(evidence: Evidence) -> CheckResult:
     history = evidence.faulted.history
     if not history.incarnations:
         return unknown("no rank was started")
-    deaths = [_about(death, evidence.faulted) for death in _unplanned(evidence)]
+    deaths = [_about(death, evidence) for death in _unplanned(evidence)]
     if deaths and deaths[0].incarnation == 0:
         return unknown(f"{deaths[0].sentence}; nothing had been done to it yet", deaths)
     if deaths:
@@ -54,8 +54,8 @@ def _taken_for_finished(evidence: Evidence) -> Iterator[Violation]:
         process = firing.life.trajectory.process
         is_last = process.incarnation == run.history.incarnations[-1]
         num_steps = len(evidence.expected.get(process.rank, ()))
-        has_ended_well = process.exit is not None and process.exit.code == 0
-        if firing.kind in _NOTICES and is_last and has_ended_well and num_done[process.rank] < num_steps:
+        is_success = process.exit is not None and process.exit.code == 0
+        if firing.kind in _NOTICES and is_last and is_success and num_done[process.rank] < num_steps:
             done = f"{num_done[process.rank]} of {counted(num_steps, 'step')}"
             yield Violation(
                 sentence=f"rank {process.rank} ended with exit code 0 after {done}, because it was asked to stop",
@@ -89,11 +89,26 @@ def _last_ends(ends: tuple[NodeEnded, ...]) -> list[NodeEnded]:
     return list({end.node: end for end in sorted(ends, key=lambda end: end.time_ns)}.values())
 
 
-def _about(death: Death, run: Run) -> Violation:
+def _left_early(death: Death, evidence: Evidence) -> list[str]:
+    """Ranks of the group that ended in order, and too soon: the others waited for them in vain."""
+    group = [life for life in evidence.faulted.lives if life.incarnation == death.incarnation]
+    num_steps = {life.rank: life.first_step + len(life.steps) for life in group}
+    return [
+        f"rank {life.rank} had left with exit code 0 after {counted(num_steps[life.rank], 'step')}"
+        for life in group
+        if has_ended_well(life.trajectory.process) and num_steps[life.rank] < len(evidence.expected.get(life.rank, ()))
+    ]
+
+
+def _about(death: Death, evidence: Evidence) -> Violation:
+    """What ended it, and why: what became of its checkpoint, or that the ranks could not go on together."""
+    run = evidence.faulted
+    apart = disagreements(run, death.incarnation) or _left_early(death, evidence)
+    why = why_unreadable(run, death.incarnation) or ", ".join(apart)
     where = f"rank {death.rank} died unplanned in incarnation {death.incarnation} after {counted(death.step, 'step')}"
     return Violation(
         sentence=f"{where}: {death.what.splitlines()[0]}",
-        explanation=why_unreadable(run, death.incarnation) or f"its own words are in {death.log}",
+        explanation=why or f"its own words are in {death.log}",
         rank=death.rank,
         incarnation=death.incarnation,
         step=death.step,

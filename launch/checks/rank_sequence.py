@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from launch.checkpoint import loaded_by
+from launch.checks.nothing_left import NOTHING_LEFT, is_nothing_left
 from launch.checks.result import MAX_INDICES, CheckResult, Violation, counted, failed, not_applicable, passed, unknown
+from launch.checks.undisturbed import UNDISTURBED, is_undisturbed
 from launch.culprit import Suspect
+from launch.death import firings
 from launch.evidence import Evidence
 from launch.explanation import explain
-from launch.timeline import Life, Steps
-from launch.trajectory import TrainedBatch, TrainedStep
+from launch.renaming import is_part
+from launch.timeline import Life, Run
+from launch.trajectory import Steps, TrainedBatch, TrainedStep
 
+_ONLY_EPOCH_0 = "only epoch 0 was resumed in: an epoch that is not restored would not show"
 MAX_EXPLAINED = 8
 """Differences that are explained: each asks for a look at every rank's whole reference."""
+
+
+class _Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """The first batch in which a process differs from the reference."""
+
+    step: int
+    wanted: TrainedBatch | None
+    """None if the reference had ended."""
+    found: TrainedBatch | None
+    """None if the process stopped before it."""
+
+    @property
+    def at(self) -> TrainedBatch | None:
+        """Whose loader, epoch and batch are named."""
+        return self.wanted or self.found
 
 
 def rank_sequence(evidence: Evidence) -> CheckResult:
@@ -24,24 +45,38 @@ def rank_sequence(evidence: Evidence) -> CheckResult:
     if evidence.is_resized:
         return not_applicable("the number of ranks changed; global_batches compares instead")
     differences = list(_differences(evidence))
-    if any(violation.incarnation == 0 for violation in differences):
-        return unknown("the run differs before its first restart: the job does not repeat itself", differences)
+    if any(is_undisturbed(violation, evidence) for violation in differences):
+        return unknown(UNDISTURBED, differences)
     if differences:
         num_ranks = len({violation.rank for violation in differences})
         return failed(f"{num_ranks} of {counted(len(evidence.expected), 'rank')} differ", differences)
-    return _nothing_differs([life for life in evidence.faulted.lives if life.resume is not None])
+    resumed = [life for life in evidence.faulted.lives if life.resume is not None]
+    if resumed:
+        return _nothing_differs(resumed, num_epochs=_num_epochs(evidence))
+    return passed(NOTHING_LEFT) if is_nothing_left(evidence) else unknown(_why_nothing_resumed(evidence))
 
 
-def _nothing_differs(resumed: Sequence[Life]) -> CheckResult:
+def _why_nothing_resumed(evidence: Evidence) -> str:
+    """A job that a fault did not stop, such as a short partition, has proved nothing about its resume."""
+    survived = {firing.fault for firing in firings(evidence.faulted) if firing.was_survived}
+    outlived = ", ".join(str(fault) for fault in evidence.scenario.faults if fault.number in survived)
+    return f"no rank trained after a restart{f': the job outlived {outlived}' if outlived else ''}"
+
+
+def _num_epochs(evidence: Evidence) -> int:
+    return len({batch.epoch for steps in evidence.expected.values() for step in steps for batch in step.batches})
+
+
+def _nothing_differs(resumed: Sequence[Life], *, num_epochs: int) -> CheckResult:
     """That nothing differs says something only if there was something to compare."""
-    if not resumed:
-        return unknown("no rank trained after a restart")
     batches = [batch for life in resumed for step in life.steps for batch in step.batches]
     if any(batch.key is None for batch in batches):
         return unknown("some batches were recorded without indices and without a digest")
     first = min(life.first_step for life in resumed)
     num_ranks = len({life.rank for life in resumed})
-    return passed(f"{counted(num_ranks, 'rank')}, {counted(len(batches), 'batch')}, equal from step {first} on")
+    summary = f"{counted(num_ranks, 'rank')}, {counted(len(batches), 'batch')}, equal from step {first} on"
+    is_early = all(batch.epoch == 0 for life in resumed for step in life.steps[:1] for batch in step.batches)
+    return passed(f"{summary}; {_ONLY_EPOCH_0}" if is_early and num_epochs > 1 else summary)
 
 
 def _differences(evidence: Evidence) -> Iterator[Violation]:
@@ -56,60 +91,82 @@ def _differences(evidence: Evidence) -> Iterator[Violation]:
             )
             continue
         must_end = life.incarnation in last and life.trajectory.process.exit is not None
-        violation = _first_difference(life, expected, must_end=must_end)
-        if violation is not None:
-            why = _why(life, evidence.expected) if num_explained < MAX_EXPLAINED else ""
+        difference = _first_difference(life, expected, must_end=must_end)
+        if difference is not None:
+            why = _why(life, evidence, difference) if num_explained < MAX_EXPLAINED else ""
             num_explained += 1
-            yield msgspec.structs.replace(violation, explanation=why)
+            yield _violation(life, difference, why)
 
 
-def _why(life: Life, expected: Mapping[int, Steps]) -> str:
-    loader = next(iter(life.trajectory.loaders.values()), None)
+def _why(life: Life, evidence: Evidence, difference: _Difference) -> str:
+    number = difference.at.loader if difference.at and evidence.traits.side_by_side else None
+    loader = next((loader for own, loader in life.trajectory.loaders.items() if number in (None, own)), None)
+    if loader is not None and is_part(loader, evidence.traits):
+        return (
+            f"its data set has {loader.num_samples} samples, whose indices are others, and neither losses "
+            "nor parameters show that it went on with the right part"
+        )
     return explain(
         Suspect(
             rank=life.rank,
-            expected=expected,
+            expected=evidence.expected,
             found=life.steps,
             first_step=life.first_step,
             is_whole=life.trajectory.process.exit is not None,
+            loader=number,
             batch_size=(loader.batch_size or 0) if loader else 0,
             num_workers=loader.num_workers if loader else 0,
+            num_accumulated=_num_accumulated(life, evidence.faulted),
         )
     )
 
 
-def _first_difference(life: Life, expected: Steps, *, must_end: bool) -> Violation | None:
+def _num_accumulated(life: Life, run: Run) -> int:
+    """Batches that the checkpoint which a process went on from was saved in the middle of."""
+    paths = loaded_by(life.trajectory)
+    earlier = [one for one in run.checkpoints if one.incarnation < life.incarnation and one.path in paths]
+    fitting = [checkpoint.num_accumulated for checkpoint in earlier if checkpoint.step == life.first_step]
+    return fitting[-1] if fitting else 0
+
+
+def _first_difference(life: Life, expected: Steps, *, must_end: bool) -> _Difference | None:
     rest = expected[life.first_step :]
     for number, (wanted, found) in enumerate(zip(rest, life.steps, strict=False)):
         if wanted.keys != found.keys:
-            return _difference(life, life.first_step + number, wanted, found)
+            return _difference(life.first_step + number, wanted, found)
     num = min(len(rest), len(life.steps))
     if len(life.steps) > len(rest):
-        return _difference(life, life.first_step + num, TrainedStep(), life.steps[num])
+        return _difference(life.first_step + num, TrainedStep(), life.steps[num])
     if must_end and len(rest) > num:
-        return _difference(life, life.first_step + num, rest[num], TrainedStep())
+        return _difference(life.first_step + num, rest[num], TrainedStep())
     return None
 
 
-def _difference(life: Life, step: int, wanted: TrainedStep, found: TrainedStep) -> Violation:
-    """The first batch in which two steps differ."""
+def _difference(step: int, wanted: TrainedStep, found: TrainedStep) -> _Difference:
     pairs = zip(wanted.batches, found.batches, strict=False)
     same = next((n for n, (left, right) in enumerate(pairs) if left.key != right.key), None)
     number = min(len(wanted.batches), len(found.batches)) if same is None else same
-    wanted_batch = wanted.batches[number] if number < len(wanted.batches) else None
-    found_batch = found.batches[number] if number < len(found.batches) else None
-    at = wanted_batch or found_batch
+    return _Difference(
+        step=step,
+        wanted=wanted.batches[number] if number < len(wanted.batches) else None,
+        found=found.batches[number] if number < len(found.batches) else None,
+    )
+
+
+def _violation(life: Life, difference: _Difference, why: str) -> Violation:
+    wanted, found, at = difference.wanted, difference.found, difference.at
     return Violation(
-        sentence=_sentence(life.rank, wanted_batch, found_batch),
+        sentence=_sentence(life.rank, wanted, found),
+        explanation=why,
         rank=life.rank,
         incarnation=life.incarnation,
         epoch=at.epoch if at else None,
         batch=at.batch if at else None,
-        step=step,
-        expected=wanted_batch.indices[:MAX_INDICES] if wanted_batch else (),
-        found=found_batch.indices[:MAX_INDICES] if found_batch else (),
+        step=difference.step,
+        expected=wanted.samples[:MAX_INDICES] if wanted else (),
+        found=found.samples[:MAX_INDICES] if found else (),
         file=life.trajectory.process.file,
-        line=found_batch.line if found_batch else len(life.trajectory.process.records),
+        line=found.line if found else len(life.trajectory.process.records),
     )
 
 

@@ -9,7 +9,10 @@ from launch.checks.result import CheckResult, counted, not_applicable, passed, u
 from launch.death import unplanned_death
 from launch.evidence import Evidence, expected_steps
 from launch.records import Index
-from launch.timeline import Run, Steps
+from launch.timeline import Run
+from launch.trajectory import Steps
+
+_UNWATCHED = "not without a backward() call, nor in processes that it starts itself, as mp.spawn does"
 
 
 def reference(evidence: Evidence) -> CheckResult:
@@ -59,9 +62,11 @@ def _weaknesses(rank: int, steps: Steps) -> Iterator[str]:
     """Why a rank's sequence cannot tell a right order from a wrong one."""
     keys = [batch.key for step in steps for batch in step.batches]
     if not keys:
-        yield f"rank {rank} trained on no batch of a data loader that could be watched"
+        yield f"rank {rank} trained on no batch that could be watched ({_UNWATCHED})"
     elif None in keys:
         yield f"rank {rank} trained on batches without indices and without a digest"
+    elif 2 * sum(not step.batches for step in steps) > len(steps):
+        yield f"rank {rank} did most of its {len(steps)} steps on no batch that could be watched"
     elif len(steps) < 2:
         yield f"rank {rank} did {counted(len(steps), 'step')}: too few to resume between"
     elif len(set(keys)) < 2:

@@ -55,8 +55,8 @@ def _first_difference(life: Life, pairs: Sequence[tuple[TrainedBatch, TrainedBat
             incarnation=life.incarnation,
             epoch=old.epoch,
             batch=old.batch,
-            expected=old.indices[:MAX_INDICES],
-            found=new.indices[:MAX_INDICES],
+            expected=old.samples[:MAX_INDICES],
+            found=new.samples[:MAX_INDICES],
             file=life.trajectory.process.file,
             line=new.line,
         )

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from launch.checkpoint import Checkpoint, loaded_by
-from launch.checks.result import CheckResult, Violation, counted, failed, not_applicable, passed
-from launch.checks.spoilt import BESIDE
+from launch.checks.result import CheckResult, Violation, counted, failed, not_applicable, passed, unknown
+from launch.checks.resumed import at_resume
+from launch.checks.spoilt import BESIDE, disturbed_readings
 from launch.death import firings
 from launch.evidence import Evidence
 from launch.faults import Kind
-from launch.timeline import Life
+from launch.records import Save
+from launch.timeline import Life, Run
 
 
 def resume_point(evidence: Evidence) -> CheckResult:
@@ -19,13 +21,25 @@ def resume_point(evidence: Evidence) -> CheckResult:
     if not resumed:
         return not_applicable("no rank trained after a restart")
     complete = _complete(evidence.faulted.checkpoints)
-    violations = [violation for life in resumed for violation in _violations(life, complete, resumed)]
+    disturbed = disturbed_readings(evidence.faulted)
+    judged = [life for life in resumed if life.incarnation not in disturbed]
+    violations = [violation for life in judged for violation in _violations(life, complete, resumed)]
     violations += _without_emergency_checkpoint(evidence, resumed)
     if violations:
         return failed(violations[0].sentence, violations)
+    anew = next((life for life in judged if life.first_step == 0 and life.before), None)
+    if anew is not None and not any(map(_has_saved, (*evidence.references, evidence.faulted))):
+        where = f"rank {anew.rank} in incarnation {anew.incarnation}"
+        return unknown(
+            f"{where} began anew, and no run was seen to save a checkpoint: nothing shows that it can resume"
+        )
     restarts = {life.incarnation: life for life in reversed(resumed)}
     told = ", ".join(_told(life) for _, life in sorted(restarts.items()))
     return passed(told)
+
+
+def _has_saved(run: Run) -> bool:
+    return any(isinstance(record, Save) for process in run.history.processes for record in process.records)
 
 
 def _told(life: Life) -> str:
@@ -46,9 +60,9 @@ def _violations(life: Life, complete: Sequence[Checkpoint], resumed: Sequence[Li
     elif newest is None or newest.step <= step:
         return
     elif step == 0:
-        sentence = f"{where} began anew, though {newest.path} of step {newest.step} was whole"
-        yield _violation(life, sentence, newest)
-    else:
+        of_step = f" of step {newest.step}" if newest.is_step_sure else ""
+        yield _violation(life, f"{where} began anew, though {newest.path}{of_step} was whole", newest)
+    elif newest.is_step_sure:
         num_lost = newest.step - step
         sentence = f"{where} goes on from step {step}, though {newest.path} of step {newest.step} was whole"
         yield _violation(life, f"{sentence}: {counted(num_lost, 'step')} lost needlessly", newest)
@@ -65,14 +79,10 @@ def _without_emergency_checkpoint(evidence: Evidence, resumed: Sequence[Life]) -
             sentence = (
                 f"rank {life.rank} goes on from step {life.first_step}, though {counted(firing.num_steps, 'step')}"
             )
-            yield Violation(
-                sentence=f"{sentence} were done when the notice of the preemption came",
-                explanation="the job left no emergency checkpoint in the time of grace",
-                rank=life.rank,
-                incarnation=life.incarnation,
-                step=life.first_step,
-                file=life.trajectory.process.file,
-                line=life.steps[0].line,
+            yield at_resume(
+                life,
+                f"{sentence} were done when the notice of the preemption came",
+                "the job left no emergency checkpoint in the time of grace",
             )
 
 
@@ -80,15 +90,7 @@ def _violation(life: Life, sentence: str, newest: Checkpoint | None = None) -> V
     explanation = "it loaded no checkpoint" if not any(loaded_by(life.trajectory)) else ""
     if newest is not None and newest.is_half_overwritten:
         explanation = f"its writer never finished the next one that it wrote over it: {BESIDE}"
-    return Violation(
-        sentence=sentence,
-        explanation=explanation,
-        rank=life.rank,
-        incarnation=life.incarnation,
-        step=life.first_step,
-        file=life.trajectory.process.file,
-        line=life.steps[0].line,
-    )
+    return at_resume(life, sentence, explanation)
 
 
 def _could_load(checkpoint: Checkpoint, life: Life, resumed: Sequence[Life]) -> bool:

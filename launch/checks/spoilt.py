@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from launch.checkpoint import is_within, loaded_by
+from launch.death import firings
 from launch.faults import CHECKPOINT_DAMAGE
-from launch.records import AnyRecord, FaultFired, Rename, Save
-from launch.timeline import Run
+from launch.records import AnyRecord, FaultFired, Load, Rename, Save
+from launch.timeline import Life, Run
 
 BESIDE = "write beside it, then rename"
 
@@ -23,9 +25,39 @@ def why_unreadable(run: Run, incarnation: int) -> str | None:
     half = [path for records in earlier for path in half_written(records)]
     if half:
         return f"{half[-1]} was left half written: {BESIDE}"
+    damages = _damages(run, before=incarnation)
+    return _told(damages[-1]) if damages else None
+
+
+def why_wrong(run: Run, life: Life) -> str | None:
+    """What was done to the checkpoint that a process went on from, if nobody wrote it again; None if it was whole."""
+    whole = {checkpoint.path for checkpoint in run.checkpoints if checkpoint.incarnation < life.incarnation}
+    loaded = [path for path in loaded_by(life.trajectory) if path and path not in whole]
+    taken = [d for d in _damages(run, before=life.incarnation) for path in loaded if is_within(d.path, path)]
+    return _told(taken[-1]) if taken else None
+
+
+def _damages(run: Run, *, before: int) -> list[FaultFired]:
+    """What was done to checkpoints before an incarnation, the latest last."""
+    earlier = [life.trajectory.process.records for life in run.lives if life.incarnation < before]
     fired = [line for records in earlier for line in records if isinstance(line, FaultFired)]
-    damage = next((line for line in reversed(fired) if line.kind in CHECKPOINT_DAMAGE), None)
-    return f"{damage.path} was damaged ({damage.kind}): load what is whole, or else the one before" if damage else None
+    return [line for line in fired if line.kind in CHECKPOINT_DAMAGE]
+
+
+def _told(damage: FaultFired) -> str:
+    return f"{damage.path} was damaged ({damage.kind}): load what is whole, or else the one before"
+
+
+def disturbed_readings(run: Run) -> frozenset[int]:
+    """Incarnations in which a fault came just when a checkpoint had been read, and the rank survived it.
+
+    A job that takes the error for the file's, and an older file instead, has done what it could.
+    """
+    return frozenset(
+        firing.life.incarnation
+        for firing in firings(run)
+        if firing.was_survived and isinstance(firing.life.trajectory.process.records[firing.line - 2], Load)
+    )
 
 
 def half_written(records: Iterable[AnyRecord]) -> list[str]:

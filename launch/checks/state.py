@@ -5,14 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from launch.checks.drift import explain_drift
+from launch.checks.nothing_left import NOTHING_LEFT, is_nothing_left
+from launch.checks.optimizers import optimizers_restored
 from launch.checks.result import CheckResult, Violation, counted, failed, not_applicable, passed, unknown
+from launch.checks.undisturbed import UNDISTURBED, is_undisturbed
 from launch.evidence import Evidence
-from launch.timeline import Life, Run, Steps
-from launch.trajectory import TrainedStep
+from launch.timeline import Life, Run
+from launch.trajectory import Steps, TrainedStep
 
 
 def state(evidence: Evidence) -> CheckResult:
-    """Losses and parameters equal those of the uninterrupted run, bit for bit."""
+    """Losses, parameters and buffers equal those of the uninterrupted run, bit for bit.
+
+    On another number of ranks sums are rounded otherwise: then only that no process goes on with an optimizer as new.
+    """
+    if evidence.references and evidence.is_resized:
+        return optimizers_restored(evidence)
     reason = _nothing_to_compare(evidence)
     if reason is not None:
         return not_applicable(reason)
@@ -20,8 +29,8 @@ def state(evidence: Evidence) -> CheckResult:
     if disagreement is not None:
         return unknown(disagreement)
     violations = list(_violations(evidence))
-    if any(violation.incarnation == 0 for violation in violations):
-        return unknown("the run differs before its first restart: the job does not repeat itself", violations)
+    if any(is_undisturbed(violation, evidence) for violation in violations):
+        return unknown(UNDISTURBED, violations)
     if violations:
         return failed(violations[0].sentence, violations)
     return _nothing_differs(evidence)
@@ -30,8 +39,6 @@ def state(evidence: Evidence) -> CheckResult:
 def _nothing_to_compare(evidence: Evidence) -> str | None:
     if not evidence.references:
         return "there is no uninterrupted run to compare with"
-    if evidence.is_resized:
-        return "the number of ranks changed, so gradients are summed in another order"
     if not any(_has_state(step) for steps in evidence.expected.values() for step in steps):
         return "neither losses nor parameters were recorded"
     return None
@@ -40,7 +47,7 @@ def _nothing_to_compare(evidence: Evidence) -> str | None:
 def _nothing_differs(evidence: Evidence) -> CheckResult:
     resumed = [life for life in evidence.faulted.lives if life.resume is not None]
     if not resumed:
-        return unknown("no rank trained after a restart")
+        return passed(NOTHING_LEFT) if is_nothing_left(evidence) else unknown("no rank trained after a restart")
     num_steps = max(life.first_step + len(life.steps) for life in resumed)
     return passed(f"losses and parameters bit-equal after each of {counted(num_steps, 'step')}")
 
@@ -65,22 +72,23 @@ def _violations(evidence: Evidence) -> Iterator[Violation]:
     for life in evidence.faulted.lives:
         expected = evidence.expected.get(life.rank, ())
         number = _first_difference(expected[life.first_step :], life.steps)
-        if number is not None:
+        if number is not None and not _was_cut_off(life, number):
             is_different = True
-            yield _violation(life, expected, number)
+            yield _violation(evidence, life, number)
     found_end = _final(evidence.faulted)
     if not is_different and found_end != reference_end:
         ranks = [rank for rank in reference_end if found_end.get(rank) != reference_end[rank]]
         yield Violation(sentence=f"rank {ranks[0]} ends with other parameters than the reference", rank=ranks[0])
 
 
-def _violation(life: Life, expected: Steps, number: int) -> Violation:
+def _violation(evidence: Evidence, life: Life, number: int) -> Violation:
     step = life.first_step + number
-    wanted, found = expected[step], life.steps[number]
-    what = "other parameters" if wanted.after != found.after else "another loss"
+    wanted, found = evidence.expected[life.rank][step], life.steps[number]
+    what = "another loss" if wanted.buffers == found.buffers else "other buffers"
+    what = "other parameters" if wanted.after != found.after else what
     return Violation(
         sentence=f"rank {life.rank} has {what} than the reference from step {step} on",
-        explanation=_explanation(life, expected, number),
+        explanation=explain_drift(evidence, life, number),
         rank=life.rank,
         incarnation=life.incarnation,
         step=step,
@@ -91,30 +99,20 @@ def _violation(life: Life, expected: Steps, number: int) -> Violation:
     )
 
 
-def _explanation(life: Life, expected: Steps, number: int) -> str:
-    rest = expected[life.first_step :]
-    pairs = list(zip(rest, life.steps, strict=False))[: number + 1]
-    if any(wanted.keys != found.keys for wanted, found in pairs):
-        return "it follows from the batches, which differ already"
-    if life.resume is None:
-        return ""
-    if life.resume.how != "parameters":
-        return "batches are right but the parameters that it started from are not: is the model's state loaded?"
-    return (
-        f"batches are right but the parameters differ from step {life.first_step + number} on: "
-        "is the optimizer's, the scheduler's and the random state saved and loaded?"
-    )
-
-
 def _first_difference(expected: Steps, found: Steps) -> int | None:
     pairs = enumerate(zip(expected, found, strict=False))
     return next((number for number, (wanted, got) in pairs if not _is_equal(wanted, got)), None)
 
 
+def _was_cut_off(life: Life, number: int) -> bool:
+    """Whether a process was killed in its last step: of two optimizers, only one may have done its part."""
+    return life.trajectory.process.exit is None and number == len(life.steps) - 1
+
+
 def _is_equal(wanted: TrainedStep, found: TrainedStep) -> bool:
     if not found.line:
         return True  # a step of which only another rank's checkpoint tells
-    if wanted.after != found.after or len(wanted.losses) != len(found.losses):
+    if (wanted.after, wanted.buffers, len(wanted.losses)) != (found.after, found.buffers, len(found.losses)):
         return False
     return all(map(_is_same_loss, wanted.losses, found.losses))
 

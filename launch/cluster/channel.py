@@ -1,4 +1,4 @@
-"""How the supervisor talks to a node: requests on its standard input, answers on a pipe, each one line.
+"""How the supervisor talks to a node: requests on one pipe, answers on another, each one line.
 
 The first line from the node is an empty one: it has imported what it needs, and will answer a request at once.
 """
@@ -10,11 +10,12 @@ import os
 import select
 import subprocess
 import time
+from typing import IO
 
 import msgspec
 
 from launch.errors import NodeError
-from launch.records import NodeEnded, decode_node_line
+from launch.node_records import NodeEnded, decode_node_line
 from launch.requests import NodeRequest
 
 _WARM_TIMEOUT_S = 120.0
@@ -25,13 +26,15 @@ class Channel:
 
     Args:
         number: The node's.
-        process: Its standard input is the node's; when it ends, the node is gone.
+        process: When it ends, the node is gone.
+        requests: Pipe that the node reads; closed with the channel.
         replies: Pipe that the node's answers come from; closed with the channel.
     """
 
-    def __init__(self, number: int, process: subprocess.Popen[bytes], replies: int) -> None:
+    def __init__(self, number: int, process: subprocess.Popen[bytes], *, requests: IO[bytes], replies: int) -> None:
         self.number = number
         self._process = process
+        self._requests = requests
         self._replies = replies
         self._buffer = b""
         self._is_warm = False
@@ -51,11 +54,11 @@ class Channel:
         Raises:
             NodeError: nobody reads it.
         """
-        if self.is_closed or self._process.stdin is None:
+        if self.is_closed:
             raise NodeError(f"node {self.number} is lost: replace it first")
         try:
-            self._process.stdin.write(msgspec.json.encode(request) + b"\n")
-            self._process.stdin.flush()
+            self._requests.write(msgspec.json.encode(request) + b"\n")
+            self._requests.flush()
         except OSError as error:
             raise NodeError(f"node {self.number} is gone: {error.strerror}") from error
 
@@ -106,9 +109,8 @@ class Channel:
         """End the process and close both ends; returns when it has ended. Twice is once."""
         if self.is_closed:
             return
-        if self._process.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._process.stdin.close()
+        with contextlib.suppress(OSError):
+            self._requests.close()
         self._process.kill()
         self._process.wait()
         os.close(self._replies)

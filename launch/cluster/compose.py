@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,17 +48,19 @@ class ContainerNode(Channel):
             process = docker.attach(container, replies=reply_end, log=log.fileno() if log else None)
         finally:
             os.close(reply_end)
-        super().__init__(number, process, replies)
+        if process.stdin is None:
+            raise NodeError(f"node {number}: nobody can ask it anything")
+        super().__init__(number, process, requests=process.stdin, replies=replies)
 
     def request(self, request: NodeRequest) -> None:
-        """Ask for one start of the job, with a run directory that the node may write to."""
-        _give(Path(request.run_dir), self._user)
+        """Ask for one start of the job, with folders that the node may write to."""
+        _give(Path(request.run_dir, request.scenario), self._user)
         super().request(request)
 
-    def interrupt(self) -> None:
-        """Send SIGTERM to the node's first process, as an orchestrator does."""
+    def interrupt(self, signum: int = signal.SIGTERM) -> None:
+        """Send a signal to the node's first process, as an orchestrator does."""
         with contextlib.suppress(NodeError):
-            self._project.run("docker", "kill", "--signal", "TERM", self.container)
+            self._project.run("docker", "kill", "--signal", str(int(signum)), self.container)
 
     def lose(self) -> None:
         """Kill and remove the container: the kernel ends all of it at once."""

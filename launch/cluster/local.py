@@ -34,33 +34,37 @@ class LocalNode(Channel):
         nproc_per_node: Ranks that it will run, at most.
         one_machine: All nodes of the job are on this machine.
         preload: Modules that its fork server imports besides torch.
-        log: Gets what the node itself prints (the elastic agent's messages); None: the caller's own output.
+        log: Gets what the node itself prints (the elastic agent's messages); None: the node has the caller's own standard
+            streams, and its ranks may read what the caller is given.
     """
 
     def __init__(
         self, number: int, *, nproc_per_node: int, one_machine: bool, preload: Sequence[str], log: IO[bytes] | None
     ) -> None:
         self._tag = uuid.uuid4().hex
+        request_end, requests = os.pipe()
         replies, reply_end = os.pipe()
         try:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "launch.node_main", str(reply_end), *preload],
-                stdin=subprocess.PIPE,
+                [sys.executable, "-P", "-m", "launch.node_main", str(request_end), str(reply_end), *preload],
+                # A terminal stops no rank that reads it from the background: it does not rule their session.
+                stdin=None if log is None else subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                pass_fds=(reply_end,),
+                pass_fds=(request_end, reply_end),
                 env=node_environment(tag=self._tag, nproc_per_node=nproc_per_node, one_machine=one_machine),
                 # Ctrl-C in a terminal goes to the supervisor alone, which then ends its nodes in order.
                 start_new_session=True,
             )
         finally:
+            os.close(request_end)
             os.close(reply_end)
-        super().__init__(number, process, replies)
+        super().__init__(number, process, requests=os.fdopen(requests, "wb"), replies=replies)
 
-    def interrupt(self) -> None:
-        """Send SIGTERM to the agent."""
+    def interrupt(self, signum: int = signal.SIGTERM) -> None:
+        """Send a signal to the agent."""
         with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(signal.SIGTERM)
+            self._process.send_signal(signum)
 
     def lose(self) -> None:
         """Kill all that is there in one go, then what was started meanwhile."""
@@ -95,7 +99,7 @@ class LocalCluster(Members[LocalNode]):
         topology: How many nodes there are and where they meet.
         nproc_per_node: Ranks on each, at most.
         preload: Modules that their fork servers import besides torch.
-        log_dir: Gets what the nodes themselves print; None: that goes to the caller's own output.
+        log_dir: Gets what the nodes themselves print; None: they have the caller's own standard streams.
     """
 
     def __init__(

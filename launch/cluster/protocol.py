@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
-from launch.records import NodeEnded
+from launch.node_records import NodeEnded
 from launch.requests import NodeRequest
 from launch.topology import Topology
 
@@ -49,8 +50,8 @@ class Node(Protocol):
             NodeError: the node ended without one, though nobody asked it to.
         """
 
-    def interrupt(self) -> None:
-        """Send SIGTERM to the agent, as a scheduler that takes the node away does.
+    def interrupt(self, signum: int = signal.SIGTERM) -> None:
+        """Send a signal to the agent, as a scheduler that takes the node away does.
 
         The agent passes it on to its ranks, ends them with SIGKILL after the shutdown timeout, and answers "interrupted".
         A preemption is this, and `lose` when the time of grace is over.

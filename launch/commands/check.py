@@ -10,6 +10,7 @@ from rich.console import Console
 
 from launch.commands.sweep import tell_sweep
 from launch.commands.verify import tell_verdict
+from launch.errors import DamagedPlanError
 from launch.execution import shown
 from launch.plan import Plan
 from launch.rundir import RunDir
@@ -18,22 +19,31 @@ from launch.sweep.review import review
 from launch.sweep.summary import sweep_results
 from launch.verdict import write_verdict
 
+_UNKNOWN = 3
+
 
 def check(arguments: argparse.Namespace, console: Console) -> int:
     """Judge every run directory; INVALID beats UNKNOWN beats VALID."""
     codes = []
     for root in arguments.run_dirs:
-        run_dir = RunDir(root=Path(root))
-        plan = run_dir.read_plan()
-        tell = tell_verdict if plan.sweep is None else _tell_sweep
-        codes.append(tell(plan, run_dir, console, is_quiet=arguments.quiet))
+        try:
+            codes.append(_check(RunDir(root=Path(root)), console, is_quiet=arguments.quiet))
+        except DamagedPlanError as error:  # the others can still be judged
+            print(f"resumable: {error}", file=sys.stderr)
+            codes.append(_UNKNOWN)
     return 1 if 1 in codes else max(codes)
+
+
+def _check(run_dir: RunDir, console: Console, *, is_quiet: bool) -> int:
+    plan = run_dir.read_plan()
+    tell = tell_verdict if plan.sweep is None else _tell_sweep
+    return tell(plan, run_dir, console, is_quiet=is_quiet)
 
 
 def _tell_sweep(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool) -> int:
     """Judge every point that was run to its end, store the verdicts and print what they come to."""
     verdicts, book = review(plan, run_dir), VerdictBook(run_dir)
-    is_ended = run_dir.verdict_file.exists() or len(verdicts) == len(plan.points)
+    is_ended = run_dir.verdict_file.exists() or (bool(plan.points) and len(verdicts) == len(plan.points))
     results = sweep_results(plan, verdicts, run_dir=shown(run_dir.root))
     verdict = tell_sweep(plan, run_dir, results, console, is_quiet=is_quiet, is_ended=is_ended)
     try:
@@ -43,5 +53,5 @@ def _tell_sweep(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool
         if is_ended:
             write_verdict(verdict, run_dir)
     except OSError as error:
-        print(f"resumable: the verdicts were not stored: {error}", file=sys.stderr)
+        print(f"resumable: the verdicts were not stored: {error.strerror}", file=sys.stderr)
     return verdict.exit_code

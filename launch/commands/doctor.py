@@ -10,12 +10,15 @@ from rich.console import Console
 
 from launch.doctor import run_doctor
 from launch.interrupt import Interrupted, signals_raise
+from launch.report.outputs import STDOUT
 
 _UNKNOWN = 3
 
 
 def doctor(arguments: argparse.Namespace, console: Console) -> int:
     """Examine it; 0 if nothing is wrong, 1 if something is, 3 if something could not be told."""
+    if arguments.json == STDOUT:
+        console = Console(stderr=True, highlight=False)
     with signals_raise():
         try:
             return run_doctor(

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
+from pathlib import Path
 
 from rich.console import Console
 
 from launch.death import Death, first_cause
+from launch.environment import callers_error_file
 from launch.evidence import gather
 from launch.execution import cluster_of, create_run_dir, shown
 from launch.history import read_history
 from launch.interrupt import Interrupted, signals_raise
 from launch.plan import Plan, Scenario
 from launch.planner import make_plan
+from launch.report.escaping import printable
 from launch.rundir import RunDir
 from launch.supervisor import Supervisor, has_succeeded
+from launch.torchrun import signals_of
 
 _FAILED, _UNKNOWN = 1, 3
 
@@ -30,14 +35,14 @@ def run(arguments: argparse.Namespace, _console: Console) -> int:
     plan = make_plan(arguments)
     run_dir = create_run_dir(arguments, plan)
     [scenario] = plan.scenarios
-    with signals_raise():
+    with signals_raise(*signals_of(plan.torchrun)):
         try:
             with cluster_of(plan, run_dir) as cluster:
                 supervisor = Supervisor(plan, run_dir, cluster)
                 try:
                     ended = supervisor.run(scenario)
-                except Interrupted:
-                    supervisor.interrupt()
+                except Interrupted as error:
+                    supervisor.interrupt(error.signum)
                     raise
         except Interrupted as error:
             _say(f"interrupted by {error}; all ranks are ended, evidence in {shown(run_dir.root)}")
@@ -69,7 +74,19 @@ def _tell_failure(plan: Plan, run_dir: RunDir, messages: list[str]) -> int:
         _say("the job failed", *filter(None, messages))
         return _FAILED
     _say("the job failed", _about(death, run_dir))
+    _hand_on(run_dir.scenario(scenario.name).error_file(incarnation=death.incarnation, rank=death.rank))
     return death.exit_code or _FAILED
+
+
+def _hand_on(error_file: Path) -> None:
+    """Give the caller the error of the rank that failed first, as torchrun does, where both have a file for it."""
+    target = callers_error_file()
+    if target is None or not error_file.exists():
+        return
+    try:
+        shutil.copyfile(error_file, target)
+    except OSError as error:
+        _say(f"TORCHELASTIC_ERROR_FILE {target}: not written ({error.strerror})")
 
 
 def _about(death: Death, run_dir: RunDir) -> str:
@@ -79,4 +96,4 @@ def _about(death: Death, run_dir: RunDir) -> str:
 
 
 def _say(*sentences: str) -> None:
-    print("resumable: " + "\n  ".join(sentences), file=sys.stderr)
+    print(printable("resumable: " + "\n  ".join(sentences)), file=sys.stderr)

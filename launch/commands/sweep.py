@@ -6,14 +6,14 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable
+from functools import partial
 
 from rich.console import Console
 from rich.text import Text
 
-from launch.cluster import Cluster, LocalCluster
+from launch.cluster import Cluster
 from launch.errors import UsageError
-from launch.execution import shown
+from launch.execution import cluster_of, shown
 from launch.interrupt import Interrupted, signals_raise
 from launch.plan import Plan
 from launch.report.outputs import write_reports
@@ -35,19 +35,30 @@ _UNKNOWN = 3
 
 def sweep(arguments: argparse.Namespace, console: Console) -> int:
     """Run every point that has no verdict yet, and say what all of them come to."""
+    if arguments.jobs is not None and arguments.jobs < 1:
+        raise UsageError(f"--jobs {arguments.jobs}: expected at least 1")
     begin = time.monotonic()
     until = float("inf") if arguments.budget is None else begin + arguments.budget
     plan, run_dir = open_sweep(arguments)
     num_jobs = _num_jobs(arguments.jobs, plan)
     book = VerdictBook(run_dir)
     num_before = len(book.found(plan.points))
+    clusters = partial(_cluster_of_job, plan, run_dir)
     if not arguments.quiet:
         console.print(f"evidence in {shown(run_dir.root)}", soft_wrap=True)
     with signals_raise(), alone_in(run_dir):
         run_dir.verdict_file.unlink(missing_ok=True)
         try:
             with SweepDisplay(console, is_quiet=arguments.quiet) as display:
-                SweepRunner(plan, run_dir, _clusters(plan, run_dir), display, num_jobs=num_jobs, until=until).run()
+                SweepRunner(
+                    plan,
+                    run_dir,
+                    clusters,
+                    display,
+                    num_jobs=num_jobs,
+                    until=until,
+                    which_cold=arguments.cold,
+                ).run()
         except Interrupted as error:
             print(
                 f"resumable: interrupted by {error}; all ranks are ended, every verdict is kept\n"
@@ -91,34 +102,20 @@ def tell_sweep(
     return verdict
 
 
-def _clusters(plan: Plan, run_dir: RunDir) -> Callable[[int], Cluster]:
-    """Makes the cluster of each job; what its nodes print goes into a folder of the job's own."""
-    topology, nproc_per_node = Topology.of(plan), _most_ranks(plan)
-
-    def make(job: int) -> Cluster:
-        log_dir = run_dir.root / "nodes" / f"job-{job}"
-        return LocalCluster(topology, nproc_per_node=nproc_per_node, preload=plan.preload, log_dir=log_dir)
-
-    return make
-
-
-def _most_ranks(plan: Plan) -> int:
-    """On a node, before or after a restart."""
-    before = max(plan.references[0].nproc_per_start)
-    return before if plan.sweep is None else max(before, plan.sweep.restarts.nproc_per_node)
+def _cluster_of_job(plan: Plan, run_dir: RunDir, job: int) -> Cluster:
+    """What its nodes print goes into a folder of its own."""
+    return cluster_of(plan, run_dir, name=f"job-{job}")
 
 
 def _num_jobs(wanted: int | None, plan: Plan) -> int:
     topology = Topology.of(plan)
-    if wanted is not None and wanted < 1:
-        raise UsageError(f"--jobs {wanted}: expected at least 1")
     if topology.store_port:
         if wanted not in (None, 1):
             raise UsageError(
                 f"--master-port {topology.store_port}: one port is for one run at a time, not --jobs {wanted}"
             )
         return 1
-    num_ranks = topology.num_local_nodes * _most_ranks(plan)
+    num_ranks = topology.num_local_nodes * plan.max_nproc_per_node
     return wanted or num_jobs_for(num_cores=len(os.sched_getaffinity(0)), num_ranks=num_ranks)
 
 

@@ -12,6 +12,7 @@ from launch.interrupt import Interrupted, signals_raise
 from launch.plan import Plan
 from launch.planner import make_plan
 from launch.progress import ProgressLine
+from launch.report.escaping import printable
 from launch.report.outputs import is_any_report_wanted, write_reports
 from launch.report.reading import read_results
 from launch.report.terminal import render
@@ -50,7 +51,7 @@ def tell_verdict(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: boo
     try:
         write_verdict(verdict, run_dir)
     except OSError as error:
-        print(f"resumable: the verdict was not stored: {error}", file=sys.stderr)
+        print(f"resumable: the verdict was not stored: {error.strerror}", file=sys.stderr)
     if is_quiet:
         print(_one_line(verdict, run_dir))
     else:
@@ -75,4 +76,4 @@ def _carry_out(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool)
 
 def _one_line(verdict: Verdict, run_dir: RunDir) -> str:
     reason = f": {verdict.reason}" if verdict.reason else ""
-    return f"{verdict.outcome.upper()} {shown(run_dir.root)}{reason}"
+    return printable(f"{verdict.outcome.upper()} {shown(run_dir.root)}{reason}")

@@ -13,7 +13,7 @@ from launch.doctor import capacity, clock, disk, leftovers, network, restart, so
 from launch.doctor.finding import Finding, exit_code
 from launch.doctor.probe import Probe, Subject, examine
 from launch.doctor.table import render
-from launch.errors import LaunchError
+from launch.report.outputs import write_output
 
 REPORT_VERSION = 1
 
@@ -62,7 +62,9 @@ def add_doctor_flags(parser: argparse._ActionsContainer) -> None:
         "--run-dir", "--run_dir", default="runs", metavar="DIR", help="where evidence will go (default: runs)"
     )
     parser.add_argument("--quick", action="store_true", help="leave out the restarts that are really tried")
-    parser.add_argument("--json", metavar="F", help="write the findings")
+    parser.add_argument(
+        "--json", metavar="F", help="write the findings; - is the standard output, and the table goes to standard error"
+    )
 
 
 def run_doctor(
@@ -71,7 +73,7 @@ def run_doctor(
     nproc_per_node: int,
     run_dir: Path,
     is_quick: bool = False,
-    json_file: Path | None = None,
+    json_file: str | None = None,
     probes: Sequence[Probe] | None = None,
 ) -> int:
     """Examine this machine and print a table: name, status, what it means, the mend.
@@ -81,7 +83,7 @@ def run_doctor(
         nproc_per_node: Ranks that the machine is to run.
         run_dir: Where their evidence will go; it need not be there.
         is_quick: Leave out the real restarts.
-        json_file: Gets the findings too.
+        json_file: Gets the findings too; - is the standard output.
         probes: Others than the usual ones.
 
     Returns:
@@ -97,17 +99,11 @@ def run_doctor(
     render(findings, console)
     code = exit_code(findings)
     if json_file is not None:
-        _write(DoctorReport(exit_code=code, findings=tuple(findings)), json_file)
+        report = DoctorReport(exit_code=code, findings=tuple(findings))
+        write_output("--json", json_file, msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
     return code
 
 
 def _asked(probe: Probe, subject: Subject, tell: Callable[[str], None]) -> Finding:
     tell(probe.name)
     return examine(probe, subject)
-
-
-def _write(report: DoctorReport, file: Path) -> None:
-    try:
-        file.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
-    except OSError as error:
-        raise LaunchError(f"--json {file}: cannot be written ({error.strerror})") from error

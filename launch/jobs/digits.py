@@ -26,7 +26,6 @@ from typing import Any, TypedDict, TypeVar, cast
 import torch
 import torch.distributed as dist
 from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, TensorDataset
@@ -179,18 +178,19 @@ def join_process_group(options: Options) -> torch.device:
 def digit_sets(num_samples: int | None) -> tuple[TensorDataset, TensorDataset]:
     """scikit-learn's digits as pixels around zero: those to learn from, and those held out."""
     pixels, labels = load_digits(return_X_y=True)
-    train_x, test_x, train_y, test_y = train_test_split(
-        torch.tensor(pixels, dtype=torch.float32) / 8, torch.tensor(labels), test_size=NUM_HELD_OUT, random_state=0
-    )
-    center = train_x.mean(dim=0)
+    features, targets = torch.tensor(pixels, dtype=torch.float32) / 8, torch.tensor(labels)
+    order = torch.randperm(len(features), generator=torch.Generator().manual_seed(0))
+    held_out, learned = order[:NUM_HELD_OUT], order[NUM_HELD_OUT:]
+    center = features[learned].mean(dim=0)
+    learned = learned[:num_samples]
     return (
-        TensorDataset(train_x[:num_samples] - center, train_y[:num_samples]),
-        TensorDataset(test_x - center, test_y),
+        TensorDataset(features[learned] - center, targets[learned]),
+        TensorDataset(features[held_out] - center, targets[held_out]),
     )
 
 
 def on_rank_zero(action: Callable[[], T]) -> T:
-    """Let rank 0 act and give every rank its result; if it fails, every rank leaves and rank 0 says why."""
+    """Let rank 0 act and give every rank its result; if it fails, every rank leaves and says why."""
     outcome: list[Any] = [None, None]
     if dist.get_rank() == 0:
         try:
@@ -200,7 +200,7 @@ def on_rank_zero(action: Callable[[], T]) -> T:
     dist.broadcast_object_list(outcome)
     result, failure = outcome
     if failure is not None:
-        sys.exit(failure if dist.get_rank() == 0 else 1)
+        sys.exit(failure)
     return cast("T", result)
 
 

@@ -9,6 +9,8 @@ import msgspec
 from launch.checks.result import Outcome
 from launch.results import Case, Results
 
+HOLDS_COLD = " (holds cold)"
+"""What a sweep adds to a reason that plain processes gave too."""
 _NUMBER = re.compile(r"\d+")
 _PLURAL = re.compile(r"\b(batch|sample|step|rank|epoch)(es|s)\b")
 
@@ -39,5 +41,5 @@ def causes_of(results: Results) -> tuple[Cause, ...]:
 
 
 def shape_of(reason: str) -> str:
-    """The reason without its numbers, which is the same for all cases of one cause."""
-    return _PLURAL.sub(r"\1", _NUMBER.sub("#", reason))
+    """The reason without its numbers, which is the same for all cases of one cause, whether or not they were run cold."""
+    return _PLURAL.sub(r"\1", _NUMBER.sub("#", reason.removesuffix(HOLDS_COLD)))

@@ -15,7 +15,7 @@ from launch.report.junit import junit
 from launch.report.markdown import markdown
 from launch.results import Results, encode_results
 
-_STDOUT = "-"
+STDOUT = "-"
 _FORMATS = ("html", "junit", "json", "markdown")
 
 
@@ -52,7 +52,7 @@ def write_reports(arguments: argparse.Namespace, results: Results) -> None:
     for name, rendering in renderings.items():
         target = getattr(arguments, name)
         if target is not None:
-            _write(f"--{name}", target, rendering())
+            write_output(f"--{name}", target, rendering())
     if is_github_actions():
         print("\n".join(workflow_commands(results, here=Path.cwd(), strict=arguments.strict)))
 
@@ -61,13 +61,19 @@ def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _write(flag: str, target: str, content: bytes) -> None:
-    if target == _STDOUT:
+def write_output(flag: str, target: str, content: bytes) -> None:
+    """Write one file that a flag asked for; `-` is the standard output.
+
+    Raises:
+        LaunchError: it cannot be written; the message names the flag.
+    """
+    if target == STDOUT:
         sys.stdout.buffer.write(content)
         sys.stdout.flush()
         return
     try:
         Path(target).parent.mkdir(parents=True, exist_ok=True)
         Path(target).write_bytes(content)
-    except OSError as error:
-        raise LaunchError(f"{flag} {target}: cannot be written ({error.strerror})") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error  # a path with a NUL byte is a ValueError
+        raise LaunchError(f"{flag} {target}: cannot be written ({reason})") from error

@@ -1,8 +1,8 @@
-"""Reads the results of a run directory back: stored verdicts, and what the evidence adds for a report."""
+"""Reads the results of a run directory: its evidence is judged, whatever verdict lies there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -10,33 +10,33 @@ import msgspec
 from launch.checks.result import Outcome
 from launch.evidence import gather
 from launch.history import read_history
+from launch.node_records import NodeEnded, RoundStarted, decode_node_line
 from launch.plan import Plan, Scenario
-from launch.records import NodeEnded, RoundStarted, Start, decode_line, decode_node_line
+from launch.records import Start, decode_line
 from launch.results import Results, Span, Tools, own_tools, results_of, spans_of
 from launch.rundir import RunDir, ScenarioDir
-from launch.verdict import VERDICT_VERSION, Verdict, judge
-
-_ONE_CASE = ("run", "verify", "python")
-"""Commands that judge their last scenario; any other judges each that has faults."""
+from launch.storage import read_whole
+from launch.sweep.review import review
+from launch.verdict import Verdict, judge
 
 
 def read_results(run_dir: RunDir) -> Results:
     """The results of one command, from its run directory.
 
-    The verdict of a `verify` that was not judged is made up for. A point of a sweep that has none was left out on purpose
-    if the sweep came to its end, and is UNKNOWN if it was interrupted.
+    All is judged anew, as by `resumable check`. A point of a sweep that has no verdict was left out on purpose if the sweep
+    came to its end, and is UNKNOWN if it was interrupted.
 
     Raises:
-        EvidenceError: `run_dir` is no run directory, or another version wrote it.
+        EvidenceError: `run_dir` is no run directory, another version wrote it, or its plan is damaged.
     """
     plan = run_dir.read_plan()
     spans: dict[str, tuple[Span, ...]] = {}
-    if plan.command in _ONE_CASE:
+    if plan.sweep is None:
         scenario = plan.scenarios[-1]
-        judged = [(scenario, _stored(run_dir.root) or judge(plan, run_dir))]
+        judged = [(scenario, judge(plan, run_dir))]
         spans[scenario.name] = _spans(plan, scenario, run_dir)
     else:
-        judged = [(point, verdict) for point in plan.points if (verdict := _of_sweep(run_dir, point)) is not None]
+        judged = list(_of_sweep(plan, run_dir))
     folders = [run_dir.scenario(scenario.name) for scenario in plan.scenarios]
     times = {folder.root.name: _time_s(folder) for folder in folders}
     return results_of(
@@ -49,27 +49,24 @@ def read_results(run_dir: RunDir) -> Results:
     )
 
 
-def _of_sweep(run_dir: RunDir, scenario: Scenario) -> Verdict | None:
-    folder = RunDir(root=run_dir.scenario(scenario.name).root)
-    if run_dir.verdict_file.exists() and not folder.verdict_file.exists():
-        return None
-    return _stored(folder.root) or Verdict(
+def _of_sweep(plan: Plan, run_dir: RunDir) -> Iterator[tuple[Scenario, Verdict]]:
+    verdicts = review(plan, run_dir)
+    for point in plan.points:
+        if point.name in verdicts:
+            yield point, verdicts[point.name]
+        elif not run_dir.verdict_file.exists():
+            yield point, _not_judged(point)
+
+
+def _not_judged(point: Scenario) -> Verdict:
+    return Verdict(
         outcome=Outcome.UNKNOWN,
         reason="the scenario was not judged: the sweep ended before it",
-        scenario=scenario.name,
+        scenario=point.name,
         incarnations=(),
         deaths=(),
         checks=(),
     )
-
-
-def _stored(folder: Path) -> Verdict | None:
-    """The verdict in a folder; None if there is none that this version can read."""
-    try:
-        verdict = msgspec.json.decode(RunDir(root=folder).verdict_file.read_bytes(), type=Verdict)
-    except (OSError, msgspec.DecodeError):
-        return None
-    return verdict if verdict.version == VERDICT_VERSION else None
 
 
 def _spans(plan: Plan, scenario: Scenario, run_dir: RunDir) -> tuple[Span, ...]:
@@ -110,6 +107,6 @@ def _tools(folders: Iterable[ScenarioDir]) -> Tools:
 def _lines(files: Sequence[Path], *, num_lines: int | None = None) -> Iterable[bytes]:
     for file in files:
         try:
-            yield from file.read_bytes().splitlines()[:num_lines]
+            yield from read_whole(file).splitlines()[:num_lines]
         except OSError:
             continue

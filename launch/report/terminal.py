@@ -13,6 +13,7 @@ from launch.checks.result import CheckResult, Outcome, Violation, counted
 from launch.death import Death
 from launch.plan import Plan
 from launch.report.batches import first_difference, shortened
+from launch.report.escaping import printable
 from launch.rundir import RunDir
 from launch.verdict import Verdict
 
@@ -49,9 +50,8 @@ def _headline(verdict: Verdict, plan: Plan) -> Text:
     num_nodes = max((incarnation.num_nodes for incarnation in verdict.incarnations), default=0)
     ranks = counted(sizes[0], "rank") if len(set(sizes)) == 1 else " then ".join(map(str, sizes)) + " ranks"
     lives = counted(len(sizes), "incarnation")
-    return Text(
-        f"{verdict.scenario}: {ranks if sizes else 'no rank'}, {counted(num_nodes, 'node')}, {lives}\n{program}"
-    )
+    figures = f"{ranks if sizes else 'no rank'}, {counted(num_nodes, 'node')}, {lives}"
+    return Text(printable(f"{verdict.scenario}: {figures}\n{program}"))
 
 
 def _death(death: Death) -> Text:
@@ -59,7 +59,7 @@ def _death(death: Death) -> Text:
     if death.epoch is not None:
         where += f", at batch {death.batch} of epoch {death.epoch}"
     again = "" if death.restart_s is None else f"; next batch after {death.restart_s:.2f} s"
-    return Text(f"{death.what}: {where}{again}")
+    return Text(printable(f"{death.what}: {where}{again}"))
 
 
 def _checks(verdict: Verdict) -> Table:
@@ -69,7 +69,9 @@ def _checks(verdict: Verdict) -> Table:
     table.add_column(overflow="fold")
     for report in verdict.checks:
         style = _STYLES[report.result.outcome]
-        table.add_row(report.name, Text(_MARKS[report.result.outcome], style=style), Text(report.result.summary))
+        table.add_row(
+            report.name, Text(_MARKS[report.result.outcome], style=style), Text(printable(report.result.summary))
+        )
     return table
 
 
@@ -78,12 +80,12 @@ def _print_violations(name: str, result: CheckResult, console: Console) -> None:
     console.print(Text(name, style=_STYLES[result.outcome]))
     explained = ""
     for violation in result.violations[:MAX_VIOLATIONS]:
-        console.print(Padding(Text(violation.sentence), (0, 0, 0, 2)))
+        console.print(Padding(Text(printable(violation.sentence)), (0, 0, 0, 2)))
         if violation.explanation != explained:
             explained = violation.explanation
-            console.print(Padding(Text(explained), (0, 0, 0, 4)))
+            console.print(Padding(Text(printable(explained)), (0, 0, 0, 4)))
         for line in _details(violation, console.width - 4):
-            console.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)
+            console.print(f"    {printable(line)}", markup=False, highlight=False, soft_wrap=True)
     hidden = len(result.violations) - MAX_VIOLATIONS
     if hidden > 0:
         console.print(f"  and {hidden} more in verdict.json", highlight=False)
@@ -103,4 +105,4 @@ def _details(violation: Violation, width: int) -> Iterator[str]:
 
 def _last_line(verdict: Verdict) -> Text:
     word = str(verdict.outcome).upper()
-    return Text(word if not verdict.reason else f"{word}: {verdict.reason}", style=_STYLES[verdict.outcome])
+    return Text(printable(f"{word}: {verdict.reason}" if verdict.reason else word), style=_STYLES[verdict.outcome])

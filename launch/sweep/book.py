@@ -9,7 +9,10 @@ import msgspec
 
 from launch.plan import Scenario
 from launch.rundir import RunDir
+from launch.storage import decoded, read_whole
 from launch.verdict import VERDICT_VERSION, Verdict, write_verdict
+
+_decoder = msgspec.json.Decoder(Verdict)
 
 
 class VerdictBook:
@@ -31,7 +34,7 @@ class VerdictBook:
     def find(self, scenario: Scenario) -> Verdict | None:
         """The verdict on a scenario; None if there is none that this version can read."""
         try:
-            verdict = msgspec.json.decode(self._folder(scenario).verdict_file.read_bytes(), type=Verdict)
+            verdict = decoded(_decoder.decode, read_whole(self._folder(scenario).verdict_file))
         except (OSError, msgspec.DecodeError):
             return None
         return verdict if verdict.version == VERDICT_VERSION else None

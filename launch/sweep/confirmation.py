@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from typing import Literal
 
 import msgspec
 
 from launch.checks.result import Outcome
 from launch.plan import Scenario
-from launch.report.causes import shape_of
+from launch.report.causes import HOLDS_COLD, shape_of
 from launch.verdict import Verdict
+
+Which = Literal["each", "cause"]
 
 
 def confirmed(warm: Verdict, cold: Verdict) -> Verdict:
@@ -19,7 +23,7 @@ def confirmed(warm: Verdict, cold: Verdict) -> Verdict:
     are the plain processes that torchrun would have started, so that it proves what it shows by itself.
     """
     if cold.outcome is warm.outcome:
-        return _told(warm, warm.outcome, f"{warm.reason} (holds cold)")
+        return _told(warm, warm.outcome, f"{warm.reason}{HOLDS_COLD}")
     if cold.outcome is Outcome.INVALID:
         return _told(warm, Outcome.INVALID, f"{cold.reason} (only cold; warm it was {_answer(warm)})")
     return _told(
@@ -28,27 +32,25 @@ def confirmed(warm: Verdict, cold: Verdict) -> Verdict:
 
 
 def unconfirmed(
-    points: Sequence[Scenario], verdicts: Mapping[str, Verdict], is_cold: Collection[str]
+    points: Sequence[Scenario], verdicts: Mapping[str, Verdict], is_cold: Collection[str], *, which: Which = "each"
 ) -> list[Scenario]:
-    """The points that failed and were not run cold, one of every cause before the second of any.
+    """The points that failed and are still to be run cold, one of every cause before the second of any.
 
     Args:
         points: of the sweep.
         verdicts: of its points, by name.
         is_cold: names of those that have been run cold.
+        which: each: all that failed; cause: one of every cause.
     """
-    failed = [
-        point
-        for point in points
-        if point.name in verdicts and verdicts[point.name].outcome is not Outcome.VALID and point.name not in is_cold
-    ]
+    failed = [point for point in points if point.name in verdicts and verdicts[point.name].outcome is not Outcome.VALID]
     turns: dict[str, int] = {}
-    num_before: dict[str, int] = {}
-    for point in failed:
+    num_before: Counter[str] = Counter()
+    for point in sorted(failed, key=lambda point: point.name not in is_cold):
         shape = shape_of(verdicts[point.name].reason)
-        turns[point.name] = num_before.get(shape, 0)
-        num_before[shape] = turns[point.name] + 1
-    return sorted(failed, key=lambda point: turns[point.name])
+        turns[point.name] = num_before[shape]
+        num_before[shape] += 1
+    waiting = [p for p in failed if p.name not in is_cold and (which == "each" or not turns[p.name])]
+    return sorted(waiting, key=lambda point: turns[point.name])
 
 
 def _answer(verdict: Verdict) -> str:

@@ -11,14 +11,14 @@ from pathlib import Path
 import msgspec
 
 from launch.arguments import parse
-from launch.errors import UsageError
+from launch.errors import LaunchError, UsageError
 from launch.execution import create_run_dir
 from launch.plan import Plan
 from launch.planner import make_plan
 from launch.rundir import RunDir
 from launch.sweep.points import without_points
 
-_OF_ONE_CALL = ("run_dir", "log_dir", "jobs", "budget", "quiet", "html", "junit", "json", "markdown", "strict")
+_OF_ONE_CALL = ("run_dir", "log_dir", "jobs", "budget", "cold", "quiet", "html", "junit", "json", "markdown", "strict")
 """Arguments that do not say what is swept: they may differ from call to call."""
 
 _MAX_TOLD = 3
@@ -51,8 +51,13 @@ def alone_in(run_dir: RunDir) -> Iterator[None]:
 
     Raises:
         UsageError: one is at work there.
+        LaunchError: it cannot be written.
     """
-    with (run_dir.root / "lock").open("ab") as file:
+    try:
+        lock = (run_dir.root / "lock").open("ab")
+    except OSError as error:
+        raise LaunchError(f"--run-dir {run_dir.root}: cannot be written ({error.strerror})") from error
+    with lock as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -62,7 +67,11 @@ def alone_in(run_dir: RunDir) -> Iterator[None]:
 
 def _stored(arguments: argparse.Namespace) -> Plan | None:
     run_dir = RunDir(root=Path(arguments.run_dir or ""))
-    if arguments.run_dir is None or not run_dir.plan_file.exists():
+    try:
+        is_there = arguments.run_dir is not None and run_dir.plan_file.exists()
+    except OSError:  # who makes the folder says it with the name of the flag
+        return None
+    if not is_there:
         return None
     plan = run_dir.read_plan()
     return plan if plan.sweep is not None else None

@@ -11,6 +11,8 @@ from launch.checks.result import Outcome
 from launch.faults import Fault, Point
 from launch.plan import Scenario
 
+_MAX_NAMED = 3
+"""Ranks that are hit together and named one by one."""
 _TICK = 5
 """Cells from one label of the narrow form to the next."""
 
@@ -82,7 +84,7 @@ def _title(fault: Fault) -> str:
 def _who(point: Scenario) -> str:
     when = point.faults[-1].when
     ranks = [fault.rank for fault in point.faults if fault.when == when]
-    return f"rank {ranks[0]}" if len(ranks) == 1 else f"{len(ranks)} ranks"
+    return f"rank {'+'.join(map(str, ranks))}" if len(ranks) <= _MAX_NAMED else f"{len(ranks)} ranks"
 
 
 def _rendered(table: _Table, width: int) -> Iterator[Text]:

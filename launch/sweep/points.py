@@ -96,15 +96,17 @@ def _can_happen(fault: FaultRequest, rank: int, extent: Extent) -> bool:
     return is_there and extent.has(fault.when, rank)
 
 
-def _groups(ranks: Who | tuple[int, ...], able: Sequence[int], draw: random.Random) -> Iterator[tuple[str, list[int]]]:
+def _groups(
+    ranks: Who | tuple[tuple[int, ...], ...], able: Sequence[int], draw: random.Random
+) -> Iterator[tuple[str, Sequence[int]]]:
     """Who is hit together, by name."""
     if ranks is Who.ALL and able:
-        yield "all", list(able)
+        yield "all", able
     elif ranks is Who.ANY and able:
         rank = draw.choice(able)
         yield f"rank{rank}", [rank]
     elif not isinstance(ranks, Who):
-        yield from ((f"rank{rank}", [rank]) for rank in able if rank in ranks)
+        yield from ((f"rank{'+'.join(map(str, group))}", group) for group in ranks if set(group) <= set(able))
 
 
 def _first_fault(when: When, ranks: Sequence[int], extent: Extent) -> Iterator[FaultRequest]:

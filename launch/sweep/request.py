@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 import msgspec
 
-from launch.errors import UsageError
-from launch.faults import Point, When, Who
-from launch.grammar import parse_when
+from launch.errors import FaultSyntaxError, UsageError
+from launch.faults import FaultRequest, Point, When, Who
+from launch.grammar import parse_fault, parse_when
 
 EACH = "each"
 
-_EVERY = re.compile(r"every:([1-9]\d*)")
-_RANGE = re.compile(r"(\d+)-(\d+)")
+_OF_ANY_KIND = "save#0"
+"""A moment at which every kind can happen."""
+_MAX_LISTED = 100_000
+"""Moments that `--at` may list: more than anybody can run."""
+_MAX_JOINED = 150
+"""Characters of ranks that a plus joins: they are a part of a folder's name."""
+_EVERY = re.compile(r"every:([1-9]\d{,14})")
+_NUMBER = re.compile(r"\d{1,15}")
+_RANGE = re.compile(r"(\d{1,15})-(\d{1,15})")
+_TOGETHER = re.compile(r"\d{1,15}(\+\d{1,15})*")
 _MOMENT = re.compile(r"epoch=\d+,batch=\d+|[^,]+")
 _KIND = re.compile(r"[^,(]+(?:\([^)]*\))?")
 
@@ -38,42 +47,65 @@ def parse_at(text: str) -> Moments:
     every = _EVERY.fullmatch(text)
     if every is not None:
         return Moments(every=int(every[1]))
-    listed = [when for word in _MOMENT.findall(text) for when in _moments(text, word.strip())]
+    moments = (when for word in _MOMENT.findall(text) for when in _moments(text, word.strip()))
+    listed = list(islice(moments, _MAX_LISTED + 1))
     if not listed:
         raise _unreadable(text)
+    if len(listed) > _MAX_LISTED:
+        raise UsageError(
+            f"--at {text}: lists more than {_MAX_LISTED} moments; all and every:N stand for as many as there are"
+        )
     return Moments(listed=tuple(dict.fromkeys(listed)))
 
 
-def parse_ranks(text: str, *, world_size: int) -> Who | tuple[int, ...]:
-    """The ranks of `--ranks`, each of which is hit in a run of its own; `any` and `all` stay open.
+def parse_ranks(text: str, *, world_size: int) -> Who | tuple[tuple[int, ...], ...]:
+    """The ranks of `--ranks` that are hit in one run, for every run; `any` and `all` stay open.
+
+    In a list such as `0,2-3,0+1`, those that a plus joins are hit together; `each` is every rank, for itself.
 
     Raises:
-        UsageError: `text` is neither each, any, all nor a list of ranks that there are.
+        UsageError: `text` is neither any, all nor a list of ranks that there are.
     """
-    if text == EACH:
-        return tuple(range(world_size))
     if text in (Who.ANY, Who.ALL):
         return Who(text)
-    ranks = sorted({rank for word in text.split(",") for rank in _ranks(text, word.strip())})
-    if ranks[-1] >= world_size:
-        raise UsageError(f"--ranks {text}: there are ranks 0 to {world_size - 1}")
-    return tuple(ranks)
+    groups = sorted({group for word in text.split(",") for group in _groups(text, word.strip(), world_size)})
+    return tuple(sorted(groups, key=len))
 
 
 def parse_kinds(text: str) -> tuple[str, ...]:
-    """The kinds of `--kinds`, as they stand before the `@` of a fault: `sigkill`, `exit(3)`."""
-    return tuple(dict.fromkeys(kind.strip() for kind in _KIND.findall(text)))
+    """The kinds of `--kinds`, as they stand before the `@` of a fault: `sigkill`, `exit(3)`.
+
+    Raises:
+        UsageError: one of them is none, or there is none.
+    """
+    kinds = tuple(dict.fromkeys(kind.strip() for kind in _KIND.findall(text)))
+    if not kinds:
+        raise UsageError(f"--kinds {text}: expected kinds such as sigkill,torn(keep=0.5)")
+    for kind in kinds:
+        _example(kind, _OF_ANY_KIND, f"--kinds {text}")
+    return kinds
 
 
-def example_faults(moments: Moments, kinds: tuple[str, ...]) -> tuple[str, ...]:
-    """One fault for every kind and moment, as the command line takes them: what is wrong with one is wrong with all."""
-    whens = moments.listed or (When(Point.STEP, (0,)),)
-    return tuple(f"{kind}@{when}:rank=0" for kind in kinds for when in whens)
+def example_faults(moments: Moments, kinds: tuple[str, ...]) -> tuple[FaultRequest, ...]:
+    """One fault for every kind and moment: what is wrong with one is wrong with all.
+
+    Raises:
+        UsageError: a kind that cannot happen at one of the moments.
+    """
+    whens = [str(when) for when in moments.listed or (When(Point.STEP, (0,)),)]
+    return tuple(_example(kind, when, f"--kinds {kind}, --at {when}") for kind in kinds for when in whens)
+
+
+def _example(kind: str, when: str, what: str) -> FaultRequest:
+    try:
+        return parse_fault(f"{kind}@{when}:rank=0")
+    except FaultSyntaxError as error:
+        raise UsageError(f"{what}: {error.reason}") from error
 
 
 def _moments(text: str, word: str) -> Iterator[When]:
     steps = _RANGE.fullmatch(word)
-    if word.isdecimal():
+    if _NUMBER.fullmatch(word):
         yield When(Point.STEP, (int(word),))
     elif steps is not None and int(steps[1]) <= int(steps[2]):
         yield from (When(Point.STEP, (step,)) for step in range(int(steps[1]), int(steps[2]) + 1))
@@ -84,13 +116,28 @@ def _moments(text: str, word: str) -> Iterator[When]:
         yield when
 
 
-def _ranks(text: str, word: str) -> range:
+def _groups(text: str, word: str, world_size: int) -> Iterator[tuple[int, ...]]:
     ends = _RANGE.fullmatch(word)
-    if word.isdecimal():
-        return range(int(word), int(word) + 1)
-    if ends is not None and int(ends[1]) <= int(ends[2]):
-        return range(int(ends[1]), int(ends[2]) + 1)
-    raise UsageError(f"--ranks {text}: expected each, any, all or a list such as 0,2-3")
+    if word == EACH:
+        yield from ((rank,) for rank in range(world_size))
+    elif ends is not None and int(ends[1]) <= int(ends[2]):
+        _refuse_absent(text, int(ends[2]), world_size)
+        yield from ((rank,) for rank in range(int(ends[1]), int(ends[2]) + 1))
+    elif _TOGETHER.fullmatch(word):
+        ranks = {int(rank) for rank in word.split("+")}
+        _refuse_absent(text, max(ranks), world_size)
+        if len(word) > _MAX_JOINED:
+            raise UsageError(
+                f"--ranks {text}: joins more ranks than the name of a folder can hold; all joins all of them"
+            )
+        yield tuple(sorted(ranks))
+    else:
+        raise UsageError(f"--ranks {text}: expected each, any, all or a list such as 0,2-3,0+1")
+
+
+def _refuse_absent(text: str, rank: int, world_size: int) -> None:
+    if rank >= world_size:
+        raise UsageError(f"--ranks {text}: there are ranks 0 to {world_size - 1}")
 
 
 def _unreadable(text: str) -> UsageError:

@@ -9,7 +9,7 @@ from launch.cluster import Cluster
 from launch.plan import Plan, Scenario, cold
 from launch.rundir import RunDir
 from launch.sweep.book import VerdictBook
-from launch.sweep.confirmation import confirmed, unconfirmed
+from launch.sweep.confirmation import Which, confirmed, unconfirmed
 from launch.sweep.crew import Crew
 from launch.sweep.display import SweepDisplay
 from launch.sweep.grid import COLD, OUTCOMES, RUNNING, Mark
@@ -28,6 +28,7 @@ class SweepRunner:
         display: Is told what happens.
         num_jobs: Runs that go on at once.
         until: Time on the monotonic clock after which none is begun any more.
+        which_cold: Which of the points that failed are run again cold.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class SweepRunner:
         *,
         num_jobs: int,
         until: float = float("inf"),
+        which_cold: Which = "each",
     ) -> None:
         self._plan = plan
         self._run_dir = run_dir
@@ -46,6 +48,7 @@ class SweepRunner:
         self._display = display
         self._num_jobs = num_jobs
         self._until = until
+        self._which_cold = which_cold
         self._book = VerdictBook(run_dir)
 
     def run(self) -> None:
@@ -94,7 +97,8 @@ class SweepRunner:
     def _run_cold(self, judge: PointJudge) -> None:
         verdicts = self._book.found(self._plan.points)
         is_cold = {point.name for point in self._plan.points if self._book.find(cold(point)) is not None}
-        warm = {cold(point): point for point in unconfirmed(self._plan.points, verdicts, is_cold)}
+        failed = unconfirmed(self._plan.points, verdicts, is_cold, which=self._which_cold)
+        warm = {cold(point): point for point in failed}
         again = dict.fromkeys((point.name for point in warm.values()), COLD)
         self._display.begin("failed points again, cold", self._plan.points, _marks(verdicts) | again)
         for scenario in warm:

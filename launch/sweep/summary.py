@@ -11,6 +11,7 @@ from rich.text import Text
 from launch.checks.result import Outcome, counted
 from launch.plan import Plan
 from launch.report.causes import Cause, causes_of
+from launch.report.escaping import printable
 from launch.results import Results, results_of
 from launch.sweep.grid import OUTCOMES, grid
 from launch.verdict import Verdict
@@ -61,7 +62,7 @@ def last_line(verdict: Verdict, plan: Plan, results: Results) -> str:
     parts = [f"{num} {outcome.upper()}" for outcome, num in _counts(results).items() if num]
     is_told = verdict.reason and (not results.cases or verdict.outcome is not results.outcome)
     words = [*([verdict.reason] if is_told else []), *([", ".join(parts)] if parts else []), *_left_out(plan, results)]
-    return f"{verdict.outcome.upper()}: {'; '.join(words)}"
+    return printable(f"{verdict.outcome.upper()}: {'; '.join(words)}")
 
 
 def _counts(results: Results) -> dict[Outcome, int]:
@@ -82,7 +83,7 @@ def _left_out(plan: Plan, results: Results) -> Iterator[str]:
 def _print_cause(cause: Cause, console: Console) -> None:
     mark = OUTCOMES[cause.outcome]
     console.print(Text(f"{mark.meaning}: {counted(len(cause.cases), 'point')}", style=mark.style), highlight=False)
-    console.print(Padding(Text(cause.reason), (0, 0, 0, 2)))
+    console.print(Padding(Text(printable(cause.reason)), (0, 0, 0, 2)))
     named = [case.name for case in cause.cases[:_NUM_NAMED]]
     hidden = len(cause.cases) - len(named)
     more = f" and {hidden} more" if hidden else ""

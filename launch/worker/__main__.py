@@ -1,7 +1,6 @@
 """`python -m launch.worker`: a rank as a plain child of the agent (`--start-method subprocess`)."""
 
 import sys
-import threading
 
 from launch.worker.ending import leave
 from launch.worker.entry import run_rank
@@ -15,5 +14,4 @@ except SystemExit as exit_:
         print(exit_.code, file=sys.stderr)
 except Exception:  # already printed, as the interpreter would have done
     code = 1
-threading._shutdown()  # type: ignore[attr-defined] # waits for threads of the script, as the interpreter does
 leave(code)

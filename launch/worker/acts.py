@@ -15,12 +15,20 @@ from launch.faults import Fault, Kind
 _SUPERVISOR_TIMEOUT_S = 60.0
 _POLL_S = 0.002
 _NUM_CORRUPT_BYTES = 64
+_METADATA = ".metadata"
 _SIGNALS = {Kind.SIGTERM: signal.SIGTERM, Kind.SIGINT: signal.SIGINT, Kind.SIGSTOP: signal.SIGSTOP}
 """All other kinds that reach `_signal_oneself` kill: damage to a checkpoint is followed by a power cut."""
 
 
-class InjectedFaultError(RuntimeError):
-    """Raised in the training script by the fault `exception`."""
+class InjectedFaultError(Exception):
+    """Raised in the training script by the fault `exception`.
+
+    No RuntimeError: `torch.load` raises that for a damaged file, so whoever loads with care takes it for damage and goes on.
+    To other ranks, where `torch.distributed.checkpoint` sends it, it goes as a plain `Exception`.
+    """
+
+    def __reduce__(self) -> tuple[type[Exception], tuple[object, ...]]:
+        return Exception, self.args
 
 
 def perform(fault: Fault, *, loader_worker: int | None = None, path: str = "") -> None:
@@ -71,8 +79,22 @@ def _signal_oneself(fault: Fault) -> None:
         signal.pause()
 
 
+def damageable_part(checkpoint: Path, rank: int) -> Path | None:
+    """The file of a checkpoint that a power cut or a bad disk of this rank's spoils; None if there is none.
+
+    Of a folder that `torch.distributed.checkpoint` wrote it is the largest file with data of the rank, or else, where all
+    data are other ranks', the largest of all. What tells that the folder is whole stays: without its `.metadata` it is
+    a folder that was never finished, and `save#N+during` leaves those.
+    """
+    if checkpoint.is_file():
+        return checkpoint
+    data = [file for file in checkpoint.glob("*") if file.is_file() and not file.name.endswith(_METADATA)]
+    own = [file for file in data if file.name.startswith(f"__{rank}_") and file.stat().st_size]
+    return max(own or data, key=lambda file: (file.stat().st_size, file.name), default=None)
+
+
 def damage(fault: Fault, path: Path) -> None:
-    """Do to a checkpoint what a power cut or a bad disk does."""
+    """Do to a file of a checkpoint what a power cut or a bad disk does."""
     size_bytes = path.stat().st_size
     if fault.kind is Kind.TORN:
         keep = fault.argument or 0.0

@@ -1,13 +1,11 @@
-"""Watches checkpoints: `torch.save`, `torch.distributed.checkpoint`, a rename into place, `torch.load`."""
+"""Watches checkpoints that are files: those of `torch.save` and of safetensors, and a rename into place."""
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
-import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,48 +13,38 @@ from typing import Any
 import torch
 
 from launch.faults import Fault
-from launch.records import Load, Rename, Save
+from launch.records import Rename
+from launch.worker.digest import saved_content
 from launch.worker.hooks import wrap
 from launch.worker.imports import when_imported
 from launch.worker.recorder import Recorder
+from launch.worker.saving import Saving
 from launch.worker.trigger import Trigger
-
-_DCP = "torch.distributed.checkpoint"
 
 
 class CheckpointWatch:
-    """Tells the recorder what this process writes and reads as a checkpoint, and lets faults happen in mid-write.
+    """Tells the recorder what this process writes and reads as a checkpoint, and lets faults happen in mid-write."""
 
-    What is saved within a save (`torch.distributed.checkpoint` saves tensor by tensor) is part of it.
-    """
-
-    def __init__(self, recorder: Recorder, trigger: Trigger) -> None:
+    def __init__(self, recorder: Recorder, trigger: Trigger, saving: Saving) -> None:
         self._recorder = recorder
         self._trigger = trigger
-        self._inside = threading.local()
+        self._saving = saving
 
     def install(self) -> None:
-        """Wrap torch's save and load, and the two system calls that put a file into place."""
+        """Wrap the functions that save and load, and the two system calls that put a file into place."""
         wrap(torch, "save", self._around_save)
         wrap(torch, "load", self._around_load)
-        when_imported(f"{_DCP}.state_dict_saver", self._install_saver)
-        when_imported(f"{_DCP}.state_dict_loader", self._install_loader)
         wrap(os, "replace", self._around_rename)
         wrap(os, "rename", self._around_rename)
+        when_imported("safetensors.torch", self._install_safetensors)
 
-    def _install_saver(self, module: ModuleType) -> None:
-        _wrap_function(module, "save", self._around_distributed_save)
-
-    def _install_loader(self, module: ModuleType) -> None:
-        _wrap_function(module, "load", self._around_distributed_load)
+    def _install_safetensors(self, module: ModuleType) -> None:
+        wrap(module, "save_file", partial(self._around_save_file, module.save))
+        wrap(module, "load_file", self._around_load)
 
     def _around_save(self, original: Callable[..., None]) -> Callable[..., None]:
         def save(obj: Any, f: Any, *args: Any, **kwargs: Any) -> None:
-            if not self._recorder.is_active:
-                original(obj, f, *args, **kwargs)
-                return
-            with self._saving(path_of(f)):
-                fault = self._trigger.fault_during_save()
+            with self._saving.save(path_of(f), lambda: saved_content(obj)) as fault:
                 if fault is None:
                     original(obj, f, *args, **kwargs)
                 else:
@@ -66,34 +54,15 @@ class CheckpointWatch:
 
         return save
 
-    def _around_distributed_save(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def save(*args: Any, **kwargs: Any) -> Any:
-            with self._saving(_checkpoint_id(kwargs, "storage_writer")):
-                return original(*args, **kwargs)
+    def _around_save_file(self, serialize: Callable[..., bytes], original: Callable[..., None]) -> Callable[..., None]:
+        def save_file(tensors: Any, filename: Any, *args: Any, **kwargs: Any) -> None:
+            with self._saving.save(path_of(filename), lambda: saved_content(tensors)) as fault:
+                if fault is None:
+                    original(tensors, filename, *args, **kwargs)
+                else:
+                    self._write_with_fault(serialize(tensors, *args, **kwargs), filename, fault)
 
-        return save
-
-    def _around_distributed_load(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def load(*args: Any, **kwargs: Any) -> Any:
-            loaded = original(*args, **kwargs)
-            self._recorder.emit(Load, path=_checkpoint_id(kwargs, "storage_reader"))
-            return loaded
-
-        return load
-
-    @contextlib.contextmanager
-    def _saving(self, path: str) -> Iterator[None]:
-        """A save, unless it is a part of one that this thread is in."""
-        if getattr(self._inside, "is_saving", False):
-            yield
-            return
-        self._inside.is_saving = True
-        try:
-            self._recorder.emit(Save, path=path, phase="begin")
-            yield
-            self._recorder.emit(Save, path=path, phase="end")
-        finally:
-            self._inside.is_saving = False
+        return save_file
 
     def _write_with_fault(self, data: bytes, target: Any, fault: Fault) -> None:
         """Write half of the bytes, let the fault happen, and write the rest if this process goes on."""
@@ -108,33 +77,20 @@ class CheckpointWatch:
         target.write(data[half:])
 
     def _around_load(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def load(f: Any, *args: Any, **kwargs: Any) -> Any:
-            loaded = original(f, *args, **kwargs)
-            self._recorder.emit(Load, path=path_of(f))
-            return loaded
+        def load(*args: Any, **kwargs: Any) -> Any:
+            source = args[0] if args else kwargs.get("f", kwargs.get("filename"))
+            with self._saving.load(path_of(source)):
+                return original(*args, **kwargs)
 
         return load
 
     def _around_rename(self, original: Callable[..., None]) -> Callable[..., None]:
         def rename(src: Any, dst: Any, *args: Any, **kwargs: Any) -> None:
             original(src, dst, *args, **kwargs)
-            self._recorder.emit(Rename, source=path_of(src), target=path_of(dst))
+            if not self._saving.is_saving:
+                self._recorder.emit(Rename, source=path_of(src), target=path_of(dst))
 
         return rename
-
-
-def _wrap_function(module: ModuleType, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-    """Wrap it in its module, and in the package that has taken it over."""
-    wrap(module, name, make)
-    package = sys.modules[_DCP]
-    if hasattr(package, name):
-        setattr(package, name, getattr(module, name))
-
-
-def _checkpoint_id(options: Mapping[str, Any], storage: str) -> str:
-    """Where a distributed checkpoint goes or comes from; "" where its storage does not say."""
-    where = options.get("checkpoint_id") or getattr(options.get(storage), "path", "")
-    return path_of(where) if where else ""
 
 
 def path_of(file: Any) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 import xxhash
 
 _HEAD_BYTES = 1 << 16
+_MAX_KEYS, _MAX_DEPTH = 32, 16
 
 
 def content_digest(data: Any) -> str:
@@ -23,16 +25,39 @@ def content_digest(data: Any) -> str:
 
 
 def state_digest(parameters: Iterable[torch.Tensor], *, whole: bool) -> str:
-    """Digest of parameters, in their order.
+    """Digest of parameters, whatever their order: optimizers may be made in another one after a restart.
 
     Args:
         parameters: Tensors of any dtype and device; of a distributed one, the local shard.
         whole: Every byte; otherwise the first 64 KiB of each tensor, which any optimizer step changes.
     """
-    digest = xxhash.xxh3_64()
-    for parameter in parameters:
-        digest.update(_tensor_bytes(parameter, None if whole else _HEAD_BYTES))
-    return digest.hexdigest()
+    limit_bytes = None if whole else _HEAD_BYTES
+    digests = sorted(xxhash.xxh3_64_digest(_tensor_bytes(parameter, limit_bytes)) for parameter in parameters)
+    return xxhash.xxh3_64_hexdigest(b"".join(digests))
+
+
+def saved_content(data: Any) -> dict[str, str]:
+    """Digests of the floating-point tensors in what is saved, by the keys of its outermost mapping.
+
+    A mapping of many keys, such as a bare `state_dict`, is one thing, under the key "". Counters, times and random states
+    are left out: they may differ where training does not.
+    """
+    parts = data if isinstance(data, Mapping) and len(data) <= _MAX_KEYS else {"": data}
+    content: dict[str, str] = {}
+    for key, value in parts.items():
+        with contextlib.suppress(RuntimeError, TypeError):  # a tensor of a kind that has no bytes of its own
+            tensors = list(_float_tensors(value, depth=0))
+            content |= {str(key): state_digest(tensors, whole=False)} if tensors else {}
+    return content
+
+
+def _float_tensors(data: Any, *, depth: int) -> Iterator[torch.Tensor]:
+    """In their order; what is nested deeper than anybody nests on purpose may contain itself."""
+    if isinstance(data, torch.Tensor) and data.is_floating_point() and data.device.type != "meta":
+        yield data
+    elif depth < _MAX_DEPTH and isinstance(data, Mapping | list | tuple):
+        for value in data.values() if isinstance(data, Mapping) else data:
+            yield from _float_tensors(value, depth=depth + 1)
 
 
 def _tensor_bytes(tensor: torch.Tensor, limit_bytes: int | None) -> bytes | memoryview:

@@ -11,10 +11,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from multiprocessing import synchronize
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import torch.distributed as dist
 from torch.distributed import distributed_c10d
@@ -35,6 +36,24 @@ def keep_process_groups() -> None:
 
     for module in (dist, distributed_c10d):
         wrap(module, "destroy_process_group", around)
+
+
+def await_threads() -> None:
+    """Wait for the threads that the script has started, executors' pending work included, as the interpreter does."""
+    threading._shutdown()  # type: ignore[attr-defined]
+
+
+def call_before_abrupt_exit(tell: Callable[[int], None]) -> None:
+    """Have `tell` called with the exit code where the script leaves by `os._exit`, in whichever thread or forked process."""
+
+    def around(original: Callable[[int], NoReturn]) -> Callable[[int], NoReturn]:
+        def _exit(status: int) -> NoReturn:
+            tell(status)
+            original(status)
+
+        return _exit
+
+    wrap(os, "_exit", around)
 
 
 def leave_once_answered() -> None:

@@ -17,22 +17,33 @@ import torch
 from launch.environment import RankEnvironment
 from launch.plan import Plan, Script
 from launch.processes import die_with_parent
-from launch.records import FORMAT_VERSION, Exit, Start
+from launch.records import FORMAT_VERSION, Exit, ExitReason, Start
 from launch.rundir import RunDir, ScenarioDir
+from launch.worker.buffers import BufferWatch
 from launch.worker.checkpoints import CheckpointWatch
-from launch.worker.ending import die_of, keep_process_groups, leave_once_answered
+from launch.worker.distributed_checkpoints import DistributedCheckpointWatch
+from launch.worker.ending import (
+    await_threads,
+    call_before_abrupt_exit,
+    die_of,
+    keep_process_groups,
+    leave_once_answered,
+)
 from launch.worker.inputs import InputWatch
 from launch.worker.loaders import LoaderWatch
 from launch.worker.outer import OuterWatch
 from launch.worker.position import Lineage, Position, read_earlier
 from launch.worker.recorder import Recorder
 from launch.worker.rounding import keep_buckets
+from launch.worker.saving import Saving
 from launch.worker.script import hide_launcher, print_script_traceback, run_script
 from launch.worker.stacks import dump_stacks_on_request
 from launch.worker.training import TrainingWatch
 from launch.worker.trigger import Trigger
 
 FinalState = Callable[[], str | None]
+_PATIENCE_S = 1.0
+"""How long a script that leaves at once may be kept."""
 
 
 def run_rank() -> None:
@@ -85,7 +96,9 @@ def _watch(recorder: Recorder, environment: RankEnvironment, plan: Plan, scenari
     earlier = read_earlier(_earlier_files(environment, scenario_dir))
     lineage = Lineage(record for life in earlier for record in life)
     position = Position(lineage if environment.incarnation > 0 else None)
-    training = TrainingWatch(recorder, position)
+    buffers = BufferWatch()
+    # Rank 0 saves for all, and under DDP it gives its buffers to the others.
+    training = TrainingWatch(recorder, position, buffers if environment.rank == 0 else None)
     loaders = LoaderWatch(recorder, digests_content=plan.content)
     trigger = Trigger(
         recorder,
@@ -97,9 +110,13 @@ def _watch(recorder: Recorder, environment: RankEnvironment, plan: Plan, scenari
         loader_workers=loaders.worker_pids,
     )
     inputs = InputWatch(recorder)
+    saving = Saving(recorder, trigger)
+    checkpoints = CheckpointWatch(recorder, trigger, saving)
+    distributed_checkpoints = DistributedCheckpointWatch(trigger, saving)
     for observe in (inputs.observe, training.observe, position.follow, trigger.observe):
         recorder.observe(observe)
-    for watch in (loaders, OuterWatch(loaders), inputs, CheckpointWatch(recorder, trigger), training):
+    outer = OuterWatch(loaders)
+    for watch in (buffers, loaders, outer, inputs, checkpoints, distributed_checkpoints, training):
         watch.install()
     return training
 
@@ -114,30 +131,60 @@ def _earlier_files(environment: RankEnvironment, scenario_dir: ScenarioDir) -> l
     return [file for incarnation, file in sorted(files.items()) if incarnation < environment.incarnation]
 
 
+class _Ending:
+    """How the script ended; what is said first counts."""
+
+    def __init__(self, recorder: Recorder, final_state: FinalState) -> None:
+        self._recorder = recorder
+        self._final_state = final_state
+        self._is_told = False
+
+    def tell(self, reason: ExitReason, code: int = 0, message: str = "") -> None:
+        """Record it, with the parameters if it ended well."""
+        if not self._is_told:
+            self._is_told = True
+            parameters = self._final_state() if code == 0 else None
+            self._recorder.emit(Exit, reason=reason, code=code, message=message, parameters=parameters)
+            self._recorder.close()
+
+    def tell_abrupt(self, status: int) -> None:
+        """The script leaves by `os._exit`, perhaps because its main thread stands still."""
+        if self._recorder.is_active:
+            with self._recorder.alone_within(_PATIENCE_S) as is_alone:
+                if is_alone:
+                    self.tell("system_exit", status & 0xFF)
+
+
 def _run_recorded(script: Script, recorder: Recorder, final_state: FinalState) -> None:
     hide_launcher()
+    ending = _Ending(recorder, final_state)
+    call_before_abrupt_exit(ending.tell_abrupt)
     is_interrupted = False
     try:
         run_script(script)
-        recorder.emit(Exit, reason="finished", parameters=final_state())
+        await_threads()
+        ending.tell("finished")
     except SystemExit as error:
-        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+        await_threads()
+        # The system keeps the last eight bits: exit(-1) leaves 255, exit(256) leaves 0.
+        code = error.code & 0xFF if isinstance(error.code, int) else int(error.code is not None)
         message = error.code if isinstance(error.code, str) else ""
-        recorder.emit(Exit, reason="system_exit", code=code, message=message, parameters=final_state())
+        ending.tell("system_exit", code, message)
         if code != 0:
             raise
     except KeyboardInterrupt as error:
         # Ends the process below: torch would swallow it, and take a rank that was interrupted for one that is done.
         print_script_traceback(error)
-        recorder.emit(Exit, reason="exception", code=1, message="KeyboardInterrupt")
+        ending.tell("exception", 128 + signal.SIGINT, "KeyboardInterrupt")
         is_interrupted = True
     except BaseException as error:
         # Whatever ends the script is written down before it goes on its way.
         print_script_traceback(error)
-        recorder.emit(Exit, reason="exception", code=1, message=f"{type(error).__name__}: {error}")
+        ending.tell("exception", 1, f"{type(error).__name__}: {error}")
         raise
     finally:
-        # A child of a fork server would leave without them.
+        # A child of a fork server would leave without either.
+        await_threads()
         atexit._run_exitfuncs()
     if is_interrupted:
         die_of(signal.SIGINT)
@@ -154,7 +201,9 @@ def _be_like_a_fresh_process() -> None:
         stream.reconfigure(write_through=True)  # type: ignore[union-attr]
     multiprocessing.current_process().name = "MainProcess"
     multiprocessing.set_start_method(None, force=True)
-    np.random.seed()  # every forked rank would draw the same numbers
+    # Every forked rank would draw the same numbers, before and after a restart.
+    np.random.seed()
+    torch.default_generator.seed()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell leaves that to what it starts in the background: the fault `sigint` would do nothing.
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 
-from launch.records import AnyRecord, Batch, EpochBegin, Loader
+from launch.records import FIRST_INPUT, AnyRecord, Backward, Batch, EpochBegin, EpochEnd, Loader
 from launch.worker.digest import content_digest
 from launch.worker.hooks import wrap
 from launch.worker.recorder import Recorder
 
-_FIRST_LOADER = 1_000
-"""Numbers of data loaders stay below."""
+_ENOUGH = 3
+"""Backward passes on batches of data loaders, after which a script is known to take its batches from those."""
 
 
 @dataclass
@@ -26,9 +26,10 @@ class _Inputs:
 
 
 class InputWatch:
-    """Takes the inputs of each outermost forward for a batch, until a data loader delivers one.
+    """Takes the inputs of each outermost forward for a batch where no data loader has delivered one.
 
-    There are no indices, so the batches are known by the digest of their content; all are of one endless pass.
+    A script may take what it trains on from no loader, or not at first: it warms up with a batch of its own making. There
+    are no indices, so these batches are known by the digest of their content; all are of one endless pass.
     """
 
     def __init__(self, recorder: Recorder) -> None:
@@ -36,16 +37,30 @@ class InputWatch:
         self._is_inside = False
         self._loaders: dict[str, _Inputs] = {}
         self._original: Callable[..., Any] | None = None
+        self._delivered: set[int] = set()
+        """Loaders that have delivered since the last backward pass."""
+        self._wholes: set[int] = set()
+        """Loaders that give all their data at once, to be cut up by hand perhaps."""
+        self._num_fed = 0
 
     def install(self) -> None:
-        """Wrap the call of every module; that is undone with the first batch of a data loader."""
+        """Wrap the call of every module; that is undone where data loaders feed the training."""
         self._original = torch.nn.Module.__call__
         wrap(torch.nn.Module, "__call__", self._around_call)
 
     def observe(self, record: AnyRecord) -> None:
-        """A data loader delivers to the training loop: its batches are what counts."""
-        is_delivery = isinstance(record, Batch) and record.grad_enabled and record.loader < _FIRST_LOADER
-        if is_delivery and self._original is not None:
+        """Follow what the data loaders deliver to the training loop."""
+        match record:
+            case Loader(num_batches=1):
+                self._wholes.add(record.loader)
+            case Batch() if record.grad_enabled and record.loader < FIRST_INPUT and record.loader not in self._wholes:
+                self._delivered.add(record.loader)
+            case EpochEnd():
+                self._delivered.discard(record.loader)
+            case Backward():
+                self._num_fed += bool(self._delivered)
+                self._delivered.clear()
+        if self._num_fed == _ENOUGH and self._original is not None:
             torch.nn.Module.__call__ = self._original  # type: ignore[method-assign]
             self._original = None
 
@@ -53,7 +68,8 @@ class InputWatch:
         def call(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
             if self._is_inside or not torch.is_grad_enabled() or not self._recorder.is_active:
                 return original(module, *args, **kwargs)
-            self._note(type(module).__qualname__, (args, kwargs))
+            if not self._delivered:
+                self._note(type(module).__qualname__, (args, kwargs))
             self._is_inside = True
             try:
                 return original(module, *args, **kwargs)
@@ -64,7 +80,7 @@ class InputWatch:
 
     def _note(self, model: str, inputs: Any) -> None:
         if model not in self._loaders:
-            self._loaders[model] = _Inputs(loader=_FIRST_LOADER + len(self._loaders))
+            self._loaders[model] = _Inputs(loader=FIRST_INPUT + len(self._loaders))
             self._recorder.emit(Loader, loader=self._loaders[model].loader, dataset=f"inputs of {model}")
             self._recorder.emit(EpochBegin, loader=self._loaders[model].loader, epoch=0)
         own = self._loaders[model]

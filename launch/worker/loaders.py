@@ -26,6 +26,7 @@ from launch.worker.digest import content_digest
 from launch.worker.hooks import wrap
 from launch.worker.imports import when_imported
 from launch.worker.recorder import Recorder
+from launch.worker.subsets import whole_indices
 
 
 @dataclass
@@ -203,6 +204,8 @@ class LoaderWatch:
             indices = current.by_task.pop(task, None)
         batch = current.num_delivered
         current.num_delivered += 1
+        if indices is not None:
+            indices = whole_indices(iterator._dataset, indices)
         fields = {
             "loader": number[0],
             "epoch": number[1],

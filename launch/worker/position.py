@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from launch.records import AnyRecord, Backward, Batch, EpochEnd, Loader, Step, StepCount, decode_line
+from launch.records import FIRST_INPUT, AnyRecord, Backward, Batch, EpochEnd, Loader, Step, StepCount, decode_line
 
 ORIGIN = StepCount(num_steps=0, num_batches=0, epoch=0, epoch_batches=0)
 
@@ -89,7 +89,9 @@ class Position:
         match record:
             case Loader():
                 self._lengths[record.loader] = record.num_batches
-            case Batch():
+            case Batch() if not self._is_beside(record):
+                if self.num_steps == 0 and record.loader < FIRST_INPUT:
+                    self._forget_inputs()
                 self._received.append(record)
                 self.is_after_step = False
             case Backward() if self._received:
@@ -108,7 +110,7 @@ class Position:
 
     def upcoming(self, batch: Batch) -> Upcoming | None:
         """Where this batch stands if it is trained on next; None while it is not known what came before."""
-        if self._base is None:
+        if self._base is None or self._is_beside(batch):
             return None
         epoch, epoch_batch = self._locate(batch)
         return Upcoming(batch=self._base.num_batches + self._num_trained, epoch=epoch, epoch_batch=epoch_batch)
@@ -126,6 +128,16 @@ class Position:
             epoch_batches=self._epoch_batches,
             epoch_length=self._lengths.get(self._trained.loader) if self._trained is not None else None,
         )
+
+    def _is_beside(self, batch: Batch) -> bool:
+        """Whether it is the input of a model, such as noise, in a script that trains on what a loader delivers."""
+        others = [*self._received, *([self._trained] if self._trained is not None else [])]
+        return batch.loader >= FIRST_INPUT and any(other.loader < FIRST_INPUT for other in others)
+
+    def _forget_inputs(self) -> None:
+        """A script that warms up with batches of its own making begins with the first batch of a loader."""
+        if self._trained is not None and self._trained.loader >= FIRST_INPUT:
+            self._trained, self._num_trained, self._epoch, self._epoch_batches = None, 0, 0, 0
 
     @staticmethod
     def _pass_of(batch: Batch) -> tuple[int, int]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from launch.records import AnyRecord, encode_line
 
+_NOBODY = -1
 Observer = Callable[[AnyRecord], None]
 
 
@@ -40,13 +43,27 @@ class Recorder:
         self._observers.append(observer)
 
     def emit(self, record_type: type[AnyRecord], **fields: Any) -> None:
-        """Write one line with a single write(2), then tell the observers."""
+        """Write one line with a single write(2), then tell the observers, who hear of all lines in their order."""
         if not self.is_active:
             return
-        with self._lock:
+        with self.alone():
             record = self._write(record_type, fields)
-        for observer in self._observers:
-            observer(record)
+            for observer in self._observers:
+                observer(record)
+
+    def alone(self) -> AbstractContextManager[object]:
+        """While it lasts no other thread writes a line: one that trained on would deny the fault that is just acting."""
+        return self._lock
+
+    @contextlib.contextmanager
+    def alone_within(self, timeout_s: float) -> Iterator[bool]:
+        """The same for who cannot wait for ever: says whether it is so, or another thread has been alone all that time."""
+        is_alone = self._lock.acquire(timeout=timeout_s)
+        try:
+            yield is_alone
+        finally:
+            if is_alone:
+                self._lock.release()
 
     def _write(self, record_type: type[AnyRecord], fields: dict[str, Any]) -> AnyRecord:
         """Give the record the next number and write it.
@@ -61,6 +78,10 @@ class Recorder:
                 self._sequence += 1
                 os.write(self._file, line)
                 return record
+
+    def close(self) -> None:
+        """Write nothing any more: the last line says how the script ended, whatever its threads do yet."""
+        self._pid = _NOBODY
 
     def sync(self) -> None:
         """Return once everything written lies on the disk."""

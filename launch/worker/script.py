@@ -7,6 +7,7 @@ import runpy
 import sys
 import traceback
 import types
+import zipfile
 from pathlib import Path
 
 from launch import call
@@ -15,16 +16,21 @@ from launch.plan import Script
 
 def run_script(script: Script) -> None:
     """Run it to its end; whatever it raises comes through, `SystemExit` included."""
+    # A fork server gives its children another one, in which there is nothing.
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - as long as the process
     if script.is_function:
         call.run_call(Path(script.path))
         return
     if script.is_module:
-        sys.path.insert(0, str(Path.cwd()))
+        sys.path.insert(0, script.folder or str(Path.cwd()))
         sys.argv = [script.path, *script.arguments]
         runpy.run_module(script.path, run_name="__main__", alter_sys=True)
         return
-    sys.path.insert(0, str(Path(script.path).parent))
     sys.argv = [script.path, *script.arguments]
+    if Path(script.path).is_dir() or zipfile.is_zipfile(script.path):
+        runpy.run_path(script.path, run_name="__main__")
+        return
+    sys.path.insert(0, str(Path(script.path).resolve().parent))
     main = types.ModuleType("__main__")
     main.__dict__.update(__file__=script.path, __builtins__=builtins, __cached__=None)
     # Unlike with runpy.run_path, the module stays: what the script registers for the exit still finds its globals.

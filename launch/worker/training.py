@@ -10,6 +10,7 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from launch.records import AnyRecord, Backward, Batch, Step
+from launch.worker.buffers import BufferWatch
 from launch.worker.digest import state_digest
 from launch.worker.hooks import wrap
 from launch.worker.position import Position
@@ -20,16 +21,30 @@ class TrainingWatch:
     """Tells the recorder of backward passes and optimizer steps in this process.
 
     A step without a backward pass before it is none: `torch.distributed.checkpoint` makes one to create optimizer state.
-    Only a second optimizer that follows on the same backward pass counts, as part of the same step.
+    Only a second optimizer that follows on the same backward pass counts, as part of the same step. An optimizer that
+    another one steps (`ZeroRedundancyOptimizer`) is part of that one; those that step in hooks of a backward pass step with
+    its end.
+
+    Args:
+        recorder: Is told.
+        position: Where training stands.
+        buffers: Of the modules that are trained; None: they are not recorded.
     """
 
-    def __init__(self, recorder: Recorder, position: Position) -> None:
+    def __init__(self, recorder: Recorder, position: Position, buffers: BufferWatch | None = None) -> None:
         self._recorder = recorder
         self._position = position
+        self._buffers = buffers
         self._optimizers: list[weakref.ref[torch.optim.Optimizer]] = []
         self._num_steps = 0
         self._has_backward = False
         self._before: str | None = None
+        self._depth = 0
+        """Of optimizers that step within each other."""
+        self._is_in_backward = False
+        self._is_held_back = False
+        self._stateless: list[torch.optim.Optimizer] = []
+        """Optimizers of the current step that had no state before it."""
 
     def install(self) -> None:
         """Wrap autograd's backward and hook every optimizer."""
@@ -44,12 +59,10 @@ class TrainingWatch:
             self._position.resume_at(self.state())
 
     def parameters(self) -> Iterator[torch.Tensor]:
-        """Parameters of all optimizers that still exist, in the order in which these were made."""
-        for reference in self._optimizers:
-            optimizer = reference()
-            if optimizer is not None:
-                for group in optimizer.param_groups:
-                    yield from group["params"]
+        """Parameters of all optimizers that still exist, each once."""
+        optimizers = [reference() for reference in self._optimizers]
+        groups = [group for optimizer in optimizers if optimizer is not None for group in optimizer.param_groups]
+        yield from {id(parameter): parameter for group in groups for parameter in group["params"]}.values()
 
     def state(self) -> str:
         """Digest of the parameters as they are now; the quick one."""
@@ -69,18 +82,38 @@ class TrainingWatch:
 
     def _around_backward(self, original: Callable[..., None]) -> Callable[..., None]:
         def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
-            original(tensors, *args, **kwargs)
+            self._depth = 0  # an optimizer that failed has left its mark
+            self._is_in_backward = True
+            try:
+                original(tensors, *args, **kwargs)
+            finally:
+                self._is_in_backward = False
             self._has_backward = True
             self._recorder.emit(Backward, loss=_loss(tensors))
+            if self._is_held_back:
+                self._is_held_back = False
+                self._tell_step()
 
         return backward
 
-    def _before_step(self, _optimizer: object, _args: object, _kwargs: object) -> None:
-        if self._num_steps == 0:
+    def _before_step(self, optimizer: torch.optim.Optimizer, _args: object, _kwargs: object) -> None:
+        if self._num_steps == 0 and self._depth == 0 and not self._is_held_back:
             self._before = self.state()
             self._position.resume_at(self._before)
+        if not _has_state(optimizer):
+            self._stateless.append(optimizer)
+        self._depth += 1
 
     def _after_step(self, _optimizer: object, _args: object, _kwargs: object) -> None:
+        self._depth -= 1
+        if self._is_in_backward:
+            self._is_held_back = True
+        elif self._depth <= 0:
+            self._tell_step()
+
+    def _tell_step(self) -> None:
+        has_new_optimizer = any(map(_has_state, self._stateless))
+        self._stateless.clear()
         if not self._recorder.is_active or not (self._has_backward or self._position.is_after_step):
             return
         if self._has_backward:
@@ -92,8 +125,15 @@ class TrainingWatch:
             step=self._num_steps - 1,
             before=self._before if self._num_steps == 1 else None,
             after=after,
+            buffers=self._buffers.state(self.parameters()) if self._buffers is not None else None,
+            has_new_optimizer=has_new_optimizer,
             since_start=self._position.count_step(self._num_steps),
         )
+
+
+def _has_state(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether it keeps anything about any parameter; one that wraps another may have no `state` of its own."""
+    return len(getattr(optimizer, "state", ())) > 0
 
 
 def _loss(tensors: Any) -> float | None:

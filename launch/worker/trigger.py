@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from launch.environment import RankEnvironment
 from launch.faults import CHECKPOINT_DAMAGE, NODE_KINDS, Fault, Kind, Part, Point, When
-from launch.files import File, files_in
+from launch.files import files_in
 from launch.records import AnyRecord, Batch, FaultFired, Load, Rename, Save, Step
 from launch.rundir import ScenarioDir
-from launch.worker.acts import await_supervisor, damage, perform
+from launch.worker.acts import await_supervisor, damage, damageable_part, perform
 from launch.worker.position import Position
 from launch.worker.recorder import Recorder
 
-_COMPANIONS_TIMEOUT_S = 5.0
+_COMPANIONS_TIMEOUT_S = 15.0
+"""Each puts its mark on the disk first, which takes seconds where that is busy."""
 _POLL_S = 0.002
 
 
@@ -56,7 +57,8 @@ class Trigger:
         self._num_loads = sum(isinstance(record, Load) for record in records)
         self._found = [file for life in earlier for file in files_in(life)]
         self._writes: list[Save | Rename] = []
-        self._has_ended_save = False
+        self._begun: dict[str, int] = {}
+        self._ended: int | None = None
 
     def observe(self, record: AnyRecord) -> None:
         """Perform what is due now that this was recorded; its own records are no events."""
@@ -66,7 +68,9 @@ class Trigger:
         for fault in list(self._armed):
             if self._is_due(fault.when, record):
                 self._fire(fault)
-        self._has_ended_save = isinstance(record, Save) and record.phase == "end"
+        self._ended = None
+        if isinstance(record, Save) and record.phase == "end":
+            self._ended = self._begun.get(record.path)
 
     def fault_during_save(self) -> Fault | None:
         """The fault that is to happen when half of the checkpoint that was begun last is written."""
@@ -74,13 +78,16 @@ class Trigger:
         return next((fault for fault in self._armed if fault.when == moment), None)
 
     def fire_during_save(self, fault: Fault, path: str) -> None:
-        """Half of that checkpoint is written: let it happen."""
-        self._fire(fault, path=path)
+        """Half of that checkpoint is written, in whatever thread: let it happen."""
+        with self._recorder.alone():
+            self._fire(fault, path=path)
 
     def _count(self, record: AnyRecord) -> None:
         if isinstance(record, Save | Rename):
             self._writes.append(record)
-            self._num_saves += isinstance(record, Save) and record.phase == "begin"
+        if isinstance(record, Save) and record.phase == "begin":
+            self._begun[record.path] = self._num_saves
+            self._num_saves += 1
         self._num_loads += isinstance(record, Load)
 
     def _is_due(self, when: When, record: AnyRecord) -> bool:
@@ -95,13 +102,14 @@ class Trigger:
                 is_due = when == When(Point.LOAD, (self._num_loads - 1,))
             case _:
                 is_due = False
-        return is_due or self._is_due_after_save(when, record)
+        return is_due or self._is_due_after_save(when)
 
-    def _is_due_after_save(self, when: When, record: AnyRecord) -> bool:
-        """Due with the first event after the save: the rename that puts the file into place, where there is one."""
-        is_next = isinstance(record, Save) and record.phase == "begin"
-        last = self._num_saves - 1 - is_next
-        return self._has_ended_save and when == When(Point.SAVE, (last,), Part.AFTER)
+    def _is_due_after_save(self, when: When) -> bool:
+        """Due with the first event after the save: the rename that puts the file into place, where there is one.
+
+        A save that goes on in the background may end when the next one has begun.
+        """
+        return self._ended is not None and when == When(Point.SAVE, (self._ended,), Part.AFTER)
 
     def _is_due_at_batch(self, when: When, batch: Batch) -> bool:
         upcoming = self._position.upcoming(batch)
@@ -129,7 +137,7 @@ class Trigger:
         self._armed.remove(fault)
         pid = None
         if fault.kind in CHECKPOINT_DAMAGE:
-            path = self._newest_file()
+            path = self._file_to_damage()
             if not path:
                 return
         if fault.kind is Kind.LOADERKILL:
@@ -147,17 +155,23 @@ class Trigger:
                 damage(fault, Path(path))
             perform(fault, loader_worker=pid, path=path)
 
-    def _newest_file(self) -> str:
-        files: Iterable[File] = reversed((*self._found, *files_in(self._writes)))
-        return next((file.path for file in files if file.path and Path(file.path).is_file()), "")
+    def _file_to_damage(self) -> str:
+        """Of the newest checkpoint that is there; "" if none is."""
+        newest_first = reversed((*self._found, *files_in(self._writes)))
+        parts = (damageable_part(Path(file.path), self._environment.rank) for file in newest_first if file.path)
+        return next((str(part) for part in parts if part is not None), "")
 
     def _wait_for_companions(self, fault: Fault) -> None:
         """Let those that die at the same moment all reach it: the agent ends the others as soon as it sees one dead."""
         at_once = [other for other in self._faults if other.when == fault.when]
         companions = [other for other in at_once if self._exists(other) and not self._is_ours(other)]
         deadline = time.monotonic() + _COMPANIONS_TIMEOUT_S
-        while time.monotonic() < deadline and not all(self._mark(other).exists() for other in companions):
+        while time.monotonic() < deadline and not all(map(self._has_fired, companions)):
             time.sleep(_POLL_S)
+
+    def _has_fired(self, fault: Fault) -> bool:
+        """Whether its mark is there, and whole."""
+        return self._scenario_dir.fired_on_node(fault.number) is not None
 
     def _is_ours(self, fault: Fault) -> bool:
         """A fault of a node is let happen by the first of its ranks."""

@@ -1,0 +1,108 @@
+"""The lines that a node and its supervisor leave behind: rounds of its worker group, how they ended, what was done to it.
+
+As those of the ranks (`launch.records`), each is one JSON line and `time_ns` is CLOCK_MONOTONIC.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from launch.storage import decoded
+
+
+class RoundStarted(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="round"):
+    """A node joined a round of the rendezvous and starts its ranks."""
+
+    incarnation: int
+    node: int
+    """Group rank of this node in the round."""
+    num_nodes: int
+    ranks: list[int]
+    world_size: int
+    time_ns: int
+
+
+class RankEnded(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="rank_ended"):
+    """The process of a rank is gone, for whatever reason."""
+
+    incarnation: int
+    rank: int
+    pid: int
+    time_ns: int
+    exit_code: int | None = None
+    """As `Popen.returncode`: negative for a signal."""
+
+
+class RankHung(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="rank_hung"):
+    """The hang watch ends a rank that made no progress."""
+
+    incarnation: int
+    rank: int
+    pid: int
+    silent_s: float
+    """How long it had recorded nothing."""
+    is_stopped: bool
+    """By SIGSTOP."""
+    stacks: list[str]
+    """Files with the stacks of all ranks of the node that could answer, relative to the run directory."""
+    time_ns: int
+
+
+class RankFailure(msgspec.Struct, frozen=True, kw_only=True):
+    """How the elastic agent says that a rank failed."""
+
+    rank: int
+    pid: int
+    exit_code: int
+    """As `Popen.returncode`: negative for a signal."""
+    message: str = ""
+
+
+NodeOutcome = Literal["succeeded", "failed", "interrupted", "late"]
+"""late: the node came when the others had brought the job to its end."""
+
+
+class NodeEnded(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="ended"):
+    """The elastic agent of a node returned."""
+
+    node: int
+    outcome: NodeOutcome
+    time_ns: int
+    message: str = ""
+    failures: list[RankFailure] = []
+    swept_pids: list[int] = []
+    """Processes of the job that outlived their ranks (loader workers of a killed rank, say) and were ended by the node."""
+    leftover_pids: list[int] = []
+    """Processes of the job that were still there after that."""
+
+
+NodeAct = Literal["interrupted", "lost", "replaced", "cut", "healed"]
+
+
+class NodeFaultActed(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="node_fault"):
+    """The supervisor did something to a node."""
+
+    fault: int
+    """Number of the fault in the plan."""
+    node: int
+    """Number of the node at the supervisor."""
+    act: NodeAct
+    time_ns: int
+
+
+NodeRecord = RoundStarted | RankEnded | RankHung | NodeEnded | NodeFaultActed
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[NodeRecord] = msgspec.json.Decoder(NodeRecord)
+
+
+def encode_node_line(record: NodeRecord) -> bytes:
+    """One line of a node's own file, its newline included."""
+    return _encoder.encode(record) + b"\n"
+
+
+def decode_node_line(line: bytes) -> NodeRecord:
+    """The record of one line of a node's own file; raises as `records.decode_line` does."""
+    return decoded(_decoder.decode, line)

@@ -1,0 +1,68 @@
+"""Files of a run directory, maybe a stranger's: read without waiting, decoded in one way, replaced as a whole."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+_T = TypeVar("_T")
+
+
+def read_whole(path: Path) -> bytes:
+    """The content of a regular file.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file: a pipe would be waited for, and a device may never end.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError as error:  # a NUL byte, which no file has in its name
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(descriptor)
+
+
+def decoded(decode: Callable[[bytes], _T], data: bytes) -> _T:
+    """What `decode`, that of a decoder of msgspec, makes of `data`.
+
+    Raises:
+        msgspec.DecodeError: whatever is wrong with it, text that is no UTF-8 and endless nesting included.
+    """
+    try:
+        return decode(data)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(str(error)) from error
+
+
+def replace_whole(path: Path, content: bytes) -> None:
+    """Write a file that is there as a whole or not at all, whatever lies in its folder already.
+
+    The draft has a name that nobody could foresee and is created by this call: a link in its place, to a file outside of
+    the run directory, would let a stranger's evidence overwrite that file.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    draft = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    try:
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - as above
+            file.write(content)
+        draft.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise

@@ -1,0 +1,46 @@
+"""Watches the buffers of the modules that are trained: running statistics, for example, which no optimizer knows of."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+
+from launch.worker.digest import state_digest
+from launch.worker.hooks import wrap
+
+
+class BufferWatch:
+    """Knows every module with buffers; those count that a checkpoint holds and whose module has parameters that are trained.
+
+    A module that only counts or measures is nobody's to restore.
+    """
+
+    def __init__(self) -> None:
+        self._modules: weakref.WeakKeyDictionary[torch.nn.Module, None] = weakref.WeakKeyDictionary()
+        """In the order in which they were made."""
+
+    def install(self) -> None:
+        """Wrap the registration of buffers."""
+        wrap(torch.nn.Module, "register_buffer", self._around_registration)
+
+    def state(self, parameters: Iterable[torch.Tensor]) -> str | None:
+        """Digest of the buffers of modules that own some of these parameters; None if there are none."""
+        trained = {id(parameter) for parameter in parameters}
+        buffers = [
+            buffer
+            for module in list(self._modules)
+            if not trained.isdisjoint(map(id, module._parameters.values()))
+            for name, buffer in module._buffers.items()
+            if buffer is not None and name not in module._non_persistent_buffers_set
+        ]
+        return state_digest(buffers, whole=False) if buffers else None
+
+    def _around_registration(self, original: Callable[..., None]) -> Callable[..., None]:
+        def register_buffer(module: torch.nn.Module, *args: Any, **kwargs: Any) -> None:
+            original(module, *args, **kwargs)
+            self._modules[module] = None
+
+        return register_buffer

@@ -1,0 +1,148 @@
+"""Watches checkpoints that are folders with a part of every rank: `torch.distributed.checkpoint`."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+from launch.faults import Fault
+from launch.worker.checkpoints import path_of
+from launch.worker.digest import saved_content
+from launch.worker.hooks import wrap
+from launch.worker.imports import when_imported
+from launch.worker.saving import BackgroundSave, Saving
+from launch.worker.trigger import Trigger
+
+_DCP = "torch.distributed.checkpoint"
+
+
+class DistributedCheckpointWatch:
+    """Tells of each checkpoint once on every rank that takes part, however many files it is made of.
+
+    A save in the background begins when the training loop hands over its state and ends when all is written. No fault can
+    happen in the middle of one that another process writes.
+    """
+
+    def __init__(self, trigger: Trigger, saving: Saving) -> None:
+        self._trigger = trigger
+        self._saving = saving
+        self._thread = threading.local()
+
+    def install(self) -> None:
+        """Wrap the functions that save and load, as soon as somebody imports them."""
+        when_imported(f"{_DCP}.state_dict_saver", self._install_saver)
+        when_imported(f"{_DCP}.state_dict_loader", self._install_loader)
+        when_imported(f"{_DCP}.filesystem", self._install_storage)
+
+    def _install_saver(self, module: ModuleType) -> None:
+        _wrap_function(module, "save", self._around_save)
+        _wrap_function(module, "save_state_dict", self._around_save)
+        _wrap_function(module, "async_save", self._around_async_save)
+        _wrap_function(module, "_save_state_dict", self._around_writing)
+
+    def _install_loader(self, module: ModuleType) -> None:
+        _wrap_function(module, "load", self._around_load)
+        _wrap_function(module, "load_state_dict", self._around_load)
+
+    def _install_storage(self, module: ModuleType) -> None:
+        _wrap_function(module, "_write_files_from_queue", self._around_thread)
+
+    def _around_save(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def save(*args: Any, **kwargs: Any) -> Any:
+            content = partial(saved_content, _state_dict(args, kwargs))
+            with self._saving.save(_path(args, kwargs, "storage_writer"), content) as fault:
+                self._thread.fault = fault
+                return original(*args, **kwargs)
+
+        return save
+
+    def _around_async_save(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def async_save(*args: Any, **kwargs: Any) -> Any:
+            content = saved_content(_state_dict(args, kwargs))
+            save = self._saving.begin_in_background(_path(args, kwargs, "storage_writer"), content)
+            try:
+                answer = original(*args, **kwargs)
+            except BaseException:
+                self._saving.leave_background(save, is_done=False)
+                raise
+            written: Future[Any] = getattr(answer, "upload_completion", answer)
+            written.add_done_callback(lambda future: self._leave(save, future))
+            return answer
+
+        return async_save
+
+    def _leave(self, save: BackgroundSave, written: Future[Any]) -> None:
+        self._saving.leave_background(save, is_done=not written.cancelled() and written.exception() is None)
+
+    def _around_writing(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Around what `save` calls once it is known who writes: the storage may be one that torch has chosen."""
+
+        def write(state_dict: Any, storage_writer: Any, *args: Any, **kwargs: Any) -> Any:
+            fault = getattr(self._thread, "fault", None)
+            if fault is None:
+                return original(state_dict, storage_writer, *args, **kwargs)
+            path = path_of(getattr(storage_writer, "path", ""))
+            storage_writer.write_data = self._with_fault(storage_writer.write_data, fault, path)
+            try:
+                return original(state_dict, storage_writer, *args, **kwargs)
+            finally:
+                del storage_writer.write_data
+
+        return write
+
+    def _with_fault(self, write_data: Callable[..., Any], fault: Fault, path: str) -> Callable[..., Any]:
+        """Write half of what this rank has to, let the fault happen, and write all of it if this process goes on.
+
+        What tells that the checkpoint is whole is written last, when all ranks have done their part.
+        """
+
+        def write(plan: Any, planner: Any) -> Any:
+            half = dataclasses.replace(plan, items=plan.items[: (len(plan.items) + 1) // 2])
+            write_data(half, planner).wait()
+            self._trigger.fire_during_save(fault, path)
+            return write_data(plan, planner)
+
+        return write
+
+    def _around_thread(self, original: Callable[..., None]) -> Callable[..., None]:
+        """Around what each thread of the storage does."""
+
+        def write(*args: Any, **kwargs: Any) -> None:
+            with self._saving.part_of_save():
+                original(*args, **kwargs)
+
+        return write
+
+    def _around_load(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def load(*args: Any, **kwargs: Any) -> Any:
+            with self._saving.load(_path(args, kwargs, "storage_reader")):
+                return original(*args, **kwargs)
+
+        return load
+
+
+def _wrap_function(module: ModuleType, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    """Wrap it in its module and in the package that has taken it over; not every release of torch has all of them."""
+    if not hasattr(module, name):
+        return
+    wrap(module, name, make)
+    package = sys.modules[_DCP]
+    if hasattr(package, name):
+        setattr(package, name, getattr(module, name))
+
+
+def _state_dict(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    return args[0] if args else kwargs.get("state_dict")
+
+
+def _path(args: Sequence[Any], kwargs: Mapping[str, Any], storage: str) -> str:
+    """Where a checkpoint goes or comes from; "" where its storage does not say. The second argument is the storage."""
+    owner = args[1] if len(args) > 1 else kwargs.get(storage)
+    where = kwargs.get("checkpoint_id") or getattr(owner, "path", "")
+    return path_of(where) if where else ""
