@@ -1,8 +1,9 @@
 """Verifies the built-in job again and again, each time under other faults: `python -m tests.soak --num-runs 50`.
 
 Every run is drawn from its number alone, so that a run that fails can be repeated by its command, which is printed. The
-job is correct, so everything but VALID is a fault of the rig; so is a process, a listening port or a piece of shared memory
-that is left in the end. Nodes stay warm from run to run; with `--cold` every run is a command of its own.
+job is correct, so everything but VALID is a fault of the rig; so is a process, a listening port, a piece of shared memory
+or a temporary file that is left in the end. Nodes stay warm from run to run; with `--cold` every run is a command of its
+own.
 """
 
 from __future__ import annotations
@@ -23,15 +24,17 @@ import psutil
 from launch import Launcher
 from launch.job_result import JobResult
 
-NUM_STEPS = {2: 80, 3: 56, 4: 40}
-STEPS_AN_EPOCH = {2: 20, 3: 14, 4: 10}
-SAVE_EVERY = 5
+NUM_RANKS = (2, 3, 4)
+NUM_SAMPLES, NUM_FEWER_SAMPLES, BATCH_SIZE = 1437, 1003, 36
+NUM_EPOCHS, SAVE_EVERY = 4, 5
 ENDS = ("sigkill", "sigkill", "sigterm(grace=20)", "sigterm(grace=0)", "sigint", "exit(3)", "exception", "abort")
 DAMAGES = ("torn", "torn(keep=0)", "corrupt")
 SAVE_ERRORS = ("diskfull", "ioerror")
 KINDS = (*ENDS, *DAMAGES, *SAVE_ERRORS, "hang", "sigstop", "loaderkill")
-VARIANTS = ((), (), ("--drop-last",), ("--no-shuffle",), ("--num-samples", "1003"))
+FEWER = ("--num-samples", str(NUM_FEWER_SAMPLES))
+VARIANTS = ((), (), ("--drop-last",), ("--no-shuffle",), FEWER)
 WORKERS = ("--workers", "2")
+TEMPORARIES = ("resumable-*", "pytorch-errorfile-*", "pymp-*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,27 +56,40 @@ class Drawn:
 def draw(number: int) -> Drawn:
     """Run `number`: ranks, one or two faults, a variant of the job."""
     draws = random.Random(f"soak/{number}")
-    num_ranks = draws.choice(sorted(NUM_STEPS))
+    num_ranks, variant, kind = draws.choice(NUM_RANKS), draws.choice(VARIANTS), draws.choice(KINDS)
     # In the first half of training, so that the resume has something to prove.
-    step = draws.randrange(NUM_STEPS[num_ranks] // 2)
-    kind = draws.choice(KINDS)
-    faults = [f"{kind}@{draw_first(draws, kind, step, num_ranks)}"]
+    epoch_length = steps_an_epoch(num_ranks, variant)
+    step = draws.randrange(NUM_EPOCHS * epoch_length // 2)
+    faults = [f"{kind}@{draw_first(draws, kind, divmod(step, epoch_length), step, num_ranks)}"]
     if draws.random() < 0.5:
         faults.append(f"{draws.choice(ENDS)}@{draw_later(draws, step, num_ranks)}")
     workers = WORKERS if kind == "loaderkill" or draws.random() < 0.2 else ()
-    return Drawn(num_ranks=num_ranks, faults=tuple(faults), job=(*draws.choice(VARIANTS), *workers))
+    return Drawn(num_ranks=num_ranks, faults=tuple(faults), job=(*variant, *workers))
 
 
-def draw_first(draw: random.Random, kind: str, step: int, num_ranks: int) -> str:
-    """A moment that this kind can have, at about this step, and whom it hits; rank 0 alone saves."""
+def steps_an_epoch(num_ranks: int, variant: tuple[str, ...]) -> int:
+    """Optimizer steps of one epoch of the built-in job."""
+    num_samples = NUM_FEWER_SAMPLES if variant == FEWER else NUM_SAMPLES
+    return -(-num_samples // (num_ranks * BATCH_SIZE))
+
+
+def draw_first(draw: random.Random, kind: str, batch: tuple[int, int], step: int, num_ranks: int) -> str:
+    """A moment that this kind can have, at about this step, and whom it hits; rank 0 alone saves.
+
+    Args:
+        draw: The draws of this run.
+        kind: What is done.
+        batch: Epoch of the step, and its batch of that epoch.
+        step: Since training began.
+        num_ranks: Of the job.
+    """
     number = step // SAVE_EVERY
     if kind in SAVE_ERRORS:
         return f"save#{number}:rank=0"
     if kind in DAMAGES:
         return draw.choice((f"save#{number}:rank=0", f"step={step + SAVE_EVERY}:rank=0"))
-    epoch, batch = divmod(step, STEPS_AN_EPOCH[num_ranks])
     save = f"save#{number}+{draw.choice(('before', 'during', 'after'))}:rank=0"
-    moments = (f"step={step}", f"batch={step}", f"epoch={epoch},batch={batch}")
+    moments = (f"step={step}", f"batch={step}", f"epoch={batch[0]},batch={batch[1]}")
     return draw.choice((save, *(f"{moment}:{draw_who(draw, num_ranks)}" for moment in moments)))
 
 
@@ -92,7 +108,7 @@ class WarmRig:
     """Runs on nodes that stay, against references that are made once for each variant of the job."""
 
     def __init__(self, root: Path, nodes: contextlib.ExitStack) -> None:
-        self._launchers = {num: nodes.enter_context(Launcher(num, root=root)) for num in NUM_STEPS}
+        self._launchers = {num: nodes.enter_context(Launcher(num, root=root)) for num in NUM_RANKS}
         self._references: dict[tuple[int, tuple[str, ...]], list[JobResult]] = {}
 
     def verify(self, drawn: Drawn) -> tuple[bool, str]:
@@ -109,7 +125,7 @@ class WarmRig:
 
 def verify_cold(drawn: Drawn) -> tuple[bool, str]:
     """The same as a command of its own."""
-    with tempfile.TemporaryDirectory(prefix="resumable-soak-") as folder:
+    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         name, *words = drawn.command
         launch = [sys.executable, "-m", "launch", name, "--quiet", "--run-dir", f"{folder}/run", *words]
         ended = subprocess.run(launch, capture_output=True, text=True, check=False, cwd=folder)
@@ -117,7 +133,7 @@ def verify_cold(drawn: Drawn) -> tuple[bool, str]:
 
 
 def leftovers() -> set[str]:
-    """What a run might leave: processes of ours, listening ports, shared memory."""
+    """What a run might leave: processes of ours, listening ports, shared memory, temporary files."""
     ours = ("launch.node_main", "launch.worker", "multiprocessing.forkserver")
     commands = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
     ports = [connection.laddr.port for connection in psutil.net_connections("tcp") if connection.status == "LISTEN"]
@@ -125,6 +141,7 @@ def leftovers() -> set[str]:
         *(command for command in commands if any(name in command for name in ours)),
         *(f"port {port}" for port in ports),
         *(f"shared memory {path}" for path in Path("/dev/shm").iterdir()),
+        *(f"temporary {path}" for name in TEMPORARIES for path in Path(tempfile.gettempdir()).glob(name)),
     }
 
 
@@ -137,7 +154,7 @@ def main() -> int:
     arguments = parser.parse_args()
     before = leftovers()
     num_failures = 0
-    root = Path(tempfile.mkdtemp(prefix="resumable-soak-"))
+    root = Path(tempfile.mkdtemp(prefix="soak-"))
     with contextlib.ExitStack() as nodes:
         verify = verify_cold if arguments.cold else WarmRig(root, nodes).verify
         for number in range(arguments.first, arguments.first + arguments.num_runs):

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from launch.history import History, Process
-from launch.records import Batch, FaultFired, NodeEnded, RoundStarted, Start
+from launch.node_records import NodeEnded, RoundStarted
+from launch.records import Batch, FaultFired, Start
 from tests.benchmarks.launch.phases import BETWEEN, CLOSE, FORK, NOTICE, SETUP, STEPS, mean, phases_of
 
 MS = 1_000_000

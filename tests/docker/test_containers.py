@@ -17,6 +17,8 @@ from launch.cluster import ComposeCluster
 from tests.integration.nodes import compose_cluster, need_containers, plan_of
 from tests.integration.waiting import wait_until
 
+pytestmark = pytest.mark.containers
+
 HOLD = """
 import sys
 from pathlib import Path

@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from launch.arguments import parse
 from launch.cluster import LocalCluster
 from launch.planner import make_plan
 from launch.rundir import RunDir
-from launch.supervisor import Supervisor
+from launch.supervisor import Supervisor, has_succeeded
 from launch.topology import Topology
 from launch.verdict import Verdict, judge
 
 TIMEOUT_S = 240
+NODES_OF_SEVERAL_TESTS = {"three_nodes", "running"}
+"""Fixtures that take long to make: the tests that share one run in the same process."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,24 +90,55 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
         yield cluster
 
 
+@pytest.fixture(scope="session")
+def three_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    """Nodes of one rank that stay warm for all tests of this process."""
+    plan = make_plan(parse(["verify", "--nnodes", "3"]))
+    logs = tmp_path_factory.mktemp("nodes")
+    with LocalCluster(Topology.of(plan), nproc_per_node=1, preload=plan.preload, log_dir=logs) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def references() -> dict[bytes, Path]:
+    """Folders of the uninterrupted runs of this process: a job that several tests break needs them once."""
+    return {}
+
+
 @pytest.fixture
-def verify(tmp_path: Path, cluster: LocalCluster) -> Callable[..., Judged]:
+def verify(tmp_path: Path, cluster: LocalCluster, references: dict[bytes, Path]) -> Verify:
     """`resumable verify` without its cold start: the same plan, scenarios and verdict on the warm node."""
+    return partial(_verify, tmp_path / "run", cluster, references)
 
-    def run(*arguments: str) -> Judged:
-        plan = make_plan(parse(["verify", *arguments]))
-        run_dir = RunDir(root=tmp_path / "run")
-        run_dir.root.mkdir()
-        run_dir.write_plan(plan)
-        supervisor = Supervisor(plan, run_dir, cluster)
-        for scenario in plan.scenarios:
-            supervisor.run(scenario)
-        return Judged(verdict=judge(plan, run_dir))
 
-    return run
+@pytest.fixture
+def verify_nodes(tmp_path: Path, three_nodes: LocalCluster, references: dict[bytes, Path]) -> Verify:
+    """The same on three nodes of one rank; `--nnodes` says with how few the job goes on."""
+    return partial(_verify, tmp_path / "run", three_nodes, references)
+
+
+def _verify(root: Path, cluster: LocalCluster, references: dict[bytes, Path], *arguments: str) -> Judged:
+    plan = make_plan(parse(["verify", *arguments]))
+    run_dir = RunDir(root=root)
+    run_dir.root.mkdir()
+    run_dir.write_plan(plan)
+    supervisor = Supervisor(plan, run_dir, cluster)
+    for scenario in plan.scenarios:
+        folder = run_dir.scenario(scenario.name).root
+        undisturbed = msgspec.json.encode((plan.script, plan.torchrun, plan.content, scenario))
+        if undisturbed in references:
+            folder.symlink_to(references[undisturbed])
+            continue
+        ended = supervisor.run(scenario)
+        if not scenario.faults and has_succeeded(ended):
+            references[undisturbed] = folder
+    return Judged(verdict=judge(plan, run_dir))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if "integration" in item.path.parts:
-            item.add_marker(pytest.mark.integration)
+        if "integration" not in item.path.parts or not isinstance(item, pytest.Function):
+            continue
+        item.add_marker(pytest.mark.integration)
+        for nodes in NODES_OF_SEVERAL_TESTS & set(item.fixturenames):
+            item.add_marker(pytest.mark.xdist_group(nodes))

@@ -14,9 +14,9 @@ from launch.cluster import Cluster, ComposeCluster, Node
 from launch.cluster.docker import find_compose, has_image
 from launch.errors import UsageError
 from launch.history import read_history
+from launch.node_records import NodeEnded
 from launch.plan import Plan
 from launch.planner import make_plan
-from launch.records import NodeEnded
 from launch.requests import NodeRequest
 from launch.rundir import RunDir
 from launch.topology import Topology

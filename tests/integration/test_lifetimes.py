@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -40,7 +41,16 @@ def command_of(process: psutil.Process) -> str:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[str], list[psutil.Process]]]]:
+def temporary() -> Iterator[Path]:
+    """Where the command puts temporary files; under `tmp_path` the names of sockets would be too long."""
+    with tempfile.TemporaryDirectory(prefix="t-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def start(
+    tmp_path: Path, temporary: Path
+) -> Iterator[Callable[..., tuple[subprocess.Popen[str], list[psutil.Process]]]]:
     """Start a job that never ends by itself; gives the command and all its descendants once it trains."""
     started: list[subprocess.Popen[str]] = []
 
@@ -64,6 +74,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[str],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            env={**os.environ, "TMPDIR": str(temporary)},
         )
         started.append(command)
         wait_until(lambda: has_trained(run_dir), timeout_s=120)
@@ -80,25 +91,34 @@ def all_gone(processes: list[psutil.Process]) -> bool:
     return not [process for process in alive if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 
 
-@pytest.mark.parametrize("method", ["forkserver", "subprocess"])
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_no_process_outlives_the_command(start, method: str, signum: signal.Signals) -> None:
-    """Interrupted or killed, the command takes nodes, ranks and their loader workers with it."""
+@pytest.mark.parametrize(
+    ("method", "signum"),
+    [
+        ("forkserver", signal.SIGINT),
+        ("forkserver", signal.SIGKILL),
+        ("subprocess", signal.SIGTERM),
+        ("subprocess", signal.SIGKILL),
+    ],
+)
+def test_nothing_outlives_the_command(start, temporary: Path, method: str, signum: signal.Signals) -> None:
+    """Interrupted or killed, the command takes nodes, ranks, their loader workers and temporary files with it."""
     command, descendants = start("verify", "--start-method", method)
     assert len(descendants) >= 4
     command.send_signal(signum)
     command.wait(timeout=60)
     wait_until(lambda: all_gone(descendants), timeout_s=20)
+    wait_until(lambda: not list(temporary.glob("resumable-*")), timeout_s=20)
 
 
-def test_no_rank_outlives_a_killed_node(start) -> None:
-    """When the node dies, its ranks and helpers die too and the command says so."""
+def test_no_rank_outlives_a_killed_node(start, temporary: Path) -> None:
+    """When the node dies, its ranks, helpers and temporary files go too and the command says so."""
     command, descendants = start("verify")
     [node] = [process for process in descendants if "launch.node_main" in command_of(process)]
     node.kill()
     _, errors = command.communicate(timeout=60)
     assert (command.returncode, "the node ended without an answer" in errors) == (3, True)
     wait_until(lambda: all_gone(descendants), timeout_s=20)
+    assert list(temporary.glob("resumable-*")) == []
 
 
 def test_an_interrupted_run_keeps_its_evidence_and_says_how_to_look_at_it(start, tmp_path: Path) -> None:

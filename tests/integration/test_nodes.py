@@ -20,7 +20,11 @@ def local(plan: Plan, folder: Path) -> LocalCluster:
     return LocalCluster(Topology.of(plan), nproc_per_node=1, log_dir=folder / "nodes")
 
 
-@pytest.fixture(scope="module", params=[local, compose_cluster], ids=["local", "compose"])
+@pytest.fixture(
+    scope="module",
+    params=[local, pytest.param(compose_cluster, marks=pytest.mark.containers)],
+    ids=["local", "compose"],
+)
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cluster, Path]]:
     """Two nodes that one test after the other uses, and their folder."""
     folder = tmp_path_factory.mktemp("cluster")

@@ -25,6 +25,27 @@ def test_a_job_that_draws_other_batches_after_a_restart_is_caught(verify: Callab
     assert "rank 0" in judged.explanations
 
 
+@pytest.mark.parametrize("fault", ["sigkill@step=13:rank=1", "sigkill@save#3+during:rank=0"])
+def test_a_job_whose_thread_writes_checkpoints_while_it_trains_goes_on_exactly(
+    verify: Callable[..., Judged], fault: str
+) -> None:
+    """What the thread begins to write after some more steps is of the step at which it was handed over."""
+    judged = verify("--nproc-per-node", "2", "--fault", fault, str(JOBS / "threaded.py"))
+    assert (judged.outcome, judged.verdict.reason) == ("valid", "")
+
+
+@pytest.mark.parametrize(("late", "outcome"), [("0", "valid"), ("1", "invalid")])
+def test_a_job_that_goes_on_with_a_slice_of_its_samples_is_judged_by_what_training_makes_of_them(
+    verify: Callable[..., Judged], late: str, outcome: str
+) -> None:
+    """Indices begin at 0 again in a slice, be it the right one or not."""
+    judged = verify(
+        "--nproc-per-node", "2", "--fault", "sigkill@step=12:rank=1", str(JOBS / "sliced.py"), "--late", late
+    )
+    assert judged.outcome == outcome
+    assert ("whose indices are others" in judged.explanations) == (outcome == "invalid")
+
+
 def test_augmentation_that_depends_on_the_sample_alone_is_the_same_after_a_restart(
     verify: Callable[..., Judged],
 ) -> None:
@@ -39,27 +60,12 @@ def test_augmentation_that_draws_anew_after_a_restart_is_caught(verify: Callable
     assert "on the samples with other content" in judged.explanations
 
 
-@pytest.mark.parametrize(
-    "faults",
-    [
-        pytest.param(["sigkill@step=9:rank=1"], id="in training"),
-        pytest.param(["sigkill@save#2+during:rank=0"], id="in a save"),
-        pytest.param(["sigkill@save#2+after:rank=1", "sigkill@load#0:rank=1"], id="after a save, and after the load"),
-    ],
-)
-def test_a_distributed_checkpoint_is_one_checkpoint(verify: Callable[..., Judged], faults: list[str]) -> None:
-    """However many files it is made of, it is counted, interrupted and looked for as one."""
-    options = [word for fault in faults for word in ("--fault", fault)]
-    assert verify("--nproc-per-node", "2", *options, str(JOBS / "sharded.py")).outcome == "valid"
-
-
 KILLED_TWICE = ("--nproc-per-node", "2", "--fault", "sigkill@step=12:rank=1", "--fault", "sigkill@resume+21:rank=0")
 
 
 @pytest.mark.parametrize("library", ["lightning", "accelerate"])
 def test_a_trainer_with_our_loader_goes_on_exactly(verify: Callable[..., Judged], library: str) -> None:
     """Killed in mid-epoch, and once more in the next epoch."""
-    pytest.importorskip(library)
     assert verify(*KILLED_TWICE, str(JOBS / f"in_{library}.py"), "--resumable").outcome == "valid"
 
 
@@ -72,7 +78,6 @@ def test_a_trainer_with_our_loader_goes_on_exactly(verify: Callable[..., Judged]
 )
 def test_a_trainer_with_torchs_loader_is_caught(verify: Callable[..., Judged], library: str, sentence: str) -> None:
     """What the libraries make of a plain DataLoader after a restart in mid-epoch is told in the field's words."""
-    pytest.importorskip(library)
     judged = verify(*KILLED_TWICE, str(JOBS / f"in_{library}.py"))
     assert judged.outcome == "invalid"
     assert sentence in judged.explanations

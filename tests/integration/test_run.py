@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import signal
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,17 +15,19 @@ import pytest
 from launch.history import History, read_history
 from launch.rundir import RunDir
 from tests.integration.conftest import Finished, Resumable
+from tests.integration.waiting import wait_until
 
 PRELUDE = """
-import os, signal, sys, time
+import contextlib, os, signal, sys, time
 from pathlib import Path
 rank = int(os.environ["RANK"])
 def await_end_of(other):
     while not Path(f"pid-{other}").exists():
         time.sleep(0.001)
     stat = Path("/proc", Path(f"pid-{other}").read_text(), "stat")
-    while stat.exists() and stat.read_text().split()[2] != "Z":
-        time.sleep(0.001)
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        while stat.read_text().split()[2] != "Z":
+            time.sleep(0.001)
 def tell_pid():
     Path("draft").write_text(str(os.getpid()))
     Path("draft").rename(f"pid-{rank}")
@@ -68,6 +76,17 @@ def test_the_first_rank_to_fail_gives_the_exit_code(resumable: Resumable, tmp_pa
     assert "run/logs/i000/rank1.err" in finished.errors
 
 
+def test_the_caller_gets_the_error_of_the_rank_that_failed_first(
+    resumable: Resumable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the file that it names, as from torchrun."""
+    error_file = tmp_path / "error.json"
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(error_file))
+    act, other, _, words = ENDS["an exception"]
+    run(resumable, tmp_path, f"{PRELUDE}\nif rank == 1:\n    tell_pid()\n    {act}\nawait_end_of(1)\n{other}\n")
+    assert words in json.loads(error_file.read_text())["message"]["message"]
+
+
 def test_a_production_run_records_how_its_ranks_begin_and_end(resumable: Resumable, tmp_path: Path) -> None:
     """And nothing else: what costs a training job time is done only where it is asked for."""
     finished = run(resumable, tmp_path, GOOD)
@@ -106,3 +125,81 @@ def test_a_rank_that_hangs_is_ended_and_the_job_goes_on(resumable: Resumable, tm
     assert (hang.rank, hang.incarnation) == (1, 0)
     assert [Path(file).name for file in hang.stacks] == ["rank0.stacks", "rank1.stacks"]
     assert 'train.py", line' in (finished.run_dir / hang.stacks[1]).read_text()
+
+
+@pytest.mark.parametrize("method", ["forkserver", "subprocess"])
+def test_a_rank_reads_what_the_command_is_given(tmp_path: Path, method: str) -> None:
+    """As under torchrun; a program that the script starts finds the rest of it."""
+    (tmp_path / "train.py").write_text(
+        "import subprocess\nprint('first', input(), flush=True)\nsubprocess.run(['cat'])\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-m", "launch", "run", "--start-method", method, "train.py"],
+        cwd=tmp_path,
+        input="one\n",
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (0, "[default0]:first one\n"), ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("signum", "arguments"),
+    [
+        (signal.SIGINT, ()),
+        (signal.SIGUSR1, ("--signals-to-handle", "SIGTERM,SIGUSR1", "--start-method", "subprocess")),
+    ],
+)
+def test_the_ranks_get_the_signal_that_came(tmp_path: Path, signum: signal.Signals, arguments: tuple[str, ...]) -> None:
+    """They may save a checkpoint because of one, and leave at once because of another."""
+    (tmp_path / "train.py").write_text(f"""
+import pathlib, signal, time
+def leave(signum, frame):
+    pathlib.Path("got").write_text(str(signum))
+    raise SystemExit
+signal.signal({signum}, leave)
+pathlib.Path("ready").touch()
+time.sleep(60)
+""")
+    command = subprocess.Popen(
+        [sys.executable, "-m", "launch", "run", *arguments, "train.py"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with command:
+        wait_until((tmp_path / "ready").exists, timeout_s=60)
+        command.send_signal(signum)
+        _, errors = command.communicate(timeout=60)
+    assert (command.returncode, (tmp_path / "got").read_text()) == (128 + signum, str(int(signum)))
+    assert f"interrupted by {signum.name}" in errors
+
+
+def test_launchers_with_node_ranks_meet_on_one_machine(tmp_path: Path) -> None:
+    """Each starts its own node, whose rank is the one that it was given, whoever comes first."""
+    (tmp_path / "train.py").write_text("""
+import os, torch.distributed as dist
+dist.init_process_group("gloo")
+dist.barrier()  # who leaves at once may leave while the other still connects
+print(os.environ["GROUP_RANK"], dist.get_world_size())
+dist.destroy_process_group()
+""")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    meeting = ("--nnodes", "2", "--rdzv-backend", "static", "--master-addr", "127.0.0.1", "--master-port", str(port))
+    with contextlib.ExitStack() as running:
+        launchers = [
+            running.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-m", "launch", "run", *meeting, "--node-rank", rank, "train.py"],
+                    cwd=tmp_path,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for rank in "10"
+        ]
+        outputs = [launcher.communicate(timeout=120)[0] for launcher in launchers]
+    assert outputs == ["[default0]:1 2\n", "[default0]:0 2\n"]

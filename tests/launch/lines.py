@@ -184,7 +184,7 @@ def _step(epoch: int, number: int, indices: list[int], step: int, *, is_first: b
     return [
         _batch(epoch, number, indices),
         Backward(sequence=0, time_ns=0, loss=step / 8),
-        Step(sequence=0, time_ns=0, step=step, before=before, after=state(step + 1)),
+        Step(sequence=0, time_ns=0, step=step, before=before, after=state(step + 1), has_new_optimizer=step == 0),
     ]
 
 

@@ -1,7 +1,8 @@
+import msgspec
 import pytest
 
 from launch.checkpoint import Checkpoint, loaded_by, written_by
-from launch.records import AnyRecord, Backward, Batch, Load, Rename, Save, Step
+from launch.records import AnyRecord, Backward, Batch, FaultFired, Load, Rename, Save, Step
 from launch.traits import Traits
 from launch.trajectory import Trajectory, trace
 from tests.launch import histories
@@ -50,6 +51,23 @@ def test_a_file_holds_the_steps_done_when_it_was_begun(lines, expected):
     assert expected == files(*lines)
 
 
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        pytest.param([*save("a"), *STEP], 0, id="before the first batch"),
+        pytest.param([*STEP, *save("a")], 0, id="after a step"),
+        pytest.param([*STEP, *STEP[:2], *STEP[:2], *save("a"), *STEP], 2, id="in the middle of an accumulation"),
+        pytest.param([*STEP, *STEP[:2], *save("a"), *STEP[:2]], 1, id="the step never came"),
+        pytest.param([*STEP, *STEP[:2], STEP[0], *save("a"), *STEP[1:]], 1, id="before a backward pass"),
+        pytest.param([*STEP, STEP[0], *save("a"), *STEP[1:]], 0, id="before the only backward pass"),
+        pytest.param([*STEP, *STEP[:2], *save("t"), *STEP, rename("t", "a")], 1, id="renamed after the step"),
+    ],
+)
+def test_a_file_lacks_the_gradients_whose_step_was_still_to_come(lines, expected):
+    """Parameters and optimizer state do not hold what was summed up for the next step."""
+    assert [expected] == [checkpoint.num_accumulated for checkpoint in written_by(trajectory(*lines), first_step=0)]
+
+
 def test_a_file_that_was_only_renamed_may_be_anything():
     """A log that is rotated is no checkpoint."""
     checkpoints = written_by(trajectory(*save("t"), rename("t", "a"), rename("log", "log.1")), first_step=0)
@@ -60,6 +78,24 @@ def test_a_file_is_settled_once_its_writer_went_on():
     """A pointer to the latest checkpoint may be written after it; a writer that died at once may not have come there."""
     checkpoints = written_by(trajectory(*STEP, *save("a"), *STEP, *save("b")), first_step=0)
     assert [(checkpoint.path, checkpoint.is_settled) for checkpoint in checkpoints] == [("a", True), ("b", False)]
+
+
+@pytest.mark.parametrize(("lines", "is_settled"), [([], False), (save("b-4"), False), (save("a-4", "begin"), True)])
+@pytest.mark.parametrize(("writer", "is_step_sure"), [("torch", True), ("thread", False)])
+def test_what_the_loop_does_not_wait_for_is_settled_once_the_next_was_begun(lines, is_settled, writer, is_step_sure):
+    """Training goes on whether or not the job has written the marker that belongs to it."""
+    begin, end = save("a-2")
+    in_background = [msgspec.structs.replace(begin, writer=writer), *STEP, end]
+    checkpoint = written_by(trajectory(*STEP, *in_background, *STEP, *lines, *STEP), first_step=0)[0]
+    found = checkpoint.path, checkpoint.step, checkpoint.is_settled, checkpoint.is_step_sure
+    assert found == ("a-2", 1, is_settled, is_step_sure)
+
+
+def test_a_fault_is_nothing_that_the_writer_did():
+    """It was killed right after the rename, before it could write the pointer."""
+    fired = FaultFired(sequence=0, time_ns=0, fault=0, kind="sigkill")
+    [checkpoint] = written_by(trajectory(*STEP, *save("t"), rename("t", "a"), fired), first_step=0)
+    assert not checkpoint.is_settled
 
 
 @pytest.mark.parametrize(("path", "series"), [("d/step-15.pt", "d/step-#.pt"), ("best.pt", "best.pt"), ("1/2", "#/#")])

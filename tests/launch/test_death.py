@@ -3,8 +3,9 @@ import pytest
 
 from launch.death import firings, first_cause, planned_deaths, unplanned_death
 from launch.history import History
+from launch.node_records import NodeEnded, RankEnded, RankFailure
 from launch.plan import Scenario
-from launch.records import AnyRecord, Batch, Exit, FaultFired, NodeEnded, RankEnded, RankFailure, Step
+from launch.records import AnyRecord, Batch, Exit, FaultFired, Step
 from launch.timeline import Run
 from tests.launch import histories
 from tests.launch.histories import Job
@@ -123,14 +124,19 @@ LOST = "RuntimeError: [gloo] Connection closed by peer"
             id="killed before the other's words",
         ),
         pytest.param(
+            both_end(None, said(10, message="ValueError: second"), gone(0, 90_000_000, -9), gone(1, 90_000_000, 1)),
+            (0, "killed by signal 9 (SIGKILL)", 137),
+            id="killed, and seen to be gone a moment later",
+        ),
+        pytest.param(
             both_end(None, said(10, message="ValueError: first"), gone(0, 11, -15), gone(1, 12, 1)),
             (1, "ValueError: first", 1),
             id="killed after the other's words, though the other was gone later",
         ),
         pytest.param(
-            both_end(None, said(10, code=7), gone(0, 11, -9), gone(1, 12, 7)),
+            both_end(None, said(10, code=7), gone(0, 5_000_000_011, -9), gone(1, 12, 7)),
             (1, "exit code 7", 7),
-            id="killed after the other left without a word",
+            id="killed when its time of grace after the other's end was over",
         ),
         pytest.param(
             both_end(None, None, gone(0, 12, -9), gone(1, 11, -6)),

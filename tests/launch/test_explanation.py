@@ -6,11 +6,15 @@ The job has 8 batches an epoch and resumes after 12 steps: in epoch 1, at batch 
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import chain
 
+import msgspec
 import pytest
 
 from launch.checks.rank_sequence import rank_sequence
 from launch.checks.result import CheckResult, Outcome
+from launch.history import History, Process
+from launch.records import AnyRecord, Batch, Step
 from tests.launch import histories
 from tests.launch.histories import Epochs, Job
 
@@ -85,6 +89,16 @@ def counted_in_samples(rank: int) -> Epochs:
     return [[own[first : first + 2] for first in range(0, len(own), 2)], *right(rank)[1:]]
 
 
+def smaller_batches(rank: int) -> Epochs:
+    own = [sample for batch in right(rank)[0] for sample in batch]
+    return [[[sample] for sample in own], *right(rank)[1:]]
+
+
+def scrambled_later(rank: int) -> Epochs:
+    first, *others = right(rank)[0]
+    return [[first, *others[::-1]], *right(rank)[1:]]
+
+
 def rank_0_for_all(rank: int) -> Epochs:
     return right(0)
 
@@ -145,6 +159,8 @@ BUGS = [
     (replayed, "it replayed 1 batch from before the restart (from batch 3 on)"),
     (samples_for_batches, "as if it had skipped 4 samples instead of 4 batches"),
     (counted_in_samples, "its batches begin at sample 3 of the rank's epoch 1 instead of sample 8"),
+    (smaller_batches, "its batches are of 1 sample instead of 2 from batch 4 of epoch 1 on"),
+    (scrambled_later, "the right samples of epoch 1, in another order"),
     (rank_0_for_all, "rank 1 trained on rank 0's samples"),
     (other_seed, "another seed or epoch?"),
     (scrambled, "the right samples of epoch 1, in another order"),
@@ -182,6 +198,40 @@ def test_read_ahead_is_blamed_only_on_workers(num_workers, words):
     assert explanation.endswith("ahead") is (num_workers > 0)
 
 
+def in_pairs(history: History) -> History:
+    """The same run of a job that steps after every second batch."""
+    processes = tuple(
+        histories.with_lines(msgspec.structs.replace(p, records=()), filter(None, map(in_pair, p.records)))
+        for p in history.processes
+    )
+    return msgspec.structs.replace(history, processes=processes)
+
+
+def in_pair(line: AnyRecord) -> AnyRecord | None:
+    if not isinstance(line, Step):
+        return line
+    return msgspec.structs.replace(line, before=f"state-{line.step - 1}") if line.step % 2 else None
+
+
+@pytest.mark.parametrize(
+    ("save_every", "skipped", "words"),
+    [
+        (3, 0, "its checkpoint was saved in the middle of an accumulation, and the gradients of 1 batch are lost"),
+        (2, 1, "its sampler counted 1 batch that the loader's workers had only read ahead"),
+    ],
+)
+def test_gradients_that_a_checkpoint_lacks_are_told_from_batches_read_ahead(save_every, skipped, words):
+    """Of two batches that make a step, the first had its backward pass before the save, and its samples never come again."""
+    job = replace(JOB, save_every=save_every, num_workers=2)
+    changes = {f"rank{rank}": lambda epochs: [epochs[0][skipped:], *epochs[1:]] for rank in (0, 1)}
+    runs = [histories.one_kill(job, at=6, resume=save_every, **changes).faulted.history]
+    runs += [histories.reference(job, number) for number in (1, 2)]
+    faulted, first, second = map(in_pairs, runs)
+    result = rank_sequence(histories.of_histories(faulted, job, [histories.sigkill(5)], first=first, second=second))
+    explanations = [violation.explanation for violation in result.violations]
+    assert explanations == [f"it skipped 1 batch from batch 2 of epoch 0 on: {words}"] * 2
+
+
 def test_a_skip_done_twice_is_named():
     """A resume point of 2, skipped by the sampler and by the script."""
     job = replace(JOB, num_epochs=2)
@@ -196,3 +246,105 @@ def test_a_skip_in_samples_is_seen_inside_a_batch():
     skips = {f"rank{r}": lambda epochs, r=r: [job.epoch(r, 1, consumed=4), *epochs[1:]] for r in (0, 1)}
     explanation = rank_sequence(histories.one_kill(job, at=13, resume=12, **skips)).violations[0].explanation
     assert "begin at sample 2 of the rank's epoch 1 instead of sample 16: it skipped 4 samples" in explanation
+
+
+def test_a_skip_of_batches_of_another_size_is_named():
+    """Four batches of half the size end where two of the right size do."""
+    job = replace(JOB, batch_size=4, num_samples=64)
+    halves = replace(job, batch_size=2)
+    skips = {f"rank{r}": lambda epochs, r=r: [halves.epoch(r, 1, consumed=16), *epochs[1:]] for r in (0, 1)}
+    explanation = rank_sequence(histories.one_kill(job, at=13, resume=12, **skips)).violations[0].explanation
+    assert "begin at sample 8 of the rank's epoch 1 instead of sample 16: it skipped 4 batches of 2" in explanation
+
+
+def mixed_later(rank: int) -> Epochs:
+    return [[right(rank)[0][0], *JOB.epoch(rank, 2)[3:0:-1]], *right(rank)[1:]]
+
+
+@pytest.mark.parametrize(
+    ("bug", "words"),
+    [
+        (skip_lost, "it restarted epoch 1 from its first batch instead of going on at batch 4"),
+        (scrambled_later, "the right batches of epoch 1, in another order"),
+        (mixed_later, "epoch 1 has an order that no epoch of the uninterrupted run has"),
+        (scrambled, "the content of its batches fits no epoch of the uninterrupted run from batch 4 on"),
+    ],
+)
+def test_batches_known_by_their_content_are_compared_as_a_whole(bug, words):
+    """Nothing tells their samples: that they are the right ones is not said."""
+    changes = {f"rank{rank}": lambda _, rank=rank: bug(rank) for rank in (0, 1)}
+    faulted = histories.one_kill(JOB, at=13, resume=12, **changes).faulted.history
+    runs = [faulted, histories.reference(JOB, 1), histories.reference(JOB, 2)]
+    faulted, first, second = map(histories.without_indices, runs)
+    result = rank_sequence(histories.of_histories(faulted, JOB, [histories.sigkill(12)], first=first, second=second))
+    assert result.outcome == Outcome.INVALID
+    assert words in result.violations[-1].explanation
+
+
+OTHER = Job(num_samples=12, num_epochs=11)
+"""What a second loader delivers beside `JOB`: 3 batches an epoch, and after 10 steps batch 1 of epoch 3."""
+
+
+def with_other(process: Process, epochs: Epochs) -> Process:
+    """The process with a batch of the second loader after each of the first."""
+    others = ((epoch, number, own) for epoch, batches in enumerate(epochs) for number, own in enumerate(batches))
+    pairs = [[line, of_other(*next(others))] if isinstance(line, Batch) else [line] for line in process.records]
+    return histories.with_lines(msgspec.structs.replace(process, records=()), chain(*pairs))
+
+
+def of_other(epoch: int, number: int, indices: list[int]) -> Batch:
+    return Batch(sequence=0, time_ns=0, loader=1, epoch=epoch, batch=number, indices=indices)
+
+
+def both(history: History, bug: Bug) -> History:
+    """The same run of a job with both loaders, of which the second goes on after the restart as `bug` has it."""
+    sources = [lambda rank: OTHER.epochs_from(rank, 0), bug]
+    processes = tuple(with_other(p, sources[p.incarnation](p.rank)) for p in history.processes)
+    return msgspec.structs.replace(history, processes=processes)
+
+
+def other_right(rank: int) -> Epochs:
+    return OTHER.epochs_from(rank, 10)
+
+
+def other_skip_lost(rank: int) -> Epochs:
+    return OTHER.epochs_from(rank, 9)
+
+
+def other_epoch_lost(rank: int) -> Epochs:
+    return [OTHER.epoch(rank, 0)[1:], *OTHER.epochs_from(rank, 3)]
+
+
+def first_right(rank: int) -> Epochs:
+    return JOB.epochs_from(rank, 10)
+
+
+def first_skip_lost(rank: int) -> Epochs:
+    return JOB.epochs_from(rank, 8)[:2]
+
+
+@pytest.mark.parametrize(
+    ("first", "other", "words"),
+    [
+        (first_right, other_right, []),
+        (
+            first_right,
+            other_skip_lost,
+            ["it restarted epoch 3 from its first batch instead of going on at batch 1"] * 2,
+        ),
+        (first_right, other_epoch_lost, ["epoch 3 goes on in epoch 0's order: the sampler's epoch was not"] * 2),
+        (
+            first_skip_lost,
+            other_right,
+            ["it restarted epoch 1 from its first batch instead of going on at batch 2"] * 2,
+        ),
+    ],
+)
+def test_of_two_loaders_side_by_side_the_one_that_differs_is_explained(first, other, words):
+    """Each has epochs of its own length."""
+    changes = {f"rank{rank}": lambda _, rank=rank: first(rank) for rank in (0, 1)}
+    runs = [histories.one_kill(JOB, at=11, resume=10, **changes).faulted.history]
+    runs += [histories.reference(JOB, number) for number in (1, 2)]
+    faulted, one, two = (both(run, other) for run in runs)
+    result = rank_sequence(histories.of_histories(faulted, JOB, [histories.sigkill(10)], first=one, second=two))
+    assert words == [violation.explanation[: len(words[0])] for violation in result.violations]

@@ -64,15 +64,18 @@ def test_a_fault_reads_as_it_prints(fault: Fault) -> None:
         ("partition@step=7:node=1", "takes for=SECONDS"),
         ("diskfull@step=7:rank=0", "happens during a save"),
         ("ioerror@save#1+after:rank=0", "happens during a save"),
+        (f"sigkill@step={'9' * 5000}:rank=1", "cannot read when="),
+        (f"sigkill@step=7:rank={'9' * 20}", "cannot read who="),
         ("torn@save#1+during:rank=0", "needs a checkpoint that has been written"),
     ],
 )
-def test_an_unparsable_fault_names_the_part_and_the_grammar(text: str, part: str) -> None:
-    """The message says what could not be read and shows the grammar."""
+def test_an_unparsable_fault_names_the_part_and_where_the_grammar_stands(text: str, part: str) -> None:
+    """The message says what could not be read, in two lines."""
     with pytest.raises(FaultSyntaxError) as caught:
         parse_fault(text)
     assert part in str(caught.value)
-    assert "kind@when:who" in str(caught.value)
+    first, second = str(caught.value).splitlines()
+    assert (f"--fault {text}: " in first, "resumable verify --help" in second) == (True, True)
 
 
 def test_the_message_shows_the_nearest_right_form() -> None:

@@ -16,8 +16,9 @@ import psutil
 import pytest
 
 from launch.hang import HangWatch, Silence, find_culprit, is_waiting
+from launch.node_records import RankHung
 from launch.ranks import RankWatch
-from launch.records import Exit, Load, RankHung, Record, Start, encode_line
+from launch.records import Exit, Load, Record, Start, encode_line
 from launch.rendezvous import Round
 from launch.rundir import ScenarioDir
 from tests.integration.waiting import wait_until

@@ -1,12 +1,14 @@
 """Histories are read from real files."""
 
+import os
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from launch.history import History, read_history
-from launch.records import FORMAT_VERSION, Backward, Start, encode_line, encode_node_line
+from launch.node_records import RankEnded, encode_node_line
+from launch.records import FORMAT_VERSION, Backward, Start, encode_line
 from launch.rundir import RunDir, ScenarioDir
 from tests.launch import histories
 from tests.launch.histories import Job
@@ -18,7 +20,7 @@ def written(root: Path, history: History) -> ScenarioDir:
     scenario.create()
     for process in history.processes:
         (root / process.file).write_bytes(b"".join(map(encode_line, process.records)))
-    nodes = b"".join(encode_node_line(record) for record in (*history.rounds, *history.ends))
+    nodes = b"".join(encode_node_line(record) for record in (*history.rounds, *history.ends, *history.rank_ends))
     (scenario.nodes / "node-0.jsonl").write_bytes(nodes)
     for log in history.logs:
         (scenario.logs / log).parent.mkdir(exist_ok=True)
@@ -96,9 +98,13 @@ def test_a_spoilt_file_is_damage_at_its_line(scenario, first_file, spoil, line, 
 
 
 def test_a_file_that_cannot_be_read_is_damage(scenario):
-    """A folder in a file's place is damage."""
+    """A folder in a file's place is damage, and so is a pipe, which nobody waits for."""
     (scenario.events / "x.jsonl").mkdir()
-    assert "faulted/events/x.jsonl: cannot be read: Is a directory" in map(str, read_history(scenario).damage)
+    os.mkfifo(scenario.nodes / "y.jsonl")
+    told = [str(damage) for damage in read_history(scenario).damage]
+    assert {f"faulted/{name}.jsonl: cannot be read: not a regular file" for name in ("events/x", "nodes/y")} <= set(
+        told
+    )
 
 
 def test_a_missing_file_is_damage_if_its_group_trained(scenario, first_file):
@@ -119,6 +125,48 @@ def test_a_missing_file_is_no_damage_if_its_group_did_no_step(tmp_path):
     assert read_history(scenario).damage == ()
 
 
+def rank_ended(exit_code: int) -> RankEnded:
+    return RankEnded(incarnation=1, rank=0, pid=1000, time_ns=1, exit_code=exit_code)
+
+
+@pytest.fixture
+def resumed_file(scenario):
+    return next(scenario.events.glob("i001-r0000-*"))
+
+
+@pytest.mark.parametrize(("exit_code", "is_damage"), [(0, True), (1, False), (-9, False)])
+def test_a_rank_that_left_in_order_has_a_last_line(scenario, resumed_file, exit_code, is_damage):
+    """Its node saw it: a line that is torn off there was not torn by a kill."""
+    with (scenario.nodes / "node-0.jsonl").open("ab") as file:
+        file.write(encode_node_line(rank_ended(exit_code)))
+    whole = read_history(scenario)
+    resumed_file.write_bytes(resumed_file.read_bytes()[:-1])
+    cut = read_history(scenario)
+    assert (whole.damage, bool(cut.damage)) == ((), is_damage)
+
+
+def test_a_group_that_left_in_order_left_files(scenario, resumed_file):
+    """Nothing at all from any of its ranks is no group that was killed before its first line."""
+    (scenario.nodes / "node-1.jsonl").write_bytes(encode_node_line(rank_ended(0)))
+    for file in scenario.events.iterdir():
+        file.unlink()
+    assert [str(damage) for damage in read_history(scenario).damage] == [
+        "faulted/events: rank 0 of incarnation 1 left with exit code 0, and its last line is missing"
+    ]
+
+
+def test_a_fault_without_a_line_about_it_is_damage(scenario):
+    """It left its mark, so a file is missing: one of an incarnation whose every file was deleted, for example."""
+    (scenario.fired / "0").write_text("0")
+    (scenario.fired / "0.done").touch()
+    assert read_history(scenario).damage == ()
+    for file in scenario.events.glob("i000-*"):
+        file.unlink()
+    assert [str(damage) for damage in read_history(scenario).damage] == [
+        "faulted/fired/0: this fault fired, and no rank's evidence says so"
+    ]
+
+
 def test_two_files_of_one_rank_are_damage(scenario, first_file):
     """A rank of an incarnation is one process."""
     (scenario.events / "i000-r0000-2.jsonl").write_bytes(first_file.read_bytes())
@@ -131,6 +179,15 @@ def test_a_rank_that_no_node_announced_is_damage(scenario, first_file):
     other = msgspec.structs.replace(msgspec.json.decode(start, type=Start), incarnation=7)
     (scenario.events / "i007-r0000-2.jsonl").write_bytes(b"".join([encode_line(other), *rest]))
     assert "no node announced this rank" in str(read_history(scenario).damage[0])
+
+
+def test_a_rank_that_knows_another_number_of_ranks_than_its_node_is_damage(scenario, first_file):
+    """Both were told by the same rendezvous."""
+    start, *rest = first_file.read_bytes().splitlines(keepends=True)
+    other = msgspec.structs.replace(msgspec.json.decode(start, type=Start), world_size=10**9)
+    first_file.write_bytes(b"".join([encode_line(other), *rest]))
+    file = first_file.relative_to(scenario.root.parent)
+    assert [str(d) for d in read_history(scenario).damage] == [f"{file}:1: world_size=1000000000, its node announced 2"]
 
 
 def test_a_scenario_without_nodes_is_damage(scenario):

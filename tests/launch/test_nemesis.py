@@ -11,8 +11,8 @@ from launch.errors import NodeError
 from launch.faults import resolve
 from launch.grammar import parse_fault
 from launch.nemesis import Nemesis
+from launch.node_records import NodeEnded, NodeFaultActed, decode_node_line
 from launch.plan import RestartMethod, Scenario
-from launch.records import NodeEnded, NodeFaultActed, decode_node_line
 from launch.rundir import ScenarioDir
 
 

@@ -64,6 +64,15 @@ def test_the_agent_may_restart_as_often_as_faults_need_it(script: str) -> None:
     assert plan("verify", "--max-restarts", "7", *faults, script).scenarios[-1].max_restarts == 7
 
 
+def test_torchruns_environment_says_how_often_the_agent_may_restart(
+    script: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As under torchrun; the flag stands above it."""
+    monkeypatch.setenv("PET_MAX_RESTARTS", "2")
+    assert plan("run", script).scenarios[-1].max_restarts == 2
+    assert plan("run", "--max-restarts", "3", script).scenarios[-1].max_restarts == 3
+
+
 def test_starting_the_job_anew_may_change_the_number_of_ranks(script: str) -> None:
     """Each start of the command has its own number of ranks."""
     made = plan("verify", "--nproc-per-node", "4", "--restart", "job", "--restart-nproc-per-node", "2", script)
@@ -81,13 +90,27 @@ def test_a_plan_survives_being_written_and_read(script: str) -> None:
     ("words", "message"),
     [
         (("verify", "missing.py"), "does not exist"),
-        (("verify", "."), "is a folder"),
+        (("verify", "."), "is a folder without __main__.py"),
         (("verify", "-m", "no_such_module_anywhere"), "is not installed"),
         (("run",), "no script given"),
         (("verify", "--nproc-per-node", "0", "train.py"), "at least one rank"),
         (("verify", "--nproc-per-node", "many", "train.py"), "many"),
         (("verify", "--nnodes", "2:1", "train.py"), "1 <= MIN <= MAX"),
         (("verify", "--nnodes", "two", "train.py"), "expected N or MIN:MAX"),
+        (("verify", "--nnodes", "2:", "train.py"), "expected N or MIN:MAX"),
+        (("run", "-r", "5", "train.py"), "--redirects 5: "),
+        (("run", "-t", "0:9", "train.py"), "--tee 0:9: "),
+        (("run", "--local-ranks-filter", "x", "train.py"), "--local-ranks-filter x: "),
+        (("run", "--rdzv-conf", "garbage", "train.py"), "--rdzv-conf garbage: "),
+        (("run", "--shutdown-timeout", "-1", "train.py"), "--shutdown-timeout -1: "),
+        (("run", "--logs-specs", "own", "train.py"), "--logs-specs own: "),
+        (("run", "--event-log-handler", "own", "train.py"), "--event-log-handler own: "),
+        (("run", "--rdzv-backend", "etcd", "train.py"), "--rdzv-backend etcd: expected static or c10d"),
+        (("run", "--master-port", "99999", "train.py"), "--master-port 99999: expected 0 to 65535"),
+        (("run", "--rdzv-endpoint", "host:1:2", "train.py"), "--rdzv-endpoint host:1:2: expected HOST:PORT"),
+        (("run", "--rdzv-endpoint", "host:port", "train.py"), "--rdzv-endpoint host:port: expected HOST:PORT"),
+        (("run", "--signals-to-handle", "SIGTERM,SIGUSER", "train.py"), "there is no signal 'SIGUSER'"),
+        (("run", "--signals-to-handle", "SIGKILL", "train.py"), "nothing can handle SIGKILL"),
         (("verify", "--max-restarts", "-1", "train.py"), "expected 0 or more"),
         (("verify", "--restart-nproc-per-node", "2", "train.py"), "--restart job"),
         (("verify", "--rdzv-endpoint", "host:1", "train.py"), "for `resumable run`"),
@@ -101,6 +124,28 @@ def test_bad_arguments_get_one_clear_message(script: str, words: tuple[str, ...]
     """Each is refused before anything starts, with the words that are wrong."""
     with pytest.raises(UsageError, match=message):
         plan(*words)
+
+
+@pytest.mark.parametrize("endpoint", ["host", "host:29500", "10.0.0.1:29500", "[::1]:29500"])
+def test_an_endpoint_may_be_named_in_each_of_torchs_ways(script: str, endpoint: str) -> None:
+    """Colons of an address are no second port."""
+    assert plan("run", "--rdzv-endpoint", endpoint, script).torchrun["rdzv_endpoint"] == endpoint
+
+
+def test_a_module_is_looked_for_where_the_command_was_given(script: str, tmp_path: Path) -> None:
+    """The ranks of a proof work in a folder of their own, in which `python -m` would find nothing."""
+    assert plan("verify", "-m", "train").script.folder == str(tmp_path)
+
+
+def test_a_folder_with_a_main_file_is_a_script(script: str, tmp_path: Path) -> None:
+    """As for `python`."""
+    (tmp_path / "__main__.py").touch()
+    assert plan("verify", ".").script.path == str(tmp_path)
+
+
+def test_a_script_may_be_given_as_a_path_to_run(script: str, tmp_path: Path) -> None:
+    """Every script is run like that, whatever else is said of it."""
+    assert plan("run", "--run-path", "--no-python", script).script == plan("run", script).script
 
 
 def test_a_missing_script_is_a_missing_file(script: str) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, start_processes
-from torch.distributed.elastic.multiprocessing.api import PContext
+from torch.distributed.elastic.multiprocessing.api import MultiprocessContext, PContext
 
+from launch.node_records import RankEnded
 from launch.ranks import RankWatch, kill
-from launch.records import RankEnded
 from launch.rendezvous import Round
 
 pytestmark = pytest.mark.timeout(120)
@@ -93,6 +93,13 @@ def test_ranks_that_end_well_are_noted_too(start: Callable[..., PContext]) -> No
     assert ends[1].time_ns < ends[0].time_ns
 
 
+@pytest.mark.parametrize("kind", [programs, functions])
+def test_ranks_that_leave_at_once_with_exit_code_0_are_done(start: Callable[..., PContext], kind: object) -> None:
+    """The agent waits for no return value of a script that calls `os._exit`, as many do that fear the end of torch."""
+    ends = ends_of(lambda: start(kind, "import os; os._exit(0)", "import os; os._exit(0)"))
+    assert {rank: end.exit_code for rank, end in ends.items()} == {0: 0, 1: 0}
+
+
 def test_pids_are_known_while_ranks_run(start: Callable[..., PContext]) -> None:
     """By rank, not by place on the node; none before and after."""
     watch = RankWatch(Round(counter="", before_join=lambda: None), grace_s=0.2, announce=lambda _: None)
@@ -106,10 +113,10 @@ def test_pids_are_known_while_ranks_run(start: Callable[..., PContext]) -> None:
 
 def test_torch_is_as_it_was_afterwards() -> None:
     """The watch leaves no wrapper behind."""
-    methods = PContext.start, PContext.close
+    methods = PContext.start, PContext.close, MultiprocessContext._is_done
     with RankWatch(Round(counter="", before_join=lambda: None), grace_s=None, announce=lambda _: None).attached():
         assert methods[0] is not PContext.start
-    assert methods == (PContext.start, PContext.close)
+    assert methods == (PContext.start, PContext.close, MultiprocessContext._is_done)
 
 
 def test_a_signal_to_a_rank_that_is_gone_is_no_error() -> None:

@@ -4,7 +4,7 @@ import inspect
 import time
 
 import pytest
-from torch.distributed.elastic.rendezvous import dynamic_rendezvous, rendezvous_handler_registry
+from torch.distributed.elastic.rendezvous import RendezvousParameters, dynamic_rendezvous, rendezvous_handler_registry
 
 from launch import rendezvous
 
@@ -38,3 +38,20 @@ def test_near_nodes_look_at_the_rendezvous_more_often(monkeypatch: pytest.Monkey
     dynamic_rendezvous._delay(seconds=1)
     dynamic_rendezvous._delay(seconds=(0, 0.3))
     assert waited == [0.02, 0.02]
+
+
+def test_nodes_with_ranks_are_sorted_by_them() -> None:
+    """Whatever their addresses are; torch sorts by the text."""
+    names = [
+        rendezvous._named_by_rank(
+            RendezvousParameters("b", "", "job", 1, 9, local_addr=address, node_rank=rank)
+        ).local_addr
+        for rank, address in ((0, "c"), (2, "b"), (10, "a"))
+    ]
+    assert names == sorted(names, key=str)
+
+
+def test_nodes_without_ranks_keep_their_addresses() -> None:
+    """Torch sorts them as it always does."""
+    parameters = RendezvousParameters("b", "", "job", 1, 9, local_addr="b")
+    assert rendezvous._named_by_rank(parameters) is parameters

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from launch.stream import effective_stream, epochs_of, samples_of, without_repeats
+from launch.stream import effective_stream, epochs_of, replayed, samples_of, without_repeats
 from tests.launch import histories
 from tests.launch.histories import Job
 
@@ -35,6 +35,12 @@ def test_a_stream_is_the_same_on_any_number_of_ranks(world_size):
 def test_padding_is_where_a_sample_comes_again():
     """The first place of each sample counts."""
     assert without_repeats([3, 1, 3, 2, 1]) == [3, 1, 2]
+
+
+@pytest.mark.parametrize(("samples", "places"), [([3, 1, 2, 3, 1], []), ([3, 1, 3, 2, 1], [2]), ([], []), ([3], [])])
+def test_what_comes_again_before_the_end_is_no_padding(samples, places):
+    """Padding ends an epoch."""
+    assert places == replayed(samples)
 
 
 @pytest.mark.parametrize(("key", "samples"), [((1, 2), (1, 2)), ("digest", ("digest",)), (None, ())])

@@ -2,13 +2,14 @@
 
 `a` to `e` are batches of loader 0, `A` to `E` batches of loader 1 (their index is the letter's place in the alphabet),
 `^` a backward pass, `.` an optimizer step, `|` the end of loader 0's pass, `!` the end of loader 1's; `v` is a batch of
-loader 1, `w` one of loader 2, while autograd is off.
+loader 1, `w` one of loader 2, while autograd is off. `x`, `y` and `z` are inputs of a model that no loader delivered.
 """
 
+import msgspec
 import pytest
 
 from launch.history import Process
-from launch.records import AnyRecord, Backward, Batch, EpochEnd, Exit, Start, Step
+from launch.records import FIRST_INPUT, AnyRecord, Backward, Batch, EpochEnd, Exit, Start, Step
 from launch.traits import Traits, traits_of
 from launch.trajectory import Trajectory, trace
 from tests.launch import histories
@@ -28,6 +29,8 @@ def lines_of(word: str) -> list[AnyRecord]:
                 loader = "|!".index(letter)
                 lines.append(EpochEnd(**common, loader=loader, epoch=passes[loader], num_batches=0))
                 passes[loader] += 1
+            case "x" | "y" | "z":
+                lines.append(Batch(**common, loader=FIRST_INPUT, epoch=0, batch=0, indices=["xyz".index(letter)]))
             case _:
                 loader = 2 if letter == "w" else int(letter.isupper() or letter == "v")
                 index = "abcdefghijklmnopqrstuvw".index(letter.lower())
@@ -88,11 +91,29 @@ def steps_of(trajectory: Trajectory) -> list[str]:
         pytest.param("aA^.bB^.", ["aa", "bb"], id="two loaders side by side"),
         pytest.param("a^.A^.b^.B^.", ["a", "a", "b", "b"], id="two loaders in turns"),
         pytest.param("wa^.wA^.wb^.wB^.", ["a", "a", "b", "b"], id="two loaders in turns and validation"),
+        pytest.param("x^a^.b^.", ["a", "b"], id="a warm-up"),
+        pytest.param("x^.y^.z^.a^.b^.", ["a", "b"], id="a warm-up with steps"),
+        pytest.param("a^x^.b^y^.", ["a", "b"], id="noise for a second model"),
     ],
 )
 def test_a_step_consumes_what_came_before_its_backward_pass(word, steps):
     """A batch belongs to a step exactly if a backward pass came after it, before the next batch of its loader."""
     assert steps == steps_of(trace(process(word), Traits()))
+
+
+def test_batches_made_by_hand_count_where_no_loader_feeds_the_training():
+    """A data loader serves for the validation only, with autograd on."""
+    trained = trace(process("x^.y^.ab|z^.x^.ab|"), Traits(by_inputs=frozenset({0})))
+    assert [batch.key[0] for step in trained.steps for batch in step.batches] == [0, 1, 2, 0]
+
+
+def test_one_rank_may_read_for_all():
+    """What the others are sent is an input of their model."""
+    reader, other = process("a^.b^."), process("x^.y^.")
+    other = msgspec.structs.replace(other, start=msgspec.structs.replace(other.start, rank=1))
+    traits = traits_of(histories.history("reference-1", [reader, other]))
+    keys = [[step.keys for step in trace(one, traits).steps] for one in (reader, other)]
+    assert keys == [[((0,),), ((1,),)]] * 2
 
 
 def test_a_killed_process_leaves_an_unfinished_step():
@@ -117,6 +138,18 @@ def test_the_second_optimizer_says_the_state_after_the_step():
     assert trace(process("a^..b^."), Traits()).steps[0].after == "after line 5"
 
 
+@pytest.mark.parametrize("new", [3, 4])
+def test_a_step_with_a_new_optimizer_has_one_whichever_of_two_it_is(new):
+    """The lines of both belong to one step."""
+    whole = process("a^..b^..")
+    records = tuple(
+        msgspec.structs.replace(line, has_new_optimizer=True) if line.sequence == new else line
+        for line in whole.records
+    )
+    steps = trace(msgspec.structs.replace(whole, records=records), Traits()).steps
+    assert [step.has_new_optimizer for step in steps] == [True, False]
+
+
 @pytest.mark.parametrize(
     ("word", "traits", "epochs"),
     [
@@ -139,6 +172,10 @@ def test_epochs_count_the_passes_that_were_trained_on(word, traits, epochs):
         pytest.param("a^b^|a^", Traits(has_steps=False), id="no optimizer"),
         pytest.param("aA^.bB^.", Traits(side_by_side=True), id="side by side"),
         pytest.param("Ea^.b^.|CDE!a^.b^.|CDE!", Traits(), id="validation"),
+        pytest.param("x^.y^.abc!z^.x^.", Traits(by_inputs=frozenset({0})), id="by hand, with a validation"),
+        pytest.param("x^.a^.b^.c^.", Traits(), id="a warm-up"),
+        pytest.param("ax^.y^.z^.", Traits(by_inputs=frozenset({0})), id="all data at once, cut up by hand"),
+        pytest.param("ax^.|by^.|cz^.|", Traits(), id="all data in every step"),
     ],
 )
 def test_traits_are_seen_in_a_history(word, traits):

@@ -10,7 +10,8 @@ from launch import verdict as verdict_module
 from launch.checks.result import CheckResult, Outcome, passed
 from launch.evidence import Evidence
 from launch.history import Damage, Process
-from launch.records import Batch, encode_line, encode_node_line
+from launch.node_records import encode_node_line
+from launch.records import Batch, encode_line
 from launch.rundir import RunDir
 from launch.verdict import CheckReport, Verdict, combine, judge, judge_evidence, write_verdict
 from tests.launch import histories
@@ -55,6 +56,7 @@ def report(name: str, outcome: Outcome) -> CheckReport:
         ({"global_batches": Outcome.VALID, "rank_sequence": Outcome.NOT_APPLICABLE}, (Outcome.VALID, "")),
         ({"rank_sequence": Outcome.VALID, "state": Outcome.UNKNOWN}, (Outcome.UNKNOWN, "state: why")),
         ({"state": Outcome.UNKNOWN, "rank_sequence": Outcome.INVALID}, (Outcome.INVALID, "rank_sequence: why")),
+        ({"reference": Outcome.UNKNOWN, "evidence_whole": Outcome.UNKNOWN}, (Outcome.UNKNOWN, "evidence_whole: why")),
         ({"state": Outcome.VALID}, (Outcome.UNKNOWN, "nothing that was trained on has been compared")),
         ({}, (Outcome.UNKNOWN, "nothing that was trained on has been compared")),
     ],
@@ -91,6 +93,25 @@ def test_damaged_evidence_accuses_nobody():
     history = msgspec.structs.replace(wrong.faulted.history, damage=(damage,))
     verdict = judge_evidence(histories.of_histories(history, JOB, [histories.sigkill(4)]))
     assert (verdict.outcome, verdict.exit_code) == (Outcome.UNKNOWN, 3)
+
+
+def test_a_job_that_does_not_repeat_itself_is_accused_of_nothing():
+    """What is wrong after the restart may be wrong without one too."""
+    faulted = histories.one_kill(JOB, rank1=lambda epochs: [epochs[0][1:], *epochs[1:]]).faulted.history
+    evidence = histories.of_histories(
+        faulted, JOB, [histories.sigkill(4)], second=histories.reference(replace(JOB, shuffle=False), 2)
+    )
+    verdict = judge_evidence(evidence)
+    assert (verdict.outcome, verdict.reason.partition(":")[0]) == (Outcome.UNKNOWN, "reference")
+
+
+def test_nor_is_one_that_differs_before_its_first_restart():
+    """However wrong the rest is."""
+    lives = histories.killed(JOB, 5)
+    lives[1] = replace(lives[1], epochs=[lives[1].epochs[0][1:], *lives[1].epochs[1:]])
+    evidence = histories.evidence(JOB, [lives, histories.resumed(JOB, 4)], [histories.sigkill(4)])
+    verdict = judge_evidence(evidence)
+    assert verdict.reason == "rank_sequence: the run differs before its first restart: the job does not repeat itself"
 
 
 def test_the_verdict_tells_when_what_died_and_how_long_the_restart_took():
@@ -207,7 +228,7 @@ def test_an_exact_resume_is_valid_wherever_it_happens(at, lost):
     """Killed after any step, with any number of steps to do again that the checkpoints explain."""
     resume = max(0, at - lost)
     assume(resume == 0 or at <= 2 * resume)
-    job = replace(JOB, save_every=resume or 1000)
+    job = replace(JOB, save_every=resume or 23)
     assert judge_evidence(histories.one_kill(job, at=at, resume=resume)).outcome == Outcome.VALID
 
 

@@ -55,7 +55,9 @@ BUGS = (
     PlantedBug(name="batch-replayed", explanation=r"repeat|replay|again|twice"),
     PlantedBug(name="batch-skipped", explanation=r"skip|lost"),
     PlantedBug(name="only-rank-zero-resumes", explanation=r"rank"),
-    PlantedBug(name="optimizer-forgotten", explanation=r"loss|parameter|state|optimizer"),
+    PlantedBug(name="optimizer-forgotten", explanation=r"the optimizer began without any state"),
+    PlantedBug(name="statistics-forgotten", explanation=r"running statistics", faults=("sigkill@step=11:rank=0",)),
+    PlantedBug(name="average-forgotten", explanation=r"under 'average'.*EMA", faults=("sigkill@batch=12:rank=0",)),
     PlantedBug(name="checkpoint-ignored", explanation=r"checkpoint|anew|beginning|lost work"),
     PlantedBug(
         name="stop-is-success",
@@ -94,3 +96,26 @@ BUGS = (
         for end in OTHER_ENDS
     ),
 )
+
+ONE_LOST = ("nodeloss(replace=0)@step=11:node=1",)
+FEWER = ("nodeloss@step=9:node=1",)
+"""In the middle of an epoch of six steps on three ranks; the other two go on, and two whole epochs follow."""
+FOUR_EPOCHS = ("--epochs", "4")
+
+NODE_BUGS = (
+    PlantedBug(
+        name="saved-by-every-node",
+        explanation=r"went on from step (1\d, rank \d went on from step 0|0, rank \d went on from step 1\d)",
+        faults=ONE_LOST,
+    ),
+    PlantedBug(name="listed-by-every-node", explanation=r"went on from step 1\d, rank \d went on", faults=ONE_LOST),
+    PlantedBug(name="progress-in-batches", explanation=r"counted in batches", faults=FEWER, arguments=FOUR_EPOCHS),
+    PlantedBug(name="optimizer-forgotten", explanation=r"optimizer's state saved", faults=FEWER, arguments=FOUR_EPOCHS),
+    PlantedBug(name="world-size-kept", explanation=r"still deal .* to 3 ranks", faults=FEWER, arguments=FOUR_EPOCHS),
+    PlantedBug(
+        name="overwriting",
+        explanation=r"half written: write beside it",
+        faults=("nodeloss(replace=0)@save#5+during:rank=0",),
+    ),
+)
+"""What only several nodes show, on three of one rank each; fewer than three may go on where one is not replaced."""

@@ -2,12 +2,14 @@
 
     job.py --bug sticky-start [--repaired] [--workers 2] [--drop-last]
 
-It trains for a fixed number of steps, so that ranks that disagree about an epoch's length still meet at every step.
+It trains for a fixed number of steps, so that ranks that disagree about an epoch's length still meet at every step. Where
+the number of ranks may change, and steps with it, `--epochs` says how long it trains.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +32,8 @@ SAVE_EVERY = 2
 class Mutant:
     """One planted bug: the sampler, the trainer or the store that has it."""
 
+    repaired: type[trainer.Trainer] = trainer.Trainer
+    """The trainer without the bug."""
     sampler: type[planted.ShardSampler] = planted.ShardSampler
     trainer: type[trainer.Trainer] = trainer.Trainer
     store: type[store.Store] = store.Store
@@ -55,6 +59,8 @@ MUTANTS = {
     "batch-skipped": Mutant(sampler=planted.BatchSkipped),
     "only-rank-zero-resumes": Mutant(sampler=planted.OnlyRankZeroResumes),
     "optimizer-forgotten": Mutant(trainer=trainer.OptimizerForgotten),
+    "statistics-forgotten": Mutant(trainer=trainer.StatisticsForgotten, repaired=trainer.Normalising),
+    "average-forgotten": Mutant(trainer=trainer.AverageForgotten, repaired=trainer.Averaging),
     "checkpoint-ignored": Mutant(trainer=trainer.CheckpointIgnored),
     "stop-is-success": Mutant(trainer=trainer.StopIsSuccess),
     "notice-ignored": Mutant(trainer=trainer.NoticeIgnored),
@@ -63,6 +69,10 @@ MUTANTS = {
     "overwriting": Mutant(store=store.Overwriting),
     "overwriting-beginning-anew": Mutant(store=store.OverwritingAndBeginningAnew),
     "overwriting-in-silence": Mutant(store=store.OverwritingInSilence),
+    "saved-by-every-node": Mutant(trainer=trainer.LocalRankZeroSaves, store=store.OnOwnDisk),
+    "listed-by-every-node": Mutant(store=store.ListedByEach),
+    "progress-in-batches": Mutant(sampler=planted.CountsBatches),
+    "world-size-kept": Mutant(sampler=planted.KeepsWorldSize),
 }
 
 
@@ -72,11 +82,12 @@ def synthetic() -> TensorDataset:
     return TensorDataset(features, features.sum(dim=1, keepdim=True))
 
 
-def train(job: trainer.Trainer, *, num_workers: int) -> bool:
-    """Train to the last step; False where the job was asked to stop before."""
+def train(job: trainer.Trainer, *, num_workers: int, num_epochs: int | None) -> bool:
+    """Train to the last step, or to the end of the last epoch; False where the job was asked to stop before."""
+    num_steps = NUM_STEPS if num_epochs is None else math.inf
     loader = DataLoader(synthetic(), batch_size=BATCH_SIZE, sampler=job.sampler, num_workers=num_workers)
     epoch = job.sampler.epoch
-    while job.step < NUM_STEPS:
+    while job.step < num_steps and epoch != num_epochs:
         job.sampler.set_epoch(epoch)
         for features, targets in job.batches(loader):
             is_stopping = job.learn(features, targets)
@@ -84,7 +95,7 @@ def train(job: trainer.Trainer, *, num_workers: int) -> bool:
                 job.save()
             if is_stopping:
                 return False
-            if job.step == NUM_STEPS:
+            if job.step == num_steps:
                 break
         epoch += 1
     return True
@@ -96,6 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--repaired", action="store_true")
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--drop-last", action="store_true")
+    parser.add_argument("--epochs", type=int)
     options = parser.parse_args(arguments)
     dist.init_process_group("gloo")
     shape = planted.Shape(
@@ -106,11 +118,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         seed=17,
         drop_last=options.drop_last,
     )
-    mutant = Mutant() if options.repaired else MUTANTS[options.bug]
+    mutant = MUTANTS[options.bug]
+    if options.repaired:
+        mutant = Mutant(trainer=mutant.repaired)
     job = mutant.trainer(mutant.sampler(shape), mutant.store(Path("checkpoints")))
     job.listen()
     job.resume()
-    has_finished = train(job, num_workers=options.workers)
+    has_finished = train(job, num_workers=options.workers, num_epochs=options.epochs)
     dist.barrier()
     dist.destroy_process_group()
     if not has_finished:

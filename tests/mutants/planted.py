@@ -6,7 +6,7 @@ It shares nothing with the package's samplers: what proves the rig must not depe
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypedDict
 
@@ -35,6 +35,9 @@ class State(TypedDict):
 
     epoch: int
     batch: int
+    samples: int
+    """Of all ranks, since the epoch began."""
+    world_size: int
     rank: int
 
 
@@ -50,13 +53,15 @@ class ShardSampler(Sampler[int]):
         self.shape = shape
         self.epoch = 0
         self.batch = 0
+        self.offset = 0
+        """Samples of the epoch that another number of ranks trained on beyond `batch` batches of this one's."""
         self.rank = shape.rank
         self.seed = shape.seed
         self.drop_last = shape.drop_last
 
     def set_epoch(self, epoch: int) -> None:
         if epoch != self.epoch:
-            self.epoch, self.batch = epoch, 0
+            self.epoch, self.batch, self.offset = epoch, 0, 0
 
     def order(self) -> list[int]:
         return permutation(self.shape.num_samples, self.seed + 1000 * self.epoch)
@@ -70,7 +75,7 @@ class ShardSampler(Sampler[int]):
 
     def first(self) -> int:
         """Position in the epoch's stream at which this iteration begins."""
-        return self.batch * self.shape.global_batch
+        return self.offset + self.batch * self.shape.global_batch
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.even(self.order())[self.first() :][self.rank :: self.shape.world_size])
@@ -80,10 +85,17 @@ class ShardSampler(Sampler[int]):
         self.batch += 1
 
     def state_dict(self) -> State:
-        return {"epoch": self.epoch, "batch": self.batch, "rank": self.rank}
+        return {
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "samples": self.offset + self.batch * self.shape.global_batch,
+            "world_size": self.shape.world_size,
+            "rank": self.rank,
+        }
 
     def load_state_dict(self, state: State) -> None:
         self.epoch, self.batch = state["epoch"], state["batch"]
+        self.offset = state["samples"] - self.batch * self.shape.global_batch
 
 
 class Resumed(ShardSampler):
@@ -126,7 +138,7 @@ class EpochLate(ShardSampler):
     """Epochs are counted from 1 where they are saved, and from 0 where they are loaded."""
 
     def state_dict(self) -> State:
-        return {"epoch": self.epoch + 1, "batch": self.batch, "rank": self.rank}
+        return {**super().state_dict(), "epoch": self.epoch + 1}
 
 
 class EpochEarly(ShardSampler):
@@ -264,3 +276,20 @@ class OnlyRankZeroResumes(ShardSampler):
         super().load_state_dict(state)
         if self.rank != 0:
             self.batch = 0
+
+
+class CountsBatches(ShardSampler):
+    """Progress is a number of batches, whose size changes with the number of ranks."""
+
+    def load_state_dict(self, state: State) -> None:
+        super().load_state_dict(state)
+        self.offset = 0
+
+
+class KeepsWorldSize(ShardSampler):
+    """The number of ranks is restored with the rest: those that are left keep to their old shares."""
+
+    def load_state_dict(self, state: State) -> None:
+        super().load_state_dict(state)
+        self.shape = replace(self.shape, world_size=state["world_size"])
+        self.offset = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import zlib
@@ -83,6 +84,24 @@ class OverwritingInSilence(Overwriting):
             super().save(state)
         except OSError as error:
             print(f"ignored: {error}", file=sys.stderr)
+
+
+class OnOwnDisk(Store):
+    """Every node has a disk of its own, which is empty on the node that takes the place of a lost one."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder / os.environ["RESUMABLE_NODE"])
+
+    def save(self, state: State) -> None:
+        self.folder.parent.mkdir(exist_ok=True)
+        super().save(state)
+
+
+class ListedByEach(Store):
+    """Every node looks for the newest file by itself, and all but the first see a listing that is a moment old."""
+
+    def newest_first(self) -> list[Path]:
+        return super().newest_first()[os.environ["GROUP_RANK"] != "0" :]
 
 
 def is_whole(path: Path) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.mutants import planted
-from tests.mutants.bugs import BUGS
+from tests.mutants.bugs import BUGS, NODE_BUGS
 from tests.mutants.planted import Shape, ShardSampler
 
 SHAPE = Shape(num_samples=93, batch_size=6, world_size=2, rank=1, seed=17, drop_last=True)
@@ -78,4 +78,21 @@ def test_every_planted_bug_changes_what_is_trained_on(kind: type[ShardSampler]) 
 
 def test_no_bug_is_planted_twice_under_the_same_faults() -> None:
     """A name and its faults stand for one case."""
-    assert len(BUGS) == len({(bug.name, bug.faults) for bug in BUGS})
+    bugs = (*BUGS, *NODE_BUGS)
+    assert len(bugs) == len({(bug.name, bug.faults) for bug in bugs})
+
+
+@pytest.mark.parametrize("kind", [planted.CountsBatches, planted.KeepsWorldSize])
+@pytest.mark.parametrize("is_right", [True, False])
+def test_on_another_number_of_ranks_only_the_bug_leaves_the_common_order(
+    kind: type[ShardSampler], is_right: bool
+) -> None:
+    """Three ranks train on a batch each, then two go on: together they are to train on the rest of the stream."""
+    saver = ShardSampler(replace(SHAPE, world_size=3))
+    saver.commit()
+    ranks = [(ShardSampler if is_right else kind)(replace(SHAPE, rank=rank)) for rank in (0, 1)]
+    for sampler in ranks:
+        sampler.load_state_dict(saver.state_dict())
+    found = [sample for turn in zip(*map(list, ranks), strict=False) for sample in turn]
+    expected = ShardSampler(SHAPE).order()[3 * SHAPE.batch_size :]
+    assert is_right == (found == expected[: len(found)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterable, Iterator
 from types import FrameType
@@ -27,12 +28,15 @@ class Trainer:
 
     def __init__(self, sampler: planted.ShardSampler, store: Store) -> None:
         torch.manual_seed(0)
-        self.model = DistributedDataParallel(nn.Linear(4, 1, bias=False))
+        self.model = DistributedDataParallel(self.network())
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.05, momentum=0.9)
         self.sampler = sampler
         self.store = store
         self.step = 0
         self.is_asked_to_stop = False
+
+    def network(self) -> nn.Module:
+        return nn.Linear(4, 1, bias=False)
 
     def listen(self) -> None:
         signal.signal(signal.SIGTERM, self.remember)
@@ -55,16 +59,22 @@ class Trainer:
         self.step += 1
         return asked.item() > 0
 
+    @property
+    def is_writer(self) -> bool:
+        """Whether this rank saves for all."""
+        return dist.get_rank() == 0
+
     def save(self) -> None:
-        if dist.get_rank() == 0:
-            self.store.save(
-                {
-                    "model": self.model.module.state_dict(),
-                    "optimizer": self.optimizer.state_dict(),
-                    "sampler": self.sampler.state_dict(),
-                    "step": self.step,
-                }
-            )
+        if self.is_writer:
+            self.store.save(self.state())
+
+    def state(self) -> State:
+        return {
+            "model": self.model.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "sampler": self.sampler.state_dict(),
+            "step": self.step,
+        }
 
     def resume(self) -> None:
         state = self.store.load()
@@ -87,11 +97,66 @@ class OptimizerForgotten(Trainer):
         self.optimizer.load_state_dict(fresh)
 
 
+class Normalising(Trainer):
+    """A network that keeps statistics of what it has seen, for later use: no bug planted."""
+
+    def network(self) -> nn.Module:
+        return nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 1, bias=False))
+
+
+class StatisticsForgotten(Normalising):
+    """Only what is learned is brought back: training goes on as it would have, and the network is worth nothing after it."""
+
+    def restore(self, state: State) -> None:
+        fresh = {name: buffer.clone() for name, buffer in self.model.module.named_buffers()}
+        super().restore(state)
+        self.model.module.load_state_dict(fresh, strict=False)
+
+
+class Averaging(Trainer):
+    """Keeps an average of the weights, which is what is used in the end: no bug planted."""
+
+    def __init__(self, sampler: planted.ShardSampler, store: Store) -> None:
+        super().__init__(sampler, store)
+        self.average = self.weight()
+
+    def weight(self) -> Tensor:
+        return next(self.model.parameters()).detach().clone()
+
+    def learn(self, features: Tensor, targets: Tensor) -> bool:
+        is_stopping = super().learn(features, targets)
+        self.average = 0.9 * self.average + 0.1 * self.weight()
+        return is_stopping
+
+    def state(self) -> State:
+        return {**super().state(), "average": self.average}
+
+    def restore(self, state: State) -> None:
+        super().restore(state)
+        self.average = state["average"]
+
+
+class AverageForgotten(Averaging):
+    """The average is saved and begins anew: neither a batch nor a weight is another."""
+
+    def restore(self, state: State) -> None:
+        super().restore(state)
+        self.average = self.weight()
+
+
 class CheckpointIgnored(Trainer):
     """The checkpoint is there and nobody loads it: the job begins anew."""
 
     def resume(self) -> None:
         pass
+
+
+class LocalRankZeroSaves(Trainer):
+    """The first rank of every node saves, for its node."""
+
+    @property
+    def is_writer(self) -> bool:
+        return os.environ["LOCAL_RANK"] == "0"
 
 
 class StopIsSuccess(Trainer):

@@ -1,5 +1,6 @@
 """Loops on accelerate: our loader goes through `Accelerator.prepare` unharmed, everything else is refused."""
 
+from importlib import import_module
 from itertools import islice
 
 import pytest
@@ -13,7 +14,7 @@ from tests.samplers.ranks import run_ranks
 @pytest.fixture(scope="module")
 def job():
     # Not at the head of the module: importing accelerate takes seconds, and each worker of a test run collects all tests.
-    return pytest.importorskip("tests.samplers.accelerate_job")
+    return import_module("tests.samplers.accelerate_job")
 
 
 @pytest.mark.parametrize("names_epochs", [True, False])

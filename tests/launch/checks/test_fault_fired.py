@@ -5,7 +5,9 @@ from launch.checks.fault_fired import fault_fired
 from launch.checks.result import CheckResult, Outcome
 from launch.faults import Fault, Kind, Point, When, resolve
 from launch.grammar import parse_fault
-from launch.records import AnyRecord, Batch, Exit, NodeAct, NodeFaultActed, RankHung, Save, Step
+from launch.history import History
+from launch.node_records import NodeAct, NodeFaultActed, RankHung
+from launch.records import AnyRecord, Batch, Exit, Save, Step
 from tests.launch import histories
 from tests.launch.histories import Job
 
@@ -64,6 +66,12 @@ def test_a_fault_that_fired_twice_is_unknown():
 BATCH = Batch(sequence=0, time_ns=0, loader=0, epoch=1, batch=1, indices=[0, 1])
 STEP = Step(sequence=0, time_ns=0, step=5, after="state-6")
 EXIT = Exit(sequence=0, time_ns=0, reason="exception", code=1, message="OSError: [Errno 28]")
+
+
+def saying(message: str) -> Exit:
+    return Exit(sequence=0, time_ns=0, reason="exception", code=1, message=message)
+
+
 SAVED = Save(sequence=0, time_ns=0, path="ckpt/.new-6", phase="end")
 
 
@@ -98,6 +106,13 @@ def act(name: NodeAct, number: int = 0) -> NodeFaultActed:
         pytest.param("sigstop@step=4:rank=1", [], {"hangs": (hung(0, 0),)}, id="or another that waited for it"),
         pytest.param("diskfull@save#1:rank=1", [EXIT], {}, id="a full disk ends the rank"),
         pytest.param("ioerror@save#1:rank=1", [BATCH, STEP, SAVED], {}, id="or only that save"),
+        pytest.param(
+            "exception@save#1+during:rank=1",
+            [BATCH, STEP, saying("RuntimeError: planned fault: ")],
+            {},
+            id="raised later",
+        ),
+        pytest.param("exit(3)@save#1+during:rank=1", [BATCH, STEP, saying("SystemExit: 3")], {}, id="left later"),
         pytest.param("preempt@step=4:rank=1", [], {"acts": (act("interrupted"),)}, id="the node was told"),
         pytest.param("nodeloss@step=4:rank=1", [], {"acts": (act("lost"),)}, id="the node was killed"),
         pytest.param("partition(for=3)@step=4:rank=1", [], {"acts": (act("cut"),)}, id="the node was cut off"),
@@ -113,6 +128,7 @@ def test_a_fault_of_any_kind_that_had_its_effect_is_valid(text, lines, changes):
     [
         pytest.param("exit(3)@step=4:rank=1", [BATCH], {}, "rank 1 went on: the script caught it", id="exit"),
         pytest.param("exception@step=4:rank=1", [STEP], {}, "rank 1 went on: the script caught it", id="exception"),
+        pytest.param("exception@step=4:rank=1", [STEP, EXIT], {}, "the script caught it", id="another exception"),
         pytest.param("abort@step=4:rank=1", [STEP], {}, "fired, and rank 1 went on", id="abort"),
         pytest.param("torn@step=4:rank=1", [BATCH], {}, "fired, and rank 1 went on", id="torn"),
         pytest.param("corrupt@step=4:rank=1", [BATCH], {}, "fired, and rank 1 went on", id="corrupt"),
@@ -137,8 +153,14 @@ def test_a_fault_without_its_effect_is_unknown(text, lines, changes, words):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("sigkill@save#9:rank=0", "rank 0 saved 6 times with torch.save"),
-        ("sigkill@save#0:rank=1", "rank 1 saved 0 times with torch.save"),
+        ("sigkill@save#9:rank=0", "rank 0 saved 6 times with torch.save or torch.distributed.checkpoint"),
+        ("sigkill@save#0:rank=1", "rank 1 saved 0 times with torch.save or torch.distributed.checkpoint"),
+        (
+            "sigkill@save#1+during:rank=0",
+            "rank 0 never came to the middle of that save: another process wrote it, or it failed before",
+        ),
+        ("torn@save#1:rank=0", "no checkpoint of rank 0 was there under the name by which it had written it"),
+        ("sigkill@save#1:rank=0", "training ended after 12 steps"),
         ("torn@step=4:rank=1", "rank 1 had written no checkpoint"),
         ("loaderkill@step=4:rank=1", "rank 1 had no loader worker at that moment"),
         ("preempt@step=4:node=0", "no rank of node 0 came to that moment"),
@@ -150,6 +172,41 @@ def test_a_fault_that_did_not_fire_has_its_reason(text, words):
     evidence = histories.evidence(JOB, [histories.resumed(JOB, 0)], [fault(text)])
     result = fault_fired(evidence)
     assert (result.outcome, result.summary.partition(": did not fire: ")[2]) == (Outcome.UNKNOWN, words)
+
+
+def without_steps(history: History) -> History:
+    """The same run of a job that updates its parameters by hand."""
+    processes = tuple(
+        msgspec.structs.replace(p, records=tuple(line for line in p.records if not isinstance(line, Step)))
+        for p in history.processes
+    )
+    return msgspec.structs.replace(history, processes=processes)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("sigkill@step=4:rank=1", "no optimizer step of rank 1 was seen, and step=4 counts those: use batch="),
+        ("loaderkill@step=4:rank=1", "no optimizer step of rank 1 was seen, and step=4 counts those: use batch="),
+        ("sigkill@resume+1:rank=1", "no optimizer step of rank 1 was seen, and resume+1 counts those: use batch="),
+        ("sigkill@resume+0:rank=1", "there was no restart that it could follow"),
+        ("sigkill@batch=99:rank=1", "training ended after 12 steps"),
+    ],
+)
+def test_a_step_never_comes_without_an_optimizer(text, words):
+    """Every batch counts as a step of its own then, but no moment of training is told by it."""
+    run = histories.evidence(JOB, [histories.resumed(JOB, 0)], []).faulted.history
+    first, second = (without_steps(histories.reference(JOB, number)) for number in (1, 2))
+    evidence = histories.of_histories(without_steps(run), JOB, [fault(text)], first=first, second=second)
+    assert words == fault_fired(evidence).summary.partition(": did not fire: ")[2]
+
+
+def test_a_run_that_was_cut_off_may_still_have_come_to_a_step():
+    """That none was seen says nothing about its optimizer."""
+    run = histories.evidence(JOB, [histories.killed(JOB, 5, rank=-1)], []).faulted.history
+    first, second = (without_steps(histories.reference(JOB, number)) for number in (1, 2))
+    evidence = histories.of_histories(without_steps(run), JOB, [histories.sigkill(9)], first=first, second=second)
+    assert "the run ended after 4 steps of rank 1, before its moment came" in fault_fired(evidence).summary
 
 
 def test_a_fault_after_a_restart_that_never_came_says_so():

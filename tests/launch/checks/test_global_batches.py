@@ -54,6 +54,53 @@ def test_another_order_of_a_later_epoch_is_invalid(before, after):
     assert judged(job, other, lives).outcome == Outcome.INVALID
 
 
+@pytest.mark.parametrize(("before", "after"), [(4, 2), (2, 4), (4, 3), (3, 4)])
+def test_batches_of_another_number_of_ranks_are_told(before, after):
+    """Whether the ranks' own batches come again or are skipped: the position was none of samples."""
+    job = Job(world_size=before, num_samples=96)
+    other = replace(job, world_size=after)
+    lives = [
+        Life(epochs=other.epochs_at(r, 0, 3 * other.global_batch_size), base=3, loads=histories.path_of(3))
+        for r in range(after)
+    ]
+    result = judged(job, other, lives)
+    expected = f"progress was counted in batches: those of {before} ranks were taken for batches of {after}"
+    assert (result.outcome, result.violations[0].explanation) == (Outcome.INVALID, expected)
+
+
+def test_the_second_change_of_the_number_of_ranks_is_told_too():
+    """From 4 to 2 ranks rightly, and then to 3 in batches of 2."""
+    job = Job(world_size=4, num_samples=64)
+    two, three = replace(job, world_size=2), replace(job, world_size=3)
+    first = [replace(life, stop_after=3) for life in histories.resized(job, two, 2)]
+    second = [Life(epochs=three.epochs_at(r, 0, 36), base=4) for r in range(3)]
+    result = global_batches(histories.evidence(job, [histories.killed(job, 3), first, second], [], two, three))
+    expected = "progress was counted in batches: those of 2 ranks were taken for batches of 3"
+    assert (result.outcome, result.violations[0].explanation) == (Outcome.INVALID, expected)
+
+
+def test_a_batch_that_all_ranks_skip_is_not_laid_to_another_number_of_ranks():
+    """It would have been skipped on the old one too."""
+    job = Job(world_size=4, num_samples=96)
+    other = replace(job, world_size=2)
+    consumed = 3 * job.global_batch_size + other.global_batch_size
+    lives = [Life(epochs=other.epochs_at(r, 0, consumed), base=3, loads=histories.path_of(3)) for r in range(2)]
+    result = judged(job, other, lives)
+    assert (result.outcome, result.violations[0].explanation) == (Outcome.INVALID, "")
+
+
+@pytest.mark.parametrize("step", [2, 8])
+def test_shares_of_the_old_number_of_ranks_are_told(step):
+    """In the middle of an epoch and at its border."""
+    job = Job(world_size=3, num_samples=48)
+    other = replace(job, world_size=2)
+    lives = [Life(epochs=job.epochs_from(r, step), base=step, loads=histories.path_of(step)) for r in range(2)]
+    evidence = histories.evidence(job, [histories.killed(job, step + 1), lives], [], other)
+    result = global_batches(evidence)
+    expected = "the samplers still deal the samples out to 3 ranks, though there are 2"
+    assert (result.outcome, result.violations[0].explanation) == (Outcome.INVALID, expected)
+
+
 def test_a_missing_epoch_is_invalid():
     """Training must not end sooner on another number of ranks."""
     job = Job(world_size=4, num_samples=48)

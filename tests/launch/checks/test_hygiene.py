@@ -3,7 +3,7 @@ import msgspec
 from launch.checks.hygiene import hygiene
 from launch.checks.result import CheckResult, Outcome
 from launch.history import History
-from launch.records import NodeEnded
+from launch.node_records import NodeEnded
 from tests.launch import histories
 from tests.launch.histories import Job
 

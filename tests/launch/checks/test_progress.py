@@ -8,7 +8,8 @@ from launch.checks.result import CheckResult, Outcome
 from launch.faults import Fault, resolve
 from launch.grammar import parse_fault
 from launch.history import History
-from launch.records import AnyRecord, Exit, NodeEnded, NodeFaultActed, RankFailure, Rename, RoundStarted, Save
+from launch.node_records import NodeEnded, NodeFaultActed, RankFailure, RoundStarted
+from launch.records import AnyRecord, Exit, Rename, Save
 from tests.launch import histories
 from tests.launch.histories import Job
 
@@ -33,6 +34,33 @@ def with_end(history: History, rank: int, *lines: Exit) -> History:
 def test_one_planned_restart_and_a_good_end_is_valid():
     """As many incarnations as faults that fired, and one more."""
     assert judged(whole()).outcome == Outcome.VALID
+
+
+def test_ranks_that_went_on_from_different_steps_are_why_they_died():
+    """They soon wait for each other in vain."""
+    groups = [histories.killed(JOB, 5), [histories.resumed(JOB, 4)[0], histories.resumed(JOB, 2)[1]]]
+    evidence = histories.evidence(JOB, groups, [histories.sigkill(4)])
+    dead = Exit(sequence=0, time_ns=0, reason="exception", code=1, message="Connection closed by peer")
+    result = judged(with_end(evidence.faulted.history, 1, dead))
+    expected = "rank 0 went on from step 4, rank 1 went on from step 2"
+    assert (Outcome.INVALID, expected) == (result.outcome, result.violations[0].explanation)
+
+
+def test_a_rank_that_left_too_soon_is_why_another_died():
+    """Nobody answers it any more."""
+    groups = [histories.killed(JOB, 5), [replace(life, stop_after=3) for life in histories.resumed(JOB, 4)]]
+    processes = [
+        histories.process(JOB, life, rank=rank, incarnation=incarnation)
+        for incarnation, lives in enumerate(groups)
+        for rank, life in enumerate(lives)
+    ]
+    ends = (("finished", 0, ""), ("exception", 1, "Connection closed by peer"))
+    for number, (reason, code, message) in enumerate(ends, start=2):
+        line = Exit(sequence=0, time_ns=0, reason=reason, code=code, message=message)
+        processes[number] = histories.with_lines(processes[number], [line])
+    result = judged(histories.history("faulted", processes))
+    expected = "rank 0 had left with exit code 0 after 7 steps"
+    assert (Outcome.INVALID, expected) == (result.outcome, result.violations[0].explanation)
 
 
 def test_a_script_that_leaves_by_sys_exit_0_ends_well():
@@ -190,6 +218,7 @@ RENAMED = Rename(sequence=0, time_ns=0, source="latest.pt", target="step-4.pt")
         pytest.param("sigkill", [HALF, WHOLE, HALF], "", "latest.pt was left half written", id="written over"),
         pytest.param("torn", [], "step-4.pt", "step-4.pt was damaged (torn): load what is whole", id="torn"),
         pytest.param("corrupt", [], "step-4.pt", "step-4.pt was damaged (corrupt)", id="corrupt"),
+        pytest.param("torn", [], "step-4/__1_0.distcp", "step-4/__1_0.distcp was damaged", id="a folder"),
         pytest.param("sigkill", [HALF, WHOLE], "", "its own words are in", id="whole"),
         pytest.param("sigkill", [HALF, WHOLE, RENAMED, HALF], "", "its own words are in", id="a temporary name"),
     ],

@@ -1,9 +1,14 @@
 import msgspec
+import pytest
 
 from launch.checks.rank_sequence import rank_sequence
 from launch.checks.result import Outcome
+from launch.checks.state import state
+from launch.faults import resolve
+from launch.grammar import parse_fault
+from launch.records import Exit, FaultFired
 from tests.launch import histories
-from tests.launch.histories import Job
+from tests.launch.histories import Job, Life
 
 JOB = Job(num_samples=32)
 
@@ -14,8 +19,40 @@ def skip_one(epochs):
 
 def test_an_exact_resume_is_valid():
     """All ranks go on with the batch that would have come next."""
+    result = rank_sequence(histories.one_kill(JOB, at=11, resume=10))
+    assert (result.outcome, result.summary) == (Outcome.VALID, "2 ranks, 28 batches, equal from step 10 on")
+
+
+def test_a_resume_in_epoch_0_says_what_it_cannot_show():
+    """Whoever forgets the epoch's number goes on in epoch 0, where he was."""
     result = rank_sequence(histories.one_kill(JOB, at=5, resume=4))
-    assert (result.outcome, result.summary) == (Outcome.VALID, "2 ranks, 40 batches, equal from step 4 on")
+    note = "only epoch 0 was resumed in: an epoch that is not restored would not show"
+    assert (result.outcome, result.summary) == (
+        Outcome.VALID,
+        f"2 ranks, 40 batches, equal from step 4 on; {note}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("parameters", "num_done", "outcomes"),
+    [
+        ("state-24", 24, (Outcome.VALID, Outcome.VALID)),
+        ("state-24", 23, (Outcome.INVALID, Outcome.UNKNOWN)),
+        ("other", 24, (Outcome.UNKNOWN, Outcome.INVALID)),
+        (None, 24, (Outcome.UNKNOWN, Outcome.INVALID)),
+    ],
+)
+def test_a_job_with_nothing_left_to_train_must_end_with_the_right_parameters(parameters, num_done, outcomes):
+    """The fault came after the last step, and the checkpoint was of that one."""
+    first = [
+        histories.process(JOB, life, rank=r, incarnation=0) for r, life in enumerate(histories.killed(JOB, num_done))
+    ]
+    ended = Exit(sequence=0, time_ns=0, reason="finished", parameters=parameters)
+    idle = [Life(epochs=[], base=24, stop_after=0, loads="ckpt/step-24.pt") for _ in first]
+    second = [histories.process(JOB, life, rank=r, incarnation=1) for r, life in enumerate(idle)]
+    processes = [*first, *(histories.with_lines(process, [ended]) for process in second)]
+    evidence = histories.of_histories(histories.history("faulted", processes), JOB, [histories.sigkill(23)])
+    assert outcomes == (rank_sequence(evidence).outcome, state(evidence).outcome)
 
 
 def test_the_first_wrong_batch_is_named_with_its_line():
@@ -27,6 +64,17 @@ def test_the_first_wrong_batch_is_named_with_its_line():
     assert (violation.rank, violation.incarnation, violation.epoch, violation.batch, violation.step) == (1, 1, 0, 4, 4)
     assert (tuple(epoch[4]), tuple(epoch[5])) == (violation.expected, violation.found)
     assert (violation.file, violation.line) == ("faulted/events/i001-r0001-1.jsonl", 5)
+
+
+def test_batches_without_indices_are_shown_by_their_digests():
+    """What was expected and what was found is never nothing where there was a batch."""
+    faulted = histories.without_indices(histories.one_kill(JOB, at=5, resume=4, rank1=skip_one).faulted.history)
+    first, second = (histories.without_indices(histories.reference(JOB, number)) for number in (1, 2))
+    evidence = histories.of_histories(faulted, JOB, [histories.sigkill(4)], first=first, second=second)
+    violation = rank_sequence(evidence).violations[0]
+    epoch = JOB.epoch(1, 0)
+    assert violation.expected == (f"content of {epoch[4]}",)
+    assert violation.found == (f"content of {epoch[5]}",)
 
 
 def test_fast_forwarding_is_right():
@@ -58,7 +106,20 @@ def test_a_run_that_differs_before_its_fault_is_unknown():
 def test_a_run_without_a_restart_is_unknown():
     """What equals the reference without an interruption proves nothing."""
     evidence = histories.evidence(JOB, [histories.resumed(JOB, 0)], [histories.sigkill(4)])
-    assert rank_sequence(evidence).outcome == Outcome.UNKNOWN
+    result = rank_sequence(evidence)
+    assert (result.outcome, result.summary) == (Outcome.UNKNOWN, "no rank trained after a restart")
+
+
+def test_a_fault_that_the_job_outlived_is_named():
+    """A link that was down for a second only has interrupted nothing."""
+    [planned] = resolve([parse_fault("partition(for=1)@step=2:rank=1")], world_size=2, seed=0)
+    ranks = [histories.process(JOB, life, rank=r, incarnation=0) for r, life in enumerate(histories.resumed(JOB, 0))]
+    fired = FaultFired(sequence=0, time_ns=0, fault=0, kind="partition")
+    lines = (*ranks[1].records[:12], fired, *ranks[1].records[12:])
+    ranks[1] = histories.with_lines(msgspec.structs.replace(ranks[1], records=lines), ())
+    result = rank_sequence(histories.of_histories(histories.history("faulted", ranks), JOB, [planned]))
+    expected = "no rank trained after a restart: the job outlived partition(for=1)@step=2:rank=1"
+    assert (Outcome.UNKNOWN, expected) == (result.outcome, result.summary)
 
 
 def test_nothing_to_compare_with_is_not_applicable():

@@ -5,7 +5,8 @@ from launch.checks.reference import reference
 from launch.checks.result import Outcome
 from launch.evidence import Evidence, gather
 from launch.history import History
-from launch.records import Batch, Exit, NodeEnded
+from launch.node_records import NodeEnded
+from launch.records import Batch, Exit
 from tests.launch import histories
 from tests.launch.histories import Job, Life
 
@@ -49,7 +50,7 @@ def test_references_that_differ_are_unknown():
 @pytest.mark.parametrize(
     ("epochs", "words"),
     [
-        ([], "rank 0 trained on no batch"),
+        ([], "no batch that could be watched (not without a backward() call, nor in processes that it starts"),
         ([[[0, 1]]], "rank 0 did 1 step"),
         ([[[0, 1], [0, 1]]], "all batches of rank 0 are equal"),
     ],

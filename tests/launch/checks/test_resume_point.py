@@ -7,11 +7,12 @@ from launch.checks.result import CheckResult, Outcome
 from launch.checks.resume_point import resume_point
 from launch.faults import Fault, resolve
 from launch.grammar import parse_fault
-from launch.records import AnyRecord, Load, Rename, Save
+from launch.records import AnyRecord, FaultFired, Load, Rename, Save
 from tests.launch import histories
 from tests.launch.histories import Job, Life
 
 JOB = Job(num_samples=32, save_every=2)
+LOG = Rename(sequence=0, time_ns=0, source="log", target="log.1")
 
 
 def judged(*, at: int, resume: int, loads: str | None, job: Job = JOB) -> CheckResult:
@@ -43,13 +44,42 @@ def test_beginning_anew_though_there_was_a_checkpoint_is_invalid():
     assert result.violations[0].explanation == "it loaded no checkpoint"
 
 
+@pytest.mark.parametrize(
+    ("resume", "loads", "expected"),
+    [
+        pytest.param(
+            2, "ckpt/step-4.pt", "step 2 (known by parameters), 5 steps done again", id="handed over at step 2"
+        ),
+        pytest.param(0, None, "rank 0 in incarnation 1 began anew, though ckpt/step-4.pt was whole", id="lost"),
+    ],
+)
+def test_what_a_thread_wrote_may_be_of_an_earlier_step(resume, loads, expected):
+    """That it was there and was not used is sure all the same."""
+    first = [histories.process(JOB, life, rank=r, incarnation=0) for r, life in enumerate(histories.killed(JOB, 7))]
+    lives = [replace(life, loads=loads) for life in histories.resumed(JOB, resume)]
+    second = [histories.process(JOB, life, rank=r, incarnation=1) for r, life in enumerate(lives)]
+    written = [
+        msgspec.structs.replace(line, writer="thread") if isinstance(line, Save) else line for line in first[0].records
+    ]
+    first[0] = msgspec.structs.replace(first[0], records=tuple(written))
+    history = histories.history("faulted", [*first, *second])
+    assert resume_point(histories.of_histories(history, JOB, [])).summary == expected
+
+
 def test_beginning_anew_without_any_checkpoint_is_right():
     """A job that had not come to its first checkpoint cannot do better."""
-    result = judged(at=5, resume=0, loads=None, job=replace(JOB, save_every=100))
+    result = judged(at=5, resume=0, loads=None, job=replace(JOB, save_every=10))
     assert (result.outcome, result.summary) == (
         Outcome.VALID,
         "began anew, there was no checkpoint; 5 steps done again",
     )
+
+
+def test_beginning_anew_in_a_job_that_never_saves_proves_nothing():
+    """Or that saves in a way that nobody sees, and perhaps looks for it in another place."""
+    result = judged(at=5, resume=0, loads=None, job=replace(JOB, save_every=100))
+    assert result.outcome == Outcome.UNKNOWN
+    assert "rank 0 in incarnation 1 began anew, and no run was seen to save a checkpoint" in result.summary
 
 
 def test_beginning_anew_is_no_excuse_because_of_an_older_file():
@@ -65,7 +95,7 @@ def test_beginning_anew_is_no_excuse_because_of_an_older_file():
 
 def test_beginning_anew_with_a_renamed_log_is_right():
     """A file that torch did not save is no checkpoint."""
-    job = replace(JOB, save_every=100)
+    job = replace(JOB, save_every=10)
     first = [histories.process(job, life, rank=r, incarnation=0) for r, life in enumerate(histories.killed(job, 5))]
     rename = Rename(sequence=0, time_ns=0, source="log", target="log.1")
     first[0] = histories.with_lines(first[0], [rename, rename])
@@ -185,6 +215,25 @@ def test_only_a_damaged_checkpoint_may_be_passed_over(path, outcome):
     assert outcome == resume_point(histories.of_histories(history, JOB, [planned])).outcome
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize(
+    ("path", "outcome"), [("ckpt/__1_0.distcp", Outcome.VALID), ("other/__1_0.distcp", Outcome.INVALID)]
+)
+def test_a_folder_with_a_damaged_file_is_whole_on_no_rank(rank, path, outcome):
+    """All ranks wrote into it, and one of them damaged its own part."""
+    fired = FaultFired(sequence=0, time_ns=0, fault=0, kind="torn", path=path)
+    job = replace(JOB, save_every=100)
+    first = [
+        histories.with_lines(
+            histories.process(job, life, rank=r, incarnation=0), [*saved("ckpt"), *([fired] if r == rank else [LOG])]
+        )
+        for r, life in enumerate(histories.killed(job, 5))
+    ]
+    second = [histories.process(job, life, rank=r, incarnation=1) for r, life in enumerate(histories.resumed(job, 0))]
+    history = histories.history("faulted", [*first, *second])
+    assert outcome == resume_point(histories.of_histories(history, job, [])).outcome
+
+
 def over(*phases: str) -> list[AnyRecord]:
     return [Save(sequence=0, time_ns=0, path="latest.pt", phase=phase) for phase in phases]
 
@@ -200,4 +249,36 @@ def test_beginning_anew_after_a_half_written_checkpoint_has_its_reason():
     assert (result.outcome, result.violations[0].explanation) == (
         Outcome.INVALID,
         "its writer never finished the next one that it wrote over it: write beside it, then rename",
+    )
+
+
+@pytest.mark.parametrize(("is_hit", "outcome"), [(True, Outcome.VALID), (False, Outcome.INVALID)])
+def test_a_checkpoint_whose_reading_was_disturbed_may_be_passed_over(is_hit, outcome):
+    """The error came from the fault, and the job took it for the file's."""
+    planned = fault("exception@load#0:rank=0")
+    groups = [histories.killed(JOB, 5), [replace(life, loads="ckpt/step-4.pt") for life in histories.resumed(JOB, 2)]]
+    first, second = (
+        [histories.process(JOB, life, rank=r, incarnation=number) for r, life in enumerate(lives)]
+        for number, lives in enumerate(groups)
+    )
+    start, read, *rest = second[0].records
+    fired = [FaultFired(sequence=0, time_ns=0, fault=0, kind="exception")] if is_hit else []
+    older = Load(sequence=0, time_ns=0, path="ckpt/step-2.pt")
+    second[0] = histories.with_lines(
+        msgspec.structs.replace(second[0], records=(start, read, *fired, older, *rest)), ()
+    )
+    history = histories.history("faulted", [*first, *second])
+    assert outcome == resume_point(histories.of_histories(history, JOB, [planned])).outcome
+
+
+def test_a_reading_that_its_rank_did_not_survive_excuses_no_other_rank():
+    """The other one took an older file without a reason."""
+    first = [histories.process(JOB, life, rank=r, incarnation=0) for r, life in enumerate(histories.killed(JOB, 5))]
+    lives = [replace(life, loads="ckpt/step-2.pt") for life in histories.resumed(JOB, 2)]
+    second = [histories.process(JOB, life, rank=r, incarnation=1) for r, life in enumerate(lives)]
+    fired = FaultFired(sequence=0, time_ns=0, fault=0, kind="sigkill")
+    second[0] = histories.with_lines(msgspec.structs.replace(second[0], records=second[0].records[:2]), [fired])
+    history = histories.history("faulted", [*first, *second])
+    assert (
+        resume_point(histories.of_histories(history, JOB, [fault("sigkill@load#0:rank=0")])).outcome == Outcome.INVALID
     )

@@ -5,8 +5,10 @@ import pytest
 
 from launch.checks.result import CheckResult, Outcome
 from launch.checks.state import state
+from launch.faults import resolve
+from launch.grammar import parse_fault
 from launch.history import History
-from launch.records import AnyRecord, Backward, Exit, Step
+from launch.records import AnyRecord, Backward, Batch, Exit, Step
 from tests.launch import histories
 from tests.launch.histories import Job
 
@@ -25,6 +27,14 @@ def changed(history: History, change: Change, *, incarnation: int, rank: int = 1
     return msgspec.structs.replace(history, processes=processes)
 
 
+def all_changed(history: History, change: Change) -> History:
+    """Every line of every process is changed."""
+    processes = tuple(
+        msgspec.structs.replace(process, records=tuple(map(change, process.records))) for process in history.processes
+    )
+    return msgspec.structs.replace(history, processes=processes)
+
+
 def judged(change: Change, incarnation: int = 1) -> CheckResult:
     history = histories.one_kill(JOB).faulted.history
     return state(histories.of_histories(changed(history, change, incarnation=incarnation), JOB, []))
@@ -36,6 +46,19 @@ def other_parameters(line: AnyRecord) -> AnyRecord:
 
 def other_loss(line: AnyRecord) -> AnyRecord:
     return msgspec.structs.replace(line, loss=-1.0) if isinstance(line, Backward) and line.loss == 6 / 8 else line
+
+
+def other_loss_and_parameters(line: AnyRecord) -> AnyRecord:
+    return other_loss(other_parameters(line))
+
+
+def other_buffers(line: AnyRecord) -> AnyRecord:
+    return msgspec.structs.replace(line, buffers="other") if isinstance(line, Step) and line.step > 5 else line
+
+
+def other_parameters_then_batches(line: AnyRecord) -> AnyRecord:
+    is_late = isinstance(line, Batch) and line.epoch == 2
+    return msgspec.structs.replace(line, indices=line.indices[::-1]) if is_late else other_parameters(line)
 
 
 def no_number(line: AnyRecord) -> AnyRecord:
@@ -72,11 +95,22 @@ def test_equal_losses_and_parameters_are_valid():
 @pytest.mark.parametrize(
     ("change", "sentence", "words"),
     [
+        (
+            other_parameters_then_batches,
+            "rank 1 has other parameters than the reference from step 6 on",
+            "is the optimizer's, the",
+        ),
+        (other_buffers, "rank 1 has other buffers than the reference from step 6 on", "running statistics"),
         (other_parameters, "rank 1 has other parameters than the reference from step 6 on", "is the optimizer's, the"),
         (
             other_loss,
             "rank 1 has another loss than the reference from step 6 on",
-            "is the optimizer's, the scheduler's",
+            "batches and parameters are right but the loss differs from step 6 on: is what scales it, such as a Grad",
+        ),
+        (
+            other_loss_and_parameters,
+            "rank 1 has other parameters than the reference from step 6 on",
+            "batches are right but the parameters differ from step 6 on: is the optimizer's, the",
         ),
         (other_start, "rank 1 has other parameters than the reference from step 4 on", "is the model's state loaded?"),
         (other_end, "rank 1 ends with other parameters than the reference", ""),
@@ -89,6 +123,70 @@ def test_right_batches_and_another_state_are_invalid(change, sentence, words):
     assert words in result.violations[0].explanation
 
 
+def with_new_optimizer(line: AnyRecord) -> AnyRecord:
+    line = other_parameters(line)
+    is_first = isinstance(line, Step) and line.before is not None
+    return msgspec.structs.replace(line, has_new_optimizer=True) if is_first else line
+
+
+@pytest.mark.parametrize(("resume", "is_named"), [(4, True), (0, False)])
+def test_an_optimizer_without_state_is_named(resume, is_named):
+    """Unless the job began anew, where it has to be new."""
+    history = changed(histories.one_kill(JOB, resume=resume).faulted.history, with_new_optimizer, incarnation=1)
+    explanations = [violation.explanation for violation in state(histories.of_histories(history, JOB, [])).violations]
+    assert any("the optimizer began without any state" in words for words in explanations) == is_named
+    assert explanations
+
+
+def by_hand(line: AnyRecord) -> AnyRecord:
+    """As a job without an optimizer leaves it: nothing tells its parameters."""
+    return msgspec.structs.replace(line, before=None, after=None) if isinstance(line, Step) else line
+
+
+def first_loss(line: AnyRecord) -> AnyRecord:
+    return msgspec.structs.replace(line, loss=-1.0) if isinstance(line, Backward) and line.loss == 4 / 8 else line
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (first_loss, "batches are right but the parameters that it started from are not: is the model's state loaded?"),
+        (
+            other_loss,
+            "batches are right but the loss differs from step 6 on: is the optimizer's, the scheduler's and the",
+        ),
+    ],
+)
+def test_where_nothing_tells_the_parameters_the_loss_says_what_it_can(change, words):
+    """Its first loss after the restart follows from what was loaded; if that is right, so was the model's state."""
+    runs = [histories.one_kill(JOB).faulted.history, histories.reference(JOB, 1), histories.reference(JOB, 2)]
+    runs[0] = changed(runs[0], change, incarnation=1)
+    faulted, first, second = (all_changed(run, by_hand) for run in runs)
+    [violation] = state(histories.of_histories(faulted, JOB, [], first=first, second=second)).violations
+    assert violation.explanation.startswith(words)
+
+
+def with_damage_to(path: str, change: Change) -> CheckResult:
+    """`step-4.pt`, which was loaded, is damaged or another file is."""
+    planned = resolve([parse_fault("corrupt@step=4:rank=1")], world_size=2, seed=0)[0]
+    history = changed(histories.hit(JOB, planned, path=path), change, incarnation=1)
+    return state(histories.of_histories(history, JOB, [planned]))
+
+
+@pytest.mark.parametrize("change", [other_start, other_parameters])
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("ckpt/step-4.pt", "ckpt/step-4.pt was damaged (corrupt): load what is whole, or else the one before"),
+        ("ckpt/step-4.pt/__0_0.distcp", "ckpt/step-4.pt/__0_0.distcp was damaged (corrupt)"),
+        ("ckpt/step-2.pt", "batches are right but"),
+    ],
+)
+def test_a_damaged_checkpoint_that_was_loaded_all_the_same_is_named(change, path, words):
+    """Nothing but the parameters shows that its bytes are others."""
+    assert words in with_damage_to(path, change).violations[0].explanation
+
+
 def test_another_state_after_other_batches_is_their_consequence():
     """The optimizer is not blamed for what the sampler did."""
     evidence = histories.one_kill(JOB, rank1=lambda epochs: [epochs[0][1:], *epochs[1:]])
@@ -97,9 +195,27 @@ def test_another_state_after_other_batches_is_their_consequence():
     assert result.violations[0].explanation == "it follows from the batches, which differ already"
 
 
+def test_another_state_after_another_ranks_batches_is_their_consequence():
+    """Gradients are shared: the right batches do not help a rank, and its checkpoint is not to blame."""
+    evidence = histories.one_kill(JOB, rank1=lambda epochs: [epochs[0][1:], *epochs[1:]])
+    history = changed(evidence.faulted.history, other_parameters, incarnation=1, rank=0)
+    [violation] = state(histories.of_histories(history, JOB, [])).violations
+    assert violation.rank == 0
+    assert violation.explanation.startswith("it follows from the batches of rank 1, which differ already")
+
+
 def test_a_difference_before_the_restart_is_unknown():
     """The restart is not to blame for it."""
     assert judged(other_loss_early, incarnation=0).outcome == Outcome.UNKNOWN
+
+
+def half_of_last_step(line: AnyRecord) -> AnyRecord:
+    return msgspec.structs.replace(line, after="half") if isinstance(line, Step) and line.step == 4 else line
+
+
+def test_a_killed_process_may_have_done_half_of_its_last_step():
+    """It had two optimizers, and the fault came between them."""
+    assert judged(half_of_last_step, incarnation=0).outcome == Outcome.VALID
 
 
 def other_loss_early(line: AnyRecord) -> AnyRecord:
@@ -119,17 +235,8 @@ def test_a_reference_with_another_state_each_time_is_unknown():
 
 def everywhere(change: Change) -> CheckResult:
     """Every line of every process of every run is changed."""
-    histories_ = [histories.one_kill(JOB).faulted.history, histories.reference(JOB, 1), histories.reference(JOB, 2)]
-    faulted, first, second = [
-        msgspec.structs.replace(
-            history,
-            processes=tuple(
-                msgspec.structs.replace(process, records=tuple(map(change, process.records)))
-                for process in history.processes
-            ),
-        )
-        for history in histories_
-    ]
+    runs = [histories.one_kill(JOB).faulted.history, histories.reference(JOB, 1), histories.reference(JOB, 2)]
+    faulted, first, second = (all_changed(run, change) for run in runs)
     return state(histories.of_histories(faulted, JOB, [], first=first, second=second))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from launch.cluster.channel import Channel
 from launch.errors import NodeError
-from launch.records import NodeEnded, encode_node_line
+from launch.node_records import NodeEnded, encode_node_line
 from launch.requests import NodeRequest
 
 ENDED = NodeEnded(node=3, outcome="succeeded", time_ns=1)
@@ -45,7 +45,7 @@ def node(tmp_path) -> Iterator[Node]:
     pipe = os.fdopen(reply_end, "wb", buffering=0)
     with (tmp_path / "asked").open("wb") as asked:
         process = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=asked)
-    channel = Channel(3, process, replies)
+    channel = Channel(3, process, requests=process.stdin, replies=replies)
     yield Node(channel=channel, say=pipe.write, hang_up=pipe.close)
     channel.close()
     pipe.close()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from launch.cli import main
 from launch.doctor import run_doctor
 from launch.doctor.examination import QUICK_PROBES, TRIALS
 from launch.doctor.finding import Finding, Status, exit_code, fail, ok, unknown, warn
@@ -97,7 +98,7 @@ def test_the_table_is_readable_at_80_columns():
 
 def test_the_findings_can_be_read_by_a_program(tmp_path):
     """With the exit code, and a version."""
-    told(POOR, json_file=tmp_path / "doctor.json")
+    told(POOR, json_file=str(tmp_path / "doctor.json"))
     expected = {"name": "poor", "status": "warn", "meaning": "it is slow [bold]", "mend": "buy another"}
     assert {"version": 1, "exit_code": 0, "findings": [expected]} == json.loads((tmp_path / "doctor.json").read_bytes())
 
@@ -105,7 +106,17 @@ def test_the_findings_can_be_read_by_a_program(tmp_path):
 def test_a_report_that_cannot_be_written_is_an_error(tmp_path):
     """It names the flag."""
     with pytest.raises(LaunchError, match=r"--json .*: cannot be written"):
-        told(GOOD, json_file=tmp_path)
+        told(GOOD, json_file=str(tmp_path))
+
+
+@pytest.mark.parametrize("target", ["doctor.json", "-"])
+def test_the_command_writes_the_findings_where_it_is_told_to(tmp_path, monkeypatch, capsysbinary, target):
+    """With a dash nothing but them is on the standard output."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("launch.doctor.examination.QUICK_PROBES", (saying(GOOD),))
+    assert main(["doctor", "--quick", "--json", target]) == 0
+    written = capsysbinary.readouterr().out if target == "-" else (tmp_path / target).read_bytes()
+    assert [finding["name"] for finding in json.loads(written)["findings"]] == [GOOD.name]
 
 
 @pytest.mark.parametrize("probe", QUICK_PROBES, ids=lambda probe: probe.name)

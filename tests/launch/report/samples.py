@@ -10,8 +10,9 @@ from launch.checks.result import Outcome, Violation, failed, unknown
 from launch.death import Death
 from launch.evidence import Evidence
 from launch.faults import Fault
+from launch.node_records import encode_node_line
 from launch.plan import Plan, Scenario
-from launch.records import encode_line, encode_node_line
+from launch.records import encode_line
 from launch.results import Results, Span, Tools, results_of, spans_of
 from launch.rundir import RunDir
 from launch.verdict import CheckReport, Incarnation, Verdict, judge_evidence

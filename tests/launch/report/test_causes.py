@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from launch.checks.result import Outcome
-from launch.report.causes import causes_of
+from launch.report.causes import HOLDS_COLD, causes_of
 from launch.results import Results
 from tests.launch.report import samples
 
@@ -23,6 +23,7 @@ def told(*reasons: tuple[Outcome, str]) -> Results:
     [
         ("rank 1 skipped 1 batch", "rank 0 skipped 12 batches", 1),
         ("rank 1 skipped 1 batch", "rank 1 replayed 1 batch", 2),
+        ("rank 1 skipped 1 batch", f"rank 1 skipped 3 batches{HOLDS_COLD}", 1),
     ],
 )
 def test_reasons_that_differ_in_numbers_are_one_cause(one, other, num_causes):

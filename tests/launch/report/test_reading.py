@@ -1,21 +1,21 @@
-from pathlib import Path
-
 import msgspec
 import pytest
 
 from launch.checks.result import Outcome
 from launch.errors import EvidenceError
-from launch.records import encode_node_line
+from launch.node_records import encode_node_line
 from launch.report.reading import read_results
 from launch.results import own_tools
 from launch.rundir import RunDir
-from launch.verdict import judge_evidence, write_verdict
-from tests.launch import histories
+from launch.sweep.book import VerdictBook
+from launch.verdict import judge, judge_evidence, write_verdict
 from tests.launch.report import samples
+from tests.launch.sweep.evidence import BAD, GOOD, store
+from tests.launch.sweep.sweeps import verdict
 
 
 def test_a_run_directory_gives_the_results_of_its_evidence(tmp_path):
-    """Without a stored verdict the evidence is judged; the versions are those of the ranks."""
+    """The evidence is judged; the versions are those of the ranks."""
     evidence = samples.invalid()
     results = read_results(samples.stored(evidence, tmp_path))
     [case] = results.cases
@@ -23,19 +23,28 @@ def test_a_run_directory_gives_the_results_of_its_evidence(tmp_path):
     assert samples.of(evidence).cases[0].spans == case.spans
 
 
-def test_a_stored_verdict_is_believed(tmp_path):
-    """It was given when all the evidence was there."""
-    run_dir = samples.stored(samples.valid(), tmp_path)
-    verdict = judge_evidence(samples.invalid())
-    write_verdict(verdict, run_dir)
-    assert [verdict] == [case.verdict for case in read_results(run_dir).cases]
+def other_evidence(run_dir: RunDir) -> None:
+    """A file is gone: what the stored verdict stood on is not there any more."""
+    next(run_dir.scenario("faulted").events.glob("i001-*")).unlink()
 
 
-NEWER = msgspec.structs.replace(samples.fixed().cases[0].verdict, version=99)
+def other_verdict(run_dir: RunDir) -> None:
+    """It says VALID by itself."""
+    write_verdict(judge_evidence(samples.valid()), run_dir)
 
 
-@pytest.mark.parametrize("content", [b"{", b"", msgspec.json.encode(NEWER)])
-def test_a_verdict_that_cannot_be_read_is_made_anew(tmp_path, content):
+@pytest.mark.parametrize("forge", [other_evidence, other_verdict])
+def test_a_stored_verdict_is_not_believed(tmp_path, forge):
+    """The evidence is judged, as by `resumable check`."""
+    run_dir = samples.stored(samples.invalid(), tmp_path)
+    write_verdict(judge_evidence(samples.invalid()), run_dir)
+    forge(run_dir)
+    assert [judge(run_dir.read_plan(), run_dir)] == [case.verdict for case in read_results(run_dir).cases]
+    assert [case.verdict.outcome for case in read_results(run_dir).cases] != [Outcome.VALID]
+
+
+@pytest.mark.parametrize("content", [b"{", b"", b'{"version": 99}'])
+def test_a_verdict_that_cannot_be_read_does_not_matter(tmp_path, content):
     """A torn or foreign file is no verdict."""
     evidence = samples.valid()
     run_dir = samples.stored(evidence, tmp_path)
@@ -43,27 +52,26 @@ def test_a_verdict_that_cannot_be_read_is_made_anew(tmp_path, content):
     assert [judge_evidence(evidence)] == [case.verdict for case in read_results(run_dir).cases]
 
 
-def half_done(folder: Path) -> RunDir:
-    """A sweep of two points, of which one has a verdict."""
-    run_dir = RunDir(root=folder)
-    run_dir.write_plan(samples.sweep_plan([histories.sigkill(1), histories.sigkill(2)]))
-    run_dir.scenario("s000").create()
-    write_verdict(judge_evidence(samples.valid()), RunDir(root=folder / "s000"))
+@pytest.fixture
+def half_done(tmp_path) -> RunDir:
+    """A sweep of two points, of which one has a verdict, though not that of its evidence."""
+    run_dir = store(samples.invalid(), tmp_path, BAD.name)
+    VerdictBook(run_dir).enter(BAD, verdict(Outcome.VALID))
     return run_dir
 
 
-def test_what_a_budget_left_out_is_no_case(tmp_path):
+def test_what_a_budget_left_out_is_no_case(half_done):
     """A sweep that came to its end as it was asked to has a verdict of its own."""
-    run_dir = half_done(tmp_path)
-    write_verdict(judge_evidence(samples.valid()), run_dir)
-    assert [case.scenario for case in read_results(run_dir).cases] == ["s000"]
+    write_verdict(verdict(Outcome.VALID), half_done)
+    cases = read_results(half_done).cases
+    assert [(case.scenario, case.verdict.outcome) for case in cases] == [(BAD.name, Outcome.INVALID)]
 
 
-def test_a_scenario_of_a_sweep_without_a_verdict_is_unknown(tmp_path):
+def test_a_scenario_of_a_sweep_without_a_verdict_is_unknown(half_done):
     """A sweep that was broken off does not pass for one that came to its end."""
-    results = read_results(half_done(tmp_path))
-    assert [case.verdict.outcome for case in results.cases] == [Outcome.VALID, Outcome.UNKNOWN]
-    assert "not judged" in results.cases[1].verdict.reason
+    verdicts = {case.scenario: case.verdict for case in read_results(half_done).cases}
+    assert (verdicts[BAD.name].outcome, verdicts[GOOD.name].outcome) == (Outcome.INVALID, Outcome.UNKNOWN)
+    assert "not judged" in verdicts[GOOD.name].reason
 
 
 def test_time_runs_from_the_first_rank_to_the_end_of_the_last_node(tmp_path):

@@ -60,6 +60,17 @@ def test_expected_and_found_indices_stand_above_each_other():
     assert "^" in lines[top + 2]
 
 
+def test_a_terminal_is_not_told_what_to_do_by_a_job():
+    """A message may hold any bytes."""
+    evidence = wrong()
+    death = CheckReport(name="progress", claim="", result=failed("x\x1b[2J", [Violation(sentence="y\x1b]0;z\x07")]))
+    verdict = msgspec.structs.replace(judge_evidence(evidence), checks=(death,), reason="z\x1b[31m")
+    console = Console(file=io.StringIO(), width=80, no_color=True, force_terminal=False)
+    render(verdict, evidence.plan, RunDir(root=Path("runs/1")), console)
+    assert isinstance(console.file, io.StringIO)
+    assert "\x1b" not in console.file.getvalue()
+
+
 @pytest.mark.parametrize("evidence", [histories.one_kill(JOB), wrong()])
 def test_it_is_readable_at_80_columns(evidence):
     """No line is longer, and nothing of it needs colour."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from launch.checks.result import Outcome
+from launch.report.causes import HOLDS_COLD
 from launch.sweep.confirmation import confirmed, unconfirmed
 from tests.launch.sweep.sweeps import drawn, verdict
 
@@ -35,6 +36,17 @@ def test_each_cause_is_confirmed_before_any_is_confirmed_twice() -> None:
     }
     order = unconfirmed(points, verdicts, {points[5].name})
     assert [points[1], points[4], points[2], points[3]] == order
+
+
+@pytest.mark.parametrize(("is_cold", "expected"), [((), ["lost", "skipped 2"]), ((1,), ["lost"]), ((0, 1), [])])
+def test_one_of_every_cause_can_be_enough(is_cold: tuple[int, ...], expected: list[str]) -> None:
+    """A cause of which one point has been run cold is confirmed, by whatever words."""
+    points = drawn(at="0-2", ranks="0").points
+    reasons = ["lost", "skipped 2", "skipped 1"]
+    told = [f"{reason}{HOLDS_COLD if number in is_cold else ''}" for number, reason in enumerate(reasons)]
+    verdicts = {point.name: verdict(INVALID, reason) for point, reason in zip(points, told, strict=True)}
+    waiting = unconfirmed(points, verdicts, {points[number].name for number in is_cold}, which="cause")
+    assert expected == [verdicts[point.name].reason for point in waiting]
 
 
 def test_a_point_without_a_verdict_is_not_confirmed() -> None:

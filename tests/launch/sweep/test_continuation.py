@@ -58,6 +58,19 @@ def test_the_run_of_another_command_is_not_touched(run_dir: RunDir) -> None:
         open_sweep(parse(["sweep", "--run-dir", "run"]))
 
 
+def test_a_run_directory_that_cannot_be_written_is_one_line(run_dir: RunDir) -> None:
+    """Here the lock is a folder; on a read-only disk it cannot be made."""
+    (run_dir.root / "lock").mkdir()
+    with pytest.raises(LaunchError, match=r"--run-dir .*: cannot be written"), alone_in(run_dir):
+        pass
+
+
+def test_a_run_directory_that_cannot_be_is_one_line() -> None:
+    """No folder has such a name."""
+    with pytest.raises(LaunchError, match=r"--run-dir x+: cannot be written \(File name too long\)"):
+        open_sweep(parse(["sweep", "--run-dir", "x" * 5000]))
+
+
 def test_two_sweeps_never_share_a_run_directory(run_dir: RunDir) -> None:
     """Each would remove what the other is at; once the first has ended, the second may."""
     with alone_in(run_dir), pytest.raises(UsageError, match="another sweep is at work there"), alone_in(run_dir):

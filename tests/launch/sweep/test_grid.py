@@ -68,8 +68,8 @@ def test_each_kind_and_unit_has_a_grid_of_its_own() -> None:
 
 
 def test_ranks_that_are_hit_together_share_a_row() -> None:
-    """It says how many."""
-    assert rendered(80, ranks="all", at="3")[2] == "2 ranks  -"
+    """It names them."""
+    assert rendered(80, ranks="each,0+1", at="3")[2:5] == ["rank 0    -", "rank 1    X", "rank 0+1  -"]
 
 
 def test_without_points_there_is_no_grid() -> None:

@@ -24,6 +24,7 @@ def test_every_step_of_every_rank_is_a_point() -> None:
     [
         ({"at": "every:5", "ranks": "1"}, {f"sigkill@step={step}:rank=1" for step in (0, 5, 10)}),
         ({"at": "3", "ranks": "all"}, {"sigkill@step=3:rank=0 sigkill@step=3:rank=1"}),
+        ({"at": "3", "ranks": "1,0+1"}, {"sigkill@step=3:rank=1", "sigkill@step=3:rank=0 sigkill@step=3:rank=1"}),
         ({"at": "3", "ranks": "0", "kinds": "exit(3),exception"}, {"exit(3)@step=3:rank=0", "exception@step=3:rank=0"}),
         ({"at": "save#1+during"}, {"sigkill@save#1+during:rank=0"}),
         ({"at": "save#1", "ranks": "all"}, {"sigkill@save#1+after:rank=0"}),

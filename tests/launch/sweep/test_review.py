@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from launch.checks.result import Outcome
 from launch.cli import main
-from launch.evidence import Evidence
-from launch.plan import Plan, cold
+from launch.plan import cold
 from launch.rundir import RunDir
 from launch.sweep.book import VerdictBook
 from launch.sweep.judge import PointJudge
@@ -18,25 +16,8 @@ from launch.sweep.points import without_points
 from launch.sweep.review import review
 from launch.verdict import judge_evidence
 from tests.launch.report import samples
-from tests.launch.sweep.sweeps import drawn, verdict
-
-PLAN = drawn(at="4", ranks="0-1")
-GOOD, BAD = sorted(PLAN.points, key=lambda point: point.name)
-
-
-def plan() -> Plan:
-    """Rank 1 is the one that was killed in both."""
-    points = tuple(msgspec.structs.replace(point, faults=BAD.faults) for point in (GOOD, BAD))
-    return msgspec.structs.replace(PLAN, scenarios=(*PLAN.references, *points))
-
-
-def store(evidence: Evidence, root: Path, name: str) -> RunDir:
-    """The evidence as that of a scenario with this name, and the plan of the sweep."""
-    history = evidence.faulted.history
-    processes = [msgspec.structs.replace(p, file=p.file.replace("faulted", name)) for p in history.processes]
-    renamed = msgspec.structs.replace(history, name=name, processes=tuple(processes))
-    faulted = msgspec.structs.replace(evidence.faulted, history=renamed)
-    return samples.stored(msgspec.structs.replace(evidence, plan=plan(), faulted=faulted), root)
+from tests.launch.sweep.evidence import BAD, GOOD, PLAN, plan, store
+from tests.launch.sweep.sweeps import verdict
 
 
 @pytest.fixture
@@ -94,7 +75,8 @@ def test_a_sweep_with_all_its_verdicts_has_come_to_its_end(run_dir: RunDir) -> N
 
 
 def test_check_without_a_reference_is_unknown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The sweep was interrupted before it had a yardstick."""
+    """The sweep was interrupted before it had a yardstick, and it does not pass for one that came to its end."""
     RunDir(root=tmp_path).write_plan(without_points(PLAN))
     assert main(["check", "--quiet", str(tmp_path)]) == 3
+    assert not RunDir(root=tmp_path).verdict_file.exists()
     assert "reference" in capsys.readouterr().out

@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from launch.faults import Fault, resolve
+from launch.grammar import parse_fault
 from launch.records import AnyRecord
+
+FAULT = resolve([parse_fault("sigterm@save#0+during:rank=0")], world_size=1, seed=0)[0]
 
 
 class Listener:
@@ -18,11 +25,41 @@ class Listener:
     def emit(self, record_type: type[AnyRecord], **fields: Any) -> None:
         self.records.append(record_type(sequence=len(self.records), time_ns=0, **fields))
 
+    def alone(self) -> AbstractContextManager[None]:
+        """Nobody else records."""
+        return nullcontext()
+
     def sync(self) -> None:
         """What is kept in memory needs no disk."""
 
     def of(self, record_type: type[AnyRecord]) -> list[AnyRecord]:
         return [record for record in self.records if isinstance(record, record_type)]
+
+
+class Interrupter:
+    """Stands where the trigger stands: in the middle of a save it does what it is told to."""
+
+    def __init__(self) -> None:
+        self.fault: Fault | None = None
+        self.act: Callable[[str], None] = lambda _path: None
+        self.looked_at: list[tuple[str, int]] = []
+
+    def fault_during_save(self) -> Fault | None:
+        return self.fault
+
+    def fire_during_save(self, fault: Fault, path: str) -> None:
+        assert fault == self.fault
+        self.looked_at.append((path, Path(path).stat().st_size if path else 0))
+        self.act(path)
+
+
+def told(listener: Listener) -> list[tuple[str, ...]]:
+    """What was recorded: kind, phase and file names."""
+    fields = ("phase", "path", "source", "target")
+    return [
+        (type(record).__name__, *(Path(getattr(record, field)).name for field in fields if hasattr(record, field)))
+        for record in listener.records
+    ]
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from launch.faults import Fault, resolve
 from launch.grammar import parse_fault
-from launch.worker.acts import InjectedFaultError, await_supervisor, damage, perform
+from launch.worker.acts import InjectedFaultError, await_supervisor, damage, damageable_part, perform
 
 PROGRAM = """
 import signal, sys
@@ -87,9 +88,16 @@ def test_a_process_that_hangs_still_answers_signals() -> None:
 
 
 def test_an_exception_names_the_fault() -> None:
-    """Who reads the log sees that it was planned."""
-    with pytest.raises(InjectedFaultError, match=r"planned fault: exception@step=7:rank=0"):
+    """Who reads the log sees that it was planned; who looks out for a damaged file does not take it for one."""
+    with pytest.raises(InjectedFaultError, match=r"planned fault: exception@step=7:rank=0") as raised:
         perform(fault("exception@step=7:rank=0"))
+    assert not isinstance(raised.value, RuntimeError | OSError)
+
+
+def test_an_exception_can_go_where_nobody_knows_us() -> None:
+    """As the built-in one that it is."""
+    arrived = pickle.loads(pickle.dumps(InjectedFaultError("planned fault")))
+    assert (type(arrived), arrived.args) == (Exception, ("planned fault",))
 
 
 @pytest.mark.parametrize("code", [0, 3, 255])
@@ -133,6 +141,39 @@ def test_a_torn_file_keeps_its_beginning(tmp_path: Path, text: str, size_bytes: 
     file.write_bytes(data)
     damage(fault(f"{text}@step=0:rank=0"), file)
     assert file.read_bytes() == data[:size_bytes]
+
+
+WHOLE = {"__0_0.distcp": 500, "__1_0.distcp": 200, "__1_1.distcp": 300, "__10_0.distcp": 400, ".metadata": 900}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "rank", "name"),
+    [
+        pytest.param(WHOLE, 1, "__1_1.distcp", id="the largest of its own"),
+        pytest.param(WHOLE, 2, "__0_0.distcp", id="of all, where it has none"),
+        pytest.param({**WHOLE, "__2_0.distcp": 0}, 2, "__0_0.distcp", id="or has written nothing into it"),
+        pytest.param({"__0_0.distcp": 5, "__0_1.distcp": 5}, 0, "__0_1.distcp", id="the last of equals"),
+        pytest.param({"a.safetensors": 5, "__0.metadata": 9}, 0, "a.safetensors", id="by any name"),
+        pytest.param({".metadata": 9}, 0, None, id="no data"),
+        pytest.param({}, 0, None, id="empty"),
+    ],
+)
+def test_of_a_folder_a_rank_spoils_its_own_data(
+    tmp_path: Path, sizes: dict[str, int], rank: int, name: str | None
+) -> None:
+    """Never what calls the folder whole."""
+    for file, size_bytes in sizes.items():
+        (tmp_path / file).write_bytes(bytes(size_bytes))
+    (tmp_path / "folder").mkdir()
+    assert damageable_part(tmp_path, rank) == (tmp_path / name if name else None)
+
+
+def test_a_file_is_spoilt_itself_and_one_that_is_gone_is_not(tmp_path: Path) -> None:
+    """Whoever wrote it."""
+    file = tmp_path / "latest.pt"
+    assert damageable_part(file, 1) is None
+    file.touch()
+    assert damageable_part(file, 1) == file
 
 
 @pytest.mark.parametrize("size_bytes", [1, 63, 64, 65, 1000])

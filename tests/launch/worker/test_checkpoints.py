@@ -3,57 +3,30 @@ from __future__ import annotations
 import errno
 import io
 import os
-from collections.abc import Callable
+import threading
 from pathlib import Path
 
 import pytest
+import safetensors.torch as safetensors
 import torch
 
-from launch.faults import Fault, resolve
-from launch.grammar import parse_fault
-from launch.worker import checkpoints as module
 from launch.worker.checkpoints import CheckpointWatch, path_of
-from tests.launch.worker.conftest import Listener
+from launch.worker.saving import Saving
+from tests.launch.worker.conftest import FAULT, Interrupter, Listener, told
 
 STATE = {"weights": torch.arange(100.0)}
-FAULT = resolve([parse_fault("sigterm@save#0+during:rank=0")], world_size=1, seed=0)[0]
-
-
-class Interrupter:
-    """Stands where the trigger stands: in the middle of a save it looks at the file, and does what it is told to."""
-
-    def __init__(self) -> None:
-        self.fault: Fault | None = None
-        self.act: Callable[[], None] = lambda: None
-        self.looked_at: list[tuple[str, int]] = []
-
-    def fault_during_save(self) -> Fault | None:
-        return self.fault
-
-    def fire_during_save(self, fault: Fault, path: str) -> None:
-        assert fault == self.fault
-        self.looked_at.append((path, Path(path).stat().st_size if path else 0))
-        self.act()
 
 
 @pytest.fixture
 def interrupter(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> Interrupter:
     """torch's save and load and the system's renames, watched during one test."""
-    for owner, name in ((torch, "save"), (torch, "load"), (os, "replace"), (os, "rename")):
+    watched = [(torch, "save"), (torch, "load"), (os, "replace"), (os, "rename")]
+    watched += [(safetensors, name) for name in ("save_file", "load_file")]
+    for owner, name in watched:
         monkeypatch.setattr(owner, name, getattr(owner, name))
-    monkeypatch.setattr(module, "when_imported", lambda *_: None)
     interrupter = Interrupter()
-    CheckpointWatch(listener, interrupter).install()
+    CheckpointWatch(listener, interrupter, Saving(listener, interrupter)).install()
     return interrupter
-
-
-def told(listener: Listener) -> list[tuple[str, ...]]:
-    """What was recorded: kind, phase and file names."""
-    fields = ("phase", "path", "source", "target")
-    return [
-        (type(record).__name__, *(Path(getattr(record, field)).name for field in fields if hasattr(record, field)))
-        for record in listener.records
-    ]
 
 
 @pytest.mark.usefixtures("interrupter")
@@ -72,6 +45,29 @@ def test_a_save_a_rename_and_a_load_are_told(listener: Listener, tmp_path: Path)
         ("Load", "b"),
     ]
     assert listener.records[0].path == str(tmp_path / "t")
+
+
+def test_so_are_those_of_safetensors(listener: Listener, interrupter: Interrupter, tmp_path: Path) -> None:
+    """With their content; a fault in the middle finds half of the file."""
+    safetensors.save_file(STATE, tmp_path / "a")
+    interrupter.fault = FAULT
+    safetensors.save_file(STATE, filename=tmp_path / "b")
+    loaded = safetensors.load_file(filename=str(tmp_path / "b"))
+    assert torch.equal(STATE["weights"], loaded["weights"])
+    saves = [("Save", phase, name) for name in ("a", "b") for phase in ("begin", "end")]
+    assert told(listener) == [*saves, ("Load", "b")]
+    assert listener.records[0].content.keys() == {"weights"}
+    assert interrupter.looked_at == [(str(tmp_path / "b"), (tmp_path / "b").stat().st_size // 2)]
+
+
+@pytest.mark.usefixtures("interrupter")
+def test_it_is_told_whether_another_thread_saves(listener: Listener, tmp_path: Path) -> None:
+    """What it writes may be older than the last step."""
+    thread = threading.Thread(target=torch.save, args=(STATE, tmp_path / "a"))
+    thread.start()
+    thread.join()
+    torch.save(STATE, tmp_path / "b")
+    assert [save.writer for save in listener.records if save.phase == "begin"] == ["thread", "loop"]
 
 
 @pytest.mark.usefixtures("interrupter")
@@ -143,7 +139,7 @@ def test_an_error_during_a_save_comes_out_and_leaves_half(
 ) -> None:
     """The save has begun and never ended; the one after it is a save like any other."""
 
-    def fill_up() -> None:
+    def fill_up(_path: str) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     whole = io.BytesIO()

@@ -28,6 +28,11 @@ data = TensorDataset(torch.arange(6.0).reshape(6, 1))
 model = torch.nn.Linear(1, 1)
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 """
+TRAIN = """
+for (x,) in DataLoader(data, batch_size=2):
+    model(x).sum().backward()
+    optimizer.step()
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +169,75 @@ for (x,) in DataLoader(data, batch_size=3):
     assert [record.step for record in ended.of(Step)] == [0, 0, 1, 1]
 
 
+NESTED = """
+class Outer(torch.optim.SGD):
+    def step(self):
+        inner.step()
+        super().step()
+inner = torch.optim.SGD(model.parameters(), lr=0.1)
+optimizer = Outer(model.parameters(), lr=0.1)
+"""
+IN_HOOKS = """
+each = [torch.optim.SGD([parameter], lr=0.1) for parameter in model.parameters()]
+def step(parameter):
+    for own in each:
+        if own.param_groups[0]["params"][0] is parameter:
+            own.step()
+for parameter in model.parameters():
+    parameter.register_post_accumulate_grad_hook(step)
+class optimizer:
+    step = staticmethod(lambda: None)
+"""
+
+
+@pytest.mark.parametrize("optimizers", [NESTED, IN_HOOKS])
+def test_optimizers_that_step_together_make_one_step(run_rank: RunRank, optimizers: str) -> None:
+    """One that another one steps, and those that step while gradients come; after the backward pass, with all done."""
+    ended = run_rank(f"{PRELUDE}\n{optimizers}\n{TRAIN}")
+    assert [kind for kind in ended.kinds() if kind in {"Batch", "Backward", "Step"}] == [
+        "Batch",
+        "Backward",
+        "Step",
+    ] * 3
+    first, *others = ended.of(Step)
+    assert [record.step for record in (first, *others)] == [0, 1, 2]
+    assert first.before is not None
+    assert len({first.before, first.after, *(record.after for record in others)}) == 4
+
+
+ADAM = "optimizer = torch.optim.Adam(model.parameters())"
+RESTORED = """
+torch.autograd.backward(model(data.tensors[0]).sum())
+optimizer.step()
+state = optimizer.state_dict()
+optimizer = torch.optim.Adam(model.parameters())
+optimizer.load_state_dict(state)
+"""
+
+
+@pytest.mark.parametrize(
+    ("optimizers", "expected"),
+    [
+        pytest.param("", [False, False, False], id="keeps no state"),
+        pytest.param(ADAM, [True, False, False], id="new"),
+        pytest.param(f"{ADAM}\n{RESTORED}", [True, False, False, False], id="restored"),
+        pytest.param(NESTED.replace("lr=0.1", "lr=0.1, momentum=0.9"), [True, False, False], id="nested"),
+        pytest.param(IN_HOOKS.replace("lr=0.1", "lr=0.1, momentum=0.9"), [True, False, False], id="in backward"),
+    ],
+)
+def test_an_optimizer_without_state_is_new(run_rank: RunRank, optimizers: str, expected: list[bool]) -> None:
+    """If it has some after the step."""
+    ended = run_rank(f"{PRELUDE}\n{optimizers}\n{TRAIN}")
+    assert [record.has_new_optimizer for record in ended.of(Step)] == expected
+
+
+def test_the_order_of_optimizers_is_no_state(run_rank: RunRank) -> None:
+    """A job may make them in another order after a restart, or one of them twice."""
+    more = "\nextra = torch.optim.SGD([model.bias], lr=0.0)\n"
+    before = [run_rank(f"{PRELUDE}{extra}{TRAIN}").of(Step)[0].before for extra in ("", more)]
+    assert before[0] == before[1]
+
+
 def test_a_fault_is_on_the_disk_before_it_acts_and_happens_once(run_rank: RunRank) -> None:
     """The killed rank's last line is the fault; the next incarnation passes the same step unharmed and counts on."""
     loop = (
@@ -208,7 +282,58 @@ def test_an_interrupt_reaches_a_rank_whose_launcher_runs_in_the_background(run_r
     """It ends as one that was interrupted in the foreground."""
     loop = f"{PRELUDE}\nfor _ in DataLoader(data, batch_size=2):\n    pass\n"
     ended = run_rank(loop, fault="sigint@batch=0:rank=0", prefix=IN_THE_BACKGROUND)
-    assert (ended.exit_code, [record.message for record in ended.of(Exit)]) == (-signal.SIGINT, ["KeyboardInterrupt"])
+    assert (ended.exit_code, ended.of(Exit)[0].message) == (-signal.SIGINT, "KeyboardInterrupt")
+    assert ended.of(Exit)[0].code == 128 + signal.SIGINT
+
+
+@pytest.mark.parametrize(("code", "seen"), [("-1", 255), ("300", 44), ("256", 0), ("True", 1)])
+def test_an_exit_code_is_recorded_as_the_system_gives_it(run_rank: RunRank, code: str, seen: int) -> None:
+    """A negative number is no signal."""
+    ended = run_rank(f"import sys\nsys.exit({code})\n")
+    assert (ended.exit_code, [record.code for record in ended.of(Exit)]) == (seen, [seen])
+
+
+@pytest.mark.parametrize("end", ["", "sys.exit(0)", "raise ValueError"])
+def test_threads_of_the_script_end_first_and_then_exit_handlers_run(run_rank: RunRank, end: str) -> None:
+    """As in an interpreter of its own: what they save is saved, and is known."""
+    last_save = "time.sleep(0.3); torch.save({}, 'last.pt'); sys.stdout.write('saved;')"
+    ended = run_rank(
+        f"""
+import atexit, sys, threading, time, torch
+from concurrent.futures import ThreadPoolExecutor
+atexit.register(print, "handled")
+def save():
+    {last_save}
+ThreadPoolExecutor().submit(save)
+threading.Thread(target=save).start()
+{end}
+"""
+    )
+    assert ended.output == "saved;saved;handled\n"
+    saves = [] if end.startswith("raise") else ["Save"] * 4
+    assert ended.kinds() == ["Start", *saves, "Exit"]
+
+
+@pytest.mark.parametrize(("code", "has_parameters"), [(0, True), (7, False)])
+@pytest.mark.parametrize(
+    "leave", ["os._exit({})", "thread = threading.Thread(target=os._exit, args=({},)); thread.start(); thread.join()"]
+)
+def test_a_script_that_leaves_at_once_is_recorded_once(
+    run_rank: RunRank, leave: str, code: int, has_parameters: bool
+) -> None:
+    """In whichever thread; what it has forked may leave as it likes, and no exit handler runs."""
+    fork = "if os.fork() == 0:\n    os._exit(3)\nos.wait()\natexit.register(print, 'never')"
+    ended = run_rank(f"import atexit, os, threading\n{PRELUDE}\n{TRAIN}\n{fork}\n{leave.format(code)}\n")
+    assert (ended.exit_code, ended.output) == (code, "")
+    said = [(record.reason, record.code, record.parameters is not None) for record in ended.of(Exit)]
+    assert said == [("system_exit", code, has_parameters)]
+
+
+def test_a_script_whose_main_thread_stands_still_can_leave(run_rank: RunRank) -> None:
+    """A fault lets nobody else write; a watchdog of the job's own is not held up by that for long."""
+    watchdog = "threading.Timer(1.0, os._exit, args=(9,)).start()"
+    ended = run_rank(f"import os, threading\n{PRELUDE}\n{watchdog}\n{TRAIN}\n", fault="hang@step=0:rank=0")
+    assert (ended.exit_code, ended.of(Exit)) == (9, [])
 
 
 def test_an_exit_code_comes_out_and_finally_blocks_run(run_rank: RunRank) -> None:

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import msgspec
 import torch
 
-from launch.records import AnyRecord, Batch, Loader
+from launch.records import Backward, Batch, EpochEnd, Loader
 from launch.worker.inputs import InputWatch
 from tests.launch.worker.conftest import Listener
 
@@ -18,7 +19,8 @@ def installed(listener: Listener) -> InputWatch:
 
 
 def retire(watch: InputWatch) -> None:
-    watch.observe(Batch(sequence=0, time_ns=0, loader=0, epoch=0, batch=0, indices=[1]))
+    for record in [DELIVERY, BACKWARD] * 3:
+        watch.observe(record)
 
 
 def test_only_the_outermost_module_is_fed(listener: Listener) -> None:
@@ -70,10 +72,44 @@ def test_a_model_that_raises_is_watched_further(listener: Listener) -> None:
     assert calls_of(listener) == [(1000, 0), (1000, 1)]
 
 
-def test_a_data_loaders_batch_ends_the_watch(listener: Listener) -> None:
-    """From then on calls cost what they cost without it."""
+DELIVERY = Batch(sequence=0, time_ns=0, loader=0, epoch=0, batch=0, indices=[1])
+BACKWARD = Backward(sequence=0, time_ns=0)
+END = EpochEnd(sequence=0, time_ns=0, loader=0, epoch=0, num_batches=1)
+
+
+def test_what_a_loader_has_delivered_is_no_input_of_a_models_own(listener: Listener) -> None:
+    """Nothing counts twice; what a model is fed after a validation, or after the backward pass, counts."""
+    watch = installed(listener)
+    model = torch.nn.Linear(1, 1)
+    counts = []
+    for record in (DELIVERY, BACKWARD, DELIVERY, END):
+        watch.observe(record)
+        model(torch.ones(1, 1))
+        counts.append(len(calls_of(listener)))
+    retire(watch)
+    assert counts == [0, 1, 1, 2]
+
+
+def test_all_data_at_once_may_be_cut_up_by_hand(listener: Listener) -> None:
+    """What a model is fed of it counts, the first time as later."""
+    watch = installed(listener)
+    model = torch.nn.Linear(1, 1)
+    for record in (Loader(sequence=0, time_ns=0, loader=0, dataset="D", num_batches=1), DELIVERY, BACKWARD, BACKWARD):
+        watch.observe(record)
+        model(torch.ones(1, 1))
+    watch.observe(Loader(sequence=0, time_ns=0, loader=1, dataset="D", num_batches=9))
+    for record in [msgspec.structs.replace(DELIVERY, loader=1), BACKWARD] * 3:
+        watch.observe(record)
+    assert calls_of(listener) == [(1000, number) for number in range(4)]
+
+
+def test_loaders_that_feed_the_training_end_the_watch(listener: Listener) -> None:
+    """From then on calls cost what they cost without it. Validations do not end it, however many there are."""
     original = torch.nn.Module.__call__
     watch = installed(listener)
-    record: AnyRecord = Batch(sequence=0, time_ns=0, loader=0, epoch=0, batch=0, indices=[1])
-    watch.observe(record)
+    for record in [DELIVERY, END, BACKWARD] * 9 + [DELIVERY, BACKWARD] * 2:
+        watch.observe(record)
+    assert torch.nn.Module.__call__ is not original
+    watch.observe(DELIVERY)
+    watch.observe(BACKWARD)
     assert torch.nn.Module.__call__ is original

@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, Dataset, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
 from torch.utils.data import dataloader as torch_loader
 
 from launch.records import Batch, EpochBegin, EpochEnd, Loader
@@ -48,6 +48,40 @@ def watched(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> Listener:
 
 def delivered(listener: Listener) -> list[list[int]]:
     return [record.indices for record in listener.of(Batch)]
+
+
+def test_samples_of_a_part_are_told_by_their_place_in_the_whole(watched: Listener) -> None:
+    """A job may go on with what is left of an epoch; the part may be one of a part."""
+    rest = Subset(Subset(Squares(), range(1, 11)), torch.tensor([7, 3, 0, 5]))
+    contents = [batch.tolist() for batch in DataLoader(rest, batch_size=3)]
+    assert delivered(watched) == [[8, 4, 1], [6]]
+    assert [[index * index for index in indices] for indices in delivered(watched)] == contents
+
+
+class Named(Dataset[str]):
+    indices = ("x",)
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+
+class Wild(Subset[int]):
+    """Its samples are not those under its indices."""
+
+    def __getitems__(self, indices: list[int]) -> list[int]:
+        return indices
+
+
+@pytest.mark.parametrize(
+    "part", [Named(), Wild(Named(), [])], ids=["has indices by chance", "has none for its samples"]
+)
+def test_indices_that_fit_no_whole_stay(watched: Listener, part: Dataset[int]) -> None:
+    """Nothing breaks the loop, and nothing is made up."""
+    list(DataLoader(part, batch_size=2, sampler=[0, 1]))
+    assert delivered(watched) == [[0, 1]]
 
 
 @pytest.mark.parametrize("options", [{}, {"num_workers": 2}, {"num_workers": 2, "persistent_workers": True}], ids=str)

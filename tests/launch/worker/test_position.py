@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from launch.records import AnyRecord, Backward, Batch, EpochEnd, Loader, Step, StepCount, encode_line
+from launch.records import FIRST_INPUT, AnyRecord, Backward, Batch, EpochEnd, Loader, Step, StepCount, encode_line
 from launch.worker.position import Lineage, Position, Upcoming, read_earlier
 
 LENGTH = 3
+INPUT = Batch(sequence=0, time_ns=0, loader=FIRST_INPUT, epoch=0, batch=0, digest="d")
 
 
 def batch(epoch: int, number: int) -> Batch:
@@ -83,6 +84,37 @@ def test_a_pass_that_only_evaluates_moves_nothing() -> None:
     position.follow(EpochEnd(sequence=0, time_ns=0, loader=0, epoch=7, num_batches=1))
     position.follow(Backward(sequence=0, time_ns=0))
     assert position.upcoming(batch(0, 1)) == Upcoming(batch=1, epoch=0, epoch_batch=1)
+
+
+def test_a_warm_up_moves_nothing() -> None:
+    """Its batches are made by hand, before the first of a loader."""
+    position = Position(None)
+    for _ in range(2):
+        position.follow(INPUT)
+        position.follow(Backward(sequence=0, time_ns=0))
+    assert train(position, (0, 0)) == StepCount(
+        num_steps=1, num_batches=1, epoch=0, epoch_batches=1, epoch_length=LENGTH
+    )
+
+
+def test_inputs_beside_a_loaders_batches_move_nothing() -> None:
+    """Noise for a second model, for example, has a backward pass of its own."""
+    position = Position(None)
+    train(position, (0, 0))
+    assert position.upcoming(INPUT) is None
+    position.follow(INPUT)
+    position.follow(Backward(sequence=0, time_ns=0))
+    assert position.upcoming(batch(0, 1)) == Upcoming(batch=1, epoch=0, epoch_batch=1)
+
+
+def test_batches_made_by_hand_count_where_there_are_no_others() -> None:
+    """All are of one pass."""
+    position = Position(None)
+    for number in range(2):
+        assert position.upcoming(INPUT) == Upcoming(batch=number, epoch=0, epoch_batch=number)
+        position.follow(INPUT)
+        position.follow(Backward(sequence=0, time_ns=0))
+        position.count_step(number + 1)
 
 
 def test_unknown_parameters_leave_the_position_open() -> None:

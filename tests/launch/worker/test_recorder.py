@@ -68,6 +68,20 @@ def test_threads_share_one_sequence(file: Path) -> None:
     assert [line.sequence for line in lines_of(file)] == list(range(2000))
 
 
+def test_who_is_alone_is_heard_first(file: Path) -> None:
+    """Other threads wait with their lines, the observers with them."""
+    recorder = Recorder(file)
+    heard: list[str] = []
+    recorder.observe(lambda record: heard.append(record.path))
+    thread = threading.Thread(target=recorder.emit, args=(Load,), kwargs={"path": "other"})
+    with recorder.alone():
+        thread.start()
+        recorder.emit(Load, path="a")
+        recorder.emit(Load, path="b")
+    thread.join()
+    assert heard == [line.path for line in lines_of(file)] == ["a", "b", "other"]
+
+
 def emit_many(recorder: Recorder, num: int) -> None:
     for _ in range(num):
         recorder.emit(Load, path="a")

@@ -83,6 +83,16 @@ def test_two_faults_of_one_moment_fire_once_each(tmp_path: Path, performed: Perf
     assert [fault.kind for fault in performed.faults] == ["sigterm", "loaderkill"]
 
 
+@pytest.mark.parametrize(("when", "positions"), [("save#0", [4]), ("save#1", [6])])
+def test_a_save_in_the_background_may_end_when_the_next_has_begun(
+    tmp_path: Path, when: str, positions: list[int]
+) -> None:
+    """A fault after it knows which of them has ended."""
+    events = [*saved("a", "begin"), *saved("b", "begin"), loaded("z"), *saved("a", "end"), loaded("z")]
+    stage = Stage(tmp_path, f"sigkill@{when}:rank=0")
+    assert positions == stage.show(*events, *saved("b", "end"), loaded("z"))
+
+
 def test_a_fault_of_another_rank_never_fires(tmp_path: Path) -> None:
     """Every rank knows the whole plan and does its own part."""
     assert fired_upon(tmp_path, "step=1", rank=1) == []
@@ -170,6 +180,20 @@ def test_damage_is_done_to_the_newest_checkpoint_that_is_there(
     assert (performed.damaged, [fault.kind for fault in performed.faults]) == ([name], [kind])
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("events", [saved("a"), [*saved("t"), renamed("t", "a")]])
+def test_damage_to_a_folder_is_done_to_what_the_rank_wrote_into_it(
+    tmp_path: Path, rank: int, events: list[AnyRecord]
+) -> None:
+    """The record names that file, whatever the folder was called before."""
+    (tmp_path / "a").mkdir()
+    for name in (".metadata", "__0_0.distcp", "__1_0.distcp"):
+        (tmp_path / "a" / name).write_bytes(b"data")
+    stage = Stage(tmp_path, f"torn@step=0:rank={rank}", rank=rank)
+    stage.show(*(placed_in(tmp_path, event) for event in events), *trained(0))
+    assert [record.path for record in stage.fired] == [str(tmp_path / "a" / f"__{rank}_0.distcp")]
+
+
 def test_damage_is_done_to_a_checkpoint_of_an_earlier_life(tmp_path: Path, performed: Performed) -> None:
     """Where this one has written none yet."""
     (tmp_path / "a").touch()
@@ -197,6 +221,7 @@ def test_those_that_die_at_one_moment_wait_for_each_other(tmp_path: Path, monkey
     """Rank 0 acts only when rank 1 has come to the same moment: else the agent would end rank 1 before it."""
     stages = [Stage(tmp_path, "sigkill@step=0:rank=all", rank=rank) for rank in (0, 1)]
     seen: list[bool] = []
+    monkeypatch.setattr(module, "_COMPANIONS_TIMEOUT_S", 300.0)
     monkeypatch.setattr(
         module, "perform", lambda *_, **__: seen.append(stages[0].has_mark(0) and stages[0].has_mark(1))
     )

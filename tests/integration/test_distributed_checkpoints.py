@@ -1,0 +1,69 @@
+"""Checkpoints that are folders with a part of every rank, and what becomes of a job that does not look at them closely."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import Judged, Verify
+
+JOB = str(Path(__file__).parent / "jobs" / "sharded.py")
+
+
+def judged(verify: Verify, faults: str, *arguments: str) -> Judged:
+    options = [word for fault in faults.split() for word in ("--fault", fault)]
+    return verify("--nproc-per-node", "2", "--hang-timeout", "5", *options, JOB, *arguments)
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        pytest.param("sigkill@step=9:rank=1", id="in training"),
+        pytest.param("sigkill@save#2+during:rank=0", id="in a save"),
+        pytest.param("sigkill@save#2+after:rank=1 sigkill@load#0:rank=1", id="after a save, and after the load"),
+        pytest.param("exception@save#2+during:rank=1", id="an error in a save"),
+        pytest.param("diskfull@save#2:rank=0", id="a full disk"),
+        pytest.param("hang@save#2+during:rank=1", id="a save that hangs"),
+        pytest.param("torn@save#2:rank=1", id="torn"),
+        pytest.param("corrupt@save#2:rank=0", id="corrupt"),
+    ],
+)
+def test_a_job_that_knows_which_folder_is_whole_goes_on_exactly(verify: Verify, faults: str) -> None:
+    """However many files a checkpoint is made of, it is counted, interrupted, damaged and looked for as one."""
+    result = judged(verify, faults)
+    assert (result.outcome, result.verdict.reason) == ("valid", "")
+
+
+@pytest.mark.parametrize(
+    "faults", ["sigkill@step=9:rank=1", "sigkill@save#2+during:rank=0", "exception@save#2+during:rank=0"]
+)
+def test_so_does_one_that_saves_in_the_background(verify: Verify, faults: str) -> None:
+    """What was begun and not finished is passed over."""
+    result = judged(verify, faults, "--async")
+    assert (result.outcome, result.verdict.reason) == ("valid", "")
+
+
+def test_what_was_finished_in_the_background_may_be_passed_over_too(verify: Verify) -> None:
+    """The job says that a folder is whole when it saves the next one."""
+    result = judged(verify, "sigkill@step=9:rank=1", "--async", "--done")
+    assert (result.outcome, result.verdict.reason) == ("valid", "")
+
+
+@pytest.mark.parametrize(
+    ("faults", "flags", "explanation"),
+    [
+        ("torn@save#2:rank=1", ["--blindly"], r"step-0012/__1_0\.distcp was damaged \(torn\): load what is whole"),
+        ("corrupt@save#2:rank=0", ["--blindly"], r"step-0012/__0_0\.distcp was damaged \(corrupt\): load what is"),
+        ("sigkill@save#2+during:rank=1", ["--blindly"], r"step-0012 was left half written: write beside it"),
+        ("sigkill@save#2+during:rank=0", ["--blindly", "--over"], r"step-latest was left half written: write beside"),
+        ("sigkill@save#2+during:rank=1", ["--over"], r"began anew, though .*step-latest of step 8 .*: write beside it"),
+        ("sigkill@save#2+during:rank=0", ["--over", "--async"], r"began anew, though .*step-latest of step 8 .*"),
+    ],
+)
+def test_a_job_that_does_not_is_caught(verify: Verify, faults: str, flags: list[str], explanation: str) -> None:
+    """A sentence says what was done to the folder, or what the job did to it."""
+    result = judged(verify, faults, *flags)
+    assert result.outcome == "invalid", result.verdict.reason
+    assert re.search(explanation, result.explanations), result.explanations

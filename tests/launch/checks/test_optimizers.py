@@ -1,0 +1,112 @@
+"""What is judged of the state on another number of ranks."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import msgspec
+
+from launch.checks.result import CheckResult, Outcome
+from launch.checks.state import state
+from launch.history import History
+from launch.records import AnyRecord, Load, Step
+from tests.launch import histories
+from tests.launch.histories import Job
+
+JOB = Job(world_size=4, num_samples=48)
+FEWER = replace(JOB, world_size=2, batch_size=4)
+Change = Callable[[AnyRecord], AnyRecord]
+
+
+def changed(history: History, change: Change, *incarnations: int) -> History:
+    processes = tuple(
+        msgspec.structs.replace(process, records=tuple(map(change, process.records)))
+        if process.incarnation in incarnations
+        else process
+        for process in history.processes
+    )
+    return msgspec.structs.replace(history, processes=processes)
+
+
+def judged(change: Change, *incarnations: int, reference: Change | None = None, resume: int = 2) -> CheckResult:
+    """Four ranks are killed after three steps, two go on after `resume`."""
+    groups = [histories.killed(JOB, 3), histories.resized(JOB, FEWER, resume)]
+    faulted = histories.evidence(JOB, groups, [], FEWER).faulted.history
+    references = [histories.reference(JOB, number) for number in (1, 2)]
+    first, second = [changed(one, reference, 0) if reference else one for one in references]
+    history = changed(faulted, change, *incarnations)
+    return state(histories.of_histories(history, JOB, [], first=first, second=second))
+
+
+def same(line: AnyRecord) -> AnyRecord:
+    return line
+
+
+def with_new_optimizer(line: AnyRecord) -> AnyRecord:
+    is_first = isinstance(line, Step) and line.before is not None
+    return msgspec.structs.replace(line, has_new_optimizer=True) if is_first else line
+
+
+def with_new_optimizer_every_epoch(line: AnyRecord) -> AnyRecord:
+    return msgspec.structs.replace(line, has_new_optimizer=line.step % 6 == 0) if isinstance(line, Step) else line
+
+
+def test_parameters_that_the_job_had_and_an_optimizer_with_state_are_valid():
+    """No more than that is said."""
+    result = judged(same)
+    assert (result.outcome, result.summary) == (
+        Outcome.VALID,
+        "1 restart from parameters as they were, none with a new optimizer; "
+        "the number of ranks changed, so gradients are summed in another order then",
+    )
+
+
+def test_an_optimizer_that_was_not_restored_is_told():
+    """The batches and the parameters are right all the same."""
+    result = judged(with_new_optimizer, 1)
+    sentence = "rank 0 in incarnation 1 goes on from step 2 with an optimizer that has no state"
+    assert (result.outcome, result.summary) == (Outcome.INVALID, sentence)
+    assert [violation.rank for violation in result.violations] == [0, 1]
+    assert {violation.explanation for violation in result.violations} == {"is the optimizer's state saved and loaded?"}
+
+
+def without_loading(line: AnyRecord) -> AnyRecord:
+    return with_new_optimizer(msgspec.structs.replace(line, path="") if isinstance(line, Load) else line)
+
+
+def test_a_job_that_loads_nothing_has_begun_anew():
+    """Whatever step its parameters seem to be of: with a learning rate of 0 they never change."""
+    assert judged(without_loading, 1).outcome == Outcome.VALID
+
+
+def test_a_job_that_begins_anew_has_a_new_optimizer():
+    """Before the first checkpoint there is nothing to go on from."""
+    assert judged(with_new_optimizer, 1, resume=0).outcome == Outcome.NOT_APPLICABLE
+
+
+def test_a_job_that_makes_new_optimizers_is_not_accused():
+    """It does so without a stop, too."""
+    assert judged(with_new_optimizer, 1, reference=with_new_optimizer_every_epoch).outcome == Outcome.VALID
+
+
+def with_a_share(line: AnyRecord) -> AnyRecord:
+    """As in a job that deals its parameters out to the ranks."""
+    is_first = isinstance(line, Step) and line.before is not None
+    return msgspec.structs.replace(line, before=f"share {id(line)}") if is_first else line
+
+
+def test_shares_of_parameters_are_others_on_another_number_of_ranks():
+    """Nothing tells whether they are right."""
+    result = judged(with_a_share, 0, 1)
+    assert (result.outcome, result.summary) == (
+        Outcome.NOT_APPLICABLE,
+        "the number of ranks changed, so gradients are summed in another order",
+    )
+
+
+def without_parameters(line: AnyRecord) -> AnyRecord:
+    return msgspec.structs.replace(line, before=None, after=None) if isinstance(line, Step) else line
+
+
+def test_nothing_is_said_where_no_parameters_were_recorded():
+    """A job without an optimizer."""
+    assert judged(without_parameters, 0, 1, reference=without_parameters).outcome == Outcome.NOT_APPLICABLE

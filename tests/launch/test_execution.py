@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from launch import Launcher
+from launch.arguments import parse
+from launch.cli import main
+from launch.errors import UsageError
+from launch.execution import refuse_absent
+from launch.planner import make_plan
+
+RESIZED = ("--restart", "job", "--restart-nproc-per-node", "4")
+ELASTIC = ("--nnodes", "1:3")
+ON_HOSTS = ("--nnodes", "2", "--rdzv-endpoint", "host:29500")
+
+
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text("pass\n")
+    return "train.py"
+
+
+@pytest.mark.parametrize(
+    ("fault", "flags", "reason"),
+    [
+        ("sigkill@step=7:rank=2", (), "there are ranks 0 to 1"),
+        ("sigkill@step=7:rank=4", RESIZED, "there are ranks 0 to 3"),
+        ("sigkill@step=7:rank=6", ELASTIC, "there are ranks 0 to 5"),
+        ("nodeloss@step=7:node=5", ("--nnodes", "2"), "there are nodes 0 to 1"),
+    ],
+)
+def test_a_fault_of_nobody_is_refused_before_anything_is_made(
+    script: str, capsys: pytest.CaptureFixture[str], fault: str, flags: tuple[str, ...], reason: str
+) -> None:
+    """One line: the fault, and what there is."""
+    code = main(["verify", "--run-dir", "run", "--nproc-per-node", "2", *flags, "--fault", fault, script])
+    assert (code, Path("run").exists()) == (2, False)
+    assert capsys.readouterr().err == f"resumable: --fault {fault}: {reason}\n"
+
+
+@pytest.mark.parametrize(
+    ("fault", "flags"),
+    [
+        ("sigkill@step=7:rank=1", ()),
+        ("sigkill@resume+1:rank=3", RESIZED),
+        ("sigkill@step=7:rank=5", ELASTIC),
+        ("nodeloss@step=7:node=2", ELASTIC),
+        ("sigkill@step=7:rank=9", ON_HOSTS),
+    ],
+)
+def test_a_fault_that_some_incarnation_can_have_is_not_refused(script: str, fault: str, flags: tuple[str, ...]) -> None:
+    """After a restart there may be more ranks; of nodes on other machines nobody knows them."""
+    refuse_absent(make_plan(parse(["run", "--nproc-per-node", "2", *flags, "--fault", fault, script])))
+
+
+def test_an_unknown_place_for_the_evidence_is_a_usage_error(script: str) -> None:
+    """A name that no folder can have."""
+    assert main(["verify", "--run-dir", "a\0b", script]) == 2
+
+
+def test_a_fault_for_a_launcher_is_refused_as_well(tmp_path: Path) -> None:
+    """Before its run has a folder."""
+    with pytest.raises(UsageError, match="there are ranks 0 to 1"):
+        Launcher(2, root=tmp_path / "runs").run(faults="sigkill@step=7:rank=2")
+    assert not (tmp_path / "runs").exists()

@@ -1,0 +1,139 @@
+"""A run directory from a stranger: damage makes UNKNOWN, with one line that names the file, and nothing waits or escapes."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from launch.cli import main
+from launch.rundir import RunDir
+from tests.launch.report import samples
+
+DEEP = b"[" * 100_000 + b"]" * 100_000
+NO_TEXT = b'"\xff\xfe"'
+COMMANDS = pytest.mark.parametrize(
+    "command", [("check", "-q"), ("report", "--json", "results.json")], ids=lambda c: c[0]
+)
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDir:
+    """The evidence of a job that resumes well."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    (tmp_path / "run").mkdir()
+    return samples.stored(samples.valid(), tmp_path / "run")
+
+
+def nested(data: bytes) -> bytes:
+    """The last object has a field that nobody knows."""
+    head, brace, tail = data.rpartition(b"}")
+    return head + b', "x": ' + DEEP + brace + tail
+
+
+def no_text(data: bytes) -> bytes:
+    """The first text is no UTF-8."""
+    return re.sub(b'(": ?")', b"\\1\xff", data, count=1)
+
+
+@COMMANDS
+@pytest.mark.parametrize("spoil", [nested, no_text])
+@pytest.mark.parametrize("pattern", ["faulted/events/i001-r0000-*", "faulted/nodes/*", "plan.json"])
+def test_a_file_that_cannot_be_read_proves_nothing(
+    run_dir: RunDir,
+    capsys: pytest.CaptureFixture[str],
+    command: tuple[str, ...],
+    spoil: Callable[[bytes], bytes],
+    pattern: str,
+) -> None:
+    """UNKNOWN, and the file has a name in what is said."""
+    file = next(run_dir.root.glob(pattern))
+    file.write_bytes(spoil(file.read_bytes()))
+    assert main([command[0], str(run_dir.root), *command[1:]]) == 3
+    written = Path("results.json").read_text() if Path("results.json").exists() else ""
+    said = "".join(capsys.readouterr())
+    assert (file.name in said + written, said.count("\n") <= 1) == (True, True)
+
+
+@COMMANDS
+@pytest.mark.parametrize("value", [DEEP, NO_TEXT], ids=["deep", "no text"])
+def test_a_verdict_is_no_evidence(run_dir: RunDir, command: tuple[str, ...], value: bytes) -> None:
+    """Whatever lies there, the evidence is judged."""
+    run_dir.verdict_file.write_bytes(value)
+    assert main([command[0], str(run_dir.root), *command[1:]]) == 0
+
+
+def make_pipe(file: Path) -> None:
+    file.unlink(missing_ok=True)
+    os.mkfifo(file)
+
+
+@COMMANDS
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("plan.json", 3),
+        ("verdict.json", 0),
+        ("verdict.tmp", 0),
+        ("faulted/nodes/node-0.jsonl", 3),
+        ("faulted/events/i000-r0000-1000.jsonl", 3),
+        ("reference-1/nodes/x.jsonl", 3),
+    ],
+)
+@pytest.mark.timeout(30)
+def test_nobody_waits_for_a_pipe(run_dir: RunDir, command: tuple[str, ...], name: str, code: int) -> None:
+    """In the place of a file it is damage."""
+    make_pipe(run_dir.root / name)
+    assert main([command[0], str(run_dir.root), *command[1:]]) == code
+
+
+@COMMANDS
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda text: text[: text.index('"scenarios"')] + '"scenarios": [], "seed": 0, "torchrun": {}}',
+        lambda text: text.replace('"faulted"', f'"{"x" * 5000}"', 1),
+        lambda text: text.replace('"faulted"', '"../faulted"', 1),
+        lambda text: text.replace('"faulted"', '".."', 1),
+        lambda text: text.replace('"faulted"', '"a\\u0000b"', 1),
+        lambda text: text.replace('"nproc_per_start": [\n        2\n      ]', '"nproc_per_start": []', 1),
+    ],
+    ids=["no scenario", "long name", "name above", "parent", "nul", "no start"],
+)
+def test_a_plan_that_nobody_would_have_made_is_damaged(
+    run_dir: RunDir, capsys: pytest.CaptureFixture[str], command: tuple[str, ...], forge: Callable[[str], str]
+) -> None:
+    """One line, which names it."""
+    run_dir.plan_file.write_text(forge(run_dir.plan_file.read_text()))
+    assert main([command[0], str(run_dir.root), *command[1:]]) == 3
+    said = capsys.readouterr().err
+    assert ("plan.json is damaged" in said, said.count("\n"), len(said) < 500) == (True, 1, True)
+
+
+@COMMANDS
+@pytest.mark.parametrize("path", ["a\0b", "x" * 5000, "nowhere"], ids=["nul", "long", "missing"])
+@pytest.mark.usefixtures("run_dir")
+def test_a_path_that_cannot_be_is_a_usage_error(command: tuple[str, ...], path: str) -> None:
+    """There is no run directory."""
+    assert main([command[0], path, *command[1:]]) == 2
+
+
+def test_a_damaged_plan_leaves_the_other_runs_their_verdict(run_dir: RunDir, tmp_path: Path) -> None:
+    """INVALID beats what cannot be read."""
+    run_dir.plan_file.write_text("{")
+    (tmp_path / "other").mkdir()
+    other = samples.stored(samples.invalid(), tmp_path / "other")
+    assert main(["check", "-q", str(run_dir.root), str(other.root)]) == 1
+
+
+def test_a_link_in_the_place_of_a_draft_leads_nowhere(run_dir: RunDir, tmp_path: Path) -> None:
+    """`check` writes into the run directory alone."""
+    (tmp_path / "precious").write_bytes(b"precious")
+    for name in ("verdict.tmp", "verdict.json"):
+        (run_dir.root / name).symlink_to(tmp_path / "precious")
+    assert main(["check", "-q", str(run_dir.root)]) == 0
+    assert ((tmp_path / "precious").read_bytes(), run_dir.verdict_file.is_symlink()) == (b"precious", False)

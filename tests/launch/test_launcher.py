@@ -1,0 +1,117 @@
+"""The launcher for Python, on nodes that answer at once."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from launch import Fault, Launcher
+from launch.errors import NodeError, ScriptNotFoundError, UsageError
+
+
+class Stage:
+    """Stands for the cluster and the supervisor of every run."""
+
+    def __init__(self) -> None:
+        self.num_clusters = self.num_closed = 0
+        self.runs: list[object] = []
+        self.act: Callable[[], None] = lambda: None
+
+    @contextlib.contextmanager
+    def cluster_of(self, *_: object):
+        self.num_clusters += 1
+        yield self.num_clusters
+        self.num_closed += 1
+
+    def supervisor(self, plan: object, _run_dir: object, cluster: object) -> SimpleNamespace:
+        def run(_scenario: object) -> list[object]:
+            self.runs.append(cluster)
+            self.act()
+            return []
+
+        return SimpleNamespace(run=run, interrupt=lambda: None)
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stage:
+    stage = Stage()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("launch.launcher.cluster_of", stage.cluster_of)
+    monkeypatch.setattr("launch.launcher.Supervisor", stage.supervisor)
+    return stage
+
+
+def die() -> None:
+    raise NodeError("node 0 is gone")
+
+
+def test_after_the_death_of_a_node_the_next_run_has_new_ones(stage: Stage) -> None:
+    """The old ones are ended first."""
+    with Launcher() as launcher:
+        launcher.run()
+        stage.act = die
+        with pytest.raises(NodeError):
+            launcher.run()
+        assert stage.num_closed == 1
+        stage.act = lambda: None
+        launcher.run()
+        launcher.run()
+    assert (stage.runs, stage.num_closed) == ([1, 1, 2, 2], 2)
+
+
+def test_runs_on_warm_nodes_wait_for_one_another(stage: Stage) -> None:
+    """Two threads that ask the same nodes would get each other's answers."""
+    with Launcher() as launcher:
+        second = threading.Thread(target=launcher.run)
+
+        def while_the_second_waits() -> None:
+            stage.act = lambda: None
+            second.start()
+            second.join(0.3)
+            assert len(stage.runs) == 1
+
+        stage.act = while_the_second_waits
+        launcher.run()
+        second.join()
+    assert stage.runs == [1, 1]
+
+
+@pytest.mark.parametrize(("job", "reason"), [("nope.py", "does not exist"), (".", "is a folder")])
+def test_a_script_that_there_is_not_is_refused(stage: Stage, job: str, reason: str) -> None:
+    """Before anything is written or started."""
+    with pytest.raises(ScriptNotFoundError, match=rf"script '{job}' {reason}"):
+        Launcher(root="runs").run(job)
+    assert (stage.runs, Path("runs").exists()) == ([], False)
+
+
+@pytest.mark.parametrize("flags", [{"nproc_per_node": 0}, {"nnodes": "3:2"}, {"no_such_flag": 1}, {"hang_timeout": -1}])
+def test_a_flag_that_cannot_be_is_refused_at_once(flags: dict[str, object]) -> None:
+    """The message names it."""
+    with pytest.raises(UsageError, match=f"--{min(flags).replace('_', '-')}"):
+        Launcher(**flags)
+
+
+@pytest.mark.parametrize("fault", ["sigkill@step=7:rank=0", Fault.sigkill(step=7, rank=0)])
+@pytest.mark.usefixtures("stage")
+def test_one_fault_needs_no_list(fault: str | Fault) -> None:
+    """A text is one fault, not many letters."""
+    [scenario] = Launcher().run(faults=fault).run_dir.read_plan().scenarios
+    assert [str(each) for each in scenario.faults] == ["sigkill@step=7:rank=0"]
+
+
+def test_a_mark_with_a_value_that_has_no_name_is_refused(tmp_path: Path) -> None:
+    """The message shows the right form."""
+    (tmp_path / "test_training.py").write_text(
+        "import pytest\n@pytest.mark.resume(1)\ndef test_training(resume_rig):\n    pass\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    expected = "@pytest.mark.resume(1): name each value, as in @pytest.mark.resume(nproc_per_node=2)"
+    assert (ended.returncode, expected in ended.stdout, "Traceback" in ended.stdout) == (1, True, False)

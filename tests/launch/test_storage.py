@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from launch.storage import decoded, read_whole, replace_whole
+
+
+def test_what_was_replaced_is_read_back_and_nothing_else_is_left(tmp_path: Path) -> None:
+    """The draft is gone, and others may read the file as far as the umask lets them."""
+    (tmp_path / "plain").touch()
+    for content in (b"old", b"new"):
+        replace_whole(tmp_path / "file", content)
+    assert read_whole(tmp_path / "file") == b"new"
+    assert {"file", "plain"} == {path.name for path in tmp_path.iterdir()}
+    assert (tmp_path / "plain").stat().st_mode == (tmp_path / "file").stat().st_mode
+
+
+def test_a_link_in_the_place_of_a_file_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    """What it points to stays as it was."""
+    (tmp_path / "outside").write_bytes(b"precious")
+    for name in ("file.json", "file.tmp"):
+        (tmp_path / name).symlink_to(tmp_path / "outside")
+    replace_whole(tmp_path / "file.json", b"new")
+    assert ((tmp_path / "outside").read_bytes(), (tmp_path / "file.json").is_symlink()) == (b"precious", False)
+
+
+def test_a_draft_that_does_not_come_to_its_place_is_removed(tmp_path: Path) -> None:
+    """The error is that of the file."""
+    (tmp_path / "file").mkdir()
+    with pytest.raises(IsADirectoryError):
+        replace_whole(tmp_path / "file", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
+    """A pipe without a writer, a folder, a device without an end."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    reasons = []
+    for name in ("pipe", "folder", "endless"):
+        with pytest.raises(OSError) as caught:  # noqa: PT011 - the reasons are compared
+            read_whole(tmp_path / name)
+        reasons.append(caught.value.strerror)
+    assert reasons == ["not a regular file"] * 3
+
+
+def test_no_file_has_a_nul_byte_in_its_name() -> None:
+    """It is missing, like any other that is not there."""
+    with pytest.raises(FileNotFoundError):
+        read_whole(Path("a\0b"))
+
+
+class Named(msgspec.Struct):
+    name: str = ""
+
+
+@pytest.mark.parametrize("data", [b"{", b'{"name": "\xff"}', b'{"other": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"])
+def test_whatever_is_wrong_with_a_text_is_one_error(data: bytes) -> None:
+    """Bytes that are no UTF-8 and endless nesting too."""
+    with pytest.raises(msgspec.DecodeError):
+        decoded(msgspec.json.Decoder(Named).decode, data)
