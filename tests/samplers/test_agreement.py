@@ -5,7 +5,7 @@ import pytest
 from samplers import AgreementError, ResumableDistributedSampler, SamplerState, check_agreement
 from samplers.agreement import agreed
 from tests.samplers.jobs import draw
-from tests.samplers.ranks import run_ranks
+from tests.samplers.ranks import refusals, run_ranks
 
 
 def state_of(num_drawn, *, epoch=1, **changes):
@@ -70,7 +70,7 @@ def test_real_ranks_find_out_and_go_on_together(tmp_path):
     """Every rank gets the same answer."""
     places = "rank 0 in epoch 0 at sample 8, rank 1 in epoch 0 at sample 4"
     message = f"AgreementError: the ranks stand at different places: {places}"
-    refused = run_ranks(2, tmp_path / "refused", lambda rank: torn(rank, "raise"))
+    refused = refusals(2, tmp_path / "refused", lambda rank: torn(rank, "raise"))
     assert [message] * 2 == [text.partition(";")[0] for text in refused]
     assert run_ranks(2, tmp_path / "mended", lambda rank: torn(rank, "earliest")) == [4, 4]
 

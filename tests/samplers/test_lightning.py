@@ -7,7 +7,7 @@ import pytest
 from torch.utils.data import DataLoader
 
 from samplers import ResumableDataLoader, ResumableRandomSampler
-from tests.samplers.ranks import run_ranks
+from tests.samplers.ranks import refusals, run_ranks
 
 # What Lightning says about this machine, these small jobs and its own dependencies.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -65,7 +65,7 @@ def test_an_epoch_that_lightning_cuts_short_is_left_for_the_next(job, tmp_path):
     stops = {"step=3": 3, "epoch=0": 5, "step=7": 7, "epoch=1": 10}
     for expected, resumed in run_ranks(2, tmp_path / "store", _expected_and_resumed(job, train, tmp_path, stops)):
         assert expected == resumed
-    for told in run_ranks(2, tmp_path / "again", _expected_and_resumed(job, train, tmp_path / "2", {"step=5": 5})):
+    for told in refusals(2, tmp_path / "again", _expected_and_resumed(job, train, tmp_path / "2", {"step=5": 5})):
         assert "StateMismatchError: the loaded state stands in epoch 0 at sample 40 of 46" in told
 
 
@@ -96,7 +96,7 @@ def test_a_sampler_that_lightning_would_replace_is_refused(job, tmp_path, kind, 
         sampler = ResumableRandomSampler(job.Numbers(), batch_size=4)
         return job.train(kind(job.Numbers(), batch_size=4, sampler=sampler), devices=2, strategy="ddp")
 
-    for told in run_ranks(2, tmp_path / "store", train):
+    for told in refusals(2, tmp_path / "store", train):
         assert message in told
 
 
@@ -120,5 +120,5 @@ def test_fabrics_own_loader_is_refused(job, tmp_path):
         loader = ResumableDataLoader(job.Numbers(), sampler=job.sampler_of(rank, 1))
         return list(job.lightning.Fabric(accelerator="cpu", devices=1).setup_dataloaders(loader))
 
-    [told] = run_ranks(1, tmp_path / "store", read)
+    [told] = refusals(1, tmp_path / "store", read)
     assert "Fabric would count the epochs from 0 again" in told
