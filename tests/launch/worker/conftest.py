@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from launch.faults import Fault, resolve
 from launch.grammar import parse_fault
 from launch.records import AnyRecord
+from launch.worker import distributed_checkpoints, hooks
 
 FAULT = resolve([parse_fault("sigterm@save#0+during:rank=0")], world_size=1, seed=0)[0]
 
@@ -60,6 +62,14 @@ def told(listener: Listener) -> list[tuple[str, ...]]:
         (type(record).__name__, *(Path(getattr(record, field)).name for field in fields if hasattr(record, field)))
         for record in listener.records
     ]
+
+
+@pytest.fixture(autouse=True)
+def undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is wrapped in a test is as before after it, and so is what would be wrapped with a later import."""
+    for module in (hooks, distributed_checkpoints):
+        monkeypatch.setattr(module, "setattr", monkeypatch.setattr, raising=False)
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
 
 
 @pytest.fixture

@@ -16,8 +16,7 @@ class Meter(nn.Module):
 
 
 @pytest.fixture
-def watch(monkeypatch: pytest.MonkeyPatch) -> BufferWatch:
-    monkeypatch.setattr(nn.Module, "register_buffer", nn.Module.register_buffer)
+def watch() -> BufferWatch:
     watch = BufferWatch()
     watch.install()
     return watch

@@ -18,12 +18,8 @@ STATE = {"weights": torch.arange(100.0)}
 
 
 @pytest.fixture
-def interrupter(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> Interrupter:
-    """torch's save and load and the system's renames, watched during one test."""
-    watched = [(torch, "save"), (torch, "load"), (os, "replace"), (os, "rename")]
-    watched += [(safetensors, name) for name in ("save_file", "load_file")]
-    for owner, name in watched:
-        monkeypatch.setattr(owner, name, getattr(owner, name))
+def interrupter(listener: Listener) -> Interrupter:
+    """Saves and loads of torch and safetensors and the system's renames, watched during one test."""
     interrupter = Interrupter()
     CheckpointWatch(listener, interrupter, Saving(listener, interrupter)).install()
     return interrupter

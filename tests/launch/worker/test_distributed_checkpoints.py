@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed.checkpoint as dcp
-from torch.distributed.checkpoint import filesystem, state_dict_loader, state_dict_saver
+from torch.distributed.checkpoint import state_dict_saver
 
 from launch.worker.checkpoints import CheckpointWatch
 from launch.worker.distributed_checkpoints import DistributedCheckpointWatch
@@ -22,23 +22,11 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:torch.distributed is disabled", "ignore:Detected an existing checkpoint"
 )
 ONCE = [("Save", "begin", "a"), ("Save", "end", "a")]
-FUNCTIONS = (
-    (torch, "save"),
-    (torch, "load"),
-    (os, "replace"),
-    (os, "rename"),
-    *((owner, name) for owner in (state_dict_saver, dcp) for name in ("save", "save_state_dict", "async_save")),
-    (state_dict_saver, "_save_state_dict"),
-    (filesystem, "_write_files_from_queue"),
-    *((owner, name) for owner in (state_dict_loader, dcp) for name in ("load", "load_state_dict")),
-)
 
 
 @pytest.fixture
-def interrupter(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> Interrupter:
+def interrupter(listener: Listener) -> Interrupter:
     """All saves, loads and renames are watched during one test."""
-    for owner, name in FUNCTIONS:
-        monkeypatch.setattr(owner, name, getattr(owner, name))
     interrupter = Interrupter()
     saving = Saving(listener, interrupter)
     CheckpointWatch(listener, interrupter, saving).install()
@@ -234,8 +222,6 @@ def test_a_save_that_another_process_writes_ends_with_its_result(
 ) -> None:
     """Nobody sees it written here."""
     future: Future[None] = Future()
-    for owner, name in FUNCTIONS:
-        monkeypatch.setattr(owner, name, getattr(owner, name))
     monkeypatch.setattr(state_dict_saver, "async_save", lambda *_, **__: answer(future))
     interrupter = Interrupter()
     DistributedCheckpointWatch(interrupter, Saving(listener, interrupter)).install()

@@ -9,16 +9,10 @@ import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
-from torch.utils.data import dataloader as torch_loader
 
 from launch.records import Batch, EpochBegin, EpochEnd, Loader
 from launch.worker.loaders import LoaderWatch, as_indices
 from tests.launch.worker.conftest import Listener
-
-WRAPPED = [
-    (torch_loader._BaseDataLoaderIter, ("__init__", "_reset", "_next_index", "__next__")),
-    (torch_loader._MultiProcessingDataLoaderIter, ("_try_put_index",)),
-]
 
 
 class Squares(Dataset[int]):
@@ -37,11 +31,8 @@ class Stream(IterableDataset[int]):
 
 
 @pytest.fixture
-def watched(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> Listener:
+def watched(listener: Listener) -> Listener:
     """Torch's loaders, watched during one test."""
-    for owner, names in WRAPPED:
-        for name in names:
-            monkeypatch.setattr(owner, name, getattr(owner, name))
     LoaderWatch(listener).install()
     return listener
 
