@@ -134,6 +134,9 @@ class Step(Record, frozen=True, kw_only=True, tag="step"):
     """Digest of the buffers after the step (running statistics, for example), of rank 0, who saves for all; None without."""
     has_new_optimizer: bool = False
     """An optimizer had no state (momenta, for example) before the step, and has some after it."""
+    scheduler_steps: int | None = None
+    """What the learning-rate scheduler that was stepped most had counted before it (torch's `last_epoch`); None
+    without."""
     since_start: StepCount | None = None
     """Where this step stands since training began, where the worker could tell from earlier incarnations."""
 

@@ -59,6 +59,8 @@ class TrainedStep(msgspec.Struct, frozen=True, kw_only=True):
     buffers: str | None = None
     has_new_optimizer: bool = False
     """An optimizer had no state before it, and has some after it."""
+    scheduler_steps: int | None = None
+    """What its scheduler had counted."""
     line: int = 0
     """Where the step stands in the file of its process; 0 for a step that only other evidence shows."""
 
@@ -122,6 +124,7 @@ class _OpenStep:
         self.after = record.after if record else None
         self.buffers = record.buffers if record else None
         self.has_new_optimizer = record.has_new_optimizer if record else False
+        self.scheduler_steps = record.scheduler_steps if record else None
         self.line = line
 
     def freeze(self, batches: tuple[TrainedBatch, ...]) -> TrainedStep:
@@ -132,6 +135,7 @@ class _OpenStep:
             after=self.after,
             buffers=self.buffers,
             has_new_optimizer=self.has_new_optimizer,
+            scheduler_steps=self.scheduler_steps,
             line=self.line,
         )
 

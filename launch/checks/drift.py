@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from launch.checks.optimizers import goes_on_with_new_optimizer
+from launch.checks.restored import goes_on_with_new_optimizer
 from launch.checks.spoilt import why_wrong
 from launch.evidence import Evidence
 from launch.timeline import Life
@@ -41,6 +41,12 @@ def _not_restored(evidence: Evidence, life: Life, number: int) -> str:
         return "batches are right but the parameters that it started from are not: is the model's state loaded?"
     if goes_on_with_new_optimizer(evidence, life):
         return "batches are right but the optimizer began without any state: is its `state_dict()` saved and loaded?"
+    wanted_count, own_count = wanted.scheduler_steps, life.steps[number].scheduler_steps
+    if wanted_count != own_count:
+        return (
+            f"batches are right but the learning-rate scheduler has counted {own_count} where it should have counted "
+            f"{wanted_count}: is its `state_dict()` saved and loaded?"
+        )
     what = "the parameters differ" if wanted.after != life.steps[number].after else "the loss differs"
     return (
         f"batches are right but {what} from step {life.first_step + number} on: "

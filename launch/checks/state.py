@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from launch.checks.drift import explain_drift
 from launch.checks.nothing_left import NOTHING_LEFT, is_nothing_left
-from launch.checks.optimizers import optimizers_restored
+from launch.checks.restored import all_restored
 from launch.checks.result import CheckResult, Violation, counted, failed, not_applicable, passed, unknown
 from launch.checks.undisturbed import UNDISTURBED, is_undisturbed
 from launch.evidence import Evidence
@@ -18,10 +18,11 @@ from launch.trajectory import Steps, TrainedStep
 def state(evidence: Evidence) -> CheckResult:
     """Losses, parameters and buffers equal those of the uninterrupted run, bit for bit.
 
-    On another number of ranks sums are rounded otherwise: then only that no process goes on with an optimizer as new.
+    On another number of ranks sums are rounded otherwise: then only that no process goes on with an optimizer or a
+    scheduler as new.
     """
     if evidence.references and evidence.is_resized:
-        return optimizers_restored(evidence)
+        return all_restored(evidence)
     reason = _nothing_to_compare(evidence)
     if reason is not None:
         return not_applicable(reason)

@@ -36,6 +36,7 @@ from launch.worker.position import Lineage, Position, read_earlier
 from launch.worker.recorder import Recorder
 from launch.worker.rounding import keep_buckets
 from launch.worker.saving import Saving
+from launch.worker.schedulers import SchedulerWatch
 from launch.worker.script import hide_launcher, print_script_traceback, run_script
 from launch.worker.stacks import dump_stacks_on_request
 from launch.worker.training import TrainingWatch
@@ -96,9 +97,9 @@ def _watch(recorder: Recorder, environment: RankEnvironment, plan: Plan, scenari
     earlier = read_earlier(_earlier_files(environment, scenario_dir))
     lineage = Lineage(record for life in earlier for record in life)
     position = Position(lineage if environment.incarnation > 0 else None)
-    buffers = BufferWatch()
+    buffers, schedulers = BufferWatch(), SchedulerWatch()
     # Rank 0 saves for all, and under DDP it gives its buffers to the others.
-    training = TrainingWatch(recorder, position, buffers if environment.rank == 0 else None)
+    training = TrainingWatch(recorder, position, schedulers, buffers if environment.rank == 0 else None)
     loaders = LoaderWatch(recorder, digests_content=plan.content)
     trigger = Trigger(
         recorder,
@@ -116,7 +117,7 @@ def _watch(recorder: Recorder, environment: RankEnvironment, plan: Plan, scenari
     for observe in (inputs.observe, training.observe, position.follow, trigger.observe):
         recorder.observe(observe)
     outer = OuterWatch(loaders)
-    for watch in (buffers, loaders, outer, inputs, checkpoints, distributed_checkpoints, training):
+    for watch in (buffers, schedulers, loaders, outer, inputs, checkpoints, distributed_checkpoints, training):
         watch.install()
     return training
 

@@ -15,6 +15,7 @@ from launch.worker.digest import state_digest
 from launch.worker.hooks import wrap
 from launch.worker.position import Position
 from launch.worker.recorder import Recorder
+from launch.worker.schedulers import SchedulerWatch
 
 
 class TrainingWatch:
@@ -28,12 +29,16 @@ class TrainingWatch:
     Args:
         recorder: Is told.
         position: Where training stands.
+        schedulers: Of the learning rates.
         buffers: Of the modules that are trained; None: they are not recorded.
     """
 
-    def __init__(self, recorder: Recorder, position: Position, buffers: BufferWatch | None = None) -> None:
+    def __init__(
+        self, recorder: Recorder, position: Position, schedulers: SchedulerWatch, buffers: BufferWatch | None = None
+    ) -> None:
         self._recorder = recorder
         self._position = position
+        self._schedulers = schedulers
         self._buffers = buffers
         self._optimizers: list[weakref.ref[torch.optim.Optimizer]] = []
         self._num_steps = 0
@@ -43,6 +48,8 @@ class TrainingWatch:
         """Of optimizers that step within each other."""
         self._is_in_backward = False
         self._is_held_back = False
+        self._scheduler_steps: int | None = None
+        """What the schedulers had counted before the current step."""
         self._stateless: list[torch.optim.Optimizer] = []
         """Optimizers of the current step that had no state before it."""
 
@@ -102,6 +109,7 @@ class TrainingWatch:
             self._position.resume_at(self._before)
         if not _has_state(optimizer):
             self._stateless.append(optimizer)
+        self._scheduler_steps = self._schedulers.num_steps()
         self._depth += 1
 
     def _after_step(self, _optimizer: object, _args: object, _kwargs: object) -> None:
@@ -127,6 +135,7 @@ class TrainingWatch:
             after=after,
             buffers=self._buffers.state(self.parameters()) if self._buffers is not None else None,
             has_new_optimizer=has_new_optimizer,
+            scheduler_steps=self._scheduler_steps,
             since_start=self._position.count_step(self._num_steps),
         )
 

@@ -56,6 +56,7 @@ BUGS = (
     PlantedBug(name="batch-skipped", explanation=r"skip|lost"),
     PlantedBug(name="only-rank-zero-resumes", explanation=r"rank"),
     PlantedBug(name="optimizer-forgotten", explanation=r"the optimizer began without any state"),
+    PlantedBug(name="scheduler-forgotten", explanation=r"scheduler has counted \d where it should have counted 1\d"),
     PlantedBug(name="statistics-forgotten", explanation=r"running statistics", faults=("sigkill@step=11:rank=0",)),
     PlantedBug(name="average-forgotten", explanation=r"under 'average'.*EMA", faults=("sigkill@batch=12:rank=0",)),
     PlantedBug(name="checkpoint-ignored", explanation=r"checkpoint|anew|beginning|lost work"),
@@ -111,6 +112,7 @@ NODE_BUGS = (
     PlantedBug(name="listed-by-every-node", explanation=r"went on from step 1\d, rank \d went on", faults=ONE_LOST),
     PlantedBug(name="progress-in-batches", explanation=r"counted in batches", faults=FEWER, arguments=FOUR_EPOCHS),
     PlantedBug(name="optimizer-forgotten", explanation=r"optimizer's state saved", faults=FEWER, arguments=FOUR_EPOCHS),
+    PlantedBug(name="scheduler-forgotten", explanation=r"scheduler's state saved", faults=FEWER, arguments=FOUR_EPOCHS),
     PlantedBug(name="world-size-kept", explanation=r"still deal .* to 3 ranks", faults=FEWER, arguments=FOUR_EPOCHS),
     PlantedBug(
         name="overwriting",

@@ -87,6 +87,8 @@ SWEEPS = (
     Sweep(bug="read-ahead", arguments=("--workers", "2"), shows=lambda _, at: at % EPOCH_LENGTH > 0),
     Sweep(bug="optimizer-forgotten", shows=lambda _, at: at > 0),
     # What is saved last shows it too.
+    # The first step has the learning rate that the optimizer kept; the last one has no second.
+    Sweep(bug="scheduler-forgotten", at="0-36", shows=lambda _, at: at > 0),
     Sweep(bug="average-forgotten", at="0-36", shows=lambda _, at: at > 0),
     Sweep(bug="statistics-forgotten", shows=lambda _, at: at > 0),
     # The first checkpoint is that of two steps, which the third step shows to be whole.

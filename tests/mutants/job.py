@@ -59,6 +59,7 @@ MUTANTS = {
     "batch-skipped": Mutant(sampler=planted.BatchSkipped),
     "only-rank-zero-resumes": Mutant(sampler=planted.OnlyRankZeroResumes),
     "optimizer-forgotten": Mutant(trainer=trainer.OptimizerForgotten),
+    "scheduler-forgotten": Mutant(trainer=trainer.SchedulerForgotten, repaired=trainer.Scheduled),
     "statistics-forgotten": Mutant(trainer=trainer.StatisticsForgotten, repaired=trainer.Normalising),
     "average-forgotten": Mutant(trainer=trainer.AverageForgotten, repaired=trainer.Averaging),
     "checkpoint-ignored": Mutant(trainer=trainer.CheckpointIgnored),

@@ -97,6 +97,35 @@ class OptimizerForgotten(Trainer):
         self.optimizer.load_state_dict(fresh)
 
 
+class Scheduled(Trainer):
+    """Lets the learning rate fall with every step: no bug planted."""
+
+    def __init__(self, sampler: planted.ShardSampler, store: Store) -> None:
+        super().__init__(sampler, store)
+        self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: 0.9**step)
+
+    def learn(self, features: Tensor, targets: Tensor) -> bool:
+        is_stopping = super().learn(features, targets)
+        self.scheduler.step()
+        return is_stopping
+
+    def state(self) -> State:
+        return {**super().state(), "scheduler": self.scheduler.state_dict()}
+
+    def restore(self, state: State) -> None:
+        super().restore(state)
+        self.scheduler.load_state_dict(state["scheduler"])
+
+
+class SchedulerForgotten(Scheduled):
+    """The schedule is saved and begins anew: the first step is right, since the optimizer has kept its learning rate."""
+
+    def restore(self, state: State) -> None:
+        fresh = self.scheduler.state_dict()
+        super().restore(state)
+        self.scheduler.load_state_dict(fresh)
+
+
 class Normalising(Trainer):
     """A network that keeps statistics of what it has seen, for later use: no bug planted."""
 

@@ -138,6 +138,24 @@ def test_an_optimizer_without_state_is_named(resume, is_named):
     assert explanations
 
 
+def with_schedule(line: AnyRecord) -> AnyRecord:
+    return msgspec.structs.replace(line, scheduler_steps=line.step) if isinstance(line, Step) else line
+
+
+def with_new_scheduler(line: AnyRecord) -> AnyRecord:
+    line = other_loss_and_parameters(line)
+    return msgspec.structs.replace(line, scheduler_steps=line.step - 4) if isinstance(line, Step) else line
+
+
+def test_a_scheduler_that_has_counted_otherwise_is_named():
+    """From the first step that is another one."""
+    runs = [histories.one_kill(JOB).faulted.history, histories.reference(JOB, 1), histories.reference(JOB, 2)]
+    faulted, first, second = (all_changed(run, with_schedule) for run in runs)
+    faulted = changed(faulted, with_new_scheduler, incarnation=1)
+    result = state(histories.of_histories(faulted, JOB, [], first=first, second=second))
+    assert "scheduler has counted 2 where it should have counted 6" in result.violations[0].explanation
+
+
 def by_hand(line: AnyRecord) -> AnyRecord:
     """As a job without an optimizer leaves it: nothing tells its parameters."""
     return msgspec.structs.replace(line, before=None, after=None) if isinstance(line, Step) else line

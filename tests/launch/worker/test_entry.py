@@ -231,6 +231,45 @@ def test_an_optimizer_without_state_is_new(run_rank: RunRank, optimizers: str, e
     assert [record.has_new_optimizer for record in ended.of(Step)] == expected
 
 
+SCHEDULED = """
+schedule = torch.optim.lr_scheduler
+def with_schedule(scheduler, *metrics):
+    optimizer.register_step_post_hook(lambda *_: scheduler.step(*metrics))
+"""
+
+
+@pytest.mark.parametrize(
+    ("schedulers", "expected"),
+    [
+        pytest.param("", [None, None, None], id="none"),
+        pytest.param("with_schedule(schedule.StepLR(optimizer, 1))", [0, 1, 2], id="one"),
+        pytest.param("with_schedule(schedule.ReduceLROnPlateau(optimizer), 0.0)", [0, 1, 2], id="plateau"),
+        pytest.param(
+            """
+parts = [schedule.ConstantLR(optimizer), schedule.StepLR(optimizer, 1)]
+with_schedule(schedule.SequentialLR(optimizer, parts, milestones=[5]))
+""",
+            [0, 1, 2],
+            id="sequence",
+        ),
+        pytest.param(
+            """
+state = schedule.StepLR(optimizer, 1).state_dict() | {"last_epoch": 7}
+scheduler = schedule.StepLR(optimizer, 1)
+scheduler.load_state_dict(state)
+with_schedule(scheduler)
+""",
+            [7, 8, 9],
+            id="restored",
+        ),
+    ],
+)
+def test_what_a_scheduler_has_counted_is_told(run_rank: RunRank, schedulers: str, expected: list[int | None]) -> None:
+    """With each step, as it was while the optimizer made it."""
+    ended = run_rank(f"{PRELUDE}\n{SCHEDULED}\n{schedulers}\n{TRAIN}")
+    assert [record.scheduler_steps for record in ended.of(Step)] == expected
+
+
 def test_the_order_of_optimizers_is_no_state(run_rank: RunRank) -> None:
     """A job may make them in another order after a restart, or one of them twice."""
     more = "\nextra = torch.optim.SGD([model.bias], lr=0.0)\n"

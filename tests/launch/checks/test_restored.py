@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import msgspec
+import pytest
 
 from launch.checks.result import CheckResult, Outcome
 from launch.checks.state import state
@@ -27,13 +28,19 @@ def changed(history: History, change: Change, *incarnations: int) -> History:
     return msgspec.structs.replace(history, processes=processes)
 
 
-def judged(change: Change, *incarnations: int, reference: Change | None = None, resume: int = 2) -> CheckResult:
+def judged(
+    change: Change,
+    *incarnations: int,
+    before: Change | None = None,
+    reference: Change | None = None,
+    resume: int = 2,
+) -> CheckResult:
     """Four ranks are killed after three steps, two go on after `resume`."""
     groups = [histories.killed(JOB, 3), histories.resized(JOB, FEWER, resume)]
     faulted = histories.evidence(JOB, groups, [], FEWER).faulted.history
     references = [histories.reference(JOB, number) for number in (1, 2)]
     first, second = [changed(one, reference, 0) if reference else one for one in references]
-    history = changed(faulted, change, *incarnations)
+    history = changed(changed(faulted, before or same, 0), change, *incarnations)
     return state(histories.of_histories(history, JOB, [], first=first, second=second))
 
 
@@ -55,7 +62,7 @@ def test_parameters_that_the_job_had_and_an_optimizer_with_state_are_valid():
     result = judged(same)
     assert (result.outcome, result.summary) == (
         Outcome.VALID,
-        "1 restart from parameters as they were, none with a new optimizer; "
+        "1 restart from parameters as they were, none with a new optimizer or scheduler; "
         "the number of ranks changed, so gradients are summed in another order then",
     )
 
@@ -86,6 +93,41 @@ def test_a_job_that_begins_anew_has_a_new_optimizer():
 def test_a_job_that_makes_new_optimizers_is_not_accused():
     """It does so without a stop, too."""
     assert judged(with_new_optimizer, 1, reference=with_new_optimizer_every_epoch).outcome == Outcome.VALID
+
+
+def counting(line: AnyRecord) -> AnyRecord:
+    """With a scheduler that is stepped after each step."""
+    return msgspec.structs.replace(line, scheduler_steps=line.step) if isinstance(line, Step) else line
+
+
+def counting_anew(line: AnyRecord) -> AnyRecord:
+    return msgspec.structs.replace(line, scheduler_steps=line.step - 2) if isinstance(line, Step) else line
+
+
+def counting_every_epoch(line: AnyRecord) -> AnyRecord:
+    return msgspec.structs.replace(line, scheduler_steps=line.step % 6) if isinstance(line, Step) else line
+
+
+def test_a_scheduler_that_was_not_restored_is_told():
+    """It had counted something before."""
+    result = judged(counting_anew, 1, before=counting, reference=counting)
+    sentence = "rank 0 in incarnation 1 goes on from step 2 with a learning-rate scheduler that has counted no step"
+    assert (result.outcome, result.summary) == (Outcome.INVALID, sentence)
+    assert {violation.explanation for violation in result.violations} == {"is the scheduler's state saved and loaded?"}
+
+
+@pytest.mark.parametrize(
+    ("before", "change", "reference"),
+    [
+        pytest.param(counting, counting, counting, id="it goes on"),
+        pytest.param(same, counting_anew, same, id="it had counted nothing"),
+        pytest.param(counting, counting_anew, counting_every_epoch, id="there are new ones without a stop, too"),
+        pytest.param(counting, same, counting, id="it is there no more"),
+    ],
+)
+def test_other_schedulers_are_not_accused(before, change, reference):
+    """Only one that counts from 0 again where it had counted, in a job that never does so otherwise."""
+    assert judged(change, 1, before=before, reference=reference).outcome == Outcome.VALID
 
 
 def with_a_share(line: AnyRecord) -> AnyRecord:

@@ -1,0 +1,69 @@
+"""Optimizers and schedulers that were not restored: the first step of a process shows it, on any number of ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from launch.checkpoint import loaded_by
+from launch.checks.result import CheckResult, Violation, counted, failed, not_applicable, passed
+from launch.checks.resumed import at_resume
+from launch.evidence import Evidence
+from launch.timeline import Life, Run
+from launch.trajectory import Steps
+
+_OTHER_ORDER = "the number of ranks changed, so gradients are summed in another order"
+
+
+def all_restored(evidence: Evidence) -> CheckResult:
+    """After a restart each process goes on with the state of its optimizers and schedulers."""
+    resumed = [life for life in evidence.faulted.lives if life.resume is not None and life.first_step]
+    violations = [violation for life in resumed for violation in _violations(evidence, life)]
+    if violations:
+        return failed(violations[0].sentence, violations)
+    restarts = {life.incarnation for life in resumed if life.resume is not None and life.resume.how == "parameters"}
+    if not restarts:
+        return not_applicable(_OTHER_ORDER)
+    return passed(
+        f"{counted(len(restarts), 'restart')} from parameters as they were, none with a new optimizer or scheduler; "
+        f"{_OTHER_ORDER} then"
+    )
+
+
+def goes_on_with_new_optimizer(evidence: Evidence, life: Life) -> bool:
+    """Whether a process went on with an optimizer as new, in a job where that happens in the very first step only."""
+    is_habit = any(step.has_new_optimizer for steps in _undisturbed(evidence) for step in steps[1:])
+    return life.first_step > 0 and life.steps[0].has_new_optimizer and not is_habit
+
+
+def goes_on_with_new_scheduler(evidence: Evidence, life: Life) -> bool:
+    """Whether a process went on with schedulers as new, in a job that makes none but the first."""
+    is_habit = any(
+        earlier.scheduler_steps and later.scheduler_steps == 0
+        for steps in _undisturbed(evidence)
+        for earlier, later in pairwise(steps)
+    )
+    last = life.before[life.first_step - 1] if 0 < life.first_step <= len(life.before) else None
+    has_counted = last is not None and bool(last.scheduler_steps)
+    return has_counted and life.steps[0].scheduler_steps == 0 and not is_habit
+
+
+def _undisturbed(evidence: Evidence) -> Iterator[Steps]:
+    return (timeline.steps for run in evidence.references for timeline in run.timelines)
+
+
+def _violations(evidence: Evidence, life: Life) -> Iterator[Violation]:
+    if not _has_loaded(evidence.faulted, life.incarnation):
+        return
+    where = f"rank {life.rank} in incarnation {life.incarnation} goes on from step {life.first_step}"
+    if goes_on_with_new_optimizer(evidence, life):
+        sentence = f"{where} with an optimizer that has no state"
+        yield at_resume(life, sentence, "is the optimizer's state saved and loaded?")
+    if goes_on_with_new_scheduler(evidence, life):
+        sentence = f"{where} with a learning-rate scheduler that has counted no step"
+        yield at_resume(life, sentence, "is the scheduler's state saved and loaded?")
+
+
+def _has_loaded(run: Run, incarnation: int) -> bool:
+    """Whether any rank of a group read a checkpoint; parameters that never change seem to be of any step."""
+    return any(any(loaded_by(life.trajectory)) for life in run.lives if life.incarnation == incarnation)
