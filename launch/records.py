@@ -137,6 +137,8 @@ class Step(Record, frozen=True, kw_only=True, tag="step"):
     scheduler_steps: int | None = None
     """What the learning-rate scheduler that was stepped most had counted before it (torch's `last_epoch`); None
     without."""
+    learning_rate: float | None = None
+    """The greatest of the optimizer's groups; None where nothing on the host says."""
     since_start: StepCount | None = None
     """Where this step stands since training began, where the worker could tell from earlier incarnations."""
 

@@ -61,6 +61,7 @@ class TrainedStep(msgspec.Struct, frozen=True, kw_only=True):
     """An optimizer had no state before it, and has some after it."""
     scheduler_steps: int | None = None
     """What its scheduler had counted."""
+    learning_rate: float | None = None
     line: int = 0
     """Where the step stands in the file of its process; 0 for a step that only other evidence shows."""
 
@@ -125,6 +126,7 @@ class _OpenStep:
         self.buffers = record.buffers if record else None
         self.has_new_optimizer = record.has_new_optimizer if record else False
         self.scheduler_steps = record.scheduler_steps if record else None
+        self.learning_rate = record.learning_rate if record else None
         self.line = line
 
     def freeze(self, batches: tuple[TrainedBatch, ...]) -> TrainedStep:
@@ -136,6 +138,7 @@ class _OpenStep:
             buffers=self.buffers,
             has_new_optimizer=self.has_new_optimizer,
             scheduler_steps=self.scheduler_steps,
+            learning_rate=self.learning_rate,
             line=self.line,
         )
 

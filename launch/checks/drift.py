@@ -29,29 +29,37 @@ def _other_batches(evidence: Evidence, life: Life, step: int) -> str:
 
 
 def _not_restored(evidence: Evidence, life: Life, number: int) -> str:
-    wanted = evidence.expected[life.rank][life.first_step + number]
-    if _only_buffers_differ(wanted, life.steps[number]):
+    step, found = life.first_step + number, life.steps[number]
+    wanted = evidence.expected[life.rank][step]
+    if _only_buffers_differ(wanted, found):
         return "parameters are right but buffers, such as running statistics, are not: is all of `state_dict()` saved?"
-    if _only_losses_differ(wanted, life.steps[number]):
+    if _only_losses_differ(wanted, found):
         return (
-            f"batches and parameters are right but the loss differs from step {life.first_step + number} on: "
+            f"batches and parameters are right but the loss differs from step {step} on: "
             "is what scales it, such as a GradScaler, saved and loaded?"
         )
     if number == 0 and (life.resume is None or life.resume.how != "parameters"):
         return "batches are right but the parameters that it started from are not: is the model's state loaded?"
     if goes_on_with_new_optimizer(evidence, life):
         return "batches are right but the optimizer began without any state: is its `state_dict()` saved and loaded?"
-    wanted_count, own_count = wanted.scheduler_steps, life.steps[number].scheduler_steps
-    if wanted_count != own_count:
-        return (
-            f"batches are right but the learning-rate scheduler has counted {own_count} where it should have counted "
-            f"{wanted_count}: is its `state_dict()` saved and loaded?"
-        )
-    what = "the parameters differ" if wanted.after != life.steps[number].after else "the loss differs"
-    return (
-        f"batches are right but {what} from step {life.first_step + number} on: "
-        "is the optimizer's, the scheduler's and the random state saved and loaded?"
+    return _off_schedule(wanted, found) or (
+        f"batches are right but {'the parameters differ' if wanted.after != found.after else 'the loss differs'} "
+        f"from step {step} on: is the optimizer's, the scheduler's and the random state saved and loaded?"
     )
+
+
+def _off_schedule(wanted: TrainedStep, found: TrainedStep) -> str:
+    if wanted.scheduler_steps != found.scheduler_steps:
+        return (
+            f"batches are right but the learning-rate scheduler has counted {found.scheduler_steps} where it should have "
+            f"counted {wanted.scheduler_steps}: is its `state_dict()` saved and loaded?"
+        )
+    if wanted.learning_rate != found.learning_rate:
+        return (
+            f"batches are right but the learning rate is {found.learning_rate} where it should be "
+            f"{wanted.learning_rate}: is what it follows from saved and loaded?"
+        )
+    return ""
 
 
 def _first_stray(evidence: Evidence, incarnation: int, last_step: int) -> int | None:

@@ -50,6 +50,7 @@ class TrainingWatch:
         self._is_held_back = False
         self._scheduler_steps: int | None = None
         """What the schedulers had counted before the current step."""
+        self._learning_rate: float | None = None
         self._stateless: list[torch.optim.Optimizer] = []
         """Optimizers of the current step that had no state before it."""
 
@@ -96,7 +97,7 @@ class TrainingWatch:
             finally:
                 self._is_in_backward = False
             self._has_backward = True
-            self._recorder.emit(Backward, loss=_loss(tensors))
+            self._recorder.emit(Backward, loss=_scalar(tensors))
             if self._is_held_back:
                 self._is_held_back = False
                 self._tell_step()
@@ -110,6 +111,7 @@ class TrainingWatch:
         if not _has_state(optimizer):
             self._stateless.append(optimizer)
         self._scheduler_steps = self._schedulers.num_steps()
+        self._learning_rate = _learning_rate(optimizer)
         self._depth += 1
 
     def _after_step(self, _optimizer: object, _args: object, _kwargs: object) -> None:
@@ -136,6 +138,7 @@ class TrainingWatch:
             buffers=self._buffers.state(self.parameters()) if self._buffers is not None else None,
             has_new_optimizer=has_new_optimizer,
             scheduler_steps=self._scheduler_steps,
+            learning_rate=self._learning_rate,
             since_start=self._position.count_step(self._num_steps),
         )
 
@@ -145,8 +148,14 @@ def _has_state(optimizer: torch.optim.Optimizer) -> bool:
     return len(getattr(optimizer, "state", ())) > 0
 
 
-def _loss(tensors: Any) -> float | None:
-    """The scalar that a backward pass starts from; reading one from an accelerator would make it wait."""
-    if isinstance(tensors, torch.Tensor) and tensors.numel() == 1 and tensors.device.type == "cpu":
-        return float(tensors.detach())
-    return None
+def _learning_rate(optimizer: torch.optim.Optimizer) -> float | None:
+    """The greatest of all groups; None if there is none."""
+    rates = [_scalar(group.get("lr")) for group in getattr(optimizer, "param_groups", ())]
+    return max([rate for rate in rates if rate is not None], default=None)
+
+
+def _scalar(value: Any) -> float | None:
+    """The number that this is, also as a tensor; reading one from an accelerator would make it wait."""
+    if isinstance(value, torch.Tensor) and value.numel() == 1 and value.device.type == "cpu":
+        return float(value.detach())
+    return float(value) if isinstance(value, float | int) else None

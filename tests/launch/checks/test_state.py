@@ -139,21 +139,35 @@ def test_an_optimizer_without_state_is_named(resume, is_named):
 
 
 def with_schedule(line: AnyRecord) -> AnyRecord:
-    return msgspec.structs.replace(line, scheduler_steps=line.step) if isinstance(line, Step) else line
+    return (
+        msgspec.structs.replace(line, scheduler_steps=line.step, learning_rate=0.1) if isinstance(line, Step) else line
+    )
 
 
 def with_new_scheduler(line: AnyRecord) -> AnyRecord:
-    line = other_loss_and_parameters(line)
+    line = with_schedule(other_loss_and_parameters(line))
     return msgspec.structs.replace(line, scheduler_steps=line.step - 4) if isinstance(line, Step) else line
 
 
-def test_a_scheduler_that_has_counted_otherwise_is_named():
-    """From the first step that is another one."""
+def with_new_rate(line: AnyRecord) -> AnyRecord:
+    line = with_schedule(other_loss_and_parameters(line))
+    return msgspec.structs.replace(line, learning_rate=0.5) if isinstance(line, Step) else line
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (with_new_scheduler, "the learning-rate scheduler has counted 2 where it should have counted 6"),
+        (with_new_rate, "the learning rate is 0.5 where it should be 0.1"),
+    ],
+)
+def test_a_learning_rate_that_does_not_go_on_is_named(change, words):
+    """As it was in the first step that is another one."""
     runs = [histories.one_kill(JOB).faulted.history, histories.reference(JOB, 1), histories.reference(JOB, 2)]
     faulted, first, second = (all_changed(run, with_schedule) for run in runs)
-    faulted = changed(faulted, with_new_scheduler, incarnation=1)
+    faulted = changed(faulted, change, incarnation=1)
     result = state(histories.of_histories(faulted, JOB, [], first=first, second=second))
-    assert "scheduler has counted 2 where it should have counted 6" in result.violations[0].explanation
+    assert words in result.violations[0].explanation
 
 
 def by_hand(line: AnyRecord) -> AnyRecord:

@@ -270,6 +270,23 @@ def test_what_a_scheduler_has_counted_is_told(run_rank: RunRank, schedulers: str
     assert [record.scheduler_steps for record in ended.of(Step)] == expected
 
 
+GROUPS = "[{'params': [model.weight]}, {'params': [model.bias], 'lr': 0.5}]"
+
+
+@pytest.mark.parametrize(
+    ("optimizers", "expected"),
+    [
+        pytest.param("", 0.1, id="one"),
+        pytest.param(f"optimizer = torch.optim.SGD({GROUPS}, lr=0.25)", 0.5, id="groups"),
+        pytest.param("optimizer = torch.optim.Adam(model.parameters(), lr=torch.tensor(0.25))", 0.25, id="tensor"),
+    ],
+)
+def test_the_greatest_learning_rate_is_told(run_rank: RunRank, optimizers: str, expected: float) -> None:
+    """A schedule that was lost shows in it, whoever made the schedule."""
+    ended = run_rank(f"{PRELUDE}\n{optimizers}\n{TRAIN}")
+    assert [record.learning_rate for record in ended.of(Step)] == [expected] * 3
+
+
 def test_the_order_of_optimizers_is_no_state(run_rank: RunRank) -> None:
     """A job may make them in another order after a restart, or one of them twice."""
     more = "\nextra = torch.optim.SGD([model.bias], lr=0.0)\n"
