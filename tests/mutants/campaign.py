@@ -111,7 +111,7 @@ def problem(sweep: Sweep, case: Case) -> str:
     """What is wrong with the verdict on a point; "" if it is as it must be."""
     outcome, at = case.verdict.outcome, resumed_at(case)
     number = parse_fault(case.faults[-1]).when.numbers[0]
-    if at is None and outcome == "unknown" and number == NUM_STEPS - 1:
+    if at is None and outcome in {"unknown", "valid"} and number == NUM_STEPS - 1:
         return ""  # all was done and saved
     newest = (number + 1) // SAVE_EVERY * SAVE_EVERY
     possible = (at,) if at is not None else (newest - SAVE_EVERY, newest)
