@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 from launch.checkpoint import loaded_by
 from launch.checks.result import CheckResult, Violation, counted, failed, not_applicable, passed
@@ -25,7 +24,7 @@ def all_restored(evidence: Evidence) -> CheckResult:
     if not restarts:
         return not_applicable(_OTHER_ORDER)
     return passed(
-        f"{counted(len(restarts), 'restart')} from parameters as they were, none with a new optimizer or scheduler; "
+        f"{counted(len(restarts), 'restart')} from parameters as they were, none with a new optimizer or schedule; "
         f"{_OTHER_ORDER} then"
     )
 
@@ -36,16 +35,24 @@ def goes_on_with_new_optimizer(evidence: Evidence, life: Life) -> bool:
     return life.first_step > 0 and life.steps[0].has_new_optimizer and not is_habit
 
 
-def goes_on_with_new_scheduler(evidence: Evidence, life: Life) -> bool:
-    """Whether a process went on with schedulers as new, in a job that makes none but the first."""
-    is_habit = any(
-        earlier.scheduler_steps and later.scheduler_steps == 0
-        for steps in _undisturbed(evidence)
-        for earlier, later in pairwise(steps)
-    )
-    last = life.before[life.first_step - 1] if 0 < life.first_step <= len(life.before) else None
-    has_counted = last is not None and bool(last.scheduler_steps)
-    return has_counted and life.steps[0].scheduler_steps == 0 and not is_habit
+def goes_on_with_first_schedule(evidence: Evidence, life: Life) -> bool:
+    """Whether the learning rates of a process are once more those that the job began with, from its second step on.
+
+    Its first step may have the rate that the optimizer kept. A job may well make a new scheduler for another number of
+    ranks: one that goes on has other rates, and one whose rates recur has them in the uninterrupted run too.
+    """
+    if life.first_step == 0 or life.steps[0].scheduler_steps != 0:
+        return False
+    first = next(other for other in evidence.faulted.lives if other.rank == life.rank)
+    undisturbed = next(_undisturbed(evidence))
+    num_steps = min(len(first.steps), len(life.steps))
+    begun, found = _rates(first.steps[1:num_steps]), _rates(life.steps[1:num_steps])
+    expected = _rates(undisturbed[life.first_step + 1 : life.first_step + num_steps])
+    return found == begun and found[: len(expected)] != expected
+
+
+def _rates(steps: Steps) -> list[float | None]:
+    return [step.learning_rate for step in steps]
 
 
 def _undisturbed(evidence: Evidence) -> Iterator[Steps]:
@@ -59,8 +66,8 @@ def _violations(evidence: Evidence, life: Life) -> Iterator[Violation]:
     if goes_on_with_new_optimizer(evidence, life):
         sentence = f"{where} with an optimizer that has no state"
         yield at_resume(life, sentence, "is the optimizer's state saved and loaded?")
-    if goes_on_with_new_scheduler(evidence, life):
-        sentence = f"{where} with a learning-rate scheduler that has counted no step"
+    if goes_on_with_first_schedule(evidence, life):
+        sentence = f"{where} with the learning rates that the job began with"
         yield at_resume(life, sentence, "is the scheduler's state saved and loaded?")
 
 

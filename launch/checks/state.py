@@ -18,8 +18,8 @@ from launch.trajectory import Steps, TrainedStep
 def state(evidence: Evidence) -> CheckResult:
     """Losses, parameters and buffers equal those of the uninterrupted run, bit for bit.
 
-    On another number of ranks sums are rounded otherwise: then only that no process goes on with an optimizer or a
-    scheduler as new.
+    On another number of ranks sums are rounded otherwise: then only that no process goes on with an optimizer as new
+    or with the first learning rates.
     """
     if evidence.references and evidence.is_resized:
         return all_restored(evidence)
