@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from launch.checkpoint import loaded_by
 from launch.checks.result import CheckResult, Violation, counted, failed, not_applicable, passed
@@ -36,23 +37,30 @@ def goes_on_with_new_optimizer(evidence: Evidence, life: Life) -> bool:
 
 
 def goes_on_with_first_schedule(evidence: Evidence, life: Life) -> bool:
-    """Whether the learning rates of a process are once more those that the job began with, from its second step on.
+    """Whether the learning rates of a process are once more those that the job began with, or change as those did.
 
-    Its first step may have the rate that the optimizer kept. A job may well make a new scheduler for another number of
-    ranks: one that goes on has other rates, and one whose rates recur has them in the uninterrupted run too.
+    That is looked at from its second step on: the first may have the rate that the optimizer kept. A job may well make a
+    new scheduler for another number of ranks: one that goes on has other rates, and rates that recur do so in the
+    uninterrupted run too.
     """
     if life.first_step == 0 or life.steps[0].scheduler_steps != 0:
         return False
     first = next(other for other in evidence.faulted.lives if other.rank == life.rank)
     undisturbed = next(_undisturbed(evidence))
     num_steps = min(len(first.steps), len(life.steps))
-    begun, found = _rates(first.steps[1:num_steps]), _rates(life.steps[1:num_steps])
-    expected = _rates(undisturbed[life.first_step + 1 : life.first_step + num_steps])
-    return found == begun and found[: len(expected)] != expected
+    begun, found = _curves(first.steps[1:num_steps]), _curves(life.steps[1:num_steps])
+    expected = _curves(undisturbed[life.first_step + 1 : life.first_step + num_steps])
+    return any(map(_begins_once_more, begun, found, expected))
 
 
-def _rates(steps: Steps) -> list[float | None]:
-    return [step.learning_rate for step in steps]
+def _curves(steps: Steps) -> tuple[list[float], list[float]]:
+    """The learning rates, and by what each is multiplied to give the next."""
+    rates = [step.learning_rate or 0.0 for step in steps]
+    return rates, [round(later / earlier, 9) if earlier else 0.0 for earlier, later in pairwise(rates)]
+
+
+def _begins_once_more(begun: list[float], found: list[float], expected: list[float]) -> bool:
+    return found == begun and len(set(begun)) > 1 and found[: len(expected)] != expected
 
 
 def _undisturbed(evidence: Evidence) -> Iterator[Steps]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import factorial
 
 import msgspec
 import pytest
@@ -35,8 +36,8 @@ def judged(
     reference: Change | None = None,
     resume: int = 2,
 ) -> CheckResult:
-    """Four ranks are killed after three steps, two go on after `resume`."""
-    groups = [histories.killed(JOB, 3), histories.resized(JOB, FEWER, resume)]
+    """Four ranks are killed after five steps, two go on after `resume`."""
+    groups = [histories.killed(JOB, 5), histories.resized(JOB, FEWER, resume)]
     faulted = histories.evidence(JOB, groups, [], FEWER).faulted.history
     references = [histories.reference(JOB, number) for number in (1, 2)]
     first, second = [changed(one, reference, 0) if reference else one for one in references]
@@ -108,6 +109,8 @@ def scheduled(counted: Callable[[int], int], rate: Callable[[int], float]) -> Ch
 
 falling = scheduled(lambda step: step, lambda step: 0.5**step)
 begun_anew = scheduled(lambda step: step - 2, lambda step: 0.25 if step == 2 else 0.5 ** (step - 2))
+ever_faster = scheduled(lambda step: step, lambda step: 1 / factorial(step))
+faster_anew = scheduled(lambda step: step - 2, lambda step: 1 / factorial(step - 2) / 2)
 made_anew = scheduled(lambda step: step - 2, lambda step: 0.5**step)
 recurring = scheduled(lambda step: step, lambda step: step % 2)
 recurring_anew = scheduled(lambda step: step - 2, lambda step: step % 2)
@@ -115,9 +118,16 @@ constant = scheduled(lambda step: step, lambda _: 0.1)
 constant_anew = scheduled(lambda step: step - 2, lambda _: 0.1)
 
 
-def test_a_scheduler_that_was_not_restored_is_told():
+@pytest.mark.parametrize(
+    ("before", "change"),
+    [
+        pytest.param(falling, begun_anew, id="from the step alone"),
+        pytest.param(ever_faster, faster_anew, id="from the rate before"),
+    ],
+)
+def test_a_scheduler_that_was_not_restored_is_told(before, change):
     """The first learning rate is right: the optimizer has kept it."""
-    result = judged(begun_anew, 1, before=falling, reference=falling)
+    result = judged(change, 1, before=before, reference=before)
     sentence = "rank 0 in incarnation 1 goes on from step 2 with the learning rates that the job began with"
     assert (result.outcome, result.summary) == (Outcome.INVALID, sentence)
     assert {violation.explanation for violation in result.violations} == {"is the scheduler's state saved and loaded?"}
