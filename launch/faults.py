@@ -186,8 +186,18 @@ def resolve(requests: Sequence[FaultRequest], *, world_size: int, num_nodes: int
 
 
 def num_restarts(faults: Iterable[Fault]) -> int:
-    """How many restarts the faults ask for at most: those that fire at the same moment cost one together."""
-    return len({fault.when for fault in faults})
+    """How many restarts the faults ask for at most: those that fire at the same moment cost one together.
+
+    A node that comes back may cost another one. Each agent ends its ranks to let it in; where the first that are asked to
+    stop make the ranks of other agents stop with them, those agents take it for a failure.
+    """
+    losses = {fault.when for fault in faults}
+    returns = {fault.when for fault in faults if _node_comes_back(fault)}
+    return len(losses) + len(returns)
+
+
+def _node_comes_back(fault: Fault) -> bool:
+    return fault.kind is Kind.PARTITION or (fault.kind is Kind.NODELOSS and fault.argument is not None)
 
 
 def _numbers(request: FaultRequest, num: int, draw: random.Random) -> Sequence[int]:

@@ -13,6 +13,16 @@ def test_all_ranks_become_one_fault_each_and_cost_one_restart() -> None:
     assert num_restarts(faults) == 1
 
 
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [("nodeloss@step=7:node=1", 1), ("nodeloss(replace=0)@step=7:node=all", 2), ("partition(for=3)@step=7:node=1", 2)],
+)
+def test_a_node_that_comes_back_may_cost_another_restart(fault: str, expected: int) -> None:
+    """Once for its loss, and once for its return."""
+    faults = resolve([parse_fault(fault)], world_size=4, num_nodes=2, seed=0)
+    assert num_restarts(faults) == expected
+
+
 def test_all_nodes_become_one_fault_each() -> None:
     """`node=all` stands for every node, not for every rank."""
     faults = resolve([parse_fault("nodeloss@step=7:node=all")], world_size=4, num_nodes=2, seed=0)
