@@ -49,17 +49,17 @@ def _not_restored(evidence: Evidence, life: Life, number: int) -> str:
 
 
 def _off_schedule(wanted: TrainedStep, found: TrainedStep) -> str:
+    if wanted.learning_rate == found.learning_rate:
+        return ""  # whatever was counted: a new scheduler may begin where the old one stood
     if wanted.scheduler_steps != found.scheduler_steps:
         return (
             f"batches are right but the learning-rate scheduler has counted {found.scheduler_steps} where it should have "
             f"counted {wanted.scheduler_steps}: is its `state_dict()` saved and loaded?"
         )
-    if wanted.learning_rate != found.learning_rate:
-        return (
-            f"batches are right but the learning rate is {found.learning_rate} where it should be "
-            f"{wanted.learning_rate}: is what it follows from saved and loaded?"
-        )
-    return ""
+    return (
+        f"batches are right but the learning rate is {found.learning_rate} where it should be "
+        f"{wanted.learning_rate}: is what it follows from saved and loaded?"
+    )
 
 
 def _first_stray(evidence: Evidence, incarnation: int, last_step: int) -> int | None:

@@ -146,6 +146,15 @@ def with_schedule(line: AnyRecord) -> AnyRecord:
 
 def with_new_scheduler(line: AnyRecord) -> AnyRecord:
     line = with_schedule(other_loss_and_parameters(line))
+    return (
+        msgspec.structs.replace(line, scheduler_steps=line.step - 4, learning_rate=0.5)
+        if isinstance(line, Step)
+        else line
+    )
+
+
+def with_scheduler_made_anew(line: AnyRecord) -> AnyRecord:
+    line = with_schedule(other_loss_and_parameters(line))
     return msgspec.structs.replace(line, scheduler_steps=line.step - 4) if isinstance(line, Step) else line
 
 
@@ -158,6 +167,7 @@ def with_new_rate(line: AnyRecord) -> AnyRecord:
     ("change", "words"),
     [
         (with_new_scheduler, "the learning-rate scheduler has counted 2 where it should have counted 6"),
+        (with_scheduler_made_anew, "is the optimizer's, the scheduler's and the random state saved and loaded?"),
         (with_new_rate, "the learning rate is 0.5 where it should be 0.1"),
     ],
 )
