@@ -114,6 +114,10 @@ faster_anew = scheduled(lambda step: step - 2, lambda step: 1 / factorial(step -
 made_anew = scheduled(lambda step: step - 2, lambda step: 0.5**step)
 recurring = scheduled(lambda step: step, lambda step: step % 2)
 recurring_anew = scheduled(lambda step: step - 2, lambda step: step % 2)
+begun_on_purpose = scheduled(lambda step: step, lambda step: 0.5 ** (step - 2))
+fitted_anew = scheduled(lambda step: step - 2, lambda step: 1 / (step + 1))
+falling_late = scheduled(lambda step: step, lambda step: 0.1 if step < 5 else 0.01)
+not_fallen = scheduled(lambda step: step - 2, lambda _: 0.1)
 constant = scheduled(lambda step: step, lambda _: 0.1)
 constant_anew = scheduled(lambda step: step - 2, lambda _: 0.1)
 
@@ -141,6 +145,9 @@ def test_a_scheduler_that_was_not_restored_is_told(before, change):
         pytest.param(recurring, recurring_anew, id="its rates recur"),
         pytest.param(constant, constant_anew, id="its rate does not change"),
         pytest.param(falling, same, id="it is there no more"),
+        pytest.param(falling, begun_on_purpose, id="a restored one begins again"),
+        pytest.param(falling, fitted_anew, id="a new one is another"),
+        pytest.param(falling_late, not_fallen, id="its rate did not change in the beginning"),
     ],
 )
 def test_other_schedules_are_not_accused(before, change):
