@@ -15,7 +15,7 @@ worst=0
 
 hit() { # CLUSTER NNODES KINDS RANKS
     echo "$1, --nnodes $2, $3, nodes $4" >&2
-    "$python" -m launch sweep --quiet --cluster "$1" --nnodes "$2" --nproc-per-node 1 --at 7 --kinds "$3" --ranks "$4" \
+    "$python" -m resumable.launch sweep --quiet --cluster "$1" --nnodes "$2" --nproc-per-node 1 --at 7 --kinds "$3" --ranks "$4" \
         --run-dir "$runs/$1-${2/:/-}-${4//[,+]/}" || worst=$?
 }
 

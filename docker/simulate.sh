@@ -10,6 +10,6 @@ cd "$(dirname "$0")/.."
 python=${PYTHON:-.venv/bin/python}
 
 PYTHON=$python docker/image.sh resumable:local
-exec "$python" -m launch verify --cluster compose --nnodes 2:3 --nproc-per-node 2 \
+exec "$python" -m resumable.launch verify --cluster compose --nnodes 2:3 --nproc-per-node 2 \
     --fault 'nodeloss(replace=1)@step=7:node=1' --fault 'nodeloss@step=220:rank=0' "$@" \
-    -m launch.jobs.digits --epochs 40 --workers 2
+    -m resumable.launch.jobs.digits --epochs 40 --workers 2

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from launch.fault import Fault
-    from launch.launcher import Launcher
+    from resumable.launch.fault import Fault
+    from resumable.launch.launcher import Launcher
 
 __all__ = ["Fault", "Launcher"]
 
-_MODULES = {"Fault": "launch.fault", "Launcher": "launch.launcher"}
+_MODULES = {"Fault": "resumable.launch.fault", "Launcher": "resumable.launch.launcher"}
 
 
 def __getattr__(name: str) -> object:

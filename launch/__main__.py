@@ -1,7 +1,7 @@
-"""`python -m launch` is the command `resumable`."""
+"""`python -m resumable.launch` is the command `resumable`."""
 
 import sys
 
-from launch.cli import main
+from resumable.launch.cli import main
 
 sys.exit(main())

@@ -6,11 +6,11 @@ import argparse
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from launch.doctor import add_doctor_flags
-from launch.errors import UsageError
-from launch.grammar import GRAMMAR
-from launch.report.outputs import add_report_flags
-from launch.torchrun import add_torchrun_flags
+from resumable.launch.doctor import add_doctor_flags
+from resumable.launch.errors import UsageError
+from resumable.launch.grammar import GRAMMAR
+from resumable.launch.report.outputs import add_report_flags
+from resumable.launch.torchrun import add_torchrun_flags
 
 _TORCHRUN_COMMANDS = ("run", "verify", "sweep")
 _OWN_USAGE = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cloudpickle
 
-from launch.environment import RankEnvironment
+from resumable.launch.environment import RankEnvironment
 
 
 def write_call(

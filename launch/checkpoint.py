@@ -13,10 +13,10 @@ from pathlib import PurePath
 
 import msgspec
 
-from launch.faults import CHECKPOINT_DAMAGE
-from launch.files import files_in
-from launch.records import AnyRecord, Backward, FaultFired, Load, Save
-from launch.trajectory import TrainedBatch, Trajectory
+from resumable.launch.faults import CHECKPOINT_DAMAGE
+from resumable.launch.files import files_in
+from resumable.launch.records import AnyRecord, Backward, FaultFired, Load, Save
+from resumable.launch.trajectory import TrainedBatch, Trajectory
 
 _DIGITS = re.compile(r"\d+")
 

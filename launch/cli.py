@@ -8,10 +8,10 @@ import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
-from launch.arguments import parse
-from launch.environment import is_ci
-from launch.errors import DamagedPlanError, LaunchError, NodeError
-from launch.output import OutputConsole, discard_output
+from resumable.launch.arguments import parse
+from resumable.launch.environment import is_ci
+from resumable.launch.errors import DamagedPlanError, LaunchError, NodeError
+from resumable.launch.output import OutputConsole, discard_output
 
 _USAGE, _UNKNOWN, _INTERNAL = 2, 3, 70
 _PIPE_BROKEN = 141
@@ -38,8 +38,8 @@ def _carried_out(argv: Sequence[str] | None) -> int:
     console = OutputConsole(stderr=False, force_terminal=False if is_ci() else None, highlight=False)
     try:
         arguments = parse(sys.argv[1:] if argv is None else argv)
-        # `launch.commands.verify.verify` and its like; only the command that is asked for is imported.
-        command = getattr(import_module(f"launch.commands.{arguments.command}"), arguments.command)
+        # `resumable.launch.commands.verify.verify` and its like; only the command that is asked for is imported.
+        command = getattr(import_module(f"resumable.launch.commands.{arguments.command}"), arguments.command)
         return int(command(arguments, console))
     except LaunchError as error:
         print(f"resumable: {error}", file=sys.stderr)

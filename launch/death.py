@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from launch.history import Process
-from launch.node_records import RankEnded
-from launch.plan import Scenario
-from launch.records import Batch, Exit, FaultFired, Step
-from launch.timeline import Life, Run
-from launch.trajectory import TrainedBatch
+from resumable.launch.history import Process
+from resumable.launch.node_records import RankEnded
+from resumable.launch.plan import Scenario
+from resumable.launch.records import Batch, Exit, FaultFired, Step
+from resumable.launch.timeline import Life, Run
+from resumable.launch.trajectory import TrainedBatch
 
 _FOLLOW_UP = re.compile(
     r"connection (closed|reset|refused|aborted)|closed by peer|broken pipe|gloo|nccl|socket|timed out waiting"

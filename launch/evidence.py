@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from launch.history import Damage, History
-from launch.plan import Plan, Scenario
-from launch.timeline import Run, assemble
-from launch.traits import Traits, traits_of
-from launch.trajectory import Steps
+from resumable.launch.history import Damage, History
+from resumable.launch.plan import Plan, Scenario
+from resumable.launch.timeline import Run, assemble
+from resumable.launch.traits import Traits, traits_of
+from resumable.launch.trajectory import Steps
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,12 +7,12 @@ import os
 import time
 from pathlib import Path
 
-from launch.cluster import Cluster, LocalCluster
-from launch.cluster.compose import ComposeCluster
-from launch.errors import LaunchError, UsageError
-from launch.plan import Plan, Script
-from launch.rundir import RunDir
-from launch.topology import Topology
+from resumable.launch.cluster import Cluster, LocalCluster
+from resumable.launch.cluster.compose import ComposeCluster
+from resumable.launch.errors import LaunchError, UsageError
+from resumable.launch.plan import Plan, Script
+from resumable.launch.rundir import RunDir
+from resumable.launch.topology import Topology
 
 
 def create_run_dir(arguments: argparse.Namespace, plan: Plan) -> RunDir:

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import chain, pairwise, zip_longest
 
-from launch.culprit import Culprit, Suspect, find_culprit
-from launch.records import Index
-from launch.trajectory import BatchKey
+from resumable.launch.culprit import Culprit, Suspect, find_culprit
+from resumable.launch.records import Index
+from resumable.launch.trajectory import BatchKey
 
 _PREFETCH_FACTOR = 2
 """Batches that torch's DataLoader lets each worker read ahead unless told otherwise."""

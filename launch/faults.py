@@ -1,6 +1,6 @@
 """Faults as data: what is done, to whom, and when.
 
-`launch.grammar` reads them from a command line as `FaultRequest`s; `resolve` turns the requests of one command line into
+`grammar` reads them from a command line as `FaultRequest`s; `resolve` turns the requests of one command line into
 `Fault`s, each for exactly one rank or node: `rank=all` becomes one for every rank, `rank=any` is drawn. What stands in the
 plan holds no choice any more.
 """

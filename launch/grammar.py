@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 
-from launch.errors import FaultSyntaxError
-from launch.faults import (
+from resumable.launch.errors import FaultSyntaxError
+from resumable.launch.faults import (
     ARGUMENTS,
     CHECKPOINT_DAMAGE,
     NODE_KINDS,

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from launch.node_records import (
+from resumable.launch.node_records import (
     NodeEnded,
     NodeFaultActed,
     NodeRecord,
@@ -22,9 +22,9 @@ from launch.node_records import (
     RoundStarted,
     decode_node_line,
 )
-from launch.records import FORMAT_VERSION, AnyRecord, Exit, FaultFired, Start, Step, decode_line
-from launch.rundir import ScenarioDir
-from launch.storage import read_whole
+from resumable.launch.records import FORMAT_VERSION, AnyRecord, Exit, FaultFired, Start, Step, decode_line
+from resumable.launch.rundir import ScenarioDir
+from resumable.launch.storage import read_whole
 
 _R = TypeVar("_R")
 

@@ -7,18 +7,18 @@ from functools import cached_property
 
 import msgspec
 
-from launch.call import read_value
-from launch.death import log_file
-from launch.errors import UsageError
-from launch.evidence import Evidence, gather
-from launch.history import History, read_history
-from launch.node_records import NodeEnded
-from launch.plan import Plan
-from launch.records import Index
-from launch.rundir import RunDir
-from launch.supervisor import has_succeeded
-from launch.timeline import Timeline
-from launch.verdict import Verdict, judge_evidence
+from resumable.launch.call import read_value
+from resumable.launch.death import log_file
+from resumable.launch.errors import UsageError
+from resumable.launch.evidence import Evidence, gather
+from resumable.launch.history import History, read_history
+from resumable.launch.node_records import NodeEnded
+from resumable.launch.plan import Plan
+from resumable.launch.records import Index
+from resumable.launch.rundir import RunDir
+from resumable.launch.supervisor import has_succeeded
+from resumable.launch.timeline import Timeline
+from resumable.launch.verdict import Verdict, judge_evidence
 
 
 class RankResult(msgspec.Struct, frozen=True, kw_only=True):

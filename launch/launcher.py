@@ -12,18 +12,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from launch.arguments import parse
-from launch.call import write_call
-from launch.cluster import Cluster
-from launch.errors import ScriptNotFoundError
-from launch.execution import cluster_of, refuse_absent
-from launch.faults import FaultRequest
-from launch.job_result import JobResult
-from launch.plan import Plan, Script
-from launch.planner import BUILT_IN_JOB, make_plan
-from launch.rundir import RunDir
-from launch.supervisor import Supervisor
-from launch.verdict import Verdict
+from resumable.launch.arguments import parse
+from resumable.launch.call import write_call
+from resumable.launch.cluster import Cluster
+from resumable.launch.errors import ScriptNotFoundError
+from resumable.launch.execution import cluster_of, refuse_absent
+from resumable.launch.faults import FaultRequest
+from resumable.launch.job_result import JobResult
+from resumable.launch.plan import Plan, Script
+from resumable.launch.planner import BUILT_IN_JOB, make_plan
+from resumable.launch.rundir import RunDir
+from resumable.launch.supervisor import Supervisor
+from resumable.launch.verdict import Verdict
 
 Job = Callable[..., object] | str | os.PathLike[str]
 _run_numbers = itertools.count()

@@ -12,12 +12,12 @@ import itertools
 import time
 from collections.abc import Callable
 
-from launch.cluster import Cluster, Node
-from launch.errors import NodeError
-from launch.faults import NODE_KINDS, Fault, Kind
-from launch.node_records import NodeAct, NodeEnded, NodeFaultActed, encode_node_line
-from launch.plan import Scenario
-from launch.rundir import ScenarioDir
+from resumable.launch.cluster import Cluster, Node
+from resumable.launch.errors import NodeError
+from resumable.launch.faults import NODE_KINDS, Fault, Kind
+from resumable.launch.node_records import NodeAct, NodeEnded, NodeFaultActed, encode_node_line
+from resumable.launch.plan import Scenario
+from resumable.launch.rundir import ScenarioDir
 
 
 class Nemesis:

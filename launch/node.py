@@ -25,18 +25,18 @@ from torch.distributed.elastic.rendezvous import RendezvousClosedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from torch.distributed.run import config_from_args
 
-from launch import rendezvous
-from launch.environment import own_tag, python_executable
-from launch.faults import Kind
-from launch.hang import HangWatch
-from launch.logs import IncarnationLogs
-from launch.node_records import NodeEnded, NodeOutcome, NodeRecord, RankFailure, encode_node_line
-from launch.plan import Plan, Scenario
-from launch.processes import sweep
-from launch.ranks import RankWatch
-from launch.requests import NodeRequest
-from launch.rundir import RunDir, ScenarioDir
-from launch.worker.entry import run_rank
+from resumable.launch import rendezvous
+from resumable.launch.environment import own_tag, python_executable
+from resumable.launch.faults import Kind
+from resumable.launch.hang import HangWatch
+from resumable.launch.logs import IncarnationLogs
+from resumable.launch.node_records import NodeEnded, NodeOutcome, NodeRecord, RankFailure, encode_node_line
+from resumable.launch.plan import Plan, Scenario
+from resumable.launch.processes import sweep
+from resumable.launch.ranks import RankWatch
+from resumable.launch.requests import NodeRequest
+from resumable.launch.rundir import RunDir, ScenarioDir
+from resumable.launch.worker.entry import run_rank
 
 
 def serve(requests: BinaryIO, replies: BinaryIO) -> None:
@@ -171,7 +171,7 @@ def _entrypoint(plan: Plan, request: NodeRequest, work: Path) -> tuple[Callable[
     if plan.script.is_program:
         return plan.script.path, list(plan.script.in_directory(work).arguments)
     if plan.scenario(request.scenario).start_method == "subprocess":
-        return python_executable(), ["-u", "-P", "-m", "launch.worker"]
+        return python_executable(), ["-u", "-P", "-m", "resumable.launch.worker"]
     return run_rank, []
 
 

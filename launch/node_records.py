@@ -1,6 +1,6 @@
 """The lines that a node and its supervisor leave behind: rounds of its worker group, how they ended, what was done to it.
 
-As those of the ranks (`launch.records`), each is one JSON line and `time_ns` is CLOCK_MONOTONIC.
+As those of the ranks (`resumable.launch.records`), each is one JSON line and `time_ns` is CLOCK_MONOTONIC.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from launch.storage import decoded
+from resumable.launch.storage import decoded
 
 
 class RoundStarted(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="round"):

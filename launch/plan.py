@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from launch.faults import Fault, num_restarts
+from resumable.launch.faults import Fault, num_restarts
 
 PLAN_VERSION = 1
 RUN_DIR_PLACEHOLDER = "{run_dir}"
@@ -43,7 +43,7 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     is_program: bool = False
     """torchrun's `--no-python`: a program that is no Python script."""
     is_function: bool = False
-    """`path` is a file with a pickled call, see `launch.call`."""
+    """`path` is a file with a pickled call, see `resumable.launch.call`."""
 
     def in_directory(self, directory: Path) -> Script:
         """The same with every `{run_dir}` in its arguments replaced by the scenario's own directory."""
@@ -87,7 +87,7 @@ class Restarts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SweepSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """Which points of the job's training a sweep hits; the words of the command line, which `launch.sweep` reads."""
+    """Which points of training a sweep hits, in the words of the command line; `sweep` reads them."""
 
     at: str = "all"
     ranks: str = "each"

@@ -6,29 +6,29 @@ import argparse
 import importlib.util
 from pathlib import Path
 
-from launch import torchrun
-from launch.errors import ScriptNotFoundError, UsageError
-from launch.faults import STANDSTILLS, Fault, FaultRequest, Kind, resolve
-from launch.grammar import parse_fault
-from launch.plan import Containers, Plan, Recording, RestartMethod, Restarts, Scenario, Script, SweepSpec
-from launch.sweep.request import example_faults, parse_at, parse_kinds, parse_ranks
+from resumable.launch import torchrun
+from resumable.launch.errors import ScriptNotFoundError, UsageError
+from resumable.launch.faults import STANDSTILLS, Fault, FaultRequest, Kind, resolve
+from resumable.launch.grammar import parse_fault
+from resumable.launch.plan import Containers, Plan, Recording, RestartMethod, Restarts, Scenario, Script, SweepSpec
+from resumable.launch.sweep.request import example_faults, parse_at, parse_kinds, parse_ranks
 
-BUILT_IN_JOB = "launch.jobs.digits"
-_BUILT_IN_PRELOAD = ("sklearn.datasets", "samplers")
+BUILT_IN_JOB = "resumable.launch.jobs.digits"
+_BUILT_IN_PRELOAD = ("sklearn.datasets", "resumable.samplers")
 _BUILT_IN_FAULTS = ("sigkill@step=7:rank=any", "sigkill@epoch=2,batch=3:rank=any")
 _DEFAULT_FAULTS = ("sigkill@step=7:rank=any",)
 _LOG_TO_FILE_AND_CONSOLE = "3"
 _HANG_TIMEOUT_S, _PLANNED_HANG_TIMEOUT_S, _BUILT_IN_HANG_TIMEOUT_S = 300.0, 30.0, 5.0
 _GRACE_S = 5.0
 _COMPOSE_NAME = "docker/compose.yaml"
-_COMPOSE_FILE = Path(__file__).parents[1] / _COMPOSE_NAME
+_COMPOSE_FILE = Path(__file__).resolve().parents[1] / _COMPOSE_NAME
 
 
 def make_plan(arguments: argparse.Namespace, *, script: Script | None = None) -> Plan:
     """The plan of a `run`, a `verify`, or a `sweep` whose points are not drawn yet.
 
     Args:
-        arguments: What `launch.arguments.parse` gives.
+        arguments: What `resumable.launch.arguments.parse` gives.
         script: What every rank runs, where it is no script that the arguments name.
 
     Raises:

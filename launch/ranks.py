@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from torch.distributed.elastic.multiprocessing.api import MultiprocessContext, PContext, SubprocessContext
 
-from launch.node_records import RankEnded
-from launch.rendezvous import Round
+from resumable.launch.node_records import RankEnded
+from resumable.launch.rendezvous import Round
 
 _LAG_S = 1.0
 """Between the end of a process and the moment when the thread that waits for it has noticed."""

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 
 import msgspec
 
-from launch.records import Loader
-from launch.traits import Traits
-from launch.trajectory import Steps, TrainedBatch, TrainedStep, Trajectory
+from resumable.launch.records import Loader
+from resumable.launch.traits import Traits
+from resumable.launch.trajectory import Steps, TrainedBatch, TrainedStep, Trajectory
 
 
 def renamed(trajectory: Trajectory, first_step: int, reference: Mapping[int, Steps], traits: Traits) -> Steps:

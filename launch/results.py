@@ -11,12 +11,12 @@ from typing import Literal
 
 import msgspec
 
-from launch.checks.result import Outcome
-from launch.plan import Command, Plan, Scenario
-from launch.records import FaultFired
-from launch.repeat import repeat_command
-from launch.timeline import Life, Run
-from launch.verdict import Verdict
+from resumable.launch.checks.result import Outcome
+from resumable.launch.plan import Command, Plan, Scenario
+from resumable.launch.records import FaultFired
+from resumable.launch.repeat import repeat_command
+from resumable.launch.timeline import Life, Run
+from resumable.launch.verdict import Verdict
 
 RESULTS_VERSION = 1
 

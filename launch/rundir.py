@@ -21,9 +21,9 @@ from pathlib import Path
 
 import msgspec
 
-from launch.errors import DamagedPlanError, EvidenceError
-from launch.plan import PLAN_VERSION, Plan
-from launch.storage import decoded, read_whole, replace_whole
+from resumable.launch.errors import DamagedPlanError, EvidenceError
+from resumable.launch.plan import PLAN_VERSION, Plan
+from resumable.launch.storage import decoded, read_whole, replace_whole
 
 _MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 _MAX_NAME_BYTES = 250

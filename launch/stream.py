@@ -11,8 +11,8 @@ from itertools import chain, zip_longest
 
 import msgspec
 
-from launch.timeline import Life, Run
-from launch.trajectory import BatchKey, TrainedStep
+from resumable.launch.timeline import Life, Run
+from resumable.launch.trajectory import BatchKey, TrainedStep
 
 Sample = int | str
 

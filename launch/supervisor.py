@@ -10,13 +10,13 @@ import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from launch.cluster import Cluster, Node
-from launch.errors import NodeError
-from launch.nemesis import Nemesis
-from launch.node_records import NodeEnded
-from launch.plan import Plan, Scenario
-from launch.requests import NodeRequest
-from launch.rundir import RunDir
+from resumable.launch.cluster import Cluster, Node
+from resumable.launch.errors import NodeError
+from resumable.launch.nemesis import Nemesis
+from resumable.launch.node_records import NodeEnded
+from resumable.launch.plan import Plan, Scenario
+from resumable.launch.requests import NodeRequest
+from resumable.launch.rundir import RunDir
 
 _POLL_S, _TICK_S = 0.02, 0.1
 _SHUTDOWN_TIMEOUT_S = 30.0

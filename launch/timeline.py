@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from launch.checkpoint import Checkpoint, damaged_by, is_within, loaded_by, written_by
-from launch.history import History
-from launch.renaming import renamed
-from launch.resume import Clues, ResumePoint, find_resume_point
-from launch.traits import Traits
-from launch.trajectory import Steps, TrainedBatch, TrainedStep, Trajectory, trace
+from resumable.launch.checkpoint import Checkpoint, damaged_by, is_within, loaded_by, written_by
+from resumable.launch.history import History
+from resumable.launch.renaming import renamed
+from resumable.launch.resume import Clues, ResumePoint, find_resume_point
+from resumable.launch.traits import Traits
+from resumable.launch.trajectory import Steps, TrainedBatch, TrainedStep, Trajectory, trace
 
 
 class Life(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ import ipaddress
 import os
 import signal
 
-from launch.errors import UsageError
+from resumable.launch.errors import UsageError
 
 Flags = dict[str, int | float | str | bool | list[str] | None]
 

@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import msgspec
 
-from launch.history import History
-from launch.records import FIRST_INPUT, AnyRecord, Backward, Batch, EpochEnd, Loader, Step
+from resumable.launch.history import History
+from resumable.launch.records import FIRST_INPUT, AnyRecord, Backward, Batch, EpochEnd, Loader, Step
 
 
 class Traits(msgspec.Struct, frozen=True, kw_only=True):

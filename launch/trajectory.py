@@ -14,9 +14,9 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from launch.history import Process
-from launch.records import AnyRecord, Backward, Batch, EpochBegin, EpochEnd, Index, Loader, Step
-from launch.traits import Traits, training_loaders
+from resumable.launch.history import Process
+from resumable.launch.records import AnyRecord, Backward, Batch, EpochBegin, EpochEnd, Index, Loader, Step
+from resumable.launch.traits import Traits, training_loaders
 
 BatchKey = tuple[Index, ...] | str | None
 """What two batches are compared by: their indices, else their content digest, else nothing."""

@@ -6,15 +6,15 @@ from collections.abc import Iterable
 
 import msgspec
 
-from launch.checks import CHECKS, Check
-from launch.checks.result import CheckResult, Outcome, unknown
-from launch.death import Death, planned_deaths
-from launch.evidence import Evidence, gather
-from launch.history import read_history
-from launch.plan import Plan
-from launch.rundir import RunDir
-from launch.storage import replace_whole
-from launch.timeline import Run
+from resumable.launch.checks import CHECKS, Check
+from resumable.launch.checks.result import CheckResult, Outcome, unknown
+from resumable.launch.death import Death, planned_deaths
+from resumable.launch.evidence import Evidence, gather
+from resumable.launch.history import read_history
+from resumable.launch.plan import Plan
+from resumable.launch.rundir import RunDir
+from resumable.launch.storage import replace_whole
+from resumable.launch.timeline import Run
 
 VERDICT_VERSION = 1
 

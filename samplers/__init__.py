@@ -1,10 +1,10 @@
 """PyTorch samplers that stop after any batch and continue exactly."""
 
-from samplers.agreement import check_agreement
-from samplers.batches import ResumableBatchSampler
-from samplers.checkpoint import as_dcp
-from samplers.distributed import ResumableDistributedSampler
-from samplers.errors import (
+from resumable.samplers.agreement import check_agreement
+from resumable.samplers.batches import ResumableBatchSampler
+from resumable.samplers.checkpoint import as_dcp
+from resumable.samplers.distributed import ResumableDistributedSampler
+from resumable.samplers.errors import (
     AgreementError,
     DuplicateSamplerError,
     SamplerError,
@@ -12,13 +12,13 @@ from samplers.errors import (
     StateMismatchError,
     UnknownSamplerError,
 )
-from samplers.loader import ResumableDataLoader
-from samplers.registry import SAMPLER_REGISTRY, SamplerRegistry, create_sampler
-from samplers.sampler import ResumableSampler
-from samplers.seeded import SeededDataset
-from samplers.selective import ResumableSubsetSampler, ResumableWeightedSampler
-from samplers.single import ResumableRandomSampler, ResumableSequentialSampler
-from samplers.state import SamplerState
+from resumable.samplers.loader import ResumableDataLoader
+from resumable.samplers.registry import SAMPLER_REGISTRY, SamplerRegistry, create_sampler
+from resumable.samplers.sampler import ResumableSampler
+from resumable.samplers.seeded import SeededDataset
+from resumable.samplers.selective import ResumableSubsetSampler, ResumableWeightedSampler
+from resumable.samplers.single import ResumableRandomSampler, ResumableSequentialSampler
+from resumable.samplers.state import SamplerState
 
 ResumableSamplerType = (
     ResumableRandomSampler

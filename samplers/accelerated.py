@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 import torch
 
-from samplers.callers import callers
+from resumable.samplers.callers import callers
 
 if TYPE_CHECKING:
-    from samplers.sampler import ResumableSampler
+    from resumable.samplers.sampler import ResumableSampler
 
 _T = TypeVar("_T")
 

@@ -7,9 +7,9 @@ from typing import Literal
 
 import torch.distributed as dist
 
-from samplers.checkpoint import Resumable
-from samplers.errors import AgreementError
-from samplers.state import SamplerState
+from resumable.samplers.checkpoint import Resumable
+from resumable.samplers.errors import AgreementError
+from resumable.samplers.state import SamplerState
 
 
 def check_agreement(

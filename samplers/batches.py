@@ -6,9 +6,9 @@ from typing import Any
 
 from torch.utils.data import BatchSampler
 
-from samplers.arguments import flag
-from samplers.iterator import SamplerIterator
-from samplers.sampler import ResumableSampler
+from resumable.samplers.arguments import flag
+from resumable.samplers.iterator import SamplerIterator
+from resumable.samplers.sampler import ResumableSampler
 
 
 class ResumableBatchSampler(BatchSampler):

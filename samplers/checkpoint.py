@@ -3,10 +3,10 @@
 import json
 from typing import Any
 
-from samplers.batches import ResumableBatchSampler
-from samplers.errors import StateFormatError
-from samplers.loader import ResumableDataLoader
-from samplers.sampler import ResumableSampler
+from resumable.samplers.batches import ResumableBatchSampler
+from resumable.samplers.errors import StateFormatError
+from resumable.samplers.loader import ResumableDataLoader
+from resumable.samplers.sampler import ResumableSampler
 
 _LEAF = "resumable_sampler"
 

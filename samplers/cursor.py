@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from samplers.errors import StateMismatchError
+from resumable.samplers.errors import StateMismatchError
 
 
 class Origin(StrEnum):

@@ -5,11 +5,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from samplers.errors import StateMismatchError
-from samplers.fingerprint import order_fingerprint, writer
-from samplers.orders import Order, Stream
-from samplers.share import Share
-from samplers.state import Fingerprint, Layout, SamplerState, StreamSpec
+from resumable.samplers.errors import StateMismatchError
+from resumable.samplers.fingerprint import order_fingerprint, writer
+from resumable.samplers.orders import Order, Stream
+from resumable.samplers.share import Share
+from resumable.samplers.state import Fingerprint, Layout, SamplerState, StreamSpec
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,12 +4,12 @@ from typing import Any
 
 from torch.utils.data import Dataset, DistributedSampler
 
-from samplers.arguments import DropLast, integer, length
-from samplers.orders import SequentialOrder, order_named
-from samplers.registry import SAMPLER_REGISTRY
-from samplers.sampler import ResumableSampler
-from samplers.seeded import SeededDataset
-from samplers.state import LIMIT
+from resumable.samplers.arguments import DropLast, integer, length
+from resumable.samplers.orders import SequentialOrder, order_named
+from resumable.samplers.registry import SAMPLER_REGISTRY
+from resumable.samplers.sampler import ResumableSampler
+from resumable.samplers.seeded import SeededDataset
+from resumable.samplers.state import LIMIT
 
 
 @SAMPLER_REGISTRY.register
@@ -29,7 +29,7 @@ class ResumableDistributedSampler(ResumableSampler, DistributedSampler[int]):
             ranks), `"global"` drops a global batch that is not full, so that what is dropped depends on
             `num_replicas * batch_size` only; a state then asks for the same product.
         batch_size: Samples in a batch of this rank's loader; the unit of `start_iter` and `commit`.
-        order: Name of the order when `shuffle` is on, see `samplers.orders`.
+        order: Name of the order when `shuffle` is on, see `resumable.samplers.orders`.
         dataset_fingerprint: The caller's own mark of the data's content; a state with another one is refused.
 
     Raises:

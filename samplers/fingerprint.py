@@ -7,8 +7,8 @@ from importlib import metadata
 import numpy as np
 import torch
 
-from samplers.orders import Stream
-from samplers.state import Writer
+from resumable.samplers.orders import Stream
+from resumable.samplers.state import Writer
 
 _NUM_ENDS = 32
 

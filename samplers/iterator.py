@@ -4,12 +4,12 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from samplers.callers import inside_dropping_batch_sampler, inside_prefetching_loader
-from samplers.walk import Walk
-from samplers.wrapping import refuse_wrapping
+from resumable.samplers.callers import inside_dropping_batch_sampler, inside_prefetching_loader
+from resumable.samplers.walk import Walk
+from resumable.samplers.wrapping import refuse_wrapping
 
 if TYPE_CHECKING:
-    from samplers.sampler import ResumableSampler
+    from resumable.samplers.sampler import ResumableSampler
 
 
 class SamplerIterator(chain[int]):

@@ -7,10 +7,10 @@ from typing import Any, TypedDict, TypeVar, Unpack
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from samplers.accelerated import AcceleratedLoader
-from samplers.sampler import ResumableSampler
-from samplers.seeded import SeededDataset
-from samplers.walk import Walk
+from resumable.samplers.accelerated import AcceleratedLoader
+from resumable.samplers.sampler import ResumableSampler
+from resumable.samplers.seeded import SeededDataset
+from resumable.samplers.walk import Walk
 
 _T = TypeVar("_T")
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from samplers.errors import StateFormatError
+from resumable.samplers.errors import StateFormatError
 
 FORMAT = "resumable-sampler"
 VERSION = 1

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import TypeVar
 
-from samplers.errors import DuplicateSamplerError, UnknownSamplerError
-from samplers.sampler import ResumableSampler
+from resumable.samplers.errors import DuplicateSamplerError, UnknownSamplerError
+from resumable.samplers.sampler import ResumableSampler
 
 _Class = TypeVar("_Class", bound=type)
 

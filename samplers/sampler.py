@@ -7,14 +7,14 @@ from typing import Any
 
 from torch.utils.data import Sampler
 
-from samplers.arguments import DropLast, integer, optional_text
-from samplers.callers import inside_prefetching_loader
-from samplers.cursor import Cursor
-from samplers.dealer import Dealer
-from samplers.iterator import SamplerIterator
-from samplers.orders import Order
-from samplers.state import LIMIT, Layout, StreamSpec
-from samplers.walk import Walk
+from resumable.samplers.arguments import DropLast, integer, optional_text
+from resumable.samplers.callers import inside_prefetching_loader
+from resumable.samplers.cursor import Cursor
+from resumable.samplers.dealer import Dealer
+from resumable.samplers.iterator import SamplerIterator
+from resumable.samplers.orders import Order
+from resumable.samplers.state import LIMIT, Layout, StreamSpec
+from resumable.samplers.walk import Walk
 
 
 class ResumableSampler(Sampler[int]):

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from samplers.arguments import integer, length
-from samplers.epoch_index import EpochIndex
-from samplers.state import LIMIT
+from resumable.samplers.arguments import integer, length
+from resumable.samplers.epoch_index import EpochIndex
+from resumable.samplers.state import LIMIT
 
 _T = TypeVar("_T")
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from samplers.arguments import DropLast, integer
-from samplers.orders import ChosenOrder, SequentialOrder, WeightedOrder, order_named
-from samplers.registry import SAMPLER_REGISTRY
-from samplers.sampler import ResumableSampler
-from samplers.state import LIMIT
+from resumable.samplers.arguments import DropLast, integer
+from resumable.samplers.orders import ChosenOrder, SequentialOrder, WeightedOrder, order_named
+from resumable.samplers.registry import SAMPLER_REGISTRY
+from resumable.samplers.sampler import ResumableSampler
+from resumable.samplers.state import LIMIT
 
 
 @SAMPLER_REGISTRY.register
@@ -27,7 +27,7 @@ class ResumableSubsetSampler(ResumableSampler):
         num_replicas: Number of ranks.
         rank: This rank.
         drop_last: What happens to a last row that does not suffice for all ranks, see `ResumableDistributedSampler`.
-        order: Name of the order when `shuffle` is on, see `samplers.orders`.
+        order: Name of the order when `shuffle` is on, see `resumable.samplers.orders`.
         dataset_fingerprint: The caller's own mark of the data's content; a state with another one is refused.
 
     Raises:

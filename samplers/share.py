@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from samplers.arguments import DropLast
+from resumable.samplers.arguments import DropLast
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

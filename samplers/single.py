@@ -2,11 +2,11 @@
 
 from collections.abc import Sized
 
-from samplers.arguments import length
-from samplers.orders import SequentialOrder, order_named
-from samplers.registry import SAMPLER_REGISTRY
-from samplers.sampler import ResumableSampler
-from samplers.seeded import SeededDataset
+from resumable.samplers.arguments import length
+from resumable.samplers.orders import SequentialOrder, order_named
+from resumable.samplers.registry import SAMPLER_REGISTRY
+from resumable.samplers.sampler import ResumableSampler
+from resumable.samplers.seeded import SeededDataset
 
 
 @SAMPLER_REGISTRY.register
@@ -20,7 +20,7 @@ class ResumableRandomSampler(ResumableSampler):
         data_source: Anything with a length.
         seed: Seed of the shuffles.
         batch_size: Samples in a batch of the loader; the unit of `start_iter` and `commit`.
-        order: Name of the order, see `samplers.orders`.
+        order: Name of the order, see `resumable.samplers.orders`.
         dataset_fingerprint: The caller's own mark of the data's content; a state with another one is refused.
 
     Raises:

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
-from samplers.arguments import DropLast, drop_last, flag, integer, optional_text, text
-from samplers.errors import StateFormatError
-from samplers.migrations import FORMAT, VERSION, migrated
+from resumable.samplers.arguments import DropLast, drop_last, flag, integer, optional_text, text
+from resumable.samplers.errors import StateFormatError
+from resumable.samplers.migrations import FORMAT, VERSION, migrated
 
 LIMIT = 2**62
 """Bound of every count: positions of several ranks beyond the end of a stream still fit into 64 bits."""

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from operator import length_hint
 
-from samplers.cursor import Cursor
-from samplers.epoch_index import EpochIndex
-from samplers.orders import Stream
-from samplers.share import Share
+from resumable.samplers.cursor import Cursor
+from resumable.samplers.epoch_index import EpochIndex
+from resumable.samplers.orders import Stream
+from resumable.samplers.share import Share
 
 _MIN_BLOCK_ROWS = 64
 _MAX_BLOCK_ROWS = 32_768

@@ -1,6 +1,6 @@
 """Loaders and samplers of others that draw from a resumable sampler so that no position could be exact."""
 
-from samplers.callers import callers
+from resumable.samplers.callers import callers
 
 
 def refuse_wrapping() -> None:

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import psutil
 
-from launch import Launcher
-from launch.job_result import JobResult
+from resumable.launch import Launcher
+from resumable.launch.job_result import JobResult
 
 NUM_RANKS = (2, 3, 4)
 NUM_SAMPLES, NUM_FEWER_SAMPLES, BATCH_SIZE = 1437, 1003, 36
@@ -50,7 +50,15 @@ class Drawn:
     def command(self) -> list[str]:
         """The command line that does the same."""
         options = [word for fault in self.faults for word in ("--fault", fault)]
-        return ["verify", "--nproc-per-node", str(self.num_ranks), *options, "-m", "launch.jobs.digits", *self.job]
+        return [
+            "verify",
+            "--nproc-per-node",
+            str(self.num_ranks),
+            *options,
+            "-m",
+            "resumable.launch.jobs.digits",
+            *self.job,
+        ]
 
 
 def draw(number: int) -> Drawn:
@@ -134,7 +142,7 @@ def verify_cold(drawn: Drawn) -> tuple[bool, str]:
 
 def leftovers() -> set[str]:
     """What a run might leave: processes of ours, listening ports, shared memory, temporary files."""
-    ours = ("launch.node_main", "launch.worker", "multiprocessing.forkserver")
+    ours = ("resumable.launch.node_main", "resumable.launch.worker", "multiprocessing.forkserver")
     commands = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
     ports = [connection.laddr.port for connection in psutil.net_connections("tcp") if connection.status == "LISTEN"]
     return {

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import samplers
+from resumable import samplers
 
 ROOT = Path(__file__).parents[1]
 
@@ -65,13 +65,13 @@ def within(names: set[str], package: str) -> set[str]:
 @pytest.mark.parametrize("source", sources("samplers"))
 def test_samplers_never_import_launch(source: str) -> None:
     """The library stands alone."""
-    assert set() == within(imported(ast.walk(tree(source))), "launch")
+    assert set() == within(imported(ast.walk(tree(source))), "resumable.launch")
 
 
 @pytest.mark.parametrize("source", [name for name in sources("launch") if not name.startswith("launch/jobs/")])
 def test_launch_never_imports_samplers(source: str) -> None:
     """The checker shares no code with what it checks."""
-    assert set() == within(imported(ast.walk(tree(source))), "samplers")
+    assert set() == within(imported(ast.walk(tree(source))), "resumable.samplers")
 
 
 @pytest.mark.parametrize("source", [name for name in sources("launch") if not name.startswith(IMPORTS_TORCH)])
@@ -83,14 +83,14 @@ def test_only_what_runs_beside_ranks_imports_torch(source: str) -> None:
 @pytest.mark.parametrize("source", [name for name in sources("launch") if not name.startswith(INSIDE_A_RANK)])
 def test_what_judges_never_imports_what_records(source: str) -> None:
     """The recorder is reached through its evidence alone."""
-    assert set() == within(imported(statements_at_import(tree(source))), "launch.worker")
+    assert set() == within(imported(statements_at_import(tree(source))), "resumable.launch.worker")
 
 
 @pytest.mark.parametrize("source", sources("launch/jobs"))
 def test_the_built_in_job_knows_nothing_of_the_launcher(source: str) -> None:
     """It is written as any user would write it."""
     names = imported(ast.walk(tree(source)))
-    assert within(names, "launch") == within(names, "launch.jobs")
+    assert within(names, "resumable.launch") == within(names, "resumable.launch.jobs")
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_the_environment_is_read_in_one_place(source: str) -> None:
 
 def test_the_command_line_starts_without_torch() -> None:
     """`resumable check` answers at once, also where torch is not installed."""
-    program = "import sys, launch.cli; sys.exit('torch' in sys.modules)"
+    program = "import sys, resumable.launch.cli; sys.exit('torch' in sys.modules)"
     process = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False, timeout=60)
     expected = 0
     assert expected == process.returncode

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from launch.checks.content import content
-from launch.checks.evidence_whole import evidence_whole
-from launch.checks.exactly_once import exactly_once
-from launch.checks.fault_fired import fault_fired
-from launch.checks.global_batches import global_batches
-from launch.checks.hygiene import hygiene
-from launch.checks.progress import progress
-from launch.checks.rank_sequence import rank_sequence
-from launch.checks.ranks_agree import ranks_agree
-from launch.checks.reference import reference
-from launch.checks.replay_identical import replay_identical
-from launch.checks.result import CheckResult
-from launch.checks.resume_point import resume_point
-from launch.checks.saved_state import saved_state
-from launch.checks.state import state
-from launch.evidence import Evidence
+from resumable.launch.checks.content import content
+from resumable.launch.checks.evidence_whole import evidence_whole
+from resumable.launch.checks.exactly_once import exactly_once
+from resumable.launch.checks.fault_fired import fault_fired
+from resumable.launch.checks.global_batches import global_batches
+from resumable.launch.checks.hygiene import hygiene
+from resumable.launch.checks.progress import progress
+from resumable.launch.checks.rank_sequence import rank_sequence
+from resumable.launch.checks.ranks_agree import ranks_agree
+from resumable.launch.checks.reference import reference
+from resumable.launch.checks.replay_identical import replay_identical
+from resumable.launch.checks.result import CheckResult
+from resumable.launch.checks.resume_point import resume_point
+from resumable.launch.checks.saved_state import saved_state
+from resumable.launch.checks.state import state
+from resumable.launch.evidence import Evidence
 
 Check = Callable[[Evidence], CheckResult]
 """A check; its docstring says what holds if it is valid, and its `__name__` is its name in reports."""

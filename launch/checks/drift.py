@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from launch.checks.restored import goes_on_with_new_optimizer
-from launch.checks.spoilt import why_wrong
-from launch.evidence import Evidence
-from launch.timeline import Life
-from launch.trajectory import TrainedStep
+from resumable.launch.checks.restored import goes_on_with_new_optimizer
+from resumable.launch.checks.spoilt import why_wrong
+from resumable.launch.evidence import Evidence
+from resumable.launch.timeline import Life
+from resumable.launch.trajectory import TrainedStep
 
 
 def explain_drift(evidence: Evidence, life: Life, number: int) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from launch.checks.result import CheckResult, Violation, counted, passed, unknown
-from launch.evidence import Evidence
+from resumable.launch.checks.result import CheckResult, Violation, counted, passed, unknown
+from resumable.launch.evidence import Evidence
 
 
 def evidence_whole(evidence: Evidence) -> CheckResult:

@@ -7,11 +7,20 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from launch.checks.result import MAX_INDICES, CheckResult, Violation, counted, failed, not_applicable, passed, unknown
-from launch.evidence import Evidence
-from launch.records import Loader
-from launch.stream import Sample, samples_of
-from launch.timeline import Run
+from resumable.launch.checks.result import (
+    MAX_INDICES,
+    CheckResult,
+    Violation,
+    counted,
+    failed,
+    not_applicable,
+    passed,
+    unknown,
+)
+from resumable.launch.evidence import Evidence
+from resumable.launch.records import Loader
+from resumable.launch.stream import Sample, samples_of
+from resumable.launch.timeline import Run
 
 _ALL = -1
 """Stands for all epochs together."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from launch.checks.result import CheckResult, Violation, counted, listed, not_applicable, passed, unknown
-from launch.death import Firing, firings
-from launch.evidence import Evidence
-from launch.faults import CHECKPOINT_DAMAGE, SAVE_ERRORS, STANDSTILLS, Fault, Kind, Part, Point, When
-from launch.history import Process
-from launch.node_records import NodeAct
-from launch.records import Batch, Save, Step
-from launch.timeline import Timeline
+from resumable.launch.checks.result import CheckResult, Violation, counted, listed, not_applicable, passed, unknown
+from resumable.launch.death import Firing, firings
+from resumable.launch.evidence import Evidence
+from resumable.launch.faults import CHECKPOINT_DAMAGE, SAVE_ERRORS, STANDSTILLS, Fault, Kind, Part, Point, When
+from resumable.launch.history import Process
+from resumable.launch.node_records import NodeAct
+from resumable.launch.records import Batch, Save, Step
+from resumable.launch.timeline import Timeline
 
 _DEADLY = frozenset({Kind.SIGKILL, Kind.ABORT, Kind.EXCEPTION, Kind.EXIT, *CHECKPOINT_DAMAGE})
 """Nothing is trained on after them, unless the script caught the exception or the exit."""

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from launch.checks.result import MAX_INDICES, CheckResult, Violation, counted, failed, not_applicable, passed, unknown
-from launch.evidence import Evidence
-from launch.resizing import explain_resizing
-from launch.stream import GlobalStep, Sample, effective_stream, epochs_of, replayed, without_repeats
+from resumable.launch.checks.result import (
+    MAX_INDICES,
+    CheckResult,
+    Violation,
+    counted,
+    failed,
+    not_applicable,
+    passed,
+    unknown,
+)
+from resumable.launch.evidence import Evidence
+from resumable.launch.resizing import explain_resizing
+from resumable.launch.stream import GlobalStep, Sample, effective_stream, epochs_of, replayed, without_repeats
 
 
 def global_batches(evidence: Evidence) -> CheckResult:

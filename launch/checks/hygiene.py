@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from launch.checks.result import CheckResult, Violation, counted, failed, passed, unknown
-from launch.evidence import Evidence
-from launch.history import History
+from resumable.launch.checks.result import CheckResult, Violation, counted, failed, passed, unknown
+from resumable.launch.evidence import Evidence
+from resumable.launch.history import History
 
 _TO_CONSOLE = (None, 0, "0", "")
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from launch.checks.ranks_agree import disagreements
-from launch.checks.result import CheckResult, Violation, counted, failed, passed, unknown
-from launch.checks.spoilt import why_unreadable
-from launch.death import Death, firings, has_ended_well, planned_ends, unplanned_death
-from launch.evidence import Evidence
-from launch.faults import Kind
-from launch.node_records import NodeEnded
+from resumable.launch.checks.ranks_agree import disagreements
+from resumable.launch.checks.result import CheckResult, Violation, counted, failed, passed, unknown
+from resumable.launch.checks.spoilt import why_unreadable
+from resumable.launch.death import Death, firings, has_ended_well, planned_ends, unplanned_death
+from resumable.launch.evidence import Evidence
+from resumable.launch.faults import Kind
+from resumable.launch.node_records import NodeEnded
 
 _NOTICES = frozenset({Kind.SIGTERM, Kind.SIGINT, Kind.PREEMPT})
 """Ask a job to stop, and leave it the choice of its exit code."""

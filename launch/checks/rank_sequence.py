@@ -6,17 +6,26 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from launch.checkpoint import loaded_by
-from launch.checks.nothing_left import NOTHING_LEFT, is_nothing_left
-from launch.checks.result import MAX_INDICES, CheckResult, Violation, counted, failed, not_applicable, passed, unknown
-from launch.checks.undisturbed import UNDISTURBED, is_undisturbed
-from launch.culprit import Suspect
-from launch.death import firings
-from launch.evidence import Evidence
-from launch.explanation import explain
-from launch.renaming import is_part
-from launch.timeline import Life, Run
-from launch.trajectory import Steps, TrainedBatch, TrainedStep
+from resumable.launch.checkpoint import loaded_by
+from resumable.launch.checks.nothing_left import NOTHING_LEFT, is_nothing_left
+from resumable.launch.checks.result import (
+    MAX_INDICES,
+    CheckResult,
+    Violation,
+    counted,
+    failed,
+    not_applicable,
+    passed,
+    unknown,
+)
+from resumable.launch.checks.undisturbed import UNDISTURBED, is_undisturbed
+from resumable.launch.culprit import Suspect
+from resumable.launch.death import firings
+from resumable.launch.evidence import Evidence
+from resumable.launch.explanation import explain
+from resumable.launch.renaming import is_part
+from resumable.launch.timeline import Life, Run
+from resumable.launch.trajectory import Steps, TrainedBatch, TrainedStep
 
 _ONLY_EPOCH_0 = "only epoch 0 was resumed in: an epoch that is not restored would not show"
 MAX_EXPLAINED = 8

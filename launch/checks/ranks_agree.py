@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 
-from launch.checks.result import CheckResult, Violation, counted, failed, not_applicable, passed
-from launch.evidence import Evidence
-from launch.timeline import Life, Run
+from resumable.launch.checks.result import CheckResult, Violation, counted, failed, not_applicable, passed
+from resumable.launch.evidence import Evidence
+from resumable.launch.timeline import Life, Run
 
 
 def ranks_agree(evidence: Evidence) -> CheckResult:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from launch.checks.result import CheckResult, counted, not_applicable, passed, unknown
-from launch.death import unplanned_death
-from launch.evidence import Evidence, expected_steps
-from launch.records import Index
-from launch.timeline import Run
-from launch.trajectory import Steps
+from resumable.launch.checks.result import CheckResult, counted, not_applicable, passed, unknown
+from resumable.launch.death import unplanned_death
+from resumable.launch.evidence import Evidence, expected_steps
+from resumable.launch.records import Index
+from resumable.launch.timeline import Run
+from resumable.launch.trajectory import Steps
 
 _UNWATCHED = "not without a backward() call, nor in processes that it starts itself, as mp.spawn does"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from launch.checks.result import MAX_INDICES, CheckResult, Violation, counted, failed, not_applicable, passed
-from launch.evidence import Evidence
-from launch.timeline import Life
-from launch.trajectory import TrainedBatch
+from resumable.launch.checks.result import MAX_INDICES, CheckResult, Violation, counted, failed, not_applicable, passed
+from resumable.launch.evidence import Evidence
+from resumable.launch.timeline import Life
+from resumable.launch.trajectory import TrainedBatch
 
 
 def replay_identical(evidence: Evidence) -> CheckResult:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from launch.checkpoint import loaded_by
-from launch.checks.result import CheckResult, Violation, counted, failed, not_applicable, passed
-from launch.checks.resumed import at_resume
-from launch.evidence import Evidence
-from launch.timeline import Life, Run
-from launch.trajectory import Steps
+from resumable.launch.checkpoint import loaded_by
+from resumable.launch.checks.result import CheckResult, Violation, counted, failed, not_applicable, passed
+from resumable.launch.checks.resumed import at_resume
+from resumable.launch.evidence import Evidence
+from resumable.launch.timeline import Life, Run
+from resumable.launch.trajectory import Steps
 
 _OTHER_ORDER = "the number of ranks changed, so gradients are summed in another order"
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from launch.checkpoint import Checkpoint, loaded_by
-from launch.checks.result import CheckResult, Violation, counted, failed, not_applicable, passed, unknown
-from launch.checks.resumed import at_resume
-from launch.checks.spoilt import BESIDE, disturbed_readings
-from launch.death import firings
-from launch.evidence import Evidence
-from launch.faults import Kind
-from launch.records import Save
-from launch.timeline import Life, Run
+from resumable.launch.checkpoint import Checkpoint, loaded_by
+from resumable.launch.checks.result import CheckResult, Violation, counted, failed, not_applicable, passed, unknown
+from resumable.launch.checks.resumed import at_resume
+from resumable.launch.checks.spoilt import BESIDE, disturbed_readings
+from resumable.launch.death import firings
+from resumable.launch.evidence import Evidence
+from resumable.launch.faults import Kind
+from resumable.launch.records import Save
+from resumable.launch.timeline import Life, Run
 
 
 def resume_point(evidence: Evidence) -> CheckResult:

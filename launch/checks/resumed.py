@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from launch.checks.result import Violation
-from launch.timeline import Life
+from resumable.launch.checks.result import Violation
+from resumable.launch.timeline import Life
 
 
 def at_resume(life: Life, sentence: str, explanation: str = "") -> Violation:

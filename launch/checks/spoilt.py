@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from launch.checkpoint import is_within, loaded_by
-from launch.death import firings
-from launch.faults import CHECKPOINT_DAMAGE
-from launch.records import AnyRecord, FaultFired, Load, Rename, Save
-from launch.timeline import Life, Run
+from resumable.launch.checkpoint import is_within, loaded_by
+from resumable.launch.death import firings
+from resumable.launch.faults import CHECKPOINT_DAMAGE
+from resumable.launch.records import AnyRecord, FaultFired, Load, Rename, Save
+from resumable.launch.timeline import Life, Run
 
 BESIDE = "write beside it, then rename"
 

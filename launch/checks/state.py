@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from launch.checks.drift import explain_drift
-from launch.checks.nothing_left import NOTHING_LEFT, is_nothing_left
-from launch.checks.restored import all_restored
-from launch.checks.result import CheckResult, Violation, counted, failed, not_applicable, passed, unknown
-from launch.checks.undisturbed import UNDISTURBED, is_undisturbed
-from launch.evidence import Evidence
-from launch.timeline import Life, Run
-from launch.trajectory import Steps, TrainedStep
+from resumable.launch.checks.drift import explain_drift
+from resumable.launch.checks.nothing_left import NOTHING_LEFT, is_nothing_left
+from resumable.launch.checks.restored import all_restored
+from resumable.launch.checks.result import CheckResult, Violation, counted, failed, not_applicable, passed, unknown
+from resumable.launch.checks.undisturbed import UNDISTURBED, is_undisturbed
+from resumable.launch.evidence import Evidence
+from resumable.launch.timeline import Life, Run
+from resumable.launch.trajectory import Steps, TrainedStep
 
 
 def state(evidence: Evidence) -> CheckResult:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from launch.checks.result import Violation
-from launch.death import firings
-from launch.evidence import Evidence
+from resumable.launch.checks.result import Violation
+from resumable.launch.death import firings
+from resumable.launch.evidence import Evidence
 
 UNDISTURBED = "the run differs before its first restart: the job does not repeat itself"
 

@@ -3,8 +3,8 @@
 Two kinds stand behind one protocol: process trees of this machine, and containers.
 """
 
-from launch.cluster.compose import ComposeCluster
-from launch.cluster.local import LocalCluster
-from launch.cluster.protocol import Cluster, Node
+from resumable.launch.cluster.compose import ComposeCluster
+from resumable.launch.cluster.local import LocalCluster
+from resumable.launch.cluster.protocol import Cluster, Node
 
 __all__ = ["Cluster", "ComposeCluster", "LocalCluster", "Node"]

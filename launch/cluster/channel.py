@@ -14,9 +14,9 @@ from typing import IO
 
 import msgspec
 
-from launch.errors import NodeError
-from launch.node_records import NodeEnded, decode_node_line
-from launch.requests import NodeRequest
+from resumable.launch.errors import NodeError
+from resumable.launch.node_records import NodeEnded, decode_node_line
+from resumable.launch.requests import NodeRequest
 
 _WARM_TIMEOUT_S = 120.0
 

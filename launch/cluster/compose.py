@@ -11,12 +11,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from launch.cluster import docker
-from launch.cluster.channel import Channel
-from launch.cluster.members import Members
-from launch.errors import NodeError, UsageError
-from launch.requests import NodeRequest
-from launch.topology import Topology
+from resumable.launch.cluster import docker
+from resumable.launch.cluster.channel import Channel
+from resumable.launch.cluster.members import Members
+from resumable.launch.errors import NodeError, UsageError
+from resumable.launch.requests import NodeRequest
+from resumable.launch.topology import Topology
 
 _STORE = "store:29500"
 """The service that hosts the store, and its port in the compose file."""
@@ -80,7 +80,7 @@ class ContainerNode(Channel):
             self._is_cut = False
 
     def _set_link(self, state: str) -> None:
-        program = ("python", "-P", "-m", "launch.cluster.link", _LINK, state)
+        program = ("python", "-P", "-m", "resumable.launch.cluster.link", _LINK, state)
         self._project.run("docker", "exec", "--user", "0", self.container, *program)
 
 

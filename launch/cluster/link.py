@@ -1,4 +1,4 @@
-"""Takes a network link of this host down or up: `python -m launch.cluster.link NAME up|down`, with CAP_NET_ADMIN.
+"""Takes a network link of this host down or up: `python -m resumable.launch.cluster.link NAME up|down`, with CAP_NET_ADMIN.
 
 What `ip link set` does, in images that have no `ip`. Addresses stay, and the routes of the link come back with it; packets
 are lost without a word to either side, as when a cable is pulled.

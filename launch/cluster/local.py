@@ -15,12 +15,12 @@ from typing import IO, TYPE_CHECKING, Self
 
 import psutil
 
-from launch.cluster.channel import Channel
-from launch.cluster.members import Members
-from launch.cluster.store import host_store
-from launch.environment import node_environment
-from launch.processes import is_tracker, sweep, tagged
-from launch.topology import Topology
+from resumable.launch.cluster.channel import Channel
+from resumable.launch.cluster.members import Members
+from resumable.launch.cluster.store import host_store
+from resumable.launch.environment import node_environment
+from resumable.launch.processes import is_tracker, sweep, tagged
+from resumable.launch.topology import Topology
 
 if TYPE_CHECKING:
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
@@ -46,7 +46,7 @@ class LocalNode(Channel):
         replies, reply_end = os.pipe()
         try:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "launch.node_main", str(request_end), str(reply_end), *preload],
+                [sys.executable, "-P", "-m", "resumable.launch.node_main", str(request_end), str(reply_end), *preload],
                 # A terminal stops no rank that reads it from the background: it does not rule their session.
                 stdin=None if log is None else subprocess.DEVNULL,
                 stdout=log,

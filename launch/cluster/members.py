@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-from launch.cluster.channel import Channel
-from launch.errors import NodeError
+from resumable.launch.cluster.channel import Channel
+from resumable.launch.errors import NodeError
 
 N = TypeVar("N", bound=Channel)
 

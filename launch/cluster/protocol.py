@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
-from launch.node_records import NodeEnded
-from launch.requests import NodeRequest
-from launch.topology import Topology
+from resumable.launch.node_records import NodeEnded
+from resumable.launch.requests import NodeRequest
+from resumable.launch.topology import Topology
 
 
 class Node(Protocol):

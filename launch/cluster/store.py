@@ -1,6 +1,6 @@
 """The store where nodes meet. No node hosts it, so that no node's death takes it along.
 
-`python -m launch.cluster.store PORT` is one in a process, or a container, of its own.
+`python -m resumable.launch.cluster.store PORT` is one in a process, or a container, of its own.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from launch.errors import UsageError
+from resumable.launch.errors import UsageError
 
 if TYPE_CHECKING:
     from torch.distributed import TCPStore  # type: ignore[attr-defined]

@@ -8,16 +8,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from launch.commands.sweep import tell_sweep
-from launch.commands.verify import tell_verdict
-from launch.errors import DamagedPlanError
-from launch.execution import shown
-from launch.plan import Plan
-from launch.rundir import RunDir
-from launch.sweep.book import VerdictBook
-from launch.sweep.review import review
-from launch.sweep.summary import sweep_results
-from launch.verdict import write_verdict
+from resumable.launch.commands.sweep import tell_sweep
+from resumable.launch.commands.verify import tell_verdict
+from resumable.launch.errors import DamagedPlanError
+from resumable.launch.execution import shown
+from resumable.launch.plan import Plan
+from resumable.launch.rundir import RunDir
+from resumable.launch.sweep.book import VerdictBook
+from resumable.launch.sweep.review import review
+from resumable.launch.sweep.summary import sweep_results
+from resumable.launch.verdict import write_verdict
 
 _UNKNOWN = 3
 

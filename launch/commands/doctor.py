@@ -8,9 +8,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from launch.doctor import run_doctor
-from launch.interrupt import Interrupted, signals_raise
-from launch.report.outputs import STDOUT
+from resumable.launch.doctor import run_doctor
+from resumable.launch.interrupt import Interrupted, signals_raise
+from resumable.launch.report.outputs import STDOUT
 
 _UNKNOWN = 3
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from launch.errors import UsageError
-from launch.report.outputs import is_any_report_wanted, write_reports
-from launch.report.reading import read_results
-from launch.rundir import RunDir
-from launch.verdict import EXIT_CODES
+from resumable.launch.errors import UsageError
+from resumable.launch.report.outputs import is_any_report_wanted, write_reports
+from resumable.launch.report.reading import read_results
+from resumable.launch.rundir import RunDir
+from resumable.launch.verdict import EXIT_CODES
 
 
 def report(arguments: argparse.Namespace, _console: Console) -> int:

@@ -9,18 +9,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from launch.death import Death, first_cause
-from launch.environment import callers_error_file
-from launch.evidence import gather
-from launch.execution import cluster_of, create_run_dir, shown
-from launch.history import read_history
-from launch.interrupt import Interrupted, signals_raise
-from launch.plan import Plan, Scenario
-from launch.planner import make_plan
-from launch.report.escaping import printable
-from launch.rundir import RunDir
-from launch.supervisor import Supervisor, has_succeeded
-from launch.torchrun import signals_of
+from resumable.launch.death import Death, first_cause
+from resumable.launch.environment import callers_error_file
+from resumable.launch.evidence import gather
+from resumable.launch.execution import cluster_of, create_run_dir, shown
+from resumable.launch.history import read_history
+from resumable.launch.interrupt import Interrupted, signals_raise
+from resumable.launch.plan import Plan, Scenario
+from resumable.launch.planner import make_plan
+from resumable.launch.report.escaping import printable
+from resumable.launch.rundir import RunDir
+from resumable.launch.supervisor import Supervisor, has_succeeded
+from resumable.launch.torchrun import signals_of
 
 _FAILED, _UNKNOWN = 1, 3
 

@@ -11,24 +11,24 @@ from functools import partial
 from rich.console import Console
 from rich.text import Text
 
-from launch.cluster import Cluster
-from launch.errors import UsageError
-from launch.execution import cluster_of, shown
-from launch.interrupt import Interrupted, signals_raise
-from launch.plan import Plan
-from launch.report.outputs import write_reports
-from launch.results import Results
-from launch.rundir import RunDir
-from launch.sweep.book import VerdictBook
-from launch.sweep.continuation import alone_in, open_sweep
-from launch.sweep.crew import num_jobs_for
-from launch.sweep.display import SweepDisplay, duration
-from launch.sweep.grid import OUTCOMES
-from launch.sweep.judge import PointJudge
-from launch.sweep.runner import SweepRunner
-from launch.sweep.summary import last_line, render_sweep, sweep_results, sweep_verdict
-from launch.topology import Topology
-from launch.verdict import Verdict, write_verdict
+from resumable.launch.cluster import Cluster
+from resumable.launch.errors import UsageError
+from resumable.launch.execution import cluster_of, shown
+from resumable.launch.interrupt import Interrupted, signals_raise
+from resumable.launch.plan import Plan
+from resumable.launch.report.outputs import write_reports
+from resumable.launch.results import Results
+from resumable.launch.rundir import RunDir
+from resumable.launch.sweep.book import VerdictBook
+from resumable.launch.sweep.continuation import alone_in, open_sweep
+from resumable.launch.sweep.crew import num_jobs_for
+from resumable.launch.sweep.display import SweepDisplay, duration
+from resumable.launch.sweep.grid import OUTCOMES
+from resumable.launch.sweep.judge import PointJudge
+from resumable.launch.sweep.runner import SweepRunner
+from resumable.launch.sweep.summary import last_line, render_sweep, sweep_results, sweep_verdict
+from resumable.launch.topology import Topology
+from resumable.launch.verdict import Verdict, write_verdict
 
 _UNKNOWN = 3
 

@@ -1,5 +1,5 @@
 """What on this machine will make restarts fail, with the mend."""
 
-from launch.doctor.examination import add_doctor_flags, run_doctor
+from resumable.launch.doctor.examination import add_doctor_flags, run_doctor
 
 __all__ = ["add_doctor_flags", "run_doctor"]

@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 from itertools import pairwise
 
-from launch.doctor.finding import Finding, fail, ok, warn
-from launch.doctor.probe import Subject
+from resumable.launch.doctor.finding import Finding, fail, ok, warn
+from resumable.launch.doctor.probe import Subject
 
 COARSE_NS = 1_000_000
 DRIFT_S = 0.05

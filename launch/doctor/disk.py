@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 
-from launch.doctor.finding import Finding, fail, ok, warn
-from launch.doctor.probe import Subject
+from resumable.launch.doctor.finding import Finding, fail, ok, warn
+from resumable.launch.doctor.probe import Subject
 
 MIB = 1 << 20
 LEAST_FREE_MIB = 100

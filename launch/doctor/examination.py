@@ -9,11 +9,11 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from launch.doctor import capacity, clock, disk, leftovers, network, restart, software
-from launch.doctor.finding import Finding, exit_code
-from launch.doctor.probe import Probe, Subject, examine
-from launch.doctor.table import render
-from launch.report.outputs import write_output
+from resumable.launch.doctor import capacity, clock, disk, leftovers, network, restart, software
+from resumable.launch.doctor.finding import Finding, exit_code
+from resumable.launch.doctor.probe import Probe, Subject, examine
+from resumable.launch.doctor.table import render
+from resumable.launch.report.outputs import write_output
 
 REPORT_VERSION = 1
 

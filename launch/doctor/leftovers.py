@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import psutil
 
-from launch.doctor.finding import Finding, ok, warn
-from launch.doctor.probe import Subject
-from launch.environment import tag_of
-from launch.processes import is_running
+from resumable.launch.doctor.finding import Finding, ok, warn
+from resumable.launch.doctor.probe import Subject
+from resumable.launch.environment import tag_of
+from resumable.launch.processes import is_running
 
 MAX_SHOWN = 8
 
-_NODE = "launch.node_main"
+_NODE = "resumable.launch.node_main"
 
 
 @dataclass(frozen=True, kw_only=True)

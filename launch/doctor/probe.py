@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from launch.doctor.finding import Finding, unknown
+from resumable.launch.doctor.finding import Finding, unknown
 
 _T = TypeVar("_T")
 

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from launch.doctor.dies_once import FINISHED, KILLED
-from launch.doctor.finding import Finding, fail, ok, unknown, warn
-from launch.doctor.probe import Subject
-from launch.environment import node_environment
-from launch.processes import sweep
+from resumable.launch.doctor.dies_once import FINISHED, KILLED
+from resumable.launch.doctor.finding import Finding, fail, ok, unknown, warn
+from resumable.launch.doctor.probe import Subject
+from resumable.launch.environment import node_environment
+from resumable.launch.processes import sweep
 
 START_LIMIT_S = 60.0
 """Until the ranks have met and one of them dies: on a cold disk torch takes long to import."""
@@ -78,7 +78,7 @@ def resumable_restart(_subject: Subject) -> Finding:
     """Does our launcher survive it?"""
     with tempfile.TemporaryDirectory(prefix="resumable-doctor-") as folder:
         run_dir = str(Path(folder) / "run")
-        return judge_resumable(_try([sys.executable, "-m", "launch", "run", "--run-dir", run_dir, *_FLAGS]))
+        return judge_resumable(_try([sys.executable, "-m", "resumable.launch", "run", "--run-dir", run_dir, *_FLAGS]))
 
 
 def judge_resumable(trial: Trial) -> Finding:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from importlib.metadata import PackageNotFoundError, version
 
-from launch.doctor.finding import Finding, fail, ok
-from launch.doctor.probe import Subject
+from resumable.launch.doctor.finding import Finding, fail, ok
+from resumable.launch.doctor.probe import Subject
 
 OLDEST_TORCH = (2, 6)
 

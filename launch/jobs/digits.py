@@ -4,7 +4,7 @@ An ordinary training script. What makes its resume exact is little: the sampler 
 batches were trained on, its state is saved with the weights, and both come back together. Run it alone, under torchrun,
 or under the launcher:
 
-    python -m launch.jobs.digits
+    python -m resumable.launch.jobs.digits
     torchrun --nproc-per-node 4 launch/jobs/digits.py --epochs 4
     resumable verify --nproc-per-node 4 --fault sigkill@step=7:rank=1
 
@@ -30,8 +30,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, TensorDataset
 
-from launch.jobs.checkpoint import CheckpointError, CheckpointFolder
-from samplers import ResumableDistributedSampler
+from resumable.launch.jobs.checkpoint import CheckpointError, CheckpointFolder
+from resumable.samplers import ResumableDistributedSampler
 
 STOPPED = 128 + signal.SIGTERM
 NUM_HELD_OUT = 360

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from launch.checks.result import Outcome, counted
-from launch.report.causes import Cause, causes_of
-from launch.report.escaping import workflow_message, workflow_property
-from launch.results import Results
+from resumable.launch.checks.result import Outcome, counted
+from resumable.launch.report.causes import Cause, causes_of
+from resumable.launch.report.escaping import workflow_message, workflow_property
+from resumable.launch.results import Results
 
 MAX_ANNOTATIONS = 10
 """GitHub shows no more of one step."""

@@ -6,8 +6,8 @@ import re
 
 import msgspec
 
-from launch.checks.result import Outcome
-from launch.results import Case, Results
+from resumable.launch.checks.result import Outcome
+from resumable.launch.results import Case, Results
 
 HOLDS_COLD = " (holds cold)"
 """What a sweep adds to a reason that plain processes gave too."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from launch.results import Case, Span
+from resumable.launch.results import Case, Span
 
 _MAX_TICKS = 8
 

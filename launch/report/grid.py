@@ -6,8 +6,8 @@ import re
 
 import msgspec
 
-from launch.checks.result import Outcome
-from launch.results import Case, Results, worst
+from resumable.launch.checks.result import Outcome
+from resumable.launch.results import Case, Results, worst
 
 _FAULT = re.compile(r"(?P<kind>[^@]+)@(?P<when>[^:]+):(?P<who>.+)")
 _NUMBER = re.compile(r"\d+")

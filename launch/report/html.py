@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from launch.checks.result import Outcome, Violation
-from launch.report.batches import first_difference, shortened
-from launch.report.causes import causes_of
-from launch.report.chart import chart_of
-from launch.report.escaping import printable
-from launch.report.grid import grids_of, outside_grids
-from launch.results import Case, Results
+from resumable.launch.checks.result import Outcome, Violation
+from resumable.launch.report.batches import first_difference, shortened
+from resumable.launch.report.causes import causes_of
+from resumable.launch.report.chart import chart_of
+from resumable.launch.report.escaping import printable
+from resumable.launch.report.grid import grids_of, outside_grids
+from resumable.launch.results import Case, Results
 
 MAX_VIOLATIONS = 20
 """Of one check that are shown; `results.json` holds all."""
@@ -25,7 +25,7 @@ _WIDTH = 88
 def html(results: Results) -> str:
     """The page: verdict, timeline, checks and first differences of each case; for a sweep the grid and causes first."""
     environment = Environment(
-        loader=PackageLoader("launch.report"),
+        loader=PackageLoader("resumable.launch.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

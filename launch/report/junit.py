@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
-from launch.checks.result import Outcome, Violation
-from launch.report.escaping import printable
-from launch.results import Case, Results
+from resumable.launch.checks.result import Outcome, Violation
+from resumable.launch.report.escaping import printable
+from resumable.launch.results import Case, Results
 
 _MAX_VIOLATIONS = 10
 

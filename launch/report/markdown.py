@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 
-from launch.checks.result import Outcome, Violation, counted
-from launch.report.batches import first_difference
-from launch.report.causes import Cause, causes_of
-from launch.report.escaping import fenced
-from launch.report.escaping import markdown as escaped
-from launch.report.grid import Cell, Grid, grids_of, outside_grids
-from launch.results import Case, Results
+from resumable.launch.checks.result import Outcome, Violation, counted
+from resumable.launch.report.batches import first_difference
+from resumable.launch.report.causes import Cause, causes_of
+from resumable.launch.report.escaping import fenced
+from resumable.launch.report.escaping import markdown as escaped
+from resumable.launch.report.grid import Cell, Grid, grids_of, outside_grids
+from resumable.launch.results import Case, Results
 
 MAX_SIZE_BYTES = 1 << 20
 """GitHub refuses a summary that is longer."""

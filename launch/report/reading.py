@@ -7,17 +7,17 @@ from pathlib import Path
 
 import msgspec
 
-from launch.checks.result import Outcome
-from launch.evidence import gather
-from launch.history import read_history
-from launch.node_records import NodeEnded, RoundStarted, decode_node_line
-from launch.plan import Plan, Scenario
-from launch.records import Start, decode_line
-from launch.results import Results, Span, Tools, own_tools, results_of, spans_of
-from launch.rundir import RunDir, ScenarioDir
-from launch.storage import read_whole
-from launch.sweep.review import review
-from launch.verdict import Verdict, judge
+from resumable.launch.checks.result import Outcome
+from resumable.launch.evidence import gather
+from resumable.launch.history import read_history
+from resumable.launch.node_records import NodeEnded, RoundStarted, decode_node_line
+from resumable.launch.plan import Plan, Scenario
+from resumable.launch.records import Start, decode_line
+from resumable.launch.results import Results, Span, Tools, own_tools, results_of, spans_of
+from resumable.launch.rundir import RunDir, ScenarioDir
+from resumable.launch.storage import read_whole
+from resumable.launch.sweep.review import review
+from resumable.launch.verdict import Verdict, judge
 
 
 def read_results(run_dir: RunDir) -> Results:

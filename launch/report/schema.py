@@ -1,10 +1,10 @@
-"""Writes the JSON schema of `results.json` beside this module: `python -m launch.report.schema`."""
+"""Writes the JSON schema of `results.json` beside this module: `python -m resumable.launch.report.schema`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from launch.results import results_schema
+from resumable.launch.results import results_schema
 
 SCHEMA_FILE = Path(__file__).with_name("results.schema.json")
 

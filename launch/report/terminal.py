@@ -9,13 +9,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from launch.checks.result import CheckResult, Outcome, Violation, counted
-from launch.death import Death
-from launch.plan import Plan
-from launch.report.batches import first_difference, shortened
-from launch.report.escaping import printable
-from launch.rundir import RunDir
-from launch.verdict import Verdict
+from resumable.launch.checks.result import CheckResult, Outcome, Violation, counted
+from resumable.launch.death import Death
+from resumable.launch.plan import Plan
+from resumable.launch.report.batches import first_difference, shortened
+from resumable.launch.report.escaping import printable
+from resumable.launch.rundir import RunDir
+from resumable.launch.verdict import Verdict
 
 MAX_VIOLATIONS = 3
 """Violations of one check that are shown in full."""

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 import msgspec
 
-from launch.plan import Scenario
-from launch.rundir import RunDir
-from launch.storage import decoded, read_whole
-from launch.verdict import VERDICT_VERSION, Verdict, write_verdict
+from resumable.launch.plan import Scenario
+from resumable.launch.rundir import RunDir
+from resumable.launch.storage import decoded, read_whole
+from resumable.launch.verdict import VERDICT_VERSION, Verdict, write_verdict
 
 _decoder = msgspec.json.Decoder(Verdict)
 

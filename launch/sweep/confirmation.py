@@ -8,10 +8,10 @@ from typing import Literal
 
 import msgspec
 
-from launch.checks.result import Outcome
-from launch.plan import Scenario
-from launch.report.causes import HOLDS_COLD, shape_of
-from launch.verdict import Verdict
+from resumable.launch.checks.result import Outcome
+from resumable.launch.plan import Scenario
+from resumable.launch.report.causes import HOLDS_COLD, shape_of
+from resumable.launch.verdict import Verdict
 
 Which = Literal["each", "cause"]
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import msgspec
 
-from launch.arguments import parse
-from launch.errors import LaunchError, UsageError
-from launch.execution import create_run_dir
-from launch.plan import Plan
-from launch.planner import make_plan
-from launch.rundir import RunDir
-from launch.sweep.points import without_points
+from resumable.launch.arguments import parse
+from resumable.launch.errors import LaunchError, UsageError
+from resumable.launch.execution import create_run_dir
+from resumable.launch.plan import Plan
+from resumable.launch.planner import make_plan
+from resumable.launch.rundir import RunDir
+from resumable.launch.sweep.points import without_points
 
 _OF_ONE_CALL = ("run_dir", "log_dir", "jobs", "budget", "cold", "quiet", "html", "junit", "json", "markdown", "strict")
 """Arguments that do not say what is swept: they may differ from call to call."""

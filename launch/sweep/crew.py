@@ -12,11 +12,11 @@ from typing import Literal, Self
 
 import msgspec
 
-from launch.cluster import Cluster
-from launch.errors import NodeError
-from launch.plan import Plan, Scenario
-from launch.rundir import RunDir
-from launch.supervisor import Supervisor
+from resumable.launch.cluster import Cluster
+from resumable.launch.errors import NodeError
+from resumable.launch.plan import Plan, Scenario
+from resumable.launch.rundir import RunDir
+from resumable.launch.supervisor import Supervisor
 
 _POLL_S = 0.1
 _MAX_LOST_CLUSTERS = 3

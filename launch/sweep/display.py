@@ -12,9 +12,9 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from launch.checks.result import Outcome
-from launch.plan import Scenario
-from launch.sweep.grid import OUTCOMES, Mark, grid
+from resumable.launch.checks.result import Outcome
+from resumable.launch.plan import Scenario
+from resumable.launch.sweep.grid import OUTCOMES, Mark, grid
 
 _REDRAW_S = 0.2
 _LINE_S = 5.0

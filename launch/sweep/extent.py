@@ -6,9 +6,9 @@ from bisect import bisect_left
 
 import msgspec
 
-from launch.faults import Point, When
-from launch.records import Save
-from launch.timeline import Run, Timeline
+from resumable.launch.faults import Point, When
+from resumable.launch.records import Save
+from resumable.launch.timeline import Run, Timeline
 
 
 class Reach(msgspec.Struct, frozen=True, kw_only=True):

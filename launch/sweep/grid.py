@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 from rich.text import Text
 
-from launch.checks.result import Outcome
-from launch.faults import Fault, Point
-from launch.plan import Scenario
+from resumable.launch.checks.result import Outcome
+from resumable.launch.faults import Fault, Point
+from resumable.launch.plan import Scenario
 
 _MAX_NAMED = 3
 """Ranks that are hit together and named one by one."""

@@ -6,15 +6,15 @@ from typing import Self
 
 import msgspec
 
-from launch.checks.reference import reference
-from launch.checks.result import CheckResult
-from launch.evidence import Evidence, gather
-from launch.history import read_history
-from launch.plan import Plan, Scenario
-from launch.rundir import RunDir
-from launch.sweep.extent import Extent, extent_of
-from launch.timeline import assemble
-from launch.verdict import Verdict, judge_evidence
+from resumable.launch.checks.reference import reference
+from resumable.launch.checks.result import CheckResult
+from resumable.launch.evidence import Evidence, gather
+from resumable.launch.history import read_history
+from resumable.launch.plan import Plan, Scenario
+from resumable.launch.rundir import RunDir
+from resumable.launch.sweep.extent import Extent, extent_of
+from resumable.launch.timeline import assemble
+from resumable.launch.verdict import Verdict, judge_evidence
 
 
 class PointJudge:

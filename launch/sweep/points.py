@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from launch.errors import UsageError
-from launch.faults import CHECKPOINT_DAMAGE, Fault, FaultRequest, Kind, Point, When, Who, resolve
-from launch.grammar import parse_fault
-from launch.plan import Plan, Scenario, SweepSpec
-from launch.sweep.extent import Extent
-from launch.sweep.request import parse_at, parse_kinds, parse_ranks
+from resumable.launch.errors import UsageError
+from resumable.launch.faults import CHECKPOINT_DAMAGE, Fault, FaultRequest, Kind, Point, When, Who, resolve
+from resumable.launch.grammar import parse_fault
+from resumable.launch.plan import Plan, Scenario, SweepSpec
+from resumable.launch.sweep.extent import Extent
+from resumable.launch.sweep.request import parse_at, parse_kinds, parse_ranks
 
 _AFTER_A_RESTART = (Point.RESUME, Point.LOAD)
 _NUMBER = re.compile(r"\d+")

@@ -8,9 +8,9 @@ from itertools import islice
 
 import msgspec
 
-from launch.errors import FaultSyntaxError, UsageError
-from launch.faults import FaultRequest, Point, When, Who
-from launch.grammar import parse_fault, parse_when
+from resumable.launch.errors import FaultSyntaxError, UsageError
+from resumable.launch.faults import FaultRequest, Point, When, Who
+from resumable.launch.grammar import parse_fault, parse_when
 
 EACH = "each"
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from launch.checks.result import Outcome
-from launch.plan import Plan, cold
-from launch.rundir import RunDir
-from launch.sweep.book import VerdictBook
-from launch.sweep.confirmation import confirmed
-from launch.sweep.judge import PointJudge
-from launch.verdict import Verdict
+from resumable.launch.checks.result import Outcome
+from resumable.launch.plan import Plan, cold
+from resumable.launch.rundir import RunDir
+from resumable.launch.sweep.book import VerdictBook
+from resumable.launch.sweep.confirmation import confirmed
+from resumable.launch.sweep.judge import PointJudge
+from resumable.launch.verdict import Verdict
 
 
 def review(plan: Plan, run_dir: RunDir) -> dict[str, Verdict]:

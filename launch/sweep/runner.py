@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from launch.checks.result import Outcome
-from launch.cluster import Cluster
-from launch.plan import Plan, Scenario, cold
-from launch.rundir import RunDir
-from launch.sweep.book import VerdictBook
-from launch.sweep.confirmation import Which, confirmed, unconfirmed
-from launch.sweep.crew import Crew
-from launch.sweep.display import SweepDisplay
-from launch.sweep.grid import COLD, OUTCOMES, RUNNING, Mark
-from launch.sweep.judge import PointJudge
-from launch.sweep.points import with_points
-from launch.verdict import Verdict
+from resumable.launch.checks.result import Outcome
+from resumable.launch.cluster import Cluster
+from resumable.launch.plan import Plan, Scenario, cold
+from resumable.launch.rundir import RunDir
+from resumable.launch.sweep.book import VerdictBook
+from resumable.launch.sweep.confirmation import Which, confirmed, unconfirmed
+from resumable.launch.sweep.crew import Crew
+from resumable.launch.sweep.display import SweepDisplay
+from resumable.launch.sweep.grid import COLD, OUTCOMES, RUNNING, Mark
+from resumable.launch.sweep.judge import PointJudge
+from resumable.launch.sweep.points import with_points
+from resumable.launch.verdict import Verdict
 
 
 class SweepRunner:

@@ -8,13 +8,13 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from launch.checks.result import Outcome, counted
-from launch.plan import Plan
-from launch.report.causes import Cause, causes_of
-from launch.report.escaping import printable
-from launch.results import Results, results_of
-from launch.sweep.grid import OUTCOMES, grid
-from launch.verdict import Verdict
+from resumable.launch.checks.result import Outcome, counted
+from resumable.launch.plan import Plan
+from resumable.launch.report.causes import Cause, causes_of
+from resumable.launch.report.escaping import printable
+from resumable.launch.results import Results, results_of
+from resumable.launch.sweep.grid import OUTCOMES, grid
+from resumable.launch.verdict import Verdict
 
 _NUM_NAMED = 8
 """Points of one cause that are named; the grid and `results.json` show all."""

@@ -1,9 +1,9 @@
-"""`python -m launch.worker`: a rank as a plain child of the agent (`--start-method subprocess`)."""
+"""`python -m resumable.launch.worker`: a rank as a plain child of the agent (`--start-method subprocess`)."""
 
 import sys
 
-from launch.worker.ending import leave
-from launch.worker.entry import run_rank
+from resumable.launch.worker.ending import leave
+from resumable.launch.worker.entry import run_rank
 
 code = 0
 try:

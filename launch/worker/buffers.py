@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from launch.worker.digest import state_digest
-from launch.worker.hooks import wrap
+from resumable.launch.worker.digest import state_digest
+from resumable.launch.worker.hooks import wrap
 
 
 class BufferWatch:

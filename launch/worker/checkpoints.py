@@ -12,14 +12,14 @@ from typing import Any
 
 import torch
 
-from launch.faults import Fault
-from launch.records import Rename
-from launch.worker.digest import saved_content
-from launch.worker.hooks import wrap
-from launch.worker.imports import when_imported
-from launch.worker.recorder import Recorder
-from launch.worker.saving import Saving
-from launch.worker.trigger import Trigger
+from resumable.launch.faults import Fault
+from resumable.launch.records import Rename
+from resumable.launch.worker.digest import saved_content
+from resumable.launch.worker.hooks import wrap
+from resumable.launch.worker.imports import when_imported
+from resumable.launch.worker.recorder import Recorder
+from resumable.launch.worker.saving import Saving
+from resumable.launch.worker.trigger import Trigger
 
 
 class CheckpointWatch:

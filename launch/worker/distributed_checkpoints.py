@@ -11,13 +11,13 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
-from launch.faults import Fault
-from launch.worker.checkpoints import path_of
-from launch.worker.digest import saved_content
-from launch.worker.hooks import wrap
-from launch.worker.imports import when_imported
-from launch.worker.saving import BackgroundSave, Saving
-from launch.worker.trigger import Trigger
+from resumable.launch.faults import Fault
+from resumable.launch.worker.checkpoints import path_of
+from resumable.launch.worker.digest import saved_content
+from resumable.launch.worker.hooks import wrap
+from resumable.launch.worker.imports import when_imported
+from resumable.launch.worker.saving import BackgroundSave, Saving
+from resumable.launch.worker.trigger import Trigger
 
 _DCP = "torch.distributed.checkpoint"
 

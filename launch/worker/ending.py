@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 import torch.distributed as dist
 from torch.distributed import distributed_c10d
 
-from launch.worker.hooks import wrap
+from resumable.launch.worker.hooks import wrap
 
 
 def keep_process_groups() -> None:

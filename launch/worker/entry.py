@@ -14,33 +14,33 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from launch.environment import RankEnvironment
-from launch.plan import Plan, Script
-from launch.processes import die_with_parent
-from launch.records import FORMAT_VERSION, Exit, ExitReason, Start
-from launch.rundir import RunDir, ScenarioDir
-from launch.worker.buffers import BufferWatch
-from launch.worker.checkpoints import CheckpointWatch
-from launch.worker.distributed_checkpoints import DistributedCheckpointWatch
-from launch.worker.ending import (
+from resumable.launch.environment import RankEnvironment
+from resumable.launch.plan import Plan, Script
+from resumable.launch.processes import die_with_parent
+from resumable.launch.records import FORMAT_VERSION, Exit, ExitReason, Start
+from resumable.launch.rundir import RunDir, ScenarioDir
+from resumable.launch.worker.buffers import BufferWatch
+from resumable.launch.worker.checkpoints import CheckpointWatch
+from resumable.launch.worker.distributed_checkpoints import DistributedCheckpointWatch
+from resumable.launch.worker.ending import (
     await_threads,
     call_before_abrupt_exit,
     die_of,
     keep_process_groups,
     leave_once_answered,
 )
-from launch.worker.inputs import InputWatch
-from launch.worker.loaders import LoaderWatch
-from launch.worker.outer import OuterWatch
-from launch.worker.position import Lineage, Position, read_earlier
-from launch.worker.recorder import Recorder
-from launch.worker.rounding import keep_buckets
-from launch.worker.saving import Saving
-from launch.worker.schedulers import SchedulerWatch
-from launch.worker.script import hide_launcher, print_script_traceback, run_script
-from launch.worker.stacks import dump_stacks_on_request
-from launch.worker.training import TrainingWatch
-from launch.worker.trigger import Trigger
+from resumable.launch.worker.inputs import InputWatch
+from resumable.launch.worker.loaders import LoaderWatch
+from resumable.launch.worker.outer import OuterWatch
+from resumable.launch.worker.position import Lineage, Position, read_earlier
+from resumable.launch.worker.recorder import Recorder
+from resumable.launch.worker.rounding import keep_buckets
+from resumable.launch.worker.saving import Saving
+from resumable.launch.worker.schedulers import SchedulerWatch
+from resumable.launch.worker.script import print_script_traceback, run_script
+from resumable.launch.worker.stacks import dump_stacks_on_request
+from resumable.launch.worker.training import TrainingWatch
+from resumable.launch.worker.trigger import Trigger
 
 FinalState = Callable[[], str | None]
 _PATIENCE_S = 1.0
@@ -157,7 +157,6 @@ class _Ending:
 
 
 def _run_recorded(script: Script, recorder: Recorder, final_state: FinalState) -> None:
-    hide_launcher()
     ending = _Ending(recorder, final_state)
     call_before_abrupt_exit(ending.tell_abrupt)
     is_interrupted = False

@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from launch.records import FIRST_INPUT, AnyRecord, Backward, Batch, EpochBegin, EpochEnd, Loader
-from launch.worker.digest import content_digest
-from launch.worker.hooks import wrap
-from launch.worker.recorder import Recorder
+from resumable.launch.records import FIRST_INPUT, AnyRecord, Backward, Batch, EpochBegin, EpochEnd, Loader
+from resumable.launch.worker.digest import content_digest
+from resumable.launch.worker.hooks import wrap
+from resumable.launch.worker.recorder import Recorder
 
 _ENOUGH = 3
 """Backward passes on batches of data loaders, after which a script is known to take its batches from those."""

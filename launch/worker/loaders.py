@@ -21,12 +21,12 @@ import torch
 from torch.utils.data import DataLoader
 from torch.utils.data import dataloader as torch_loader
 
-from launch.records import Batch, EpochBegin, EpochEnd, Index, Loader
-from launch.worker.digest import content_digest
-from launch.worker.hooks import wrap
-from launch.worker.imports import when_imported
-from launch.worker.recorder import Recorder
-from launch.worker.subsets import whole_indices
+from resumable.launch.records import Batch, EpochBegin, EpochEnd, Index, Loader
+from resumable.launch.worker.digest import content_digest
+from resumable.launch.worker.hooks import wrap
+from resumable.launch.worker.imports import when_imported
+from resumable.launch.worker.recorder import Recorder
+from resumable.launch.worker.subsets import whole_indices
 
 
 @dataclass

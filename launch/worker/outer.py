@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
-from launch.worker.hooks import wrap
-from launch.worker.imports import when_imported
-from launch.worker.loaders import Cover, LoaderWatch
+from resumable.launch.worker.hooks import wrap
+from resumable.launch.worker.imports import when_imported
+from resumable.launch.worker.loaders import Cover, LoaderWatch
 
 
 class OuterWatch:

@@ -13,7 +13,17 @@ from pathlib import Path
 
 import msgspec
 
-from launch.records import FIRST_INPUT, AnyRecord, Backward, Batch, EpochEnd, Loader, Step, StepCount, decode_line
+from resumable.launch.records import (
+    FIRST_INPUT,
+    AnyRecord,
+    Backward,
+    Batch,
+    EpochEnd,
+    Loader,
+    Step,
+    StepCount,
+    decode_line,
+)
 
 ORIGIN = StepCount(num_steps=0, num_batches=0, epoch=0, epoch_batches=0)
 

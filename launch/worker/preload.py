@@ -3,7 +3,7 @@
 `torch._dynamo` and what it brings along take a second or two in every rank that imports them itself.
 
 It is the first module that the fork server imports, and switches the garbage collector off: while torch is imported the
-collector finds nothing and takes a quarter of the time. `launch.worker.settled`, the last one, switches it on again.
+collector finds nothing and takes a quarter of the time. `settled`, the last one, switches it on again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import gc
 import importlib
 
 _MODULES = (
-    "launch.worker.entry",
+    "resumable.launch.worker.entry",
     "torch._dynamo",
     "torch._dynamo.trace_rules",
     "torch._inductor",

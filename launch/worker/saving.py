@@ -7,10 +7,10 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from launch.faults import Fault
-from launch.records import Load, Save, Writer
-from launch.worker.recorder import Recorder
-from launch.worker.trigger import Trigger
+from resumable.launch.faults import Fault
+from resumable.launch.records import Load, Save, Writer
+from resumable.launch.worker.recorder import Recorder
+from resumable.launch.worker.trigger import Trigger
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from launch.worker.hooks import wrap
+from resumable.launch.worker.hooks import wrap
 
 
 class SchedulerWatch:

@@ -10,8 +10,8 @@ import types
 import zipfile
 from pathlib import Path
 
-from launch import call
-from launch.plan import Script
+from resumable.launch import call
+from resumable.launch.plan import Script
 
 
 def run_script(script: Script) -> None:
@@ -36,12 +36,6 @@ def run_script(script: Script) -> None:
     # Unlike with runpy.run_path, the module stays: what the script registers for the exit still finds its globals.
     sys.modules["__main__"] = main
     exec(compile(Path(script.path).read_bytes(), script.path, "exec"), main.__dict__)
-
-
-def hide_launcher() -> None:
-    """Let `import launch` in the user's script find the user's own `launch`, if there is one."""
-    for name in [name for name in sys.modules if name == "launch" or name.startswith("launch.")]:
-        del sys.modules[name]
 
 
 def print_script_traceback(error: BaseException) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from launch.records import AnyRecord, Backward, Batch, Step
-from launch.worker.buffers import BufferWatch
-from launch.worker.digest import state_digest
-from launch.worker.hooks import wrap
-from launch.worker.position import Position
-from launch.worker.recorder import Recorder
-from launch.worker.schedulers import SchedulerWatch
+from resumable.launch.records import AnyRecord, Backward, Batch, Step
+from resumable.launch.worker.buffers import BufferWatch
+from resumable.launch.worker.digest import state_digest
+from resumable.launch.worker.hooks import wrap
+from resumable.launch.worker.position import Position
+from resumable.launch.worker.recorder import Recorder
+from resumable.launch.worker.schedulers import SchedulerWatch
 
 
 class TrainingWatch:

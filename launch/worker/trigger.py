@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from launch.environment import RankEnvironment
-from launch.faults import CHECKPOINT_DAMAGE, NODE_KINDS, Fault, Kind, Part, Point, When
-from launch.files import files_in
-from launch.records import AnyRecord, Batch, FaultFired, Load, Rename, Save, Step
-from launch.rundir import ScenarioDir
-from launch.worker.acts import await_supervisor, damage, damageable_part, perform
-from launch.worker.position import Position
-from launch.worker.recorder import Recorder
+from resumable.launch.environment import RankEnvironment
+from resumable.launch.faults import CHECKPOINT_DAMAGE, NODE_KINDS, Fault, Kind, Part, Point, When
+from resumable.launch.files import files_in
+from resumable.launch.records import AnyRecord, Batch, FaultFired, Load, Rename, Save, Step
+from resumable.launch.rundir import ScenarioDir
+from resumable.launch.worker.acts import await_supervisor, damage, damageable_part, perform
+from resumable.launch.worker.position import Position
+from resumable.launch.worker.recorder import Recorder
 
 _COMPANIONS_TIMEOUT_S = 15.0
 """Each puts its mark on the disk first, which takes seconds where that is busy."""

@@ -1,11 +1,11 @@
 """Orders: named, versioned ways to arrange the samples of an epoch, one module each."""
 
-from samplers.orders.chosen import ChosenOrder
-from samplers.orders.feistel import FeistelOrder
-from samplers.orders.order import Order, Stream
-from samplers.orders.randperm import RandpermOrder
-from samplers.orders.sequential import SequentialOrder
-from samplers.orders.weighted import WeightedOrder
+from resumable.samplers.orders.chosen import ChosenOrder
+from resumable.samplers.orders.feistel import FeistelOrder
+from resumable.samplers.orders.order import Order, Stream
+from resumable.samplers.orders.randperm import RandpermOrder
+from resumable.samplers.orders.sequential import SequentialOrder
+from resumable.samplers.orders.weighted import WeightedOrder
 
 __all__ = [
     "ChosenOrder",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from samplers.orders.order import Order, Stream
+from resumable.samplers.orders.order import Order, Stream
 
 
 @dataclass(frozen=True, slots=True, eq=False)

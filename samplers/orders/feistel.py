@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from samplers.orders.order import Stream
+from resumable.samplers.orders.order import Stream
 
 _NUM_ROUNDS = 6
 _MIN_BITS = 6

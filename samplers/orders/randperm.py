@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from samplers.orders.order import Stream
-from samplers.orders.shuffled_head import is_foreseeable, shuffled_head
+from resumable.samplers.orders.order import Stream
+from resumable.samplers.orders.shuffled_head import is_foreseeable, shuffled_head
 
 _INT32_LIMIT = 2**31
 _HEAD_LENGTH = 4096

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from samplers.orders.order import Stream
+from resumable.samplers.orders.order import Stream
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from samplers.orders.order import Stream
+from resumable.samplers.orders.order import Stream
 
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from launch.cluster import ComposeCluster
+from resumable.launch.cluster import ComposeCluster
 from tests.integration.nodes import compose_cluster, need_containers, plan_of
 from tests.integration.waiting import wait_until
 

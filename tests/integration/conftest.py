@@ -10,13 +10,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from launch.arguments import parse
-from launch.cluster import LocalCluster
-from launch.planner import make_plan
-from launch.rundir import RunDir
-from launch.supervisor import Supervisor, has_succeeded
-from launch.topology import Topology
-from launch.verdict import Verdict, judge
+from resumable.launch.arguments import parse
+from resumable.launch.cluster import LocalCluster
+from resumable.launch.planner import make_plan
+from resumable.launch.rundir import RunDir
+from resumable.launch.supervisor import Supervisor, has_succeeded
+from resumable.launch.topology import Topology
+from resumable.launch.verdict import Verdict, judge
 
 TIMEOUT_S = 240
 NODES_OF_SEVERAL_TESTS = {"three_nodes", "running"}

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from launch.arguments import parse
-from launch.cluster import Cluster, ComposeCluster, Node
-from launch.cluster.docker import find_compose, has_image
-from launch.errors import UsageError
-from launch.history import read_history
-from launch.node_records import NodeEnded
-from launch.plan import Plan
-from launch.planner import make_plan
-from launch.requests import NodeRequest
-from launch.rundir import RunDir
-from launch.topology import Topology
+from resumable.launch.arguments import parse
+from resumable.launch.cluster import Cluster, ComposeCluster, Node
+from resumable.launch.cluster.docker import find_compose, has_image
+from resumable.launch.errors import UsageError
+from resumable.launch.history import read_history
+from resumable.launch.node_records import NodeEnded
+from resumable.launch.plan import Plan
+from resumable.launch.planner import make_plan
+from resumable.launch.requests import NodeRequest
+from resumable.launch.rundir import RunDir
+from resumable.launch.topology import Topology
 from tests.integration.waiting import wait_until
 
 COMPOSE_FILE = Path(__file__).parents[2] / "docker" / "compose.yaml"

@@ -35,7 +35,7 @@ SIZES = [(4, 2), (2, 4), (3, 2)]
 
 def faults_and_job(num_ranks: int, faults: tuple[str, ...], *arguments: str) -> list[str]:
     options = [word for fault in faults for word in ("--fault", fault)]
-    return ["--nproc-per-node", str(num_ranks), *options, "-m", "launch.jobs.digits", *arguments]
+    return ["--nproc-per-node", str(num_ranks), *options, "-m", "resumable.launch.jobs.digits", *arguments]
 
 
 @pytest.mark.parametrize("num_ranks", [2, 4])

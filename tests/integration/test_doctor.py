@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from launch.doctor import run_doctor
-from launch.doctor.examination import TRIALS
-from launch.doctor.finding import Status
-from launch.doctor.probe import Subject, examine
+from resumable.launch.doctor import run_doctor
+from resumable.launch.doctor.examination import TRIALS
+from resumable.launch.doctor.finding import Status
+from resumable.launch.doctor.probe import Subject, examine
 
 
 def subject(tmp_path: Path) -> Subject:

@@ -40,7 +40,7 @@ LOADER_FAULTS = ("loaderkill@step=7:rank=1", "sigkill@epoch=0,batch=12:rank=0")
 
 def faults_and_job(faults: tuple[str, ...], *arguments: str) -> list[str]:
     options = [word for fault in faults for word in ("--fault", fault)]
-    job = ("-m", "launch.jobs.digits", "--epochs", "2", *arguments)
+    job = ("-m", "resumable.launch.jobs.digits", "--epochs", "2", *arguments)
     return ["--nproc-per-node", "2", "--hang-timeout", "2", *options, *job]
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from launch.history import read_history
-from launch.rundir import RunDir
+from resumable.launch.history import read_history
+from resumable.launch.rundir import RunDir
 from tests.integration.hosts import Host, connected_hosts
 from tests.integration.nodes import SCRIPT
 from tests.integration.waiting import wait_until
@@ -27,7 +27,7 @@ def hosts(tmp_path: Path) -> Iterator[list[Host]]:
 
 def begin(host: Host, folder: Path, run_dir: str) -> None:
     """The same command on every host."""
-    launch = (sys.executable, "-m", "launch", "run", "--run-dir", run_dir)
+    launch = (sys.executable, "-m", "resumable.launch", "run", "--run-dir", run_dir)
     host.start((*launch, *MEETING, "--nproc-per-node", "1", "--max-restarts", "9", "meet.py"), folder)
 
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from launch import Fault, Launcher
-from launch.errors import UsageError
+from resumable.launch import Fault, Launcher
+from resumable.launch.errors import UsageError
 
 
 @pytest.fixture(scope="module")

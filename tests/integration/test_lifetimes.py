@@ -62,7 +62,7 @@ def start(
             [
                 sys.executable,
                 "-m",
-                "launch",
+                "resumable.launch",
                 *arguments,
                 "--run-dir",
                 str(run_dir),
@@ -113,7 +113,7 @@ def test_nothing_outlives_the_command(start, temporary: Path, method: str, signu
 def test_no_rank_outlives_a_killed_node(start, temporary: Path) -> None:
     """When the node dies, its ranks, helpers and temporary files go too and the command says so."""
     command, descendants = start("verify")
-    [node] = [process for process in descendants if "launch.node_main" in command_of(process)]
+    [node] = [process for process in descendants if "resumable.launch.node_main" in command_of(process)]
     node.kill()
     _, errors = command.communicate(timeout=60)
     assert (command.returncode, "the node ended without an answer" in errors) == (3, True)
@@ -129,7 +129,11 @@ def test_an_interrupted_run_keeps_its_evidence_and_says_how_to_look_at_it(start,
     assert (command.returncode, errors.count("Traceback")) == (3, 0)
     assert "resumable check run" in errors
     checked = subprocess.run(
-        [sys.executable, "-m", "launch", "check", "run"], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "resumable.launch", "check", "run"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert checked.returncode == 3
 
@@ -147,7 +151,7 @@ def test_the_calling_process_stays_as_it_was(tmp_path: Path) -> None:
     """Signal handlers and environment of a process that calls `main` are the same afterwards."""
     program = """
 import os, signal, sys
-from launch.cli import main
+from resumable.launch.cli import main
 numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
 before = dict(os.environ), [signal.getsignal(number) for number in numbers]
 main(["verify", "--quiet", "--run-dir", "run", "--nproc-per-node", "1", "missing_step.py"])

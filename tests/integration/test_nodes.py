@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from launch.cluster import Cluster, LocalCluster
-from launch.errors import NodeError
-from launch.plan import Plan
-from launch.rundir import RunDir
-from launch.topology import Topology
+from resumable.launch.cluster import Cluster, LocalCluster
+from resumable.launch.errors import NodeError
+from resumable.launch.plan import Plan
+from resumable.launch.rundir import RunDir
+from resumable.launch.topology import Topology
 from tests.integration.nodes import Job, compose_cluster, plan_of
 
 

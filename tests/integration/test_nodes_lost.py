@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.conftest import Verify
 
-JOB = ("-m", "launch.jobs.digits", "--epochs", "3")
+JOB = ("-m", "resumable.launch.jobs.digits", "--epochs", "3")
 FAULTS = {
     "the node with rank 0, replaced": ("3", ("nodeloss(replace=0)@step=7:rank=0",)),
     "two nodes at once, replaced": ("3", ("nodeloss(replace=0)@step=7:node=0", "nodeloss(replace=0)@step=7:node=1")),

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from launch.history import History, read_history
-from launch.rundir import RunDir
+from resumable.launch.history import History, read_history
+from resumable.launch.rundir import RunDir
 from tests.integration.conftest import Finished, Resumable
 from tests.integration.waiting import wait_until
 
@@ -134,7 +134,7 @@ def test_a_rank_reads_what_the_command_is_given(tmp_path: Path, method: str) -> 
         "import subprocess\nprint('first', input(), flush=True)\nsubprocess.run(['cat'])\n"
     )
     ended = subprocess.run(
-        [sys.executable, "-m", "launch", "run", "--start-method", method, "train.py"],
+        [sys.executable, "-m", "resumable.launch", "run", "--start-method", method, "train.py"],
         cwd=tmp_path,
         input="one\n",
         capture_output=True,
@@ -164,7 +164,7 @@ pathlib.Path("ready").touch()
 time.sleep(60)
 """)
     command = subprocess.Popen(
-        [sys.executable, "-m", "launch", "run", *arguments, "train.py"],
+        [sys.executable, "-m", "resumable.launch", "run", *arguments, "train.py"],
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,
@@ -193,7 +193,7 @@ dist.destroy_process_group()
         launchers = [
             running.enter_context(
                 subprocess.Popen(
-                    [sys.executable, "-m", "launch", "run", *meeting, "--node-rank", rank, "train.py"],
+                    [sys.executable, "-m", "resumable.launch", "run", *meeting, "--node-rank", rank, "train.py"],
                     cwd=tmp_path,
                     stdout=subprocess.PIPE,
                     text=True,

@@ -11,7 +11,9 @@ import pytest
 
 from tests.integration.conftest import Finished, run_resumable
 
-WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; from launch.cli import main; sys.exit(main(sys.argv[1:]))"
+WITHOUT_TORCH = (
+    "import sys; sys.modules['torch'] = None; from resumable.launch.cli import main; sys.exit(main(sys.argv[1:]))"
+)
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +22,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     return run_resumable(
         tmp_path_factory.mktemp("stored"),
         *("verify", "--nproc-per-node", "2", "--fault", "sigkill@step=7:rank=1"),
-        *("-m", "launch.jobs.digits", "--epochs", "2"),
+        *("-m", "resumable.launch.jobs.digits", "--epochs", "2"),
     )
 
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from launch.cli import main
-from launch.rundir import RunDir
-from launch.verdict import Verdict
+from resumable.launch.cli import main
+from resumable.launch.rundir import RunDir
+from resumable.launch.verdict import Verdict
 from tests.integration.conftest import TIMEOUT_S, Resumable
 from tests.integration.waiting import wait_until
 
 MUTANT = str(Path(__file__).parents[1] / "mutants" / "job.py")
-BUILT_IN = ("-m", "launch.jobs.digits", "--epochs", "2")
+BUILT_IN = ("-m", "resumable.launch.jobs.digits", "--epochs", "2")
 
 
 def outcomes(run_dir: Path) -> dict[str, str]:
@@ -64,7 +64,7 @@ def begin(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str) -> subprocess.Popen[str]:
-        words = [sys.executable, "-m", "launch", "sweep", "--quiet", "--run-dir", "run", *arguments]
+        words = [sys.executable, "-m", "resumable.launch", "sweep", "--quiet", "--run-dir", "run", *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         started.append(subprocess.Popen(words, cwd=tmp_path, text=True, **pipes))
         return started[-1]

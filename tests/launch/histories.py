@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from launch.evidence import Evidence, gather
-from launch.faults import Fault, Kind, Point, When
-from launch.history import History, Process
-from launch.node_records import NodeEnded, RoundStarted
-from launch.plan import Plan, Scenario, Script
-from launch.records import AnyRecord, Batch, FaultFired
+from resumable.launch.evidence import Evidence, gather
+from resumable.launch.faults import Fault, Kind, Point, When
+from resumable.launch.history import History, Process
+from resumable.launch.node_records import NodeEnded, RoundStarted
+from resumable.launch.plan import Plan, Scenario, Script
+from resumable.launch.records import AnyRecord, Batch, FaultFired
 from tests.launch.lines import Epochs, Job, Life, path_of, process, with_lines
 
 __all__ = ["Epochs", "Job", "Life", "path_of", "process", "with_lines"]

@@ -9,8 +9,8 @@ from itertools import count
 
 import msgspec
 
-from launch.history import Process
-from launch.records import (
+from resumable.launch.history import Process
+from resumable.launch.records import (
     FORMAT_VERSION,
     AnyRecord,
     Backward,

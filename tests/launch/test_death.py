@@ -1,12 +1,12 @@
 import msgspec
 import pytest
 
-from launch.death import firings, first_cause, planned_deaths, unplanned_death
-from launch.history import History
-from launch.node_records import NodeEnded, RankEnded, RankFailure
-from launch.plan import Scenario
-from launch.records import AnyRecord, Batch, Exit, FaultFired, Step
-from launch.timeline import Run
+from resumable.launch.death import firings, first_cause, planned_deaths, unplanned_death
+from resumable.launch.history import History
+from resumable.launch.node_records import NodeEnded, RankEnded, RankFailure
+from resumable.launch.plan import Scenario
+from resumable.launch.records import AnyRecord, Batch, Exit, FaultFired, Step
+from resumable.launch.timeline import Run
 from tests.launch import histories
 from tests.launch.histories import Job
 

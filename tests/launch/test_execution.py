@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from launch import Launcher
-from launch.arguments import parse
-from launch.cli import main
-from launch.errors import UsageError
-from launch.execution import refuse_absent
-from launch.planner import make_plan
+from resumable.launch import Launcher
+from resumable.launch.arguments import parse
+from resumable.launch.cli import main
+from resumable.launch.errors import UsageError
+from resumable.launch.execution import refuse_absent
+from resumable.launch.planner import make_plan
 
 RESIZED = ("--restart", "job", "--restart-nproc-per-node", "4")
 ELASTIC = ("--nnodes", "1:3")

@@ -11,10 +11,10 @@ from itertools import chain
 import msgspec
 import pytest
 
-from launch.checks.rank_sequence import rank_sequence
-from launch.checks.result import CheckResult, Outcome
-from launch.history import History, Process
-from launch.records import AnyRecord, Batch, Step
+from resumable.launch.checks.rank_sequence import rank_sequence
+from resumable.launch.checks.result import CheckResult, Outcome
+from resumable.launch.history import History, Process
+from resumable.launch.records import AnyRecord, Batch, Step
 from tests.launch import histories
 from tests.launch.histories import Epochs, Job
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from launch import Fault
-from launch.errors import FaultSyntaxError
+from resumable.launch import Fault
+from resumable.launch.errors import FaultSyntaxError
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launch.errors import FaultSyntaxError
-from launch.faults import ARGUMENTS, NODE_KINDS, SAVE_ERRORS, Fault, Kind, Part, Point, When, resolve
-from launch.grammar import GRAMMAR, parse_fault, parse_when
+from resumable.launch.errors import FaultSyntaxError
+from resumable.launch.faults import ARGUMENTS, NODE_KINDS, SAVE_ERRORS, Fault, Kind, Part, Point, When, resolve
+from resumable.launch.grammar import GRAMMAR, parse_fault, parse_when
 
 NUMBERS = st.integers(0, 10**9)
 WHENS = st.one_of(

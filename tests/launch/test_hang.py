@@ -15,12 +15,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from launch.hang import HangWatch, Silence, find_culprit, is_waiting
-from launch.node_records import RankHung
-from launch.ranks import RankWatch
-from launch.records import Exit, Load, Record, Start, encode_line
-from launch.rendezvous import Round
-from launch.rundir import ScenarioDir
+from resumable.launch.hang import HangWatch, Silence, find_culprit, is_waiting
+from resumable.launch.node_records import RankHung
+from resumable.launch.ranks import RankWatch
+from resumable.launch.records import Exit, Load, Record, Start, encode_line
+from resumable.launch.rendezvous import Round
+from resumable.launch.rundir import ScenarioDir
 from tests.integration.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(60)
@@ -29,7 +29,7 @@ TIMEOUT_S = 100.0
 RANK = '''
 import sys, time
 from pathlib import Path
-from launch.worker.stacks import dump_stacks_on_request
+from resumable.launch.worker.stacks import dump_stacks_on_request
 
 dump_stacks_on_request(Path(sys.argv[1]))
 STAND_STILL = """

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from launch.cli import main
-from launch.rundir import RunDir
+from resumable.launch.cli import main
+from resumable.launch.rundir import RunDir
 from tests.launch.report import samples
 
 DEEP = b"[" * 100_000 + b"]" * 100_000

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from launch import Fault, Launcher
-from launch.errors import NodeError, ScriptNotFoundError, UsageError
+from resumable.launch import Fault, Launcher
+from resumable.launch.errors import NodeError, ScriptNotFoundError, UsageError
 
 
 class Stage:
@@ -43,8 +43,8 @@ class Stage:
 def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stage:
     stage = Stage()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("launch.launcher.cluster_of", stage.cluster_of)
-    monkeypatch.setattr("launch.launcher.Supervisor", stage.supervisor)
+    monkeypatch.setattr("resumable.launch.launcher.cluster_of", stage.cluster_of)
+    monkeypatch.setattr("resumable.launch.launcher.Supervisor", stage.supervisor)
     return stage
 
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from launch import nemesis as module
-from launch.errors import NodeError
-from launch.faults import resolve
-from launch.grammar import parse_fault
-from launch.nemesis import Nemesis
-from launch.node_records import NodeEnded, NodeFaultActed, decode_node_line
-from launch.plan import RestartMethod, Scenario
-from launch.rundir import ScenarioDir
+from resumable.launch import nemesis as module
+from resumable.launch.errors import NodeError
+from resumable.launch.faults import resolve
+from resumable.launch.grammar import parse_fault
+from resumable.launch.nemesis import Nemesis
+from resumable.launch.node_records import NodeEnded, NodeFaultActed, decode_node_line
+from resumable.launch.plan import RestartMethod, Scenario
+from resumable.launch.rundir import ScenarioDir
 
 
 class Clock:

@@ -5,10 +5,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from launch.arguments import parse
-from launch.errors import LaunchError, ScriptNotFoundError, UsageError
-from launch.plan import Plan
-from launch.planner import BUILT_IN_JOB, make_plan
+from resumable.launch.arguments import parse
+from resumable.launch.errors import LaunchError, ScriptNotFoundError, UsageError
+from resumable.launch.plan import Plan
+from resumable.launch.planner import BUILT_IN_JOB, make_plan
 
 
 @pytest.fixture

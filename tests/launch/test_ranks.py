@@ -12,9 +12,9 @@ import pytest
 from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, start_processes
 from torch.distributed.elastic.multiprocessing.api import MultiprocessContext, PContext
 
-from launch.node_records import RankEnded
-from launch.ranks import RankWatch, kill
-from launch.rendezvous import Round
+from resumable.launch.node_records import RankEnded
+from resumable.launch.ranks import RankWatch, kill
+from resumable.launch.rendezvous import Round
 
 pytestmark = pytest.mark.timeout(120)
 

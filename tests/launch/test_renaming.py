@@ -5,12 +5,12 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from launch.checks.exactly_once import exactly_once
-from launch.checks.rank_sequence import rank_sequence
-from launch.checks.result import Outcome
-from launch.evidence import Evidence
-from launch.history import History, Process
-from launch.records import AnyRecord, Backward, Batch, EpochBegin, EpochEnd, Loader, Step
+from resumable.launch.checks.exactly_once import exactly_once
+from resumable.launch.checks.rank_sequence import rank_sequence
+from resumable.launch.checks.result import Outcome
+from resumable.launch.evidence import Evidence
+from resumable.launch.history import History, Process
+from resumable.launch.records import AnyRecord, Backward, Batch, EpochBegin, EpochEnd, Loader, Step
 from tests.launch import histories
 from tests.launch.histories import Job
 

@@ -2,10 +2,10 @@ import shlex
 
 import pytest
 
-from launch.arguments import parse
-from launch.plan import Plan
-from launch.planner import make_plan
-from launch.repeat import repeat_command
+from resumable.launch.arguments import parse
+from resumable.launch.plan import Plan
+from resumable.launch.planner import make_plan
+from resumable.launch.repeat import repeat_command
 
 
 def planned(words: list[str]) -> Plan:

@@ -4,8 +4,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from launch.checks.result import Outcome
-from launch.results import Results, Span, encode_results, results_schema, worst
+from resumable.launch.checks.result import Outcome
+from resumable.launch.results import Results, Span, encode_results, results_schema, worst
 from tests.launch.report import samples
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -59,7 +59,7 @@ def test_version_1_keeps_its_shape():
 
 
 def test_the_schema_in_the_repository_is_the_one_that_is_written():
-    """`launch/report/results.schema.json` is generated; `python -m launch.report.schema` writes it anew."""
+    """`launch/report/results.schema.json` is generated; `python -m resumable.launch.report.schema` writes it anew."""
     expected = (README.parent / "results.schema.json").read_bytes()
     assert expected == results_schema()
 

@@ -1,7 +1,7 @@
 import pytest
 
-from launch.resume import Clues, ResumePoint, find_resume_point
-from launch.trajectory import TrainedBatch, TrainedStep
+from resumable.launch.resume import Clues, ResumePoint, find_resume_point
+from resumable.launch.trajectory import TrainedBatch, TrainedStep
 
 
 def steps(numbers: list[int], before: str | None = None) -> tuple[TrainedStep, ...]:

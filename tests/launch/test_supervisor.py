@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from launch.arguments import parse
-from launch.node_records import NodeEnded
-from launch.planner import make_plan
-from launch.requests import NodeRequest
-from launch.rundir import RunDir
-from launch.supervisor import Supervisor
-from launch.topology import Topology
+from resumable.launch.arguments import parse
+from resumable.launch.node_records import NodeEnded
+from resumable.launch.planner import make_plan
+from resumable.launch.requests import NodeRequest
+from resumable.launch.rundir import RunDir
+from resumable.launch.supervisor import Supervisor
+from resumable.launch.topology import Topology
 
 
 class Node:

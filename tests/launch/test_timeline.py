@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import msgspec
 
-from launch.timeline import Run, Timeline, assemble
-from launch.traits import Traits
+from resumable.launch.timeline import Run, Timeline, assemble
+from resumable.launch.traits import Traits
 from tests.launch import histories
 from tests.launch.histories import Job, Life
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from launch.arguments import parse
-from launch.planner import make_plan
-from launch.topology import Topology
+from resumable.launch.arguments import parse
+from resumable.launch.planner import make_plan
+from resumable.launch.topology import Topology
 
 
 def topology(*arguments: str) -> Topology:

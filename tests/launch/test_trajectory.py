@@ -8,10 +8,10 @@ loader 1, `w` one of loader 2, while autograd is off. `x`, `y` and `z` are input
 import msgspec
 import pytest
 
-from launch.history import Process
-from launch.records import FIRST_INPUT, AnyRecord, Backward, Batch, EpochEnd, Exit, Start, Step
-from launch.traits import Traits, traits_of
-from launch.trajectory import Trajectory, trace
+from resumable.launch.history import Process
+from resumable.launch.records import FIRST_INPUT, AnyRecord, Backward, Batch, EpochEnd, Exit, Start, Step
+from resumable.launch.traits import Traits, traits_of
+from resumable.launch.trajectory import Trajectory, trace
 from tests.launch import histories
 
 

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from launch import verdict as verdict_module
-from launch.checks.result import CheckResult, Outcome, passed
-from launch.evidence import Evidence
-from launch.history import Damage, Process
-from launch.node_records import encode_node_line
-from launch.records import Batch, encode_line
-from launch.rundir import RunDir
-from launch.verdict import CheckReport, Verdict, combine, judge, judge_evidence, write_verdict
+from resumable.launch import verdict as verdict_module
+from resumable.launch.checks.result import CheckResult, Outcome, passed
+from resumable.launch.evidence import Evidence
+from resumable.launch.history import Damage, Process
+from resumable.launch.node_records import encode_node_line
+from resumable.launch.records import Batch, encode_line
+from resumable.launch.rundir import RunDir
+from resumable.launch.verdict import CheckReport, Verdict, combine, judge, judge_evidence, write_verdict
 from tests.launch import histories
 from tests.launch.histories import Epochs, Job, Life
 

@@ -10,7 +10,7 @@ from accelerate import Accelerator, DataLoaderConfiguration
 from accelerate.state import AcceleratorState, GradientState
 from torch.utils.data import DataLoader, Dataset
 
-from samplers import ResumableDataLoader, ResumableDistributedSampler
+from resumable.samplers import ResumableDataLoader, ResumableDistributedSampler
 
 __all__ = ["DataLoaderConfiguration"]
 

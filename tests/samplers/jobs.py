@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from samplers import ResumableDistributedSampler, ResumableSampler
+from resumable.samplers import ResumableDistributedSampler, ResumableSampler
 
 
 def ranks_of(num_samples: int, num_replicas: int, **arguments: Any) -> list[ResumableDistributedSampler]:

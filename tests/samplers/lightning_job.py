@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from torch.utils.data import DataLoader, Dataset
 
-from samplers import ResumableDataLoader, ResumableDistributedSampler, ResumableSampler
+from resumable.samplers import ResumableDataLoader, ResumableDistributedSampler, ResumableSampler
 
 NUM_EPOCHS = 3
 

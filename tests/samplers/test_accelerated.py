@@ -7,7 +7,12 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from samplers import ResumableBatchSampler, ResumableDataLoader, ResumableDistributedSampler, ResumableRandomSampler
+from resumable.samplers import (
+    ResumableBatchSampler,
+    ResumableDataLoader,
+    ResumableDistributedSampler,
+    ResumableRandomSampler,
+)
 from tests.samplers.ranks import refusals, run_ranks
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from samplers import AgreementError, ResumableDistributedSampler, SamplerState, check_agreement
-from samplers.agreement import agreed
+from resumable.samplers import AgreementError, ResumableDistributedSampler, SamplerState, check_agreement
+from resumable.samplers.agreement import agreed
 from tests.samplers.jobs import draw
 from tests.samplers.ranks import refusals, run_ranks
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import BatchSampler, DataLoader, DistributedSampler
 
-from samplers import ResumableBatchSampler, ResumableDistributedSampler, ResumableRandomSampler
+from resumable.samplers import ResumableBatchSampler, ResumableDistributedSampler, ResumableRandomSampler
 from tests.samplers.jobs import ranks_of
 
 jobs = st.tuples(st.integers(1, 80), st.integers(1, 5), st.integers(1, 9), st.booleans(), st.booleans())

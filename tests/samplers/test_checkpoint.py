@@ -6,7 +6,7 @@ import warnings
 import pytest
 import torch.distributed.checkpoint as dcp
 
-from samplers import (
+from resumable.samplers import (
     ResumableBatchSampler,
     ResumableDataLoader,
     ResumableDistributedSampler,

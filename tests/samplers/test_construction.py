@@ -2,7 +2,7 @@
 
 import pytest
 
-from samplers import ResumableDistributedSampler, ResumableRandomSampler, ResumableSequentialSampler
+from resumable.samplers import ResumableDistributedSampler, ResumableRandomSampler, ResumableSequentialSampler
 
 
 @pytest.mark.parametrize(

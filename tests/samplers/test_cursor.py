@@ -2,7 +2,7 @@
 
 import pytest
 
-from samplers.cursor import Cursor
+from resumable.samplers.cursor import Cursor
 
 WHOLE = Cursor(epoch=2)
 

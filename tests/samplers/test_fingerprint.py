@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samplers.fingerprint import order_fingerprint, writer
-from samplers.orders import order_named
+from resumable.samplers.fingerprint import order_fingerprint, writer
+from resumable.samplers.orders import order_named
 
 
 @given(num_samples=st.integers(0, 100), seeds=st.lists(st.integers(0, 10**9), min_size=2, max_size=2, unique=True))

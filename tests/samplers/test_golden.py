@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from samplers import ResumableDistributedSampler, ResumableWeightedSampler
-from samplers.migrations import VERSION
+from resumable.samplers import ResumableDistributedSampler, ResumableWeightedSampler
+from resumable.samplers.migrations import VERSION
 from tests.samplers.jobs import draw
 
 GOLDEN = Path(__file__).parent / "golden"

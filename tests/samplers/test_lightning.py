@@ -6,7 +6,7 @@ from importlib import import_module
 import pytest
 from torch.utils.data import DataLoader
 
-from samplers import ResumableDataLoader, ResumableRandomSampler
+from resumable.samplers import ResumableDataLoader, ResumableRandomSampler
 from tests.samplers.ranks import refusals, run_ranks
 
 # What Lightning says about this machine, these small jobs and its own dependencies.

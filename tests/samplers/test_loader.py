@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from samplers import ResumableDataLoader, ResumableRandomSampler
+from resumable.samplers import ResumableDataLoader, ResumableRandomSampler
 
 LOADERS = [
     {"num_workers": 0},

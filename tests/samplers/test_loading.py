@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samplers import (
+from resumable.samplers import (
     ResumableDistributedSampler,
     ResumableRandomSampler,
     ResumableSequentialSampler,
     StateFormatError,
     StateMismatchError,
 )
-from samplers.migrations import migrated
+from resumable.samplers.migrations import migrated
 from tests.samplers.jobs import draw
 
 

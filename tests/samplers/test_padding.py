@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samplers import ResumableBatchSampler
+from resumable.samplers import ResumableBatchSampler
 from tests.samplers.jobs import ranks_of
 
 

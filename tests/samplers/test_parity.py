@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DistributedSampler, SequentialSampler
 
-from samplers import ResumableDistributedSampler, ResumableRandomSampler, ResumableSequentialSampler
+from resumable.samplers import ResumableDistributedSampler, ResumableRandomSampler, ResumableSequentialSampler
 from tests.samplers.jobs import epoch_of
 
 

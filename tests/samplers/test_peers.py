@@ -2,7 +2,7 @@
 
 import pytest
 
-from samplers import ResumableDistributedSampler, ResumableRandomSampler, StateMismatchError
+from resumable.samplers import ResumableDistributedSampler, ResumableRandomSampler, StateMismatchError
 from tests.samplers.jobs import draw, epoch_of, interleaved, ranks_of
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-import samplers
+from resumable import samplers
 
 README = Path(samplers.__file__).with_name("README.md").read_text()
 SNIPPETS = re.findall(r"^```python\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)

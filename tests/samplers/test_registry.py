@@ -2,7 +2,7 @@
 
 import pytest
 
-from samplers import (
+from resumable.samplers import (
     SAMPLER_REGISTRY,
     DuplicateSamplerError,
     ResumableRandomSampler,

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samplers import ResumableRandomSampler, ResumableSequentialSampler, StateMismatchError
+from resumable.samplers import ResumableRandomSampler, ResumableSequentialSampler, StateMismatchError
 from tests.samplers.jobs import draw, epoch_of, interleaved, ranks_of
 
 jobs = st.fixed_dictionaries(

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
-from samplers import (
+from resumable.samplers import (
     ResumableDataLoader,
     ResumableDistributedSampler,
     ResumableRandomSampler,
@@ -16,8 +16,8 @@ from samplers import (
     ResumableSubsetSampler,
     SeededDataset,
 )
-from samplers.epoch_index import EpochIndex
-from samplers.seeded import numpy_generator
+from resumable.samplers.epoch_index import EpochIndex
+from resumable.samplers.seeded import numpy_generator
 
 LOADERS = [{"num_workers": 0}, {"num_workers": 2}, {"num_workers": 2, "persistent_workers": True}]
 

@@ -8,7 +8,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samplers import ResumableRandomSampler, ResumableSubsetSampler, ResumableWeightedSampler, StateMismatchError
+from resumable.samplers import (
+    ResumableRandomSampler,
+    ResumableSubsetSampler,
+    ResumableWeightedSampler,
+    StateMismatchError,
+)
 from tests.samplers.jobs import draw, epoch_of, interleaved
 
 weights = st.lists(st.sampled_from([0.0, 0.5, 1.0, 7.0]), min_size=1, max_size=30).filter(any)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samplers.share import Share
+from resumable.samplers.share import Share
 
 shares = st.integers(1, 60).flatmap(
     lambda size: st.fixed_dictionaries(

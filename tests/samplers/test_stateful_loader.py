@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import Dataset
 from torchdata import stateful_dataloader as stateful
 
-from samplers import ResumableBatchSampler, ResumableDistributedSampler, ResumableWeightedSampler
+from resumable.samplers import ResumableBatchSampler, ResumableDistributedSampler, ResumableWeightedSampler
 
 # torchdata itself calls what this torch has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:'set_vital' is deprecated")

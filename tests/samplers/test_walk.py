@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from samplers.cursor import Cursor
-from samplers.share import Share
-from samplers.walk import Walk
+from resumable.samplers.cursor import Cursor
+from resumable.samplers.share import Share
+from resumable.samplers.walk import Walk
 
 
 class Recorded:

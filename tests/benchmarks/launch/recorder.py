@@ -15,9 +15,9 @@ from pathlib import Path
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from launch.worker.digest import content_digest
-from launch.worker.loaders import LoaderWatch
-from launch.worker.recorder import Recorder
+from resumable.launch.worker.digest import content_digest
+from resumable.launch.worker.loaders import LoaderWatch
+from resumable.launch.worker.recorder import Recorder
 
 BATCH_SIZE = 36
 _NUM_BATCHES = 4000

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch.utils.data import BatchSampler, DataLoader, Dataset, DistributedSampler
 
-from samplers import ResumableBatchSampler, ResumableDistributedSampler
+from resumable.samplers import ResumableBatchSampler, ResumableDistributedSampler
 
 BATCH_SIZE = 64
 

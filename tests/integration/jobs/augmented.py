@@ -8,7 +8,7 @@ import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 
-from samplers import ResumableDataLoader, ResumableDistributedSampler, SeededDataset
+from resumable.samplers import ResumableDataLoader, ResumableDistributedSampler, SeededDataset
 
 
 class Noisy(Dataset):

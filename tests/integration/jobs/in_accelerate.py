@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator
 from torch.utils.data import DataLoader, Dataset
 
-from samplers import ResumableDataLoader, ResumableDistributedSampler
+from resumable.samplers import ResumableDataLoader, ResumableDistributedSampler
 
 
 class Numbers(Dataset):

@@ -8,7 +8,7 @@ import lightning.pytorch as pl
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from samplers import ResumableDataLoader, ResumableDistributedSampler
+from resumable.samplers import ResumableDataLoader, ResumableDistributedSampler
 
 
 class Numbers(Dataset):

@@ -19,7 +19,7 @@ import torch.distributed.checkpoint as dcp
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, TensorDataset
 
-from samplers import ResumableDistributedSampler, as_dcp
+from resumable.samplers import ResumableDistributedSampler, as_dcp
 
 IS_BLIND, IS_OVER, IS_ASYNC, IS_DONE = (flag in sys.argv for flag in ("--blindly", "--over", "--async", "--done"))
 

@@ -11,7 +11,7 @@ import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, TensorDataset
 
-from samplers import ResumableDistributedSampler
+from resumable.samplers import ResumableDistributedSampler
 
 dist.init_process_group("gloo")
 torch.manual_seed(0)

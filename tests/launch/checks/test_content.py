@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import msgspec
 
-from launch.checks.content import content
-from launch.checks.result import CheckResult, Outcome
-from launch.evidence import Evidence, gather
-from launch.history import History
-from launch.records import Batch
+from resumable.launch.checks.content import content
+from resumable.launch.checks.result import CheckResult, Outcome
+from resumable.launch.evidence import Evidence, gather
+from resumable.launch.history import History
+from resumable.launch.records import Batch
 from tests.launch import histories
 from tests.launch.histories import Job
 

@@ -1,8 +1,8 @@
 import msgspec
 
-from launch.checks.evidence_whole import evidence_whole
-from launch.checks.result import Outcome
-from launch.history import Damage
+from resumable.launch.checks.evidence_whole import evidence_whole
+from resumable.launch.checks.result import Outcome
+from resumable.launch.history import Damage
 from tests.launch import histories
 from tests.launch.histories import Job
 

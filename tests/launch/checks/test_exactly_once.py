@@ -3,11 +3,11 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from launch.checks.exactly_once import exactly_once
-from launch.checks.result import CheckResult, Outcome
-from launch.evidence import gather
-from launch.history import History
-from launch.records import Loader
+from resumable.launch.checks.exactly_once import exactly_once
+from resumable.launch.checks.result import CheckResult, Outcome
+from resumable.launch.evidence import gather
+from resumable.launch.history import History
+from resumable.launch.records import Loader
 from tests.launch import histories
 from tests.launch.histories import Job, Life
 

@@ -1,13 +1,13 @@
 import msgspec
 import pytest
 
-from launch.checks.fault_fired import fault_fired
-from launch.checks.result import CheckResult, Outcome
-from launch.faults import Fault, Kind, Point, When, resolve
-from launch.grammar import parse_fault
-from launch.history import History
-from launch.node_records import NodeAct, NodeFaultActed, RankHung
-from launch.records import AnyRecord, Batch, Exit, Save, Step
+from resumable.launch.checks.fault_fired import fault_fired
+from resumable.launch.checks.result import CheckResult, Outcome
+from resumable.launch.faults import Fault, Kind, Point, When, resolve
+from resumable.launch.grammar import parse_fault
+from resumable.launch.history import History
+from resumable.launch.node_records import NodeAct, NodeFaultActed, RankHung
+from resumable.launch.records import AnyRecord, Batch, Exit, Save, Step
 from tests.launch import histories
 from tests.launch.histories import Job
 

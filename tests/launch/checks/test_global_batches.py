@@ -3,8 +3,8 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from launch.checks.global_batches import global_batches
-from launch.checks.result import CheckResult, Outcome
+from resumable.launch.checks.global_batches import global_batches
+from resumable.launch.checks.result import CheckResult, Outcome
 from tests.launch import histories
 from tests.launch.histories import Job, Life
 

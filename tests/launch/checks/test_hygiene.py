@@ -1,9 +1,9 @@
 import msgspec
 
-from launch.checks.hygiene import hygiene
-from launch.checks.result import CheckResult, Outcome
-from launch.history import History
-from launch.node_records import NodeEnded
+from resumable.launch.checks.hygiene import hygiene
+from resumable.launch.checks.result import CheckResult, Outcome
+from resumable.launch.history import History
+from resumable.launch.node_records import NodeEnded
 from tests.launch import histories
 from tests.launch.histories import Job
 

@@ -3,13 +3,13 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from launch.checks.progress import progress
-from launch.checks.result import CheckResult, Outcome
-from launch.faults import Fault, resolve
-from launch.grammar import parse_fault
-from launch.history import History
-from launch.node_records import NodeEnded, NodeFaultActed, RankFailure, RoundStarted
-from launch.records import AnyRecord, Exit, Rename, Save
+from resumable.launch.checks.progress import progress
+from resumable.launch.checks.result import CheckResult, Outcome
+from resumable.launch.faults import Fault, resolve
+from resumable.launch.grammar import parse_fault
+from resumable.launch.history import History
+from resumable.launch.node_records import NodeEnded, NodeFaultActed, RankFailure, RoundStarted
+from resumable.launch.records import AnyRecord, Exit, Rename, Save
 from tests.launch import histories
 from tests.launch.histories import Job
 

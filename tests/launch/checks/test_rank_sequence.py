@@ -1,12 +1,12 @@
 import msgspec
 import pytest
 
-from launch.checks.rank_sequence import rank_sequence
-from launch.checks.result import Outcome
-from launch.checks.state import state
-from launch.faults import resolve
-from launch.grammar import parse_fault
-from launch.records import Exit, FaultFired
+from resumable.launch.checks.rank_sequence import rank_sequence
+from resumable.launch.checks.result import Outcome
+from resumable.launch.checks.state import state
+from resumable.launch.faults import resolve
+from resumable.launch.grammar import parse_fault
+from resumable.launch.records import Exit, FaultFired
 from tests.launch import histories
 from tests.launch.histories import Job, Life
 

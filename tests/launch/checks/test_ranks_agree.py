@@ -1,9 +1,9 @@
 import msgspec
 import pytest
 
-from launch.checks.ranks_agree import ranks_agree
-from launch.checks.result import CheckResult, Outcome
-from launch.records import EpochBegin
+from resumable.launch.checks.ranks_agree import ranks_agree
+from resumable.launch.checks.result import CheckResult, Outcome
+from resumable.launch.records import EpochBegin
 from tests.launch import histories
 from tests.launch.histories import Job, Life
 

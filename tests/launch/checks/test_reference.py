@@ -1,12 +1,12 @@
 import msgspec
 import pytest
 
-from launch.checks.reference import reference
-from launch.checks.result import Outcome
-from launch.evidence import Evidence, gather
-from launch.history import History
-from launch.node_records import NodeEnded
-from launch.records import Batch, Exit
+from resumable.launch.checks.reference import reference
+from resumable.launch.checks.result import Outcome
+from resumable.launch.evidence import Evidence, gather
+from resumable.launch.history import History
+from resumable.launch.node_records import NodeEnded
+from resumable.launch.records import Batch, Exit
 from tests.launch import histories
 from tests.launch.histories import Job, Life
 

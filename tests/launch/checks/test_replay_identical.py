@@ -1,8 +1,8 @@
 import msgspec
 
-from launch.checks.replay_identical import replay_identical
-from launch.checks.result import Outcome
-from launch.records import Step
+from resumable.launch.checks.replay_identical import replay_identical
+from resumable.launch.checks.result import Outcome
+from resumable.launch.records import Step
 from tests.launch import histories
 from tests.launch.histories import Job
 

@@ -7,10 +7,10 @@ from math import factorial
 import msgspec
 import pytest
 
-from launch.checks.result import CheckResult, Outcome
-from launch.checks.state import state
-from launch.history import History
-from launch.records import AnyRecord, Load, Step
+from resumable.launch.checks.result import CheckResult, Outcome
+from resumable.launch.checks.state import state
+from resumable.launch.history import History
+from resumable.launch.records import AnyRecord, Load, Step
 from tests.launch import histories
 from tests.launch.histories import Job
 

@@ -3,11 +3,11 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from launch.checks.result import CheckResult, Outcome
-from launch.checks.resume_point import resume_point
-from launch.faults import Fault, resolve
-from launch.grammar import parse_fault
-from launch.records import AnyRecord, FaultFired, Load, Rename, Save
+from resumable.launch.checks.result import CheckResult, Outcome
+from resumable.launch.checks.resume_point import resume_point
+from resumable.launch.faults import Fault, resolve
+from resumable.launch.grammar import parse_fault
+from resumable.launch.records import AnyRecord, FaultFired, Load, Rename, Save
 from tests.launch import histories
 from tests.launch.histories import Job, Life
 

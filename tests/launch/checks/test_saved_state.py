@@ -3,10 +3,10 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from launch.checks.result import CheckResult, Outcome
-from launch.checks.saved_state import saved_state
-from launch.history import History
-from launch.records import AnyRecord, Save, Step
+from resumable.launch.checks.result import CheckResult, Outcome
+from resumable.launch.checks.saved_state import saved_state
+from resumable.launch.history import History
+from resumable.launch.records import AnyRecord, Save, Step
 from tests.launch import histories
 from tests.launch.histories import Job
 

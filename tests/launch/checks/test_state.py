@@ -3,12 +3,12 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from launch.checks.result import CheckResult, Outcome
-from launch.checks.state import state
-from launch.faults import resolve
-from launch.grammar import parse_fault
-from launch.history import History
-from launch.records import AnyRecord, Backward, Batch, Exit, Step
+from resumable.launch.checks.result import CheckResult, Outcome
+from resumable.launch.checks.state import state
+from resumable.launch.faults import resolve
+from resumable.launch.grammar import parse_fault
+from resumable.launch.history import History
+from resumable.launch.records import AnyRecord, Backward, Batch, Exit, Step
 from tests.launch import histories
 from tests.launch.histories import Job
 

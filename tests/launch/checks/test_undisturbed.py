@@ -1,12 +1,12 @@
 import msgspec
 import pytest
 
-from launch.checks.rank_sequence import rank_sequence
-from launch.checks.result import Outcome
-from launch.faults import resolve
-from launch.grammar import parse_fault
-from launch.history import History, Process
-from launch.records import AnyRecord, Batch, FaultFired, Step
+from resumable.launch.checks.rank_sequence import rank_sequence
+from resumable.launch.checks.result import Outcome
+from resumable.launch.faults import resolve
+from resumable.launch.grammar import parse_fault
+from resumable.launch.history import History, Process
+from resumable.launch.records import AnyRecord, Batch, FaultFired, Step
 from tests.launch import histories
 from tests.launch.histories import Job
 

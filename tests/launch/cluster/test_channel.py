@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import msgspec
 import pytest
 
-from launch.cluster.channel import Channel
-from launch.errors import NodeError
-from launch.node_records import NodeEnded, encode_node_line
-from launch.requests import NodeRequest
+from resumable.launch.cluster.channel import Channel
+from resumable.launch.errors import NodeError
+from resumable.launch.node_records import NodeEnded, encode_node_line
+from resumable.launch.requests import NodeRequest
 
 ENDED = NodeEnded(node=3, outcome="succeeded", time_ns=1)
 REQUEST = NodeRequest(

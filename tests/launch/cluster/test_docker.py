@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from launch.cluster.docker import Project, find_compose
-from launch.errors import NodeError, UsageError
+from resumable.launch.cluster.docker import Project, find_compose
+from resumable.launch.errors import NodeError, UsageError
 from tests.integration.waiting import wait_until
 
 FAKE = """#!/bin/sh
@@ -25,7 +25,7 @@ esac
 PROGRAM = """
 import sys
 from pathlib import Path
-from launch.cluster.docker import Project
+from resumable.launch.cluster.docker import Project
 project = Project(Path(sys.argv[1]), {{}})
 {rest}
 """

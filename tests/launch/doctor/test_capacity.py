@@ -1,9 +1,9 @@
 import pytest
 
-from launch.doctor import capacity
-from launch.doctor.capacity import judge_cores, judge_memory, judge_open_files, judge_shared_memory
-from launch.doctor.finding import Status
-from launch.doctor.probe import Subject
+from resumable.launch.doctor import capacity
+from resumable.launch.doctor.capacity import judge_cores, judge_memory, judge_open_files, judge_shared_memory
+from resumable.launch.doctor.finding import Status
+from resumable.launch.doctor.probe import Subject
 
 
 @pytest.mark.parametrize(

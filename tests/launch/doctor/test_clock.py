@@ -1,8 +1,8 @@
 import pytest
 
-from launch.doctor.clock import clock, judge_clock
-from launch.doctor.finding import Status
-from launch.doctor.probe import Subject
+from resumable.launch.doctor.clock import clock, judge_clock
+from resumable.launch.doctor.finding import Status
+from resumable.launch.doctor.probe import Subject
 
 
 @pytest.mark.parametrize(

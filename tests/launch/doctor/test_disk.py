@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from launch.doctor import disk
-from launch.doctor.disk import judge_file_system, judge_space, judge_write_speed
-from launch.doctor.finding import Status
-from launch.doctor.probe import Subject
+from resumable.launch.doctor import disk
+from resumable.launch.doctor.disk import judge_file_system, judge_space, judge_write_speed
+from resumable.launch.doctor.finding import Status
+from resumable.launch.doctor.probe import Subject
 
 Partition = namedtuple("Partition", "mountpoint fstype")
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from launch.cli import main
-from launch.doctor import run_doctor
-from launch.doctor.examination import QUICK_PROBES, TRIALS
-from launch.doctor.finding import Finding, Status, exit_code, fail, ok, unknown, warn
-from launch.doctor.probe import Probe, Subject, examine, within
-from launch.errors import LaunchError
+from resumable.launch.cli import main
+from resumable.launch.doctor import run_doctor
+from resumable.launch.doctor.examination import QUICK_PROBES, TRIALS
+from resumable.launch.doctor.finding import Finding, Status, exit_code, fail, ok, unknown, warn
+from resumable.launch.doctor.probe import Probe, Subject, examine, within
+from resumable.launch.errors import LaunchError
 
 SUBJECT = Subject(nproc_per_node=2, run_dir=Path("runs"))
 GOOD = ok("good", "all is well")
@@ -113,7 +113,7 @@ def test_a_report_that_cannot_be_written_is_an_error(tmp_path):
 def test_the_command_writes_the_findings_where_it_is_told_to(tmp_path, monkeypatch, capsysbinary, target):
     """With a dash nothing but them is on the standard output."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("launch.doctor.examination.QUICK_PROBES", (saying(GOOD),))
+    monkeypatch.setattr("resumable.launch.doctor.examination.QUICK_PROBES", (saying(GOOD),))
     assert main(["doctor", "--quick", "--json", target]) == 0
     written = capsysbinary.readouterr().out if target == "-" else (tmp_path / target).read_bytes()
     assert [finding["name"] for finding in json.loads(written)["findings"]] == [GOOD.name]

@@ -4,10 +4,10 @@ import uuid
 
 import pytest
 
-from launch.doctor.finding import Status
-from launch.doctor.leftovers import MAX_SHOWN, Tagged, judge_leftovers, leftovers
-from launch.doctor.probe import Subject
-from launch.environment import node_environment
+from resumable.launch.doctor.finding import Status
+from resumable.launch.doctor.leftovers import MAX_SHOWN, Tagged, judge_leftovers, leftovers
+from resumable.launch.doctor.probe import Subject
+from resumable.launch.environment import node_environment
 
 
 def tagged(pid: int, tag: str = "a", *, is_node: bool = False) -> Tagged:

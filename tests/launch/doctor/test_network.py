@@ -5,10 +5,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from launch.doctor import network
-from launch.doctor.finding import Status
-from launch.doctor.network import Lookup, judge_interface, judge_names, judge_ports
-from launch.doctor.probe import Subject
+from resumable.launch.doctor import network
+from resumable.launch.doctor.finding import Status
+from resumable.launch.doctor.network import Lookup, judge_interface, judge_names, judge_ports
+from resumable.launch.doctor.probe import Subject
 
 LOCALHOST = Lookup(name="localhost", addresses=("::1", "127.0.0.1"))
 HOST = Lookup(name="box", addresses=("10.0.0.5",))

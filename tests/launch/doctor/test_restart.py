@@ -7,10 +7,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from launch.doctor import restart
-from launch.doctor.finding import Status
-from launch.doctor.restart import Trial, judge_resumable, judge_torchrun
-from launch.processes import is_running
+from resumable.launch.doctor import restart
+from resumable.launch.doctor.finding import Status
+from resumable.launch.doctor.restart import Trial, judge_resumable, judge_torchrun
+from resumable.launch.processes import is_running
 
 GOOD = Trial(was_killed=True, has_finished=True, exit_code=0)
 FAILED = Trial(was_killed=True, has_finished=False, exit_code=1, output="x\nRuntimeError: Connection refused\n\n")

@@ -1,8 +1,8 @@
 import pytest
 
-from launch.doctor.finding import Status
-from launch.doctor.probe import Subject
-from launch.doctor.software import judge_torch, torch_version
+from resumable.launch.doctor.finding import Status
+from resumable.launch.doctor.probe import Subject
+from resumable.launch.doctor.software import judge_torch, torch_version
 
 
 @pytest.mark.parametrize(

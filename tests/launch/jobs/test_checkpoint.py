@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from launch.jobs.checkpoint import CheckpointError, CheckpointFolder, DamagedCheckpointError, decode, encode
+from resumable.launch.jobs.checkpoint import CheckpointError, CheckpointFolder, DamagedCheckpointError, decode, encode
 
 WHOLE = encode({"step": 5, "weights": torch.arange(3)})
 

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import msgspec
 
-from launch.checks.result import Outcome, Violation, failed, unknown
-from launch.death import Death
-from launch.evidence import Evidence
-from launch.faults import Fault
-from launch.node_records import encode_node_line
-from launch.plan import Plan, Scenario
-from launch.records import encode_line
-from launch.results import Results, Span, Tools, results_of, spans_of
-from launch.rundir import RunDir
-from launch.verdict import CheckReport, Incarnation, Verdict, judge_evidence
+from resumable.launch.checks.result import Outcome, Violation, failed, unknown
+from resumable.launch.death import Death
+from resumable.launch.evidence import Evidence
+from resumable.launch.faults import Fault
+from resumable.launch.node_records import encode_node_line
+from resumable.launch.plan import Plan, Scenario
+from resumable.launch.records import encode_line
+from resumable.launch.results import Results, Span, Tools, results_of, spans_of
+from resumable.launch.rundir import RunDir
+from resumable.launch.verdict import CheckReport, Incarnation, Verdict, judge_evidence
 from tests.launch import histories
 from tests.launch.histories import Job
 

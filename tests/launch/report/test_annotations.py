@@ -2,8 +2,8 @@ import re
 
 import pytest
 
-from launch.checks.result import Outcome
-from launch.report.annotations import workflow_commands
+from resumable.launch.checks.result import Outcome
+from resumable.launch.report.annotations import workflow_commands
 from tests.launch.report import samples
 
 

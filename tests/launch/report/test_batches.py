@@ -1,6 +1,6 @@
 import pytest
 
-from launch.report.batches import first_difference, shortened
+from resumable.launch.report.batches import first_difference, shortened
 
 
 @pytest.mark.parametrize(

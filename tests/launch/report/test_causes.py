@@ -1,9 +1,9 @@
 import msgspec
 import pytest
 
-from launch.checks.result import Outcome
-from launch.report.causes import HOLDS_COLD, causes_of
-from launch.results import Results
+from resumable.launch.checks.result import Outcome
+from resumable.launch.report.causes import HOLDS_COLD, causes_of
+from resumable.launch.results import Results
 from tests.launch.report import samples
 
 

@@ -1,8 +1,8 @@
 import msgspec
 import pytest
 
-from launch.report.chart import chart_of
-from launch.results import Span
+from resumable.launch.report.chart import chart_of
+from resumable.launch.results import Span
 from tests.launch.report import samples
 
 

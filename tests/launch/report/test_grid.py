@@ -1,9 +1,9 @@
 import msgspec
 import pytest
 
-from launch.checks.result import Outcome
-from launch.report.grid import grids_of, outside_grids
-from launch.results import Results
+from resumable.launch.checks.result import Outcome
+from resumable.launch.report.grid import grids_of, outside_grids
+from resumable.launch.results import Results
 from tests.launch.report import samples
 
 

@@ -3,8 +3,8 @@ from html.parser import HTMLParser
 import msgspec
 import pytest
 
-from launch.checks.result import Outcome
-from launch.report.html import MAX_VIOLATIONS, html
+from resumable.launch.checks.result import Outcome
+from resumable.launch.report.html import MAX_VIOLATIONS, html
 from tests.launch.report import samples
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}

@@ -2,8 +2,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from launch.checks.result import Outcome
-from launch.report.junit import junit
+from resumable.launch.checks.result import Outcome
+from resumable.launch.report.junit import junit
 from tests.launch.report import samples
 
 ALLOWED = {

@@ -3,8 +3,8 @@ import re
 import msgspec
 import pytest
 
-from launch.checks.result import Outcome
-from launch.report.markdown import MAX_SIZE_BYTES, markdown
+from resumable.launch.checks.result import Outcome
+from resumable.launch.report.markdown import MAX_SIZE_BYTES, markdown
 from tests.launch import histories
 from tests.launch.report import samples
 

@@ -2,12 +2,12 @@ import argparse
 
 import pytest
 
-from launch.errors import LaunchError
-from launch.report.html import html
-from launch.report.junit import junit
-from launch.report.markdown import markdown
-from launch.report.outputs import add_report_flags, write_reports
-from launch.results import encode_results
+from resumable.launch.errors import LaunchError
+from resumable.launch.report.html import html
+from resumable.launch.report.junit import junit
+from resumable.launch.report.markdown import markdown
+from resumable.launch.report.outputs import add_report_flags, write_reports
+from resumable.launch.results import encode_results
 from tests.launch.report import samples
 
 

@@ -1,14 +1,14 @@
 import msgspec
 import pytest
 
-from launch.checks.result import Outcome
-from launch.errors import EvidenceError
-from launch.node_records import encode_node_line
-from launch.report.reading import read_results
-from launch.results import own_tools
-from launch.rundir import RunDir
-from launch.sweep.book import VerdictBook
-from launch.verdict import judge, judge_evidence, write_verdict
+from resumable.launch.checks.result import Outcome
+from resumable.launch.errors import EvidenceError
+from resumable.launch.node_records import encode_node_line
+from resumable.launch.report.reading import read_results
+from resumable.launch.results import own_tools
+from resumable.launch.rundir import RunDir
+from resumable.launch.sweep.book import VerdictBook
+from resumable.launch.verdict import judge, judge_evidence, write_verdict
 from tests.launch.report import samples
 from tests.launch.sweep.evidence import BAD, GOOD, store
 from tests.launch.sweep.sweeps import verdict

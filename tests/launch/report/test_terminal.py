@@ -5,11 +5,11 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from launch.checks.result import Violation, failed
-from launch.evidence import Evidence
-from launch.report.terminal import render
-from launch.rundir import RunDir
-from launch.verdict import CheckReport, judge_evidence
+from resumable.launch.checks.result import Violation, failed
+from resumable.launch.evidence import Evidence
+from resumable.launch.report.terminal import render
+from resumable.launch.rundir import RunDir
+from resumable.launch.verdict import CheckReport, judge_evidence
 from tests.launch import histories
 from tests.launch.histories import Job
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from launch.evidence import Evidence
-from launch.plan import Plan
-from launch.rundir import RunDir
+from resumable.launch.evidence import Evidence
+from resumable.launch.plan import Plan
+from resumable.launch.rundir import RunDir
 from tests.launch.report import samples
 from tests.launch.sweep.sweeps import drawn
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from launch.checks.result import Outcome
-from launch.plan import Plan, Restarts, Scenario, Script, SweepSpec
-from launch.sweep.extent import Extent, Reach
-from launch.sweep.points import with_points
-from launch.verdict import Verdict
+from resumable.launch.checks.result import Outcome
+from resumable.launch.plan import Plan, Restarts, Scenario, Script, SweepSpec
+from resumable.launch.sweep.extent import Extent, Reach
+from resumable.launch.sweep.points import with_points
+from resumable.launch.verdict import Verdict
 
 EXTENT = Extent(
     ranks={

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from launch.checks.result import Outcome
-from launch.rundir import RunDir
-from launch.sweep.book import VerdictBook
+from resumable.launch.checks.result import Outcome
+from resumable.launch.rundir import RunDir
+from resumable.launch.sweep.book import VerdictBook
 from tests.launch.sweep.sweeps import drawn, verdict
 
 [POINT] = drawn(at="3", ranks="1").points

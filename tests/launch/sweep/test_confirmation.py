@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from launch.checks.result import Outcome
-from launch.report.causes import HOLDS_COLD
-from launch.sweep.confirmation import confirmed, unconfirmed
+from resumable.launch.checks.result import Outcome
+from resumable.launch.report.causes import HOLDS_COLD
+from resumable.launch.sweep.confirmation import confirmed, unconfirmed
 from tests.launch.sweep.sweeps import drawn, verdict
 
 VALID, INVALID, UNKNOWN = Outcome.VALID, Outcome.INVALID, Outcome.UNKNOWN

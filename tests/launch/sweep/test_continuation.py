@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from launch.arguments import parse
-from launch.errors import LaunchError, UsageError
-from launch.planner import make_plan
-from launch.rundir import RunDir
-from launch.sweep.continuation import alone_in, open_sweep
-from launch.sweep.points import with_points
+from resumable.launch.arguments import parse
+from resumable.launch.errors import LaunchError, UsageError
+from resumable.launch.planner import make_plan
+from resumable.launch.rundir import RunDir
+from resumable.launch.sweep.continuation import alone_in, open_sweep
+from resumable.launch.sweep.points import with_points
 from tests.launch.sweep.sweeps import EXTENT
 
 WORDS = ("--nproc-per-node", "2", "--at", "every:3", "train.py", "--lr", "1")

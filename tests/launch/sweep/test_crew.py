@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from launch.errors import NodeError
-from launch.plan import Scenario
-from launch.rundir import RunDir
-from launch.sweep import crew as crew_module
-from launch.sweep.crew import Crew, num_jobs_for
+from resumable.launch.errors import NodeError
+from resumable.launch.plan import Scenario
+from resumable.launch.rundir import RunDir
+from resumable.launch.sweep import crew as crew_module
+from resumable.launch.sweep.crew import Crew, num_jobs_for
 from tests.launch.sweep.sweeps import plan, spec
 
 SCENARIOS = [Scenario(name=f"s{number}", nproc_per_start=(1,)) for number in range(7)]

@@ -5,9 +5,9 @@ import io
 import pytest
 from rich.console import Console
 
-from launch.checks.result import Outcome
-from launch.sweep.display import SweepDisplay, duration, status_line
-from launch.sweep.grid import OUTCOMES
+from resumable.launch.checks.result import Outcome
+from resumable.launch.sweep.display import SweepDisplay, duration, status_line
+from resumable.launch.sweep.grid import OUTCOMES
 from tests.launch.sweep.sweeps import drawn
 
 

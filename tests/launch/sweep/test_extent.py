@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from launch.faults import When
-from launch.grammar import parse_when
-from launch.sweep.extent import extent_of
-from launch.timeline import assemble
-from launch.traits import Traits
+from resumable.launch.faults import When
+from resumable.launch.grammar import parse_when
+from resumable.launch.sweep.extent import extent_of
+from resumable.launch.timeline import assemble
+from resumable.launch.traits import Traits
 from tests.launch import histories
 from tests.launch.histories import Job
 from tests.launch.sweep.sweeps import EXTENT

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from launch.checks.result import Outcome
-from launch.sweep.grid import OUTCOMES, RUNNING, grid
+from resumable.launch.checks.result import Outcome
+from resumable.launch.sweep.grid import OUTCOMES, RUNNING, grid
 from tests.launch.sweep.sweeps import drawn
 
 MARKS = {

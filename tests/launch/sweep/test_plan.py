@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from launch.arguments import parse
-from launch.errors import UsageError
-from launch.plan import Plan
-from launch.planner import BUILT_IN_JOB, make_plan
+from resumable.launch.arguments import parse
+from resumable.launch.errors import UsageError
+from resumable.launch.plan import Plan
+from resumable.launch.planner import BUILT_IN_JOB, make_plan
 
 
 @pytest.fixture(autouse=True)

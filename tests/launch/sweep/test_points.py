@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launch.errors import UsageError
-from launch.plan import Restarts, Scenario
-from launch.sweep.points import spread, with_points, without_points
+from resumable.launch.errors import UsageError
+from resumable.launch.plan import Restarts, Scenario
+from resumable.launch.sweep.points import spread, with_points, without_points
 from tests.launch.sweep.sweeps import EXTENT, drawn, faults, plan, spec
 
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from launch.errors import UsageError
-from launch.faults import Who
-from launch.sweep.request import Moments, example_faults, parse_at, parse_kinds, parse_ranks
+from resumable.launch.errors import UsageError
+from resumable.launch.faults import Who
+from resumable.launch.sweep.request import Moments, example_faults, parse_at, parse_kinds, parse_ranks
 
 
 @pytest.mark.parametrize(

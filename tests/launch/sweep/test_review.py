@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from launch.checks.result import Outcome
-from launch.cli import main
-from launch.plan import cold
-from launch.rundir import RunDir
-from launch.sweep.book import VerdictBook
-from launch.sweep.judge import PointJudge
-from launch.sweep.points import without_points
-from launch.sweep.review import review
-from launch.verdict import judge_evidence
+from resumable.launch.checks.result import Outcome
+from resumable.launch.cli import main
+from resumable.launch.plan import cold
+from resumable.launch.rundir import RunDir
+from resumable.launch.sweep.book import VerdictBook
+from resumable.launch.sweep.judge import PointJudge
+from resumable.launch.sweep.points import without_points
+from resumable.launch.sweep.review import review
+from resumable.launch.verdict import judge_evidence
 from tests.launch.report import samples
 from tests.launch.sweep.evidence import BAD, GOOD, PLAN, plan, store
 from tests.launch.sweep.sweeps import verdict

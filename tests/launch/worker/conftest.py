@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from launch.faults import Fault, resolve
-from launch.grammar import parse_fault
-from launch.records import AnyRecord
-from launch.worker import distributed_checkpoints, hooks
+from resumable.launch.faults import Fault, resolve
+from resumable.launch.grammar import parse_fault
+from resumable.launch.records import AnyRecord
+from resumable.launch.worker import distributed_checkpoints, hooks
 
 FAULT = resolve([parse_fault("sigterm@save#0+during:rank=0")], world_size=1, seed=0)[0]
 

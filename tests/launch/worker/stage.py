@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 
-from launch.environment import RankEnvironment
-from launch.faults import Fault, resolve
-from launch.grammar import parse_fault
-from launch.records import AnyRecord, Backward, Batch, FaultFired, Load, Loader, Rename, Save, Step, StepCount
-from launch.rundir import ScenarioDir
-from launch.worker.position import Lineage, Position
-from launch.worker.trigger import Trigger
+from resumable.launch.environment import RankEnvironment
+from resumable.launch.faults import Fault, resolve
+from resumable.launch.grammar import parse_fault
+from resumable.launch.records import AnyRecord, Backward, Batch, FaultFired, Load, Loader, Rename, Save, Step, StepCount
+from resumable.launch.rundir import ScenarioDir
+from resumable.launch.worker.position import Lineage, Position
+from resumable.launch.worker.trigger import Trigger
 from tests.launch.worker.conftest import Listener
 
 BATCHES_AN_EPOCH = 2

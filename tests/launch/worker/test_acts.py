@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from launch.faults import Fault, resolve
-from launch.grammar import parse_fault
-from launch.worker.acts import InjectedFaultError, await_supervisor, damage, damageable_part, perform
+from resumable.launch.faults import Fault, resolve
+from resumable.launch.grammar import parse_fault
+from resumable.launch.worker.acts import InjectedFaultError, await_supervisor, damage, damageable_part, perform
 
 PROGRAM = """
 import signal, sys
-from launch.faults import resolve
-from launch.grammar import parse_fault
-from launch.worker.acts import perform
+from resumable.launch.faults import resolve
+from resumable.launch.grammar import parse_fault
+from resumable.launch.worker.acts import perform
 {prelude}
 perform(resolve([parse_fault(sys.argv[1])], world_size=1, seed=0)[0])
 print("survived", flush=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from launch.worker.digest import content_digest, saved_content, state_digest
+from resumable.launch.worker.digest import content_digest, saved_content, state_digest
 
 Pair = namedtuple("Pair", "a b")
 

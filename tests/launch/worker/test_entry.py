@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from launch.faults import resolve
-from launch.grammar import parse_fault
-from launch.plan import Plan, Scenario, Script
-from launch.records import AnyRecord, Backward, Batch, Exit, FaultFired, Load, Rename, Save, Step, decode_line
-from launch.rundir import RunDir
+from resumable.launch.faults import resolve
+from resumable.launch.grammar import parse_fault
+from resumable.launch.plan import Plan, Scenario, Script
+from resumable.launch.records import AnyRecord, Backward, Batch, Exit, FaultFired, Load, Rename, Save, Step, decode_line
+from resumable.launch.rundir import RunDir
 
 IN_THE_BACKGROUND = ("sh", "-c", "trap '' INT; exec \"$@\"", "sh")
 """As a shell starts a command with `&`: SIGINT is ignored, and a new interpreter leaves it so."""
@@ -85,7 +85,7 @@ def run_rank(tmp_path: Path) -> RunRank:
             "RESUMABLE_NODE_NUMBER": "0",
         }
         ended = subprocess.run(
-            [*prefix, sys.executable, "-u", "-P", "-m", "launch.worker"],
+            [*prefix, sys.executable, "-u", "-P", "-m", "resumable.launch.worker"],
             cwd=scenario_dir.work,
             env={**os.environ, **rank, **ours},
             capture_output=True,

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import torch
 
-from launch.records import Backward, Batch, EpochEnd, Loader
-from launch.worker.inputs import InputWatch
+from resumable.launch.records import Backward, Batch, EpochEnd, Loader
+from resumable.launch.worker.inputs import InputWatch
 from tests.launch.worker.conftest import Listener
 
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
 
-from launch.records import Batch, EpochBegin, EpochEnd, Loader
-from launch.worker.loaders import LoaderWatch, as_indices
+from resumable.launch.records import Batch, EpochBegin, EpochEnd, Loader
+from resumable.launch.worker.loaders import LoaderWatch, as_indices
 from tests.launch.worker.conftest import Listener
 
 

@@ -4,8 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from launch.records import FIRST_INPUT, AnyRecord, Backward, Batch, EpochEnd, Loader, Step, StepCount, encode_line
-from launch.worker.position import Lineage, Position, Upcoming, read_earlier
+from resumable.launch.records import (
+    FIRST_INPUT,
+    AnyRecord,
+    Backward,
+    Batch,
+    EpochEnd,
+    Loader,
+    Step,
+    StepCount,
+    encode_line,
+)
+from resumable.launch.worker.position import Lineage, Position, Upcoming, read_earlier
 
 LENGTH = 3
 INPUT = Batch(sequence=0, time_ns=0, loader=FIRST_INPUT, epoch=0, batch=0, digest="d")

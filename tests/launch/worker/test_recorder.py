@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from launch.records import AnyRecord, Load, Save, decode_line
-from launch.worker import recorder as module
-from launch.worker.recorder import Recorder
+from resumable.launch.records import AnyRecord, Load, Save, decode_line
+from resumable.launch.worker import recorder as module
+from resumable.launch.worker.recorder import Recorder
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 
 RUN = """
 import sys
-from launch.plan import Script
-from launch.worker.script import run_script
+from resumable.launch.plan import Script
+from resumable.launch.worker.script import run_script
 run_script(Script(path=sys.argv[1], arguments=("--epochs", "3")))
 """
 LOOK = "import beside, sys; print(__name__, sys.path[0], sys.argv)"

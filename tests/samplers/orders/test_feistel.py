@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samplers.orders import order_named
+from resumable.samplers.orders import order_named
 
 POWERS = [2**k + offset for k in range(6, 25) for offset in (-1, 0, 1)]
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samplers.orders import order_named
+from resumable.samplers.orders import order_named
 
 ORDERS = ["sequential/1", "randperm/1", "feistel/1"]
 

@@ -6,9 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samplers import ResumableDistributedSampler
-from samplers.orders import RandpermOrder
-from samplers.orders.shuffled_head import is_foreseeable, shuffled_head, torch_shuffles_as_foreseen
+from resumable.samplers import ResumableDistributedSampler
+from resumable.samplers.orders import RandpermOrder
+from resumable.samplers.orders.shuffled_head import is_foreseeable, shuffled_head, torch_shuffles_as_foreseen
 
 SEEDS = [0, 1, -1, -(2**63), 2**31, 2**32 - 1, 2**32, 2**40 + 3, 2**63 - 1, 2**64 - 1]
 
