@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cloudpickle
 
-from resumable.launch.environment import RankEnvironment
+from resumable.launch.system.environment import RankEnvironment
 
 
 def write_call(

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from resumable.launch.arguments import parse
-from resumable.launch.environment import is_ci
 from resumable.launch.errors import DamagedPlanError, LaunchError, NodeError
-from resumable.launch.output import OutputConsole, discard_output
+from resumable.launch.system.broken_pipe import OutputConsole, discard_output
+from resumable.launch.system.environment import is_ci
 
 _USAGE, _UNKNOWN, _INTERNAL = 2, 3, 70
 _PIPE_BROKEN = 141

@@ -26,7 +26,7 @@ from resumable.launch.ranks import RankWatch, kill
 from resumable.launch.records import AnyRecord, Exit, Start, decode_line
 from resumable.launch.rendezvous import Round
 from resumable.launch.rundir import ScenarioDir
-from resumable.launch.stacks import DUMP_SIGNAL
+from resumable.launch.system.dump_signal import DUMP_SIGNAL
 
 _STACKS_TIMEOUT_S, _STACKS_POLL_S = 2.0, 0.02
 _START_S = 60.0

@@ -24,7 +24,7 @@ from resumable.launch.node_records import (
 )
 from resumable.launch.records import FORMAT_VERSION, AnyRecord, Exit, FaultFired, Start, Step, decode_line
 from resumable.launch.rundir import ScenarioDir
-from resumable.launch.storage import read_whole
+from resumable.launch.system.safe_io import read_whole
 
 _R = TypeVar("_R")
 

@@ -23,8 +23,8 @@ import tempfile
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from resumable.launch.environment import own_tag
-from resumable.launch.processes import scratch_of, sweep
+from resumable.launch.system.environment import own_tag
+from resumable.launch.system.processes import scratch_of, sweep
 
 _STDIN, _STDOUT, _STDERR = range(3)
 _FIRST, _LAST = "resumable.launch.worker.preload", "resumable.launch.worker.settled"

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from resumable.launch.storage import decoded
+from resumable.launch.system.safe_io import decoded
 
 
 class RoundStarted(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="round"):

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from resumable.launch.storage import decoded
+from resumable.launch.system.safe_io import decoded
 
 FORMAT_VERSION = 1
 FIRST_INPUT = 1_000

@@ -23,7 +23,7 @@ import msgspec
 
 from resumable.launch.errors import DamagedPlanError, EvidenceError
 from resumable.launch.plan import PLAN_VERSION, Plan
-from resumable.launch.storage import decoded, read_whole, replace_whole
+from resumable.launch.system.safe_io import decoded, read_whole, replace_whole
 
 _MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 _MAX_NAME_BYTES = 250

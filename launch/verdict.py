@@ -13,7 +13,7 @@ from resumable.launch.evidence import Evidence, gather
 from resumable.launch.history import read_history
 from resumable.launch.plan import Plan
 from resumable.launch.rundir import RunDir
-from resumable.launch.storage import replace_whole
+from resumable.launch.system.safe_io import replace_whole
 from resumable.launch.timeline import Run
 
 VERDICT_VERSION = 1

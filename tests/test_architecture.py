@@ -24,7 +24,7 @@ IMPORTS_TORCH = (
     "launch/ranks.py",
     "launch/hang.py",
 )
-READS_ENVIRONMENT = ("launch/environment.py", "launch/jobs/")
+READS_ENVIRONMENT = ("launch/system/environment.py", "launch/jobs/")
 INSIDE_A_RANK = ("launch/worker/", "launch/jobs/", "launch/node")
 
 

@@ -9,8 +9,8 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-from resumable.launch.environment import compose_environment
 from resumable.launch.errors import NodeError, UsageError
+from resumable.launch.system.environment import compose_environment
 
 _DOWN_TIMEOUT_S = 90.0
 

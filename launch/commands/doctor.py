@@ -9,8 +9,8 @@ from pathlib import Path
 from rich.console import Console
 
 from resumable.launch.doctor import run_doctor
-from resumable.launch.interrupt import Interrupted, signals_raise
 from resumable.launch.report.outputs import STDOUT
+from resumable.launch.system.interrupt import Interrupted, signals_raise
 
 _UNKNOWN = 3
 

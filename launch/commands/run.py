@@ -10,16 +10,16 @@ from pathlib import Path
 from rich.console import Console
 
 from resumable.launch.death import Death, first_cause
-from resumable.launch.environment import callers_error_file
 from resumable.launch.evidence import gather
 from resumable.launch.execution import cluster_of, create_run_dir, shown
 from resumable.launch.history import read_history
-from resumable.launch.interrupt import Interrupted, signals_raise
 from resumable.launch.plan import Plan, Scenario
 from resumable.launch.planner import make_plan
-from resumable.launch.report.escaping import printable
 from resumable.launch.rundir import RunDir
 from resumable.launch.supervisor import Supervisor, has_succeeded
+from resumable.launch.system.environment import callers_error_file
+from resumable.launch.system.interrupt import Interrupted, signals_raise
+from resumable.launch.system.text_safety import printable
 from resumable.launch.torchrun import signals_of
 
 _FAILED, _UNKNOWN = 1, 3

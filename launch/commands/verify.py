@@ -8,16 +8,16 @@ import sys
 from rich.console import Console
 
 from resumable.launch.execution import cluster_of, create_run_dir, shown
-from resumable.launch.interrupt import Interrupted, signals_raise
 from resumable.launch.plan import Plan
 from resumable.launch.planner import make_plan
 from resumable.launch.progress import ProgressLine
-from resumable.launch.report.escaping import printable
 from resumable.launch.report.outputs import is_any_report_wanted, write_reports
 from resumable.launch.report.reading import read_results
 from resumable.launch.report.terminal import render
 from resumable.launch.rundir import RunDir
 from resumable.launch.supervisor import Supervisor, has_succeeded
+from resumable.launch.system.interrupt import Interrupted, signals_raise
+from resumable.launch.system.text_safety import printable
 from resumable.launch.verdict import Verdict, judge, write_verdict
 
 _UNKNOWN = 3

@@ -10,8 +10,8 @@ import psutil
 
 from resumable.launch.doctor.finding import Finding, ok, warn
 from resumable.launch.doctor.probe import Subject
-from resumable.launch.environment import tag_of
-from resumable.launch.processes import is_running
+from resumable.launch.system.environment import tag_of
+from resumable.launch.system.processes import is_running
 
 MAX_SHOWN = 8
 

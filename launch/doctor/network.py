@@ -12,7 +12,7 @@ import psutil
 
 from resumable.launch.doctor.finding import Finding, fail, ok, warn
 from resumable.launch.doctor.probe import Subject, within
-from resumable.launch.environment import gloo_interfaces
+from resumable.launch.system.environment import gloo_interfaces
 
 LOOKUP_LIMIT_S = 3.0
 """A lookup that takes longer is given up; `socket.getfqdn` can take half a minute."""

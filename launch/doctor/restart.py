@@ -15,8 +15,8 @@ from pathlib import Path
 from resumable.launch.doctor.dies_once import FINISHED, KILLED
 from resumable.launch.doctor.finding import Finding, fail, ok, unknown, warn
 from resumable.launch.doctor.probe import Subject
-from resumable.launch.environment import node_environment
-from resumable.launch.processes import sweep
+from resumable.launch.system.environment import node_environment
+from resumable.launch.system.processes import sweep
 
 START_LIMIT_S = 60.0
 """Until the ranks have met and one of them dies: on a cold disk torch takes long to import."""

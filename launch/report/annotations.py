@@ -7,8 +7,8 @@ from pathlib import Path
 
 from resumable.launch.checks.result import Outcome, counted
 from resumable.launch.report.causes import Cause, causes_of
-from resumable.launch.report.escaping import workflow_message, workflow_property
 from resumable.launch.results import Results
+from resumable.launch.system.text_safety import workflow_message, workflow_property
 
 MAX_ANNOTATIONS = 10
 """GitHub shows no more of one step."""

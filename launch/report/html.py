@@ -10,9 +10,9 @@ from resumable.launch.checks.result import Outcome, Violation
 from resumable.launch.report.batches import first_difference, shortened
 from resumable.launch.report.causes import causes_of
 from resumable.launch.report.chart import chart_of
-from resumable.launch.report.escaping import printable
 from resumable.launch.report.grid import grids_of, outside_grids
 from resumable.launch.results import Case, Results
+from resumable.launch.system.text_safety import printable
 
 MAX_VIOLATIONS = 20
 """Of one check that are shown; `results.json` holds all."""

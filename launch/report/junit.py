@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
 from resumable.launch.checks.result import Outcome, Violation
-from resumable.launch.report.escaping import printable
 from resumable.launch.results import Case, Results
+from resumable.launch.system.text_safety import printable
 
 _MAX_VIOLATIONS = 10
 

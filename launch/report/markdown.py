@@ -8,10 +8,10 @@ from itertools import zip_longest
 from resumable.launch.checks.result import Outcome, Violation, counted
 from resumable.launch.report.batches import first_difference
 from resumable.launch.report.causes import Cause, causes_of
-from resumable.launch.report.escaping import fenced
-from resumable.launch.report.escaping import markdown as escaped
 from resumable.launch.report.grid import Cell, Grid, grids_of, outside_grids
 from resumable.launch.results import Case, Results
+from resumable.launch.system.text_safety import fenced
+from resumable.launch.system.text_safety import markdown as escaped
 
 MAX_SIZE_BYTES = 1 << 20
 """GitHub refuses a summary that is longer."""

@@ -15,8 +15,8 @@ from resumable.launch.plan import Plan, Scenario
 from resumable.launch.records import Start, decode_line
 from resumable.launch.results import Results, Span, Tools, own_tools, results_of, spans_of
 from resumable.launch.rundir import RunDir, ScenarioDir
-from resumable.launch.storage import read_whole
 from resumable.launch.sweep.review import review
+from resumable.launch.system.safe_io import read_whole
 from resumable.launch.verdict import Verdict, judge
 
 

@@ -13,8 +13,8 @@ from resumable.launch.checks.result import CheckResult, Outcome, Violation, coun
 from resumable.launch.death import Death
 from resumable.launch.plan import Plan
 from resumable.launch.report.batches import first_difference, shortened
-from resumable.launch.report.escaping import printable
 from resumable.launch.rundir import RunDir
+from resumable.launch.system.text_safety import printable
 from resumable.launch.verdict import Verdict
 
 MAX_VIOLATIONS = 3

@@ -9,7 +9,7 @@ import msgspec
 
 from resumable.launch.plan import Scenario
 from resumable.launch.rundir import RunDir
-from resumable.launch.storage import decoded, read_whole
+from resumable.launch.system.safe_io import decoded, read_whole
 from resumable.launch.verdict import VERDICT_VERSION, Verdict, write_verdict
 
 _decoder = msgspec.json.Decoder(Verdict)

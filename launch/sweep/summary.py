@@ -11,9 +11,9 @@ from rich.text import Text
 from resumable.launch.checks.result import Outcome, counted
 from resumable.launch.plan import Plan
 from resumable.launch.report.causes import Cause, causes_of
-from resumable.launch.report.escaping import printable
 from resumable.launch.results import Results, results_of
 from resumable.launch.sweep.grid import OUTCOMES, grid
+from resumable.launch.system.text_safety import printable
 from resumable.launch.verdict import Verdict
 
 _NUM_NAMED = 8

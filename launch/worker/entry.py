@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from resumable.launch.environment import RankEnvironment
 from resumable.launch.plan import Plan, Script
-from resumable.launch.processes import die_with_parent
 from resumable.launch.records import FORMAT_VERSION, Exit, ExitReason, Start
 from resumable.launch.rundir import RunDir, ScenarioDir
+from resumable.launch.system.environment import RankEnvironment
+from resumable.launch.system.processes import die_with_parent
 from resumable.launch.worker.buffers import BufferWatch
 from resumable.launch.worker.checkpoints import CheckpointWatch
 from resumable.launch.worker.distributed_checkpoints import DistributedCheckpointWatch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import faulthandler
 from pathlib import Path
 
-from resumable.launch.stacks import DUMP_SIGNAL
+from resumable.launch.system.dump_signal import DUMP_SIGNAL
 
 
 def dump_stacks_on_request(file: Path) -> None:

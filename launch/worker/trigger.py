@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from resumable.launch.environment import RankEnvironment
 from resumable.launch.faults import CHECKPOINT_DAMAGE, NODE_KINDS, Fault, Kind, Part, Point, When
 from resumable.launch.files import files_in
 from resumable.launch.records import AnyRecord, Batch, FaultFired, Load, Rename, Save, Step
 from resumable.launch.rundir import ScenarioDir
+from resumable.launch.system.environment import RankEnvironment
 from resumable.launch.worker.acts import await_supervisor, damage, damageable_part, perform
 from resumable.launch.worker.position import Position
 from resumable.launch.worker.recorder import Recorder

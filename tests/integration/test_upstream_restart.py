@@ -50,7 +50,7 @@ def exit_code(tmp_path: Path, *launcher: str) -> int:
 def test_a_plain_torchrun_restart_fails_with_gloo(tmp_path: Path) -> None:
     """Restarted ranks read the addresses of dead ones (pytorch#135712); once this fails, torch has mended it."""
     tries = (exit_code(tmp_path, "torch.distributed.run", "--standalone") for _ in range(NUM_TRIES))
-    assert any(tries), "plain torchrun restarted gloo ranks every time: is launch/rendezvous.py still needed?"
+    assert any(tries), "plain torchrun restarted gloo ranks every time: is launch/node/rendezvous.py still needed?"
 
 
 def test_the_same_restart_works_here(tmp_path: Path) -> None:

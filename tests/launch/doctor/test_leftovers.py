@@ -7,7 +7,7 @@ import pytest
 from resumable.launch.doctor.finding import Status
 from resumable.launch.doctor.leftovers import MAX_SHOWN, Tagged, judge_leftovers, leftovers
 from resumable.launch.doctor.probe import Subject
-from resumable.launch.environment import node_environment
+from resumable.launch.system.environment import node_environment
 
 
 def tagged(pid: int, tag: str = "a", *, is_node: bool = False) -> Tagged:

@@ -10,7 +10,7 @@ import pytest
 from resumable.launch.doctor import restart
 from resumable.launch.doctor.finding import Status
 from resumable.launch.doctor.restart import Trial, judge_resumable, judge_torchrun
-from resumable.launch.processes import is_running
+from resumable.launch.system.processes import is_running
 
 GOOD = Trial(was_killed=True, has_finished=True, exit_code=0)
 FAILED = Trial(was_killed=True, has_finished=False, exit_code=1, output="x\nRuntimeError: Connection refused\n\n")

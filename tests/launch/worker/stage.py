@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from resumable.launch.environment import RankEnvironment
 from resumable.launch.faults import Fault, resolve
 from resumable.launch.grammar import parse_fault
 from resumable.launch.records import AnyRecord, Backward, Batch, FaultFired, Load, Loader, Rename, Save, Step, StepCount
 from resumable.launch.rundir import ScenarioDir
+from resumable.launch.system.environment import RankEnvironment
 from resumable.launch.worker.position import Lineage, Position
 from resumable.launch.worker.trigger import Trigger
 from tests.launch.worker.conftest import Listener

@@ -5,8 +5,8 @@ import sys
 import uuid
 from pathlib import Path
 
-from resumable.launch.environment import node_environment
-from resumable.launch.processes import sweep, tagged
+from resumable.launch.system.environment import node_environment
+from resumable.launch.system.processes import sweep, tagged
 
 HOLDER = """
 import multiprocessing, time

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resumable.launch.report.escaping import MAX_TEXT, fenced, markdown, printable, workflow_message, workflow_property
+from resumable.launch.system.text_safety import (
+    MAX_TEXT,
+    fenced,
+    markdown,
+    printable,
+    workflow_message,
+    workflow_property,
+)
 
 ACTIVE = set("<>|\\`*_[]~@#$\n")
 

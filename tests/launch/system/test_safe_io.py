@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from resumable.launch.storage import decoded, read_whole, replace_whole
+from resumable.launch.system.safe_io import decoded, read_whole, replace_whole
 
 
 def test_what_was_replaced_is_read_back_and_nothing_else_is_left(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from resumable.launch.environment import tag_of
+from resumable.launch.system.environment import tag_of
 
 _PR_SET_PDEATHSIG = 1
 _FORK_SERVER, _TRACKER = "multiprocessing.forkserver", "multiprocessing.resource_tracker"
