@@ -8,9 +8,9 @@ from importlib.metadata import PackageNotFoundError, version
 
 from resumable.launch.doctor import add_doctor_flags
 from resumable.launch.errors import UsageError
-from resumable.launch.grammar import GRAMMAR
+from resumable.launch.plan.fault_grammar import GRAMMAR
+from resumable.launch.plan.torchrun_flags import add_torchrun_flags
 from resumable.launch.report.outputs import add_report_flags
-from resumable.launch.torchrun import add_torchrun_flags
 
 _TORCHRUN_COMMANDS = ("run", "verify", "sweep")
 _OWN_USAGE = {

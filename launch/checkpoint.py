@@ -13,8 +13,8 @@ from pathlib import PurePath
 
 import msgspec
 
-from resumable.launch.faults import CHECKPOINT_DAMAGE
 from resumable.launch.files import files_in
+from resumable.launch.plan.fault_model import CHECKPOINT_DAMAGE
 from resumable.launch.records import AnyRecord, Backward, FaultFired, Load, Save
 from resumable.launch.trajectory import TrainedBatch, Trajectory
 

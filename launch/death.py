@@ -10,7 +10,7 @@ import msgspec
 
 from resumable.launch.history import Process
 from resumable.launch.node_records import RankEnded
-from resumable.launch.plan import Scenario
+from resumable.launch.plan.plan import Scenario
 from resumable.launch.records import Batch, Exit, FaultFired, Step
 from resumable.launch.timeline import Life, Run
 from resumable.launch.trajectory import TrainedBatch

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Self
 
-from resumable.launch.faults import FaultRequest, Kind
-from resumable.launch.grammar import parse_fault
+from resumable.launch.plan.fault_grammar import parse_fault
+from resumable.launch.plan.fault_model import FaultRequest, Kind
 
 
 class Fault(FaultRequest, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from resumable.launch.errors import UsageError
 from resumable.launch.evidence import Evidence, gather
 from resumable.launch.history import History, read_history
 from resumable.launch.node_records import NodeEnded
-from resumable.launch.plan import Plan
+from resumable.launch.plan.plan import Plan
 from resumable.launch.records import Index
 from resumable.launch.rundir import RunDir
 from resumable.launch.supervisor import has_succeeded

@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 
 from resumable.launch.errors import DamagedPlanError, EvidenceError
-from resumable.launch.plan import PLAN_VERSION, Plan
+from resumable.launch.plan.plan import PLAN_VERSION, Plan
 from resumable.launch.system.safe_io import decoded, read_whole, replace_whole
 
 _MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)

@@ -14,7 +14,7 @@ from resumable.launch.cluster import Cluster, Node
 from resumable.launch.errors import NodeError
 from resumable.launch.nemesis import Nemesis
 from resumable.launch.node_records import NodeEnded
-from resumable.launch.plan import Plan, Scenario
+from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.requests import NodeRequest
 from resumable.launch.rundir import RunDir
 

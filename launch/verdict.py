@@ -11,7 +11,7 @@ from resumable.launch.checks.result import CheckResult, Outcome, unknown
 from resumable.launch.death import Death, planned_deaths
 from resumable.launch.evidence import Evidence, gather
 from resumable.launch.history import read_history
-from resumable.launch.plan import Plan
+from resumable.launch.plan.plan import Plan
 from resumable.launch.rundir import RunDir
 from resumable.launch.system.safe_io import replace_whole
 from resumable.launch.timeline import Run

@@ -5,9 +5,18 @@ from __future__ import annotations
 from resumable.launch.checks.result import CheckResult, Violation, counted, listed, not_applicable, passed, unknown
 from resumable.launch.death import Firing, firings
 from resumable.launch.evidence import Evidence
-from resumable.launch.faults import CHECKPOINT_DAMAGE, SAVE_ERRORS, STANDSTILLS, Fault, Kind, Part, Point, When
 from resumable.launch.history import Process
 from resumable.launch.node_records import NodeAct
+from resumable.launch.plan.fault_model import (
+    CHECKPOINT_DAMAGE,
+    SAVE_ERRORS,
+    STANDSTILLS,
+    Fault,
+    Kind,
+    Part,
+    Point,
+    When,
+)
 from resumable.launch.records import Batch, Save, Step
 from resumable.launch.timeline import Timeline
 

@@ -18,9 +18,9 @@ import psutil
 from resumable.launch.cluster.channel import Channel
 from resumable.launch.cluster.members import Members
 from resumable.launch.cluster.store import host_store
+from resumable.launch.plan.topology import Topology
 from resumable.launch.system.environment import node_environment
 from resumable.launch.system.processes import is_tracker, sweep, tagged
-from resumable.launch.topology import Topology
 
 if TYPE_CHECKING:
     from torch.distributed import TCPStore  # type: ignore[attr-defined]

@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from resumable.launch.node_records import NodeEnded
+from resumable.launch.plan.topology import Topology
 from resumable.launch.requests import NodeRequest
-from resumable.launch.topology import Topology
 
 
 class Node(Protocol):

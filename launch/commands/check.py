@@ -12,7 +12,7 @@ from resumable.launch.commands.sweep import tell_sweep
 from resumable.launch.commands.verify import tell_verdict
 from resumable.launch.errors import DamagedPlanError
 from resumable.launch.execution import shown
-from resumable.launch.plan import Plan
+from resumable.launch.plan.plan import Plan
 from resumable.launch.rundir import RunDir
 from resumable.launch.sweep.book import VerdictBook
 from resumable.launch.sweep.review import review

@@ -8,8 +8,8 @@ import sys
 from rich.console import Console
 
 from resumable.launch.execution import cluster_of, create_run_dir, shown
-from resumable.launch.plan import Plan
-from resumable.launch.planner import make_plan
+from resumable.launch.plan.plan import Plan
+from resumable.launch.plan.planner import make_plan
 from resumable.launch.progress import ProgressLine
 from resumable.launch.report.outputs import is_any_report_wanted, write_reports
 from resumable.launch.report.reading import read_results

@@ -11,7 +11,7 @@ from resumable.launch.checks.result import Outcome
 from resumable.launch.evidence import gather
 from resumable.launch.history import read_history
 from resumable.launch.node_records import NodeEnded, RoundStarted, decode_node_line
-from resumable.launch.plan import Plan, Scenario
+from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.records import Start, decode_line
 from resumable.launch.results import Results, Span, Tools, own_tools, results_of, spans_of
 from resumable.launch.rundir import RunDir, ScenarioDir

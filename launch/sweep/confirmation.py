@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from resumable.launch.checks.result import Outcome
-from resumable.launch.plan import Scenario
+from resumable.launch.plan.plan import Scenario
 from resumable.launch.report.causes import HOLDS_COLD, shape_of
 from resumable.launch.verdict import Verdict
 

@@ -13,8 +13,8 @@ import msgspec
 from resumable.launch.arguments import parse
 from resumable.launch.errors import LaunchError, UsageError
 from resumable.launch.execution import create_run_dir
-from resumable.launch.plan import Plan
-from resumable.launch.planner import make_plan
+from resumable.launch.plan.plan import Plan
+from resumable.launch.plan.planner import make_plan
 from resumable.launch.rundir import RunDir
 from resumable.launch.sweep.points import without_points
 

@@ -14,7 +14,7 @@ import msgspec
 
 from resumable.launch.cluster import Cluster
 from resumable.launch.errors import NodeError
-from resumable.launch.plan import Plan, Scenario
+from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.rundir import RunDir
 from resumable.launch.supervisor import Supervisor
 

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from resumable.launch.checks.result import Outcome
-from resumable.launch.plan import Scenario
+from resumable.launch.plan.plan import Scenario
 from resumable.launch.sweep.grid import OUTCOMES, Mark, grid
 
 _REDRAW_S = 0.2

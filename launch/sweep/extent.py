@@ -6,7 +6,7 @@ from bisect import bisect_left
 
 import msgspec
 
-from resumable.launch.faults import Point, When
+from resumable.launch.plan.fault_model import Point, When
 from resumable.launch.records import Save
 from resumable.launch.timeline import Run, Timeline
 

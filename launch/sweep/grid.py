@@ -8,8 +8,8 @@ import msgspec
 from rich.text import Text
 
 from resumable.launch.checks.result import Outcome
-from resumable.launch.faults import Fault, Point
-from resumable.launch.plan import Scenario
+from resumable.launch.plan.fault_model import Fault, Point
+from resumable.launch.plan.plan import Scenario
 
 _MAX_NAMED = 3
 """Ranks that are hit together and named one by one."""

@@ -10,7 +10,7 @@ from resumable.launch.checks.reference import reference
 from resumable.launch.checks.result import CheckResult
 from resumable.launch.evidence import Evidence, gather
 from resumable.launch.history import read_history
-from resumable.launch.plan import Plan, Scenario
+from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.rundir import RunDir
 from resumable.launch.sweep.extent import Extent, extent_of
 from resumable.launch.timeline import assemble

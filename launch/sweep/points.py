@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from resumable.launch.errors import UsageError
-from resumable.launch.faults import CHECKPOINT_DAMAGE, Fault, FaultRequest, Kind, Point, When, Who, resolve
-from resumable.launch.grammar import parse_fault
-from resumable.launch.plan import Plan, Scenario, SweepSpec
+from resumable.launch.plan.fault_grammar import parse_fault
+from resumable.launch.plan.fault_model import CHECKPOINT_DAMAGE, Fault, FaultRequest, Kind, Point, When, Who, resolve
+from resumable.launch.plan.plan import Plan, Scenario, SweepSpec
+from resumable.launch.plan.sweep_words import parse_at, parse_kinds, parse_ranks
 from resumable.launch.sweep.extent import Extent
-from resumable.launch.sweep.request import parse_at, parse_kinds, parse_ranks
 
 _AFTER_A_RESTART = (Point.RESUME, Point.LOAD)
 _NUMBER = re.compile(r"\d+")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from resumable.launch.checks.result import Outcome
 from resumable.launch.cluster import Cluster
-from resumable.launch.plan import Plan, Scenario, cold
+from resumable.launch.plan.plan import Plan, Scenario, cold
 from resumable.launch.rundir import RunDir
 from resumable.launch.sweep.book import VerdictBook
 from resumable.launch.sweep.confirmation import Which, confirmed, unconfirmed

@@ -10,7 +10,7 @@ import threading
 import time
 from pathlib import Path
 
-from resumable.launch.faults import Fault, Kind
+from resumable.launch.plan.fault_model import Fault, Kind
 
 _SUPERVISOR_TIMEOUT_S = 60.0
 _POLL_S = 0.002

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from resumable.launch.faults import Fault
+from resumable.launch.plan.fault_model import Fault
 from resumable.launch.records import Rename
 from resumable.launch.worker.digest import saved_content
 from resumable.launch.worker.hooks import wrap

@@ -11,7 +11,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
-from resumable.launch.faults import Fault
+from resumable.launch.plan.fault_model import Fault
 from resumable.launch.worker.checkpoints import path_of
 from resumable.launch.worker.digest import saved_content
 from resumable.launch.worker.hooks import wrap

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from resumable.launch.plan import Plan, Script
+from resumable.launch.plan.plan import Plan, Script
 from resumable.launch.records import FORMAT_VERSION, Exit, ExitReason, Start
 from resumable.launch.rundir import RunDir, ScenarioDir
 from resumable.launch.system.environment import RankEnvironment

@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 from resumable.launch import call
-from resumable.launch.plan import Script
+from resumable.launch.plan.plan import Script
 
 
 def run_script(script: Script) -> None:

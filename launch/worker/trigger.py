@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from resumable.launch.faults import CHECKPOINT_DAMAGE, NODE_KINDS, Fault, Kind, Part, Point, When
 from resumable.launch.files import files_in
+from resumable.launch.plan.fault_model import CHECKPOINT_DAMAGE, NODE_KINDS, Fault, Kind, Part, Point, When
 from resumable.launch.records import AnyRecord, Batch, FaultFired, Load, Rename, Save, Step
 from resumable.launch.rundir import ScenarioDir
 from resumable.launch.system.environment import RankEnvironment

@@ -12,10 +12,10 @@ import pytest
 
 from resumable.launch.arguments import parse
 from resumable.launch.cluster import LocalCluster
-from resumable.launch.planner import make_plan
+from resumable.launch.plan.planner import make_plan
+from resumable.launch.plan.topology import Topology
 from resumable.launch.rundir import RunDir
 from resumable.launch.supervisor import Supervisor, has_succeeded
-from resumable.launch.topology import Topology
 from resumable.launch.verdict import Verdict, judge
 
 TIMEOUT_S = 240

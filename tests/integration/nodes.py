@@ -15,11 +15,11 @@ from resumable.launch.cluster.docker import find_compose, has_image
 from resumable.launch.errors import UsageError
 from resumable.launch.history import read_history
 from resumable.launch.node_records import NodeEnded
-from resumable.launch.plan import Plan
-from resumable.launch.planner import make_plan
+from resumable.launch.plan.plan import Plan
+from resumable.launch.plan.planner import make_plan
+from resumable.launch.plan.topology import Topology
 from resumable.launch.requests import NodeRequest
 from resumable.launch.rundir import RunDir
-from resumable.launch.topology import Topology
 from tests.integration.waiting import wait_until
 
 COMPOSE_FILE = Path(__file__).parents[2] / "docker" / "compose.yaml"

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from resumable.launch.evidence import Evidence, gather
-from resumable.launch.faults import Fault, Kind, Point, When
 from resumable.launch.history import History, Process
 from resumable.launch.node_records import NodeEnded, RoundStarted
-from resumable.launch.plan import Plan, Scenario, Script
+from resumable.launch.plan.fault_model import Fault, Kind, Point, When
+from resumable.launch.plan.plan import Plan, Scenario, Script
 from resumable.launch.records import AnyRecord, Batch, FaultFired
 from tests.launch.lines import Epochs, Job, Life, path_of, process, with_lines
 

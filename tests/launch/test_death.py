@@ -4,7 +4,7 @@ import pytest
 from resumable.launch.death import firings, first_cause, planned_deaths, unplanned_death
 from resumable.launch.history import History
 from resumable.launch.node_records import NodeEnded, RankEnded, RankFailure
-from resumable.launch.plan import Scenario
+from resumable.launch.plan.plan import Scenario
 from resumable.launch.records import AnyRecord, Batch, Exit, FaultFired, Step
 from resumable.launch.timeline import Run
 from tests.launch import histories

@@ -9,7 +9,7 @@ from resumable.launch.arguments import parse
 from resumable.launch.cli import main
 from resumable.launch.errors import UsageError
 from resumable.launch.execution import refuse_absent
-from resumable.launch.planner import make_plan
+from resumable.launch.plan.planner import make_plan
 
 RESIZED = ("--restart", "job", "--restart-nproc-per-node", "4")
 ELASTIC = ("--nnodes", "1:3")

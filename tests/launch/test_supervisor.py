@@ -11,11 +11,11 @@ import pytest
 
 from resumable.launch.arguments import parse
 from resumable.launch.node_records import NodeEnded
-from resumable.launch.planner import make_plan
+from resumable.launch.plan.planner import make_plan
+from resumable.launch.plan.topology import Topology
 from resumable.launch.requests import NodeRequest
 from resumable.launch.rundir import RunDir
 from resumable.launch.supervisor import Supervisor
-from resumable.launch.topology import Topology
 
 
 class Node:

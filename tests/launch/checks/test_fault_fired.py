@@ -3,10 +3,10 @@ import pytest
 
 from resumable.launch.checks.fault_fired import fault_fired
 from resumable.launch.checks.result import CheckResult, Outcome
-from resumable.launch.faults import Fault, Kind, Point, When, resolve
-from resumable.launch.grammar import parse_fault
 from resumable.launch.history import History
 from resumable.launch.node_records import NodeAct, NodeFaultActed, RankHung
+from resumable.launch.plan.fault_grammar import parse_fault
+from resumable.launch.plan.fault_model import Fault, Kind, Point, When, resolve
 from resumable.launch.records import AnyRecord, Batch, Exit, Save, Step
 from tests.launch import histories
 from tests.launch.histories import Job

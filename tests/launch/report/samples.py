@@ -9,9 +9,9 @@ import msgspec
 from resumable.launch.checks.result import Outcome, Violation, failed, unknown
 from resumable.launch.death import Death
 from resumable.launch.evidence import Evidence
-from resumable.launch.faults import Fault
 from resumable.launch.node_records import encode_node_line
-from resumable.launch.plan import Plan, Scenario
+from resumable.launch.plan.fault_model import Fault
+from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.records import encode_line
 from resumable.launch.results import Results, Span, Tools, results_of, spans_of
 from resumable.launch.rundir import RunDir

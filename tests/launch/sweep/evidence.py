@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from resumable.launch.evidence import Evidence
-from resumable.launch.plan import Plan
+from resumable.launch.plan.plan import Plan
 from resumable.launch.rundir import RunDir
 from tests.launch.report import samples
 from tests.launch.sweep.sweeps import drawn

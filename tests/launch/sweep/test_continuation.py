@@ -6,7 +6,7 @@ import pytest
 
 from resumable.launch.arguments import parse
 from resumable.launch.errors import LaunchError, UsageError
-from resumable.launch.planner import make_plan
+from resumable.launch.plan.planner import make_plan
 from resumable.launch.rundir import RunDir
 from resumable.launch.sweep.continuation import alone_in, open_sweep
 from resumable.launch.sweep.points import with_points

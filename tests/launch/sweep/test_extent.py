@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from resumable.launch.faults import When
-from resumable.launch.grammar import parse_when
+from resumable.launch.plan.fault_grammar import parse_when
+from resumable.launch.plan.fault_model import When
 from resumable.launch.sweep.extent import extent_of
 from resumable.launch.timeline import assemble
 from resumable.launch.traits import Traits

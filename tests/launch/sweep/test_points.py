@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resumable.launch.errors import UsageError
-from resumable.launch.plan import Restarts, Scenario
+from resumable.launch.plan.plan import Restarts, Scenario
 from resumable.launch.sweep.points import spread, with_points, without_points
 from tests.launch.sweep.sweeps import EXTENT, drawn, faults, plan, spec
 

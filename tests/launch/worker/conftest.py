@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from resumable.launch.faults import Fault, resolve
-from resumable.launch.grammar import parse_fault
+from resumable.launch.plan.fault_grammar import parse_fault
+from resumable.launch.plan.fault_model import Fault, resolve
 from resumable.launch.records import AnyRecord
 from resumable.launch.worker import distributed_checkpoints, hooks
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from resumable.launch.faults import Fault, resolve
-from resumable.launch.grammar import parse_fault
+from resumable.launch.plan.fault_grammar import parse_fault
+from resumable.launch.plan.fault_model import Fault, resolve
 from resumable.launch.records import AnyRecord, Backward, Batch, FaultFired, Load, Loader, Rename, Save, Step, StepCount
 from resumable.launch.rundir import ScenarioDir
 from resumable.launch.system.environment import RankEnvironment

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from resumable.launch.faults import resolve
-from resumable.launch.grammar import parse_fault
-from resumable.launch.plan import Plan, Scenario, Script
+from resumable.launch.plan.fault_grammar import parse_fault
+from resumable.launch.plan.fault_model import resolve
+from resumable.launch.plan.plan import Plan, Scenario, Script
 from resumable.launch.records import AnyRecord, Backward, Batch, Exit, FaultFired, Load, Rename, Save, Step, decode_line
 from resumable.launch.rundir import RunDir
 

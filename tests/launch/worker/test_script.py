@@ -11,7 +11,7 @@ import pytest
 
 RUN = """
 import sys
-from resumable.launch.plan import Script
+from resumable.launch.plan.plan import Script
 from resumable.launch.worker.script import run_script
 run_script(Script(path=sys.argv[1], arguments=("--epochs", "3")))
 """

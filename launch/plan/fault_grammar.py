@@ -6,7 +6,7 @@ import difflib
 import re
 
 from resumable.launch.errors import FaultSyntaxError
-from resumable.launch.faults import (
+from resumable.launch.plan.fault_model import (
     ARGUMENTS,
     CHECKPOINT_DAMAGE,
     NODE_KINDS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Self
 
-from resumable.launch.plan import Plan
+from resumable.launch.plan.plan import Plan
 
 _LOOPBACK = "127.0.0.1"
 _DEFAULT_PORT = 29500

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from resumable.launch.faults import num_restarts, resolve
-from resumable.launch.grammar import parse_fault
+from resumable.launch.plan.fault_grammar import parse_fault
+from resumable.launch.plan.fault_model import num_restarts, resolve
 
 
 def test_all_ranks_become_one_fault_each_and_cost_one_restart() -> None:

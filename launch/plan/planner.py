@@ -6,12 +6,12 @@ import argparse
 import importlib.util
 from pathlib import Path
 
-from resumable.launch import torchrun
 from resumable.launch.errors import ScriptNotFoundError, UsageError
-from resumable.launch.faults import STANDSTILLS, Fault, FaultRequest, Kind, resolve
-from resumable.launch.grammar import parse_fault
-from resumable.launch.plan import Containers, Plan, Recording, RestartMethod, Restarts, Scenario, Script, SweepSpec
-from resumable.launch.sweep.request import example_faults, parse_at, parse_kinds, parse_ranks
+from resumable.launch.plan import torchrun_flags as torchrun
+from resumable.launch.plan.fault_grammar import parse_fault
+from resumable.launch.plan.fault_model import STANDSTILLS, Fault, FaultRequest, Kind, resolve
+from resumable.launch.plan.plan import Containers, Plan, Recording, RestartMethod, Restarts, Scenario, Script, SweepSpec
+from resumable.launch.plan.sweep_words import example_faults, parse_at, parse_kinds, parse_ranks
 
 BUILT_IN_JOB = "resumable.launch.jobs.digits"
 _BUILT_IN_PRELOAD = ("sklearn.datasets", "resumable.samplers")

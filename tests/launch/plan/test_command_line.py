@@ -3,9 +3,9 @@ import shlex
 import pytest
 
 from resumable.launch.arguments import parse
-from resumable.launch.plan import Plan
-from resumable.launch.planner import make_plan
-from resumable.launch.repeat import repeat_command
+from resumable.launch.plan.command_line import repeat_command
+from resumable.launch.plan.plan import Plan
+from resumable.launch.plan.planner import make_plan
 
 
 def planned(words: list[str]) -> Plan:

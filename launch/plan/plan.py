@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from resumable.launch.faults import Fault, num_restarts
+from resumable.launch.plan.fault_model import Fault, num_restarts
 
 PLAN_VERSION = 1
 RUN_DIR_PLACEHOLDER = "{run_dir}"

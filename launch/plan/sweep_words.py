@@ -9,8 +9,8 @@ from itertools import islice
 import msgspec
 
 from resumable.launch.errors import FaultSyntaxError, UsageError
-from resumable.launch.faults import FaultRequest, Point, When, Who
-from resumable.launch.grammar import parse_fault, parse_when
+from resumable.launch.plan.fault_grammar import parse_fault, parse_when
+from resumable.launch.plan.fault_model import FaultRequest, Point, When, Who
 
 EACH = "each"
 

@@ -7,8 +7,8 @@ import pytest
 
 from resumable.launch.arguments import parse
 from resumable.launch.errors import LaunchError, ScriptNotFoundError, UsageError
-from resumable.launch.plan import Plan
-from resumable.launch.planner import BUILT_IN_JOB, make_plan
+from resumable.launch.plan.plan import Plan
+from resumable.launch.plan.planner import BUILT_IN_JOB, make_plan
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from resumable.launch.arguments import parse
-from resumable.launch.planner import make_plan
-from resumable.launch.topology import Topology
+from resumable.launch.plan.planner import make_plan
+from resumable.launch.plan.topology import Topology
 
 
 def topology(*arguments: str) -> Topology:

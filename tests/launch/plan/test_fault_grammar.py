@@ -7,8 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resumable.launch.errors import FaultSyntaxError
-from resumable.launch.faults import ARGUMENTS, NODE_KINDS, SAVE_ERRORS, Fault, Kind, Part, Point, When, resolve
-from resumable.launch.grammar import GRAMMAR, parse_fault, parse_when
+from resumable.launch.plan.fault_grammar import GRAMMAR, parse_fault, parse_when
+from resumable.launch.plan.fault_model import (
+    ARGUMENTS,
+    NODE_KINDS,
+    SAVE_ERRORS,
+    Fault,
+    Kind,
+    Part,
+    Point,
+    When,
+    resolve,
+)
 
 NUMBERS = st.integers(0, 10**9)
 WHENS = st.one_of(

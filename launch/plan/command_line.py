@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from resumable.launch.plan import Plan, Scenario
-from resumable.launch.planner import BUILT_IN_JOB
+from resumable.launch.plan.plan import Plan, Scenario
+from resumable.launch.plan.planner import BUILT_IN_JOB
 
 _TORCHRUN_DEFAULTS = {
     "nnodes": "1:1",

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from resumable.launch.errors import UsageError
-from resumable.launch.faults import Who
-from resumable.launch.sweep.request import Moments, example_faults, parse_at, parse_kinds, parse_ranks
+from resumable.launch.plan.fault_model import Who
+from resumable.launch.plan.sweep_words import Moments, example_faults, parse_at, parse_kinds, parse_ranks
 
 
 @pytest.mark.parametrize(
