@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from resumable.launch.history import Process
-from resumable.launch.node_records import RankEnded
+from resumable.launch.evidence.history import Process
+from resumable.launch.evidence.node_records import RankEnded
+from resumable.launch.evidence.rank_records import Batch, Exit, FaultFired, Step
 from resumable.launch.plan.plan import Scenario
-from resumable.launch.records import Batch, Exit, FaultFired, Step
 from resumable.launch.timeline import Life, Run
 from resumable.launch.trajectory import TrainedBatch
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from resumable.launch.cluster import Cluster, LocalCluster
 from resumable.launch.cluster.compose import ComposeCluster
 from resumable.launch.errors import LaunchError, UsageError
+from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.plan import Plan, Script
 from resumable.launch.plan.topology import Topology
-from resumable.launch.rundir import RunDir
 
 
 def create_run_dir(arguments: argparse.Namespace, plan: Plan) -> RunDir:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from itertools import chain, pairwise, zip_longest
 
 from resumable.launch.culprit import Culprit, Suspect, find_culprit
-from resumable.launch.records import Index
+from resumable.launch.evidence.rank_records import Index
 from resumable.launch.trajectory import BatchKey
 
 _PREFETCH_FACTOR = 2

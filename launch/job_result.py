@@ -7,15 +7,15 @@ from functools import cached_property
 
 import msgspec
 
-from resumable.launch.call import read_value
 from resumable.launch.death import log_file
 from resumable.launch.errors import UsageError
-from resumable.launch.evidence import Evidence, gather
-from resumable.launch.history import History, read_history
-from resumable.launch.node_records import NodeEnded
+from resumable.launch.evidence.function_call import read_value
+from resumable.launch.evidence.history import History, read_history
+from resumable.launch.evidence.node_records import NodeEnded
+from resumable.launch.evidence.rank_records import Index
+from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.plan import Plan
-from resumable.launch.records import Index
-from resumable.launch.rundir import RunDir
+from resumable.launch.reading.evidence import Evidence, gather
 from resumable.launch.supervisor import has_succeeded
 from resumable.launch.timeline import Timeline
 from resumable.launch.verdict import Verdict, judge_evidence

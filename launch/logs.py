@@ -10,9 +10,9 @@ from collections.abc import Callable
 from torch.distributed.elastic.multiprocessing import LogsDest, LogsSpecs, Std
 from torch.distributed.elastic.multiprocessing.api import to_map
 
-from resumable.launch.node_records import RoundStarted
+from resumable.launch.evidence.node_records import RoundStarted
+from resumable.launch.evidence.run_dir import ScenarioDir
 from resumable.launch.rendezvous import Round
-from resumable.launch.rundir import ScenarioDir
 from resumable.launch.system.environment import rank_variables
 
 

@@ -14,10 +14,10 @@ from collections.abc import Callable
 
 from resumable.launch.cluster import Cluster, Node
 from resumable.launch.errors import NodeError
-from resumable.launch.node_records import NodeAct, NodeEnded, NodeFaultActed, encode_node_line
+from resumable.launch.evidence.node_records import NodeAct, NodeEnded, NodeFaultActed, encode_node_line
+from resumable.launch.evidence.run_dir import ScenarioDir
 from resumable.launch.plan.fault_model import NODE_KINDS, Fault, Kind
 from resumable.launch.plan.plan import Scenario
-from resumable.launch.rundir import ScenarioDir
 
 
 class Nemesis:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from resumable.launch.rundir import ScenarioDir
+from resumable.launch.evidence.run_dir import ScenarioDir
 
 _STEP = b'"event":"step"'
 

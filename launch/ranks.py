@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from torch.distributed.elastic.multiprocessing.api import MultiprocessContext, PContext, SubprocessContext
 
-from resumable.launch.node_records import RankEnded
+from resumable.launch.evidence.node_records import RankEnded
 from resumable.launch.rendezvous import Round
 
 _LAG_S = 1.0

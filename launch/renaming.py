@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from resumable.launch.records import Loader
+from resumable.launch.evidence.rank_records import Loader
 from resumable.launch.traits import Traits
 from resumable.launch.trajectory import Steps, TrainedBatch, TrainedStep, Trajectory
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from resumable.launch.cluster import Cluster, Node
 from resumable.launch.errors import NodeError
+from resumable.launch.evidence.node_records import NodeEnded
+from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.nemesis import Nemesis
-from resumable.launch.node_records import NodeEnded
 from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.requests import NodeRequest
-from resumable.launch.rundir import RunDir
 
 _POLL_S, _TICK_S = 0.02, 0.1
 _SHUTDOWN_TIMEOUT_S = 30.0

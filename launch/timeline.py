@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from resumable.launch.checkpoint import Checkpoint, damaged_by, is_within, loaded_by, written_by
-from resumable.launch.history import History
+from resumable.launch.evidence.history import History
 from resumable.launch.renaming import renamed
 from resumable.launch.resume import Clues, ResumePoint, find_resume_point
 from resumable.launch.traits import Traits

@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import msgspec
 
-from resumable.launch.history import History
-from resumable.launch.records import FIRST_INPUT, AnyRecord, Backward, Batch, EpochEnd, Loader, Step
+from resumable.launch.evidence.history import History
+from resumable.launch.evidence.rank_records import FIRST_INPUT, AnyRecord, Backward, Batch, EpochEnd, Loader, Step
 
 
 class Traits(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from resumable.launch.history import Process
-from resumable.launch.records import AnyRecord, Backward, Batch, EpochBegin, EpochEnd, Index, Loader, Step
+from resumable.launch.evidence.history import Process
+from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, EpochBegin, EpochEnd, Index, Loader, Step
 from resumable.launch.traits import Traits, training_loaders
 
 BatchKey = tuple[Index, ...] | str | None

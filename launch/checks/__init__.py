@@ -19,7 +19,7 @@ from resumable.launch.checks.result import CheckResult
 from resumable.launch.checks.resume_point import resume_point
 from resumable.launch.checks.saved_state import saved_state
 from resumable.launch.checks.state import state
-from resumable.launch.evidence import Evidence
+from resumable.launch.reading.evidence import Evidence
 
 Check = Callable[[Evidence], CheckResult]
 """A check; its docstring says what holds if it is valid, and its `__name__` is its name in reports."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from resumable.launch.checks.result import CheckResult, Violation, counted, failed, not_applicable, passed, unknown
-from resumable.launch.evidence import Evidence, expected_steps
+from resumable.launch.reading.evidence import Evidence, expected_steps
 from resumable.launch.trajectory import Steps, TrainedBatch
 
 

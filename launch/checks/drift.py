@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from resumable.launch.checks.restored import goes_on_with_new_optimizer
 from resumable.launch.checks.spoilt import why_wrong
-from resumable.launch.evidence import Evidence
+from resumable.launch.reading.evidence import Evidence
 from resumable.launch.timeline import Life
 from resumable.launch.trajectory import TrainedStep
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from resumable.launch.checks.result import CheckResult, Violation, counted, passed, unknown
-from resumable.launch.evidence import Evidence
+from resumable.launch.reading.evidence import Evidence
 
 
 def evidence_whole(evidence: Evidence) -> CheckResult:

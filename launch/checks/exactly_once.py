@@ -17,8 +17,8 @@ from resumable.launch.checks.result import (
     passed,
     unknown,
 )
-from resumable.launch.evidence import Evidence
-from resumable.launch.records import Loader
+from resumable.launch.evidence.rank_records import Loader
+from resumable.launch.reading.evidence import Evidence
 from resumable.launch.stream import Sample, samples_of
 from resumable.launch.timeline import Run
 

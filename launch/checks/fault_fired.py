@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from resumable.launch.checks.result import CheckResult, Violation, counted, listed, not_applicable, passed, unknown
 from resumable.launch.death import Firing, firings
-from resumable.launch.evidence import Evidence
-from resumable.launch.history import Process
-from resumable.launch.node_records import NodeAct
+from resumable.launch.evidence.history import Process
+from resumable.launch.evidence.node_records import NodeAct
+from resumable.launch.evidence.rank_records import Batch, Save, Step
 from resumable.launch.plan.fault_model import (
     CHECKPOINT_DAMAGE,
     SAVE_ERRORS,
@@ -17,7 +17,7 @@ from resumable.launch.plan.fault_model import (
     Point,
     When,
 )
-from resumable.launch.records import Batch, Save, Step
+from resumable.launch.reading.evidence import Evidence
 from resumable.launch.timeline import Timeline
 
 _DEADLY = frozenset({Kind.SIGKILL, Kind.ABORT, Kind.EXCEPTION, Kind.EXIT, *CHECKPOINT_DAMAGE})

@@ -14,7 +14,7 @@ from resumable.launch.checks.result import (
     passed,
     unknown,
 )
-from resumable.launch.evidence import Evidence
+from resumable.launch.reading.evidence import Evidence
 from resumable.launch.resizing import explain_resizing
 from resumable.launch.stream import GlobalStep, Sample, effective_stream, epochs_of, replayed, without_repeats
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from resumable.launch.checks.result import CheckResult, Violation, counted, failed, passed, unknown
-from resumable.launch.evidence import Evidence
-from resumable.launch.history import History
+from resumable.launch.evidence.history import History
+from resumable.launch.reading.evidence import Evidence
 
 _TO_CONSOLE = (None, 0, "0", "")
 

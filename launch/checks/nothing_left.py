@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from resumable.launch.evidence import Evidence
+from resumable.launch.reading.evidence import Evidence
 
 NOTHING_LEFT = "nothing was left to train, and the job ended with the parameters of the uninterrupted run"
 

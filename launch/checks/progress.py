@@ -8,9 +8,9 @@ from resumable.launch.checks.ranks_agree import disagreements
 from resumable.launch.checks.result import CheckResult, Violation, counted, failed, passed, unknown
 from resumable.launch.checks.spoilt import why_unreadable
 from resumable.launch.death import Death, firings, has_ended_well, planned_ends, unplanned_death
-from resumable.launch.evidence import Evidence
-from resumable.launch.node_records import NodeEnded
+from resumable.launch.evidence.node_records import NodeEnded
 from resumable.launch.plan.fault_model import Kind
+from resumable.launch.reading.evidence import Evidence
 
 _NOTICES = frozenset({Kind.SIGTERM, Kind.SIGINT, Kind.PREEMPT})
 """Ask a job to stop, and leave it the choice of its exit code."""

@@ -21,8 +21,8 @@ from resumable.launch.checks.result import (
 from resumable.launch.checks.undisturbed import UNDISTURBED, is_undisturbed
 from resumable.launch.culprit import Suspect
 from resumable.launch.death import firings
-from resumable.launch.evidence import Evidence
 from resumable.launch.explanation import explain
+from resumable.launch.reading.evidence import Evidence
 from resumable.launch.renaming import is_part
 from resumable.launch.timeline import Life, Run
 from resumable.launch.trajectory import Steps, TrainedBatch, TrainedStep

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 
 from resumable.launch.checks.result import CheckResult, Violation, counted, failed, not_applicable, passed
-from resumable.launch.evidence import Evidence
+from resumable.launch.reading.evidence import Evidence
 from resumable.launch.timeline import Life, Run
 
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 from resumable.launch.checks.result import CheckResult, counted, not_applicable, passed, unknown
 from resumable.launch.death import unplanned_death
-from resumable.launch.evidence import Evidence, expected_steps
-from resumable.launch.records import Index
+from resumable.launch.evidence.rank_records import Index
+from resumable.launch.reading.evidence import Evidence, expected_steps
 from resumable.launch.timeline import Run
 from resumable.launch.trajectory import Steps
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from resumable.launch.checkpoint import loaded_by
 from resumable.launch.checks.result import CheckResult, Violation, counted, failed, not_applicable, passed
 from resumable.launch.checks.resumed import at_resume
-from resumable.launch.evidence import Evidence
+from resumable.launch.reading.evidence import Evidence
 from resumable.launch.timeline import Life, Run
 from resumable.launch.trajectory import Steps
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-from resumable.launch.records import Index
+from resumable.launch.evidence.rank_records import Index
 
 MAX_INDICES = 256
 """Indices of a batch or a set that a violation keeps; the rest is counted in its sentence."""

@@ -9,9 +9,9 @@ from resumable.launch.checks.result import CheckResult, Violation, counted, fail
 from resumable.launch.checks.resumed import at_resume
 from resumable.launch.checks.spoilt import BESIDE, disturbed_readings
 from resumable.launch.death import firings
-from resumable.launch.evidence import Evidence
+from resumable.launch.evidence.rank_records import Save
 from resumable.launch.plan.fault_model import Kind
-from resumable.launch.records import Save
+from resumable.launch.reading.evidence import Evidence
 from resumable.launch.timeline import Life, Run
 
 

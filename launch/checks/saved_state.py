@@ -6,8 +6,8 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 
 from resumable.launch.checks.result import CheckResult, Violation, counted, failed, not_applicable, passed
-from resumable.launch.evidence import Evidence
-from resumable.launch.records import Save
+from resumable.launch.evidence.rank_records import Save
+from resumable.launch.reading.evidence import Evidence
 from resumable.launch.timeline import Life, Run
 
 Saves = dict[int, list[Save]]

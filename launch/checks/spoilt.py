@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from resumable.launch.checkpoint import is_within, loaded_by
 from resumable.launch.death import firings
+from resumable.launch.evidence.rank_records import AnyRecord, FaultFired, Load, Rename, Save
 from resumable.launch.plan.fault_model import CHECKPOINT_DAMAGE
-from resumable.launch.records import AnyRecord, FaultFired, Load, Rename, Save
 from resumable.launch.timeline import Life, Run
 
 BESIDE = "write beside it, then rename"

@@ -10,7 +10,7 @@ from resumable.launch.checks.nothing_left import NOTHING_LEFT, is_nothing_left
 from resumable.launch.checks.restored import all_restored
 from resumable.launch.checks.result import CheckResult, Violation, counted, failed, not_applicable, passed, unknown
 from resumable.launch.checks.undisturbed import UNDISTURBED, is_undisturbed
-from resumable.launch.evidence import Evidence
+from resumable.launch.reading.evidence import Evidence
 from resumable.launch.timeline import Life, Run
 from resumable.launch.trajectory import Steps, TrainedStep
 

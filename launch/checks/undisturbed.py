@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from resumable.launch.checks.result import Violation
 from resumable.launch.death import firings
-from resumable.launch.evidence import Evidence
+from resumable.launch.reading.evidence import Evidence
 
 UNDISTURBED = "the run differs before its first restart: the job does not repeat itself"
 

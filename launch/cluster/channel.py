@@ -15,7 +15,7 @@ from typing import IO
 import msgspec
 
 from resumable.launch.errors import NodeError
-from resumable.launch.node_records import NodeEnded, decode_node_line
+from resumable.launch.evidence.node_records import NodeEnded, decode_node_line
 from resumable.launch.requests import NodeRequest
 
 _WARM_TIMEOUT_S = 120.0

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
-from resumable.launch.node_records import NodeEnded
+from resumable.launch.evidence.node_records import NodeEnded
 from resumable.launch.plan.topology import Topology
 from resumable.launch.requests import NodeRequest
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from rich.console import Console
 
 from resumable.launch.errors import UsageError
+from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.report.outputs import is_any_report_wanted, write_reports
 from resumable.launch.report.reading import read_results
-from resumable.launch.rundir import RunDir
 from resumable.launch.verdict import EXIT_CODES
 
 

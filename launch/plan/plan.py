@@ -43,7 +43,7 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     is_program: bool = False
     """torchrun's `--no-python`: a program that is no Python script."""
     is_function: bool = False
-    """`path` is a file with a pickled call, see `resumable.launch.call`."""
+    """`path` is a file with a pickled call, see `resumable.launch.evidence.function_call`."""
 
     def in_directory(self, directory: Path) -> Script:
         """The same with every `{run_dir}` in its arguments replaced by the scenario's own directory."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from resumable.launch.records import Index
+from resumable.launch.evidence.rank_records import Index
 
 _LABELS = ("expected ", "found    ")
 _NOTHING = "nothing"

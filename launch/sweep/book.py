@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import msgspec
 
+from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.plan import Scenario
-from resumable.launch.rundir import RunDir
 from resumable.launch.system.safe_io import decoded, read_whole
 from resumable.launch.verdict import VERDICT_VERSION, Verdict, write_verdict
 

@@ -14,8 +14,8 @@ import msgspec
 
 from resumable.launch.cluster import Cluster
 from resumable.launch.errors import NodeError
+from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.plan import Plan, Scenario
-from resumable.launch.rundir import RunDir
 from resumable.launch.supervisor import Supervisor
 
 _POLL_S = 0.1

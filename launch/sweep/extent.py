@@ -6,8 +6,8 @@ from bisect import bisect_left
 
 import msgspec
 
+from resumable.launch.evidence.rank_records import Save
 from resumable.launch.plan.fault_model import Point, When
-from resumable.launch.records import Save
 from resumable.launch.timeline import Run, Timeline
 
 

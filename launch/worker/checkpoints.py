@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
+from resumable.launch.evidence.rank_records import Rename
 from resumable.launch.plan.fault_model import Fault
-from resumable.launch.records import Rename
 from resumable.launch.worker.digest import saved_content
 from resumable.launch.worker.hooks import wrap
 from resumable.launch.worker.imports import when_imported

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from resumable.launch.evidence.rank_records import FORMAT_VERSION, Exit, ExitReason, Start
+from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.plan.plan import Plan, Script
-from resumable.launch.records import FORMAT_VERSION, Exit, ExitReason, Start
-from resumable.launch.rundir import RunDir, ScenarioDir
 from resumable.launch.system.environment import RankEnvironment
 from resumable.launch.system.processes import die_with_parent
 from resumable.launch.worker.buffers import BufferWatch

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from resumable.launch.records import FIRST_INPUT, AnyRecord, Backward, Batch, EpochBegin, EpochEnd, Loader
+from resumable.launch.evidence.rank_records import FIRST_INPUT, AnyRecord, Backward, Batch, EpochBegin, EpochEnd, Loader
 from resumable.launch.worker.digest import content_digest
 from resumable.launch.worker.hooks import wrap
 from resumable.launch.worker.recorder import Recorder

@@ -21,7 +21,7 @@ import torch
 from torch.utils.data import DataLoader
 from torch.utils.data import dataloader as torch_loader
 
-from resumable.launch.records import Batch, EpochBegin, EpochEnd, Index, Loader
+from resumable.launch.evidence.rank_records import Batch, EpochBegin, EpochEnd, Index, Loader
 from resumable.launch.worker.digest import content_digest
 from resumable.launch.worker.hooks import wrap
 from resumable.launch.worker.imports import when_imported

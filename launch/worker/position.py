@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from resumable.launch.records import (
+from resumable.launch.evidence.rank_records import (
     FIRST_INPUT,
     AnyRecord,
     Backward,

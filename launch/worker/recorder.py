@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from resumable.launch.records import AnyRecord, encode_line
+from resumable.launch.evidence.rank_records import AnyRecord, encode_line
 
 _NOBODY = -1
 Observer = Callable[[AnyRecord], None]

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from resumable.launch.evidence.rank_records import Load, Save, Writer
 from resumable.launch.plan.fault_model import Fault
-from resumable.launch.records import Load, Save, Writer
 from resumable.launch.worker.recorder import Recorder
 from resumable.launch.worker.trigger import Trigger
 

@@ -10,7 +10,7 @@ import types
 import zipfile
 from pathlib import Path
 
-from resumable.launch import call
+from resumable.launch.evidence import function_call as call
 from resumable.launch.plan.plan import Script
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch.utils.data import Subset
 
-from resumable.launch.records import Index
+from resumable.launch.evidence.rank_records import Index
 
 
 def whole_indices(dataset: Any, indices: list[Index]) -> list[Index]:

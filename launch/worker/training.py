@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from resumable.launch.records import AnyRecord, Backward, Batch, Step
+from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, Step
 from resumable.launch.worker.buffers import BufferWatch
 from resumable.launch.worker.digest import state_digest
 from resumable.launch.worker.hooks import wrap

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from resumable.launch.files import files_in
+from resumable.launch.evidence.rank_records import AnyRecord, Batch, FaultFired, Load, Rename, Save, Step
+from resumable.launch.evidence.run_dir import ScenarioDir
+from resumable.launch.evidence.written_files import files_in
 from resumable.launch.plan.fault_model import CHECKPOINT_DAMAGE, NODE_KINDS, Fault, Kind, Part, Point, When
-from resumable.launch.records import AnyRecord, Batch, FaultFired, Load, Rename, Save, Step
-from resumable.launch.rundir import ScenarioDir
 from resumable.launch.system.environment import RankEnvironment
 from resumable.launch.worker.acts import await_supervisor, damage, damageable_part, perform
 from resumable.launch.worker.position import Position

@@ -8,9 +8,9 @@ import sys
 import msgspec
 import pytest
 
-from resumable.launch.history import History, Process
-from resumable.launch.node_records import NodeEnded, RoundStarted
-from resumable.launch.records import Batch, FaultFired, Start
+from resumable.launch.evidence.history import History, Process
+from resumable.launch.evidence.node_records import NodeEnded, RoundStarted
+from resumable.launch.evidence.rank_records import Batch, FaultFired, Start
 from tests.benchmarks.launch.phases import BETWEEN, CLOSE, FORK, NOTICE, SETUP, STEPS, mean, phases_of
 
 MS = 1_000_000

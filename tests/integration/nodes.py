@@ -13,13 +13,13 @@ from resumable.launch.arguments import parse
 from resumable.launch.cluster import Cluster, ComposeCluster, Node
 from resumable.launch.cluster.docker import find_compose, has_image
 from resumable.launch.errors import UsageError
-from resumable.launch.history import read_history
-from resumable.launch.node_records import NodeEnded
+from resumable.launch.evidence.history import read_history
+from resumable.launch.evidence.node_records import NodeEnded
+from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.plan import Plan
 from resumable.launch.plan.planner import make_plan
 from resumable.launch.plan.topology import Topology
 from resumable.launch.requests import NodeRequest
-from resumable.launch.rundir import RunDir
 from tests.integration.waiting import wait_until
 
 COMPOSE_FILE = Path(__file__).parents[2] / "docker" / "compose.yaml"

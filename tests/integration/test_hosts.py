@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from resumable.launch.history import read_history
-from resumable.launch.rundir import RunDir
+from resumable.launch.evidence.history import read_history
+from resumable.launch.evidence.run_dir import RunDir
 from tests.integration.hosts import Host, connected_hosts
 from tests.integration.nodes import SCRIPT
 from tests.integration.waiting import wait_until

@@ -10,9 +10,9 @@ import pytest
 
 from resumable.launch.cluster import Cluster, LocalCluster
 from resumable.launch.errors import NodeError
+from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.plan import Plan
 from resumable.launch.plan.topology import Topology
-from resumable.launch.rundir import RunDir
 from tests.integration.nodes import Job, compose_cluster, plan_of
 
 

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from resumable.launch.cli import main
-from resumable.launch.rundir import RunDir
+from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.verdict import Verdict
 from tests.integration.conftest import TIMEOUT_S, Resumable
 from tests.integration.waiting import wait_until

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from resumable.launch.evidence import Evidence, gather
-from resumable.launch.history import History, Process
-from resumable.launch.node_records import NodeEnded, RoundStarted
+from resumable.launch.evidence.history import History, Process
+from resumable.launch.evidence.node_records import NodeEnded, RoundStarted
+from resumable.launch.evidence.rank_records import AnyRecord, Batch, FaultFired
 from resumable.launch.plan.fault_model import Fault, Kind, Point, When
 from resumable.launch.plan.plan import Plan, Scenario, Script
-from resumable.launch.records import AnyRecord, Batch, FaultFired
+from resumable.launch.reading.evidence import Evidence, gather
 from tests.launch.lines import Epochs, Job, Life, path_of, process, with_lines
 
 __all__ = ["Epochs", "Job", "Life", "path_of", "process", "with_lines"]

@@ -9,8 +9,8 @@ from itertools import count
 
 import msgspec
 
-from resumable.launch.history import Process
-from resumable.launch.records import (
+from resumable.launch.evidence.history import Process
+from resumable.launch.evidence.rank_records import (
     FORMAT_VERSION,
     AnyRecord,
     Backward,

@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from resumable.launch.checkpoint import Checkpoint, loaded_by, written_by
-from resumable.launch.records import AnyRecord, Backward, Batch, FaultFired, Load, Rename, Save, Step
+from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, FaultFired, Load, Rename, Save, Step
 from resumable.launch.traits import Traits
 from resumable.launch.trajectory import Trajectory, trace
 from tests.launch import histories

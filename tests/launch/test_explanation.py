@@ -13,8 +13,8 @@ import pytest
 
 from resumable.launch.checks.rank_sequence import rank_sequence
 from resumable.launch.checks.result import CheckResult, Outcome
-from resumable.launch.history import History, Process
-from resumable.launch.records import AnyRecord, Batch, Step
+from resumable.launch.evidence.history import History, Process
+from resumable.launch.evidence.rank_records import AnyRecord, Batch, Step
 from tests.launch import histories
 from tests.launch.histories import Epochs, Job
 

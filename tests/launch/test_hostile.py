@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from resumable.launch.cli import main
-from resumable.launch.rundir import RunDir
+from resumable.launch.evidence.run_dir import RunDir
 from tests.launch.report import samples
 
 DEEP = b"[" * 100_000 + b"]" * 100_000

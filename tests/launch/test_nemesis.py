@@ -8,12 +8,12 @@ import pytest
 
 from resumable.launch import nemesis as module
 from resumable.launch.errors import NodeError
+from resumable.launch.evidence.node_records import NodeEnded, NodeFaultActed, decode_node_line
+from resumable.launch.evidence.run_dir import ScenarioDir
 from resumable.launch.nemesis import Nemesis
-from resumable.launch.node_records import NodeEnded, NodeFaultActed, decode_node_line
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import resolve
 from resumable.launch.plan.plan import RestartMethod, Scenario
-from resumable.launch.rundir import ScenarioDir
 
 
 class Clock:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from resumable.launch.evidence.rank_records import Step, encode_line
+from resumable.launch.evidence.run_dir import ScenarioDir
 from resumable.launch.progress import ProgressLine, StepCounter
-from resumable.launch.records import Step, encode_line
-from resumable.launch.rundir import ScenarioDir
 
 
 @pytest.fixture

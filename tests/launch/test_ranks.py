@@ -12,7 +12,7 @@ import pytest
 from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, start_processes
 from torch.distributed.elastic.multiprocessing.api import MultiprocessContext, PContext
 
-from resumable.launch.node_records import RankEnded
+from resumable.launch.evidence.node_records import RankEnded
 from resumable.launch.ranks import RankWatch, kill
 from resumable.launch.rendezvous import Round
 

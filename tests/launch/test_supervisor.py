@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from resumable.launch.arguments import parse
-from resumable.launch.node_records import NodeEnded
+from resumable.launch.evidence.node_records import NodeEnded
+from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.planner import make_plan
 from resumable.launch.plan.topology import Topology
 from resumable.launch.requests import NodeRequest
-from resumable.launch.rundir import RunDir
 from resumable.launch.supervisor import Supervisor
 
 

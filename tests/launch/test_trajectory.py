@@ -8,8 +8,8 @@ loader 1, `w` one of loader 2, while autograd is off. `x`, `y` and `z` are input
 import msgspec
 import pytest
 
-from resumable.launch.history import Process
-from resumable.launch.records import FIRST_INPUT, AnyRecord, Backward, Batch, EpochEnd, Exit, Start, Step
+from resumable.launch.evidence.history import Process
+from resumable.launch.evidence.rank_records import FIRST_INPUT, AnyRecord, Backward, Batch, EpochEnd, Exit, Start, Step
 from resumable.launch.traits import Traits, traits_of
 from resumable.launch.trajectory import Trajectory, trace
 from tests.launch import histories

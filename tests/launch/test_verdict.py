@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from resumable.launch import verdict as verdict_module
 from resumable.launch.checks.result import CheckResult, Outcome, passed
-from resumable.launch.evidence import Evidence
-from resumable.launch.history import Damage, Process
-from resumable.launch.node_records import encode_node_line
-from resumable.launch.records import Batch, encode_line
-from resumable.launch.rundir import RunDir
+from resumable.launch.evidence.history import Damage, Process
+from resumable.launch.evidence.node_records import encode_node_line
+from resumable.launch.evidence.rank_records import Batch, encode_line
+from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.reading.evidence import Evidence
 from resumable.launch.verdict import CheckReport, Verdict, combine, judge, judge_evidence, write_verdict
 from tests.launch import histories
 from tests.launch.histories import Epochs, Job, Life

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from resumable.launch.history import History, Process
-from resumable.launch.records import Batch, FaultFired
+from resumable.launch.evidence.history import History, Process
+from resumable.launch.evidence.rank_records import Batch, FaultFired
 
 Phases = dict[str, float]
 """Seconds by name, in order; their sum is the time from the end of the point before."""

@@ -8,8 +8,8 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-from resumable.launch.history import read_history
-from resumable.launch.rundir import RunDir
+from resumable.launch.evidence.history import read_history
+from resumable.launch.evidence.run_dir import RunDir
 from tests.benchmarks.launch.phases import Phases, end_ns, mean, phases_of
 
 JOB = str(Path(__file__).parents[3] / "launch" / "jobs" / "digits.py")

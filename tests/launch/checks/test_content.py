@@ -4,9 +4,9 @@ import msgspec
 
 from resumable.launch.checks.content import content
 from resumable.launch.checks.result import CheckResult, Outcome
-from resumable.launch.evidence import Evidence, gather
-from resumable.launch.history import History
-from resumable.launch.records import Batch
+from resumable.launch.evidence.history import History
+from resumable.launch.evidence.rank_records import Batch
+from resumable.launch.reading.evidence import Evidence, gather
 from tests.launch import histories
 from tests.launch.histories import Job
 

@@ -5,9 +5,9 @@ import pytest
 
 from resumable.launch.checks.exactly_once import exactly_once
 from resumable.launch.checks.result import CheckResult, Outcome
-from resumable.launch.evidence import gather
-from resumable.launch.history import History
-from resumable.launch.records import Loader
+from resumable.launch.evidence.history import History
+from resumable.launch.evidence.rank_records import Loader
+from resumable.launch.reading.evidence import gather
 from tests.launch import histories
 from tests.launch.histories import Job, Life
 

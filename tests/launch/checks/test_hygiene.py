@@ -2,8 +2,8 @@ import msgspec
 
 from resumable.launch.checks.hygiene import hygiene
 from resumable.launch.checks.result import CheckResult, Outcome
-from resumable.launch.history import History
-from resumable.launch.node_records import NodeEnded
+from resumable.launch.evidence.history import History
+from resumable.launch.evidence.node_records import NodeEnded
 from tests.launch import histories
 from tests.launch.histories import Job
 

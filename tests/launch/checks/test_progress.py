@@ -5,11 +5,11 @@ import pytest
 
 from resumable.launch.checks.progress import progress
 from resumable.launch.checks.result import CheckResult, Outcome
-from resumable.launch.history import History
-from resumable.launch.node_records import NodeEnded, NodeFaultActed, RankFailure, RoundStarted
+from resumable.launch.evidence.history import History
+from resumable.launch.evidence.node_records import NodeEnded, NodeFaultActed, RankFailure, RoundStarted
+from resumable.launch.evidence.rank_records import AnyRecord, Exit, Rename, Save
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import Fault, resolve
-from resumable.launch.records import AnyRecord, Exit, Rename, Save
 from tests.launch import histories
 from tests.launch.histories import Job
 

@@ -3,7 +3,7 @@ import pytest
 
 from resumable.launch.checks.ranks_agree import ranks_agree
 from resumable.launch.checks.result import CheckResult, Outcome
-from resumable.launch.records import EpochBegin
+from resumable.launch.evidence.rank_records import EpochBegin
 from tests.launch import histories
 from tests.launch.histories import Job, Life
 

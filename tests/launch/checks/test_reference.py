@@ -3,10 +3,10 @@ import pytest
 
 from resumable.launch.checks.reference import reference
 from resumable.launch.checks.result import Outcome
-from resumable.launch.evidence import Evidence, gather
-from resumable.launch.history import History
-from resumable.launch.node_records import NodeEnded
-from resumable.launch.records import Batch, Exit
+from resumable.launch.evidence.history import History
+from resumable.launch.evidence.node_records import NodeEnded
+from resumable.launch.evidence.rank_records import Batch, Exit
+from resumable.launch.reading.evidence import Evidence, gather
 from tests.launch import histories
 from tests.launch.histories import Job, Life
 

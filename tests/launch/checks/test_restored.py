@@ -9,8 +9,8 @@ import pytest
 
 from resumable.launch.checks.result import CheckResult, Outcome
 from resumable.launch.checks.state import state
-from resumable.launch.history import History
-from resumable.launch.records import AnyRecord, Load, Step
+from resumable.launch.evidence.history import History
+from resumable.launch.evidence.rank_records import AnyRecord, Load, Step
 from tests.launch import histories
 from tests.launch.histories import Job
 

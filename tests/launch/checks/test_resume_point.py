@@ -5,9 +5,9 @@ import pytest
 
 from resumable.launch.checks.result import CheckResult, Outcome
 from resumable.launch.checks.resume_point import resume_point
+from resumable.launch.evidence.rank_records import AnyRecord, FaultFired, Load, Rename, Save
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import Fault, resolve
-from resumable.launch.records import AnyRecord, FaultFired, Load, Rename, Save
 from tests.launch import histories
 from tests.launch.histories import Job, Life
 

@@ -5,8 +5,8 @@ import pytest
 
 from resumable.launch.checks.result import CheckResult, Outcome
 from resumable.launch.checks.saved_state import saved_state
-from resumable.launch.history import History
-from resumable.launch.records import AnyRecord, Save, Step
+from resumable.launch.evidence.history import History
+from resumable.launch.evidence.rank_records import AnyRecord, Save, Step
 from tests.launch import histories
 from tests.launch.histories import Job
 

@@ -3,10 +3,10 @@ import pytest
 
 from resumable.launch.checks.result import Outcome
 from resumable.launch.errors import EvidenceError
-from resumable.launch.node_records import encode_node_line
+from resumable.launch.evidence.node_records import encode_node_line
+from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.report.reading import read_results
 from resumable.launch.results import own_tools
-from resumable.launch.rundir import RunDir
 from resumable.launch.sweep.book import VerdictBook
 from resumable.launch.verdict import judge, judge_evidence, write_verdict
 from tests.launch.report import samples

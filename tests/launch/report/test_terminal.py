@@ -6,9 +6,9 @@ import pytest
 from rich.console import Console
 
 from resumable.launch.checks.result import Violation, failed
-from resumable.launch.evidence import Evidence
+from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.reading.evidence import Evidence
 from resumable.launch.report.terminal import render
-from resumable.launch.rundir import RunDir
 from resumable.launch.verdict import CheckReport, judge_evidence
 from tests.launch import histories
 from tests.launch.histories import Job

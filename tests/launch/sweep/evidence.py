@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from resumable.launch.evidence import Evidence
+from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.plan import Plan
-from resumable.launch.rundir import RunDir
+from resumable.launch.reading.evidence import Evidence
 from tests.launch.report import samples
 from tests.launch.sweep.sweeps import drawn
 

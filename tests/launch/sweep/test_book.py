@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from resumable.launch.checks.result import Outcome
-from resumable.launch.rundir import RunDir
+from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.sweep.book import VerdictBook
 from tests.launch.sweep.sweeps import drawn, verdict
 

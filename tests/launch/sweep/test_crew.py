@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from resumable.launch.errors import NodeError
+from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.plan import Scenario
-from resumable.launch.rundir import RunDir
 from resumable.launch.sweep import crew as crew_module
 from resumable.launch.sweep.crew import Crew, num_jobs_for
 from tests.launch.sweep.sweeps import plan, spec

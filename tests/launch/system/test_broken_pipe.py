@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from resumable.launch.evidence import Evidence
+from resumable.launch.reading.evidence import Evidence
 from tests.launch.report import samples
 
 CASES = pytest.mark.parametrize(("evidence", "code"), [(samples.valid(), 0), (samples.invalid(), 1)], ids=["0", "1"])

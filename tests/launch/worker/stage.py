@@ -8,10 +8,21 @@ from typing import Any
 
 import msgspec
 
+from resumable.launch.evidence.rank_records import (
+    AnyRecord,
+    Backward,
+    Batch,
+    FaultFired,
+    Load,
+    Loader,
+    Rename,
+    Save,
+    Step,
+    StepCount,
+)
+from resumable.launch.evidence.run_dir import ScenarioDir
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import Fault, resolve
-from resumable.launch.records import AnyRecord, Backward, Batch, FaultFired, Load, Loader, Rename, Save, Step, StepCount
-from resumable.launch.rundir import ScenarioDir
 from resumable.launch.system.environment import RankEnvironment
 from resumable.launch.worker.position import Lineage, Position
 from resumable.launch.worker.trigger import Trigger

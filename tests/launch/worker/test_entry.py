@@ -12,11 +12,22 @@ from pathlib import Path
 
 import pytest
 
+from resumable.launch.evidence.rank_records import (
+    AnyRecord,
+    Backward,
+    Batch,
+    Exit,
+    FaultFired,
+    Load,
+    Rename,
+    Save,
+    Step,
+    decode_line,
+)
+from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import resolve
 from resumable.launch.plan.plan import Plan, Scenario, Script
-from resumable.launch.records import AnyRecord, Backward, Batch, Exit, FaultFired, Load, Rename, Save, Step, decode_line
-from resumable.launch.rundir import RunDir
 
 IN_THE_BACKGROUND = ("sh", "-c", "trap '' INT; exec \"$@\"", "sh")
 """As a shell starts a command with `&`: SIGINT is ignored, and a new interpreter leaves it so."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from resumable.launch.records import Backward, Batch, EpochEnd, Loader
+from resumable.launch.evidence.rank_records import Backward, Batch, EpochEnd, Loader
 from resumable.launch.worker.inputs import InputWatch
 from tests.launch.worker.conftest import Listener
 

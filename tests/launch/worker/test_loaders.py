@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
 
-from resumable.launch.records import Batch, EpochBegin, EpochEnd, Loader
+from resumable.launch.evidence.rank_records import Batch, EpochBegin, EpochEnd, Loader
 from resumable.launch.worker.loaders import LoaderWatch, as_indices
 from tests.launch.worker.conftest import Listener
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from resumable.launch.records import Batch, EpochBegin, EpochEnd
+from resumable.launch.evidence.rank_records import Batch, EpochBegin, EpochEnd
 from tests.launch.worker.test_entry import PRELUDE, RunRank, run_rank
 
 __all__ = ["run_rank"]

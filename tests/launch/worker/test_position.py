@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from resumable.launch.records import (
+from resumable.launch.evidence.rank_records import (
     FIRST_INPUT,
     AnyRecord,
     Backward,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from resumable.launch.records import AnyRecord, Load, Save, decode_line
+from resumable.launch.evidence.rank_records import AnyRecord, Load, Save, decode_line
 from resumable.launch.worker import recorder as module
 from resumable.launch.worker.recorder import Recorder
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from resumable.launch.history import History, read_history
-from resumable.launch.node_records import RankEnded, encode_node_line
-from resumable.launch.records import FORMAT_VERSION, Backward, Start, encode_line
-from resumable.launch.rundir import RunDir, ScenarioDir
+from resumable.launch.evidence.history import History, read_history
+from resumable.launch.evidence.node_records import RankEnded, encode_node_line
+from resumable.launch.evidence.rank_records import FORMAT_VERSION, Backward, Start, encode_line
+from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from tests.launch import histories
 from tests.launch.histories import Job
 

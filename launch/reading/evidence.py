@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from resumable.launch.history import Damage, History
+from resumable.launch.evidence.history import Damage, History
 from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.timeline import Run, assemble
 from resumable.launch.traits import Traits, traits_of

@@ -1,6 +1,6 @@
 """The lines that a node and its supervisor leave behind: rounds of its worker group, how they ended, what was done to it.
 
-As those of the ranks (`resumable.launch.records`), each is one JSON line and `time_ns` is CLOCK_MONOTONIC.
+As those of the ranks (`resumable.launch.evidence.rank_records`), each is one JSON line and `time_ns` is CLOCK_MONOTONIC.
 """
 
 from __future__ import annotations

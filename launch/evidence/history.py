@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from resumable.launch.node_records import (
+from resumable.launch.evidence.node_records import (
     NodeEnded,
     NodeFaultActed,
     NodeRecord,
@@ -22,8 +22,8 @@ from resumable.launch.node_records import (
     RoundStarted,
     decode_node_line,
 )
-from resumable.launch.records import FORMAT_VERSION, AnyRecord, Exit, FaultFired, Start, Step, decode_line
-from resumable.launch.rundir import ScenarioDir
+from resumable.launch.evidence.rank_records import FORMAT_VERSION, AnyRecord, Exit, FaultFired, Start, Step, decode_line
+from resumable.launch.evidence.run_dir import ScenarioDir
 from resumable.launch.system.safe_io import read_whole
 
 _R = TypeVar("_R")

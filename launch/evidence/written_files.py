@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from resumable.launch.records import AnyRecord, Rename, Save, Writer
+from resumable.launch.evidence.rank_records import AnyRecord, Rename, Save, Writer
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True):
