@@ -27,7 +27,7 @@ from resumable.launch.system.environment import own_tag
 from resumable.launch.system.processes import scratch_of, sweep
 
 _STDIN, _STDOUT, _STDERR = range(3)
-_FIRST, _LAST = "resumable.launch.worker.preload", "resumable.launch.worker.settled"
+_FIRST, _LAST = "resumable.launch.worker.forkserver.preload", "resumable.launch.worker.forkserver.freeze"
 
 
 def main() -> None:

@@ -2,8 +2,8 @@
 
 import sys
 
-from resumable.launch.worker.ending import leave
 from resumable.launch.worker.entry import run_rank
+from resumable.launch.worker.exit import leave
 
 code = 0
 try:

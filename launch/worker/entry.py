@@ -19,28 +19,28 @@ from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.plan.plan import Plan, Script
 from resumable.launch.system.environment import RankEnvironment
 from resumable.launch.system.processes import die_with_parent
-from resumable.launch.worker.buffers import BufferWatch
-from resumable.launch.worker.checkpoints import CheckpointWatch
-from resumable.launch.worker.distributed_checkpoints import DistributedCheckpointWatch
-from resumable.launch.worker.ending import (
+from resumable.launch.worker.exit import (
     await_threads,
     call_before_abrupt_exit,
     die_of,
     keep_process_groups,
     leave_once_answered,
 )
-from resumable.launch.worker.inputs import InputWatch
-from resumable.launch.worker.loaders import LoaderWatch
-from resumable.launch.worker.outer import OuterWatch
+from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.position import Lineage, Position, read_earlier
 from resumable.launch.worker.recorder import Recorder
 from resumable.launch.worker.rounding import keep_buckets
-from resumable.launch.worker.saving import Saving
-from resumable.launch.worker.schedulers import SchedulerWatch
 from resumable.launch.worker.script import print_script_traceback, run_script
 from resumable.launch.worker.stacks import dump_stacks_on_request
-from resumable.launch.worker.training import TrainingWatch
-from resumable.launch.worker.trigger import Trigger
+from resumable.launch.worker.watch.buffers import BufferWatch
+from resumable.launch.worker.watch.checkpoints import CheckpointWatch
+from resumable.launch.worker.watch.distributed_checkpoints import DistributedCheckpointWatch
+from resumable.launch.worker.watch.framework_iterators import OuterWatch
+from resumable.launch.worker.watch.inputs import InputWatch
+from resumable.launch.worker.watch.loaders import LoaderWatch
+from resumable.launch.worker.watch.saving import Saving
+from resumable.launch.worker.watch.schedulers import SchedulerWatch
+from resumable.launch.worker.watch.training import TrainingWatch
 
 FinalState = Callable[[], str | None]
 _PATIENCE_S = 1.0

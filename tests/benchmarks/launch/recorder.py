@@ -16,8 +16,8 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from resumable.launch.worker.digest import content_digest
-from resumable.launch.worker.loaders import LoaderWatch
 from resumable.launch.worker.recorder import Recorder
+from resumable.launch.worker.watch.loaders import LoaderWatch
 
 BATCH_SIZE = 36
 _NUM_BATCHES = 4000

@@ -24,8 +24,8 @@ from resumable.launch.evidence.run_dir import ScenarioDir
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import Fault, resolve
 from resumable.launch.system.environment import RankEnvironment
+from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.position import Lineage, Position
-from resumable.launch.worker.trigger import Trigger
 from tests.launch.worker.conftest import Listener
 
 BATCHES_AN_EPOCH = 2

@@ -12,13 +12,19 @@ import pytest
 
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import Fault, resolve
-from resumable.launch.worker.acts import InjectedFaultError, await_supervisor, damage, damageable_part, perform
+from resumable.launch.worker.faults.effects import (
+    InjectedFaultError,
+    await_supervisor,
+    damage,
+    damageable_part,
+    perform,
+)
 
 PROGRAM = """
 import signal, sys
 from resumable.launch.plan.fault_model import resolve
 from resumable.launch.plan.fault_grammar import parse_fault
-from resumable.launch.worker.acts import perform
+from resumable.launch.worker.faults.effects import perform
 {prelude}
 perform(resolve([parse_fault(sys.argv[1])], world_size=1, seed=0)[0])
 print("survived", flush=True)

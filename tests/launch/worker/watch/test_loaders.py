@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
 
 from resumable.launch.evidence.rank_records import Batch, EpochBegin, EpochEnd, Loader
-from resumable.launch.worker.loaders import LoaderWatch, as_indices
+from resumable.launch.worker.watch.loaders import LoaderWatch, as_indices
 from tests.launch.worker.conftest import Listener
 
 

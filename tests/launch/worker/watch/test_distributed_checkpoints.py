@@ -13,9 +13,9 @@ import torch
 import torch.distributed.checkpoint as dcp
 from torch.distributed.checkpoint import state_dict_saver
 
-from resumable.launch.worker.checkpoints import CheckpointWatch
-from resumable.launch.worker.distributed_checkpoints import DistributedCheckpointWatch
-from resumable.launch.worker.saving import Saving
+from resumable.launch.worker.watch.checkpoints import CheckpointWatch
+from resumable.launch.worker.watch.distributed_checkpoints import DistributedCheckpointWatch
+from resumable.launch.worker.watch.saving import Saving
 from tests.launch.worker.conftest import FAULT, Interrupter, Listener, told
 
 pytestmark = pytest.mark.filterwarnings(

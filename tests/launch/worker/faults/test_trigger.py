@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from resumable.launch.evidence.rank_records import AnyRecord
-from resumable.launch.worker import trigger as module
+from resumable.launch.worker.faults import trigger as module
 from tests.integration.waiting import wait_until
 from tests.launch.worker.stage import Performed, Stage, loaded, loader, placed_in, renamed, saved, trained
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 
 from resumable.launch.evidence.rank_records import Backward, Batch, EpochEnd, Loader
-from resumable.launch.worker.inputs import InputWatch
+from resumable.launch.worker.watch.inputs import InputWatch
 from tests.launch.worker.conftest import Listener
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from resumable.launch.worker.buffers import BufferWatch
+from resumable.launch.worker.watch.buffers import BufferWatch
 
 
 class Meter(nn.Module):

@@ -15,11 +15,11 @@ import torch
 from resumable.launch.evidence.rank_records import Rename
 from resumable.launch.plan.fault_model import Fault
 from resumable.launch.worker.digest import saved_content
+from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.hooks import wrap
 from resumable.launch.worker.imports import when_imported
 from resumable.launch.worker.recorder import Recorder
-from resumable.launch.worker.saving import Saving
-from resumable.launch.worker.trigger import Trigger
+from resumable.launch.worker.watch.saving import Saving
 
 
 class CheckpointWatch:

@@ -12,12 +12,12 @@ from types import ModuleType
 from typing import Any
 
 from resumable.launch.plan.fault_model import Fault
-from resumable.launch.worker.checkpoints import path_of
 from resumable.launch.worker.digest import saved_content
+from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.hooks import wrap
 from resumable.launch.worker.imports import when_imported
-from resumable.launch.worker.saving import BackgroundSave, Saving
-from resumable.launch.worker.trigger import Trigger
+from resumable.launch.worker.watch.checkpoints import path_of
+from resumable.launch.worker.watch.saving import BackgroundSave, Saving
 
 _DCP = "torch.distributed.checkpoint"
 

@@ -10,8 +10,8 @@ import pytest
 import safetensors.torch as safetensors
 import torch
 
-from resumable.launch.worker.checkpoints import CheckpointWatch, path_of
-from resumable.launch.worker.saving import Saving
+from resumable.launch.worker.watch.checkpoints import CheckpointWatch, path_of
+from resumable.launch.worker.watch.saving import Saving
 from tests.launch.worker.conftest import FAULT, Interrupter, Listener, told
 
 STATE = {"weights": torch.arange(100.0)}

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from resumable.launch.evidence.rank_records import Load, Save, Writer
 from resumable.launch.plan.fault_model import Fault
+from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.recorder import Recorder
-from resumable.launch.worker.trigger import Trigger
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,7 @@ from resumable.launch.worker.digest import content_digest
 from resumable.launch.worker.hooks import wrap
 from resumable.launch.worker.imports import when_imported
 from resumable.launch.worker.recorder import Recorder
-from resumable.launch.worker.subsets import whole_indices
+from resumable.launch.worker.watch.subsets import whole_indices
 
 
 @dataclass

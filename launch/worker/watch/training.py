@@ -10,12 +10,12 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, Step
-from resumable.launch.worker.buffers import BufferWatch
 from resumable.launch.worker.digest import state_digest
 from resumable.launch.worker.hooks import wrap
 from resumable.launch.worker.position import Position
 from resumable.launch.worker.recorder import Recorder
-from resumable.launch.worker.schedulers import SchedulerWatch
+from resumable.launch.worker.watch.buffers import BufferWatch
+from resumable.launch.worker.watch.schedulers import SchedulerWatch
 
 
 class TrainingWatch:

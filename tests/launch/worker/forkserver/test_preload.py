@@ -5,7 +5,7 @@ import sys
 
 PROGRAM = """
 import sys
-import resumable.launch.worker.preload
+import resumable.launch.worker.forkserver.preload
 import torch, torch.distributed as dist
 before = set(sys.modules)
 dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
@@ -30,11 +30,11 @@ SETTLED = """
 import gc, weakref
 class Node: pass
 def leave(): print("a finalizer ran")
-import resumable.launch.worker.preload
+import resumable.launch.worker.forkserver.preload
 kept = Node()
 weakref.finalize(kept, leave)
 print(gc.isenabled())
-import resumable.launch.worker.settled
+import resumable.launch.worker.forkserver.freeze
 print(gc.isenabled(), gc.get_freeze_count() > 100_000, len(gc.get_objects()) < 10_000)
 """
 

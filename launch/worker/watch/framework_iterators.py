@@ -8,7 +8,7 @@ from typing import Any
 
 from resumable.launch.worker.hooks import wrap
 from resumable.launch.worker.imports import when_imported
-from resumable.launch.worker.loaders import Cover, LoaderWatch
+from resumable.launch.worker.watch.loaders import Cover, LoaderWatch
 
 
 class OuterWatch:

@@ -12,7 +12,7 @@ from resumable.launch.evidence.run_dir import ScenarioDir
 from resumable.launch.evidence.written_files import files_in
 from resumable.launch.plan.fault_model import CHECKPOINT_DAMAGE, NODE_KINDS, Fault, Kind, Part, Point, When
 from resumable.launch.system.environment import RankEnvironment
-from resumable.launch.worker.acts import await_supervisor, damage, damageable_part, perform
+from resumable.launch.worker.faults.effects import await_supervisor, damage, damageable_part, perform
 from resumable.launch.worker.position import Position
 from resumable.launch.worker.recorder import Recorder
 

@@ -1,0 +1,1 @@
+"""What the fork server imports before it makes ranks."""

@@ -1,0 +1,1 @@
+"""What is watched inside a rank: loaders, training, checkpoints."""
