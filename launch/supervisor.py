@@ -15,8 +15,8 @@ from resumable.launch.errors import NodeError
 from resumable.launch.evidence.node_records import NodeEnded
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.nemesis import Nemesis
+from resumable.launch.node.protocol import NodeRequest
 from resumable.launch.plan.plan import Plan, Scenario
-from resumable.launch.requests import NodeRequest
 
 _POLL_S, _TICK_S = 0.02, 0.1
 _SHUTDOWN_TIMEOUT_S = 30.0

@@ -142,7 +142,7 @@ def verify_cold(drawn: Drawn) -> tuple[bool, str]:
 
 def leftovers() -> set[str]:
     """What a run might leave: processes of ours, listening ports, shared memory, temporary files."""
-    ours = ("resumable.launch.node_main", "resumable.launch.worker", "multiprocessing.forkserver")
+    ours = ("resumable.launch.node", "resumable.launch.worker", "multiprocessing.forkserver")
     commands = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
     ports = [connection.laddr.port for connection in psutil.net_connections("tcp") if connection.status == "LISTEN"]
     return {

@@ -16,7 +16,7 @@ import msgspec
 
 from resumable.launch.errors import NodeError
 from resumable.launch.evidence.node_records import NodeEnded, decode_node_line
-from resumable.launch.requests import NodeRequest
+from resumable.launch.node.protocol import NodeRequest
 
 _WARM_TIMEOUT_S = 120.0
 

@@ -15,8 +15,8 @@ from resumable.launch.cluster import docker
 from resumable.launch.cluster.channel import Channel
 from resumable.launch.cluster.members import Members
 from resumable.launch.errors import NodeError, UsageError
+from resumable.launch.node.protocol import NodeRequest
 from resumable.launch.plan.topology import Topology
-from resumable.launch.requests import NodeRequest
 
 _STORE = "store:29500"
 """The service that hosts the store, and its port in the compose file."""

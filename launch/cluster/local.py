@@ -46,7 +46,15 @@ class LocalNode(Channel):
         replies, reply_end = os.pipe()
         try:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "resumable.launch.node_main", str(request_end), str(reply_end), *preload],
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "resumable.launch.node.__main__",
+                    str(request_end),
+                    str(reply_end),
+                    *preload,
+                ],
                 # A terminal stops no rank that reads it from the background: it does not rule their session.
                 stdin=None if log is None else subprocess.DEVNULL,
                 stdout=log,

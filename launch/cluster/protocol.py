@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from resumable.launch.evidence.node_records import NodeEnded
+from resumable.launch.node.protocol import NodeRequest
 from resumable.launch.plan.topology import Topology
-from resumable.launch.requests import NodeRequest
 
 
 class Node(Protocol):

@@ -15,7 +15,7 @@ from resumable.launch.system.processes import is_running
 
 MAX_SHOWN = 8
 
-_NODE = "resumable.launch.node_main"
+_NODE = "resumable.launch.node"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,10 +16,10 @@ from resumable.launch.errors import UsageError
 from resumable.launch.evidence.history import read_history
 from resumable.launch.evidence.node_records import NodeEnded
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.node.protocol import NodeRequest
 from resumable.launch.plan.plan import Plan
 from resumable.launch.plan.planner import make_plan
 from resumable.launch.plan.topology import Topology
-from resumable.launch.requests import NodeRequest
 from tests.integration.waiting import wait_until
 
 COMPOSE_FILE = Path(__file__).parents[2] / "docker" / "compose.yaml"

@@ -113,7 +113,7 @@ def test_nothing_outlives_the_command(start, temporary: Path, method: str, signu
 def test_no_rank_outlives_a_killed_node(start, temporary: Path) -> None:
     """When the node dies, its ranks, helpers and temporary files go too and the command says so."""
     command, descendants = start("verify")
-    [node] = [process for process in descendants if "resumable.launch.node_main" in command_of(process)]
+    [node] = [process for process in descendants if "resumable.launch.node" in command_of(process)]
     node.kill()
     _, errors = command.communicate(timeout=60)
     assert (command.returncode, "the node ended without an answer" in errors) == (3, True)

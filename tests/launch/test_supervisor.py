@@ -12,9 +12,9 @@ import pytest
 from resumable.launch.arguments import parse
 from resumable.launch.evidence.node_records import NodeEnded
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.node.protocol import NodeRequest
 from resumable.launch.plan.planner import make_plan
 from resumable.launch.plan.topology import Topology
-from resumable.launch.requests import NodeRequest
 from resumable.launch.supervisor import Supervisor
 
 

@@ -11,7 +11,7 @@ import pytest
 from resumable.launch.cluster.channel import Channel
 from resumable.launch.errors import NodeError
 from resumable.launch.evidence.node_records import NodeEnded, encode_node_line
-from resumable.launch.requests import NodeRequest
+from resumable.launch.node.protocol import NodeRequest
 
 ENDED = NodeEnded(node=3, outcome="succeeded", time_ns=1)
 REQUEST = NodeRequest(

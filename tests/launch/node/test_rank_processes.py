@@ -13,8 +13,8 @@ from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, start_pr
 from torch.distributed.elastic.multiprocessing.api import MultiprocessContext, PContext
 
 from resumable.launch.evidence.node_records import RankEnded
-from resumable.launch.ranks import RankWatch, kill
-from resumable.launch.rendezvous import Round
+from resumable.launch.node.rank_processes import RankWatch, kill
+from resumable.launch.node.rendezvous import Round
 
 pytestmark = pytest.mark.timeout(120)
 

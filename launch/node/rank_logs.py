@@ -12,7 +12,7 @@ from torch.distributed.elastic.multiprocessing.api import to_map
 
 from resumable.launch.evidence.node_records import RoundStarted
 from resumable.launch.evidence.run_dir import ScenarioDir
-from resumable.launch.rendezvous import Round
+from resumable.launch.node.rendezvous import Round
 from resumable.launch.system.environment import rank_variables
 
 

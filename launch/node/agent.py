@@ -25,15 +25,15 @@ from torch.distributed.elastic.rendezvous import RendezvousClosedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from torch.distributed.run import config_from_args
 
-from resumable.launch import rendezvous
 from resumable.launch.evidence.node_records import NodeEnded, NodeOutcome, NodeRecord, RankFailure, encode_node_line
 from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
-from resumable.launch.hang import HangWatch
-from resumable.launch.logs import IncarnationLogs
+from resumable.launch.node import rendezvous
+from resumable.launch.node.hang_watch import HangWatch
+from resumable.launch.node.protocol import NodeRequest
+from resumable.launch.node.rank_logs import IncarnationLogs
+from resumable.launch.node.rank_processes import RankWatch
 from resumable.launch.plan.fault_model import Kind
 from resumable.launch.plan.plan import Plan, Scenario
-from resumable.launch.ranks import RankWatch
-from resumable.launch.requests import NodeRequest
 from resumable.launch.system.environment import own_tag, python_executable
 from resumable.launch.system.processes import sweep
 from resumable.launch.worker.entry import run_rank

@@ -6,7 +6,7 @@ import time
 import pytest
 from torch.distributed.elastic.rendezvous import RendezvousParameters, dynamic_rendezvous, rendezvous_handler_registry
 
-from resumable.launch import rendezvous
+from resumable.launch.node import rendezvous
 
 
 @pytest.fixture(autouse=True)

@@ -24,8 +24,8 @@ import psutil
 from resumable.launch.evidence.node_records import RankHung
 from resumable.launch.evidence.rank_records import AnyRecord, Exit, Start, decode_line
 from resumable.launch.evidence.run_dir import ScenarioDir
-from resumable.launch.ranks import RankWatch, kill
-from resumable.launch.rendezvous import Round
+from resumable.launch.node.rank_processes import RankWatch, kill
+from resumable.launch.node.rendezvous import Round
 from resumable.launch.system.dump_signal import DUMP_SIGNAL
 
 _STACKS_TIMEOUT_S, _STACKS_POLL_S = 2.0, 0.02

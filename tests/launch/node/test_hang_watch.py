@@ -18,9 +18,9 @@ import pytest
 from resumable.launch.evidence.node_records import RankHung
 from resumable.launch.evidence.rank_records import Exit, Load, Record, Start, encode_line
 from resumable.launch.evidence.run_dir import ScenarioDir
-from resumable.launch.hang import HangWatch, Silence, find_culprit, is_waiting
-from resumable.launch.ranks import RankWatch
-from resumable.launch.rendezvous import Round
+from resumable.launch.node.hang_watch import HangWatch, Silence, find_culprit, is_waiting
+from resumable.launch.node.rank_processes import RankWatch
+from resumable.launch.node.rendezvous import Round
 from tests.integration.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(60)

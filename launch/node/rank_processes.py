@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from torch.distributed.elastic.multiprocessing.api import MultiprocessContext, PContext, SubprocessContext
 
 from resumable.launch.evidence.node_records import RankEnded
-from resumable.launch.rendezvous import Round
+from resumable.launch.node.rendezvous import Round
 
 _LAG_S = 1.0
 """Between the end of a process and the moment when the thread that waits for it has noticed."""

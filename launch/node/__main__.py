@@ -1,4 +1,4 @@
-"""Entry point of a node process: `python -m resumable.launch.node_main REQUEST_FD REPLY_FD MODULE...`.
+"""Entry point of a node process: `python -m resumable.launch.node REQUEST_FD REPLY_FD MODULE...`.
 
 An empty line on REPLY_FD says that the node is warm. Both are pipes of their own, or 0 and 1 where there is nothing but the
 standard streams, as in a container: ranks then find nothing on standard input, and what they and the agent print to standard
@@ -43,7 +43,7 @@ def main() -> None:
 
     from torch.distributed.elastic.multiprocessing import SignalException  # noqa: PLC0415
 
-    from resumable.launch.node import serve  # noqa: PLC0415
+    from resumable.launch.node.agent import serve  # noqa: PLC0415
 
     # The agent's first error message would import it, which takes a second, between the death of a rank and its restart. And
     # not while the node joins a rendezvous: its heartbeats would wait for the import, and the others take it for dead.

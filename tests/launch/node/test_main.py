@@ -5,7 +5,7 @@ import sys
 
 TAKE = """
 import os, subprocess
-from resumable.launch.node_main import _fill_standard_input, _take
+from resumable.launch.node.__main__ import _fill_standard_input, _take
 requests, replies = _take(0, "rb"), _take(1, "wb")
 _fill_standard_input()
 subprocess.run(["sh", "-c", "cat; echo printed"], check=True)
@@ -22,7 +22,7 @@ def test_what_a_node_is_asked_is_not_what_its_ranks_read() -> None:
 
 def test_a_node_that_was_started_without_standard_input_has_an_empty_one() -> None:
     """No file of its own gets the number, and the ranks may read."""
-    fill = "from resumable.launch.node_main import _fill_standard_input\n_fill_standard_input()\n"
+    fill = "from resumable.launch.node.__main__ import _fill_standard_input\n_fill_standard_input()\n"
     read = "import subprocess\nsubprocess.run(['cat'], check=True)\n"
     ended = subprocess.run(
         ["sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-c", fill + read],
@@ -36,7 +36,7 @@ def test_a_node_that_was_started_without_standard_input_has_an_empty_one() -> No
 def test_a_node_that_cannot_go_on_says_why_and_ends() -> None:
     """No thread that still waits for a request turns its last words into an abort."""
     node = subprocess.Popen(
-        [sys.executable, "-P", "-m", "resumable.launch.node_main", "0", "1"],
+        [sys.executable, "-P", "-m", "resumable.launch.node", "0", "1"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -1,0 +1,1 @@
+"""The process that runs torch's elastic agent."""
