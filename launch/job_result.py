@@ -16,7 +16,7 @@ from resumable.launch.evidence.rank_records import Index
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.plan import Plan
 from resumable.launch.reading.evidence import Evidence, gather
-from resumable.launch.supervisor import has_succeeded
+from resumable.launch.run.supervisor import has_succeeded
 from resumable.launch.timeline import Timeline
 from resumable.launch.verdict import Verdict, judge_evidence
 

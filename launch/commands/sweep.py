@@ -14,11 +14,11 @@ from rich.text import Text
 from resumable.launch.cluster import Cluster
 from resumable.launch.errors import UsageError
 from resumable.launch.evidence.run_dir import RunDir
-from resumable.launch.execution import cluster_of, shown
 from resumable.launch.plan.plan import Plan
 from resumable.launch.plan.topology import Topology
 from resumable.launch.report.outputs import write_reports
 from resumable.launch.results import Results
+from resumable.launch.run.setup import cluster_of, shown
 from resumable.launch.sweep.book import VerdictBook
 from resumable.launch.sweep.continuation import alone_in, open_sweep
 from resumable.launch.sweep.crew import num_jobs_for

@@ -13,9 +13,9 @@ import msgspec
 from resumable.launch.arguments import parse
 from resumable.launch.errors import LaunchError, UsageError
 from resumable.launch.evidence.run_dir import RunDir
-from resumable.launch.execution import create_run_dir
 from resumable.launch.plan.plan import Plan
 from resumable.launch.plan.planner import make_plan
+from resumable.launch.run.setup import create_run_dir
 from resumable.launch.sweep.points import without_points
 
 _OF_ONE_CALL = ("run_dir", "log_dir", "jobs", "budget", "cold", "quiet", "html", "junit", "json", "markdown", "strict")

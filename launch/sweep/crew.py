@@ -16,7 +16,7 @@ from resumable.launch.cluster import Cluster
 from resumable.launch.errors import NodeError
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.plan import Plan, Scenario
-from resumable.launch.supervisor import Supervisor
+from resumable.launch.run.supervisor import Supervisor
 
 _POLL_S = 0.1
 _MAX_LOST_CLUSTERS = 3

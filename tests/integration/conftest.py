@@ -15,7 +15,7 @@ from resumable.launch.cluster import LocalCluster
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.planner import make_plan
 from resumable.launch.plan.topology import Topology
-from resumable.launch.supervisor import Supervisor, has_succeeded
+from resumable.launch.run.supervisor import Supervisor, has_succeeded
 from resumable.launch.verdict import Verdict, judge
 
 TIMEOUT_S = 240

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from resumable.launch.evidence.rank_records import Step, encode_line
 from resumable.launch.evidence.run_dir import ScenarioDir
-from resumable.launch.progress import ProgressLine, StepCounter
+from resumable.launch.run.progress_line import ProgressLine, StepCounter
 
 
 @pytest.fixture

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from resumable.launch import nemesis as module
 from resumable.launch.errors import NodeError
 from resumable.launch.evidence.node_records import NodeEnded, NodeFaultActed, decode_node_line
 from resumable.launch.evidence.run_dir import ScenarioDir
-from resumable.launch.nemesis import Nemesis
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import resolve
 from resumable.launch.plan.plan import RestartMethod, Scenario
+from resumable.launch.run import node_faults as module
+from resumable.launch.run.node_faults import Nemesis
 
 
 class Clock:

@@ -14,9 +14,9 @@ from resumable.launch.cluster import Cluster, Node
 from resumable.launch.errors import NodeError
 from resumable.launch.evidence.node_records import NodeEnded
 from resumable.launch.evidence.run_dir import RunDir
-from resumable.launch.nemesis import Nemesis
 from resumable.launch.node.protocol import NodeRequest
 from resumable.launch.plan.plan import Plan, Scenario
+from resumable.launch.run.node_faults import Nemesis
 
 _POLL_S, _TICK_S = 0.02, 0.1
 _SHUTDOWN_TIMEOUT_S = 30.0

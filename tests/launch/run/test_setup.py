@@ -8,8 +8,8 @@ from resumable.launch import Launcher
 from resumable.launch.arguments import parse
 from resumable.launch.cli import main
 from resumable.launch.errors import UsageError
-from resumable.launch.execution import refuse_absent
 from resumable.launch.plan.planner import make_plan
+from resumable.launch.run.setup import refuse_absent
 
 RESIZED = ("--restart", "job", "--restart-nproc-per-node", "4")
 ELASTIC = ("--nnodes", "1:3")

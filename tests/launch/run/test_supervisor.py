@@ -15,7 +15,7 @@ from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.node.protocol import NodeRequest
 from resumable.launch.plan.planner import make_plan
 from resumable.launch.plan.topology import Topology
-from resumable.launch.supervisor import Supervisor
+from resumable.launch.run.supervisor import Supervisor
 
 
 class Node:

@@ -1,0 +1,1 @@
+"""Carries out a plan: the supervisor, the faults of nodes, progress."""
