@@ -7,7 +7,7 @@ from functools import cached_property
 
 import msgspec
 
-from resumable.launch.trajectory import BatchKey, Steps
+from resumable.launch.reading.trajectory import BatchKey, Steps
 
 Epochs = dict[int, list[BatchKey]]
 """Batches of each epoch, in order."""

@@ -13,7 +13,7 @@ from itertools import chain, pairwise, zip_longest
 
 from resumable.launch.culprit import Culprit, Suspect, find_culprit
 from resumable.launch.evidence.rank_records import Index
-from resumable.launch.trajectory import BatchKey
+from resumable.launch.reading.trajectory import BatchKey
 
 _PREFETCH_FACTOR = 2
 """Batches that torch's DataLoader lets each worker read ahead unless told otherwise."""

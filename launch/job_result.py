@@ -7,7 +7,6 @@ from functools import cached_property
 
 import msgspec
 
-from resumable.launch.death import log_file
 from resumable.launch.errors import UsageError
 from resumable.launch.evidence.function_call import read_value
 from resumable.launch.evidence.history import History, read_history
@@ -16,8 +15,9 @@ from resumable.launch.evidence.rank_records import Index
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.plan import Plan
 from resumable.launch.reading.evidence import Evidence, gather
+from resumable.launch.reading.failures import log_file
+from resumable.launch.reading.timeline import Timeline
 from resumable.launch.run.supervisor import has_succeeded
-from resumable.launch.timeline import Timeline
 from resumable.launch.verdict import Verdict, judge_evidence
 
 

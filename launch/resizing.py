@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from resumable.launch.stream import GlobalStep, Sample
+from resumable.launch.reading.global_stream import GlobalStep, Sample
 
 _NUM_COMPARED = 8
 """Samples of each rank that show whose share it reads."""

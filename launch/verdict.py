@@ -7,14 +7,14 @@ from collections.abc import Iterable
 import msgspec
 
 from resumable.launch.checks import CHECKS, Check
-from resumable.launch.checks.result import CheckResult, Outcome, unknown
-from resumable.launch.death import Death, planned_deaths
 from resumable.launch.evidence.history import read_history
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.plan import Plan
 from resumable.launch.reading.evidence import Evidence, gather
+from resumable.launch.reading.failures import Death, planned_deaths
+from resumable.launch.reading.outcome import CheckResult, Outcome, unknown
+from resumable.launch.reading.timeline import Run
 from resumable.launch.system.safe_io import replace_whole
-from resumable.launch.timeline import Run
 
 VERDICT_VERSION = 1
 

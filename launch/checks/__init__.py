@@ -15,11 +15,11 @@ from resumable.launch.checks.rank_sequence import rank_sequence
 from resumable.launch.checks.ranks_agree import ranks_agree
 from resumable.launch.checks.reference import reference
 from resumable.launch.checks.replay_identical import replay_identical
-from resumable.launch.checks.result import CheckResult
 from resumable.launch.checks.resume_point import resume_point
 from resumable.launch.checks.saved_state import saved_state
 from resumable.launch.checks.state import state
 from resumable.launch.reading.evidence import Evidence
+from resumable.launch.reading.outcome import CheckResult
 
 Check = Callable[[Evidence], CheckResult]
 """A check; its docstring says what holds if it is valid, and its `__name__` is its name in reports."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from resumable.launch.checks.restored import goes_on_with_new_optimizer
 from resumable.launch.checks.spoilt import why_wrong
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.timeline import Life
-from resumable.launch.trajectory import TrainedStep
+from resumable.launch.reading.timeline import Life
+from resumable.launch.reading.trajectory import TrainedStep
 
 
 def explain_drift(evidence: Evidence, life: Life, number: int) -> str:

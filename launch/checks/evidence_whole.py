@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from resumable.launch.checks.result import CheckResult, Violation, counted, passed, unknown
 from resumable.launch.reading.evidence import Evidence
+from resumable.launch.reading.outcome import CheckResult, Violation, counted, passed, unknown
 
 
 def evidence_whole(evidence: Evidence) -> CheckResult:

@@ -7,7 +7,10 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from resumable.launch.checks.result import (
+from resumable.launch.evidence.rank_records import Loader
+from resumable.launch.reading.evidence import Evidence
+from resumable.launch.reading.global_stream import Sample, samples_of
+from resumable.launch.reading.outcome import (
     MAX_INDICES,
     CheckResult,
     Violation,
@@ -17,10 +20,7 @@ from resumable.launch.checks.result import (
     passed,
     unknown,
 )
-from resumable.launch.evidence.rank_records import Loader
-from resumable.launch.reading.evidence import Evidence
-from resumable.launch.stream import Sample, samples_of
-from resumable.launch.timeline import Run
+from resumable.launch.reading.timeline import Run
 
 _ALL = -1
 """Stands for all epochs together."""

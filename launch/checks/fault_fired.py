@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from resumable.launch.checks.result import CheckResult, Violation, counted, listed, not_applicable, passed, unknown
-from resumable.launch.death import Firing, firings
 from resumable.launch.evidence.history import Process
 from resumable.launch.evidence.node_records import NodeAct
 from resumable.launch.evidence.rank_records import Batch, Save, Step
@@ -18,7 +16,9 @@ from resumable.launch.plan.fault_model import (
     When,
 )
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.timeline import Timeline
+from resumable.launch.reading.failures import Firing, firings
+from resumable.launch.reading.outcome import CheckResult, Violation, counted, listed, not_applicable, passed, unknown
+from resumable.launch.reading.timeline import Timeline
 
 _DEADLY = frozenset({Kind.SIGKILL, Kind.ABORT, Kind.EXCEPTION, Kind.EXIT, *CHECKPOINT_DAMAGE})
 """Nothing is trained on after them, unless the script caught the exception or the exit."""

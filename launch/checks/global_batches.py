@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from resumable.launch.checks.result import (
+from resumable.launch.reading.evidence import Evidence
+from resumable.launch.reading.global_stream import (
+    GlobalStep,
+    Sample,
+    effective_stream,
+    epochs_of,
+    replayed,
+    without_repeats,
+)
+from resumable.launch.reading.outcome import (
     MAX_INDICES,
     CheckResult,
     Violation,
@@ -14,9 +23,7 @@ from resumable.launch.checks.result import (
     passed,
     unknown,
 )
-from resumable.launch.reading.evidence import Evidence
 from resumable.launch.resizing import explain_resizing
-from resumable.launch.stream import GlobalStep, Sample, effective_stream, epochs_of, replayed, without_repeats
 
 
 def global_batches(evidence: Evidence) -> CheckResult:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from resumable.launch.checks.result import CheckResult, Violation, counted, failed, passed, unknown
 from resumable.launch.evidence.history import History
 from resumable.launch.reading.evidence import Evidence
+from resumable.launch.reading.outcome import CheckResult, Violation, counted, failed, passed, unknown
 
 _TO_CONSOLE = (None, 0, "0", "")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from resumable.launch.checks.ranks_agree import disagreements
-from resumable.launch.checks.result import CheckResult, Violation, counted, failed, passed, unknown
 from resumable.launch.checks.spoilt import why_unreadable
-from resumable.launch.death import Death, firings, has_ended_well, planned_ends, unplanned_death
 from resumable.launch.evidence.node_records import NodeEnded
 from resumable.launch.plan.fault_model import Kind
 from resumable.launch.reading.evidence import Evidence
+from resumable.launch.reading.failures import Death, firings, has_ended_well, planned_ends, unplanned_death
+from resumable.launch.reading.outcome import CheckResult, Violation, counted, failed, passed, unknown
 
 _NOTICES = frozenset({Kind.SIGTERM, Kind.SIGINT, Kind.PREEMPT})
 """Ask a job to stop, and leave it the choice of its exit code."""

@@ -6,9 +6,14 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from resumable.launch.checkpoint import loaded_by
 from resumable.launch.checks.nothing_left import NOTHING_LEFT, is_nothing_left
-from resumable.launch.checks.result import (
+from resumable.launch.checks.undisturbed import UNDISTURBED, is_undisturbed
+from resumable.launch.culprit import Suspect
+from resumable.launch.explanation import explain
+from resumable.launch.reading.checkpoints import loaded_by
+from resumable.launch.reading.evidence import Evidence
+from resumable.launch.reading.failures import firings
+from resumable.launch.reading.outcome import (
     MAX_INDICES,
     CheckResult,
     Violation,
@@ -18,14 +23,9 @@ from resumable.launch.checks.result import (
     passed,
     unknown,
 )
-from resumable.launch.checks.undisturbed import UNDISTURBED, is_undisturbed
-from resumable.launch.culprit import Suspect
-from resumable.launch.death import firings
-from resumable.launch.explanation import explain
-from resumable.launch.reading.evidence import Evidence
-from resumable.launch.renaming import is_part
-from resumable.launch.timeline import Life, Run
-from resumable.launch.trajectory import Steps, TrainedBatch, TrainedStep
+from resumable.launch.reading.reindexing import is_part
+from resumable.launch.reading.timeline import Life, Run
+from resumable.launch.reading.trajectory import Steps, TrainedBatch, TrainedStep
 
 _ONLY_EPOCH_0 = "only epoch 0 was resumed in: an epoch that is not restored would not show"
 MAX_EXPLAINED = 8

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 
-from resumable.launch.checks.result import CheckResult, Violation, counted, failed, not_applicable, passed
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.timeline import Life, Run
+from resumable.launch.reading.outcome import CheckResult, Violation, counted, failed, not_applicable, passed
+from resumable.launch.reading.timeline import Life, Run
 
 
 def ranks_agree(evidence: Evidence) -> CheckResult:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from resumable.launch.checks.result import CheckResult, counted, not_applicable, passed, unknown
-from resumable.launch.death import unplanned_death
 from resumable.launch.evidence.rank_records import Index
 from resumable.launch.reading.evidence import Evidence, expected_steps
-from resumable.launch.timeline import Run
-from resumable.launch.trajectory import Steps
+from resumable.launch.reading.failures import unplanned_death
+from resumable.launch.reading.outcome import CheckResult, counted, not_applicable, passed, unknown
+from resumable.launch.reading.timeline import Run
+from resumable.launch.reading.trajectory import Steps
 
 _UNWATCHED = "not without a backward() call, nor in processes that it starts itself, as mp.spawn does"
 

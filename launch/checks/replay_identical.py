@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from resumable.launch.checks.result import MAX_INDICES, CheckResult, Violation, counted, failed, not_applicable, passed
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.timeline import Life
-from resumable.launch.trajectory import TrainedBatch
+from resumable.launch.reading.outcome import (
+    MAX_INDICES,
+    CheckResult,
+    Violation,
+    counted,
+    failed,
+    not_applicable,
+    passed,
+)
+from resumable.launch.reading.timeline import Life
+from resumable.launch.reading.trajectory import TrainedBatch
 
 
 def replay_identical(evidence: Evidence) -> CheckResult:

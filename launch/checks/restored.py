@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from resumable.launch.checkpoint import loaded_by
-from resumable.launch.checks.result import CheckResult, Violation, counted, failed, not_applicable, passed
 from resumable.launch.checks.resumed import at_resume
+from resumable.launch.reading.checkpoints import loaded_by
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.timeline import Life, Run
-from resumable.launch.trajectory import Steps
+from resumable.launch.reading.outcome import CheckResult, Violation, counted, failed, not_applicable, passed
+from resumable.launch.reading.timeline import Life, Run
+from resumable.launch.reading.trajectory import Steps
 
 _OTHER_ORDER = "the number of ranks changed, so gradients are summed in another order"
 

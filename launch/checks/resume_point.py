@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from resumable.launch.checkpoint import Checkpoint, loaded_by
-from resumable.launch.checks.result import CheckResult, Violation, counted, failed, not_applicable, passed, unknown
 from resumable.launch.checks.resumed import at_resume
 from resumable.launch.checks.spoilt import BESIDE, disturbed_readings
-from resumable.launch.death import firings
 from resumable.launch.evidence.rank_records import Save
 from resumable.launch.plan.fault_model import Kind
+from resumable.launch.reading.checkpoints import Checkpoint, loaded_by
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.timeline import Life, Run
+from resumable.launch.reading.failures import firings
+from resumable.launch.reading.outcome import CheckResult, Violation, counted, failed, not_applicable, passed, unknown
+from resumable.launch.reading.timeline import Life, Run
 
 
 def resume_point(evidence: Evidence) -> CheckResult:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 
-from resumable.launch.checks.result import CheckResult, Violation, counted, failed, not_applicable, passed
 from resumable.launch.evidence.rank_records import Save
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.timeline import Life, Run
+from resumable.launch.reading.outcome import CheckResult, Violation, counted, failed, not_applicable, passed
+from resumable.launch.reading.timeline import Life, Run
 
 Saves = dict[int, list[Save]]
 """By the number of steps done since training began, in their order."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from resumable.launch.checkpoint import is_within, loaded_by
-from resumable.launch.death import firings
 from resumable.launch.evidence.rank_records import AnyRecord, FaultFired, Load, Rename, Save
 from resumable.launch.plan.fault_model import CHECKPOINT_DAMAGE
-from resumable.launch.timeline import Life, Run
+from resumable.launch.reading.checkpoints import is_within, loaded_by
+from resumable.launch.reading.failures import firings
+from resumable.launch.reading.timeline import Life, Run
 
 BESIDE = "write beside it, then rename"
 

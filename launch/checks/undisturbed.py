@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from resumable.launch.checks.result import Violation
-from resumable.launch.death import firings
 from resumable.launch.reading.evidence import Evidence
+from resumable.launch.reading.failures import firings
+from resumable.launch.reading.outcome import Violation
 
 UNDISTURBED = "the run differs before its first restart: the job does not repeat itself"
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from resumable.launch.death import Death, first_cause
 from resumable.launch.evidence.history import read_history
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.plan.planner import make_plan
 from resumable.launch.plan.torchrun_flags import signals_of
 from resumable.launch.reading.evidence import gather
+from resumable.launch.reading.failures import Death, first_cause
 from resumable.launch.run.setup import cluster_of, create_run_dir, shown
 from resumable.launch.run.supervisor import Supervisor, has_succeeded
 from resumable.launch.system.environment import callers_error_file

@@ -8,9 +8,9 @@ import msgspec
 
 from resumable.launch.evidence.history import Damage, History
 from resumable.launch.plan.plan import Plan, Scenario
-from resumable.launch.timeline import Run, assemble
-from resumable.launch.traits import Traits, traits_of
-from resumable.launch.trajectory import Steps
+from resumable.launch.reading.loop_profile import Traits, traits_of
+from resumable.launch.reading.timeline import Run, assemble
+from resumable.launch.reading.trajectory import Steps
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from resumable.launch.checks.result import Outcome, counted
+from resumable.launch.reading.outcome import Outcome, counted
 from resumable.launch.report.causes import Cause, causes_of
 from resumable.launch.results import Results
 from resumable.launch.system.text_safety import workflow_message, workflow_property

@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from resumable.launch.checks.result import Outcome
+from resumable.launch.reading.outcome import Outcome
 from resumable.launch.results import Case, Results, worst
 
 _FAULT = re.compile(r"(?P<kind>[^@]+)@(?P<when>[^:]+):(?P<who>.+)")

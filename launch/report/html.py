@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from resumable.launch.checks.result import Outcome, Violation
+from resumable.launch.reading.outcome import Outcome, Violation
 from resumable.launch.report.batches import first_difference, shortened
 from resumable.launch.report.causes import causes_of
 from resumable.launch.report.chart import chart_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 
-from resumable.launch.checks.result import Outcome, Violation, counted
+from resumable.launch.reading.outcome import Outcome, Violation, counted
 from resumable.launch.report.batches import first_difference
 from resumable.launch.report.causes import Cause, causes_of
 from resumable.launch.report.grid import Cell, Grid, grids_of, outside_grids

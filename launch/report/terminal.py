@@ -9,10 +9,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from resumable.launch.checks.result import CheckResult, Outcome, Violation, counted
-from resumable.launch.death import Death
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.plan import Plan
+from resumable.launch.reading.failures import Death
+from resumable.launch.reading.outcome import CheckResult, Outcome, Violation, counted
 from resumable.launch.report.batches import first_difference, shortened
 from resumable.launch.system.text_safety import printable
 from resumable.launch.verdict import Verdict

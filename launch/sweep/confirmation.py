@@ -8,8 +8,8 @@ from typing import Literal
 
 import msgspec
 
-from resumable.launch.checks.result import Outcome
 from resumable.launch.plan.plan import Scenario
+from resumable.launch.reading.outcome import Outcome
 from resumable.launch.report.causes import HOLDS_COLD, shape_of
 from resumable.launch.verdict import Verdict
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from resumable.launch.checks.result import Outcome
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.plan import Plan, cold
+from resumable.launch.reading.outcome import Outcome
 from resumable.launch.sweep.book import VerdictBook
 from resumable.launch.sweep.confirmation import confirmed
 from resumable.launch.sweep.judge import PointJudge

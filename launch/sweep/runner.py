@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from resumable.launch.checks.result import Outcome
 from resumable.launch.cluster import Cluster
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.plan import Plan, Scenario, cold
+from resumable.launch.reading.outcome import Outcome
 from resumable.launch.sweep.book import VerdictBook
 from resumable.launch.sweep.confirmation import Which, confirmed, unconfirmed
 from resumable.launch.sweep.crew import Crew

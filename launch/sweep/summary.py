@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from resumable.launch.checks.result import Outcome, counted
 from resumable.launch.plan.plan import Plan
+from resumable.launch.reading.outcome import Outcome, counted
 from resumable.launch.report.causes import Cause, causes_of
 from resumable.launch.results import Results, results_of
 from resumable.launch.sweep.grid import OUTCOMES, grid

@@ -12,9 +12,9 @@ import msgspec
 import pytest
 
 from resumable.launch.checks.rank_sequence import rank_sequence
-from resumable.launch.checks.result import CheckResult, Outcome
 from resumable.launch.evidence.history import History, Process
 from resumable.launch.evidence.rank_records import AnyRecord, Batch, Step
+from resumable.launch.reading.outcome import CheckResult, Outcome
 from tests.launch import histories
 from tests.launch.histories import Epochs, Job
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from resumable.launch.checks.result import Outcome
+from resumable.launch.reading.outcome import Outcome
 from resumable.launch.results import Results, Span, encode_results, results_schema, worst
 from tests.launch.report import samples
 

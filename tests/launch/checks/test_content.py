@@ -3,10 +3,10 @@ from __future__ import annotations
 import msgspec
 
 from resumable.launch.checks.content import content
-from resumable.launch.checks.result import CheckResult, Outcome
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.rank_records import Batch
 from resumable.launch.reading.evidence import Evidence, gather
+from resumable.launch.reading.outcome import CheckResult, Outcome
 from tests.launch import histories
 from tests.launch.histories import Job
 

@@ -1,8 +1,8 @@
 import msgspec
 
 from resumable.launch.checks.evidence_whole import evidence_whole
-from resumable.launch.checks.result import Outcome
 from resumable.launch.evidence.history import Damage
+from resumable.launch.reading.outcome import Outcome
 from tests.launch import histories
 from tests.launch.histories import Job
 

@@ -4,10 +4,10 @@ import msgspec
 import pytest
 
 from resumable.launch.checks.exactly_once import exactly_once
-from resumable.launch.checks.result import CheckResult, Outcome
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.rank_records import Loader
 from resumable.launch.reading.evidence import gather
+from resumable.launch.reading.outcome import CheckResult, Outcome
 from tests.launch import histories
 from tests.launch.histories import Job, Life
 

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from resumable.launch.checks.global_batches import global_batches
-from resumable.launch.checks.result import CheckResult, Outcome
+from resumable.launch.reading.outcome import CheckResult, Outcome
 from tests.launch import histories
 from tests.launch.histories import Job, Life
 

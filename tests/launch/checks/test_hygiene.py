@@ -1,9 +1,9 @@
 import msgspec
 
 from resumable.launch.checks.hygiene import hygiene
-from resumable.launch.checks.result import CheckResult, Outcome
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.node_records import NodeEnded
+from resumable.launch.reading.outcome import CheckResult, Outcome
 from tests.launch import histories
 from tests.launch.histories import Job
 

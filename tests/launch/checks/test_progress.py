@@ -4,12 +4,12 @@ import msgspec
 import pytest
 
 from resumable.launch.checks.progress import progress
-from resumable.launch.checks.result import CheckResult, Outcome
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.node_records import NodeEnded, NodeFaultActed, RankFailure, RoundStarted
 from resumable.launch.evidence.rank_records import AnyRecord, Exit, Rename, Save
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import Fault, resolve
+from resumable.launch.reading.outcome import CheckResult, Outcome
 from tests.launch import histories
 from tests.launch.histories import Job
 

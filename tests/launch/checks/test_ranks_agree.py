@@ -2,8 +2,8 @@ import msgspec
 import pytest
 
 from resumable.launch.checks.ranks_agree import ranks_agree
-from resumable.launch.checks.result import CheckResult, Outcome
 from resumable.launch.evidence.rank_records import EpochBegin
+from resumable.launch.reading.outcome import CheckResult, Outcome
 from tests.launch import histories
 from tests.launch.histories import Job, Life
 

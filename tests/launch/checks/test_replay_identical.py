@@ -1,8 +1,8 @@
 import msgspec
 
 from resumable.launch.checks.replay_identical import replay_identical
-from resumable.launch.checks.result import Outcome
 from resumable.launch.evidence.rank_records import Step
+from resumable.launch.reading.outcome import Outcome
 from tests.launch import histories
 from tests.launch.histories import Job
 

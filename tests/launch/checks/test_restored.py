@@ -7,10 +7,10 @@ from math import factorial
 import msgspec
 import pytest
 
-from resumable.launch.checks.result import CheckResult, Outcome
 from resumable.launch.checks.state import state
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.rank_records import AnyRecord, Load, Step
+from resumable.launch.reading.outcome import CheckResult, Outcome
 from tests.launch import histories
 from tests.launch.histories import Job
 

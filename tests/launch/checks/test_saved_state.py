@@ -3,10 +3,10 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from resumable.launch.checks.result import CheckResult, Outcome
 from resumable.launch.checks.saved_state import saved_state
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.rank_records import AnyRecord, Save, Step
+from resumable.launch.reading.outcome import CheckResult, Outcome
 from tests.launch import histories
 from tests.launch.histories import Job
 

@@ -3,12 +3,12 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from resumable.launch.checks.result import CheckResult, Outcome
 from resumable.launch.checks.state import state
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, Exit, Step
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import resolve
+from resumable.launch.reading.outcome import CheckResult, Outcome
 from tests.launch import histories
 from tests.launch.histories import Job
 

@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from resumable.launch.checks.result import Outcome
+from resumable.launch.reading.outcome import Outcome
 from resumable.launch.report.causes import HOLDS_COLD, causes_of
 from resumable.launch.results import Results
 from tests.launch.report import samples

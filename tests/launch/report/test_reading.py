@@ -1,10 +1,10 @@
 import msgspec
 import pytest
 
-from resumable.launch.checks.result import Outcome
 from resumable.launch.errors import EvidenceError
 from resumable.launch.evidence.node_records import encode_node_line
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.reading.outcome import Outcome
 from resumable.launch.report.reading import read_results
 from resumable.launch.results import own_tools
 from resumable.launch.sweep.book import VerdictBook

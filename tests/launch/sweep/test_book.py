@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from resumable.launch.checks.result import Outcome
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.reading.outcome import Outcome
 from resumable.launch.sweep.book import VerdictBook
 from tests.launch.sweep.sweeps import drawn, verdict
 

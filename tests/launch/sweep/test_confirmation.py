@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from resumable.launch.checks.result import Outcome
+from resumable.launch.reading.outcome import Outcome
 from resumable.launch.report.causes import HOLDS_COLD
 from resumable.launch.sweep.confirmation import confirmed, unconfirmed
 from tests.launch.sweep.sweeps import drawn, verdict

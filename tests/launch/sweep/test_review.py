@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from resumable.launch.checks.result import Outcome
 from resumable.launch.cli import main
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.plan import cold
+from resumable.launch.reading.outcome import Outcome
 from resumable.launch.sweep.book import VerdictBook
 from resumable.launch.sweep.judge import PointJudge
 from resumable.launch.sweep.points import without_points

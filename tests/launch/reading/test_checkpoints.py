@@ -1,10 +1,10 @@
 import msgspec
 import pytest
 
-from resumable.launch.checkpoint import Checkpoint, loaded_by, written_by
 from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, FaultFired, Load, Rename, Save, Step
-from resumable.launch.traits import Traits
-from resumable.launch.trajectory import Trajectory, trace
+from resumable.launch.reading.checkpoints import Checkpoint, loaded_by, written_by
+from resumable.launch.reading.loop_profile import Traits
+from resumable.launch.reading.trajectory import Trajectory, trace
 from tests.launch import histories
 from tests.launch.histories import Job, Life
 

@@ -1,12 +1,12 @@
 import msgspec
 import pytest
 
-from resumable.launch.death import firings, first_cause, planned_deaths, unplanned_death
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.node_records import NodeEnded, RankEnded, RankFailure
 from resumable.launch.evidence.rank_records import AnyRecord, Batch, Exit, FaultFired, Step
 from resumable.launch.plan.plan import Scenario
-from resumable.launch.timeline import Run
+from resumable.launch.reading.failures import firings, first_cause, planned_deaths, unplanned_death
+from resumable.launch.reading.timeline import Run
 from tests.launch import histories
 from tests.launch.histories import Job
 

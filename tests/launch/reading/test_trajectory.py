@@ -10,8 +10,8 @@ import pytest
 
 from resumable.launch.evidence.history import Process
 from resumable.launch.evidence.rank_records import FIRST_INPUT, AnyRecord, Backward, Batch, EpochEnd, Exit, Start, Step
-from resumable.launch.traits import Traits, traits_of
-from resumable.launch.trajectory import Trajectory, trace
+from resumable.launch.reading.loop_profile import Traits, traits_of
+from resumable.launch.reading.trajectory import Trajectory, trace
 from tests.launch import histories
 
 

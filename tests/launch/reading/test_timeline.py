@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import msgspec
 
-from resumable.launch.timeline import Run, Timeline, assemble
-from resumable.launch.traits import Traits
+from resumable.launch.reading.loop_profile import Traits
+from resumable.launch.reading.timeline import Run, Timeline, assemble
 from tests.launch import histories
 from tests.launch.histories import Job, Life
 

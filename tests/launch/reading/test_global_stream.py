@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from resumable.launch.stream import effective_stream, epochs_of, replayed, samples_of, without_repeats
+from resumable.launch.reading.global_stream import effective_stream, epochs_of, replayed, samples_of, without_repeats
 from tests.launch import histories
 from tests.launch.histories import Job
 

@@ -11,8 +11,8 @@ from itertools import chain, zip_longest
 
 import msgspec
 
-from resumable.launch.timeline import Life, Run
-from resumable.launch.trajectory import BatchKey, TrainedStep
+from resumable.launch.reading.timeline import Life, Run
+from resumable.launch.reading.trajectory import BatchKey, TrainedStep
 
 Sample = int | str
 

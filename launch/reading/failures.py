@@ -12,8 +12,8 @@ from resumable.launch.evidence.history import Process
 from resumable.launch.evidence.node_records import RankEnded
 from resumable.launch.evidence.rank_records import Batch, Exit, FaultFired, Step
 from resumable.launch.plan.plan import Scenario
-from resumable.launch.timeline import Life, Run
-from resumable.launch.trajectory import TrainedBatch
+from resumable.launch.reading.timeline import Life, Run
+from resumable.launch.reading.trajectory import TrainedBatch
 
 _FOLLOW_UP = re.compile(
     r"connection (closed|reset|refused|aborted)|closed by peer|broken pipe|gloo|nccl|socket|timed out waiting"

@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from resumable.launch.trajectory import BatchKey, TrainedStep
+from resumable.launch.reading.trajectory import BatchKey, TrainedStep
 
 How = Literal["parameters", "checkpoint", "sequence", "unknown"]
 

@@ -16,7 +16,7 @@ import msgspec
 
 from resumable.launch.evidence.history import Process
 from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, EpochBegin, EpochEnd, Index, Loader, Step
-from resumable.launch.traits import Traits, training_loaders
+from resumable.launch.reading.loop_profile import Traits, training_loaders
 
 BatchKey = tuple[Index, ...] | str | None
 """What two batches are compared by: their indices, else their content digest, else nothing."""

@@ -1,7 +1,7 @@
 import pytest
 
-from resumable.launch.resume import Clues, ResumePoint, find_resume_point
-from resumable.launch.trajectory import TrainedBatch, TrainedStep
+from resumable.launch.reading.resume import Clues, ResumePoint, find_resume_point
+from resumable.launch.reading.trajectory import TrainedBatch, TrainedStep
 
 
 def steps(numbers: list[int], before: str | None = None) -> tuple[TrainedStep, ...]:

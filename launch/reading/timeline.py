@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from resumable.launch.checkpoint import Checkpoint, damaged_by, is_within, loaded_by, written_by
 from resumable.launch.evidence.history import History
-from resumable.launch.renaming import renamed
-from resumable.launch.resume import Clues, ResumePoint, find_resume_point
-from resumable.launch.traits import Traits
-from resumable.launch.trajectory import Steps, TrainedBatch, TrainedStep, Trajectory, trace
+from resumable.launch.reading.checkpoints import Checkpoint, damaged_by, is_within, loaded_by, written_by
+from resumable.launch.reading.loop_profile import Traits
+from resumable.launch.reading.reindexing import renamed
+from resumable.launch.reading.resume import Clues, ResumePoint, find_resume_point
+from resumable.launch.reading.trajectory import Steps, TrainedBatch, TrainedStep, Trajectory, trace
 
 
 class Life(msgspec.Struct, frozen=True, kw_only=True):

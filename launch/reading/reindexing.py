@@ -11,8 +11,8 @@ from collections.abc import Mapping
 import msgspec
 
 from resumable.launch.evidence.rank_records import Loader
-from resumable.launch.traits import Traits
-from resumable.launch.trajectory import Steps, TrainedBatch, TrainedStep, Trajectory
+from resumable.launch.reading.loop_profile import Traits
+from resumable.launch.reading.trajectory import Steps, TrainedBatch, TrainedStep, Trajectory
 
 
 def renamed(trajectory: Trajectory, first_step: int, reference: Mapping[int, Steps], traits: Traits) -> Steps:
