@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from resumable.launch.explain.world_size import explain_resizing
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.global_stream import (
     GlobalStep,
@@ -23,7 +24,6 @@ from resumable.launch.reading.outcome import (
     passed,
     unknown,
 )
-from resumable.launch.resizing import explain_resizing
 
 
 def global_batches(evidence: Evidence) -> CheckResult:

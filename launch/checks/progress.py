@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from resumable.launch.checks.ranks_agree import disagreements
-from resumable.launch.checks.spoilt import why_unreadable
 from resumable.launch.evidence.node_records import NodeEnded
+from resumable.launch.explain.unusable_checkpoints import why_unreadable
 from resumable.launch.plan.fault_model import Kind
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import Death, firings, has_ended_well, planned_ends, unplanned_death

@@ -8,8 +8,8 @@ import msgspec
 
 from resumable.launch.checks.nothing_left import NOTHING_LEFT, is_nothing_left
 from resumable.launch.checks.undisturbed import UNDISTURBED, is_undisturbed
-from resumable.launch.culprit import Suspect
-from resumable.launch.explanation import explain
+from resumable.launch.explain.batch_order import explain
+from resumable.launch.explain.first_wrong_epoch import Suspect
 from resumable.launch.reading.checkpoints import loaded_by
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import firings

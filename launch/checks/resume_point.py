@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from resumable.launch.checks.resumed import at_resume
-from resumable.launch.checks.spoilt import BESIDE, disturbed_readings
 from resumable.launch.evidence.rank_records import Save
+from resumable.launch.explain.at_resume import at_resume
+from resumable.launch.explain.unusable_checkpoints import BESIDE, disturbed_readings
 from resumable.launch.plan.fault_model import Kind
 from resumable.launch.reading.checkpoints import Checkpoint, loaded_by
 from resumable.launch.reading.evidence import Evidence

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from resumable.launch.checks.drift import explain_drift
 from resumable.launch.checks.nothing_left import NOTHING_LEFT, is_nothing_left
-from resumable.launch.checks.restored import all_restored
 from resumable.launch.checks.undisturbed import UNDISTURBED, is_undisturbed
+from resumable.launch.explain.restored import all_restored
+from resumable.launch.explain.state import explain_drift
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.outcome import CheckResult, Violation, counted, failed, not_applicable, passed, unknown
 from resumable.launch.reading.timeline import Life, Run

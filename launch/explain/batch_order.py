@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import chain, pairwise, zip_longest
 
-from resumable.launch.culprit import Culprit, Suspect, find_culprit
 from resumable.launch.evidence.rank_records import Index
+from resumable.launch.explain.first_wrong_epoch import Culprit, Suspect, find_culprit
 from resumable.launch.reading.trajectory import BatchKey
 
 _PREFETCH_FACTOR = 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from resumable.launch.checks.resumed import at_resume
+from resumable.launch.explain.at_resume import at_resume
 from resumable.launch.reading.checkpoints import loaded_by
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.outcome import CheckResult, Violation, counted, failed, not_applicable, passed

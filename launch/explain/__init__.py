@@ -1,0 +1,1 @@
+"""Why a run differs from its reference: from facts to a cause."""
