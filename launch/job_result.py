@@ -13,12 +13,12 @@ from resumable.launch.evidence.history import History, read_history
 from resumable.launch.evidence.node_records import NodeEnded
 from resumable.launch.evidence.rank_records import Index
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.judge.verdict import Verdict, judge_evidence
 from resumable.launch.plan.plan import Plan
 from resumable.launch.reading.evidence import Evidence, gather
 from resumable.launch.reading.failures import log_file
 from resumable.launch.reading.timeline import Timeline
 from resumable.launch.run.supervisor import has_succeeded
-from resumable.launch.verdict import Verdict, judge_evidence
 
 
 class RankResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,12 +18,12 @@ from resumable.launch.errors import ScriptNotFoundError
 from resumable.launch.evidence.function_call import write_call
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.job_result import JobResult
+from resumable.launch.judge.verdict import Verdict
 from resumable.launch.plan.fault_model import FaultRequest
 from resumable.launch.plan.plan import Plan, Script
 from resumable.launch.plan.planner import BUILT_IN_JOB, make_plan
 from resumable.launch.run.setup import cluster_of, refuse_absent
 from resumable.launch.run.supervisor import Supervisor
-from resumable.launch.verdict import Verdict
 
 Job = Callable[..., object] | str | os.PathLike[str]
 _run_numbers = itertools.count()

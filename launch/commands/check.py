@@ -12,12 +12,12 @@ from resumable.launch.commands.sweep import tell_sweep
 from resumable.launch.commands.verify import tell_verdict
 from resumable.launch.errors import DamagedPlanError
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.judge.verdict import write_verdict
 from resumable.launch.plan.plan import Plan
 from resumable.launch.run.setup import shown
 from resumable.launch.sweep.book import VerdictBook
 from resumable.launch.sweep.review import review
 from resumable.launch.sweep.summary import sweep_results
-from resumable.launch.verdict import write_verdict
 
 _UNKNOWN = 3
 

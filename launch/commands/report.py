@@ -9,9 +9,9 @@ from rich.console import Console
 
 from resumable.launch.errors import UsageError
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.judge.verdict import EXIT_CODES
 from resumable.launch.report.outputs import is_any_report_wanted, write_reports
 from resumable.launch.report.reading import read_results
-from resumable.launch.verdict import EXIT_CODES
 
 
 def report(arguments: argparse.Namespace, _console: Console) -> int:

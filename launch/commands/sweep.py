@@ -14,10 +14,11 @@ from rich.text import Text
 from resumable.launch.cluster import Cluster
 from resumable.launch.errors import UsageError
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.judge.results import Results
+from resumable.launch.judge.verdict import Verdict, write_verdict
 from resumable.launch.plan.plan import Plan
 from resumable.launch.plan.topology import Topology
 from resumable.launch.report.outputs import write_reports
-from resumable.launch.results import Results
 from resumable.launch.run.setup import cluster_of, shown
 from resumable.launch.sweep.book import VerdictBook
 from resumable.launch.sweep.continuation import alone_in, open_sweep
@@ -28,7 +29,6 @@ from resumable.launch.sweep.judge import PointJudge
 from resumable.launch.sweep.runner import SweepRunner
 from resumable.launch.sweep.summary import last_line, render_sweep, sweep_results, sweep_verdict
 from resumable.launch.system.interrupt import Interrupted, signals_raise
-from resumable.launch.verdict import Verdict, write_verdict
 
 _UNKNOWN = 3
 

@@ -8,6 +8,7 @@ import sys
 from rich.console import Console
 
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.judge.verdict import Verdict, judge, write_verdict
 from resumable.launch.plan.plan import Plan
 from resumable.launch.plan.planner import make_plan
 from resumable.launch.report.outputs import is_any_report_wanted, write_reports
@@ -18,7 +19,6 @@ from resumable.launch.run.setup import cluster_of, create_run_dir, shown
 from resumable.launch.run.supervisor import Supervisor, has_succeeded
 from resumable.launch.system.interrupt import Interrupted, signals_raise
 from resumable.launch.system.text_safety import printable
-from resumable.launch.verdict import Verdict, judge, write_verdict
 
 _UNKNOWN = 3
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from resumable.launch.judge.causes import Cause, causes_of
+from resumable.launch.judge.results import Results
 from resumable.launch.reading.outcome import Outcome, counted
-from resumable.launch.report.causes import Cause, causes_of
-from resumable.launch.results import Results
 from resumable.launch.system.text_safety import workflow_message, workflow_property
 
 MAX_ANNOTATIONS = 10

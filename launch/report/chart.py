@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from resumable.launch.results import Case, Span
+from resumable.launch.judge.results import Case, Span
 
 _MAX_TICKS = 8
 

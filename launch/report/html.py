@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from resumable.launch.judge.causes import causes_of
+from resumable.launch.judge.results import Case, Results
 from resumable.launch.reading.outcome import Outcome, Violation
 from resumable.launch.report.batches import first_difference, shortened
-from resumable.launch.report.causes import causes_of
 from resumable.launch.report.chart import chart_of
 from resumable.launch.report.grid import grids_of, outside_grids
-from resumable.launch.results import Case, Results
 from resumable.launch.system.text_safety import printable
 
 MAX_VIOLATIONS = 20

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
+from resumable.launch.judge.results import Case, Results
 from resumable.launch.reading.outcome import Outcome, Violation
-from resumable.launch.results import Case, Results
 from resumable.launch.system.text_safety import printable
 
 _MAX_VIOLATIONS = 10

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 
+from resumable.launch.judge.causes import Cause, causes_of
+from resumable.launch.judge.results import Case, Results
 from resumable.launch.reading.outcome import Outcome, Violation, counted
 from resumable.launch.report.batches import first_difference
-from resumable.launch.report.causes import Cause, causes_of
 from resumable.launch.report.grid import Cell, Grid, grids_of, outside_grids
-from resumable.launch.results import Case, Results
 from resumable.launch.system.text_safety import fenced
 from resumable.launch.system.text_safety import markdown as escaped
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from resumable.launch.errors import LaunchError
+from resumable.launch.judge.results import Results, encode_results
 from resumable.launch.report.annotations import workflow_commands
 from resumable.launch.report.html import html
 from resumable.launch.report.junit import junit
 from resumable.launch.report.markdown import markdown
-from resumable.launch.results import Results, encode_results
 from resumable.launch.system.environment import is_github_actions
 
 STDOUT = "-"

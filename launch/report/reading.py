@@ -11,13 +11,13 @@ from resumable.launch.evidence.history import read_history
 from resumable.launch.evidence.node_records import NodeEnded, RoundStarted, decode_node_line
 from resumable.launch.evidence.rank_records import Start, decode_line
 from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
+from resumable.launch.judge.results import Results, Span, Tools, own_tools, results_of, spans_of
+from resumable.launch.judge.verdict import Verdict, judge
 from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.reading.evidence import gather
 from resumable.launch.reading.outcome import Outcome
-from resumable.launch.results import Results, Span, Tools, own_tools, results_of, spans_of
 from resumable.launch.sweep.review import review
 from resumable.launch.system.safe_io import read_whole
-from resumable.launch.verdict import Verdict, judge
 
 
 def read_results(run_dir: RunDir) -> Results:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from resumable.launch.results import results_schema
+from resumable.launch.judge.results import results_schema
 
 SCHEMA_FILE = Path(__file__).with_name("results.schema.json")
 

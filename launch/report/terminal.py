@@ -10,12 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.judge.verdict import Verdict
 from resumable.launch.plan.plan import Plan
 from resumable.launch.reading.failures import Death
 from resumable.launch.reading.outcome import CheckResult, Outcome, Violation, counted
 from resumable.launch.report.batches import first_difference, shortened
 from resumable.launch.system.text_safety import printable
-from resumable.launch.verdict import Verdict
 
 MAX_VIOLATIONS = 3
 """Violations of one check that are shown in full."""

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 import msgspec
 
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.judge.verdict import VERDICT_VERSION, Verdict, write_verdict
 from resumable.launch.plan.plan import Scenario
 from resumable.launch.system.safe_io import decoded, read_whole
-from resumable.launch.verdict import VERDICT_VERSION, Verdict, write_verdict
 
 _decoder = msgspec.json.Decoder(Verdict)
 

@@ -8,10 +8,10 @@ from typing import Literal
 
 import msgspec
 
+from resumable.launch.judge.causes import HOLDS_COLD, shape_of
+from resumable.launch.judge.verdict import Verdict
 from resumable.launch.plan.plan import Scenario
 from resumable.launch.reading.outcome import Outcome
-from resumable.launch.report.causes import HOLDS_COLD, shape_of
-from resumable.launch.verdict import Verdict
 
 Which = Literal["each", "cause"]
 

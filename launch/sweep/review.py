@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.judge.verdict import Verdict
 from resumable.launch.plan.plan import Plan, cold
 from resumable.launch.reading.outcome import Outcome
 from resumable.launch.sweep.book import VerdictBook
 from resumable.launch.sweep.confirmation import confirmed
 from resumable.launch.sweep.judge import PointJudge
-from resumable.launch.verdict import Verdict
 
 
 def review(plan: Plan, run_dir: RunDir) -> dict[str, Verdict]:

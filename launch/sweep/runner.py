@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from resumable.launch.cluster import Cluster
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.judge.verdict import Verdict
 from resumable.launch.plan.plan import Plan, Scenario, cold
 from resumable.launch.reading.outcome import Outcome
 from resumable.launch.sweep.book import VerdictBook
@@ -15,7 +16,6 @@ from resumable.launch.sweep.display import SweepDisplay
 from resumable.launch.sweep.grid import COLD, OUTCOMES, RUNNING, Mark
 from resumable.launch.sweep.judge import PointJudge
 from resumable.launch.sweep.points import with_points
-from resumable.launch.verdict import Verdict
 
 
 class SweepRunner:

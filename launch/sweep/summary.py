@@ -8,13 +8,13 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from resumable.launch.judge.causes import Cause, causes_of
+from resumable.launch.judge.results import Results, results_of
+from resumable.launch.judge.verdict import Verdict
 from resumable.launch.plan.plan import Plan
 from resumable.launch.reading.outcome import Outcome, counted
-from resumable.launch.report.causes import Cause, causes_of
-from resumable.launch.results import Results, results_of
 from resumable.launch.sweep.grid import OUTCOMES, grid
 from resumable.launch.system.text_safety import printable
-from resumable.launch.verdict import Verdict
 
 _NUM_NAMED = 8
 """Points of one cause that are named; the grid and `results.json` show all."""

@@ -13,10 +13,10 @@ import pytest
 from resumable.launch.arguments import parse
 from resumable.launch.cluster import LocalCluster
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.judge.verdict import Verdict, judge
 from resumable.launch.plan.planner import make_plan
 from resumable.launch.plan.topology import Topology
 from resumable.launch.run.supervisor import Supervisor, has_succeeded
-from resumable.launch.verdict import Verdict, judge
 
 TIMEOUT_S = 240
 NODES_OF_SEVERAL_TESTS = {"three_nodes", "running"}

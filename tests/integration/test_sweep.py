@@ -13,7 +13,7 @@ import pytest
 
 from resumable.launch.cli import main
 from resumable.launch.evidence.run_dir import RunDir
-from resumable.launch.verdict import Verdict
+from resumable.launch.judge.verdict import Verdict
 from tests.integration.conftest import TIMEOUT_S, Resumable
 from tests.integration.waiting import wait_until
 

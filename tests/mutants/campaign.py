@@ -17,8 +17,8 @@ from pathlib import Path
 
 import msgspec
 
+from resumable.launch.judge.results import Case, Results
 from resumable.launch.plan.fault_grammar import parse_fault
-from resumable.launch.results import Case, Results
 from tests.mutants import planted
 from tests.mutants.oracle import EPOCH_LENGTH, NUM_RANKS, NUM_STEPS, shows_in_sampler
 

@@ -1,8 +1,8 @@
 import msgspec
 import pytest
 
+from resumable.launch.judge.results import Span
 from resumable.launch.report.chart import chart_of
-from resumable.launch.results import Span
 from tests.launch.report import samples
 
 

@@ -1,9 +1,9 @@
 import msgspec
 import pytest
 
+from resumable.launch.judge.results import Results
 from resumable.launch.reading.outcome import Outcome
 from resumable.launch.report.grid import grids_of, outside_grids
-from resumable.launch.results import Results
 from tests.launch.report import samples
 
 

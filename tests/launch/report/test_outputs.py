@@ -3,11 +3,11 @@ import argparse
 import pytest
 
 from resumable.launch.errors import LaunchError
+from resumable.launch.judge.results import encode_results
 from resumable.launch.report.html import html
 from resumable.launch.report.junit import junit
 from resumable.launch.report.markdown import markdown
 from resumable.launch.report.outputs import add_report_flags, write_reports
-from resumable.launch.results import encode_results
 from tests.launch.report import samples
 
 

@@ -4,11 +4,11 @@ import pytest
 from resumable.launch.errors import EvidenceError
 from resumable.launch.evidence.node_records import encode_node_line
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.judge.results import own_tools
+from resumable.launch.judge.verdict import judge, judge_evidence, write_verdict
 from resumable.launch.reading.outcome import Outcome
 from resumable.launch.report.reading import read_results
-from resumable.launch.results import own_tools
 from resumable.launch.sweep.book import VerdictBook
-from resumable.launch.verdict import judge, judge_evidence, write_verdict
 from tests.launch.report import samples
 from tests.launch.sweep.evidence import BAD, GOOD, store
 from tests.launch.sweep.sweeps import verdict

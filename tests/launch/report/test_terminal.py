@@ -6,10 +6,10 @@ import pytest
 from rich.console import Console
 
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.judge.verdict import CheckReport, judge_evidence
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.outcome import Violation, failed
 from resumable.launch.report.terminal import render
-from resumable.launch.verdict import CheckReport, judge_evidence
 from tests.launch import histories
 from tests.launch.histories import Job
 

@@ -4,10 +4,10 @@ import io
 
 from rich.console import Console
 
+from resumable.launch.judge.verdict import Verdict
 from resumable.launch.plan.plan import Plan
 from resumable.launch.reading.outcome import Outcome
 from resumable.launch.sweep.summary import last_line, render_sweep, sweep_results, sweep_verdict
-from resumable.launch.verdict import Verdict
 from tests.launch.sweep.sweeps import drawn, plan, spec, verdict
 
 

@@ -12,11 +12,11 @@ from typing import Literal
 import msgspec
 
 from resumable.launch.evidence.rank_records import FaultFired
+from resumable.launch.judge.verdict import Verdict
 from resumable.launch.plan.command_line import repeat_command
 from resumable.launch.plan.plan import Command, Plan, Scenario
 from resumable.launch.reading.outcome import Outcome
 from resumable.launch.reading.timeline import Life, Run
-from resumable.launch.verdict import Verdict
 
 RESULTS_VERSION = 1
 

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from resumable.launch import verdict as verdict_module
 from resumable.launch.evidence.history import Damage, Process
 from resumable.launch.evidence.node_records import encode_node_line
 from resumable.launch.evidence.rank_records import Batch, encode_line
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.judge import verdict as verdict_module
+from resumable.launch.judge.verdict import CheckReport, Verdict, combine, judge, judge_evidence, write_verdict
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.outcome import CheckResult, Outcome, passed
-from resumable.launch.verdict import CheckReport, Verdict, combine, judge, judge_evidence, write_verdict
 from tests.launch import histories
 from tests.launch.histories import Epochs, Job, Life
 

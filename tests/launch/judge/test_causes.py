@@ -1,9 +1,9 @@
 import msgspec
 import pytest
 
+from resumable.launch.judge.causes import HOLDS_COLD, causes_of
+from resumable.launch.judge.results import Results
 from resumable.launch.reading.outcome import Outcome
-from resumable.launch.report.causes import HOLDS_COLD, causes_of
-from resumable.launch.results import Results
 from tests.launch.report import samples
 
 

@@ -6,8 +6,8 @@ import re
 
 import msgspec
 
+from resumable.launch.judge.results import Case, Results
 from resumable.launch.reading.outcome import Outcome
-from resumable.launch.results import Case, Results
 
 HOLDS_COLD = " (holds cold)"
 """What a sweep adds to a reason that plain processes gave too."""

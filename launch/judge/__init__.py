@@ -1,0 +1,1 @@
+"""All checks together: verdict, results, causes."""
