@@ -15,9 +15,9 @@ from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.verdict import write_verdict
 from resumable.launch.plan.plan import Plan
 from resumable.launch.run.setup import shown
-from resumable.launch.sweep.book import VerdictBook
 from resumable.launch.sweep.review import review
 from resumable.launch.sweep.summary import sweep_results
+from resumable.launch.sweep.verdict_store import VerdictBook
 
 _UNKNOWN = 3
 

@@ -20,14 +20,14 @@ from resumable.launch.plan.plan import Plan
 from resumable.launch.plan.topology import Topology
 from resumable.launch.report.outputs import write_reports
 from resumable.launch.run.setup import cluster_of, shown
-from resumable.launch.sweep.book import VerdictBook
+from resumable.launch.sweep.cluster_pool import num_jobs_for
 from resumable.launch.sweep.continuation import alone_in, open_sweep
-from resumable.launch.sweep.crew import num_jobs_for
 from resumable.launch.sweep.display import SweepDisplay, duration
 from resumable.launch.sweep.grid import OUTCOMES
 from resumable.launch.sweep.judge import PointJudge
 from resumable.launch.sweep.runner import SweepRunner
 from resumable.launch.sweep.summary import last_line, render_sweep, sweep_results, sweep_verdict
+from resumable.launch.sweep.verdict_store import VerdictBook
 from resumable.launch.system.interrupt import Interrupted, signals_raise
 
 _UNKNOWN = 3

@@ -14,7 +14,7 @@ from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.reading.evidence import Evidence, gather
 from resumable.launch.reading.outcome import CheckResult
 from resumable.launch.reading.timeline import assemble
-from resumable.launch.sweep.extent import Extent, extent_of
+from resumable.launch.sweep.training_length import Extent, extent_of
 
 
 class PointJudge:

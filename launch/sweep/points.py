@@ -13,7 +13,7 @@ from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import CHECKPOINT_DAMAGE, Fault, FaultRequest, Kind, Point, When, Who, resolve
 from resumable.launch.plan.plan import Plan, Scenario, SweepSpec
 from resumable.launch.plan.sweep_words import parse_at, parse_kinds, parse_ranks
-from resumable.launch.sweep.extent import Extent
+from resumable.launch.sweep.training_length import Extent
 
 _AFTER_A_RESTART = (Point.RESUME, Point.LOAD)
 _NUMBER = re.compile(r"\d+")

@@ -6,9 +6,9 @@ from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.verdict import Verdict
 from resumable.launch.plan.plan import Plan, cold
 from resumable.launch.reading.outcome import Outcome
-from resumable.launch.sweep.book import VerdictBook
 from resumable.launch.sweep.confirmation import confirmed
 from resumable.launch.sweep.judge import PointJudge
+from resumable.launch.sweep.verdict_store import VerdictBook
 
 
 def review(plan: Plan, run_dir: RunDir) -> dict[str, Verdict]:

@@ -9,13 +9,13 @@ from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.verdict import Verdict
 from resumable.launch.plan.plan import Plan, Scenario, cold
 from resumable.launch.reading.outcome import Outcome
-from resumable.launch.sweep.book import VerdictBook
+from resumable.launch.sweep.cluster_pool import Crew
 from resumable.launch.sweep.confirmation import Which, confirmed, unconfirmed
-from resumable.launch.sweep.crew import Crew
 from resumable.launch.sweep.display import SweepDisplay
 from resumable.launch.sweep.grid import COLD, OUTCOMES, RUNNING, Mark
 from resumable.launch.sweep.judge import PointJudge
 from resumable.launch.sweep.points import with_points
+from resumable.launch.sweep.verdict_store import VerdictBook
 
 
 class SweepRunner:

@@ -8,7 +8,7 @@ from resumable.launch.judge.results import own_tools
 from resumable.launch.judge.verdict import judge, judge_evidence, write_verdict
 from resumable.launch.reading.outcome import Outcome
 from resumable.launch.report.reading import read_results
-from resumable.launch.sweep.book import VerdictBook
+from resumable.launch.sweep.verdict_store import VerdictBook
 from tests.launch.report import samples
 from tests.launch.sweep.evidence import BAD, GOOD, store
 from tests.launch.sweep.sweeps import verdict

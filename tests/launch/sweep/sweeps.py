@@ -5,8 +5,8 @@ from __future__ import annotations
 from resumable.launch.judge.verdict import Verdict
 from resumable.launch.plan.plan import Plan, Restarts, Scenario, Script, SweepSpec
 from resumable.launch.reading.outcome import Outcome
-from resumable.launch.sweep.extent import Extent, Reach
 from resumable.launch.sweep.points import with_points
+from resumable.launch.sweep.training_length import Extent, Reach
 
 EXTENT = Extent(
     ranks={

@@ -11,10 +11,10 @@ from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.verdict import judge_evidence
 from resumable.launch.plan.plan import cold
 from resumable.launch.reading.outcome import Outcome
-from resumable.launch.sweep.book import VerdictBook
 from resumable.launch.sweep.judge import PointJudge
 from resumable.launch.sweep.points import without_points
 from resumable.launch.sweep.review import review
+from resumable.launch.sweep.verdict_store import VerdictBook
 from tests.launch.report import samples
 from tests.launch.sweep.evidence import BAD, GOOD, PLAN, plan, store
 from tests.launch.sweep.sweeps import verdict

@@ -6,7 +6,7 @@ from resumable.launch.plan.fault_grammar import parse_when
 from resumable.launch.plan.fault_model import When
 from resumable.launch.reading.loop_profile import Traits
 from resumable.launch.reading.timeline import assemble
-from resumable.launch.sweep.extent import extent_of
+from resumable.launch.sweep.training_length import extent_of
 from tests.launch import histories
 from tests.launch.histories import Job
 from tests.launch.sweep.sweeps import EXTENT

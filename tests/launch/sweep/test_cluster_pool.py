@@ -14,8 +14,8 @@ import pytest
 from resumable.launch.errors import NodeError
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.plan import Scenario
-from resumable.launch.sweep import crew as crew_module
-from resumable.launch.sweep.crew import Crew, num_jobs_for
+from resumable.launch.sweep import cluster_pool as crew_module
+from resumable.launch.sweep.cluster_pool import Crew, num_jobs_for
 from tests.launch.sweep.sweeps import plan, spec
 
 SCENARIOS = [Scenario(name=f"s{number}", nproc_per_start=(1,)) for number in range(7)]

@@ -6,7 +6,7 @@ import pytest
 
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.reading.outcome import Outcome
-from resumable.launch.sweep.book import VerdictBook
+from resumable.launch.sweep.verdict_store import VerdictBook
 from tests.launch.sweep.sweeps import drawn, verdict
 
 [POINT] = drawn(at="3", ranks="1").points
