@@ -2,6 +2,6 @@
 
 import sys
 
-from resumable.launch.cli import main
+from resumable.launch.cli.main import main
 
 sys.exit(main())

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from resumable.launch.arguments import parse
+from resumable.launch.cli.parser import parse
 from resumable.launch.cluster import Cluster
 from resumable.launch.errors import ScriptNotFoundError
 from resumable.launch.evidence.function_call import write_call

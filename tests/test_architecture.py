@@ -108,7 +108,7 @@ def test_the_environment_is_read_in_one_place(source: str) -> None:
 
 def test_the_command_line_starts_without_torch() -> None:
     """`resumable check` answers at once, also where torch is not installed."""
-    program = "import sys, resumable.launch.cli; sys.exit('torch' in sys.modules)"
+    program = "import sys, resumable.launch.cli.main; sys.exit('torch' in sys.modules)"
     process = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False, timeout=60)
     expected = 0
     assert expected == process.returncode

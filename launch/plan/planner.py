@@ -28,7 +28,7 @@ def make_plan(arguments: argparse.Namespace, *, script: Script | None = None) ->
     """The plan of a `run`, a `verify`, or a `sweep` whose points are not drawn yet.
 
     Args:
-        arguments: What `resumable.launch.arguments.parse` gives.
+        arguments: What `resumable.launch.cli.parser.parse` gives.
         script: What every rank runs, where it is no script that the arguments name.
 
     Raises:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from resumable.launch.arguments import parse
+from resumable.launch.cli.parser import parse
 from resumable.launch.cluster import LocalCluster
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.verdict import Verdict, judge

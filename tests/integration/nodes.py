@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from resumable.launch.arguments import parse
+from resumable.launch.cli.parser import parse
 from resumable.launch.cluster import Cluster, ComposeCluster, Node
 from resumable.launch.cluster.docker import find_compose, has_image
 from resumable.launch.errors import UsageError

@@ -151,7 +151,7 @@ def test_the_calling_process_stays_as_it_was(tmp_path: Path) -> None:
     """Signal handlers and environment of a process that calls `main` are the same afterwards."""
     program = """
 import os, signal, sys
-from resumable.launch.cli import main
+from resumable.launch.cli.main import main
 numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
 before = dict(os.environ), [signal.getsignal(number) for number in numbers]
 main(["verify", "--quiet", "--run-dir", "run", "--nproc-per-node", "1", "missing_step.py"])

@@ -12,7 +12,7 @@ import pytest
 from tests.integration.conftest import Finished, run_resumable
 
 WITHOUT_TORCH = (
-    "import sys; sys.modules['torch'] = None; from resumable.launch.cli import main; sys.exit(main(sys.argv[1:]))"
+    "import sys; sys.modules['torch'] = None; from resumable.launch.cli.main import main; sys.exit(main(sys.argv[1:]))"
 )
 
 

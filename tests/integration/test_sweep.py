@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from resumable.launch.cli import main
+from resumable.launch.cli.main import main
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.verdict import Verdict
 from tests.integration.conftest import TIMEOUT_S, Resumable

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from resumable.launch.cli import main
+from resumable.launch.cli.main import main
 from resumable.launch.doctor import run_doctor
 from resumable.launch.doctor.examination import QUICK_PROBES, TRIALS
 from resumable.launch.doctor.finding import Finding, Status, exit_code, fail, ok, unknown, warn

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from resumable.launch.cli import main
+from resumable.launch.cli.main import main
 from resumable.launch.evidence.run_dir import RunDir
 from tests.launch.report import samples
 

@@ -2,7 +2,7 @@ import shlex
 
 import pytest
 
-from resumable.launch.arguments import parse
+from resumable.launch.cli.parser import parse
 from resumable.launch.plan.command_line import repeat_command
 from resumable.launch.plan.plan import Plan
 from resumable.launch.plan.planner import make_plan

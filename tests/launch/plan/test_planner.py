@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from resumable.launch.arguments import parse
+from resumable.launch.cli.parser import parse
 from resumable.launch.errors import LaunchError, ScriptNotFoundError, UsageError
 from resumable.launch.plan.plan import Plan
 from resumable.launch.plan.planner import BUILT_IN_JOB, make_plan

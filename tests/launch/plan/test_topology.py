@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from resumable.launch.arguments import parse
+from resumable.launch.cli.parser import parse
 from resumable.launch.plan.planner import make_plan
 from resumable.launch.plan.topology import Topology
 

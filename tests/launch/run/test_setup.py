@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from resumable.launch import Launcher
-from resumable.launch.arguments import parse
-from resumable.launch.cli import main
+from resumable.launch.cli.main import main
+from resumable.launch.cli.parser import parse
 from resumable.launch.errors import UsageError
 from resumable.launch.plan.planner import make_plan
 from resumable.launch.run.setup import refuse_absent

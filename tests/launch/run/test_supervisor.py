@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from resumable.launch.arguments import parse
+from resumable.launch.cli.parser import parse
 from resumable.launch.evidence.node_records import NodeEnded
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.node.protocol import NodeRequest

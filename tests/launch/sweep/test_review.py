@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from resumable.launch.cli import main
+from resumable.launch.cli.main import main
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.verdict import judge_evidence
 from resumable.launch.plan.plan import cold

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from resumable.launch.cli import main
+from resumable.launch.cli.main import main
 
 
 def raising(error: OSError):
@@ -23,7 +23,9 @@ def test_a_disk_that_takes_nothing_is_one_line(
 ) -> None:
     """It names the file; nothing is proved."""
     reason = os.strerror(number)
-    monkeypatch.setattr("resumable.launch.commands.check.check", raising(OSError(number, reason, "run/verdict.json")))
+    monkeypatch.setattr(
+        "resumable.launch.cli.commands.check.check", raising(OSError(number, reason, "run/verdict.json"))
+    )
     assert (main(["check", "run"]), capsys.readouterr().err) == (3, f"resumable: run/verdict.json: {reason}\n")
 
 
@@ -31,7 +33,9 @@ def test_what_nobody_foresaw_is_ours_to_mend(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With all that helps to mend it."""
-    monkeypatch.setattr("resumable.launch.commands.check.check", raising(OSError(errno.EBADF, "Bad file descriptor")))
+    monkeypatch.setattr(
+        "resumable.launch.cli.commands.check.check", raising(OSError(errno.EBADF, "Bad file descriptor"))
+    )
     assert (main(["check", "run"]), "Traceback" in capsys.readouterr().err) == (70, True)
 
 

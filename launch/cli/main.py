@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
-from resumable.launch.arguments import parse
+from resumable.launch.cli.parser import parse
 from resumable.launch.errors import DamagedPlanError, LaunchError, NodeError
 from resumable.launch.system.broken_pipe import OutputConsole, discard_output
 from resumable.launch.system.environment import is_ci
@@ -38,8 +38,8 @@ def _carried_out(argv: Sequence[str] | None) -> int:
     console = OutputConsole(stderr=False, force_terminal=False if is_ci() else None, highlight=False)
     try:
         arguments = parse(sys.argv[1:] if argv is None else argv)
-        # `resumable.launch.commands.verify.verify` and its like; only the command that is asked for is imported.
-        command = getattr(import_module(f"resumable.launch.commands.{arguments.command}"), arguments.command)
+        # `resumable.launch.cli.commands.verify.verify` and its like; only the command that is asked for is imported.
+        command = getattr(import_module(f"resumable.launch.cli.commands.{arguments.command}"), arguments.command)
         return int(command(arguments, console))
     except LaunchError as error:
         print(f"resumable: {error}", file=sys.stderr)

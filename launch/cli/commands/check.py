@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from resumable.launch.commands.sweep import tell_sweep
-from resumable.launch.commands.verify import tell_verdict
+from resumable.launch.cli.commands.sweep import tell_sweep
+from resumable.launch.cli.commands.verify import tell_verdict
 from resumable.launch.errors import DamagedPlanError
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.verdict import write_verdict

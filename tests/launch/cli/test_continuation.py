@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from resumable.launch.arguments import parse
+from resumable.launch.cli.continuation import alone_in, open_sweep
+from resumable.launch.cli.parser import parse
 from resumable.launch.errors import LaunchError, UsageError
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.planner import make_plan
-from resumable.launch.sweep.continuation import alone_in, open_sweep
 from resumable.launch.sweep.points import with_points
 from tests.launch.sweep.sweeps import EXTENT
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from resumable.launch.arguments import parse
+from resumable.launch.cli.parser import parse
 from resumable.launch.errors import LaunchError, UsageError
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.plan import Plan

@@ -11,6 +11,7 @@ from functools import partial
 from rich.console import Console
 from rich.text import Text
 
+from resumable.launch.cli.continuation import alone_in, open_sweep
 from resumable.launch.cluster import Cluster
 from resumable.launch.errors import UsageError
 from resumable.launch.evidence.run_dir import RunDir
@@ -21,7 +22,6 @@ from resumable.launch.plan.topology import Topology
 from resumable.launch.report.outputs import write_reports
 from resumable.launch.run.setup import cluster_of, shown
 from resumable.launch.sweep.cluster_pool import num_jobs_for
-from resumable.launch.sweep.continuation import alone_in, open_sweep
 from resumable.launch.sweep.display import SweepDisplay, duration
 from resumable.launch.sweep.grid import OUTCOMES
 from resumable.launch.sweep.judge import PointJudge

@@ -1,0 +1,1 @@
+"""The only place that knows argparse: parser, flags, commands."""
