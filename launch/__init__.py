@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from resumable.launch.fault import Fault
-    from resumable.launch.launcher import Launcher
+    from resumable.launch.api.fault import Fault
+    from resumable.launch.api.launcher import Launcher
 
 __all__ = ["Fault", "Launcher"]
 
-_MODULES = {"Fault": "resumable.launch.fault", "Launcher": "resumable.launch.launcher"}
+_MODULES = {"Fault": "resumable.launch.api.fault", "Launcher": "resumable.launch.api.launcher"}
 
 
 def __getattr__(name: str) -> object:

@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 
 from resumable.launch import Launcher
-from resumable.launch.job_result import JobResult
+from resumable.launch.api.job_result import JobResult
 
 NUM_RANKS = (2, 3, 4)
 NUM_SAMPLES, NUM_FEWER_SAMPLES, BATCH_SIZE = 1437, 1003, 36

@@ -43,8 +43,8 @@ class Stage:
 def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stage:
     stage = Stage()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("resumable.launch.launcher.cluster_of", stage.cluster_of)
-    monkeypatch.setattr("resumable.launch.launcher.Supervisor", stage.supervisor)
+    monkeypatch.setattr("resumable.launch.api.launcher.cluster_of", stage.cluster_of)
+    monkeypatch.setattr("resumable.launch.api.launcher.Supervisor", stage.supervisor)
     return stage
 
 

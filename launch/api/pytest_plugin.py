@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from resumable.launch.launcher import Launcher
+    from resumable.launch.api.launcher import Launcher
 
 _MARK = "resume(nproc_per_node=2, **flags): how `resume_rig` launches; flags are those of the command line, by name"
 
@@ -39,7 +39,7 @@ def resume_rig(request: pytest.FixtureRequest, _launchers: Callable[..., Launche
 
 @pytest.fixture(scope="session")
 def _launchers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Launcher]]:
-    from resumable.launch.launcher import Launcher  # noqa: PLC0415 - a test run without the rig does not pay for it
+    from resumable.launch.api.launcher import Launcher  # noqa: PLC0415 - a test run without the rig does not pay for it
 
     launchers: dict[tuple[tuple[str, object], ...], Launcher] = {}
     with contextlib.ExitStack() as nodes:

@@ -12,12 +12,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from resumable.launch.api.job_result import JobResult
 from resumable.launch.cli.parser import parse
 from resumable.launch.cluster import Cluster
 from resumable.launch.errors import ScriptNotFoundError
 from resumable.launch.evidence.function_call import write_call
 from resumable.launch.evidence.run_dir import RunDir
-from resumable.launch.job_result import JobResult
 from resumable.launch.judge.verdict import Verdict
 from resumable.launch.plan.fault_model import FaultRequest
 from resumable.launch.plan.plan import Plan, Script

@@ -1,0 +1,1 @@
+"""What Python code and pytest use: `Launcher`, `Fault`, results."""
