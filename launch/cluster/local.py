@@ -50,7 +50,7 @@ class LocalNode(Channel):
                     sys.executable,
                     "-P",
                     "-m",
-                    "resumable.launch.node.__main__",
+                    "resumable.launch.node",
                     str(request_end),
                     str(reply_end),
                     *preload,

@@ -7,7 +7,7 @@ import importlib.util
 from pathlib import Path
 
 from resumable.launch.errors import ScriptNotFoundError, UsageError
-from resumable.launch.plan import torchrun_flags as torchrun
+from resumable.launch.plan import torchrun_flags
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import STANDSTILLS, Fault, FaultRequest, Kind, resolve
 from resumable.launch.plan.plan import Containers, Plan, Recording, RestartMethod, Restarts, Scenario, Script, SweepSpec
@@ -21,7 +21,7 @@ _LOG_TO_FILE_AND_CONSOLE = "3"
 _HANG_TIMEOUT_S, _PLANNED_HANG_TIMEOUT_S, _BUILT_IN_HANG_TIMEOUT_S = 300.0, 30.0, 5.0
 _GRACE_S = 5.0
 _COMPOSE_NAME = "docker/compose.yaml"
-_COMPOSE_FILE = Path(__file__).resolve().parents[1] / _COMPOSE_NAME
+_COMPOSE_FILE = Path(__file__).resolve().parents[2] / _COMPOSE_NAME
 
 
 def make_plan(arguments: argparse.Namespace, *, script: Script | None = None) -> Plan:
@@ -39,7 +39,7 @@ def make_plan(arguments: argparse.Namespace, *, script: Script | None = None) ->
     _, max_nodes = _num_nodes(arguments.nnodes)
     faults = _faults(arguments, num_nodes=max_nodes, nproc_per_node=nproc_per_node)
     restarts = _restarts(arguments, faults, nproc_per_node)
-    flags = torchrun.flags_of(arguments)
+    flags = torchrun_flags.flags_of(arguments)
     is_proof = arguments.command != "run"
     if is_proof:
         _refuse_foreign_rendezvous(arguments)
@@ -101,7 +101,7 @@ def _module(name: str, arguments: tuple[str, ...]) -> Script:
 def _nproc_per_node(arguments: argparse.Namespace) -> int:
     text = str(arguments.nproc_per_node)
     try:
-        number = torchrun.num_ranks(text)
+        number = torchrun_flags.num_ranks(text)
     except ValueError as error:
         raise UsageError(f"--nproc-per-node {text}: {error}") from error
     if number < 1:

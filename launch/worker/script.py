@@ -10,7 +10,7 @@ import types
 import zipfile
 from pathlib import Path
 
-from resumable.launch.evidence import function_call as call
+from resumable.launch.evidence import function_call
 from resumable.launch.plan.plan import Script
 
 
@@ -19,7 +19,7 @@ def run_script(script: Script) -> None:
     # A fork server gives its children another one, in which there is nothing.
     sys.stdin = open(0, closefd=False)  # noqa: SIM115 - as long as the process
     if script.is_function:
-        call.run_call(Path(script.path))
+        function_call.run_call(Path(script.path))
         return
     if script.is_module:
         sys.path.insert(0, script.folder or str(Path.cwd()))
@@ -47,4 +47,4 @@ def print_script_traceback(error: BaseException) -> None:
 
 
 def _is_ours(file: str) -> bool:
-    return file.startswith((str(Path(__file__).parent), call.__file__, "<frozen runpy>"))
+    return file.startswith((str(Path(__file__).parent), function_call.__file__, "<frozen runpy>"))

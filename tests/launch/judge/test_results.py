@@ -8,8 +8,8 @@ from resumable.launch.judge.results import Results, Span, encode_results, result
 from resumable.launch.reading.outcome import Outcome
 from tests.launch.report import samples
 
-GOLDEN = Path(__file__).parent / "golden"
-README = Path(__file__).parents[2] / "launch/report/README.md"
+GOLDEN = Path(__file__).parents[1] / "golden"
+README = Path(__file__).parents[3] / "launch/report/README.md"
 
 
 @pytest.mark.parametrize(

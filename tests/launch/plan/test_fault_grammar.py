@@ -125,5 +125,5 @@ def test_what_is_no_moment_is_none() -> None:
 @pytest.mark.parametrize("kind", Kind)
 def test_every_kind_is_explained(kind: Kind) -> None:
     """In the help of the command, and in the README."""
-    readme = Path(__file__).parents[2] / "README.md"
+    readme = Path(__file__).parents[3] / "README.md"
     assert [f"`{kind}" in readme.read_text(), kind in GRAMMAR] == [True, True]

@@ -14,7 +14,7 @@ import pytest
 from resumable.launch.errors import NodeError
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.plan import Scenario
-from resumable.launch.sweep import cluster_pool as crew_module
+from resumable.launch.sweep import cluster_pool
 from resumable.launch.sweep.cluster_pool import Crew, num_jobs_for
 from tests.launch.sweep.sweeps import plan, spec
 
@@ -55,7 +55,7 @@ class PretendSupervisor:
 
 @pytest.fixture
 def hire(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Crew]:
-    monkeypatch.setattr(crew_module, "Supervisor", PretendSupervisor)
+    monkeypatch.setattr(cluster_pool, "Supervisor", PretendSupervisor)
 
     def make(rig: Rig, *, num_jobs: int = 2, is_cold: bool = False) -> Crew:
         return Crew(plan(spec()), RunDir(root=tmp_path), rig.cluster, num_jobs=num_jobs, is_cold=is_cold)

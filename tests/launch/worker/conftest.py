@@ -11,7 +11,8 @@ import pytest
 from resumable.launch.evidence.rank_records import AnyRecord
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import Fault, resolve
-from resumable.launch.worker import distributed_checkpoints, hooks
+from resumable.launch.worker import hooks
+from resumable.launch.worker.watch import distributed_checkpoints
 
 FAULT = resolve([parse_fault("sigterm@save#0+during:rank=0")], world_size=1, seed=0)[0]
 
