@@ -17,7 +17,7 @@ from resumable.launch.judge.verdict import Verdict, judge_evidence
 from resumable.launch.plan.plan import Plan
 from resumable.launch.reading.evidence import Evidence, gather
 from resumable.launch.reading.failures import log_file
-from resumable.launch.reading.timeline import Timeline
+from resumable.launch.reading.lives import Timeline
 from resumable.launch.run.supervisor import has_succeeded
 
 

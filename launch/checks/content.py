@@ -34,7 +34,7 @@ def _digests(steps: Steps) -> list[str | None]:
 
 def _violations(evidence: Evidence, rank: int) -> Iterator[Violation]:
     """The first batch of a rank with the right samples and another content; other samples are another check's matter."""
-    timeline = next((timeline for timeline in evidence.faulted.timelines if timeline.rank == rank), None)
+    timeline = evidence.faulted.timeline(rank)
     found = [batch for step in (timeline.steps if timeline else ()) for batch in step.batches]
     expected = [batch for step in evidence.expected[rank] for batch in step.batches]
     different = (pair for pair in zip(expected, found, strict=False) if _differs(*pair))

@@ -10,6 +10,7 @@ import msgspec
 from resumable.launch.evidence.rank_records import Loader
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.global_stream import Sample, samples_of
+from resumable.launch.reading.lives import Run
 from resumable.launch.reading.outcome import (
     MAX_INDICES,
     CheckResult,
@@ -20,7 +21,6 @@ from resumable.launch.reading.outcome import (
     passed,
     unknown,
 )
-from resumable.launch.reading.timeline import Run
 
 _ALL = -1
 """Stands for all epochs together."""

@@ -16,9 +16,8 @@ from resumable.launch.plan.fault_model import (
     When,
 )
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.reading.failures import Firing, firings
+from resumable.launch.reading.lives import Firing, Timeline
 from resumable.launch.reading.outcome import CheckResult, Violation, counted, listed, not_applicable, passed, unknown
-from resumable.launch.reading.timeline import Timeline
 
 _DEADLY = frozenset({Kind.SIGKILL, Kind.ABORT, Kind.EXCEPTION, Kind.EXIT, *CHECKPOINT_DAMAGE})
 """Nothing is trained on after them, unless the script caught the exception or the exit."""
@@ -34,7 +33,7 @@ def fault_fired(evidence: Evidence) -> CheckResult:
         return not_applicable("no fault was planned")
     if not faults:
         return unknown("no fault was planned, so nothing was interrupted and nothing is proved")
-    fired = firings(evidence.faulted)
+    fired = evidence.faulted.firings
     problems = [(fault, _problem(fault, evidence, fired)) for fault in faults]
     violations = [
         Violation(sentence=f"{fault}: {problem}", rank=fault.rank) for fault, problem in problems if problem is not None
@@ -67,7 +66,7 @@ def _why_not(fault: Fault, evidence: Evidence) -> str:
         return f"rank {fault.rank} does not exist among {counted(world_size, 'rank')}"
     if fault.rank is None:
         return f"no rank of node {fault.node} came to that moment"
-    timeline = next((timeline for timeline in evidence.faulted.timelines if timeline.rank == fault.rank), None)
+    timeline = evidence.faulted.timeline(fault.rank)
     if timeline is None:
         return f"rank {fault.rank} recorded nothing"
     if not evidence.traits.has_steps and _has_ended(timeline) and _counts_steps(fault.when):

@@ -9,7 +9,7 @@ from resumable.launch.evidence.node_records import NodeEnded
 from resumable.launch.explain.unusable_checkpoints import why_unreadable
 from resumable.launch.plan.fault_model import Kind
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.reading.failures import Death, firings, has_ended_well, planned_ends, unplanned_death
+from resumable.launch.reading.failures import Death, has_ended_well, planned_ends, unplanned_death
 from resumable.launch.reading.outcome import CheckResult, Violation, counted, failed, passed, unknown
 
 _NOTICES = frozenset({Kind.SIGTERM, Kind.SIGINT, Kind.PREEMPT})
@@ -50,7 +50,7 @@ def _taken_for_finished(evidence: Evidence) -> Iterator[Violation]:
     """Ranks that were asked to stop in mid-training and said that all was done: nobody starts them again."""
     run = evidence.faulted
     num_done = {timeline.rank: len(timeline.steps) for timeline in run.timelines}
-    for firing in firings(run):
+    for firing in run.firings:
         process = firing.life.trajectory.process
         is_last = process.incarnation == run.history.incarnations[-1]
         num_steps = len(evidence.expected.get(process.rank, ()))

@@ -12,7 +12,7 @@ from resumable.launch.explain.batch_order import explain
 from resumable.launch.explain.first_wrong_epoch import Suspect
 from resumable.launch.reading.checkpoints import loaded_by
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.reading.failures import firings
+from resumable.launch.reading.lives import Life, Run
 from resumable.launch.reading.outcome import (
     MAX_INDICES,
     CheckResult,
@@ -24,7 +24,6 @@ from resumable.launch.reading.outcome import (
     unknown,
 )
 from resumable.launch.reading.reindexing import is_part
-from resumable.launch.reading.timeline import Life, Run
 from resumable.launch.reading.trajectory import Steps, TrainedBatch, TrainedStep
 
 _ONLY_EPOCH_0 = "only epoch 0 was resumed in: an epoch that is not restored would not show"
@@ -59,7 +58,7 @@ def rank_sequence(evidence: Evidence) -> CheckResult:
     if differences:
         num_ranks = len({violation.rank for violation in differences})
         return failed(f"{num_ranks} of {counted(len(evidence.expected), 'rank')} differ", differences)
-    resumed = [life for life in evidence.faulted.lives if life.resume is not None]
+    resumed = evidence.faulted.resumed
     if resumed:
         return _nothing_differs(resumed, num_epochs=_num_epochs(evidence))
     return passed(NOTHING_LEFT) if is_nothing_left(evidence) else unknown(_why_nothing_resumed(evidence))
@@ -67,7 +66,7 @@ def rank_sequence(evidence: Evidence) -> CheckResult:
 
 def _why_nothing_resumed(evidence: Evidence) -> str:
     """A job that a fault did not stop, such as a short partition, has proved nothing about its resume."""
-    survived = {firing.fault for firing in firings(evidence.faulted) if firing.was_survived}
+    survived = {firing.fault for firing in evidence.faulted.firings if firing.was_survived}
     outlived = ", ".join(str(fault) for fault in evidence.scenario.faults if fault.number in survived)
     return f"no rank trained after a restart{f': the job outlived {outlived}' if outlived else ''}"
 

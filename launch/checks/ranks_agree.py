@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 
 from resumable.launch.reading.evidence import Evidence
+from resumable.launch.reading.lives import Life, Run
 from resumable.launch.reading.outcome import CheckResult, Violation, counted, failed, not_applicable, passed
-from resumable.launch.reading.timeline import Life, Run
 
 
 def ranks_agree(evidence: Evidence) -> CheckResult:
@@ -40,7 +40,7 @@ def disagreements(run: Run, incarnation: int) -> list[str]:
 
 
 def _resumed(run: Run, incarnation: int) -> list[Life]:
-    return [life for life in run.lives if life.incarnation == incarnation and life.resume is not None]
+    return [life for life in run.resumed if life.incarnation == incarnation]
 
 
 def _spelled(what: str, values: Mapping[int, Hashable]) -> str:

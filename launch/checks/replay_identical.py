@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from resumable.launch.reading.evidence import Evidence
+from resumable.launch.reading.lives import Life
 from resumable.launch.reading.outcome import (
     MAX_INDICES,
     CheckResult,
@@ -14,7 +15,6 @@ from resumable.launch.reading.outcome import (
     not_applicable,
     passed,
 )
-from resumable.launch.reading.timeline import Life
 from resumable.launch.reading.trajectory import TrainedBatch
 
 

@@ -10,14 +10,13 @@ from resumable.launch.explain.unusable_checkpoints import BESIDE, disturbed_read
 from resumable.launch.plan.fault_model import Kind
 from resumable.launch.reading.checkpoints import Checkpoint, loaded_by
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.reading.failures import firings
+from resumable.launch.reading.lives import Life, Run
 from resumable.launch.reading.outcome import CheckResult, Violation, counted, failed, not_applicable, passed, unknown
-from resumable.launch.reading.timeline import Life, Run
 
 
 def resume_point(evidence: Evidence) -> CheckResult:
     """No more work is lost than since the newest complete checkpoint."""
-    resumed = [life for life in evidence.faulted.lives if life.resume is not None]
+    resumed = evidence.faulted.resumed
     if not resumed:
         return not_applicable("no rank trained after a restart")
     complete = _complete(evidence.faulted.checkpoints)
@@ -70,7 +69,7 @@ def _violations(life: Life, complete: Sequence[Checkpoint], resumed: Sequence[Li
 
 def _without_emergency_checkpoint(evidence: Evidence, resumed: Sequence[Life]) -> Iterator[Violation]:
     """A preemption announces itself: what was done when the notice came must not be lost."""
-    for firing in firings(evidence.faulted):
+    for firing in evidence.faulted.firings:
         after = [life for life in resumed if life.incarnation > firing.life.incarnation]
         if firing.kind != Kind.PREEMPT or not after:
             continue

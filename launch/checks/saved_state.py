@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 
 from resumable.launch.evidence.rank_records import Save
 from resumable.launch.reading.evidence import Evidence
+from resumable.launch.reading.lives import Life, Run
 from resumable.launch.reading.outcome import CheckResult, Violation, counted, failed, not_applicable, passed
-from resumable.launch.reading.timeline import Life, Run
 
 Saves = dict[int, list[Save]]
 """By the number of steps done since training began, in their order."""
@@ -25,8 +25,7 @@ def saved_state(evidence: Evidence) -> CheckResult:
         return not_applicable("the uninterrupted run does not save the same twice")
     pairs = [
         (life, step, expected, found)
-        for life in evidence.faulted.lives
-        if life.resume is not None
+        for life in evidence.faulted.resumed
         for step, saves in _saves_in(life).items()
         for expected, found in _pairs(first.get(life.rank, {}).get(step, []), saves)
         if _is_state_right(life, step, evidence)

@@ -10,8 +10,8 @@ from resumable.launch.checks.undisturbed import UNDISTURBED, is_undisturbed
 from resumable.launch.explain.restored import all_restored
 from resumable.launch.explain.state import explain_drift
 from resumable.launch.reading.evidence import Evidence
+from resumable.launch.reading.lives import Life, Run
 from resumable.launch.reading.outcome import CheckResult, Violation, counted, failed, not_applicable, passed, unknown
-from resumable.launch.reading.timeline import Life, Run
 from resumable.launch.reading.trajectory import Steps, TrainedStep
 
 
@@ -46,7 +46,7 @@ def _nothing_to_compare(evidence: Evidence) -> str | None:
 
 
 def _nothing_differs(evidence: Evidence) -> CheckResult:
-    resumed = [life for life in evidence.faulted.lives if life.resume is not None]
+    resumed = evidence.faulted.resumed
     if not resumed:
         return passed(NOTHING_LEFT) if is_nothing_left(evidence) else unknown("no rank trained after a restart")
     num_steps = max(life.first_step + len(life.steps) for life in resumed)

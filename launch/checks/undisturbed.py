@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.reading.failures import firings
 from resumable.launch.reading.outcome import Violation
 
 UNDISTURBED = "the run differs before its first restart: the job does not repeat itself"
@@ -11,5 +10,5 @@ UNDISTURBED = "the run differs before its first restart: the job does not repeat
 
 def is_undisturbed(violation: Violation, evidence: Evidence) -> bool:
     """Whether a difference came before the first restart, and before any fault that the job survived there."""
-    survived = [f.num_steps for f in firings(evidence.faulted) if f.life.incarnation == 0 and f.was_survived]
+    survived = [f.num_steps for f in evidence.faulted.firings if f.life.incarnation == 0 and f.was_survived]
     return violation.incarnation == 0 and (not survived or (violation.step or 0) < min(survived))

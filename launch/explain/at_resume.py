@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from resumable.launch.reading.lives import Life
 from resumable.launch.reading.outcome import Violation
-from resumable.launch.reading.timeline import Life
 
 
 def at_resume(life: Life, sentence: str, explanation: str = "") -> Violation:

@@ -8,8 +8,8 @@ from itertools import pairwise
 from resumable.launch.explain.at_resume import at_resume
 from resumable.launch.reading.checkpoints import loaded_by
 from resumable.launch.reading.evidence import Evidence
+from resumable.launch.reading.lives import Life, Run
 from resumable.launch.reading.outcome import CheckResult, Violation, counted, failed, not_applicable, passed
-from resumable.launch.reading.timeline import Life, Run
 from resumable.launch.reading.trajectory import Steps
 
 _OTHER_ORDER = "the number of ranks changed, so gradients are summed in another order"
@@ -17,7 +17,7 @@ _OTHER_ORDER = "the number of ranks changed, so gradients are summed in another 
 
 def all_restored(evidence: Evidence) -> CheckResult:
     """After a restart each process goes on with the state of its optimizers and schedulers."""
-    resumed = [life for life in evidence.faulted.lives if life.resume is not None and life.first_step]
+    resumed = [life for life in evidence.faulted.resumed if life.first_step]
     violations = [violation for life in resumed for violation in _violations(evidence, life)]
     if violations:
         return failed(violations[0].sentence, violations)

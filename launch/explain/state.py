@@ -5,7 +5,7 @@ from __future__ import annotations
 from resumable.launch.explain.restored import goes_on_with_new_optimizer
 from resumable.launch.explain.unusable_checkpoints import why_wrong
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.reading.timeline import Life
+from resumable.launch.reading.lives import Life
 from resumable.launch.reading.trajectory import TrainedStep
 
 

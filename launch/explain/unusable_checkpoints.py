@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from resumable.launch.evidence.rank_records import AnyRecord, FaultFired, Load, Rename, Save
 from resumable.launch.plan.fault_model import CHECKPOINT_DAMAGE
 from resumable.launch.reading.checkpoints import is_within, loaded_by
-from resumable.launch.reading.failures import firings
-from resumable.launch.reading.timeline import Life, Run
+from resumable.launch.reading.lives import Life, Run
 
 BESIDE = "write beside it, then rename"
 
@@ -55,7 +54,7 @@ def disturbed_readings(run: Run) -> frozenset[int]:
     """
     return frozenset(
         firing.life.incarnation
-        for firing in firings(run)
+        for firing in run.firings
         if firing.was_survived and isinstance(firing.life.trajectory.process.records[firing.line - 2], Load)
     )
 

@@ -15,8 +15,8 @@ from resumable.launch.evidence.rank_records import FaultFired
 from resumable.launch.judge.verdict import Verdict
 from resumable.launch.plan.command_line import repeat_command
 from resumable.launch.plan.plan import Command, Plan, Scenario
+from resumable.launch.reading.lives import Life, Run
 from resumable.launch.reading.outcome import Outcome
-from resumable.launch.reading.timeline import Life, Run
 
 RESULTS_VERSION = 1
 

@@ -12,8 +12,8 @@ from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.plan import Plan
 from resumable.launch.reading.evidence import Evidence, gather
 from resumable.launch.reading.failures import Death, planned_deaths
+from resumable.launch.reading.lives import Run
 from resumable.launch.reading.outcome import CheckResult, Outcome, unknown
-from resumable.launch.reading.timeline import Run
 from resumable.launch.system.safe_io import replace_whole
 
 VERDICT_VERSION = 1

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import msgspec
 
 from resumable.launch.evidence.history import Damage, History
 from resumable.launch.plan.plan import Plan, Scenario
+from resumable.launch.reading.lives import Run
 from resumable.launch.reading.loop_profile import Traits, traits_of
-from resumable.launch.reading.timeline import Run, assemble
+from resumable.launch.reading.timeline import assemble
 from resumable.launch.reading.trajectory import Steps
 
 
-class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """What was planned and what came of it."""
 
     plan: Plan
@@ -26,7 +28,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     traits: Traits
     """Properties of the job."""
 
-    @property
+    @cached_property
     def expected(self) -> dict[int, Steps]:
         """What each rank should train on, from the first reference; empty without one."""
         return expected_steps(self.references[0]) if self.references else {}

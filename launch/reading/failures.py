@@ -10,9 +10,9 @@ import msgspec
 
 from resumable.launch.evidence.history import Process
 from resumable.launch.evidence.node_records import RankEnded
-from resumable.launch.evidence.rank_records import Batch, Exit, FaultFired, Step
+from resumable.launch.evidence.rank_records import Batch, Exit
 from resumable.launch.plan.plan import Scenario
-from resumable.launch.reading.timeline import Life, Run
+from resumable.launch.reading.lives import Firing, Life, Run
 from resumable.launch.reading.trajectory import TrainedBatch
 
 _FOLLOW_UP = re.compile(
@@ -23,28 +23,6 @@ _FOLLOW_UP = re.compile(
 """What a rank says when another one is gone."""
 _NOTICE_LAG_NS = 500_000_000
 """Between the death of a process and the moment when its node has seen it; less than the grace before SIGKILL."""
-
-
-class Firing(msgspec.Struct, frozen=True, kw_only=True):
-    """A fault that happened."""
-
-    fault: int
-    """Its number in the plan."""
-    kind: str
-    life: Life
-    """Of the process that it happened to."""
-    num_steps: int
-    """Steps done since training began, when it happened."""
-    num_own_steps: int
-    """Those of them that its process did."""
-    time_ns: int
-    line: int
-    """Of its record in the evidence of the process, from 1."""
-
-    @property
-    def was_survived(self) -> bool:
-        """Whether its process trained on."""
-        return any(isinstance(record, Batch | Step) for record in self.life.trajectory.process.records[self.line :])
 
 
 class Death(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -68,30 +46,6 @@ class Death(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """As a shell gives it, 128 + N for signal N; None where nothing tells."""
 
 
-def firings(run: Run) -> tuple[Firing, ...]:
-    """All faults that happened, by incarnation and rank."""
-    return tuple(
-        _firing(life, record)
-        for life in run.lives
-        for record in life.trajectory.process.records
-        if isinstance(record, FaultFired)
-    )
-
-
-def _firing(life: Life, record: FaultFired) -> Firing:
-    line = record.sequence + 1
-    num_own_steps = sum(step.line < line for step in life.steps)
-    return Firing(
-        fault=record.fault,
-        kind=record.kind,
-        life=life,
-        num_steps=life.first_step + num_own_steps,
-        num_own_steps=num_own_steps,
-        time_ns=record.time_ns,
-        line=line,
-    )
-
-
 def planned_ends(run: Run) -> frozenset[int]:
     """Incarnations that a fault ended, or a node that went or came: the others may only end well."""
     begins: dict[int, int] = {}
@@ -99,7 +53,7 @@ def planned_ends(run: Run) -> frozenset[int]:
     for round_ in run.history.rounds:
         begins[round_.incarnation] = min(round_.time_ns, begins.get(round_.incarnation, round_.time_ns))
         num_nodes[round_.incarnation] = round_.num_nodes
-    hit = {firing.life.incarnation for firing in firings(run)}
+    hit = {firing.life.incarnation for firing in run.firings}
     for act in run.history.acts:
         hit |= {max((number for number, begin in begins.items() if begin <= act.time_ns), default=0)}
     grown = {number for number, num in num_nodes.items() if num_nodes.get(number + 1, num) > num}
@@ -109,7 +63,7 @@ def planned_ends(run: Run) -> frozenset[int]:
 def planned_deaths(run: Run, scenario: Scenario) -> tuple[Death, ...]:
     """The faults that happened, as events of the run."""
     names = {fault.number: str(fault) for fault in scenario.faults}
-    return tuple(_planned(firing, names.get(firing.fault, firing.kind), run) for firing in firings(run))
+    return tuple(_planned(firing, names.get(firing.fault, firing.kind), run) for firing in run.firings)
 
 
 def unplanned_death(run: Run, incarnation: int) -> Death | None:
@@ -139,7 +93,7 @@ def first_cause(run: Run, scenario: Scenario) -> Death | None:
     """What ended the last incarnation: a planned fault that its rank did not survive, or else who is to blame."""
     last = max(run.history.incarnations, default=0)
     names = {fault.number: str(fault) for fault in scenario.faults}
-    for firing in firings(run):
+    for firing in run.firings:
         if firing.life.incarnation == last and not firing.was_survived:
             return _planned(firing, names.get(firing.fault, firing.kind), run)
     return unplanned_death(run, last)

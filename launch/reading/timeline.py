@@ -12,69 +12,11 @@ import msgspec
 
 from resumable.launch.evidence.history import History
 from resumable.launch.reading.checkpoints import Checkpoint, damaged_by, is_within, loaded_by, written_by
+from resumable.launch.reading.lives import Life, Run, Timeline
 from resumable.launch.reading.loop_profile import Traits
 from resumable.launch.reading.reindexing import renamed
-from resumable.launch.reading.resume import Clues, ResumePoint, find_resume_point
-from resumable.launch.reading.trajectory import Steps, TrainedBatch, TrainedStep, Trajectory, trace
-
-
-class Life(msgspec.Struct, frozen=True, kw_only=True):
-    """One process of a rank, placed in the whole training. Epochs of `steps` count since training began."""
-
-    trajectory: Trajectory
-    first_step: int
-    """Steps that its first step builds on."""
-    resume: ResumePoint | None
-    """None in the first incarnation, and for a process that ended before its first step."""
-    before: Steps
-    """What the rank was made of when the process started."""
-    steps: Steps
-    unfinished: tuple[TrainedBatch, ...]
-    """Batches after the last step that had a backward pass."""
-    waiting: tuple[TrainedBatch, ...]
-    """The batches received last, which had none yet."""
-    num_kept: int = 0
-    """How many of its steps no later restart cut off."""
-
-    @property
-    def incarnation(self) -> int:
-        """Number of its worker group."""
-        return self.trajectory.process.incarnation
-
-    @property
-    def rank(self) -> int:
-        """Its rank in that group."""
-        return self.trajectory.process.rank
-
-
-class Timeline(msgspec.Struct, frozen=True, kw_only=True):
-    """All lives of one rank."""
-
-    rank: int
-    lives: tuple[Life, ...]
-    steps: Steps
-    """The effective trajectory; a step that nothing shows has no batches."""
-
-
-class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One scenario, judged as far as a history alone allows."""
-
-    history: History
-    timelines: tuple[Timeline, ...]
-    """By rank; each rank that ever was."""
-    checkpoints: tuple[Checkpoint, ...]
-    """Complete checkpoint files in the order of incarnations; steps count since training began."""
-
-    @property
-    def lives(self) -> tuple[Life, ...]:
-        """Every process, in order of (incarnation, rank)."""
-        lives = (life for timeline in self.timelines for life in timeline.lives)
-        return tuple(sorted(lives, key=lambda life: (life.incarnation, life.rank)))
-
-    @property
-    def world_sizes(self) -> tuple[int, ...]:
-        """Number of ranks of each incarnation."""
-        return tuple(self.history.world_size(incarnation) for incarnation in self.history.incarnations)
+from resumable.launch.reading.resume import Clues, find_resume_point
+from resumable.launch.reading.trajectory import Steps, TrainedStep, Trajectory, trace
 
 
 def assemble(history: History, traits: Traits, reference: Mapping[int, Steps] | None = None) -> Run:

@@ -8,7 +8,7 @@ import msgspec
 
 from resumable.launch.evidence.rank_records import Save
 from resumable.launch.plan.fault_model import Point, When
-from resumable.launch.reading.timeline import Run, Timeline
+from resumable.launch.reading.lives import Run, Timeline
 
 
 class Reach(msgspec.Struct, frozen=True, kw_only=True):

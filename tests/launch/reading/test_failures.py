@@ -5,8 +5,8 @@ from resumable.launch.evidence.history import History
 from resumable.launch.evidence.node_records import NodeEnded, RankEnded, RankFailure
 from resumable.launch.evidence.rank_records import AnyRecord, Batch, Exit, FaultFired, Step
 from resumable.launch.plan.plan import Scenario
-from resumable.launch.reading.failures import firings, first_cause, planned_deaths, unplanned_death
-from resumable.launch.reading.timeline import Run
+from resumable.launch.reading.failures import first_cause, planned_deaths, unplanned_death
+from resumable.launch.reading.lives import Run
 from tests.launch import histories
 from tests.launch.histories import Job
 
@@ -36,7 +36,7 @@ def timed(history: History) -> History:
 
 def test_a_fault_that_fired_is_found_with_the_steps_done():
     """On the rank and in the incarnation of the process that recorded it."""
-    firing = firings(histories.one_kill(JOB).faulted)[0]
+    firing = histories.one_kill(JOB).faulted.firings[0]
     assert (firing.fault, firing.life.rank, firing.life.incarnation, firing.num_steps) == (0, 1, 0, 5)
 
 

@@ -2,8 +2,9 @@ from dataclasses import replace
 
 import msgspec
 
+from resumable.launch.reading.lives import Run, Timeline
 from resumable.launch.reading.loop_profile import Traits
-from resumable.launch.reading.timeline import Run, Timeline, assemble
+from resumable.launch.reading.timeline import assemble
 from tests.launch import histories
 from tests.launch.histories import Job, Life
 

@@ -1,0 +1,127 @@
+"""One scenario as it was read: the processes of every rank, placed in the whole training, and the faults that hit them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import msgspec
+
+from resumable.launch.evidence.history import History
+from resumable.launch.evidence.rank_records import Batch, FaultFired, Step
+from resumable.launch.reading.checkpoints import Checkpoint
+from resumable.launch.reading.resume import ResumePoint
+from resumable.launch.reading.trajectory import Steps, TrainedBatch, Trajectory
+
+
+class Life(msgspec.Struct, frozen=True, kw_only=True):
+    """One process of a rank, placed in the whole training. Epochs of `steps` count since training began."""
+
+    trajectory: Trajectory
+    first_step: int
+    """Steps that its first step builds on."""
+    resume: ResumePoint | None
+    """None in the first incarnation, and for a process that ended before its first step."""
+    before: Steps
+    """What the rank was made of when the process started."""
+    steps: Steps
+    unfinished: tuple[TrainedBatch, ...]
+    """Batches after the last step that had a backward pass."""
+    waiting: tuple[TrainedBatch, ...]
+    """The batches received last, which had none yet."""
+    num_kept: int = 0
+    """How many of its steps no later restart cut off."""
+
+    @property
+    def incarnation(self) -> int:
+        """Number of its worker group."""
+        return self.trajectory.process.incarnation
+
+    @property
+    def rank(self) -> int:
+        """Its rank in that group."""
+        return self.trajectory.process.rank
+
+
+class Firing(msgspec.Struct, frozen=True, kw_only=True):
+    """A fault that happened."""
+
+    fault: int
+    """Its number in the plan."""
+    kind: str
+    life: Life
+    """Of the process that it happened to."""
+    num_steps: int
+    """Steps done since training began, when it happened."""
+    num_own_steps: int
+    """Those of them that its process did."""
+    time_ns: int
+    line: int
+    """Of its record in the evidence of the process, from 1."""
+
+    @property
+    def was_survived(self) -> bool:
+        """Whether its process trained on."""
+        return any(isinstance(record, Batch | Step) for record in self.life.trajectory.process.records[self.line :])
+
+
+class Timeline(msgspec.Struct, frozen=True, kw_only=True):
+    """All lives of one rank."""
+
+    rank: int
+    lives: tuple[Life, ...]
+    steps: Steps
+    """The effective trajectory; a step that nothing shows has no batches."""
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """One scenario, judged as far as a history alone allows."""
+
+    history: History
+    timelines: tuple[Timeline, ...]
+    """By rank; each rank that ever was."""
+    checkpoints: tuple[Checkpoint, ...]
+    """Complete checkpoint files in the order of incarnations; steps count since training began."""
+
+    @cached_property
+    def lives(self) -> tuple[Life, ...]:
+        """Every process, in order of (incarnation, rank)."""
+        lives = (life for timeline in self.timelines for life in timeline.lives)
+        return tuple(sorted(lives, key=lambda life: (life.incarnation, life.rank)))
+
+    @cached_property
+    def resumed(self) -> tuple[Life, ...]:
+        """The processes that trained after a restart, in that order."""
+        return tuple(life for life in self.lives if life.resume is not None)
+
+    def timeline(self, rank: int | None) -> Timeline | None:
+        """All lives of one rank; None if it recorded nothing."""
+        return next((timeline for timeline in self.timelines if timeline.rank == rank), None)
+
+    @cached_property
+    def firings(self) -> tuple[Firing, ...]:
+        """All faults that happened, by incarnation and rank."""
+        return tuple(
+            _firing(life, record)
+            for life in self.lives
+            for record in life.trajectory.process.records
+            if isinstance(record, FaultFired)
+        )
+
+    @cached_property
+    def world_sizes(self) -> tuple[int, ...]:
+        """Number of ranks of each incarnation."""
+        return tuple(self.history.world_size(incarnation) for incarnation in self.history.incarnations)
+
+
+def _firing(life: Life, record: FaultFired) -> Firing:
+    line = record.sequence + 1
+    num_own_steps = sum(step.line < line for step in life.steps)
+    return Firing(
+        fault=record.fault,
+        kind=record.kind,
+        life=life,
+        num_steps=life.first_step + num_own_steps,
+        num_own_steps=num_own_steps,
+        time_ns=record.time_ns,
+        line=line,
+    )
