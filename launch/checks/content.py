@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from resumable.launch.reading.evidence import Evidence, expected_steps
-from resumable.launch.reading.outcome import CheckResult, Violation, counted, failed, not_applicable, passed, unknown
+from resumable.launch.reading.outcome import CheckResult, Violation, failed, not_applicable, passed, unknown
 from resumable.launch.reading.trajectory import Steps, TrainedBatch
+from resumable.launch.system.wording import counted
 
 
 def content(evidence: Evidence) -> CheckResult:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.reading.outcome import CheckResult, Violation, counted, passed, unknown
+from resumable.launch.reading.outcome import CheckResult, Violation, passed, unknown
+from resumable.launch.system.wording import counted
 
 
 def evidence_whole(evidence: Evidence) -> CheckResult:

@@ -15,12 +15,12 @@ from resumable.launch.reading.outcome import (
     MAX_INDICES,
     CheckResult,
     Violation,
-    counted,
     failed,
     not_applicable,
     passed,
     unknown,
 )
+from resumable.launch.system.wording import counted
 
 _ALL = -1
 """Stands for all epochs together."""

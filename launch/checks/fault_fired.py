@@ -17,7 +17,8 @@ from resumable.launch.plan.fault_model import (
 )
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Firing, Timeline
-from resumable.launch.reading.outcome import CheckResult, Violation, counted, listed, not_applicable, passed, unknown
+from resumable.launch.reading.outcome import CheckResult, Violation, not_applicable, passed, unknown
+from resumable.launch.system.wording import counted, listed
 
 _DEADLY = frozenset({Kind.SIGKILL, Kind.ABORT, Kind.EXCEPTION, Kind.EXIT, *CHECKPOINT_DAMAGE})
 """Nothing is trained on after them, unless the script caught the exception or the exit."""

@@ -18,12 +18,12 @@ from resumable.launch.reading.outcome import (
     MAX_INDICES,
     CheckResult,
     Violation,
-    counted,
     failed,
     not_applicable,
     passed,
     unknown,
 )
+from resumable.launch.system.wording import counted
 
 
 def global_batches(evidence: Evidence) -> CheckResult:

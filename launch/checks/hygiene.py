@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from resumable.launch.evidence.history import History
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.reading.outcome import CheckResult, Violation, counted, failed, passed, unknown
+from resumable.launch.reading.outcome import CheckResult, Violation, failed, passed, unknown
+from resumable.launch.system.wording import counted
 
 _TO_CONSOLE = (None, 0, "0", "")
 

@@ -10,7 +10,8 @@ from resumable.launch.explain.unusable_checkpoints import why_unreadable
 from resumable.launch.plan.fault_model import Kind
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import Death, has_ended_well, planned_ends, unplanned_death
-from resumable.launch.reading.outcome import CheckResult, Violation, counted, failed, passed, unknown
+from resumable.launch.reading.outcome import CheckResult, Violation, failed, passed, unknown
+from resumable.launch.system.wording import counted
 
 _NOTICES = frozenset({Kind.SIGTERM, Kind.SIGINT, Kind.PREEMPT})
 """Ask a job to stop, and leave it the choice of its exit code."""

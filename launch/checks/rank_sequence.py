@@ -17,7 +17,6 @@ from resumable.launch.reading.outcome import (
     MAX_INDICES,
     CheckResult,
     Violation,
-    counted,
     failed,
     not_applicable,
     passed,
@@ -25,6 +24,7 @@ from resumable.launch.reading.outcome import (
 )
 from resumable.launch.reading.reindexing import is_part
 from resumable.launch.reading.trajectory import Steps, TrainedBatch, TrainedStep
+from resumable.launch.system.wording import counted
 
 _ONLY_EPOCH_0 = "only epoch 0 was resumed in: an epoch that is not restored would not show"
 MAX_EXPLAINED = 8

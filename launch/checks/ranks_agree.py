@@ -6,7 +6,8 @@ from collections.abc import Hashable, Mapping
 
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life, Run
-from resumable.launch.reading.outcome import CheckResult, Violation, counted, failed, not_applicable, passed
+from resumable.launch.reading.outcome import CheckResult, Violation, failed, not_applicable, passed
+from resumable.launch.system.wording import counted
 
 
 def ranks_agree(evidence: Evidence) -> CheckResult:

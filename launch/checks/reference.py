@@ -9,8 +9,9 @@ from resumable.launch.evidence.rank_records import Index
 from resumable.launch.reading.evidence import Evidence, expected_steps
 from resumable.launch.reading.failures import unplanned_death
 from resumable.launch.reading.lives import Run
-from resumable.launch.reading.outcome import CheckResult, counted, not_applicable, passed, unknown
+from resumable.launch.reading.outcome import CheckResult, not_applicable, passed, unknown
 from resumable.launch.reading.trajectory import Steps
+from resumable.launch.system.wording import counted
 
 _UNWATCHED = "not without a backward() call, nor in processes that it starts itself, as mp.spawn does"
 

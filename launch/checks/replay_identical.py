@@ -6,16 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life
-from resumable.launch.reading.outcome import (
-    MAX_INDICES,
-    CheckResult,
-    Violation,
-    counted,
-    failed,
-    not_applicable,
-    passed,
-)
+from resumable.launch.reading.outcome import MAX_INDICES, CheckResult, Violation, failed, not_applicable, passed
 from resumable.launch.reading.trajectory import TrainedBatch
+from resumable.launch.system.wording import counted
 
 
 def replay_identical(evidence: Evidence) -> CheckResult:

@@ -11,7 +11,8 @@ from resumable.launch.plan.fault_model import Kind
 from resumable.launch.reading.checkpoints import Checkpoint, loaded_by
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life, Run
-from resumable.launch.reading.outcome import CheckResult, Violation, counted, failed, not_applicable, passed, unknown
+from resumable.launch.reading.outcome import CheckResult, Violation, failed, not_applicable, passed, unknown
+from resumable.launch.system.wording import counted
 
 
 def resume_point(evidence: Evidence) -> CheckResult:

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from resumable.launch.evidence.rank_records import Save
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life, Run
-from resumable.launch.reading.outcome import CheckResult, Violation, counted, failed, not_applicable, passed
+from resumable.launch.reading.outcome import CheckResult, Violation, failed, not_applicable, passed
+from resumable.launch.system.wording import counted
 
 Saves = dict[int, list[Save]]
 """By the number of steps done since training began, in their order."""

@@ -11,8 +11,9 @@ from resumable.launch.explain.restored import all_restored
 from resumable.launch.explain.state import explain_drift
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life, Run
-from resumable.launch.reading.outcome import CheckResult, Violation, counted, failed, not_applicable, passed, unknown
+from resumable.launch.reading.outcome import CheckResult, Violation, failed, not_applicable, passed, unknown
 from resumable.launch.reading.trajectory import Steps, TrainedStep
+from resumable.launch.system.wording import counted
 
 
 def state(evidence: Evidence) -> CheckResult:

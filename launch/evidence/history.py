@@ -25,6 +25,7 @@ from resumable.launch.evidence.node_records import (
 from resumable.launch.evidence.rank_records import FORMAT_VERSION, AnyRecord, Exit, FaultFired, Start, Step, decode_line
 from resumable.launch.evidence.run_dir import ScenarioDir
 from resumable.launch.system.safe_io import read_whole
+from resumable.launch.system.wording import place
 
 _R = TypeVar("_R")
 
@@ -39,8 +40,7 @@ class Damage(msgspec.Struct, frozen=True, kw_only=True):
     what: str
 
     def __str__(self) -> str:
-        place = self.path if self.line is None else f"{self.path}:{self.line}"
-        return f"{place}: {self.what}"
+        return f"{place(self.path, self.line)}: {self.what}"
 
 
 class Process(msgspec.Struct, frozen=True, kw_only=True):

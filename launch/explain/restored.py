@@ -9,8 +9,9 @@ from resumable.launch.explain.at_resume import at_resume
 from resumable.launch.reading.checkpoints import loaded_by
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life, Run
-from resumable.launch.reading.outcome import CheckResult, Violation, counted, failed, not_applicable, passed
+from resumable.launch.reading.outcome import CheckResult, Violation, failed, not_applicable, passed
 from resumable.launch.reading.trajectory import Steps
+from resumable.launch.system.wording import counted
 
 _OTHER_ORDER = "the number of ranks changed, so gradients are summed in another order"
 

@@ -7,7 +7,7 @@ import re
 import msgspec
 
 from resumable.launch.judge.results import Case, Results
-from resumable.launch.reading.outcome import Outcome
+from resumable.launch.outcome import BY_SEVERITY, Outcome
 
 HOLDS_COLD = " (holds cold)"
 """What a sweep adds to a reason that plain processes gave too."""
@@ -37,7 +37,7 @@ def causes_of(results: Results) -> tuple[Cause, ...]:
         Cause(outcome=outcome, reason=cases[0].verdict.reason, cases=tuple(cases))
         for (outcome, _), cases in groups.items()
     ]
-    return tuple(sorted(causes, key=lambda cause: (cause.outcome is not Outcome.INVALID, -len(cause.cases))))
+    return tuple(sorted(causes, key=lambda cause: (BY_SEVERITY.index(cause.outcome), -len(cause.cases))))
 
 
 def shape_of(reason: str) -> str:

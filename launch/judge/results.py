@@ -13,10 +13,10 @@ import msgspec
 
 from resumable.launch.evidence.rank_records import FaultFired
 from resumable.launch.judge.verdict import Verdict
+from resumable.launch.outcome import Outcome, worst
 from resumable.launch.plan.command_line import repeat_command
 from resumable.launch.plan.plan import Command, Plan, Scenario
 from resumable.launch.reading.lives import Life, Run
-from resumable.launch.reading.outcome import Outcome
 
 RESULTS_VERSION = 1
 
@@ -148,14 +148,6 @@ def results_of(
         started=started,
         finished=finished,
     )
-
-
-def worst(outcomes: Iterable[Outcome]) -> Outcome:
-    """INVALID beats UNKNOWN beats VALID, and nothing at all is UNKNOWN."""
-    found = set(outcomes)
-    if Outcome.INVALID in found:
-        return Outcome.INVALID
-    return Outcome.VALID if found == {Outcome.VALID} else Outcome.UNKNOWN
 
 
 def own_tools(*, python: str | None = None, torch: str | None = None) -> Tools:

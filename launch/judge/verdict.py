@@ -9,17 +9,16 @@ import msgspec
 from resumable.launch.checks import CHECKS, Check
 from resumable.launch.evidence.history import read_history
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.outcome import BY_SEVERITY, Outcome, exit_code
 from resumable.launch.plan.plan import Plan
 from resumable.launch.reading.evidence import Evidence, gather
 from resumable.launch.reading.failures import Death, planned_deaths
 from resumable.launch.reading.lives import Run
-from resumable.launch.reading.outcome import CheckResult, Outcome, unknown
+from resumable.launch.reading.outcome import CheckResult, unknown
 from resumable.launch.system.safe_io import replace_whole
 
 VERDICT_VERSION = 1
 
-EXIT_CODES = {Outcome.VALID: 0, Outcome.INVALID: 1, Outcome.UNKNOWN: 3}
-"""What the command answers to its caller."""
 _COMPARISONS = frozenset(
     {"rank_sequence", "global_batches", "exactly_once", "replay_identical", "content", "state", "saved_state"}
 )
@@ -61,10 +60,14 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     deaths: tuple[Death, ...]
     checks: tuple[CheckReport, ...]
 
+    def __bool__(self) -> bool:
+        """Whether it is VALID: `assert verdict` holds for nothing else."""
+        return self.outcome is Outcome.VALID
+
     @property
     def exit_code(self) -> int:
         """0 VALID, 1 INVALID, 3 UNKNOWN."""
-        return EXIT_CODES[self.outcome]
+        return exit_code(self.outcome)
 
 
 def judge(plan: Plan, run_dir: RunDir) -> Verdict:
@@ -101,7 +104,7 @@ def combine(reports: Iterable[CheckReport]) -> tuple[Outcome, str]:
     by_outcome: dict[Outcome, list[CheckReport]] = {outcome: [] for outcome in Outcome}
     for report in reports:
         by_outcome[report.result.outcome].append(report)
-    for outcome in (Outcome.INVALID, Outcome.UNKNOWN):
+    for outcome in BY_SEVERITY[:-1]:
         if by_outcome[outcome]:
             first = min(by_outcome[outcome], key=lambda report: report.name != "evidence_whole")
             return outcome, f"{first.name}: {_reason(first.result)}"

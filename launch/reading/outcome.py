@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from enum import StrEnum
+from collections.abc import Iterable
 
 import msgspec
 
 from resumable.launch.evidence.rank_records import Index
+from resumable.launch.outcome import Outcome
 
 MAX_INDICES = 256
 """Indices of a batch or a set that a violation keeps; the rest is counted in its sentence."""
-
-
-class Outcome(StrEnum):
-    """What came of a check, or of all of them."""
-
-    VALID = "valid"
-    INVALID = "invalid"
-    UNKNOWN = "unknown"
-    NOT_APPLICABLE = "not applicable"
 
 
 class Violation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -77,16 +68,3 @@ def unknown(summary: str, violations: Iterable[Violation] = ()) -> CheckResult:
 def not_applicable(reason: str) -> CheckResult:
     """There is nothing to check; this never changes a verdict."""
     return CheckResult(outcome=Outcome.NOT_APPLICABLE, summary=reason)
-
-
-def counted(num: int, noun: str) -> str:
-    """`1 rank`, `2 ranks`, `2 batches`."""
-    if num == 1:
-        return f"1 {noun}"
-    return f"{num} {noun}es" if noun.endswith(("tch", "s")) else f"{num} {noun}s"
-
-
-def listed(numbers: Sequence[int]) -> str:
-    """`1`, `1 and 2`, `1, 2 and 5`."""
-    *head, last = [str(number) for number in numbers]
-    return f"{', '.join(head)} and {last}" if head else last

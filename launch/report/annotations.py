@@ -7,8 +7,9 @@ from pathlib import Path
 
 from resumable.launch.judge.causes import Cause, causes_of
 from resumable.launch.judge.results import Results
-from resumable.launch.reading.outcome import Outcome, counted
+from resumable.launch.outcome import Outcome
 from resumable.launch.system.text_safety import workflow_message, workflow_property
+from resumable.launch.system.wording import counted
 
 MAX_ANNOTATIONS = 10
 """GitHub shows no more of one step."""

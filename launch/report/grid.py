@@ -6,8 +6,8 @@ import re
 
 import msgspec
 
-from resumable.launch.judge.results import Case, Results, worst
-from resumable.launch.reading.outcome import Outcome
+from resumable.launch.judge.results import Case, Results
+from resumable.launch.outcome import Outcome, worst
 
 _FAULT = re.compile(r"(?P<kind>[^@]+)@(?P<when>[^:]+):(?P<who>.+)")
 _NUMBER = re.compile(r"\d+")

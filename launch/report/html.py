@@ -8,11 +8,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from resumable.launch.judge.causes import causes_of
 from resumable.launch.judge.results import Case, Results
-from resumable.launch.reading.outcome import Outcome, Violation
+from resumable.launch.outcome import Outcome
+from resumable.launch.reading.outcome import Violation
 from resumable.launch.report.batches import first_difference, shortened
 from resumable.launch.report.chart import chart_of
 from resumable.launch.report.grid import grids_of, outside_grids
 from resumable.launch.system.text_safety import printable
+from resumable.launch.system.wording import place
 
 MAX_VIOLATIONS = 20
 """Of one check that are shown; `results.json` holds all."""
@@ -35,6 +37,7 @@ def html(results: Results) -> str:
     environment.filters["difference"] = _difference
     environment.filters["shortened"] = shortened
     environment.filters["chart"] = chart_of
+    environment.filters["place"] = place
     detailed = _detailed(results)
     return environment.get_template("page.html").render(
         results=results,

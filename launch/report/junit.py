@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
 from resumable.launch.judge.results import Case, Results
-from resumable.launch.reading.outcome import Outcome, Violation
+from resumable.launch.outcome import Outcome
+from resumable.launch.reading.outcome import Violation
 from resumable.launch.system.text_safety import printable
+from resumable.launch.system.wording import place
 
 _MAX_VIOLATIONS = 10
 
@@ -79,7 +81,7 @@ def _violation(violation: Violation, run_dir: str) -> Iterator[str]:
     if violation.explanation:
         yield f"    {violation.explanation}"
     if violation.file is not None:
-        yield f"    {run_dir}/{violation.file}" + ("" if violation.line is None else f":{violation.line}")
+        yield f"    {run_dir}/{place(violation.file, violation.line)}"
 
 
 def _seconds(time_s: float) -> str:

@@ -7,11 +7,13 @@ from itertools import zip_longest
 
 from resumable.launch.judge.causes import Cause, causes_of
 from resumable.launch.judge.results import Case, Results
-from resumable.launch.reading.outcome import Outcome, Violation, counted
+from resumable.launch.outcome import Outcome
+from resumable.launch.reading.outcome import Violation
 from resumable.launch.report.batches import first_difference
 from resumable.launch.report.grid import Cell, Grid, grids_of, outside_grids
 from resumable.launch.system.text_safety import fenced
 from resumable.launch.system.text_safety import markdown as escaped
+from resumable.launch.system.wording import counted, place
 
 MAX_SIZE_BYTES = 1 << 20
 """GitHub refuses a summary that is longer."""
@@ -128,7 +130,7 @@ def _violation(violation: Violation) -> str:
     if violation.explanation:
         parts.append(escaped(violation.explanation))
     if violation.file is not None:
-        parts.append(_code(violation.file if violation.line is None else f"{violation.file}:{violation.line}"))
+        parts.append(_code(place(violation.file, violation.line)))
     return "; ".join(parts)
 
 

@@ -13,9 +13,9 @@ from resumable.launch.evidence.rank_records import Start, decode_line
 from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.judge.results import Results, Span, Tools, own_tools, results_of, spans_of
 from resumable.launch.judge.verdict import Verdict, judge
+from resumable.launch.outcome import Outcome
 from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.reading.evidence import gather
-from resumable.launch.reading.outcome import Outcome
 from resumable.launch.sweep.review import review
 from resumable.launch.system.safe_io import read_whole
 

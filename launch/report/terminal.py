@@ -11,11 +11,13 @@ from rich.text import Text
 
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.verdict import Verdict
+from resumable.launch.outcome import Outcome
 from resumable.launch.plan.plan import Plan
 from resumable.launch.reading.failures import Death
-from resumable.launch.reading.outcome import CheckResult, Outcome, Violation, counted
+from resumable.launch.reading.outcome import CheckResult, Violation
 from resumable.launch.report.batches import first_difference, shortened
 from resumable.launch.system.text_safety import printable
+from resumable.launch.system.wording import counted, place
 
 MAX_VIOLATIONS = 3
 """Violations of one check that are shown in full."""
@@ -100,7 +102,7 @@ def _details(violation: Violation, width: int) -> Iterator[str]:
     if violation.extra:
         yield f"too often {shortened(violation.extra)}"
     if violation.file is not None:
-        yield violation.file if violation.line is None else f"{violation.file}:{violation.line}"
+        yield place(violation.file, violation.line)
 
 
 def _last_line(verdict: Verdict) -> Text:

@@ -10,8 +10,8 @@ import msgspec
 
 from resumable.launch.judge.causes import HOLDS_COLD, shape_of
 from resumable.launch.judge.verdict import Verdict
+from resumable.launch.outcome import Outcome
 from resumable.launch.plan.plan import Scenario
-from resumable.launch.reading.outcome import Outcome
 
 Which = Literal["each", "cause"]
 

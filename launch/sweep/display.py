@@ -12,8 +12,8 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from resumable.launch.outcome import Outcome
 from resumable.launch.plan.plan import Scenario
-from resumable.launch.reading.outcome import Outcome
 from resumable.launch.sweep.grid import OUTCOMES, Mark, grid
 
 _REDRAW_S = 0.2

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 from rich.text import Text
 
+from resumable.launch.outcome import Outcome
 from resumable.launch.plan.fault_model import Fault, Point
 from resumable.launch.plan.plan import Scenario
-from resumable.launch.reading.outcome import Outcome
 
 _MAX_NAMED = 3
 """Ranks that are hit together and named one by one."""

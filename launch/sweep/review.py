@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.verdict import Verdict
+from resumable.launch.outcome import Outcome
 from resumable.launch.plan.plan import Plan, cold
-from resumable.launch.reading.outcome import Outcome
 from resumable.launch.sweep.confirmation import confirmed
 from resumable.launch.sweep.judge import PointJudge
 from resumable.launch.sweep.verdict_store import VerdictBook

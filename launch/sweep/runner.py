@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from resumable.launch.cluster import Cluster
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.verdict import Verdict
+from resumable.launch.outcome import Outcome
 from resumable.launch.plan.plan import Plan, Scenario, cold
-from resumable.launch.reading.outcome import Outcome
 from resumable.launch.sweep.cluster_pool import Crew
 from resumable.launch.sweep.confirmation import Which, confirmed, unconfirmed
 from resumable.launch.sweep.display import SweepDisplay

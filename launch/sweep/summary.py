@@ -11,10 +11,11 @@ from rich.text import Text
 from resumable.launch.judge.causes import Cause, causes_of
 from resumable.launch.judge.results import Results, results_of
 from resumable.launch.judge.verdict import Verdict
+from resumable.launch.outcome import Outcome
 from resumable.launch.plan.plan import Plan
-from resumable.launch.reading.outcome import Outcome, counted
 from resumable.launch.sweep.grid import OUTCOMES, grid
 from resumable.launch.system.text_safety import printable
+from resumable.launch.system.wording import counted
 
 _NUM_NAMED = 8
 """Points of one cause that are named; the grid and `results.json` show all."""

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from resumable.launch.errors import UsageError
 from resumable.launch.evidence.run_dir import RunDir
-from resumable.launch.judge.verdict import EXIT_CODES
+from resumable.launch.outcome import exit_code
 from resumable.launch.report.outputs import is_any_report_wanted, write_reports
 from resumable.launch.report.reading import read_results
 
@@ -20,4 +20,4 @@ def report(arguments: argparse.Namespace, _console: Console) -> int:
         raise UsageError("report: nothing to write; name at least one of --html, --junit, --json, --markdown")
     results = read_results(RunDir(root=Path(arguments.run_dir)))
     write_reports(arguments, results)
-    return EXIT_CODES[results.outcome]
+    return exit_code(results.outcome)

@@ -6,8 +6,9 @@ import pytest
 from resumable.launch.checks.exactly_once import exactly_once
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.rank_records import Loader
+from resumable.launch.outcome import Outcome
 from resumable.launch.reading.evidence import gather
-from resumable.launch.reading.outcome import CheckResult, Outcome
+from resumable.launch.reading.outcome import CheckResult
 from tests.launch import histories
 from tests.launch.histories import Job, Life
 

@@ -5,9 +5,10 @@ from resumable.launch.checks.fault_fired import fault_fired
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.node_records import NodeAct, NodeFaultActed, RankHung
 from resumable.launch.evidence.rank_records import AnyRecord, Batch, Exit, Save, Step
+from resumable.launch.outcome import Outcome
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import Fault, Kind, Point, When, resolve
-from resumable.launch.reading.outcome import CheckResult, Outcome
+from resumable.launch.reading.outcome import CheckResult
 from tests.launch import histories
 from tests.launch.histories import Job
 

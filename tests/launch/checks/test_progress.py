@@ -7,9 +7,10 @@ from resumable.launch.checks.progress import progress
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.node_records import NodeEnded, NodeFaultActed, RankFailure, RoundStarted
 from resumable.launch.evidence.rank_records import AnyRecord, Exit, Rename, Save
+from resumable.launch.outcome import Outcome
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import Fault, resolve
-from resumable.launch.reading.outcome import CheckResult, Outcome
+from resumable.launch.reading.outcome import CheckResult
 from tests.launch import histories
 from tests.launch.histories import Job
 

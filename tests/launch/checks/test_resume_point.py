@@ -5,9 +5,10 @@ import pytest
 
 from resumable.launch.checks.resume_point import resume_point
 from resumable.launch.evidence.rank_records import AnyRecord, FaultFired, Load, Rename, Save
+from resumable.launch.outcome import Outcome
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import Fault, resolve
-from resumable.launch.reading.outcome import CheckResult, Outcome
+from resumable.launch.reading.outcome import CheckResult
 from tests.launch import histories
 from tests.launch.histories import Job, Life
 

@@ -6,7 +6,8 @@ import pytest
 from resumable.launch.checks.saved_state import saved_state
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.rank_records import AnyRecord, Save, Step
-from resumable.launch.reading.outcome import CheckResult, Outcome
+from resumable.launch.outcome import Outcome
+from resumable.launch.reading.outcome import CheckResult
 from tests.launch import histories
 from tests.launch.histories import Job
 

@@ -6,9 +6,10 @@ import pytest
 from resumable.launch.checks.state import state
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, Exit, Step
+from resumable.launch.outcome import Outcome
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import resolve
-from resumable.launch.reading.outcome import CheckResult, Outcome
+from resumable.launch.reading.outcome import CheckResult
 from tests.launch import histories
 from tests.launch.histories import Job
 

@@ -14,7 +14,8 @@ import pytest
 from resumable.launch.checks.rank_sequence import rank_sequence
 from resumable.launch.evidence.history import History, Process
 from resumable.launch.evidence.rank_records import AnyRecord, Batch, Step
-from resumable.launch.reading.outcome import CheckResult, Outcome
+from resumable.launch.outcome import Outcome
+from resumable.launch.reading.outcome import CheckResult
 from tests.launch import histories
 from tests.launch.histories import Epochs, Job
 

@@ -10,7 +10,8 @@ import pytest
 from resumable.launch.checks.state import state
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.rank_records import AnyRecord, Load, Step
-from resumable.launch.reading.outcome import CheckResult, Outcome
+from resumable.launch.outcome import Outcome
+from resumable.launch.reading.outcome import CheckResult
 from tests.launch import histories
 from tests.launch.histories import Job
 

@@ -3,7 +3,7 @@ import pytest
 
 from resumable.launch.judge.causes import HOLDS_COLD, causes_of
 from resumable.launch.judge.results import Results
-from resumable.launch.reading.outcome import Outcome
+from resumable.launch.outcome import Outcome
 from tests.launch.report import samples
 
 

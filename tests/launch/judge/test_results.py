@@ -4,8 +4,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from resumable.launch.judge.results import Results, Span, encode_results, results_schema, worst
-from resumable.launch.reading.outcome import Outcome
+from resumable.launch.judge.results import Results, Span, encode_results, results_schema
+from resumable.launch.outcome import Outcome, worst
 from tests.launch.report import samples
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -12,8 +12,9 @@ from resumable.launch.evidence.rank_records import Batch, encode_line
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge import verdict as verdict_module
 from resumable.launch.judge.verdict import CheckReport, Verdict, combine, judge, judge_evidence, write_verdict
+from resumable.launch.outcome import Outcome
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.reading.outcome import CheckResult, Outcome, passed
+from resumable.launch.reading.outcome import CheckResult, passed
 from tests.launch import histories
 from tests.launch.histories import Epochs, Job, Life
 

@@ -11,11 +11,12 @@ from resumable.launch.evidence.rank_records import encode_line
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.results import Results, Span, Tools, results_of, spans_of
 from resumable.launch.judge.verdict import CheckReport, Incarnation, Verdict, judge_evidence
+from resumable.launch.outcome import Outcome
 from resumable.launch.plan.fault_model import Fault
 from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import Death
-from resumable.launch.reading.outcome import Outcome, Violation, failed, unknown
+from resumable.launch.reading.outcome import Violation, failed, unknown
 from tests.launch import histories
 from tests.launch.histories import Job
 

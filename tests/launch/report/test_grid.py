@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from resumable.launch.judge.results import Results
-from resumable.launch.reading.outcome import Outcome
+from resumable.launch.outcome import Outcome
 from resumable.launch.report.grid import grids_of, outside_grids
 from tests.launch.report import samples
 

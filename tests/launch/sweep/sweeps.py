@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from resumable.launch.judge.verdict import Verdict
+from resumable.launch.outcome import Outcome
 from resumable.launch.plan.plan import Plan, Restarts, Scenario, Script, SweepSpec
-from resumable.launch.reading.outcome import Outcome
 from resumable.launch.sweep.points import with_points
 from resumable.launch.sweep.training_length import Extent, Reach
 

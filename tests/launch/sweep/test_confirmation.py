@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from resumable.launch.judge.causes import HOLDS_COLD
-from resumable.launch.reading.outcome import Outcome
+from resumable.launch.outcome import Outcome
 from resumable.launch.sweep.confirmation import confirmed, unconfirmed
 from tests.launch.sweep.sweeps import drawn, verdict
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from resumable.launch.reading.outcome import Outcome
+from resumable.launch.outcome import Outcome
 from resumable.launch.sweep.grid import OUTCOMES, RUNNING, grid
 from tests.launch.sweep.sweeps import drawn
 

@@ -5,8 +5,8 @@ import io
 from rich.console import Console
 
 from resumable.launch.judge.verdict import Verdict
+from resumable.launch.outcome import Outcome
 from resumable.launch.plan.plan import Plan
-from resumable.launch.reading.outcome import Outcome
 from resumable.launch.sweep.summary import last_line, render_sweep, sweep_results, sweep_verdict
 from tests.launch.sweep.sweeps import drawn, plan, spec, verdict
 
