@@ -27,6 +27,7 @@ from resumable.launch.worker.exit import (
     leave_once_answered,
 )
 from resumable.launch.worker.faults.trigger import Trigger
+from resumable.launch.worker.patching import Patches
 from resumable.launch.worker.position import Lineage, Position, read_earlier
 from resumable.launch.worker.recorder import Recorder
 from resumable.launch.worker.rounding import keep_buckets
@@ -61,7 +62,8 @@ def run_rank() -> None:
     plan = run_dir.read_plan()
     scenario_dir = ScenarioDir(root=environment.scenario_dir)
     script = plan.script.in_directory(scenario_dir.work)
-    keep_process_groups()
+    patches = Patches()  # as long as the process
+    keep_process_groups(patches)
     recorder = Recorder(
         scenario_dir.event_file(incarnation=environment.incarnation, rank=environment.rank, pid=os.getpid())
     )
@@ -70,10 +72,10 @@ def run_rank() -> None:
         dump_stacks_on_request(scenario_dir.stacks_file(incarnation=environment.incarnation, rank=environment.rank))
     final_state: FinalState = _nothing
     if plan.recording == "full":
-        final_state = _watch(recorder, environment, plan, scenario_dir).final_state
+        final_state = _watch(recorder, environment, plan, scenario_dir, patches).final_state
     if plan.command != "run":
-        keep_buckets()
-    _run_recorded(script, recorder, final_state)
+        keep_buckets(patches)
+    _run_recorded(script, recorder, final_state, patches)
 
 
 def _introduce(recorder: Recorder, environment: RankEnvironment) -> None:
@@ -92,7 +94,9 @@ def _introduce(recorder: Recorder, environment: RankEnvironment) -> None:
     )
 
 
-def _watch(recorder: Recorder, environment: RankEnvironment, plan: Plan, scenario_dir: ScenarioDir) -> TrainingWatch:
+def _watch(
+    recorder: Recorder, environment: RankEnvironment, plan: Plan, scenario_dir: ScenarioDir, patches: Patches
+) -> TrainingWatch:
     """Record from now on what the script does, and let the planned faults happen."""
     earlier = read_earlier(_earlier_files(environment, scenario_dir))
     lineage = Lineage(record for life in earlier for record in life)
@@ -118,7 +122,7 @@ def _watch(recorder: Recorder, environment: RankEnvironment, plan: Plan, scenari
         recorder.observe(observe)
     outer = OuterWatch(loaders)
     for watch in (buffers, schedulers, loaders, outer, inputs, checkpoints, distributed_checkpoints, training):
-        watch.install()
+        watch.install(patches)
     return training
 
 
@@ -156,9 +160,9 @@ class _Ending:
                     self.tell("system_exit", status & 0xFF)
 
 
-def _run_recorded(script: Script, recorder: Recorder, final_state: FinalState) -> None:
+def _run_recorded(script: Script, recorder: Recorder, final_state: FinalState, patches: Patches) -> None:
     ending = _Ending(recorder, final_state)
-    call_before_abrupt_exit(ending.tell_abrupt)
+    call_before_abrupt_exit(patches, ending.tell_abrupt)
     is_interrupted = False
     try:
         run_script(script)

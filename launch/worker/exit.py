@@ -15,27 +15,24 @@ import threading
 from collections.abc import Callable
 from multiprocessing import synchronize
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import torch.distributed as dist
 from torch.distributed import distributed_c10d
 
-from resumable.launch.worker.hooks import wrap
+from resumable.launch.worker.patching import Args, Kwargs, Patches
 
 
-def keep_process_groups() -> None:
+def keep_process_groups(patches: Patches) -> None:
     """Hold every process group of this process, those too that the script has destroyed."""
     kept: list[object] = []
 
-    def around(original: Callable[..., None]) -> Callable[..., None]:
-        def destroy_process_group(*args: Any, **kwargs: Any) -> None:
-            kept.extend(distributed_c10d._world.pg_map)
-            original(*args, **kwargs)
-
-        return destroy_process_group
+    def destroy_process_group(original: Callable[..., None], _instance: None, args: Args, kwargs: Kwargs) -> None:
+        kept.extend(distributed_c10d._world.pg_map)
+        original(*args, **kwargs)
 
     for module in (dist, distributed_c10d):
-        wrap(module, "destroy_process_group", around)
+        patches.wrap(module, "destroy_process_group", destroy_process_group)
 
 
 def await_threads() -> None:
@@ -43,7 +40,7 @@ def await_threads() -> None:
     threading._shutdown()  # type: ignore[attr-defined]
 
 
-def call_before_abrupt_exit(tell: Callable[[int], None]) -> None:
+def call_before_abrupt_exit(patches: Patches, tell: Callable[[int], None]) -> None:
     """Have `tell` called with the exit code where the script leaves by `os._exit`, in whichever thread or forked process."""
 
     def around(original: Callable[[int], NoReturn]) -> Callable[[int], NoReturn]:
@@ -53,7 +50,8 @@ def call_before_abrupt_exit(tell: Callable[[int], None]) -> None:
 
         return _exit
 
-    wrap(os, "_exit", around)
+    # A plain function: it is called in processes that are about to end, perhaps in the middle of anything.
+    patches.wrap_hot(os, "_exit", around)
 
 
 def leave_once_answered() -> None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import torch.distributed as dist
 
+from resumable.launch.worker.patching import Patches
 
-def keep_buckets() -> None:
+
+def keep_buckets(patches: Patches) -> None:
     """Let DDP keep the buckets that it starts with."""
-    dist.Reducer._rebuild_buckets = lambda _reducer: False  # type: ignore[assignment,attr-defined]
+    patches.replace(dist.Reducer, "_rebuild_buckets", lambda _reducer: False)  # type: ignore[attr-defined]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import torch
 
 from resumable.launch.worker.digest import state_digest
-from resumable.launch.worker.hooks import wrap
+from resumable.launch.worker.patching import Args, Kwargs, Patches
 
 
 class BufferWatch:
@@ -22,9 +21,9 @@ class BufferWatch:
         self._modules: weakref.WeakKeyDictionary[torch.nn.Module, None] = weakref.WeakKeyDictionary()
         """In the order in which they were made."""
 
-    def install(self) -> None:
+    def install(self, patches: Patches) -> None:
         """Wrap the registration of buffers."""
-        wrap(torch.nn.Module, "register_buffer", self._around_registration)
+        patches.wrap(torch.nn.Module, "register_buffer", self._around_registration)
 
     def state(self, parameters: Iterable[torch.Tensor]) -> str | None:
         """Digest of the buffers of modules that own some of these parameters; None if there are none."""
@@ -38,9 +37,8 @@ class BufferWatch:
         ]
         return state_digest(buffers, whole=False) if buffers else None
 
-    def _around_registration(self, original: Callable[..., None]) -> Callable[..., None]:
-        def register_buffer(module: torch.nn.Module, *args: Any, **kwargs: Any) -> None:
-            original(module, *args, **kwargs)
-            self._modules[module] = None
-
-        return register_buffer
+    def _around_registration(
+        self, original: Callable[..., None], module: torch.nn.Module, args: Args, kwargs: Kwargs
+    ) -> None:
+        original(*args, **kwargs)
+        self._modules[module] = None

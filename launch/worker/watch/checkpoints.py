@@ -16,8 +16,7 @@ from resumable.launch.evidence.rank_records import Rename
 from resumable.launch.plan.fault_model import Fault
 from resumable.launch.worker.digest import saved_content
 from resumable.launch.worker.faults.trigger import Trigger
-from resumable.launch.worker.hooks import wrap
-from resumable.launch.worker.imports import when_imported
+from resumable.launch.worker.patching import Args, Kwargs, Patches
 from resumable.launch.worker.recorder import Recorder
 from resumable.launch.worker.watch.saving import Saving
 
@@ -30,19 +29,19 @@ class CheckpointWatch:
         self._trigger = trigger
         self._saving = saving
 
-    def install(self) -> None:
+    def install(self, patches: Patches) -> None:
         """Wrap the functions that save and load, and the two system calls that put a file into place."""
-        wrap(torch, "save", self._around_save)
-        wrap(torch, "load", self._around_load)
-        wrap(os, "replace", self._around_rename)
-        wrap(os, "rename", self._around_rename)
-        when_imported("safetensors.torch", self._install_safetensors)
+        patches.wrap(torch, "save", self._around_save)
+        patches.wrap(torch, "load", self._around_load)
+        patches.wrap(os, "replace", self._around_rename)
+        patches.wrap(os, "rename", self._around_rename)
+        patches.when_imported("safetensors.torch", partial(self._install_safetensors, patches))
 
-    def _install_safetensors(self, module: ModuleType) -> None:
-        wrap(module, "save_file", partial(self._around_save_file, module.save))
-        wrap(module, "load_file", self._around_load)
+    def _install_safetensors(self, patches: Patches, module: ModuleType) -> None:
+        patches.wrap(module, "save_file", partial(self._around_save_file, module.save))
+        patches.wrap(module, "load_file", self._around_load)
 
-    def _around_save(self, original: Callable[..., None]) -> Callable[..., None]:
+    def _around_save(self, original: Callable[..., None], _instance: None, args: Args, kwargs: Kwargs) -> None:
         def save(obj: Any, f: Any, *args: Any, **kwargs: Any) -> None:
             with self._saving.save(path_of(f), lambda: saved_content(obj)) as fault:
                 if fault is None:
@@ -52,9 +51,16 @@ class CheckpointWatch:
                     original(obj, buffer, *args, **kwargs)
                     self._write_with_fault(buffer.getvalue(), f, fault)
 
-        return save
+        save(*args, **kwargs)
 
-    def _around_save_file(self, serialize: Callable[..., bytes], original: Callable[..., None]) -> Callable[..., None]:
+    def _around_save_file(
+        self,
+        serialize: Callable[..., bytes],
+        original: Callable[..., None],
+        _instance: None,
+        args: Args,
+        kwargs: Kwargs,
+    ) -> None:
         def save_file(tensors: Any, filename: Any, *args: Any, **kwargs: Any) -> None:
             with self._saving.save(path_of(filename), lambda: saved_content(tensors)) as fault:
                 if fault is None:
@@ -62,7 +68,7 @@ class CheckpointWatch:
                 else:
                     self._write_with_fault(serialize(tensors, *args, **kwargs), filename, fault)
 
-        return save_file
+        save_file(*args, **kwargs)
 
     def _write_with_fault(self, data: bytes, target: Any, fault: Fault) -> None:
         """Write half of the bytes, let the fault happen, and write the rest if this process goes on."""
@@ -76,21 +82,16 @@ class CheckpointWatch:
         self._trigger.fire_during_save(fault, path_of(target))
         target.write(data[half:])
 
-    def _around_load(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def load(*args: Any, **kwargs: Any) -> Any:
-            source = args[0] if args else kwargs.get("f", kwargs.get("filename"))
-            with self._saving.load(path_of(source)):
-                return original(*args, **kwargs)
+    def _around_load(self, original: Callable[..., Any], _instance: None, args: Args, kwargs: Kwargs) -> Any:
+        source = args[0] if args else kwargs.get("f", kwargs.get("filename"))
+        with self._saving.load(path_of(source)):
+            return original(*args, **kwargs)
 
-        return load
-
-    def _around_rename(self, original: Callable[..., None]) -> Callable[..., None]:
-        def rename(src: Any, dst: Any, *args: Any, **kwargs: Any) -> None:
-            original(src, dst, *args, **kwargs)
-            if not self._saving.is_saving:
-                self._recorder.emit(Rename, source=path_of(src), target=path_of(dst))
-
-        return rename
+    def _around_rename(self, original: Callable[..., None], _instance: None, args: Args, kwargs: Kwargs) -> None:
+        original(*args, **kwargs)
+        if not self._saving.is_saving:
+            source, target = (*args, *(kwargs[name] for name in ("src", "dst") if name in kwargs))[:2]
+            self._recorder.emit(Rename, source=path_of(source), target=path_of(target))
 
 
 def path_of(file: Any) -> str:

@@ -14,8 +14,7 @@ from typing import Any
 from resumable.launch.plan.fault_model import Fault
 from resumable.launch.worker.digest import saved_content
 from resumable.launch.worker.faults.trigger import Trigger
-from resumable.launch.worker.hooks import wrap
-from resumable.launch.worker.imports import when_imported
+from resumable.launch.worker.patching import Args, Kwargs, Patches, Wrapper
 from resumable.launch.worker.watch.checkpoints import path_of
 from resumable.launch.worker.watch.saving import BackgroundSave, Saving
 
@@ -34,67 +33,53 @@ class DistributedCheckpointWatch:
         self._saving = saving
         self._thread = threading.local()
 
-    def install(self) -> None:
+    def install(self, patches: Patches) -> None:
         """Wrap the functions that save and load, as soon as somebody imports them."""
-        when_imported(f"{_DCP}.state_dict_saver", self._install_saver)
-        when_imported(f"{_DCP}.state_dict_loader", self._install_loader)
-        when_imported(f"{_DCP}.filesystem", self._install_storage)
+        for part, around in (
+            ("state_dict_saver.save", self._around_save),
+            ("state_dict_saver.save_state_dict", self._around_save),
+            ("state_dict_saver.async_save", self._around_async_save),
+            ("state_dict_saver._save_state_dict", self._around_writing),
+            ("state_dict_loader.load", self._around_load),
+            ("state_dict_loader.load_state_dict", self._around_load),
+            ("filesystem._write_files_from_queue", self._around_thread),
+        ):
+            module, _, function = part.partition(".")
+            patches.when_imported(f"{_DCP}.{module}", partial(_wrap_function, patches, function, around))
 
-    def _install_saver(self, module: ModuleType) -> None:
-        _wrap_function(module, "save", self._around_save)
-        _wrap_function(module, "save_state_dict", self._around_save)
-        _wrap_function(module, "async_save", self._around_async_save)
-        _wrap_function(module, "_save_state_dict", self._around_writing)
+    def _around_save(self, original: Callable[..., Any], _instance: None, args: Args, kwargs: Kwargs) -> Any:
+        content = partial(saved_content, _state_dict(args, kwargs))
+        with self._saving.save(_path(args, kwargs, "storage_writer"), content) as fault:
+            self._thread.fault = fault
+            return original(*args, **kwargs)
 
-    def _install_loader(self, module: ModuleType) -> None:
-        _wrap_function(module, "load", self._around_load)
-        _wrap_function(module, "load_state_dict", self._around_load)
-
-    def _install_storage(self, module: ModuleType) -> None:
-        _wrap_function(module, "_write_files_from_queue", self._around_thread)
-
-    def _around_save(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def save(*args: Any, **kwargs: Any) -> Any:
-            content = partial(saved_content, _state_dict(args, kwargs))
-            with self._saving.save(_path(args, kwargs, "storage_writer"), content) as fault:
-                self._thread.fault = fault
-                return original(*args, **kwargs)
-
-        return save
-
-    def _around_async_save(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def async_save(*args: Any, **kwargs: Any) -> Any:
-            content = saved_content(_state_dict(args, kwargs))
-            save = self._saving.begin_in_background(_path(args, kwargs, "storage_writer"), content)
-            try:
-                answer = original(*args, **kwargs)
-            except BaseException:
-                self._saving.leave_background(save, is_done=False)
-                raise
-            written: Future[Any] = getattr(answer, "upload_completion", answer)
-            written.add_done_callback(lambda future: self._leave(save, future))
-            return answer
-
-        return async_save
+    def _around_async_save(self, original: Callable[..., Any], _instance: None, args: Args, kwargs: Kwargs) -> Any:
+        content = saved_content(_state_dict(args, kwargs))
+        save = self._saving.begin_in_background(_path(args, kwargs, "storage_writer"), content)
+        try:
+            answer = original(*args, **kwargs)
+        except BaseException:
+            self._saving.leave_background(save, is_done=False)
+            raise
+        written: Future[Any] = getattr(answer, "upload_completion", answer)
+        written.add_done_callback(lambda future: self._leave(save, future))
+        return answer
 
     def _leave(self, save: BackgroundSave, written: Future[Any]) -> None:
         self._saving.leave_background(save, is_done=not written.cancelled() and written.exception() is None)
 
-    def _around_writing(self, original: Callable[..., Any]) -> Callable[..., Any]:
+    def _around_writing(self, original: Callable[..., Any], _instance: None, args: Args, kwargs: Kwargs) -> Any:
         """Around what `save` calls once it is known who writes: the storage may be one that torch has chosen."""
-
-        def write(state_dict: Any, storage_writer: Any, *args: Any, **kwargs: Any) -> Any:
-            fault = getattr(self._thread, "fault", None)
-            if fault is None:
-                return original(state_dict, storage_writer, *args, **kwargs)
-            path = path_of(getattr(storage_writer, "path", ""))
-            storage_writer.write_data = self._with_fault(storage_writer.write_data, fault, path)
-            try:
-                return original(state_dict, storage_writer, *args, **kwargs)
-            finally:
-                del storage_writer.write_data
-
-        return write
+        fault = getattr(self._thread, "fault", None)
+        if fault is None:
+            return original(*args, **kwargs)
+        storage_writer = _storage(args, kwargs, "storage_writer")
+        path = path_of(getattr(storage_writer, "path", ""))
+        storage_writer.write_data = self._with_fault(storage_writer.write_data, fault, path)
+        try:
+            return original(*args, **kwargs)
+        finally:
+            del storage_writer.write_data
 
     def _with_fault(self, write_data: Callable[..., Any], fault: Fault, path: str) -> Callable[..., Any]:
         """Write half of what this rank has to, let the fault happen, and write all of it if this process goes on.
@@ -110,31 +95,24 @@ class DistributedCheckpointWatch:
 
         return write
 
-    def _around_thread(self, original: Callable[..., None]) -> Callable[..., None]:
+    def _around_thread(self, original: Callable[..., None], _instance: None, args: Args, kwargs: Kwargs) -> None:
         """Around what each thread of the storage does."""
+        with self._saving.part_of_save():
+            original(*args, **kwargs)
 
-        def write(*args: Any, **kwargs: Any) -> None:
-            with self._saving.part_of_save():
-                original(*args, **kwargs)
-
-        return write
-
-    def _around_load(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def load(*args: Any, **kwargs: Any) -> Any:
-            with self._saving.load(_path(args, kwargs, "storage_reader")):
-                return original(*args, **kwargs)
-
-        return load
+    def _around_load(self, original: Callable[..., Any], _instance: None, args: Args, kwargs: Kwargs) -> Any:
+        with self._saving.load(_path(args, kwargs, "storage_reader")):
+            return original(*args, **kwargs)
 
 
-def _wrap_function(module: ModuleType, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+def _wrap_function(patches: Patches, name: str, wrapper: Wrapper, module: ModuleType) -> None:
     """Wrap it in its module and in the package that has taken it over; not every release of torch has all of them."""
     if not hasattr(module, name):
         return
-    wrap(module, name, make)
+    patches.wrap(module, name, wrapper)
     package = sys.modules[_DCP]
     if hasattr(package, name):
-        setattr(package, name, getattr(module, name))
+        patches.replace(package, name, getattr(module, name))
 
 
 def _state_dict(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -142,7 +120,11 @@ def _state_dict(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
 
 
 def _path(args: Sequence[Any], kwargs: Mapping[str, Any], storage: str) -> str:
-    """Where a checkpoint goes or comes from; "" where its storage does not say. The second argument is the storage."""
-    owner = args[1] if len(args) > 1 else kwargs.get(storage)
-    where = kwargs.get("checkpoint_id") or getattr(owner, "path", "")
+    """Where a checkpoint goes or comes from; "" where its storage does not say."""
+    where = kwargs.get("checkpoint_id") or getattr(_storage(args, kwargs, storage), "path", "")
     return path_of(where) if where else ""
+
+
+def _storage(args: Sequence[Any], kwargs: Mapping[str, Any], name: str) -> Any:
+    """The second argument of every function here that has one."""
+    return args[1] if len(args) > 1 else kwargs.get(name)

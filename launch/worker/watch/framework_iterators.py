@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import ModuleType
 from typing import Any
 
-from resumable.launch.worker.hooks import wrap
-from resumable.launch.worker.imports import when_imported
+from resumable.launch.worker.patching import Args, Kwargs, Patches
 from resumable.launch.worker.watch.loaders import Cover, LoaderWatch
 
 
@@ -17,49 +17,44 @@ class OuterWatch:
     def __init__(self, loaders: LoaderWatch) -> None:
         self._loaders = loaders
 
-    def install(self) -> None:
+    def install(self, patches: Patches) -> None:
         """Wrap them when they are imported."""
-        when_imported("accelerate.data_loader", self._install_accelerate)
+        patches.when_imported("accelerate.data_loader", partial(self._install_accelerate, patches))
         for package in ("lightning.pytorch", "pytorch_lightning"):
-            when_imported(f"{package}.loops.fetchers", self._install_lightning)
+            patches.when_imported(f"{package}.loops.fetchers", partial(self._install_lightning, patches))
 
-    def _install_accelerate(self, module: ModuleType) -> None:
-        wrap(module.DataLoaderShard, "__iter__", self._around_shard)
+    def _install_accelerate(self, patches: Patches, module: ModuleType) -> None:
+        patches.wrap(module.DataLoaderShard, "__iter__", self._around_shard)
 
-    def _install_lightning(self, module: ModuleType) -> None:
-        wrap(module._PrefetchDataFetcher, "__iter__", self._around_prefetch)
-        wrap(module._PrefetchDataFetcher, "__next__", self._around_prefetched)
+    def _install_lightning(self, patches: Patches, module: ModuleType) -> None:
+        patches.wrap(module._PrefetchDataFetcher, "__iter__", self._around_prefetch)
+        patches.wrap_hot(module._PrefetchDataFetcher, "__next__", self._around_prefetched)
 
-    def _around_shard(self, original: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+    def _around_shard(
+        self, original: Callable[[], Iterator[Any]], _loader: Any, _args: Args, _kwargs: Kwargs
+    ) -> Iterator[Any]:
         """accelerate's iterator has fetched one batch more than it hands out, until there is none; it may drop the first."""
+        cover = Cover()
+        batches = original()
+        while True:
+            with self._loaders.fetching(cover):
+                try:
+                    data = next(batches)
+                except StopIteration:
+                    break
+            for fields in cover.fetched[-1:] if cover.ends else cover.fetched[-2:-1]:
+                self._loaders.hand_out(fields)
+            del cover.fetched[:-1]
+            yield data
+        for fields in cover.ends:
+            self._loaders.end_pass(fields)
 
-        def iterate(loader: Any) -> Iterator[Any]:
-            cover = Cover()
-            batches = original(loader)
-            while True:
-                with self._loaders.fetching(cover):
-                    try:
-                        data = next(batches)
-                    except StopIteration:
-                        break
-                for fields in cover.fetched[-1:] if cover.ends else cover.fetched[-2:-1]:
-                    self._loaders.hand_out(fields)
-                del cover.fetched[:-1]
-                yield data
-            for fields in cover.ends:
-                self._loaders.end_pass(fields)
-
-        return iterate
-
-    def _around_prefetch(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def begin(fetcher: Any) -> Any:
-            # The loop leaves a pass as soon as it knows that it has the last batch, before it trains on it.
-            self._end(getattr(fetcher, "_resumable_cover", Cover()))
-            fetcher._resumable_cover = Cover()
-            with self._loaders.fetching(fetcher._resumable_cover):
-                return original(fetcher)
-
-        return begin
+    def _around_prefetch(self, original: Callable[[], Any], fetcher: Any, _args: Args, _kwargs: Kwargs) -> Any:
+        # The loop leaves a pass as soon as it knows that it has the last batch, before it trains on it.
+        self._end(getattr(fetcher, "_resumable_cover", Cover()))
+        fetcher._resumable_cover = Cover()
+        with self._loaders.fetching(fetcher._resumable_cover):
+            return original()
 
     def _around_prefetched(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Lightning's fetcher hands out in the order in which it fetched, one batch or one of each loader."""

@@ -10,7 +10,7 @@ import torch
 
 from resumable.launch.evidence.rank_records import FIRST_INPUT, AnyRecord, Backward, Batch, EpochBegin, EpochEnd, Loader
 from resumable.launch.worker.digest import content_digest
-from resumable.launch.worker.hooks import wrap
+from resumable.launch.worker.patching import Patches, Undo
 from resumable.launch.worker.recorder import Recorder
 
 _ENOUGH = 3
@@ -36,17 +36,16 @@ class InputWatch:
         self._recorder = recorder
         self._is_inside = False
         self._loaders: dict[str, _Inputs] = {}
-        self._original: Callable[..., Any] | None = None
+        self._unwrap: Undo | None = None
         self._delivered: set[int] = set()
         """Loaders that have delivered since the last backward pass."""
         self._wholes: set[int] = set()
         """Loaders that give all their data at once, to be cut up by hand perhaps."""
         self._num_fed = 0
 
-    def install(self) -> None:
+    def install(self, patches: Patches) -> None:
         """Wrap the call of every module; that is undone where data loaders feed the training."""
-        self._original = torch.nn.Module.__call__
-        wrap(torch.nn.Module, "__call__", self._around_call)
+        self._unwrap = patches.wrap_hot(torch.nn.Module, "__call__", self._around_call)
 
     def observe(self, record: AnyRecord) -> None:
         """Follow what the data loaders deliver to the training loop."""
@@ -60,9 +59,9 @@ class InputWatch:
             case Backward():
                 self._num_fed += bool(self._delivered)
                 self._delivered.clear()
-        if self._num_fed == _ENOUGH and self._original is not None:
-            torch.nn.Module.__call__ = self._original  # type: ignore[method-assign]
-            self._original = None
+        if self._num_fed == _ENOUGH and self._unwrap is not None:
+            self._unwrap()
+            self._unwrap = None
 
     def _around_call(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def call(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:

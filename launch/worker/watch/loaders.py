@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -23,8 +24,7 @@ from torch.utils.data import dataloader as torch_loader
 
 from resumable.launch.evidence.rank_records import Batch, EpochBegin, EpochEnd, Index, Loader
 from resumable.launch.worker.digest import content_digest
-from resumable.launch.worker.hooks import wrap
-from resumable.launch.worker.imports import when_imported
+from resumable.launch.worker.patching import Args, Kwargs, Patches
 from resumable.launch.worker.recorder import Recorder
 from resumable.launch.worker.watch.subsets import whole_indices
 
@@ -71,15 +71,17 @@ class LoaderWatch:
         self._num_passes: dict[int, int] = {}
         self._cover: Cover | None = None
 
-    def install(self) -> None:
+    def install(self, patches: Patches) -> None:
         """Wrap the iterators of torch's DataLoader."""
         base, multi = torch_loader._BaseDataLoaderIter, torch_loader._MultiProcessingDataLoaderIter
-        wrap(base, "__init__", self._around_init)
-        wrap(base, "_reset", self._around_reset)
-        wrap(base, "_next_index", self._around_next_index)
-        wrap(multi, "_try_put_index", self._around_try_put_index)
-        wrap(base, "__next__", self._around_next)
-        when_imported("torchdata.stateful_dataloader.stateful_dataloader", self._install_torchdata)
+        patches.wrap(base, "__init__", self._around_begin)
+        patches.wrap(base, "_reset", self._around_begin)
+        patches.wrap_hot(base, "_next_index", self._around_next_index)
+        patches.wrap_hot(multi, "_try_put_index", self._around_try_put_index)
+        patches.wrap_hot(base, "__next__", self._around_next)
+        patches.when_imported(
+            "torchdata.stateful_dataloader.stateful_dataloader", partial(self._install_torchdata, patches)
+        )
 
     @contextmanager
     def fetching(self, cover: Cover) -> Iterator[None]:
@@ -101,41 +103,30 @@ class LoaderWatch:
         """The loop learns now that the pass is over."""
         self._recorder.emit(EpochEnd, **fields)
 
-    def _install_torchdata(self, module: ModuleType) -> None:
+    def _install_torchdata(self, patches: Patches, module: ModuleType) -> None:
         """Its iterators share torch's base; the one with workers, and the fast-forward in a constructor, are its own."""
         single, multi = module._StatefulSingleProcessDataLoaderIter, module._StatefulMultiProcessingDataLoaderIter
-        wrap(multi, "_try_put_index", self._around_try_put_index)
+        patches.wrap_hot(multi, "_try_put_index", self._around_try_put_index)
         for iterator in (single, multi):
-            wrap(iterator, "__init__", self._around_fast_forward)
+            patches.wrap(iterator, "__init__", self._around_fast_forward)
 
-    def _around_fast_forward(self, original: Callable[..., None]) -> Callable[..., None]:
-        def init(iterator: Any, *args: Any, **kwargs: Any) -> None:
-            # What is fetched to come to a place again is delivered to nobody.
-            with self.fetching(Cover()):
-                original(iterator, *args, **kwargs)
-            current = self._passes.get(iterator)
-            if current is not None:
-                current.num_delivered = 0
-
-        return init
+    def _around_fast_forward(self, original: Callable[..., None], iterator: Any, args: Args, kwargs: Kwargs) -> None:
+        # What is fetched to come to a place again is delivered to nobody.
+        with self.fetching(Cover()):
+            original(*args, **kwargs)
+        current = self._passes.get(iterator)
+        if current is not None:
+            current.num_delivered = 0
 
     def worker_pids(self) -> list[int]:
         """The processes that read ahead for this rank now."""
         return [worker.pid for iterator in self._passes for worker in getattr(iterator, "_workers", ())]
 
-    def _around_init(self, original: Callable[..., None]) -> Callable[..., None]:
-        def init(iterator: Any, loader: DataLoader[Any]) -> None:
-            self._passes[iterator] = _Pass(looks_of(loader), loader.sampler)
-            original(iterator, loader)
-
-        return init
-
-    def _around_reset(self, original: Callable[..., None]) -> Callable[..., None]:
-        def _reset(iterator: Any, loader: DataLoader[Any], first_iter: bool = False) -> None:
-            self._passes[iterator] = _Pass(looks_of(loader), loader.sampler)
-            original(iterator, loader, first_iter)
-
-        return _reset
+    def _around_begin(self, original: Callable[..., None], iterator: Any, args: Args, kwargs: Kwargs) -> None:
+        """Around what makes an iterator or makes it begin again; both get the loader first."""
+        loader: DataLoader[Any] = args[0] if args else kwargs["loader"]
+        self._passes[iterator] = _Pass(looks_of(loader), loader.sampler)
+        original(*args, **kwargs)
 
     def _around_next_index(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def _next_index(iterator: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from resumable.launch.worker.hooks import wrap
+from resumable.launch.worker.patching import Args, Kwargs, Patches
 
 
 class SchedulerWatch:
@@ -20,10 +20,10 @@ class SchedulerWatch:
     def __init__(self) -> None:
         self._schedulers: list[weakref.ref[Any]] = []
 
-    def install(self) -> None:
+    def install(self, patches: Patches) -> None:
         """Wrap their construction; that on a plateau is on its own."""
         for kind in (LRScheduler, ReduceLROnPlateau):
-            wrap(kind, "__init__", self._around_init)
+            patches.wrap(kind, "__init__", self._around_init)
 
     def num_steps(self) -> int | None:
         """What the one that was stepped most has counted (`last_epoch`); None if there is none."""
@@ -31,9 +31,6 @@ class SchedulerWatch:
         numbers = [getattr(scheduler, "last_epoch", None) for scheduler in schedulers]
         return max([number for number in numbers if isinstance(number, int)], default=None)
 
-    def _around_init(self, original: Callable[..., None]) -> Callable[..., None]:
-        def init(scheduler: Any, *args: Any, **kwargs: Any) -> None:
-            original(scheduler, *args, **kwargs)
-            self._schedulers.append(weakref.ref(scheduler))
-
-        return init
+    def _around_init(self, original: Callable[..., None], scheduler: Any, args: Args, kwargs: Kwargs) -> None:
+        original(*args, **kwargs)
+        self._schedulers.append(weakref.ref(scheduler))

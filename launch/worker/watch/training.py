@@ -11,7 +11,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, Step
 from resumable.launch.worker.digest import state_digest
-from resumable.launch.worker.hooks import wrap
+from resumable.launch.worker.patching import Args, Kwargs, Patches
 from resumable.launch.worker.position import Position
 from resumable.launch.worker.recorder import Recorder
 from resumable.launch.worker.watch.buffers import BufferWatch
@@ -54,12 +54,12 @@ class TrainingWatch:
         self._stateless: list[torch.optim.Optimizer] = []
         """Optimizers of the current step that had no state before it."""
 
-    def install(self) -> None:
+    def install(self, patches: Patches) -> None:
         """Wrap autograd's backward and hook every optimizer."""
-        wrap(torch.optim.Optimizer, "__init__", self._around_optimizer_init)
-        wrap(torch.autograd, "backward", self._around_backward)
-        register_optimizer_step_pre_hook(self._before_step)
-        register_optimizer_step_post_hook(self._after_step)
+        patches.wrap(torch.optim.Optimizer, "__init__", self._around_optimizer_init)
+        patches.wrap_hot(torch.autograd, "backward", self._around_backward)
+        patches.on_undo(register_optimizer_step_pre_hook(self._before_step).remove)
+        patches.on_undo(register_optimizer_step_post_hook(self._after_step).remove)
 
     def observe(self, record: AnyRecord) -> None:
         """With the first batches of a process, find out which step it resumes at: faults may ask for it."""
@@ -81,12 +81,11 @@ class TrainingWatch:
         parameters = list(self.parameters())
         return state_digest(parameters, whole=True) if parameters else None
 
-    def _around_optimizer_init(self, original: Callable[..., None]) -> Callable[..., None]:
-        def init(optimizer: torch.optim.Optimizer, *args: Any, **kwargs: Any) -> None:
-            original(optimizer, *args, **kwargs)
-            self._optimizers.append(weakref.ref(optimizer))
-
-        return init
+    def _around_optimizer_init(
+        self, original: Callable[..., None], optimizer: torch.optim.Optimizer, args: Args, kwargs: Kwargs
+    ) -> None:
+        original(*args, **kwargs)
+        self._optimizers.append(weakref.ref(optimizer))
 
     def _around_backward(self, original: Callable[..., None]) -> Callable[..., None]:
         def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:

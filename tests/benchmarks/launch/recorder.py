@@ -1,6 +1,6 @@
 """What the recorder adds to a batch: `python -m tests.benchmarks.launch.recorder` prints the figures as JSON.
 
-In a process of its own, because a watch cannot be taken off again.
+In a process of its own, in which nothing else is watched.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from resumable.launch.worker.digest import content_digest
+from resumable.launch.worker.patching import Patches
 from resumable.launch.worker.recorder import Recorder
 from resumable.launch.worker.watch.loaders import LoaderWatch
 
@@ -30,8 +31,10 @@ def measured() -> dict[str, float]:
     data = TensorDataset(torch.zeros(_NUM_BATCHES * BATCH_SIZE, 64))
     plain_us = _batch_us(data)
     with tempfile.TemporaryDirectory() as folder:
-        LoaderWatch(Recorder(Path(folder) / "events.jsonl")).install()
+        patches = Patches()
+        LoaderWatch(Recorder(Path(folder) / "events.jsonl")).install(patches)
         recorded_us = _batch_us(data)
+        patches.undo()
     content = torch.zeros(_DIGEST_BYTES, dtype=torch.uint8)
     return {
         "batch_size": BATCH_SIZE,

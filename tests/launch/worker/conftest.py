@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,7 @@ import pytest
 from resumable.launch.evidence.rank_records import AnyRecord
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import Fault, resolve
-from resumable.launch.worker import hooks
-from resumable.launch.worker.watch import distributed_checkpoints
+from resumable.launch.worker.patching import Patches
 
 FAULT = resolve([parse_fault("sigterm@save#0+during:rank=0")], world_size=1, seed=0)[0]
 
@@ -65,12 +63,12 @@ def told(listener: Listener) -> list[tuple[str, ...]]:
     ]
 
 
-@pytest.fixture(autouse=True)
-def undone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is wrapped in a test is as before after it, and so is what would be wrapped with a later import."""
-    for module in (hooks, distributed_checkpoints):
-        monkeypatch.setattr(module, "setattr", monkeypatch.setattr, raising=False)
-    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
+@pytest.fixture
+def patches() -> Iterator[Patches]:
+    """What is patched in a test is as before after it, and nothing is patched with a later import."""
+    patches = Patches()
+    yield patches
+    patches.undo()
 
 
 @pytest.fixture

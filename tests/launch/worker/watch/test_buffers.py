@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from resumable.launch.worker.patching import Patches
 from resumable.launch.worker.watch.buffers import BufferWatch
 
 
@@ -16,9 +17,9 @@ class Meter(nn.Module):
 
 
 @pytest.fixture
-def watch() -> BufferWatch:
+def watch(patches: Patches) -> BufferWatch:
     watch = BufferWatch()
-    watch.install()
+    watch.install(patches)
     return watch
 
 

@@ -10,6 +10,7 @@ import pytest
 import safetensors.torch as safetensors
 import torch
 
+from resumable.launch.worker.patching import Patches
 from resumable.launch.worker.watch.checkpoints import CheckpointWatch, path_of
 from resumable.launch.worker.watch.saving import Saving
 from tests.launch.worker.conftest import FAULT, Interrupter, Listener, told
@@ -18,10 +19,10 @@ STATE = {"weights": torch.arange(100.0)}
 
 
 @pytest.fixture
-def interrupter(listener: Listener) -> Interrupter:
+def interrupter(listener: Listener, patches: Patches) -> Interrupter:
     """Saves and loads of torch and safetensors and the system's renames, watched during one test."""
     interrupter = Interrupter()
-    CheckpointWatch(listener, interrupter, Saving(listener, interrupter)).install()
+    CheckpointWatch(listener, interrupter, Saving(listener, interrupter)).install(patches)
     return interrupter
 
 

@@ -13,6 +13,7 @@ import torch
 import torch.distributed.checkpoint as dcp
 from torch.distributed.checkpoint import state_dict_saver
 
+from resumable.launch.worker.patching import Patches
 from resumable.launch.worker.watch.checkpoints import CheckpointWatch
 from resumable.launch.worker.watch.distributed_checkpoints import DistributedCheckpointWatch
 from resumable.launch.worker.watch.saving import Saving
@@ -25,12 +26,12 @@ ONCE = [("Save", "begin", "a"), ("Save", "end", "a")]
 
 
 @pytest.fixture
-def interrupter(listener: Listener) -> Interrupter:
+def interrupter(listener: Listener, patches: Patches) -> Interrupter:
     """All saves, loads and renames are watched during one test."""
     interrupter = Interrupter()
     saving = Saving(listener, interrupter)
-    CheckpointWatch(listener, interrupter, saving).install()
-    DistributedCheckpointWatch(interrupter, saving).install()
+    CheckpointWatch(listener, interrupter, saving).install(patches)
+    DistributedCheckpointWatch(interrupter, saving).install(patches)
     return interrupter
 
 
@@ -215,6 +216,7 @@ class Response:
 )
 def test_a_save_that_another_process_writes_ends_with_its_result(
     listener: Listener,
+    patches: Patches,
     monkeypatch: pytest.MonkeyPatch,
     answer: Callable[[Future[None]], object],
     finish: Callable[[Future[None]], object],
@@ -224,7 +226,7 @@ def test_a_save_that_another_process_writes_ends_with_its_result(
     future: Future[None] = Future()
     monkeypatch.setattr(state_dict_saver, "async_save", lambda *_, **__: answer(future))
     interrupter = Interrupter()
-    DistributedCheckpointWatch(interrupter, Saving(listener, interrupter)).install()
+    DistributedCheckpointWatch(interrupter, Saving(listener, interrupter)).install(patches)
     dcp.async_save(state(), checkpoint_id="a")
     assert told(listener) == ONCE[:1]
     finish(future)

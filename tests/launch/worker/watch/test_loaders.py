@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
 
 from resumable.launch.evidence.rank_records import Batch, EpochBegin, EpochEnd, Loader
+from resumable.launch.worker.patching import Patches
 from resumable.launch.worker.watch.loaders import LoaderWatch, as_indices
 from tests.launch.worker.conftest import Listener
 
@@ -31,9 +32,9 @@ class Stream(IterableDataset[int]):
 
 
 @pytest.fixture
-def watched(listener: Listener) -> Listener:
+def watched(listener: Listener, patches: Patches) -> Listener:
     """Torch's loaders, watched during one test."""
-    LoaderWatch(listener).install()
+    LoaderWatch(listener).install(patches)
     return listener
 
 
