@@ -135,7 +135,7 @@ def verify_cold(drawn: Drawn) -> tuple[bool, str]:
     """The same as a command of its own."""
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         name, *words = drawn.command
-        launch = [sys.executable, "-m", "launch", name, "--quiet", "--run-dir", f"{folder}/run", *words]
+        launch = [sys.executable, "-m", "resumable.launch", name, "--quiet", "--run-dir", f"{folder}/run", *words]
         ended = subprocess.run(launch, capture_output=True, text=True, check=False, cwd=folder)
     return ended.returncode == 0, ended.stdout + ended.stderr
 

@@ -65,7 +65,7 @@ def run_resumable(folder: Path, command: str, *arguments: str) -> Finished:
     """Run the command as a user would, with the evidence in `folder`."""
     run_dir = folder / "run"
     finished = subprocess.run(
-        [sys.executable, "-m", "launch", command, "--quiet", "--run-dir", str(run_dir), *arguments],
+        [sys.executable, "-m", "resumable.launch", command, "--quiet", "--run-dir", str(run_dir), *arguments],
         cwd=folder,
         capture_output=True,
         text=True,

@@ -55,4 +55,4 @@ def test_a_plain_torchrun_restart_fails_with_gloo(tmp_path: Path) -> None:
 
 def test_the_same_restart_works_here(tmp_path: Path) -> None:
     """The same script and flags under `resumable run` end well."""
-    assert exit_code(tmp_path, "launch", "run", "--run-dir", "run") == 0
+    assert exit_code(tmp_path, "resumable.launch", "run", "--run-dir", "run") == 0

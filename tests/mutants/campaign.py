@@ -49,7 +49,7 @@ class Sweep:
         files = ("--run-dir", str(folder / "run"), "--json", str(folder / "results.json"))
         settings = ("--quiet", "--nproc-per-node", str(NUM_RANKS), "--hang-timeout", "3", "--cold", "cause")
         job = (str(JOB), "--bug", self.bug, *self.arguments)
-        return [sys.executable, "-m", "launch", "sweep", *settings, *where, *files, *job]
+        return [sys.executable, "-m", "resumable.launch", "sweep", *settings, *where, *files, *job]
 
 
 def in_sampler(bug: str, kind: type[planted.ShardSampler], *arguments: str) -> Sweep:

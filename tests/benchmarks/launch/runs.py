@@ -22,7 +22,16 @@ def sweep_s(run_dir: Path, num_ranks: int, *arguments: str) -> float:
     Raises:
         subprocess.CalledProcessError: not every point was VALID.
     """
-    words = ["-m", "launch", "sweep", "--quiet", "--run-dir", str(run_dir), "--nproc-per-node", str(num_ranks)]
+    words = [
+        "-m",
+        "resumable.launch",
+        "sweep",
+        "--quiet",
+        "--run-dir",
+        str(run_dir),
+        "--nproc-per-node",
+        str(num_ranks),
+    ]
     return _timed([sys.executable, *words, *arguments])
 
 
