@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from resumable.launch.doctor import add_doctor_flags
 from resumable.launch.errors import UsageError
+from resumable.launch.plan.argparse_private import FlagGroup, option_named
 from resumable.launch.plan.fault_grammar import GRAMMAR
 from resumable.launch.plan.torchrun_flags import add_torchrun_flags
 from resumable.launch.report.outputs import add_report_flags
@@ -178,7 +179,7 @@ def _launch_parser(command: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _add_sweep_flags(parser: argparse._ActionsContainer) -> None:
+def _add_sweep_flags(parser: FlagGroup) -> None:
     parser.add_argument(
         "--at",
         default="all",
@@ -216,7 +217,7 @@ def seconds(text: str) -> float:
     return value
 
 
-def _add_output_flags(parser: argparse._ActionsContainer) -> None:
+def _add_output_flags(parser: FlagGroup) -> None:
     parser.add_argument("--quiet", "-q", action="store_true", help="print the verdict only")
 
 
@@ -239,5 +240,5 @@ def _split_at_script(parser: argparse.ArgumentParser, argv: Sequence[str]) -> tu
 
 def _wants_next(parser: argparse.ArgumentParser, option: str) -> bool:
     """Whether the value of this option is the next word: not for a flag, `--a=b` or `-t3`."""
-    action = parser._option_string_actions.get(option)
+    action = option_named(parser, option)
     return action is not None and action.nargs is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from resumable.launch.doctor import capacity, clock, disk, leftovers, network, r
 from resumable.launch.doctor.finding import Finding, exit_code
 from resumable.launch.doctor.probe import Probe, Subject, examine
 from resumable.launch.doctor.table import render
+from resumable.launch.plan.argparse_private import FlagGroup
 from resumable.launch.report.outputs import write_output
 
 REPORT_VERSION = 1
@@ -48,7 +48,7 @@ class DoctorReport(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
 
 
-def add_doctor_flags(parser: argparse._ActionsContainer) -> None:
+def add_doctor_flags(parser: FlagGroup) -> None:
     """Give `parser` the options of `resumable doctor`."""
     parser.add_argument(
         "--nproc-per-node",

@@ -32,6 +32,7 @@ from resumable.launch.node.hang_watch import HangWatch
 from resumable.launch.node.protocol import NodeRequest
 from resumable.launch.node.rank_logs import IncarnationLogs
 from resumable.launch.node.rank_processes import RankWatch
+from resumable.launch.node.torch_private import shown_local_ranks
 from resumable.launch.plan.fault_model import Kind
 from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.system.environment import own_tag, python_executable
@@ -159,7 +160,7 @@ def _launch_config(
             node_number=request.node,
             redirects=Std.from_str(flags.redirects),
             tee=Std.from_str(flags.tee),
-            local_ranks_filter=config.logs_specs._local_ranks_filter if config.logs_specs else None,
+            local_ranks_filter=shown_local_ranks(config.logs_specs),
             announce=announce,
             clock_ns=time.monotonic_ns,
         ),

@@ -48,6 +48,7 @@ class IncarnationLogs(LogsSpecs):
         self._node_number = node_number
         self._announce = announce
         self._clock_ns = clock_ns
+        self._to_file, self._to_both, self._shown = redirects, tee, local_ranks_filter
 
     @property
     def root_log_dir(self) -> str:
@@ -63,12 +64,12 @@ class IncarnationLogs(LogsSpecs):
         incarnation = self._round.incarnation
         folder = self._scenario_dir.incarnation_logs(incarnation)
         folder.mkdir(parents=True, exist_ok=True)
-        redirects, tees = to_map(self._redirects, len(envs)), to_map(self._tee, len(envs))
+        redirects, tees = to_map(self._to_file, len(envs)), to_map(self._to_both, len(envs))
         destination = LogsDest()
         for local_rank, env in envs.items():
             stem = str(folder / f"rank{env['RANK']}")
             to_file = redirects[local_rank] | tees[local_rank]
-            shown = not self._local_ranks_filter or local_rank in self._local_ranks_filter
+            shown = not self._shown or local_rank in self._shown
             destination.stdouts[local_rank] = _target(f"{stem}.out", in_file=Std.OUT in to_file, shown=shown)
             destination.stderrs[local_rank] = _target(f"{stem}.err", in_file=Std.ERR in to_file, shown=shown)
             if shown and Std.OUT in tees[local_rank]:

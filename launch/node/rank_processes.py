@@ -14,6 +14,7 @@ from torch.distributed.elastic.multiprocessing.api import MultiprocessContext, P
 
 from resumable.launch.evidence.node_records import RankEnded
 from resumable.launch.node.rendezvous import Round
+from resumable.launch.node.torch_private import IS_DONE, answer_for, limit_join, processes_of
 
 _LAG_S = 1.0
 """Between the end of a process and the moment when the thread that waits for it has noticed."""
@@ -45,7 +46,7 @@ class RankWatch:
     @contextlib.contextmanager
     def attached(self) -> Iterator[None]:
         """Look at every start and end of ranks in this process meanwhile."""
-        start, close, is_done = PContext.start, PContext.close, MultiprocessContext._is_done
+        start, close, is_done = PContext.start, PContext.close, getattr(MultiprocessContext, IS_DONE)
 
         def watched_start(context: PContext) -> None:
             start(context)
@@ -62,15 +63,16 @@ class RankWatch:
 
         def is_done_or_gone(context: MultiprocessContext) -> bool:
             _answer_for_the_gone(context)
-            return is_done(context)
+            is_over: bool = is_done(context)
+            return is_over
 
         PContext.start, PContext.close = watched_start, limited_close  # type: ignore[method-assign, assignment]
-        MultiprocessContext._is_done = is_done_or_gone  # type: ignore[method-assign, assignment]
+        setattr(MultiprocessContext, IS_DONE, is_done_or_gone)
         try:
             yield
         finally:
             PContext.start, PContext.close = start, close  # type: ignore[method-assign]
-            MultiprocessContext._is_done = is_done  # type: ignore[method-assign]
+            setattr(MultiprocessContext, IS_DONE, is_done)
 
     def _tell(self, ends: _Ends, exit_codes: Mapping[int, int | None]) -> None:
         for rank, time_ns in ends.times_ns().items():
@@ -126,16 +128,15 @@ def _limit(context: PContext, grace_s: float) -> None:
 
     Ranks that are functions are ended by `torch.multiprocessing` before the agent closes them, with a grace of its own.
     """
-    if isinstance(context, MultiprocessContext) and context._pc:
-        join = context._pc._join_procs_with_timeout
-        context._pc._join_procs_with_timeout = lambda _timeout: join(grace_s)
+    if isinstance(context, MultiprocessContext):
+        limit_join(context, grace_s)
 
 
 def _answer_for_the_gone(context: MultiprocessContext) -> None:
     """Give a rank a return value that left with exit code 0 and without one: its script called `os._exit`."""
-    for local, process in enumerate(context._pc.processes if context._pc else []):
+    for local, process in enumerate(processes_of(context)):
         if process.exitcode == 0:
-            context._return_values.setdefault(local, None)
+            answer_for(context, local)
 
 
 def _exit_codes(context: PContext) -> dict[int, int | None]:
@@ -143,5 +144,5 @@ def _exit_codes(context: PContext) -> dict[int, int | None]:
     if isinstance(context, SubprocessContext):
         handlers = context.subprocess_handlers.values()
         return {handler.proc.pid: handler.proc.poll() for handler in handlers}
-    processes = context._pc.processes if isinstance(context, MultiprocessContext) and context._pc else []
-    return {process.pid: process.exitcode for process in processes}
+    processes = processes_of(context) if isinstance(context, MultiprocessContext) else []
+    return {process.pid: process.exitcode for process in processes if process.pid is not None}

@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import copy
 import socket
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -25,11 +23,12 @@ from torch.distributed.elastic.rendezvous import (
     RendezvousInfo,
     RendezvousParameters,
     RendezvousStoreInfo,
-    dynamic_rendezvous,
     rendezvous_handler_registry,
 )
 from torch.distributed.elastic.rendezvous.c10d_rendezvous_backend import create_backend
 from torch.distributed.elastic.rendezvous.dynamic_rendezvous import DynamicRendezvousHandler, create_handler
+
+from resumable.launch.node.torch_private import name_callers_without_sources, poll_every, skip_own_worker_store
 
 BACKEND = "resumable"
 """Name under which torch's registry knows this rendezvous."""
@@ -111,21 +110,16 @@ def register() -> None:
     before it looks at the state of the rendezvous again; and under "node_rank" a rank that nodes are sorted by.
     """
     rendezvous_handler_registry.register(BACKEND, _create)
-    # torch names the caller of every step in a log that nobody keeps, and reads the sources of the whole stack to find it:
-    # 0.3 s of work for a restart.
-    dynamic_rendezvous.get_method_name = _name_of_caller
+    name_callers_without_sources()
 
 
 def _create(params: RendezvousParameters) -> FreshStoreRendezvous:
     poll_ms = params.get_as_int("poll_ms")
     if poll_ms is not None:
-        _poll_every(poll_ms / 1000)
+        poll_every(poll_ms / 1000)
     backend, store = create_backend(params)
     inner = create_handler(store, backend, _named_by_rank(params))
-    # torch's handler would open a worker store of its own, cache its address, which a node that joins later never gets, and
-    # look up host names for it, which can fail or stall. It does not if it believes that it has done so.
-    inner._bootstrap_store_info = RendezvousStoreInfo("", 0)
-    inner._shared_tcp_store_server = store
+    skip_own_worker_store(inner, store)
     return FreshStoreRendezvous(inner, store, params.config["round"], params.local_addr)
 
 
@@ -137,16 +131,3 @@ def _named_by_rank(params: RendezvousParameters) -> RendezvousParameters:
     named = copy.copy(params)
     named.local_addr = f"{node_rank:06}-{params.local_addr or socket.getfqdn()}"
     return named
-
-
-def _name_of_caller(depth: int = 2) -> str:
-    return sys._getframe(depth).f_code.co_name
-
-
-def _poll_every(poll_s: float) -> None:
-    """Replace torch's waits, up to 0.3 s before a first join and 1 s before each further look: they spare a far store."""
-
-    def delay(seconds: object) -> None:
-        time.sleep(poll_s)
-
-    dynamic_rendezvous._delay = delay  # type: ignore[attr-defined]

@@ -8,6 +8,7 @@ import os
 import signal
 
 from resumable.launch.errors import UsageError
+from resumable.launch.plan.argparse_private import FlagGroup, add_option, options_of
 
 Flags = dict[str, int | float | str | bool | list[str] | None]
 
@@ -32,19 +33,19 @@ _HARMLESS: Flags = {
 """What else it reads, so that nothing is looked up and nothing is made."""
 
 
-def add_torchrun_flags(parser: argparse._ActionsContainer) -> None:
+def add_torchrun_flags(parser: FlagGroup) -> None:
     """Give `parser`, or a group of it, torchrun's options with their spellings, defaults (but see `_OPEN`) and help.
 
     Not `--start-method`, which means something else here.
     """
     from torch.distributed.run import get_args_parser  # noqa: PLC0415 - `resumable check` runs without torch
 
-    for action in get_args_parser()._actions:
+    for action in options_of(get_args_parser()):
         if action.option_strings and action.dest not in ("help", "start_method"):
             # What the environment gives is text; a number is torch's own default, in which nobody asked for anything.
             if action.dest in _OPEN and not isinstance(action.default, str):
                 action.default = None
-            parser._add_action(action)
+            add_option(parser, action)
 
 
 def flags_of(arguments: argparse.Namespace) -> Flags:
@@ -55,7 +56,7 @@ def flags_of(arguments: argparse.Namespace) -> Flags:
     """
     from torch.distributed.run import get_args_parser  # noqa: PLC0415
 
-    names = [action.dest for action in get_args_parser()._actions if action.dest not in ("help", *_OURS)]
+    names = [action.dest for action in options_of(get_args_parser()) if action.dest not in ("help", *_OURS)]
     flags = {name: getattr(arguments, name) for name in names} | {"start_method": "spawn"}
     _check_backend(flags)
     _check_logs(flags)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from resumable.launch.errors import LaunchError
 from resumable.launch.judge.results import Results, encode_results
+from resumable.launch.plan.argparse_private import FlagGroup
 from resumable.launch.report.annotations import workflow_commands
 from resumable.launch.report.html import html
 from resumable.launch.report.junit import junit
@@ -19,7 +20,7 @@ STDOUT = "-"
 _FORMATS = ("html", "junit", "json", "markdown")
 
 
-def add_report_flags(parser: argparse._ActionsContainer) -> None:
+def add_report_flags(parser: FlagGroup) -> None:
     """Give `parser` one flag for each format, and `--strict`."""
     parser.add_argument("--html", metavar="F", help="write one HTML page that stands alone; - is the standard output")
     parser.add_argument("--junit", metavar="F", help="write JUnit XML: a test case for each scenario")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import multiprocessing
 import os
 import platform
@@ -20,7 +19,6 @@ from resumable.launch.plan.plan import Plan, Script
 from resumable.launch.system.environment import RankEnvironment
 from resumable.launch.system.processes import die_with_parent
 from resumable.launch.worker.exit import (
-    await_threads,
     call_before_abrupt_exit,
     die_of,
     keep_process_groups,
@@ -30,9 +28,9 @@ from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.patching import Patches
 from resumable.launch.worker.position import Lineage, Position, read_earlier
 from resumable.launch.worker.recorder import Recorder
-from resumable.launch.worker.rounding import keep_buckets
 from resumable.launch.worker.script import print_script_traceback, run_script
 from resumable.launch.worker.stacks import dump_stacks_on_request
+from resumable.launch.worker.torch_private import await_threads, keep_buckets, run_exit_handlers
 from resumable.launch.worker.watch.buffers import BufferWatch
 from resumable.launch.worker.watch.checkpoints import CheckpointWatch
 from resumable.launch.worker.watch.distributed_checkpoints import DistributedCheckpointWatch
@@ -189,7 +187,7 @@ def _run_recorded(script: Script, recorder: Recorder, final_state: FinalState, p
     finally:
         # A child of a fork server would leave without either.
         await_threads()
-        atexit._run_exitfuncs()
+        run_exit_handlers()
     if is_interrupted:
         die_of(signal.SIGINT)
     leave_once_answered()

@@ -11,15 +11,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable
-from multiprocessing import synchronize
 from types import FrameType
 from typing import NoReturn
 
 import torch.distributed as dist
 from torch.distributed import distributed_c10d
 
+from resumable.launch.worker import torch_private
 from resumable.launch.worker.patching import Args, Kwargs, Patches
 
 
@@ -28,16 +27,11 @@ def keep_process_groups(patches: Patches) -> None:
     kept: list[object] = []
 
     def destroy_process_group(original: Callable[..., None], _instance: None, args: Args, kwargs: Kwargs) -> None:
-        kept.extend(distributed_c10d._world.pg_map)
+        kept.extend(torch_private.process_groups())
         original(*args, **kwargs)
 
     for module in (dist, distributed_c10d):
         patches.wrap(module, "destroy_process_group", destroy_process_group)
-
-
-def await_threads() -> None:
-    """Wait for the threads that the script has started, executors' pending work included, as the interpreter does."""
-    threading._shutdown()  # type: ignore[attr-defined]
 
 
 def call_before_abrupt_exit(patches: Patches, tell: Callable[[int], None]) -> None:
@@ -78,5 +72,5 @@ def die_of(signum: int) -> None:
 
 def _leave_instead_of_waiting(frame: FrameType, event: str, _argument: object) -> None:
     # Not within the wait: the agent's `Event.set` would then wait for this process to wake up.
-    if event == "call" and frame.f_code is synchronize.Event.wait.__code__:
+    if event == "call" and frame.f_code is torch_private.wait_of_event():
         leave(0)

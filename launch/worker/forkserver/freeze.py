@@ -6,9 +6,10 @@ No collection of garbage and no exit handler of a rank walks through it, which w
 from __future__ import annotations
 
 import gc
-import weakref
 
-for _finalizer in list(weakref.finalize._registry):  # type: ignore[attr-defined] # torch has thousands of them
+from resumable.launch.worker.torch_private import finalizers
+
+for _finalizer in finalizers():
     _finalizer.atexit = False
 gc.collect()
 gc.freeze()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 import torch
 
+from resumable.launch.worker import torch_private
 from resumable.launch.worker.digest import state_digest
 from resumable.launch.worker.patching import Args, Kwargs, Patches
 
@@ -31,9 +32,8 @@ class BufferWatch:
         buffers = [
             buffer
             for module in list(self._modules)
-            if not trained.isdisjoint(map(id, module._parameters.values()))
-            for name, buffer in module._buffers.items()
-            if buffer is not None and name not in module._non_persistent_buffers_set
+            if not trained.isdisjoint(map(id, torch_private.own_parameters(module)))
+            for buffer in torch_private.own_saved_buffers(module)
         ]
         return state_digest(buffers, whole=False) if buffers else None
 

@@ -15,6 +15,7 @@ from resumable.launch.plan.fault_model import Fault
 from resumable.launch.worker.digest import saved_content
 from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.patching import Args, Kwargs, Patches, Wrapper
+from resumable.launch.worker.torch_private import SAVE_STATE_DICT, WRITE_FILES
 from resumable.launch.worker.watch.checkpoints import path_of
 from resumable.launch.worker.watch.saving import BackgroundSave, Saving
 
@@ -39,10 +40,10 @@ class DistributedCheckpointWatch:
             ("state_dict_saver.save", self._around_save),
             ("state_dict_saver.save_state_dict", self._around_save),
             ("state_dict_saver.async_save", self._around_async_save),
-            ("state_dict_saver._save_state_dict", self._around_writing),
+            (f"state_dict_saver.{SAVE_STATE_DICT}", self._around_writing),
             ("state_dict_loader.load", self._around_load),
             ("state_dict_loader.load_state_dict", self._around_load),
-            ("filesystem._write_files_from_queue", self._around_thread),
+            (f"filesystem.{WRITE_FILES}", self._around_thread),
         ):
             module, _, function = part.partition(".")
             patches.when_imported(f"{_DCP}.{module}", partial(_wrap_function, patches, function, around))

@@ -7,6 +7,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
+from resumable.launch.worker import torch_private
 from resumable.launch.worker.patching import Args, Kwargs, Patches
 from resumable.launch.worker.watch.loaders import Cover, LoaderWatch
 
@@ -27,8 +28,9 @@ class OuterWatch:
         patches.wrap(module.DataLoaderShard, "__iter__", self._around_shard)
 
     def _install_lightning(self, patches: Patches, module: ModuleType) -> None:
-        patches.wrap(module._PrefetchDataFetcher, "__iter__", self._around_prefetch)
-        patches.wrap_hot(module._PrefetchDataFetcher, "__next__", self._around_prefetched)
+        fetcher = torch_private.prefetching_fetcher(module)
+        patches.wrap(fetcher, "__iter__", self._around_prefetch)
+        patches.wrap_hot(fetcher, "__next__", self._around_prefetched)
 
     def _around_shard(
         self, original: Callable[[], Iterator[Any]], _loader: Any, _args: Args, _kwargs: Kwargs
@@ -51,16 +53,16 @@ class OuterWatch:
 
     def _around_prefetch(self, original: Callable[[], Any], fetcher: Any, _args: Args, _kwargs: Kwargs) -> Any:
         # The loop leaves a pass as soon as it knows that it has the last batch, before it trains on it.
-        self._end(getattr(fetcher, "_resumable_cover", Cover()))
-        fetcher._resumable_cover = Cover()
-        with self._loaders.fetching(fetcher._resumable_cover):
+        self._end(getattr(fetcher, "resumable_cover", Cover()))
+        fetcher.resumable_cover = Cover()
+        with self._loaders.fetching(fetcher.resumable_cover):
             return original()
 
     def _around_prefetched(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Lightning's fetcher hands out in the order in which it fetched, one batch or one of each loader."""
 
         def advance(fetcher: Any) -> Any:
-            cover: Cover = fetcher._resumable_cover
+            cover: Cover = fetcher.resumable_cover
             try:
                 with self._loaders.fetching(cover):
                     data = original(fetcher)

@@ -20,9 +20,9 @@ from typing import Any
 
 import torch
 from torch.utils.data import DataLoader
-from torch.utils.data import dataloader as torch_loader
 
 from resumable.launch.evidence.rank_records import Batch, EpochBegin, EpochEnd, Index, Loader
+from resumable.launch.worker import torch_private
 from resumable.launch.worker.digest import content_digest
 from resumable.launch.worker.patching import Args, Kwargs, Patches
 from resumable.launch.worker.recorder import Recorder
@@ -73,11 +73,11 @@ class LoaderWatch:
 
     def install(self, patches: Patches) -> None:
         """Wrap the iterators of torch's DataLoader."""
-        base, multi = torch_loader._BaseDataLoaderIter, torch_loader._MultiProcessingDataLoaderIter
+        base, multi = torch_private.LoaderIterator, torch_private.WorkersIterator
         patches.wrap(base, "__init__", self._around_begin)
-        patches.wrap(base, "_reset", self._around_begin)
-        patches.wrap_hot(base, "_next_index", self._around_next_index)
-        patches.wrap_hot(multi, "_try_put_index", self._around_try_put_index)
+        patches.wrap(base, torch_private.RESET, self._around_begin)
+        patches.wrap_hot(base, torch_private.NEXT_INDEX, self._around_next_index)
+        patches.wrap_hot(multi, torch_private.TRY_PUT_INDEX, self._around_try_put_index)
         patches.wrap_hot(base, "__next__", self._around_next)
         patches.when_imported(
             "torchdata.stateful_dataloader.stateful_dataloader", partial(self._install_torchdata, patches)
@@ -105,8 +105,8 @@ class LoaderWatch:
 
     def _install_torchdata(self, patches: Patches, module: ModuleType) -> None:
         """Its iterators share torch's base; the one with workers, and the fast-forward in a constructor, are its own."""
-        single, multi = module._StatefulSingleProcessDataLoaderIter, module._StatefulMultiProcessingDataLoaderIter
-        patches.wrap_hot(multi, "_try_put_index", self._around_try_put_index)
+        single, multi = torch_private.torchdata_iterators(module)
+        patches.wrap_hot(multi, torch_private.TRY_PUT_INDEX, self._around_try_put_index)
         for iterator in (single, multi):
             patches.wrap(iterator, "__init__", self._around_fast_forward)
 
@@ -120,7 +120,7 @@ class LoaderWatch:
 
     def worker_pids(self) -> list[int]:
         """The processes that read ahead for this rank now."""
-        return [worker.pid for iterator in self._passes for worker in getattr(iterator, "_workers", ())]
+        return [pid for iterator in self._passes for pid in torch_private.worker_pids_of(iterator)]
 
     def _around_begin(self, original: Callable[..., None], iterator: Any, args: Args, kwargs: Kwargs) -> None:
         """Around what makes an iterator or makes it begin again; both get the loader first."""
@@ -140,10 +140,10 @@ class LoaderWatch:
 
     def _around_try_put_index(self, original: Callable[..., None]) -> Callable[..., None]:
         def _try_put_index(iterator: Any) -> None:
-            task = iterator._send_idx
+            task = torch_private.next_task(iterator)
             original(iterator)
             current = self._passes.get(iterator)
-            if current is not None and iterator._send_idx != task:
+            if current is not None and torch_private.next_task(iterator) != task:
                 current.by_task[task] = current.drawn
 
         return _try_put_index
@@ -191,12 +191,13 @@ class LoaderWatch:
     def _deliver(self, iterator: Any, current: _Pass, number: tuple[int, int], data: Any) -> None:
         indices = current.drawn
         if current.by_task:
-            task = next((task for task in current.by_task if task not in iterator._task_info), -1)
+            open_tasks = torch_private.open_tasks(iterator)
+            task = next((task for task in current.by_task if task not in open_tasks), -1)
             indices = current.by_task.pop(task, None)
         batch = current.num_delivered
         current.num_delivered += 1
         if indices is not None:
-            indices = whole_indices(iterator._dataset, indices)
+            indices = whole_indices(torch_private.dataset_of(iterator), indices)
         fields = {
             "loader": number[0],
             "epoch": number[1],
@@ -220,7 +221,7 @@ class LoaderWatch:
 
 def looks_of(loader: DataLoader[Any]) -> dict[str, Any]:
     """The fields of a `Loader` record that describe this one."""
-    iterable = loader._dataset_kind == torch_loader._DatasetKind.Iterable
+    iterable = torch_private.is_iterable(loader)
     sampler = loader.batch_sampler if loader.batch_size is None and loader.batch_sampler else loader.sampler
     return {
         "dataset": type(loader.dataset).__qualname__,

@@ -7,6 +7,7 @@ import pytest
 from torch.distributed.elastic.rendezvous import RendezvousParameters, dynamic_rendezvous, rendezvous_handler_registry
 
 from resumable.launch.node import rendezvous
+from resumable.launch.node.torch_private import poll_every
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +35,7 @@ def test_near_nodes_look_at_the_rendezvous_more_often(monkeypatch: pytest.Monkey
     """Whatever torch would wait for, it waits as long as it was told."""
     waited: list[float] = []
     monkeypatch.setattr(time, "sleep", waited.append)
-    rendezvous._poll_every(0.02)
+    poll_every(0.02)
     dynamic_rendezvous._delay(seconds=1)
     dynamic_rendezvous._delay(seconds=(0, 0.3))
     assert waited == [0.02, 0.02]

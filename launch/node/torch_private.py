@@ -1,0 +1,90 @@
+"""Every private name of torch and of Python that is used in a node, and what is replaced there; no other module uses one.
+
+A release may take any of them away: `PRIVATE_NAMES` lists them, and a test says which the installed versions lack.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from torch.distributed import Store  # type: ignore[attr-defined]
+from torch.distributed.elastic.multiprocessing import LogsSpecs
+from torch.distributed.elastic.multiprocessing.api import MultiprocessContext
+from torch.distributed.elastic.rendezvous import RendezvousStoreInfo, dynamic_rendezvous
+from torch.distributed.elastic.rendezvous.dynamic_rendezvous import DynamicRendezvousHandler
+
+PRIVATE_NAMES = {
+    "sys": ("_getframe",),
+    "torch.distributed.elastic.multiprocessing.api:LogsSpecs": ("_local_ranks_filter",),
+    "torch.distributed.elastic.multiprocessing.api:MultiprocessContext": ("_is_done", "_pc", "_return_values"),
+    "torch.distributed.elastic.multiprocessing.api:PContext": ("close", "pids", "start"),
+    "torch.distributed.elastic.multiprocessing.api:SubprocessContext": ("subprocess_handlers",),
+    "torch.distributed.elastic.rendezvous.dynamic_rendezvous": ("_delay", "get_method_name"),
+    "torch.distributed.elastic.rendezvous.dynamic_rendezvous:DynamicRendezvousHandler": (
+        "_bootstrap_store_info",
+        "_shared_tcp_store_server",
+    ),
+    "torch.multiprocessing:ProcessContext": ("_join_procs_with_timeout", "processes"),
+}
+"""Names by their owner, as `pkgutil.resolve_name` takes it; of a class also attributes that its methods set."""
+
+IS_DONE = "_is_done"
+"""The method of a `MultiprocessContext` that looks whether its ranks have ended."""
+
+
+def shown_local_ranks(logs: LogsSpecs | None) -> set[int] | None:
+    """Local ranks that may write to the console; None: all."""
+    return logs._local_ranks_filter if logs is not None else None
+
+
+def processes_of(context: MultiprocessContext) -> Sequence[BaseProcess]:
+    """Ranks that are functions, by local rank; none before they are started."""
+    return context._pc.processes if context._pc else []
+
+
+def answer_for(context: MultiprocessContext, local_rank: int) -> None:
+    """Give a rank a return value, if it has none."""
+    context._return_values.setdefault(local_rank, None)
+
+
+def limit_join(context: MultiprocessContext, grace_s: float) -> None:
+    """Let `torch.multiprocessing` wait that long for survivors that it has told to end."""
+    if context._pc:
+        join: Callable[[float], Any] = context._pc._join_procs_with_timeout
+        context._pc._join_procs_with_timeout = lambda _timeout: join(grace_s)
+
+
+def skip_own_worker_store(handler: DynamicRendezvousHandler, store: Store) -> None:
+    """Let torch's handler believe that it has opened a store for the ranks.
+
+    It would cache that store's address, which a node that joins later never gets, and look up host names for it, which can
+    fail or stall.
+    """
+    handler._bootstrap_store_info = RendezvousStoreInfo("", 0)
+    handler._shared_tcp_store_server = store
+
+
+def name_callers_without_sources() -> None:
+    """Make the rendezvous find the name of a caller in its frame.
+
+    torch writes it for every step into a log that nobody keeps, and reads the sources of the whole stack to find it: 0.3 s
+    of work for a restart.
+    """
+    dynamic_rendezvous.get_method_name = _name_of_caller
+
+
+def poll_every(poll_s: float) -> None:
+    """Replace torch's waits, up to 0.3 s before a first join and 1 s before each further look: they spare a far store."""
+
+    def delay(seconds: object) -> None:
+        time.sleep(poll_s)
+
+    dynamic_rendezvous._delay = delay  # type: ignore[attr-defined]
+
+
+def _name_of_caller(depth: int = 2) -> str:
+    return sys._getframe(depth).f_code.co_name

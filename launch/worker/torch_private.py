@@ -1,0 +1,152 @@
+"""Every private name of torch, the frameworks and Python that is used inside a rank; no other module here uses one.
+
+A release may take any of them away: `PRIVATE_NAMES` lists them, and a test says which the installed versions lack.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import weakref
+from collections.abc import Container, Iterable, Iterator
+from multiprocessing import synchronize
+from types import CodeType, ModuleType
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch.distributed import distributed_c10d
+from torch.utils.data import DataLoader, dataloader
+
+from resumable.launch.worker.patching import Patches
+
+PRIVATE_NAMES = {
+    "accelerate.data_loader": ("DataLoaderShard",),
+    "atexit": ("_run_exitfuncs",),
+    "lightning.pytorch.loops.fetchers": ("_PrefetchDataFetcher",),
+    "multiprocessing.synchronize": ("Event",),
+    "threading": ("_shutdown",),
+    "torch.distributed:Reducer": ("_rebuild_buckets",),
+    "torch.distributed.checkpoint.filesystem": ("_write_files_from_queue",),
+    "torch.distributed.checkpoint.state_dict_saver": ("_save_state_dict",),
+    "torch.distributed.distributed_c10d": ("_world",),
+    "torch.distributed.distributed_c10d:_World": ("pg_map",),
+    "torch.nn:Module": ("_buffers", "_non_persistent_buffers_set", "_parameters"),
+    "torch.utils.data:DataLoader": ("_dataset_kind",),
+    "torch.utils.data.dataloader": ("_BaseDataLoaderIter", "_DatasetKind", "_MultiProcessingDataLoaderIter"),
+    "torch.utils.data.dataloader:_BaseDataLoaderIter": ("_dataset", "_next_index", "_reset"),
+    "torch.utils.data.dataloader:_DatasetKind": ("Iterable",),
+    "torch.utils.data.dataloader:_MultiProcessingDataLoaderIter": (
+        "_send_idx",
+        "_task_info",
+        "_try_put_index",
+        "_workers",
+    ),
+    "torchdata.stateful_dataloader.stateful_dataloader": (
+        "_StatefulMultiProcessingDataLoaderIter",
+        "_StatefulSingleProcessDataLoaderIter",
+    ),
+    "torchdata.stateful_dataloader.stateful_dataloader:_StatefulMultiProcessingDataLoaderIter": (
+        "_send_idx",
+        "_task_info",
+        "_try_put_index",
+        "_workers",
+    ),
+    "weakref:finalize": ("_registry",),
+}
+"""Names by their owner, as `pkgutil.resolve_name` takes it; of a class also attributes that its methods set."""
+
+LoaderIterator = dataloader._BaseDataLoaderIter
+"""Iterators of torch's DataLoader, of torchdata's too."""
+WorkersIterator = dataloader._MultiProcessingDataLoaderIter
+NEXT_INDEX, RESET, TRY_PUT_INDEX = "_next_index", "_reset", "_try_put_index"
+"""Methods of theirs: draw the indices of a batch; begin a pass; give a batch to a loader worker."""
+SAVE_STATE_DICT = "_save_state_dict"
+"""What `torch.distributed.checkpoint.save` calls once it is known who writes."""
+WRITE_FILES = "_write_files_from_queue"
+"""What each thread of its storage does."""
+
+
+def is_iterable(loader: DataLoader[Any]) -> bool:
+    """Whether its data set is one without indices."""
+    return loader._dataset_kind == dataloader._DatasetKind.Iterable
+
+
+def dataset_of(iterator: Any) -> Any:
+    """The data set that a loader's iterator reads."""
+    return iterator._dataset
+
+
+def next_task(iterator: Any) -> int:
+    """Number of the batch that goes to a loader worker next."""
+    number: int = iterator._send_idx
+    return number
+
+
+def open_tasks(iterator: Any) -> Container[int]:
+    """Numbers of the batches that loader workers have been asked for and that were not delivered yet."""
+    tasks: Container[int] = iterator._task_info
+    return tasks
+
+
+def worker_pids_of(iterator: Any) -> list[int]:
+    """The loader workers of an iterator."""
+    return [worker.pid for worker in getattr(iterator, "_workers", ())]
+
+
+def torchdata_iterators(module: ModuleType) -> tuple[type, type]:
+    """torchdata's own iterators, without and with loader workers."""
+    return module._StatefulSingleProcessDataLoaderIter, module._StatefulMultiProcessingDataLoaderIter
+
+
+def prefetching_fetcher(module: ModuleType) -> type:
+    """Lightning's iterator around one or more loaders."""
+    fetcher: type = module._PrefetchDataFetcher
+    return fetcher
+
+
+def own_parameters(module: torch.nn.Module) -> Iterable[torch.nn.Parameter | None]:
+    """Those of the module itself, each as often as it has a name there."""
+    return module._parameters.values()
+
+
+def own_saved_buffers(module: torch.nn.Module) -> Iterator[torch.Tensor]:
+    """Buffers of the module itself that its `state_dict()` holds."""
+    for name, buffer in module._buffers.items():
+        if buffer is not None and name not in module._non_persistent_buffers_set:
+            yield buffer
+
+
+def process_groups() -> Iterable[dist.ProcessGroup]:
+    """Every process group that this process has now."""
+    return distributed_c10d._world.pg_map
+
+
+def keep_buckets(patches: Patches) -> None:
+    """Let DDP keep the buckets that it starts with, so that states can be compared to the last bit.
+
+    DDP lays its buckets out anew after the first backward pass of a process. With three ranks or more the elements then lie
+    elsewhere in gloo's ring and are added in another order, so that a process that was restarted in between rounds
+    differently from one that was not: no fault of the script's, but not the same bits.
+    """
+    patches.replace(dist.Reducer, "_rebuild_buckets", lambda _reducer: False)  # type: ignore[attr-defined]
+
+
+def await_threads() -> None:
+    """Wait for the threads that the script has started, executors' pending work included, as the interpreter does."""
+    threading._shutdown()  # type: ignore[attr-defined]
+
+
+def run_exit_handlers() -> None:
+    """Call what was registered with `atexit`, as the interpreter does at its end."""
+    atexit._run_exitfuncs()
+
+
+def finalizers() -> list[weakref.finalize[..., Any]]:
+    """All of this process: torch has thousands of them."""
+    return list(weakref.finalize._registry)  # type: ignore[attr-defined]
+
+
+def wait_of_event() -> CodeType:
+    """What runs while a process waits for a `multiprocessing.Event`."""
+    return synchronize.Event.wait.__code__
