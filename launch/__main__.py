@@ -2,6 +2,6 @@
 
 import sys
 
-from resumable.launch.cli.main import main
+from resumable.launch.cli.main import command
 
-sys.exit(main())
+sys.exit(command())

@@ -12,12 +12,19 @@ from resumable.launch.cli.parser import parse
 from resumable.launch.errors import DamagedPlanError, LaunchError, NodeError
 from resumable.launch.system.broken_pipe import OutputConsole, discard_output
 from resumable.launch.system.environment import is_ci
+from resumable.launch.system.processes import leaving_none_behind
 
 _USAGE, _UNKNOWN, _INTERNAL = 2, 3, 70
 _PIPE_BROKEN = 141
 """As of a program that SIGPIPE ended."""
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES)
 """The state of a disk, or who may write there, and no error of ours."""
+
+
+def command() -> int:
+    """Carry out one command in a process of its own; returns its exit code. Nothing that it started outlives it."""
+    with leaving_none_behind():
+        return main()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -20,7 +20,7 @@ from resumable.launch.cluster.members import Members
 from resumable.launch.cluster.store import host_store
 from resumable.launch.plan.topology import Topology
 from resumable.launch.system.environment import node_environment
-from resumable.launch.system.processes import is_tracker, sweep, tagged
+from resumable.launch.system.processes import family, is_tracker, kill_tagged, remove_scratch
 
 if TYPE_CHECKING:
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
@@ -75,29 +75,37 @@ class LocalNode(Channel):
             self._process.send_signal(signum)
 
     def lose(self) -> None:
-        """Kill all that is there in one go, then what was started meanwhile."""
+        """Kill all that is there in one go: nothing of it can start another process any more."""
         if not self.is_closed:
-            for process in tagged(self._tag):
+            for process in self._freeze():
                 with contextlib.suppress(psutil.Error):
-                    if not is_tracker(process):
-                        process.kill()
+                    process.resume() if is_tracker(process) else process.kill()
             self.close()
-            sweep(self._tag)
+            kill_tagged(self._tag)
+            remove_scratch(self._tag)
 
     def cut(self) -> None:
         """Stop every process of the tree (SIGSTOP). There is one network, so the node is not cut off but frozen."""
-        stopped: set[int] = set()
-        while running := [process for process in tagged(self._tag) if process.pid not in stopped]:
-            for process in running:
-                stopped.add(process.pid)
-                with contextlib.suppress(psutil.Error):
-                    process.suspend()
+        self._freeze()
 
     def heal(self) -> None:
         """Let every process go on (SIGCONT)."""
-        for process in tagged(self._tag):
+        for process in self._family():
             with contextlib.suppress(psutil.Error):
                 process.resume()
+
+    def _family(self) -> list[psutil.Process]:
+        return family(self._tag, root=self._process.pid)
+
+    def _freeze(self) -> list[psutil.Process]:
+        """Stop every process of the tree; says which they are."""
+        stopped: dict[int, psutil.Process] = {}
+        while running := [process for process in self._family() if process.pid not in stopped]:
+            for process in running:
+                stopped[process.pid] = process
+                with contextlib.suppress(psutil.Error):
+                    process.suspend()
+        return list(stopped.values())
 
 
 class LocalCluster(Members[LocalNode]):

@@ -16,7 +16,7 @@ from resumable.launch.doctor.dies_once import FINISHED, KILLED
 from resumable.launch.doctor.finding import Finding, fail, ok, unknown, warn
 from resumable.launch.doctor.probe import Subject
 from resumable.launch.system.environment import node_environment
-from resumable.launch.system.processes import sweep
+from resumable.launch.system.processes import kill_tagged, remove_scratch
 
 START_LIMIT_S = 60.0
 """Until the ranks have met and one of them dies: on a cold disk torch takes long to import."""
@@ -118,7 +118,8 @@ def _try(command: Sequence[str]) -> Trial:
             finally:
                 process.kill()
                 process.wait()
-                sweep(tag)
+                kill_tagged(tag)
+                remove_scratch(tag)
         return Trial(
             was_killed=(marks / KILLED).exists(),
             has_finished=(marks / FINISHED).exists(),

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from resumable.launch.system.environment import own_tag
-from resumable.launch.system.processes import scratch_of, sweep
+from resumable.launch.system.processes import adopt_orphans, scratch_of
 
 _STDIN, _STDOUT, _STDERR = range(3)
 _FIRST, _LAST = "resumable.launch.worker.forkserver.preload", "resumable.launch.worker.forkserver.freeze"
@@ -35,6 +35,7 @@ def main() -> None:
     requests, replies = _take(int(sys.argv[1]), "rb"), _take(int(sys.argv[2]), "wb")
     _fill_standard_input()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends a node that has no ranks yet without a word, as SIGTERM does
+    adopt_orphans()
     tag = own_tag() or ""
     _keep_temporaries_in(scratch_of(tag))
     multiprocessing.set_forkserver_preload([_FIRST, *sys.argv[3:], _LAST])
@@ -43,7 +44,7 @@ def main() -> None:
 
     from torch.distributed.elastic.multiprocessing import SignalException  # noqa: PLC0415
 
-    from resumable.launch.node.agent import serve  # noqa: PLC0415
+    from resumable.launch.node.agent import end_all, serve  # noqa: PLC0415
 
     # The agent's first error message would import it, which takes a second, between the death of a rank and its restart. And
     # not while the node joins a rendezvous: its heartbeats would wait for the import, and the others take it for dead.
@@ -57,7 +58,7 @@ def main() -> None:
         with contextlib.suppress(SignalException):
             serve(requests, replies)
     finally:
-        sweep(tag)
+        end_all(tag)
 
 
 def _keep_temporaries_in(folder: Path) -> None:

@@ -32,11 +32,11 @@ from resumable.launch.node.hang_watch import HangWatch
 from resumable.launch.node.protocol import NodeRequest
 from resumable.launch.node.rank_logs import IncarnationLogs
 from resumable.launch.node.rank_processes import RankWatch
-from resumable.launch.node.torch_private import shown_local_ranks
+from resumable.launch.node.torch_private import own_helpers, shown_local_ranks
 from resumable.launch.plan.fault_model import Kind
 from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.system.environment import own_tag, python_executable
-from resumable.launch.system.processes import sweep
+from resumable.launch.system.processes import kill_tagged, reap_adopted, remove_scratch
 from resumable.launch.worker.entry import run_rank
 
 
@@ -68,13 +68,11 @@ def run_job(request: NodeRequest, *, tag: str) -> NodeEnded:
         def announce(record: NodeRecord) -> None:
             evidence.write(encode_node_line(record))
 
-        round_ = rendezvous.Round(
-            counter=request.incarnation_counter, before_join=lambda: sweep(tag, keep_helpers=True)
-        )
+        round_ = rendezvous.Round(counter=request.incarnation_counter, before_join=lambda: _end_leftovers(tag))
         grace_s = _grace_s(plan, plan.scenario(request.scenario))
         with _watches(RankWatch(round_, grace_s=grace_s, announce=announce), plan, scenario_dir, round_, announce):
             ended = _run_agent(plan, request, announce, round_)
-        swept, leftover = sweep(tag, keep_helpers=True)
+        swept, leftover = _end_leftovers(tag)
         ended = msgspec.structs.replace(ended, swept_pids=swept, leftover_pids=leftover)
         announce(ended)
     return ended
@@ -179,5 +177,23 @@ def _entrypoint(plan: Plan, request: NodeRequest, work: Path) -> tuple[Callable[
 def _read_requests(requests: BinaryIO, pending: queue.SimpleQueue[bytes], tag: str) -> None:
     for line in requests:
         pending.put(line)
-    sweep(tag)
+    end_all(tag)
     os._exit(1)
+
+
+def end_all(tag: str) -> None:
+    """End everything below the node; its resource tracker ends after it."""
+    kill_tagged(tag, root=os.getpid(), spared=own_helpers(keep_fork_server=False))
+    remove_scratch(tag)
+
+
+def _end_leftovers(tag: str) -> tuple[list[int], list[int]]:
+    """End what ranks have left; no rank is there any more, and the node's own helpers stay for its next run.
+
+    Returns:
+        Pids that were found and killed, and those of them that would not die.
+    """
+    helpers = own_helpers()
+    ended = kill_tagged(tag, root=os.getpid(), spared=helpers)
+    reap_adopted(helpers)
+    return ended

@@ -10,11 +10,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from torch.distributed.elastic.multiprocessing.api import MultiprocessContext, PContext, SubprocessContext
+from torch.distributed.elastic.multiprocessing.api import (
+    MultiprocessContext,
+    PContext,
+    RunProcsResult,
+    SubprocessContext,
+)
 
 from resumable.launch.evidence.node_records import RankEnded
 from resumable.launch.node.rendezvous import Round
-from resumable.launch.node.torch_private import IS_DONE, answer_for, limit_join, processes_of
+from resumable.launch.node.torch_private import IS_DONE, answer_for, limit_join, own_helpers, processes_of
+from resumable.launch.system.processes import reap_adopted
 
 _LAG_S = 1.0
 """Between the end of a process and the moment when the thread that waits for it has noticed."""
@@ -46,6 +52,7 @@ class RankWatch:
     @contextlib.contextmanager
     def attached(self) -> Iterator[None]:
         """Look at every start and end of ranks in this process meanwhile."""
+        wait = PContext.wait
         start, close, is_done = PContext.start, PContext.close, getattr(MultiprocessContext, IS_DONE)
 
         def watched_start(context: PContext) -> None:
@@ -61,17 +68,23 @@ class RankWatch:
             if ends is not None:
                 self._tell(ends, _exit_codes(context))
 
+        def watched_wait(context: PContext, timeout: float = -1, period: float = 1) -> RunProcsResult | None:
+            # In the thread that starts ranks and waits for them: there is none that is not known yet, or not any more.
+            reap_adopted({*own_helpers(), *self.pids.values()})
+            return wait(context, timeout, period)
+
         def is_done_or_gone(context: MultiprocessContext) -> bool:
             _answer_for_the_gone(context)
             is_over: bool = is_done(context)
             return is_over
 
         PContext.start, PContext.close = watched_start, limited_close  # type: ignore[method-assign, assignment]
+        PContext.wait = watched_wait  # type: ignore[method-assign, assignment]
         setattr(MultiprocessContext, IS_DONE, is_done_or_gone)
         try:
             yield
         finally:
-            PContext.start, PContext.close = start, close  # type: ignore[method-assign]
+            PContext.start, PContext.close, PContext.wait = start, close, wait  # type: ignore[method-assign]
             setattr(MultiprocessContext, IS_DONE, is_done)
 
     def _tell(self, ends: _Ends, exit_codes: Mapping[int, int | None]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -18,10 +19,14 @@ from torch.distributed.elastic.rendezvous import RendezvousStoreInfo, dynamic_re
 from torch.distributed.elastic.rendezvous.dynamic_rendezvous import DynamicRendezvousHandler
 
 PRIVATE_NAMES = {
+    "multiprocessing.forkserver": ("_forkserver",),
+    "multiprocessing.forkserver:ForkServer": ("_forkserver_pid",),
+    "multiprocessing.resource_tracker": ("_resource_tracker",),
+    "multiprocessing.resource_tracker:ResourceTracker": ("_pid",),
     "sys": ("_getframe",),
     "torch.distributed.elastic.multiprocessing.api:LogsSpecs": ("_local_ranks_filter",),
     "torch.distributed.elastic.multiprocessing.api:MultiprocessContext": ("_is_done", "_pc", "_return_values"),
-    "torch.distributed.elastic.multiprocessing.api:PContext": ("close", "pids", "start"),
+    "torch.distributed.elastic.multiprocessing.api:PContext": ("close", "pids", "start", "wait"),
     "torch.distributed.elastic.multiprocessing.api:SubprocessContext": ("subprocess_handlers",),
     "torch.distributed.elastic.rendezvous.dynamic_rendezvous": ("_delay", "get_method_name"),
     "torch.distributed.elastic.rendezvous.dynamic_rendezvous:DynamicRendezvousHandler": (
@@ -34,6 +39,13 @@ PRIVATE_NAMES = {
 
 IS_DONE = "_is_done"
 """The method of a `MultiprocessContext` that looks whether its ranks have ended."""
+
+
+def own_helpers(*, keep_fork_server: bool = True) -> frozenset[int]:
+    """Pids of this process's fork server and of its resource tracker, which ends by itself once the process has ended."""
+    tracker: int | None = resource_tracker._resource_tracker._pid  # type: ignore[attr-defined]
+    server: int | None = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    return frozenset(pid for pid in (tracker, server if keep_fork_server else None) if pid is not None)
 
 
 def shown_local_ranks(logs: LogsSpecs | None) -> set[int] | None:

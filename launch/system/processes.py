@@ -1,8 +1,9 @@
 """Ends of processes: nothing that a node started, and none of its temporary files, may outlive it.
 
-Two mechanisms, because each has a hole. The kernel ends a rank when its parent dies (`PR_SET_PDEATHSIG`), but not the
+Three mechanisms, because each has a hole. The kernel ends a rank when its parent dies (`PR_SET_PDEATHSIG`), but not the
 rank's own children. Those carry the tag of their node in the environment that they were started with, so that they are
-found wherever they were reparented to; a process that cleared its environment is not.
+found wherever they were reparented to. One that has cleared its environment and left its parent as well stays below the
+node, which adopts orphans (`PR_SET_CHILD_SUBREAPER`), for as long as the node lives.
 """
 
 from __future__ import annotations
@@ -13,16 +14,17 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 import psutil
 
 from resumable.launch.system.environment import tag_of
 
-_PR_SET_PDEATHSIG = 1
-_FORK_SERVER, _TRACKER = "multiprocessing.forkserver", "multiprocessing.resource_tracker"
-_SWEEP_TIMEOUT_S, _TRACKER_TIMEOUT_S = 5.0, 10.0
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_TRACKER = "multiprocessing.resource_tracker"
+_KILL_TIMEOUT_S, _TRACKER_TIMEOUT_S = 5.0, 10.0
 _TEMPORARY = tempfile.gettempdir()
 """The system's; a node changes its own."""
 
@@ -35,6 +37,23 @@ def die_with_parent() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def adopt_orphans() -> None:
+    """Become the parent of every process below this one whose own parent ends; from then on `reap_adopted` is needed."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def reap_adopted(own: Collection[int]) -> None:
+    """Let adopted children that have ended go; costs a system call where there is none.
+
+    Args:
+        own: Children that this process has started and that somebody here waits for: whoever takes the end of such a child
+            leaves `subprocess` with exit code 0. Behind one of these that has ended no other is seen.
+    """
+    with contextlib.suppress(ChildProcessError):
+        while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and ended.si_pid not in own:
+            os.waitpid(ended.si_pid, 0)
+
+
 def scratch_of(tag: str) -> Path:
     """The node's own folder for temporary files; what it starts keeps to the system's.
 
@@ -43,14 +62,27 @@ def scratch_of(tag: str) -> Path:
     return Path(_TEMPORARY, f"resumable-{tag[:8]}")
 
 
-def tagged(tag: str) -> list[psutil.Process]:
-    """Every live process that was started under this tag, the caller excepted."""
-    found = []
+def remove_scratch(tag: str) -> None:
+    """Remove the node's temporary files."""
+    shutil.rmtree(scratch_of(tag), ignore_errors=True)
+
+
+def family(tag: str, *, root: int | None = None) -> list[psutil.Process]:
+    """Every live process that was started under this tag, the caller excepted.
+
+    Args:
+        tag: Of a node.
+        root: The node, if it adopts orphans: all that is below it belongs to it too.
+    """
+    found: dict[int, psutil.Process] = {}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if process.pid != os.getpid() and tag_of(process.environ()) == tag and is_running(process):
-                found.append(process)
-    return found
+            if tag_of(process.environ()) == tag:
+                found[process.pid] = process
+    if root is not None:
+        with contextlib.suppress(psutil.Error):
+            found |= {process.pid: process for process in psutil.Process(root).children(recursive=True)}
+    return [process for process in found.values() if process.pid != os.getpid() and is_running(process)]
 
 
 def is_running(process: psutil.Process) -> bool:
@@ -71,40 +103,62 @@ def is_tracker(process: psutil.Process) -> bool:
     return False
 
 
-def sweep(tag: str, *, keep_helpers: bool = False) -> tuple[list[int], list[int]]:
-    """Kill every process under the tag; resource trackers clean up first.
+def kill_tagged(
+    tag: str, *, root: int | None = None, spared: Collection[int] = frozenset()
+) -> tuple[list[int], list[int]]:
+    """Kill every process of a node; resource trackers clean up first.
 
     Args:
         tag: Tag of the node.
-        keep_helpers: Spare the fork server, which a warm node needs for its next run, and the node's temporary files. The
-            caller's own resource tracker is spared always: it ends after the caller.
+        root: See `family`.
+        spared: Pids that are left alone.
 
     Returns:
         Pids that were found and killed, and those of them that would not die within 5 s.
     """
-    found = [process for process in tagged(tag) if not _is_spared(process, keep_helpers=keep_helpers)]
-    trackers = [process for process in found if is_tracker(process)]
-    victims = [process for process in found if process not in trackers]
-    _kill(victims)
-    _, alive = psutil.wait_procs(victims, timeout=_SWEEP_TIMEOUT_S)
+    return _kill_all(lambda: [process for process in family(tag, root=root) if process.pid not in spared])
+
+
+@contextlib.contextmanager
+def leaving_none_behind() -> Iterator[None]:
+    """Kill in the end what has come to be below this process meanwhile, also what a node that was killed has left.
+
+    It is for a process of our own: in somebody else's, other threads may start processes that are none of our business.
+    """
+    before = {process.pid for process in psutil.Process().children(recursive=True)}
+    adopt_orphans()
+    try:
+        yield
+    finally:
+        _kill_all(lambda: [child for child in psutil.Process().children(recursive=True) if _is_left(child, before)])
+
+
+def _is_left(process: psutil.Process, before: Collection[int]) -> bool:
+    """A resource tracker of this process ends after it."""
+    return process.pid not in before and is_running(process) and not is_tracker(process)
+
+
+def _kill_all(find: Callable[[], list[psutil.Process]]) -> tuple[list[int], list[int]]:
+    """Kill what is found until nothing more is; see `kill_tagged`."""
+    victims: dict[int, psutil.Process] = {}
+    deadline = time.monotonic() + _KILL_TIMEOUT_S
+    is_over = False
+    while not is_over:  # what was started meanwhile is found in the next round
+        found = find()
+        trackers = [process for process in found if is_tracker(process)]
+        killed = [process for process in found if process not in trackers]
+        victims |= {process.pid: process for process in killed}
+        _kill(killed)
+        psutil.wait_procs(killed, timeout=max(0.0, deadline - time.monotonic()))
+        is_over = not killed or time.monotonic() >= deadline
     _, stuck = psutil.wait_procs(trackers, timeout=_TRACKER_TIMEOUT_S)
     _kill(stuck)
-    alive += psutil.wait_procs(stuck, timeout=_SWEEP_TIMEOUT_S)[1]
-    if not keep_helpers:
-        shutil.rmtree(scratch_of(tag), ignore_errors=True)
-    return [process.pid for process in victims + stuck], [process.pid for process in alive if is_running(process)]
+    psutil.wait_procs(stuck, timeout=_KILL_TIMEOUT_S)
+    victims |= {process.pid: process for process in stuck}
+    return list(victims), [pid for pid, process in victims.items() if is_running(process)]
 
 
 def _kill(processes: Iterable[psutil.Process]) -> None:
     for process in processes:
         with contextlib.suppress(psutil.Error):
             process.kill()
-
-
-def _is_spared(process: psutil.Process, *, keep_helpers: bool) -> bool:
-    """Helpers of the node itself: a rank may have some of its own, which end with it."""
-    with contextlib.suppress(psutil.Error):
-        is_own = process.ppid() == os.getpid()
-        is_fork_server = any(_FORK_SERVER in word for word in process.cmdline())
-        return is_own and (is_tracker(process) or (keep_helpers and is_fork_server))
-    return False

@@ -27,6 +27,12 @@ for _ in range(100_000):
         time.sleep(0.05)
 """
 
+HIDER = """
+import subprocess
+shell = "sleep 600 < /dev/null > /dev/null 2>&1 & echo $! >> hidden"
+subprocess.run(["/bin/sh", "-c", shell], env={"PATH": "/usr/bin:/bin"}, start_new_session=True, check=True)
+"""
+
 
 def family(process: psutil.Process) -> list[psutil.Process]:
     return process.children(recursive=True)
@@ -119,6 +125,32 @@ def test_no_rank_outlives_a_killed_node(start, temporary: Path) -> None:
     assert (command.returncode, "the node ended without an answer" in errors) == (3, True)
     wait_until(lambda: all_gone(descendants), timeout_s=20)
     assert list(temporary.glob("resumable-*")) == []
+
+
+@pytest.mark.parametrize("method", ["forkserver", "subprocess"])
+def test_what_hides_from_the_job_is_ended_with_it(tmp_path: Path, method: str) -> None:
+    """A process that a rank leaves behind with an environment and a session of its own."""
+    (tmp_path / "hider.py").write_text(HIDER)
+    words = ["run", "--quiet", "--start-method", method, "--nproc-per-node", "2", "hider.py"]
+    subprocess.run([sys.executable, "-m", "resumable.launch", *words], cwd=tmp_path, check=True, timeout=120)
+    hidden = [int(pid) for pid in (tmp_path / "hidden").read_text().split()]
+    assert [len(hidden), [pid for pid in hidden if psutil.pid_exists(pid)]] == [2, []]
+
+
+def test_what_hides_from_a_job_whose_node_is_killed_is_ended_with_the_command(tmp_path: Path) -> None:
+    """Then it comes to the command, which leaves no process behind."""
+    (tmp_path / "hider.py").write_text(f"{HIDER}\nimport time\ntime.sleep(600)\n")
+    words = ["-m", "resumable.launch", "run", "--quiet", "--nproc-per-node", "1", "hider.py"]
+    with subprocess.Popen([sys.executable, *words], cwd=tmp_path, stderr=subprocess.DEVNULL) as command:
+        wait_until(
+            lambda: (tmp_path / "hidden").exists() and (tmp_path / "hidden").read_text().endswith("\n"), timeout_s=120
+        )
+        [node] = [
+            child for child in family(psutil.Process(command.pid)) if "resumable.launch.node" in command_of(child)
+        ]
+        node.kill()
+        command.wait(timeout=60)
+    assert not psutil.pid_exists(int((tmp_path / "hidden").read_text()))
 
 
 def test_an_interrupted_run_keeps_its_evidence_and_says_how_to_look_at_it(start, tmp_path: Path) -> None:
