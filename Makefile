@@ -4,9 +4,10 @@ RUN := .venv/bin
 FAULTS ?= --fault sigkill@step=7:rank=1 --fault sigkill@epoch=2,batch=3:rank=any
 SOAK ?= 50
 BENCH ?= build/bench
+COMPAT ?= 2.13.0 2.14.1
 
 .DEFAULT_GOAL := help
-.PHONY: help verify sweep simulate containers matrix test lint types check soak controls bench clean
+.PHONY: help verify sweep simulate containers matrix test lint types check soak controls bench compat clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST)
@@ -45,6 +46,9 @@ controls: .venv/installed ## sweep jobs with planted bugs: each found at every p
 
 bench: .venv/bench ## measure the samplers beside others, and the launcher; tables, figures and plot go to BENCH
 	$(RUN)/python -m tests.benchmarks.samplers $(BENCH) && $(RUN)/python -m tests.benchmarks.launch $(BENCH)
+
+compat: ## run the core of the suite with each release of torch in COMPAT, in an environment of its own
+	$(PYTHON) -m tests.compat $(COMPAT)
 
 clean: ## remove the virtual environment and everything generated
 	rm -rf .venv build dist runs *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
