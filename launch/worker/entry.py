@@ -34,7 +34,7 @@ from resumable.launch.worker.torch_private import await_threads, keep_buckets, r
 from resumable.launch.worker.watch.buffers import BufferWatch
 from resumable.launch.worker.watch.checkpoints import CheckpointWatch
 from resumable.launch.worker.watch.distributed_checkpoints import DistributedCheckpointWatch
-from resumable.launch.worker.watch.framework_iterators import OuterWatch
+from resumable.launch.worker.watch.framework_iterators import FrameworkIteratorWatch
 from resumable.launch.worker.watch.inputs import InputWatch
 from resumable.launch.worker.watch.loaders import LoaderWatch
 from resumable.launch.worker.watch.saving import Saving
@@ -118,8 +118,8 @@ def _watch(
     distributed_checkpoints = DistributedCheckpointWatch(trigger, saving)
     for observe in (inputs.observe, training.observe, position.follow, trigger.observe):
         recorder.observe(observe)
-    outer = OuterWatch(loaders)
-    for watch in (buffers, schedulers, loaders, outer, inputs, checkpoints, distributed_checkpoints, training):
+    framework_iterators = FrameworkIteratorWatch(loaders)
+    for watch in (buffers, schedulers, loaders, framework_iterators, inputs, checkpoints, distributed_checkpoints, training):
         watch.install(patches)
     return training
 

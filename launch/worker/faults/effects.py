@@ -8,11 +8,16 @@ import resource
 import signal
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from resumable.launch.plan.fault_model import Fault, Kind
 
 _SUPERVISOR_TIMEOUT_S = 60.0
+_COMPANIONS_TIMEOUT_S = 15.0
+"""Each puts its mark on the disk first, which takes seconds where that is busy."""
 _POLL_S = 0.002
 _NUM_CORRUPT_BYTES = 64
 _METADATA = ".metadata"
@@ -110,9 +115,38 @@ def damage(fault: Fault, path: Path) -> None:
 
 def await_supervisor(done: Path) -> None:
     """Stand still until the supervisor has done to the node what is to be done, or has ended this process with it."""
-    deadline = time.monotonic() + _SUPERVISOR_TIMEOUT_S
-    while time.monotonic() < deadline and not done.exists():
-        time.sleep(_POLL_S)
+    await_condition(done.exists, timeout_s=_SUPERVISOR_TIMEOUT_S)
+
+
+def await_companions(have_fired: Callable[[], bool]) -> None:
+    """Stand still until all that die at this moment have come to it."""
+    await_condition(have_fired, timeout_s=_COMPANIONS_TIMEOUT_S)
+
+
+def await_condition(
+    is_met: Callable[[], bool], *, timeout_s: float, sleep: Callable[[float], object] = time.sleep
+) -> None:
+    """Return once it is met, or when the time is over."""
+    deadline = time.monotonic() + timeout_s
+    while not is_met() and time.monotonic() < deadline:
+        sleep(_POLL_S)
+
+
+class Performing(Protocol):
+    """Does a fault to a rank, as `perform` does."""
+
+    def __call__(self, fault: Fault, *, loader_worker: int | None, path: str) -> None:
+        """See `perform`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effects:
+    """All that a trigger does besides recording; it may be given different ones, which only note what was to be done."""
+
+    perform: Performing = perform
+    damage: Callable[[Fault, Path], None] = damage
+    await_supervisor: Callable[[Path], None] = await_supervisor
+    await_companions: Callable[[Callable[[], bool]], None] = await_companions
 
 
 def _kill_after(grace_s: float) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,13 +11,9 @@ from resumable.launch.evidence.run_dir import ScenarioDir
 from resumable.launch.evidence.written_files import files_in
 from resumable.launch.plan.fault_model import CHECKPOINT_DAMAGE, NODE_KINDS, Fault, Kind, Part, Point, When
 from resumable.launch.system.environment import RankEnvironment
-from resumable.launch.worker.faults.effects import await_supervisor, damage, damageable_part, perform
+from resumable.launch.worker.faults.effects import Effects, damageable_part
 from resumable.launch.worker.position import Position
 from resumable.launch.worker.recorder import Recorder
-
-_COMPANIONS_TIMEOUT_S = 15.0
-"""Each puts its mark on the disk first, which takes seconds where that is busy."""
-_POLL_S = 0.002
 
 
 class Trigger:
@@ -32,6 +27,7 @@ class Trigger:
         position: Where this rank's training stands.
         earlier: What this rank's earlier incarnations recorded, each for itself.
         loader_workers: Gives the pids of this rank's loader workers.
+        effects: What is done when a fault fires.
     """
 
     def __init__(
@@ -44,6 +40,7 @@ class Trigger:
         position: Position,
         earlier: Sequence[Sequence[AnyRecord]] = (),
         loader_workers: Callable[[], Sequence[int]] = lambda: (),
+        effects: Effects | None = None,
     ) -> None:
         self._recorder = recorder
         self._faults = faults
@@ -51,6 +48,7 @@ class Trigger:
         self._scenario_dir = scenario_dir
         self._position = position
         self._loader_workers = loader_workers
+        self._effects = effects or Effects()
         self._armed = [fault for fault in faults if self._is_ours(fault) and not self._mark(fault).exists()]
         records = [record for life in earlier for record in life]
         self._num_saves = sum(isinstance(record, Save) and record.phase == "begin" for record in records)
@@ -149,11 +147,11 @@ class Trigger:
         self._leave_mark(fault)
         self._wait_for_companions(fault)
         if fault.kind in NODE_KINDS:
-            await_supervisor(self._scenario_dir.done_mark(fault.number))
+            self._effects.await_supervisor(self._scenario_dir.done_mark(fault.number))
         else:
             if fault.kind in CHECKPOINT_DAMAGE:
-                damage(fault, Path(path))
-            perform(fault, loader_worker=pid, path=path)
+                self._effects.damage(fault, Path(path))
+            self._effects.perform(fault, loader_worker=pid, path=path)
 
     def _file_to_damage(self) -> str:
         """Of the newest checkpoint that is there; "" if none is."""
@@ -165,9 +163,7 @@ class Trigger:
         """Let those that die at the same moment all reach it: the agent ends the others as soon as it sees one dead."""
         at_once = [other for other in self._faults if other.when == fault.when]
         companions = [other for other in at_once if self._exists(other) and not self._is_ours(other)]
-        deadline = time.monotonic() + _COMPANIONS_TIMEOUT_S
-        while time.monotonic() < deadline and not all(map(self._has_fired, companions)):
-            time.sleep(_POLL_S)
+        self._effects.await_companions(lambda: all(map(self._has_fired, companions)))
 
     def _has_fired(self, fault: Fault) -> bool:
         """Whether its mark is there, and whole."""

@@ -3,7 +3,7 @@
 `torch._dynamo` and what it brings along take a second or two in every rank that imports them itself.
 
 It is the first module that the fork server imports, and switches the garbage collector off: while torch is imported the
-collector finds nothing and takes a quarter of the time. `settled`, the last one, switches it on again.
+collector finds nothing and takes a quarter of the time. `freeze`, the last one, switches it on again.
 """
 
 from __future__ import annotations

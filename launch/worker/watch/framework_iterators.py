@@ -9,10 +9,10 @@ from typing import Any
 
 from resumable.launch.worker import torch_private
 from resumable.launch.worker.patching import Args, Kwargs, Patches
-from resumable.launch.worker.watch.loaders import Cover, LoaderWatch
+from resumable.launch.worker.watch.loaders import PrefetchedBatches, LoaderWatch
 
 
-class OuterWatch:
+class FrameworkIteratorWatch:
     """Tells the watch of the loaders when accelerate and Lightning hand out what they fetched ahead."""
 
     def __init__(self, loaders: LoaderWatch) -> None:
@@ -36,51 +36,51 @@ class OuterWatch:
         self, original: Callable[[], Iterator[Any]], _loader: Any, _args: Args, _kwargs: Kwargs
     ) -> Iterator[Any]:
         """accelerate's iterator has fetched one batch more than it hands out, until there is none; it may drop the first."""
-        cover = Cover()
+        prefetched = PrefetchedBatches()
         batches = original()
         while True:
-            with self._loaders.fetching(cover):
+            with self._loaders.fetching(prefetched):
                 try:
                     data = next(batches)
                 except StopIteration:
                     break
-            for fields in cover.fetched[-1:] if cover.ends else cover.fetched[-2:-1]:
+            for fields in prefetched.fetched[-1:] if prefetched.ends else prefetched.fetched[-2:-1]:
                 self._loaders.hand_out(fields)
-            del cover.fetched[:-1]
+            del prefetched.fetched[:-1]
             yield data
-        for fields in cover.ends:
+        for fields in prefetched.ends:
             self._loaders.end_pass(fields)
 
     def _around_prefetch(self, original: Callable[[], Any], fetcher: Any, _args: Args, _kwargs: Kwargs) -> Any:
         # The loop leaves a pass as soon as it knows that it has the last batch, before it trains on it.
-        self._end(getattr(fetcher, "resumable_cover", Cover()))
-        fetcher.resumable_cover = Cover()
-        with self._loaders.fetching(fetcher.resumable_cover):
+        self._end(getattr(fetcher, "resumable_prefetched", PrefetchedBatches()))
+        fetcher.resumable_prefetched = PrefetchedBatches()
+        with self._loaders.fetching(fetcher.resumable_prefetched):
             return original()
 
     def _around_prefetched(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Lightning's fetcher hands out in the order in which it fetched, one batch or one of each loader."""
 
         def advance(fetcher: Any) -> Any:
-            cover: Cover = fetcher.resumable_cover
+            prefetched: PrefetchedBatches = fetcher.resumable_prefetched
             try:
-                with self._loaders.fetching(cover):
+                with self._loaders.fetching(prefetched):
                     data = original(fetcher)
             except StopIteration:
-                self._end(cover)
+                self._end(prefetched)
                 raise
-            for fields in cover.fetched[: len(cover.fetched) - len(fetcher.batches) * _num_loaders(cover)]:
+            for fields in prefetched.fetched[: len(prefetched.fetched) - len(fetcher.batches) * _num_loaders(prefetched)]:
                 self._loaders.hand_out(fields)
-                cover.fetched.remove(fields)
+                prefetched.fetched.remove(fields)
             return data
 
         return advance
 
-    def _end(self, cover: Cover) -> None:
-        for fields in cover.ends:
+    def _end(self, prefetched: PrefetchedBatches) -> None:
+        for fields in prefetched.ends:
             self._loaders.end_pass(fields)
-        cover.ends.clear()
+        prefetched.ends.clear()
 
 
-def _num_loaders(cover: Cover) -> int:
-    return max(1, len({fields["loader"] for fields in cover.fetched}))
+def _num_loaders(prefetched: PrefetchedBatches) -> int:
+    return max(1, len({fields["loader"] for fields in prefetched.fetched}))

@@ -46,7 +46,7 @@ class _Pass:
 
 
 @dataclass
-class Cover:
+class PrefetchedBatches:
     """An iterator around a loader's: what it has fetched and not yet handed out."""
 
     fetched: list[dict[str, Any]] = field(default_factory=list)
@@ -69,7 +69,7 @@ class LoaderWatch:
         self._passes: weakref.WeakKeyDictionary[Any, _Pass] = weakref.WeakKeyDictionary()
         self._numbers: dict[tuple[object, ...], int] = {}
         self._num_passes: dict[int, int] = {}
-        self._cover: Cover | None = None
+        self._prefetched: PrefetchedBatches | None = None
 
     def install(self, patches: Patches) -> None:
         """Wrap the iterators of torch's DataLoader."""
@@ -84,16 +84,16 @@ class LoaderWatch:
         )
 
     @contextmanager
-    def fetching(self, cover: Cover) -> Iterator[None]:
+    def fetching(self, prefetched: PrefetchedBatches) -> Iterator[None]:
         """Keep back what loaders deliver meanwhile; an iterator around several, or around another one, is the one meant."""
-        if self._cover is not None:
+        if self._prefetched is not None:
             yield
             return
-        self._cover = cover
+        self._prefetched = prefetched
         try:
             yield
         finally:
-            self._cover = None
+            self._prefetched = None
 
     def hand_out(self, fields: dict[str, Any]) -> None:
         """The loop receives this batch now."""
@@ -112,7 +112,7 @@ class LoaderWatch:
 
     def _around_fast_forward(self, original: Callable[..., None], iterator: Any, args: Args, kwargs: Kwargs) -> None:
         # What is fetched to come to a place again is delivered to nobody.
-        with self.fetching(Cover()):
+        with self.fetching(PrefetchedBatches()):
             original(*args, **kwargs)
         current = self._passes.get(iterator)
         if current is not None:
@@ -183,8 +183,8 @@ class LoaderWatch:
         if current.number is not None:
             number, epoch = current.number
             fields = {"loader": number, "epoch": epoch, "num_batches": current.num_delivered}
-            if self._cover is not None:
-                self._cover.ends.append(fields)
+            if self._prefetched is not None:
+                self._prefetched.ends.append(fields)
             else:
                 self.end_pass(fields)
 
@@ -205,8 +205,8 @@ class LoaderWatch:
             "indices": indices,
             "digest": content_digest(data) if indices is None or self._digests_content else None,
         }
-        if self._cover is not None:
-            self._cover.fetched.append(fields)
+        if self._prefetched is not None:
+            self._prefetched.fetched.append(fields)
         else:
             self.hand_out(fields)
 

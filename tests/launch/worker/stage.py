@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from resumable.launch.evidence.run_dir import ScenarioDir
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import Fault, resolve
 from resumable.launch.system.environment import RankEnvironment
+from resumable.launch.worker.faults.effects import Effects
 from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.position import Lineage, Position
 from tests.launch.worker.conftest import Listener
@@ -51,6 +52,7 @@ class Stage:
         incarnation: Number of the life.
         earlier: What the rank's earlier lives recorded.
         loader_workers: Pids.
+        await_companions: How the rank waits for those that die at the same moment.
     """
 
     def __init__(
@@ -61,7 +63,9 @@ class Stage:
         incarnation: int = 0,
         earlier: Sequence[Sequence[AnyRecord]] = (),
         loader_workers: Sequence[int] = (),
+        await_companions: Callable[[Callable[[], bool]], None] = lambda _have_fired: None,
     ) -> None:
+        self.performed = Performed()
         self.scenario_dir = ScenarioDir(root=root)
         self.scenario_dir.create()
         self.listener = Echo()
@@ -82,6 +86,7 @@ class Stage:
             position=self.position,
             earlier=earlier,
             loader_workers=lambda: loader_workers,
+            effects=self.performed.effects(await_companions),
         )
         self.listener.trigger = self.trigger
 
@@ -106,19 +111,25 @@ class Stage:
 
 
 class Performed:
-    """Stands where the acts stand, and keeps what would have been done."""
+    """Keeps what would have been done."""
 
     def __init__(self) -> None:
         self.faults: list[Fault] = []
         self.damaged: list[str] = []
         self.loader_workers: list[int | None] = []
+        self.awaited: list[str] = []
 
-    def perform(self, fault: Fault, *, loader_worker: int | None = None, path: str = "") -> None:
+    def effects(self, await_companions: Callable[[Callable[[], bool]], None]) -> Effects:
+        return Effects(
+            perform=self._perform,
+            damage=lambda _fault, path: self.damaged.append(path.name),
+            await_supervisor=lambda done: self.awaited.append(done.name),
+            await_companions=await_companions,
+        )
+
+    def _perform(self, fault: Fault, *, loader_worker: int | None, path: str) -> None:
         self.faults.append(fault)
         self.loader_workers.append(loader_worker)
-
-    def damage(self, _fault: Fault, path: Path) -> None:
-        self.damaged.append(path.name)
 
 
 def loader() -> Loader:

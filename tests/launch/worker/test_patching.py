@@ -17,7 +17,7 @@ from resumable.launch.worker.patching import Args, Kwargs, Patches
 from resumable.launch.worker.watch.buffers import BufferWatch
 from resumable.launch.worker.watch.checkpoints import CheckpointWatch
 from resumable.launch.worker.watch.distributed_checkpoints import DistributedCheckpointWatch
-from resumable.launch.worker.watch.framework_iterators import OuterWatch
+from resumable.launch.worker.watch.framework_iterators import FrameworkIteratorWatch
 from resumable.launch.worker.watch.inputs import InputWatch
 from resumable.launch.worker.watch.loaders import LoaderWatch
 from resumable.launch.worker.watch.saving import Saving
@@ -157,7 +157,7 @@ def test_every_watch_can_be_taken_back(listener: Listener) -> None:
         CheckpointWatch(listener, Interrupter(), saving),
         DistributedCheckpointWatch(Interrupter(), saving),
         InputWatch(listener),
-        OuterWatch(loaders),
+        FrameworkIteratorWatch(loaders),
         TrainingWatch(listener, None, schedulers),
         loaders,
         schedulers,

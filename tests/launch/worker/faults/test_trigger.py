@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from resumable.launch.evidence.rank_records import AnyRecord
-from resumable.launch.worker.faults import trigger as module
-from tests.integration.waiting import wait_until
-from tests.launch.worker.stage import Performed, Stage, loaded, loader, placed_in, renamed, saved, trained
+from tests.launch.worker.stage import Stage, loaded, loader, placed_in, renamed, saved, trained
 
 STORY: dict[str, AnyRecord] = {
     "loader": loader(),
@@ -27,15 +25,6 @@ STORY: dict[str, AnyRecord] = {
 """Two batches an epoch. The first save is renamed into place, the second is not, the third is followed by a fourth."""
 LABELS = list(STORY)
 LATER = [loader(), *trained(1), *saved("b"), *trained(2)]
-
-
-@pytest.fixture(autouse=True)
-def performed(monkeypatch: pytest.MonkeyPatch) -> Performed:
-    """Nothing really happens."""
-    performed = Performed()
-    monkeypatch.setattr(module, "perform", performed.perform)
-    monkeypatch.setattr(module, "damage", performed.damage)
-    return performed
 
 
 def fired_upon(root: Path, when: str, *, rank: int = 0) -> list[str]:
@@ -77,10 +66,11 @@ def test_a_fault_whose_moment_does_not_come_never_fires(tmp_path: Path, when: st
 
 
 @pytest.mark.parametrize("when", ["step=0", "batch=0", "save#0+before", "save#0+after", "load#0"])
-def test_two_faults_of_one_moment_fire_once_each(tmp_path: Path, performed: Performed, when: str) -> None:
+def test_two_faults_of_one_moment_fire_once_each(tmp_path: Path, when: str) -> None:
     """The record of the first is no event at which the second is due again."""
-    Stage(tmp_path, f"sigterm@{when}:rank=0", f"loaderkill@{when}:rank=0", loader_workers=(71,)).show(*STORY.values())
-    assert [fault.kind for fault in performed.faults] == ["sigterm", "loaderkill"]
+    stage = Stage(tmp_path, f"sigterm@{when}:rank=0", f"loaderkill@{when}:rank=0", loader_workers=(71,))
+    stage.show(*STORY.values())
+    assert [fault.kind for fault in stage.performed.faults] == ["sigterm", "loaderkill"]
 
 
 @pytest.mark.parametrize(("when", "positions"), [("save#0", [4]), ("save#1", [6])])
@@ -99,15 +89,11 @@ def test_a_fault_of_another_rank_never_fires(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("rank", "positions"), [(0, [3]), (1, [])])
-def test_a_fault_of_a_node_is_let_happen_by_its_first_rank(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rank: int, positions: list[int]
-) -> None:
+def test_a_fault_of_a_node_is_let_happen_by_its_first_rank(tmp_path: Path, rank: int, positions: list[int]) -> None:
     """It waits there until the supervisor has acted, and does nothing itself."""
-    awaited: list[str] = []
-    monkeypatch.setattr(module, "await_supervisor", lambda done: awaited.append(done.name))
     stage = Stage(tmp_path, "preempt@step=0:node=0", rank=rank)
     assert positions == stage.show(loader(), *trained(0))
-    assert awaited == ["0.done"] * len(positions)
+    assert (stage.performed.awaited, stage.performed.faults) == (["0.done"] * len(positions), [])
 
 
 def test_what_was_counted_before_a_restart_counts_on(tmp_path: Path) -> None:
@@ -168,7 +154,7 @@ def test_a_fault_during_a_save_is_offered_while_that_save_is_being_written(tmp_p
     ],
 )
 def test_damage_is_done_to_the_newest_checkpoint_that_is_there(
-    tmp_path: Path, performed: Performed, kind: str, events: list[AnyRecord], present: list[str], name: str
+    tmp_path: Path, kind: str, events: list[AnyRecord], present: list[str], name: str
 ) -> None:
     """The record names the file before it is damaged, and the rank is killed after."""
     placed = [placed_in(tmp_path, event) for event in events]
@@ -177,7 +163,7 @@ def test_damage_is_done_to_the_newest_checkpoint_that_is_there(
     stage = Stage(tmp_path, f"{kind}@step=0:rank=0")
     stage.show(*placed, *trained(0))
     assert [(record.path, record.kind) for record in stage.fired] == [(str(tmp_path / name), kind)]
-    assert (performed.damaged, [fault.kind for fault in performed.faults]) == ([name], [kind])
+    assert (stage.performed.damaged, [fault.kind for fault in stage.performed.faults]) == ([name], [kind])
 
 
 @pytest.mark.parametrize("rank", [0, 1])
@@ -194,51 +180,51 @@ def test_damage_to_a_folder_is_done_to_what_the_rank_wrote_into_it(
     assert [record.path for record in stage.fired] == [str(tmp_path / "a" / f"__{rank}_0.distcp")]
 
 
-def test_damage_is_done_to_a_checkpoint_of_an_earlier_life(tmp_path: Path, performed: Performed) -> None:
+def test_damage_is_done_to_a_checkpoint_of_an_earlier_life(tmp_path: Path) -> None:
     """Where this one has written none yet."""
     (tmp_path / "a").touch()
     stage = Stage(tmp_path, "torn@load#0:rank=0", incarnation=1, earlier=[saved(str(tmp_path / "a"))])
     stage.show(loaded("a"))
-    assert performed.damaged == ["a"]
+    assert stage.performed.damaged == ["a"]
 
 
 @pytest.mark.parametrize("fault", ["torn@step=0:rank=0", "corrupt@step=0:rank=0", "loaderkill@step=0:rank=0"])
-def test_a_fault_that_finds_nothing_to_act_on_stays_undone(tmp_path: Path, performed: Performed, fault: str) -> None:
+def test_a_fault_that_finds_nothing_to_act_on_stays_undone(tmp_path: Path, fault: str) -> None:
     """No record and no mark: the missing evidence tells that nothing happened."""
     stage = Stage(tmp_path, fault)
     assert stage.show(*trained(0), *saved(str(tmp_path / "gone")), *trained(1)) == []
-    assert (stage.has_mark(), performed.faults) == (False, [])
+    assert (stage.has_mark(), stage.performed.faults) == (False, [])
 
 
-def test_one_loader_worker_is_killed_and_named(tmp_path: Path, performed: Performed) -> None:
+def test_one_loader_worker_is_killed_and_named(tmp_path: Path) -> None:
     """The first of those that there are."""
     stage = Stage(tmp_path, "loaderkill@step=0:rank=0", loader_workers=(71, 72))
     stage.show(*trained(0))
-    assert ([record.pid for record in stage.fired], performed.loader_workers) == ([71], [71])
+    assert ([record.pid for record in stage.fired], stage.performed.loader_workers) == ([71], [71])
 
 
-def test_those_that_die_at_one_moment_wait_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_those_that_die_at_one_moment_wait_for_each_other(tmp_path: Path) -> None:
     """Rank 0 acts only when rank 1 has come to the same moment: else the agent would end rank 1 before it."""
-    stages = [Stage(tmp_path, "sigkill@step=0:rank=all", rank=rank) for rank in (0, 1)]
-    seen: list[bool] = []
-    monkeypatch.setattr(module, "_COMPANIONS_TIMEOUT_S", 300.0)
-    monkeypatch.setattr(
-        module, "perform", lambda *_, **__: seen.append(stages[0].has_mark(0) and stages[0].has_mark(1))
+    seen: list[tuple[bool, int]] = []
+
+    def rank_1_comes(have_fired: Callable[[], bool]) -> None:
+        seen.append((have_fired(), len(first.performed.faults)))
+        second.show(*trained(0))
+        seen.append((have_fired(), len(first.performed.faults)))
+
+    first, second = (
+        Stage(tmp_path, "sigkill@step=0:rank=all", rank=rank, await_companions=wait)
+        for rank, wait in enumerate((rank_1_comes, lambda have_fired: seen.append((have_fired(), 0))))
     )
-    first = threading.Thread(target=stages[0].show, args=trained(0))
-    first.start()
-    wait_until(lambda: stages[0].has_mark(0), timeout_s=30)
-    assert seen == []
-    stages[1].show(*trained(0))
-    first.join()
-    assert seen == [True, True]
+    first.show(*trained(0))
+    assert seen == [(False, 0), (True, 0), (True, 0)]
+    assert [len(stage.performed.faults) for stage in (first, second)] == [1, 1]
 
 
 @pytest.mark.parametrize("other", ["sigkill@step=0:rank=7", "sigkill@step=1:rank=1", "torn@step=0:rank=0"])
-def test_nobody_waits_for_a_rank_that_does_not_exist_or_dies_later_or_for_itself(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, performed: Performed, other: str
-) -> None:
+def test_nobody_waits_for_a_rank_that_does_not_exist_or_dies_later_or_for_itself(tmp_path: Path, other: str) -> None:
     """Only faults of other existing ranks at the very same moment are companions."""
-    monkeypatch.setattr(module.time, "sleep", lambda _: pytest.fail("waited"))
-    Stage(tmp_path, "sigkill@step=0:rank=0", other).show(*trained(0))
-    assert len(performed.faults) == 1
+    have_all_fired: list[bool] = []
+    words = ("sigkill@step=0:rank=0", other)
+    Stage(tmp_path, *words, await_companions=lambda check: have_all_fired.append(check())).show(*trained(0))
+    assert have_all_fired[:1] == [True]

@@ -26,7 +26,7 @@ def test_a_training_step_under_ddp_imports_nothing_heavy_any_more() -> None:
     assert "sympy" not in packages
 
 
-SETTLED = """
+FROZEN = """
 import gc, weakref
 class Node: pass
 def leave(): print("a finalizer ran")
@@ -41,5 +41,5 @@ print(gc.isenabled(), gc.get_freeze_count() > 100_000, len(gc.get_objects()) < 1
 
 def test_what_the_fork_server_has_imported_is_left_alone_by_its_ranks() -> None:
     """No collector looks at it and no finalizer of it runs when a rank ends; later objects are collected as ever."""
-    printed = subprocess.run([sys.executable, "-c", SETTLED], capture_output=True, text=True, check=True, timeout=120)
+    printed = subprocess.run([sys.executable, "-c", FROZEN], capture_output=True, text=True, check=True, timeout=120)
     assert printed.stdout.splitlines() == ["False", "True True True"]
