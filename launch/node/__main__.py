@@ -2,7 +2,7 @@
 
 An empty line on REPLY_FD says that the node is warm. Both are pipes of their own, or 0 and 1 where there is nothing but the
 standard streams, as in a container: ranks then find nothing on standard input, and what they and the agent print to standard
-output goes to standard error. Otherwise the ranks have the standard streams that the node was started with.
+output goes to standard error. If not, the ranks have the standard streams that the node was started with.
 
 The fork server is started before this process imports torch itself, so that both import it at the same time. It imports
 the modules that are named between two of ours, and lives as long as the node.

@@ -192,7 +192,7 @@ def _await_texts(files: Collection[Path]) -> None:
 
 
 def _spins(file: Path) -> bool:
-    """Whether the last lines, as many as are looked at, tell of nothing but passes that begin and end."""
+    """Whether the last lines, as many as are looked at, are only of passes that begin and end."""
     with file.open("rb") as lines:
         lines.seek(max(0, file.stat().st_size - _LAST_LINE_BYTES))
         # The first may begin in its middle and the last may be torn.

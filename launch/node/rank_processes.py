@@ -29,8 +29,8 @@ _LAG_S = 1.0
 class RankWatch:
     """Knows the pids of the running ranks, notes when and how each ended, and limits how long survivors may take.
 
-    The agent looks at its ranks ten times a second, takes all that died meanwhile for dead at once, and tells the exit code
-    of one. Here every end has its nanosecond and its exit code.
+    The agent looks at its ranks ten times a second, takes all that died meanwhile for dead at once, and reports the exit
+    code of one. Here every end has its nanosecond and its exit code.
 
     Args:
         round_: The round that the node is in.

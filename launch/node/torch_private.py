@@ -64,7 +64,7 @@ def answer_for(context: MultiprocessContext, local_rank: int) -> None:
 
 
 def limit_join(context: MultiprocessContext, grace_s: float) -> None:
-    """Let `torch.multiprocessing` wait that long for survivors that it has told to end."""
+    """Let `torch.multiprocessing` wait that long for survivors that it has sent SIGTERM."""
     if context._pc:
         join: Callable[[float], Any] = context._pc._join_procs_with_timeout
         context._pc._join_procs_with_timeout = lambda _timeout: join(grace_s)

@@ -63,7 +63,7 @@ class Nemesis:
     def takes(self, answer: NodeEnded) -> bool:
         """Whether this is the farewell of a node that was preempted, whose place a new one has taken.
 
-        Where the whole job is started anew after it ended, it is an end like any other.
+        Where the whole job is started again after it ended, it is an end like any other.
         """
         fault = self._preempted.pop(answer.node, None)
         if fault is None or self._is_requeued:

@@ -75,7 +75,7 @@ class ProgressLine:
         self._console.print(self._text())
 
     def tick(self) -> None:
-        """Draw anew, if this is a place where that makes sense."""
+        """Draw it again, if this is a place where that makes sense."""
         if self._live is not None and not self._is_quiet:
             self._counter.update()
             self._live.update(self._text(), refresh=True)

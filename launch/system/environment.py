@@ -59,7 +59,7 @@ def node_environment(*, tag: str, nproc_per_node: int, one_machine: bool) -> dic
     Args:
         tag: Unique name of the node process.
         nproc_per_node: Ranks on the node; with more than one, `OMP_NUM_THREADS` becomes 1 as under torchrun.
-        one_machine: All nodes are on this machine: gloo is held to the loopback interface, because it would otherwise
+        one_machine: All nodes are on this machine: gloo is held to the loopback interface, because without that it would
             resolve the host's name, which can stall or give an address that nobody listens on.
     """
     defaults = {"TORCH_MP_PARALLEL_START": "1"}
@@ -95,7 +95,7 @@ def python_executable() -> str:
 
 
 def callers_error_file() -> Path | None:
-    """Where the caller wants to read what ended the job, as torchrun tells it."""
+    """Where the caller wants to read what ended the job, as torchrun passes it on."""
     name = os.environ.get("TORCHELASTIC_ERROR_FILE")
     return Path(name) if name else None
 
@@ -111,5 +111,5 @@ def is_github_actions() -> bool:
 
 
 def gloo_interfaces() -> tuple[str, ...]:
-    """The interfaces that gloo is told to use; none if nothing is set."""
+    """The interfaces that gloo is configured to use; none if nothing is set."""
     return tuple(name for name in os.environ.get("GLOO_SOCKET_IFNAME", "").split(",") if name)

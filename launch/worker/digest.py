@@ -25,11 +25,11 @@ def content_digest(data: Any) -> str:
 
 
 def state_digest(parameters: Iterable[torch.Tensor], *, whole: bool) -> str:
-    """Digest of parameters, whatever their order: optimizers may be made in another one after a restart.
+    """Digest of parameters, whatever their order: optimizers may be made in a different one after a restart.
 
     Args:
         parameters: Tensors of any dtype and device; of a distributed one, the local shard.
-        whole: Every byte; otherwise the first 64 KiB of each tensor, which any optimizer step changes.
+        whole: Every byte; if not, the first 64 KiB of each tensor, which any optimizer step changes.
     """
     limit_bytes = None if whole else _HEAD_BYTES
     digests = sorted(xxhash.xxh3_64_digest(_tensor_bytes(parameter, limit_bytes)) for parameter in parameters)

@@ -119,7 +119,16 @@ def _watch(
     for observe in (inputs.observe, training.observe, position.follow, trigger.observe):
         recorder.observe(observe)
     framework_iterators = FrameworkIteratorWatch(loaders)
-    for watch in (buffers, schedulers, loaders, framework_iterators, inputs, checkpoints, distributed_checkpoints, training):
+    for watch in (
+        buffers,
+        schedulers,
+        loaders,
+        framework_iterators,
+        inputs,
+        checkpoints,
+        distributed_checkpoints,
+        training,
+    ):
         watch.install(patches)
     return training
 
@@ -135,54 +144,54 @@ def _earlier_files(environment: RankEnvironment, scenario_dir: ScenarioDir) -> l
 
 
 class _Ending:
-    """How the script ended; what is said first counts."""
+    """How the script ended; what is recorded first counts."""
 
     def __init__(self, recorder: Recorder, final_state: FinalState) -> None:
         self._recorder = recorder
         self._final_state = final_state
-        self._is_told = False
+        self._is_recorded = False
 
-    def tell(self, reason: ExitReason, code: int = 0, message: str = "") -> None:
+    def record(self, reason: ExitReason, code: int = 0, message: str = "") -> None:
         """Record it, with the parameters if it ended well."""
-        if not self._is_told:
-            self._is_told = True
+        if not self._is_recorded:
+            self._is_recorded = True
             parameters = self._final_state() if code == 0 else None
             self._recorder.emit(Exit, reason=reason, code=code, message=message, parameters=parameters)
             self._recorder.close()
 
-    def tell_abrupt(self, status: int) -> None:
+    def record_abrupt(self, status: int) -> None:
         """The script leaves by `os._exit`, perhaps because its main thread stands still."""
         if self._recorder.is_active:
             with self._recorder.alone_within(_PATIENCE_S) as is_alone:
                 if is_alone:
-                    self.tell("system_exit", status & 0xFF)
+                    self.record("system_exit", status & 0xFF)
 
 
 def _run_recorded(script: Script, recorder: Recorder, final_state: FinalState, patches: Patches) -> None:
     ending = _Ending(recorder, final_state)
-    call_before_abrupt_exit(patches, ending.tell_abrupt)
+    call_before_abrupt_exit(patches, ending.record_abrupt)
     is_interrupted = False
     try:
         run_script(script)
         await_threads()
-        ending.tell("finished")
+        ending.record("finished")
     except SystemExit as error:
         await_threads()
         # The system keeps the last eight bits: exit(-1) leaves 255, exit(256) leaves 0.
         code = error.code & 0xFF if isinstance(error.code, int) else int(error.code is not None)
         message = error.code if isinstance(error.code, str) else ""
-        ending.tell("system_exit", code, message)
+        ending.record("system_exit", code, message)
         if code != 0:
             raise
     except KeyboardInterrupt as error:
         # Ends the process below: torch would swallow it, and take a rank that was interrupted for one that is done.
         print_script_traceback(error)
-        ending.tell("exception", 128 + signal.SIGINT, "KeyboardInterrupt")
+        ending.record("exception", 128 + signal.SIGINT, "KeyboardInterrupt")
         is_interrupted = True
     except BaseException as error:
         # Whatever ends the script is written down before it goes on its way.
         print_script_traceback(error)
-        ending.tell("exception", 1, f"{type(error).__name__}: {error}")
+        ending.record("exception", 1, f"{type(error).__name__}: {error}")
         raise
     finally:
         # A child of a fork server would leave without either.

@@ -34,12 +34,12 @@ def keep_process_groups(patches: Patches) -> None:
         patches.wrap(module, "destroy_process_group", destroy_process_group)
 
 
-def call_before_abrupt_exit(patches: Patches, tell: Callable[[int], None]) -> None:
-    """Have `tell` called with the exit code where the script leaves by `os._exit`, in whichever thread or forked process."""
+def call_before_abrupt_exit(patches: Patches, record: Callable[[int], None]) -> None:
+    """Call `record` with the exit code where the script leaves by `os._exit`, in whichever thread or forked process."""
 
     def around(original: Callable[[int], NoReturn]) -> Callable[[int], NoReturn]:
         def _exit(status: int) -> NoReturn:
-            tell(status)
+            record(status)
             original(status)
 
         return _exit

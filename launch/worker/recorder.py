@@ -43,7 +43,7 @@ class Recorder:
         self._observers.append(observer)
 
     def emit(self, record_type: type[AnyRecord], **fields: Any) -> None:
-        """Write one line with a single write(2), then tell the observers, who hear of all lines in their order."""
+        """Write one line with a single write(2), then call the observers, who hear of all lines in their order."""
         if not self.is_active:
             return
         with self.alone():

@@ -125,8 +125,8 @@ def process_groups() -> Iterable[dist.ProcessGroup]:
 def keep_buckets(patches: Patches) -> None:
     """Let DDP keep the buckets that it starts with, so that states can be compared to the last bit.
 
-    DDP lays its buckets out anew after the first backward pass of a process. With three ranks or more the elements then lie
-    elsewhere in gloo's ring and are added in another order, so that a process that was restarted in between rounds
+    DDP lays its buckets out again after the first backward pass of a process. With three ranks or more the elements then lie
+    elsewhere in gloo's ring and are added in a different order, so that a process that was restarted in between rounds
     differently from one that was not: no fault of the script's, but not the same bits.
     """
     patches.replace(dist.Reducer, "_rebuild_buckets", lambda _reducer: False)  # type: ignore[attr-defined]

@@ -88,7 +88,7 @@ def damageable_part(checkpoint: Path, rank: int) -> Path | None:
     """The file of a checkpoint that a power cut or a bad disk of this rank's spoils; None if there is none.
 
     Of a folder that `torch.distributed.checkpoint` wrote it is the largest file with data of the rank, or else, where all
-    data are other ranks', the largest of all. What tells that the folder is whole stays: without its `.metadata` it is
+    data are other ranks', the largest of all. What marks the folder as whole stays: without its `.metadata` it is
     a folder that was never finished, and `save#N+during` leaves those.
     """
     if checkpoint.is_file():

@@ -22,7 +22,7 @@ from resumable.launch.worker.watch.saving import Saving
 
 
 class CheckpointWatch:
-    """Tells the recorder what this process writes and reads as a checkpoint, and lets faults happen in mid-write."""
+    """Records what this process writes and reads as a checkpoint, and lets faults happen in mid-write."""
 
     def __init__(self, recorder: Recorder, trigger: Trigger, saving: Saving) -> None:
         self._recorder = recorder

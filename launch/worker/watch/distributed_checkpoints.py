@@ -23,7 +23,7 @@ _DCP = "torch.distributed.checkpoint"
 
 
 class DistributedCheckpointWatch:
-    """Tells of each checkpoint once on every rank that takes part, however many files it is made of.
+    """Records each checkpoint once on every rank that takes part, however many files it is made of.
 
     A save in the background begins when the training loop hands over its state and ends when all is written. No fault can
     happen in the middle of one that another process writes.
@@ -85,7 +85,7 @@ class DistributedCheckpointWatch:
     def _with_fault(self, write_data: Callable[..., Any], fault: Fault, path: str) -> Callable[..., Any]:
         """Write half of what this rank has to, let the fault happen, and write all of it if this process goes on.
 
-        What tells that the checkpoint is whole is written last, when all ranks have done their part.
+        What marks the checkpoint as whole is written last, when all ranks have done their part.
         """
 
         def write(plan: Any, planner: Any) -> Any:

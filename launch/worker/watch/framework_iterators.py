@@ -9,11 +9,11 @@ from typing import Any
 
 from resumable.launch.worker import torch_private
 from resumable.launch.worker.patching import Args, Kwargs, Patches
-from resumable.launch.worker.watch.loaders import PrefetchedBatches, LoaderWatch
+from resumable.launch.worker.watch.loaders import LoaderWatch, PrefetchedBatches
 
 
 class FrameworkIteratorWatch:
-    """Tells the watch of the loaders when accelerate and Lightning hand out what they fetched ahead."""
+    """Informs the watch of the loaders when accelerate and Lightning hand out what they fetched ahead."""
 
     def __init__(self, loaders: LoaderWatch) -> None:
         self._loaders = loaders
@@ -69,7 +69,9 @@ class FrameworkIteratorWatch:
             except StopIteration:
                 self._end(prefetched)
                 raise
-            for fields in prefetched.fetched[: len(prefetched.fetched) - len(fetcher.batches) * _num_loaders(prefetched)]:
+            for fields in prefetched.fetched[
+                : len(prefetched.fetched) - len(fetcher.batches) * _num_loaders(prefetched)
+            ]:
                 self._loaders.hand_out(fields)
                 prefetched.fetched.remove(fields)
             return data

@@ -34,7 +34,7 @@ class _Pass:
     """One pass over a loader; it has a number only once the loop asks for its first batch."""
 
     looks: dict[str, Any]
-    """What tells its loader from others: not the loader itself, which may be gone before its first batch, and which with
+    """What distinguishes its loader: not the loader itself, which may be gone before its first batch, and which with
     persistent workers holds the iterator that this belongs to."""
     sampler: Any
     number: tuple[int, int] | None = None
@@ -56,7 +56,7 @@ class PrefetchedBatches:
 
 
 class LoaderWatch:
-    """Tells the recorder what DataLoaders deliver in this process.
+    """Records what DataLoaders deliver in this process.
 
     Args:
         recorder: Gets the lines.

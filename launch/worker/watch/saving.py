@@ -1,4 +1,4 @@
-"""Tells when a checkpoint begins and ends, and which fault is to happen in the middle of it."""
+"""When a checkpoint begins and ends, and which fault is to happen in the middle of it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Saving:
 
     @contextlib.contextmanager
     def load(self, path: str) -> Iterator[None]:
-        """A load in this thread; it is told once it is done."""
+        """A load in this thread; recorded once it is done."""
         if getattr(self._thread, "is_loading", False):
             yield
             return

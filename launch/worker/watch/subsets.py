@@ -1,4 +1,4 @@
-"""Tells which sample of the whole data set an index into a part of it means."""
+"""Which sample of the whole data set an index into a part of it means."""
 
 from __future__ import annotations
 

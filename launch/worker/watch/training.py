@@ -19,7 +19,7 @@ from resumable.launch.worker.watch.schedulers import SchedulerWatch
 
 
 class TrainingWatch:
-    """Tells the recorder of backward passes and optimizer steps in this process.
+    """Records backward passes and optimizer steps in this process.
 
     A step without a backward pass before it is none: `torch.distributed.checkpoint` makes one to create optimizer state.
     Only a second optimizer that follows on the same backward pass counts, as part of the same step. An optimizer that
@@ -27,7 +27,7 @@ class TrainingWatch:
     its end.
 
     Args:
-        recorder: Is told.
+        recorder: Gets the lines.
         position: Where training stands.
         schedulers: Of the learning rates.
         buffers: Of the modules that are trained; None: they are not recorded.
@@ -99,7 +99,7 @@ class TrainingWatch:
             self._recorder.emit(Backward, loss=_scalar(tensors))
             if self._is_held_back:
                 self._is_held_back = False
-                self._tell_step()
+                self._record_step()
 
         return backward
 
@@ -118,9 +118,9 @@ class TrainingWatch:
         if self._is_in_backward:
             self._is_held_back = True
         elif self._depth <= 0:
-            self._tell_step()
+            self._record_step()
 
-    def _tell_step(self) -> None:
+    def _record_step(self) -> None:
         has_new_optimizer = any(map(_has_state, self._stateless))
         self._stateless.clear()
         if not self._recorder.is_active or not (self._has_backward or self._position.is_after_step):
