@@ -28,14 +28,15 @@ from torch.distributed.run import config_from_args
 from resumable.launch.evidence.node_records import NodeEnded, NodeOutcome, NodeRecord, RankFailure, encode_node_line
 from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.node import rendezvous
+from resumable.launch.node.fork_servers import ForkServers
 from resumable.launch.node.hang_watch import HangWatch
 from resumable.launch.node.protocol import NodeRequest
 from resumable.launch.node.rank_logs import IncarnationLogs
 from resumable.launch.node.rank_processes import RankWatch
-from resumable.launch.node.torch_private import own_helpers, shown_local_ranks
+from resumable.launch.node.torch_private import shown_local_ranks, tracker_pid
 from resumable.launch.plan.fault_model import Kind
 from resumable.launch.plan.plan import Plan, Scenario
-from resumable.launch.system.environment import own_tag, python_executable
+from resumable.launch.system.environment import has_fixed_hash_seed, own_tag, python_executable
 from resumable.launch.system.processes import kill_tagged, reap_adopted, remove_scratch
 from resumable.launch.worker.entry import run_rank
 
@@ -51,31 +52,44 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
     pending: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_read_requests, args=(requests, pending, tag), daemon=True).start()
     rendezvous.register()
+    fork_servers = ForkServers()
     while True:
         request = msgspec.json.decode(pending.get(), type=NodeRequest)
-        ended = run_job(request, tag=tag)
+        ended = run_job(request, tag=tag, fork_servers=fork_servers)
         replies.write(encode_node_line(ended))
         replies.flush()
 
 
-def run_job(request: NodeRequest, *, tag: str) -> NodeEnded:
+def run_job(request: NodeRequest, *, tag: str, fork_servers: ForkServers) -> NodeEnded:
     """Run the job of one request to its end, restarts included, and leave none of its processes behind."""
     run_dir = RunDir(root=Path(request.run_dir))
     plan = run_dir.read_plan()
     scenario_dir = run_dir.scenario(request.scenario)
+    if not has_fixed_hash_seed() and (plan.sweep is not None or any(map(_forks_again, plan.scenarios))):
+        fork_servers.prepare_for_restarts()
     with scenario_dir.node_file(request.node, tag).open("ab", buffering=0) as evidence:
 
         def announce(record: NodeRecord) -> None:
             evidence.write(encode_node_line(record))
 
-        round_ = rendezvous.Round(counter=request.incarnation_counter, before_join=lambda: _end_leftovers(tag))
+        round_ = rendezvous.Round(
+            counter=request.incarnation_counter,
+            before_join=lambda: _end_leftovers(tag, fork_servers),
+            after_join=fork_servers.use,
+        )
         grace_s = _grace_s(plan, plan.scenario(request.scenario))
-        with _watches(RankWatch(round_, grace_s=grace_s, announce=announce), plan, scenario_dir, round_, announce):
+        ranks = RankWatch(round_, grace_s=grace_s, announce=announce, fork_servers=fork_servers)
+        with _watches(ranks, plan, scenario_dir, round_, announce):
             ended = _run_agent(plan, request, announce, round_)
-        swept, leftover = _end_leftovers(tag)
+        swept, leftover = _end_leftovers(tag, fork_servers)
         ended = msgspec.structs.replace(ended, swept_pids=swept, leftover_pids=leftover)
         announce(ended)
     return ended
+
+
+def _forks_again(scenario: Scenario) -> bool:
+    """Whether ranks of a fork server may be started more than once in it."""
+    return scenario.start_method == "forkserver" and (scenario.max_restarts > 0 or len(scenario.nproc_per_start) > 1)
 
 
 def _grace_s(plan: Plan, scenario: Scenario) -> float | None:
@@ -183,17 +197,16 @@ def _read_requests(requests: BinaryIO, pending: queue.SimpleQueue[bytes], tag: s
 
 def end_all(tag: str) -> None:
     """End everything below the node; its resource tracker ends after it."""
-    kill_tagged(tag, root=os.getpid(), spared=own_helpers(keep_fork_server=False))
+    kill_tagged(tag, root=os.getpid(), spared={tracker_pid() or 0})
     remove_scratch(tag)
 
 
-def _end_leftovers(tag: str) -> tuple[list[int], list[int]]:
+def _end_leftovers(tag: str, fork_servers: ForkServers) -> tuple[list[int], list[int]]:
     """End what ranks have left; no rank is there any more, and the node's own helpers stay for its next run.
 
     Returns:
         Pids that were found and killed, and those of them that would not die.
     """
-    helpers = own_helpers()
-    ended = kill_tagged(tag, root=os.getpid(), spared=helpers)
-    reap_adopted(helpers)
+    ended = kill_tagged(tag, root=os.getpid(), spared=fork_servers.pids)
+    reap_adopted(fork_servers.pids)
     return ended

@@ -18,8 +18,9 @@ from torch.distributed.elastic.multiprocessing.api import (
 )
 
 from resumable.launch.evidence.node_records import RankEnded
+from resumable.launch.node.fork_servers import ForkServers
 from resumable.launch.node.rendezvous import Round
-from resumable.launch.node.torch_private import IS_DONE, answer_for, limit_join, own_helpers, processes_of
+from resumable.launch.node.torch_private import IS_DONE, answer_for, limit_join, processes_of
 from resumable.launch.system.processes import reap_adopted
 
 _LAG_S = 1.0
@@ -36,12 +37,21 @@ class RankWatch:
         round_: The round that the node is in.
         grace_s: Time between SIGTERM and SIGKILL when the agent ends its ranks; None: what the agent says (30 s).
         announce: Called with the end of every rank, once all of a round have ended.
+        fork_servers: Of the node.
     """
 
-    def __init__(self, round_: Round, *, grace_s: float | None, announce: Callable[[RankEnded], None]) -> None:
+    def __init__(
+        self,
+        round_: Round,
+        *,
+        grace_s: float | None,
+        announce: Callable[[RankEnded], None],
+        fork_servers: ForkServers,
+    ) -> None:
         self._round = round_
         self._grace_s = grace_s
         self._announce = announce
+        self._fork_servers = fork_servers
         self._ends: _Ends | None = None
 
     @property
@@ -70,7 +80,7 @@ class RankWatch:
 
         def watched_wait(context: PContext, timeout: float = -1, period: float = 1) -> RunProcsResult | None:
             # In the thread that starts ranks and waits for them: there is none that is not known yet, or not any more.
-            reap_adopted({*own_helpers(), *self.pids.values()})
+            reap_adopted({*self._fork_servers.pids, *self.pids.values()})
             return wait(context, timeout, period)
 
         def is_done_or_gone(context: MultiprocessContext) -> bool:

@@ -45,6 +45,8 @@ class Round:
     """Key in the job's store that counts incarnations; starts of the same scenario share it."""
     before_join: Callable[[], object]
     """Called before every join, when no rank of the round before is left."""
+    after_join: Callable[[int], object] = lambda _incarnation: None
+    """Called with the incarnation, before its ranks are started."""
     incarnation: int = field(default=-1, init=False)
 
 
@@ -79,6 +81,7 @@ class FreshStoreRendezvous(RendezvousHandler):
             info.store.set(_ROUND_KEY, f"{incarnation} {self._worker_store.port} {address}")
         incarnation_text, port, address = info.store.get(_ROUND_KEY).decode().split(" ", 2)
         self._round.incarnation = int(incarnation_text)
+        self._round.after_join(self._round.incarnation)
         return RendezvousInfo(info.store, info.rank, info.world_size, RendezvousStoreInfo(address, int(port)))
 
     def is_closed(self) -> bool:

@@ -19,8 +19,8 @@ from torch.distributed.elastic.rendezvous import RendezvousStoreInfo, dynamic_re
 from torch.distributed.elastic.rendezvous.dynamic_rendezvous import DynamicRendezvousHandler
 
 PRIVATE_NAMES = {
-    "multiprocessing.forkserver": ("_forkserver",),
-    "multiprocessing.forkserver:ForkServer": ("_forkserver_pid",),
+    "multiprocessing.forkserver": ("_forkserver", "connect_to_new_process", "ensure_running"),
+    "multiprocessing.forkserver:ForkServer": ("_forkserver_pid", "_preload_modules"),
     "multiprocessing.resource_tracker": ("_resource_tracker",),
     "multiprocessing.resource_tracker:ResourceTracker": ("_pid",),
     "sys": ("_getframe",),
@@ -41,11 +41,36 @@ IS_DONE = "_is_done"
 """The method of a `MultiprocessContext` that looks whether its ranks have ended."""
 
 
-def own_helpers(*, keep_fork_server: bool = True) -> frozenset[int]:
-    """Pids of this process's fork server and of its resource tracker, which ends by itself once the process has ended."""
-    tracker: int | None = resource_tracker._resource_tracker._pid  # type: ignore[attr-defined]
-    server: int | None = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
-    return frozenset(pid for pid in (tracker, server if keep_fork_server else None) if pid is not None)
+def tracker_pid() -> int | None:
+    """This process's resource tracker, which ends by itself once the process has ended."""
+    pid: int | None = resource_tracker._resource_tracker._pid  # type: ignore[attr-defined]
+    return pid
+
+
+def own_fork_server() -> forkserver.ForkServer:
+    """The one that new processes of this process come from."""
+    return forkserver._forkserver
+
+
+def fork_server_pid(server: forkserver.ForkServer) -> int | None:
+    """Its process, if it was started."""
+    pid: int | None = server._forkserver_pid  # type: ignore[attr-defined]
+    return pid
+
+
+def new_fork_server(*, like: forkserver.ForkServer) -> forkserver.ForkServer:
+    """Start another one, which imports the same modules; it answers when it has."""
+    server = forkserver.ForkServer()
+    server.set_forkserver_preload(like._preload_modules)  # type: ignore[attr-defined]
+    server.ensure_running()
+    return server
+
+
+def use_fork_server(server: forkserver.ForkServer) -> None:
+    """Let new processes of this process come from this one."""
+    forkserver._forkserver = server
+    forkserver.connect_to_new_process = server.connect_to_new_process
+    forkserver.ensure_running = server.ensure_running
 
 
 def shown_local_ranks(logs: LogsSpecs | None) -> set[int] | None:

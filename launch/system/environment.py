@@ -89,6 +89,11 @@ def own_tag() -> str | None:
     return tag_of(os.environ)
 
 
+def has_fixed_hash_seed() -> bool:
+    """Whether every Python that is started has the same seed for its hashes."""
+    return os.environ.get("PYTHONHASHSEED", "random") not in ("", "random")
+
+
 def python_executable() -> str:
     """The interpreter for ranks, which torchrun lets the user choose through `PYTHON_EXEC`."""
     return os.environ.get("PYTHON_EXEC", sys.executable)

@@ -203,3 +203,21 @@ dist.destroy_process_group()
         ]
         outputs = [launcher.communicate(timeout=120)[0] for launcher in launchers]
     assert outputs == ["[default0]:1 2\n", "[default0]:0 2\n"]
+
+
+@pytest.mark.parametrize(("seed", "num_seeds"), [("random", 2), ("7", 1)])
+def test_a_restart_has_a_hash_seed_of_its_own(
+    resumable: Resumable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: str, num_seeds: int
+) -> None:
+    """As under torchrun, so that what goes by the order of a set goes another way; not where the user has fixed it."""
+    monkeypatch.setenv("PYTHONHASHSEED", seed)
+    source = """
+import os
+with open("hashes", "a") as hashes:
+    print(hash("a text"), file=hashes)
+raise SystemExit(os.environ["TORCHELASTIC_RESTART_COUNT"] == "0")
+"""
+    (tmp_path / "train.py").write_text(source)
+    finished = resumable("run", "--nproc-per-node", "1", "--max-restarts", "1", "train.py")
+    assert finished.exit_code == 0, finished.errors
+    assert len(set((tmp_path / "hashes").read_text().split())) == num_seeds

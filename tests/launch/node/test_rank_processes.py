@@ -13,6 +13,7 @@ from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, start_pr
 from torch.distributed.elastic.multiprocessing.api import MultiprocessContext, PContext
 
 from resumable.launch.evidence.node_records import RankEnded
+from resumable.launch.node.fork_servers import ForkServers
 from resumable.launch.node.rank_processes import RankWatch, kill
 from resumable.launch.node.rendezvous import Round
 
@@ -66,12 +67,17 @@ def start(tmp_path: Path) -> Callable[..., PContext]:
     return run
 
 
+def watching(grace_s: float | None) -> RankWatch:
+    round_ = Round(counter="", before_join=lambda: None)
+    return RankWatch(round_, grace_s=grace_s, announce=lambda _: None, fork_servers=ForkServers())
+
+
 def ends_of(start: Callable[[], PContext], *, grace_s: float | None = None) -> dict[int, RankEnded]:
     """Run two ranks until the first failed, as the agent does; how each ended, by rank."""
     ends: list[RankEnded] = []
     round_ = Round(counter="", before_join=lambda: None)
     round_.incarnation = 4
-    with RankWatch(round_, grace_s=grace_s, announce=ends.append).attached():
+    with RankWatch(round_, grace_s=grace_s, announce=ends.append, fork_servers=ForkServers()).attached():
         start().wait()
     assert {end.incarnation for end in ends} <= {4}
     return {end.rank: end for end in ends}
@@ -102,7 +108,7 @@ def test_ranks_that_leave_at_once_with_exit_code_0_are_done(start: Callable[...,
 
 def test_pids_are_known_while_ranks_run(start: Callable[..., PContext]) -> None:
     """By rank, not by place on the node; none before and after."""
-    watch = RankWatch(Round(counter="", before_join=lambda: None), grace_s=0.2, announce=lambda _: None)
+    watch = watching(0.2)
     with watch.attached():
         assert watch.pids == {}
         context = start(programs, STUBBORN, STUBBORN)
@@ -114,7 +120,7 @@ def test_pids_are_known_while_ranks_run(start: Callable[..., PContext]) -> None:
 def test_torch_is_as_it_was_afterwards() -> None:
     """The watch leaves no wrapper behind."""
     methods = PContext.start, PContext.close, MultiprocessContext._is_done
-    with RankWatch(Round(counter="", before_join=lambda: None), grace_s=None, announce=lambda _: None).attached():
+    with watching(None).attached():
         assert methods[0] is not PContext.start
     assert methods == (PContext.start, PContext.close, MultiprocessContext._is_done)
 
