@@ -80,7 +80,7 @@ class Patches:
         self._undo.close()
 
 
-class _Wrapped(wrapt.FunctionWrapper[..., Any]):
+class _Wrapped(wrapt.FunctionWrapper):  # type: ignore[type-arg] # wrapt 1 has no parameters there
     """A wrapped function that is copied and pickled as a function is: by its name.
 
     A script may hand `torch.save` to a process that it spawns. There the name stands for whatever that process has.
