@@ -25,7 +25,7 @@ class FaultSyntaxError(UsageError):
 
     def __init__(self, message: str, *, reason: str = "") -> None:
         super().__init__(message)
-        self.reason = reason
+        self.reason = reason or message
         """What is wrong, without the fault and without advice."""
 
 

@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 from resumable.launch.evidence.history import Process
-from resumable.launch.evidence.node_records import NodeAct
 from resumable.launch.evidence.rank_records import Batch, Save, Step
-from resumable.launch.plan.fault_model import (
-    CHECKPOINT_DAMAGE,
-    SAVE_ERRORS,
-    STANDSTILLS,
-    Fault,
-    Kind,
-    Part,
-    Point,
-    When,
-)
+from resumable.launch.plan.fault_kinds import CHECKPOINT_DAMAGE, DEADLY, SAVE_ERRORS, STANDSTILLS, FaultKind
+from resumable.launch.plan.fault_model import Part, PlannedFault, Point, When
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Firing, Timeline
 from resumable.launch.reading.outcome import CheckResult, Violation, not_applicable, passed, unknown
 from resumable.launch.system.wording import counted, listed
-
-_DEADLY = frozenset({Kind.SIGKILL, Kind.ABORT, Kind.EXCEPTION, Kind.EXIT, *CHECKPOINT_DAMAGE})
-"""Nothing is trained on after them, unless the script caught the exception or the exit."""
-_CATCHABLE = {Kind.EXCEPTION: "planned fault", Kind.EXIT: "SystemExit"}
-"""What the script raises, and a word of what it then says."""
-_ACTS: dict[Kind, NodeAct] = {Kind.NODELOSS: "lost", Kind.PARTITION: "cut", Kind.PREEMPT: "interrupted"}
 
 
 def fault_fired(evidence: Evidence) -> CheckResult:
@@ -45,7 +30,7 @@ def fault_fired(evidence: Evidence) -> CheckResult:
     return passed(f"{counted(len(faults), 'fault')}, in incarnation {listed(incarnations)}")
 
 
-def _problem(fault: Fault, evidence: Evidence, fired: tuple[Firing, ...]) -> str | None:
+def _problem(fault: PlannedFault, evidence: Evidence, fired: tuple[Firing, ...]) -> str | None:
     """What is wrong with one fault's evidence; None if it is as planned."""
     own = [firing for firing in fired if firing.fault == fault.number]
     if not own:
@@ -59,7 +44,7 @@ def _problem(fault: Fault, evidence: Evidence, fired: tuple[Firing, ...]) -> str
     return _missing_effect(fault, own[0], evidence)
 
 
-def _why_not(fault: Fault, evidence: Evidence) -> str:
+def _why_not(fault: PlannedFault, evidence: Evidence) -> str:
     world_size = max(evidence.faulted.world_sizes, default=0)
     if not world_size:
         return "no rank was started"
@@ -75,7 +60,7 @@ def _why_not(fault: Fault, evidence: Evidence) -> str:
     return _why_never_due(fault, timeline)
 
 
-def _why_never_due(fault: Fault, timeline: Timeline) -> str:
+def _why_never_due(fault: PlannedFault, timeline: Timeline) -> str:
     rank = f"rank {timeline.rank}"
     num_saves = sum(record.phase == "begin" for record in _records(timeline) if isinstance(record, Save))
     problem = _why_not_at_save(fault, rank, num_saves) if fault.when.point is Point.SAVE else None
@@ -85,14 +70,14 @@ def _why_never_due(fault: Fault, timeline: Timeline) -> str:
         return "there was no restart that it could follow"
     if fault.kind in CHECKPOINT_DAMAGE and not num_saves:
         return f"{rank} had written no checkpoint"
-    if fault.kind is Kind.LOADERKILL:
+    if fault.kind is FaultKind.LOADERKILL:
         return f"{rank} had no loader worker at that moment"
     if not _has_ended(timeline):
         return f"the run ended after {counted(len(timeline.steps), 'step')} of {rank}, before its moment came"
     return f"training ended after {counted(len(timeline.steps), 'step')}"
 
 
-def _why_not_at_save(fault: Fault, rank: str, num_saves: int) -> str | None:
+def _why_not_at_save(fault: PlannedFault, rank: str, num_saves: int) -> str | None:
     if num_saves <= fault.when.numbers[0]:
         return f"{rank} saved {counted(num_saves, 'time')} with torch.save or torch.distributed.checkpoint"
     if fault.when.part is Part.DURING:
@@ -116,7 +101,7 @@ def _records(timeline: Timeline) -> list[object]:
     return [record for life in timeline.lives for record in life.trajectory.process.records]
 
 
-def _is_in_time(fault: Fault, firing: Firing) -> bool:
+def _is_in_time(fault: PlannedFault, firing: Firing) -> bool:
     """Whether the steps that were done fit the plan; a moment counted in batches or files is left to the trigger."""
     number = fault.when.numbers[0]
     if fault.when.point is Point.STEP:
@@ -126,27 +111,28 @@ def _is_in_time(fault: Fault, firing: Firing) -> bool:
     return True
 
 
-def _was_raised_later(fault: Fault, process: Process) -> bool:
+def _was_raised_later(fault: PlannedFault, process: Process) -> bool:
     """Whether it ended the process after all: an error in a background save comes out where the script asks for it."""
     exit_ = process.exit
-    return fault.kind in _CATCHABLE and exit_ is not None and _CATCHABLE[fault.kind] in exit_.message
+    return fault.kind.facts.effect == "raises" and exit_ is not None and fault.kind.facts.error_text in exit_.message
 
 
-def _missing_effect(fault: Fault, firing: Firing, evidence: Evidence) -> str | None:
+def _missing_effect(fault: PlannedFault, firing: Firing, evidence: Evidence) -> str | None:
     """What the fault should have done and did not."""
     process = firing.life.trajectory.process
     after = process.records[firing.line :]
     has_gone_on = any(isinstance(record, Batch | Step) for record in after)
-    if fault.kind in _DEADLY and has_gone_on and not _was_raised_later(fault, process):
-        caught = ": the script caught it" if fault.kind in _CATCHABLE else ""
+    if fault.kind in DEADLY and has_gone_on and not _was_raised_later(fault, process):
+        caught = ": the script caught it" if fault.kind.facts.effect == "raises" else ""
         return f"fired, and rank {process.rank} went on{caught}"
     # Which rank of a group that waits for each other is ended matters little; the others are ended with it.
     acts = {(act.fault, act.act) for act in evidence.faulted.history.acts}
     hung = {hang.incarnation for hang in evidence.faulted.history.hangs}
     if fault.kind in STANDSTILLS and process.incarnation not in hung:
         return "fired, and the hang watch noticed nothing"
-    if fault.kind in _ACTS and (fault.number, _ACTS[fault.kind]) not in acts:
-        return f"fired, and no node was {_ACTS[fault.kind]}"
+    deed = fault.kind.facts.deed
+    if deed is not None and (fault.number, deed) not in acts:
+        return f"fired, and no node was {deed}"
     if fault.kind in SAVE_ERRORS and after and isinstance(after[0], Save) and after[0].phase == "end":
         return "fired, and the save went on"
     return None

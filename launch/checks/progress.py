@@ -7,14 +7,11 @@ from collections.abc import Iterator
 from resumable.launch.checks.ranks_agree import disagreements
 from resumable.launch.evidence.node_records import NodeEnded
 from resumable.launch.explain.unusable_checkpoints import why_unreadable
-from resumable.launch.plan.fault_model import Kind
+from resumable.launch.plan.fault_kinds import NOTICES
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import Death, has_ended_well, planned_ends, unplanned_death
 from resumable.launch.reading.outcome import CheckResult, Violation, failed, passed, unknown
 from resumable.launch.system.wording import counted
-
-_NOTICES = frozenset({Kind.SIGTERM, Kind.SIGINT, Kind.PREEMPT})
-"""Ask a job to stop, and leave it the choice of its exit code."""
 
 
 def progress(evidence: Evidence) -> CheckResult:
@@ -56,7 +53,7 @@ def _taken_for_finished(evidence: Evidence) -> Iterator[Violation]:
         is_last = process.incarnation == run.history.incarnations[-1]
         num_steps = len(evidence.expected.get(process.rank, ()))
         is_success = process.exit is not None and process.exit.code == 0
-        if firing.kind in _NOTICES and is_last and is_success and num_done[process.rank] < num_steps:
+        if firing.kind in NOTICES and is_last and is_success and num_done[process.rank] < num_steps:
             done = f"{num_done[process.rank]} of {counted(num_steps, 'step')}"
             yield Violation(
                 sentence=f"rank {process.rank} ended with exit code 0 after {done}, because it was asked to stop",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from resumable.launch.evidence.rank_records import Save
 from resumable.launch.explain.at_resume import at_resume
 from resumable.launch.explain.unusable_checkpoints import BESIDE, disturbed_readings
-from resumable.launch.plan.fault_model import Kind
+from resumable.launch.plan.fault_kinds import FaultKind
 from resumable.launch.reading.checkpoints import Checkpoint, loaded_by
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life, Run
@@ -72,7 +72,7 @@ def _without_emergency_checkpoint(evidence: Evidence, resumed: Sequence[Life]) -
     """A preemption announces itself: what was done when the notice came must not be lost."""
     for firing in evidence.faulted.firings:
         after = [life for life in resumed if life.incarnation > firing.life.incarnation]
-        if firing.kind != Kind.PREEMPT or not after:
+        if firing.kind != FaultKind.PREEMPT or not after:
             continue
         life = min(after, key=lambda life: (life.incarnation, life.first_step))
         if life.first_step < firing.num_steps:

@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import difflib
 import re
+import textwrap
 
 from resumable.launch.errors import FaultSyntaxError
-from resumable.launch.plan.fault_model import (
-    ARGUMENTS,
-    CHECKPOINT_DAMAGE,
-    NODE_KINDS,
-    SAVE_ERRORS,
-    FaultRequest,
-    Kind,
-    Part,
-    Point,
-    When,
-    Who,
-)
+from resumable.launch.plan.fault_kinds import FaultKind
+from resumable.launch.plan.fault_model import FaultRequest, Part, Point, When, Who, default_part
 
-GRAMMAR = """\
+_HELP_COLUMN, _HELP_WIDTH = 35, 120
+
+
+def _kind_help(kind: FaultKind) -> str:
+    """Usage on the left, what happens on the right."""
+    indent = " " * _HELP_COLUMN
+    usage = f"         {kind.usage}".ljust(_HELP_COLUMN)
+    return textwrap.fill(kind.facts.help, _HELP_WIDTH, initial_indent=usage, subsequent_indent=indent)
+
+
+_KINDS = "\n".join(map(_kind_help, FaultKind)).lstrip()
+GRAMMAR = f"""\
 kind@when:who
-  kind   sigkill | sigint | abort | exception | exit(CODE) | sigterm(grace=S)
-         hang | sigstop                 the hang watch ends it (--hang-timeout)
-         loaderkill                     one of the rank's loader workers is killed
-         torn(keep=FRACTION) | corrupt  the newest checkpoint is damaged and the rank killed
-         diskfull | ioerror             while a checkpoint is saved
-         preempt(grace=S)               SIGTERM to a node, after the grace SIGKILL
-         nodeloss(replace=S)            a node is killed; without replace= for good
-         partition(for=S)               a node is cut off
+  kind   {_KINDS}
   when   batch=K            batch K (from 0) was delivered and is not trained on yet
          step=K             optimizer step K (from 0) is done
          epoch=E,batch=B    batch B of epoch E was delivered
@@ -38,7 +33,8 @@ kind@when:who
   who    rank=R | rank=any | rank=all; for a fault of a node also node=N | node=any | node=all
 for example  sigkill@step=7:rank=1"""
 
-_SHAPE = re.compile(r"(?P<kind>[a-z]+)(?:\((?P<argument>[^()]*)\))?@(?P<when>[^:@]+):(?P<who>[^:@]+)")
+_SHAPE = re.compile(r"(?P<call>[^@]+)@(?P<when>[^:@]+):(?P<who>[^:@]+)")
+_CALL = re.compile(r"(?P<kind>[a-z]+)(?:\((?P<argument>[^()]*)\))?")
 _WHEN = (
     (Point.BATCH, re.compile(r"batch=(\d{1,15})")),
     (Point.STEP, re.compile(r"step=(\d{1,15})")),
@@ -50,27 +46,14 @@ _SAVE = re.compile(r"save#(\d{1,15})(?:\+(before|during|after))?")
 _WHO = re.compile(r"(rank|node)=(\d{1,15}|any|all)")
 _VALUE = re.compile(r"(?:(?P<name>[a-z]+)=)?(?P<number>\d+(?:\.\d+)?)s?")
 _EXAMPLES = (
-    "sigkill@step=7:rank=1",
+    *(kind.facts.example for kind in FaultKind),
     "sigkill@batch=7:rank=any",
     "sigkill@epoch=1,batch=3:rank=0",
     "sigkill@resume+0:rank=all",
     "sigkill@save#1+during:rank=0",
     "sigkill@load#0:rank=0",
-    "exception@step=7:rank=1",
     "exception@epoch=1,batch=3:rank=any",
-    "exit(3)@step=7:rank=1",
     "exit(3)@resume+2:rank=all",
-    "sigterm(grace=5)@step=7:rank=1",
-    "hang@step=7:rank=1",
-    "sigstop@step=7:rank=1",
-    "loaderkill@step=7:rank=1",
-    "torn(keep=0.5)@save#1:rank=0",
-    "corrupt@save#1:rank=0",
-    "diskfull@save#1:rank=0",
-    "ioerror@save#1:rank=0",
-    "preempt(grace=5)@step=7:node=0",
-    "nodeloss(replace=5)@step=7:node=1",
-    "partition(for=5)@step=7:node=1",
 )
 
 
@@ -80,32 +63,44 @@ def parse_fault(text: str) -> FaultRequest:
     Raises:
         FaultSyntaxError: `text` does not follow the grammar; the message names the part and the nearest right form.
     """
-    match = _SHAPE.fullmatch(text.strip())
-    if match is None:
-        raise _error(text, "expected kind@when:who")
     try:
-        kind = Kind(match["kind"])
-    except ValueError:
-        raise _error(text, f"unknown kind {match['kind']!r}") from None
-    who = _WHO.fullmatch(match["who"])
-    if who is None:
-        raise _error(text, f"cannot read who={match['who']!r}")
-    if who[1] == "node" and kind not in NODE_KINDS:
-        raise _error(text, f"{kind} is done to a rank, not to a node")
-    return FaultRequest(
-        kind=kind,
-        when=_parse_moment(text, kind, match["when"]),
-        who=int(who[2]) if who[2].isdecimal() else Who(who[2]),
-        is_node=who[1] == "node",
-        argument=_parse_argument(text, kind, match["argument"]),
-    )
+        return _parsed(text.strip())
+    except FaultSyntaxError as error:
+        nearest = difflib.get_close_matches(text, _EXAMPLES, n=1, cutoff=0.3)
+        hint = f"nearest right form: {nearest[0]}; " if nearest else ""
+        message = f"--fault {text}: {error.reason}\n{hint}all forms: resumable verify --help"
+        raise FaultSyntaxError(message, reason=error.reason) from error
 
 
-def parse_when(text: str) -> When | None:
-    """A moment without a fault, as a list of them names it; None if it is none. A bare `save#N` is its end."""
+def parse_call(text: str) -> tuple[FaultKind, float | None]:
+    """A kind and the value of its argument, as they stand before the `@` of a fault.
+
+    Raises:
+        FaultSyntaxError: there is no such kind, or it takes a different argument; the message does not repeat `text`.
+    """
+    match = _CALL.fullmatch(text)
+    if match is None:
+        raise FaultSyntaxError("expected kind@when:who")
+    kind = FaultKind.named(match["kind"])
+    if kind is None:
+        raise FaultSyntaxError(f"unknown kind {match['kind']!r}")
+    value = _parse_argument(kind, match["argument"])
+    problem = kind.problem_with(value)
+    if problem is not None:
+        raise FaultSyntaxError(problem)
+    return kind, value
+
+
+def parse_when(text: str, *, bare_save: Part = Part.AFTER) -> When | None:
+    """A moment without a fault, as a list of them names it; None if it is none.
+
+    Args:
+        text: Such as `step=7`.
+        bare_save: The part of the save that `save#N` stands for.
+    """
     save = _SAVE.fullmatch(text)
     if save is not None:
-        return When(point=Point.SAVE, numbers=(int(save[1]),), part=Part(save[2] or Part.AFTER))
+        return When(point=Point.SAVE, numbers=(int(save[1]),), part=Part(save[2] or bare_save))
     for point, pattern in _WHEN:
         match = pattern.fullmatch(text)
         if match is not None:
@@ -113,37 +108,28 @@ def parse_when(text: str) -> When | None:
     return None
 
 
-def _parse_moment(text: str, kind: Kind, when: str) -> When:
-    moment = parse_when(when)
-    if moment is None:
-        raise _error(text, f"cannot read when={when!r}")
-    is_bare_save = moment.point is Point.SAVE and "+" not in when
-    if kind in SAVE_ERRORS:
-        if is_bare_save or moment.part is Part.DURING:
-            return When(point=Point.SAVE, numbers=moment.numbers, part=Part.DURING)
-        raise _error(text, f"{kind} happens during a save: save#N")
-    if kind in CHECKPOINT_DAMAGE and moment.part in (Part.BEFORE, Part.DURING):
-        raise _error(text, f"{kind} needs a checkpoint that has been written: save#N+after")
-    return moment
+def _parsed(text: str) -> FaultRequest:
+    match = _SHAPE.fullmatch(text)
+    if match is None:
+        raise FaultSyntaxError("expected kind@when:who")
+    kind, argument = parse_call(match["call"])
+    who = _WHO.fullmatch(match["who"])
+    if who is None:
+        raise FaultSyntaxError(f"cannot read who={match['who']!r}")
+    when = parse_when(match["when"], bare_save=default_part(kind))
+    if when is None:
+        raise FaultSyntaxError(f"cannot read when={match['when']!r}")
+    number = int(who[2]) if who[2].isdecimal() else Who(who[2])
+    return FaultRequest(kind=kind, when=when, who=number, is_node=who[1] == "node", argument=argument)
 
 
-def _parse_argument(text: str, kind: Kind, argument: str | None) -> float | None:
-    expected = ARGUMENTS.get(kind)
-    if expected is None:
-        if argument is not None:
-            raise _error(text, f"{kind} takes no argument, got ({argument})")
-        return None
-    if argument is None and not expected.is_required:
-        return expected.default
-    match = _VALUE.fullmatch((argument or "").replace(" ", ""))
-    value = float(match["number"]) if match else -1.0
-    is_named_right = match is not None and match["name"] in (None, expected.name)
-    if not is_named_right or not expected.low <= value <= expected.high or (expected.is_whole and value % 1):
-        raise _error(text, f"{kind} takes {expected}, from {expected.low:g} to {expected.high:g}; got {argument!r}")
-    return value
-
-
-def _error(text: str, reason: str) -> FaultSyntaxError:
-    nearest = difflib.get_close_matches(text, _EXAMPLES, n=1, cutoff=0.3)
-    hint = f"nearest right form: {nearest[0]}; " if nearest else ""
-    return FaultSyntaxError(f"--fault {text}: {reason}\n{hint}all forms: resumable verify --help", reason=reason)
+def _parse_argument(kind: FaultKind, text: str | None) -> float | None:
+    argument = kind.facts.argument
+    if text is None:
+        return None if argument is None else argument.default
+    if argument is None:
+        raise FaultSyntaxError(f"{kind} takes no argument, got ({text})")
+    match = _VALUE.fullmatch(text.replace(" ", ""))
+    if match is None or match["name"] not in (None, argument.name):
+        raise FaultSyntaxError(f"{kind} takes {argument}; got {text!r}")
+    return float(match["number"])

@@ -1,8 +1,8 @@
 """Faults as data: what is done, to whom, and when.
 
-`grammar` reads them from a command line as `FaultRequest`s; `resolve` turns the requests of one command line into
-`Fault`s, each for exactly one rank or node: `rank=all` becomes one for every rank, `rank=any` is drawn. What stands in the
-plan holds no choice any more.
+`fault_grammar` reads them from a command line as `FaultRequest`s, Python code builds those directly; `resolve` turns the
+requests of one command line into `PlannedFault`s, each for exactly one rank or node: `rank=all` becomes one for every rank,
+`rank=any` is drawn. What stands in the plan holds no choice any more.
 """
 
 from __future__ import annotations
@@ -13,48 +13,8 @@ from enum import StrEnum
 
 import msgspec
 
-
-class Kind(StrEnum):
-    """What is done."""
-
-    SIGKILL = "sigkill"
-    SIGTERM = "sigterm"
-    """SIGTERM, and SIGKILL to who still lives after the grace."""
-    SIGINT = "sigint"
-    EXIT = "exit"
-    EXCEPTION = "exception"
-    ABORT = "abort"
-    """SIGABRT, as from a failed assertion in C++."""
-    HANG = "hang"
-    """The main thread sleeps for good; the process answers signals."""
-    SIGSTOP = "sigstop"
-    """The process is stopped: it answers nothing."""
-    LOADERKILL = "loaderkill"
-    """SIGKILL to one of the rank's loader workers."""
-    TORN = "torn"
-    """The newest checkpoint loses its end, and the rank is killed: what a power cut leaves."""
-    CORRUPT = "corrupt"
-    """Bytes in the middle of the newest checkpoint change, and the rank is killed."""
-    DISKFULL = "diskfull"
-    """Writing a checkpoint raises ENOSPC half way."""
-    IOERROR = "ioerror"
-    """Writing a checkpoint raises EIO half way."""
-    PREEMPT = "preempt"
-    """A node's elastic agent gets SIGTERM, which it hands on to its ranks; after the grace all of the node is killed."""
-    NODELOSS = "nodeloss"
-    """All processes of a node are killed at once."""
-    PARTITION = "partition"
-    """A node is cut off from the others for a while."""
-
-
-NODE_KINDS = frozenset({Kind.PREEMPT, Kind.NODELOSS, Kind.PARTITION})
-"""Done to a node, by the supervisor; all others a rank does to itself."""
-SAVE_ERRORS = frozenset({Kind.DISKFULL, Kind.IOERROR})
-"""Happen while a checkpoint is written; the job may survive them."""
-CHECKPOINT_DAMAGE = frozenset({Kind.TORN, Kind.CORRUPT})
-"""Need a checkpoint that has been written."""
-STANDSTILLS = frozenset({Kind.HANG, Kind.SIGSTOP})
-"""Need a hang watch to end them."""
+from resumable.launch.errors import FaultSyntaxError
+from resumable.launch.plan.fault_kinds import FaultKind
 
 
 class Point(StrEnum):
@@ -76,6 +36,11 @@ class Part(StrEnum):
     """Half of the bytes are written; of a distributed checkpoint, half of the rank's tensors, and nothing calls it whole."""
     AFTER = "after"
     """The file is in its place."""
+
+
+def default_part(kind: FaultKind) -> Part:
+    """The part of a save that `save#N` stands for: a checkpoint in place, but for errors while it is written."""
+    return Part.DURING if kind.facts.needs == "save" else Part.AFTER
 
 
 class Who(StrEnum):
@@ -108,72 +73,59 @@ class When(msgspec.Struct, frozen=True):
                 return f"{self.point}={self.numbers[0]}"
 
 
-class Argument(msgspec.Struct, frozen=True, kw_only=True):
-    """The one argument that a kind of fault takes."""
-
-    name: str
-    low: float
-    high: float
-    default: float | None = None
-    is_required: bool = False
-    is_whole: bool = False
-    meaning: str
-
-    def __str__(self) -> str:
-        return f"{self.name}={self.meaning}"
-
-
-ARGUMENTS = {
-    Kind.EXIT: Argument(name="code", low=0, high=255, is_required=True, is_whole=True, meaning="0..255"),
-    Kind.SIGTERM: Argument(name="grace", low=0, high=86_400, default=30, meaning="SECONDS"),
-    Kind.PREEMPT: Argument(name="grace", low=0, high=86_400, default=30, meaning="SECONDS"),
-    Kind.TORN: Argument(name="keep", low=0, high=1e12, default=0.5, meaning="FRACTION or bytes"),
-    Kind.NODELOSS: Argument(name="replace", low=0, high=86_400, meaning="SECONDS until a new node comes"),
-    Kind.PARTITION: Argument(name="for", low=0, high=86_400, is_required=True, meaning="SECONDS"),
-}
-
-
-class Fault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class PlannedFault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that will be done to one rank or one node, once."""
 
     number: int
     """Its place in the plan, from 0."""
-    kind: Kind
+    kind: FaultKind
     when: When
     rank: int | None = None
     """The rank that it is done to, or whose node it is done to; None: `node` says it."""
     node: int | None = None
     """The node, as the supervisor numbers them."""
     argument: float | None = None
-    """Meaning and unit stand in `ARGUMENTS`."""
+    """Meaning and unit stand in the table of kinds."""
 
     def __str__(self) -> str:
         who = f"node={self.node}" if self.rank is None else f"rank={self.rank}"
-        return f"{_call(self.kind, self.argument)}@{self.when}:{who}"
+        return f"{self.kind.call(self.argument)}@{self.when}:{who}"
 
 
 class FaultRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A fault as the user wrote it: who is hit may still be open."""
+    """A fault as the user asked for it: who is hit may still be open.
 
-    kind: Kind
+    Raises:
+        FaultSyntaxError: the kind is never done to a node, never happens at that moment, or takes a different argument;
+            the message says which, without the fault.
+    """
+
+    kind: FaultKind
     when: When
     who: int | Who
     is_node: bool = False
     """`who` counts nodes, not ranks."""
     argument: float | None = None
 
+    def __post_init__(self) -> None:
+        reason = _why_impossible(self)
+        if reason is not None:
+            raise FaultSyntaxError(reason)
 
-def resolve(requests: Sequence[FaultRequest], *, world_size: int, num_nodes: int = 1, seed: int) -> tuple[Fault, ...]:
+
+def resolve(
+    requests: Sequence[FaultRequest], *, world_size: int, num_nodes: int = 1, seed: int
+) -> tuple[PlannedFault, ...]:
     """Faults of one rank or node each, numbered in order; `any` is drawn from `seed`.
 
     `any` at a save or a load is rank 0: in most jobs the others write nothing.
     """
     draw = random.Random(f"faults/{seed}")
-    faults: list[Fault] = []
+    faults: list[PlannedFault] = []
     for request in requests:
         for number in _numbers(request, num_nodes if request.is_node else world_size, draw):
             faults.append(
-                Fault(
+                PlannedFault(
                     number=len(faults),
                     kind=request.kind,
                     when=request.when,
@@ -185,7 +137,7 @@ def resolve(requests: Sequence[FaultRequest], *, world_size: int, num_nodes: int
     return tuple(faults)
 
 
-def num_restarts(faults: Iterable[Fault]) -> int:
+def num_restarts(faults: Iterable[PlannedFault]) -> int:
     """How many restarts the faults ask for at most: those that fire at the same moment cost one together.
 
     A node that comes back may cost another one. Each agent ends its ranks to let it in; where the first that are asked to
@@ -196,8 +148,19 @@ def num_restarts(faults: Iterable[Fault]) -> int:
     return len(losses) + len(returns)
 
 
-def _node_comes_back(fault: Fault) -> bool:
-    return fault.kind is Kind.PARTITION or (fault.kind is Kind.NODELOSS and fault.argument is not None)
+def _why_impossible(request: FaultRequest) -> str | None:
+    kind, facts, when = request.kind, request.kind.facts, request.when
+    if request.is_node and facts.deed is None:
+        return f"{kind} is done to a rank, not to a node"
+    if facts.needs == "save" and when.part is not Part.DURING:
+        return f"{kind} happens during a save: save#N"
+    if facts.needs == "checkpoint" and when.part in (Part.BEFORE, Part.DURING):
+        return f"{kind} needs a checkpoint that has been written: save#N+after"
+    return kind.problem_with(request.argument)
+
+
+def _node_comes_back(fault: PlannedFault) -> bool:
+    return fault.kind.facts.effect == "takes a node" and fault.argument is not None
 
 
 def _numbers(request: FaultRequest, num: int, draw: random.Random) -> Sequence[int]:
@@ -207,12 +170,3 @@ def _numbers(request: FaultRequest, num: int, draw: random.Random) -> Sequence[i
         is_drawn = request.is_node or request.when.point not in (Point.SAVE, Point.LOAD)
         return (draw.randrange(num) if is_drawn else 0,)
     return (request.who,)
-
-
-def _call(kind: Kind, value: float | None) -> str:
-    """`sigkill`, `exit(3)`, `torn(keep=0.5)`."""
-    if value is None:
-        return kind
-    name = ARGUMENTS[kind].name
-    number = f"{int(value) if value == int(value) else value}"
-    return f"{kind}({number})" if kind is Kind.EXIT else f"{kind}({name}={number})"

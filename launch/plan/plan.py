@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from resumable.launch.plan.fault_model import Fault, num_restarts
+from resumable.launch.plan.fault_model import PlannedFault, num_restarts
 
 PLAN_VERSION = 1
 RUN_DIR_PLACEHOLDER = "{run_dir}"
@@ -56,7 +56,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     """Its folder in the run directory: `reference-1`, `reference-2`, `faulted`, `run`, or the name of a sweep's point."""
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[PlannedFault, ...] = ()
     restart: RestartMethod = "agent"
     """agent: the elastic agent restarts the worker group in place. job: every start of the command is a new one."""
     max_restarts: int = 0
@@ -75,7 +75,7 @@ class Restarts(msgspec.Struct, frozen=True, kw_only=True):
     nproc_per_node: int
     """Ranks per node after a restart; another number than before for `job` only."""
 
-    def after(self, faults: tuple[Fault, ...], *, name: str, reference: Scenario) -> Scenario:
+    def after(self, faults: tuple[PlannedFault, ...], *, name: str, reference: Scenario) -> Scenario:
         """The reference's job, hit by these faults and restarted."""
         number = num_restarts(faults) if self.max_restarts is None else self.max_restarts
         starts = reference.nproc_per_start

@@ -9,7 +9,8 @@ from pathlib import Path
 from resumable.launch.errors import ScriptNotFoundError, UsageError
 from resumable.launch.plan import torchrun_flags
 from resumable.launch.plan.fault_grammar import parse_fault
-from resumable.launch.plan.fault_model import STANDSTILLS, Fault, FaultRequest, Kind, resolve
+from resumable.launch.plan.fault_kinds import FaultKind
+from resumable.launch.plan.fault_model import FaultRequest, PlannedFault, resolve
 from resumable.launch.plan.plan import Containers, Plan, Recording, RestartMethod, Restarts, Scenario, Script, SweepSpec
 from resumable.launch.plan.sweep_words import example_faults, parse_at, parse_kinds, parse_ranks
 
@@ -120,7 +121,7 @@ def _num_nodes(text: str) -> tuple[int, int]:
     return numbers
 
 
-def _faults(arguments: argparse.Namespace, *, num_nodes: int, nproc_per_node: int) -> tuple[Fault, ...]:
+def _faults(arguments: argparse.Namespace, *, num_nodes: int, nproc_per_node: int) -> tuple[PlannedFault, ...]:
     texts = arguments.fault
     if arguments.command == "sweep":
         texts = example_faults(parse_at(arguments.at), parse_kinds(arguments.kinds))
@@ -139,16 +140,16 @@ def _sweep(arguments: argparse.Namespace, restarts: Restarts, world_size: int) -
     )
 
 
-def _recording(arguments: argparse.Namespace, faults: tuple[Fault, ...]) -> Recording:
+def _recording(arguments: argparse.Namespace, faults: tuple[PlannedFault, ...]) -> Recording:
     """A production job pays nothing: `run` records what a fault, the hang watch or the user needs."""
     is_wanted = arguments.command != "run" or arguments.record or faults or arguments.hang_timeout
     return "full" if is_wanted else "ends"
 
 
-def _hang_timeout_s(arguments: argparse.Namespace, faults: tuple[Fault, ...]) -> float | None:
+def _hang_timeout_s(arguments: argparse.Namespace, faults: tuple[PlannedFault, ...]) -> float | None:
     if arguments.hang_timeout is not None:
         return float(arguments.hang_timeout)
-    if any(fault.kind in (*STANDSTILLS, Kind.PARTITION) for fault in faults):
+    if any(fault.kind.facts.needs_hang_watch for fault in faults):
         return _BUILT_IN_HANG_TIMEOUT_S if arguments.training_script is None else _PLANNED_HANG_TIMEOUT_S
     return None if arguments.command == "run" else _HANG_TIMEOUT_S
 
@@ -181,7 +182,7 @@ def _refuse_foreign_rendezvous(arguments: argparse.Namespace) -> None:
         )
 
 
-def _restarts(arguments: argparse.Namespace, faults: tuple[Fault, ...], nproc_per_node: int) -> Restarts:
+def _restarts(arguments: argparse.Namespace, faults: tuple[PlannedFault, ...], nproc_per_node: int) -> Restarts:
     method = _restart_method(arguments, faults)
     max_restarts = None if arguments.max_restarts is None else int(arguments.max_restarts)
     if max_restarts is not None and max_restarts < 0:
@@ -193,7 +194,7 @@ def _restarts(arguments: argparse.Namespace, faults: tuple[Fault, ...], nproc_pe
 
 
 def _scenarios(
-    arguments: argparse.Namespace, faults: tuple[Fault, ...], restarts: Restarts, nproc_per_node: int
+    arguments: argparse.Namespace, faults: tuple[PlannedFault, ...], restarts: Restarts, nproc_per_node: int
 ) -> tuple[Scenario, ...]:
     references = _references(arguments, nproc_per_node)
     if arguments.command == "sweep":
@@ -210,10 +211,10 @@ def _references(arguments: argparse.Namespace, nproc_per_node: int) -> tuple[Sce
     )
 
 
-def _restart_method(arguments: argparse.Namespace, faults: tuple[Fault, ...]) -> RestartMethod:
+def _restart_method(arguments: argparse.Namespace, faults: tuple[PlannedFault, ...]) -> RestartMethod:
     """The agent that is preempted restarts nothing: whoever started the job must start it again."""
     is_ended = arguments.nnodes in ("1", "1:1")
-    preempted = next((fault for fault in faults if fault.kind is Kind.PREEMPT), None)
+    preempted = next((fault for fault in faults if fault.kind is FaultKind.PREEMPT), None)
     if preempted is None or not is_ended:
         return arguments.restart or "agent"
     if arguments.restart == "agent":

@@ -9,13 +9,12 @@ from itertools import islice
 import msgspec
 
 from resumable.launch.errors import FaultSyntaxError, UsageError
-from resumable.launch.plan.fault_grammar import parse_fault, parse_when
+from resumable.launch.plan.fault_grammar import parse_call, parse_when
+from resumable.launch.plan.fault_kinds import FaultKind
 from resumable.launch.plan.fault_model import FaultRequest, Point, When, Who
 
 EACH = "each"
 
-_OF_ANY_KIND = "save#0"
-"""A moment at which every kind can happen."""
 _MAX_LISTED = 100_000
 """Moments that `--at` may list: more than anybody can run."""
 _MAX_JOINED = 150
@@ -34,6 +33,19 @@ class Moments(msgspec.Struct, frozen=True, kw_only=True):
     every: int | None = None
     """Steps 0, N, 2N, ... of the whole training; None: the list says it."""
     listed: tuple[When, ...] = ()
+
+
+class SweptKind(msgspec.Struct, frozen=True, kw_only=True):
+    """A kind of fault that a sweep does at every point."""
+
+    word: str
+    """As the user wrote it: it stands in the names of the points."""
+    kind: FaultKind
+    argument: float | None
+
+    def at(self, when: When, *, rank: int) -> FaultRequest:
+        """This kind at one moment, done to a rank; FaultSyntaxError if it never happens then."""
+        return FaultRequest(kind=self.kind, when=when, who=rank, argument=self.argument)
 
 
 def parse_at(text: str) -> Moments:
@@ -72,35 +84,41 @@ def parse_ranks(text: str, *, world_size: int) -> Who | tuple[tuple[int, ...], .
     return tuple(sorted(groups, key=len))
 
 
-def parse_kinds(text: str) -> tuple[str, ...]:
+def parse_kinds(text: str) -> tuple[SweptKind, ...]:
     """The kinds of `--kinds`, as they stand before the `@` of a fault: `sigkill`, `exit(3)`.
 
     Raises:
         UsageError: one of them is none, or there is none.
     """
-    kinds = tuple(dict.fromkeys(kind.strip() for kind in _KIND.findall(text)))
+    kinds = tuple(_swept_kind(text, word) for word in dict.fromkeys(word.strip() for word in _KIND.findall(text)))
     if not kinds:
         raise UsageError(f"--kinds {text}: expected kinds such as sigkill,torn(keep=0.5)")
-    for kind in kinds:
-        _example(kind, _OF_ANY_KIND, f"--kinds {text}")
     return kinds
 
 
-def example_faults(moments: Moments, kinds: tuple[str, ...]) -> tuple[FaultRequest, ...]:
+def example_faults(moments: Moments, kinds: tuple[SweptKind, ...]) -> tuple[FaultRequest, ...]:
     """One fault for every kind and moment: what is wrong with one is wrong with all.
 
     Raises:
         UsageError: a kind that cannot happen at one of the moments.
     """
-    whens = [str(when) for when in moments.listed or (When(Point.STEP, (0,)),)]
-    return tuple(_example(kind, when, f"--kinds {kind}, --at {when}") for kind in kinds for when in whens)
+    whens = moments.listed or (When(Point.STEP, (0,)),)
+    return tuple(_example(kind, when) for kind in kinds for when in whens)
 
 
-def _example(kind: str, when: str, what: str) -> FaultRequest:
+def _swept_kind(text: str, word: str) -> SweptKind:
     try:
-        return parse_fault(f"{kind}@{when}:rank=0")
+        kind, argument = parse_call(word)
     except FaultSyntaxError as error:
-        raise UsageError(f"{what}: {error.reason}") from error
+        raise UsageError(f"--kinds {text}: {error.reason}") from error
+    return SweptKind(word=word, kind=kind, argument=argument)
+
+
+def _example(kind: SweptKind, when: When) -> FaultRequest:
+    try:
+        return kind.at(when, rank=0)
+    except FaultSyntaxError as error:
+        raise UsageError(f"--kinds {kind.word}, --at {when}: {error.reason}") from error
 
 
 def _moments(text: str, word: str) -> Iterator[When]:

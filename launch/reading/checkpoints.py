@@ -15,7 +15,7 @@ import msgspec
 
 from resumable.launch.evidence.rank_records import AnyRecord, Backward, FaultFired, Load, Save
 from resumable.launch.evidence.written_files import files_in
-from resumable.launch.plan.fault_model import CHECKPOINT_DAMAGE
+from resumable.launch.plan.fault_kinds import CHECKPOINT_DAMAGE
 from resumable.launch.reading.trajectory import TrainedBatch, Trajectory
 
 _DIGITS = re.compile(r"\d+")

@@ -16,7 +16,8 @@ from resumable.launch.cluster import Cluster, Node
 from resumable.launch.errors import NodeError
 from resumable.launch.evidence.node_records import NodeAct, NodeEnded, NodeFaultActed, encode_node_line
 from resumable.launch.evidence.run_dir import ScenarioDir
-from resumable.launch.plan.fault_model import NODE_KINDS, Fault, Kind
+from resumable.launch.plan.fault_kinds import NODE_KINDS, FaultKind
+from resumable.launch.plan.fault_model import PlannedFault
 from resumable.launch.plan.plan import Scenario
 
 
@@ -41,7 +42,7 @@ class Nemesis:
         self._waiting = [fault for fault in faults if not scenario_dir.done_mark(fault.number).exists()]
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
-        self._preempted: dict[int, Fault] = {}
+        self._preempted: dict[int, PlannedFault] = {}
 
     @property
     def is_idle(self) -> bool:
@@ -76,15 +77,15 @@ class Nemesis:
         for node in self._cluster.nodes:
             node.heal()
 
-    def _begin(self, fault: Fault, node: Node) -> None:
+    def _begin(self, fault: PlannedFault, node: Node) -> None:
         duration_s = fault.argument
         match fault.kind:
-            case Kind.NODELOSS:
+            case FaultKind.NODELOSS:
                 node.lose()
                 self._note(fault, node.number, "lost")
                 if duration_s is not None:
                     self._schedule(duration_s, lambda: self._replace(fault, node.number))
-            case Kind.PARTITION:
+            case FaultKind.PARTITION:
                 node.cut()
                 self._note(fault, node.number, "cut")
                 self._schedule(duration_s or 0.0, lambda: self._heal(fault, node))
@@ -94,7 +95,7 @@ class Nemesis:
                 node.interrupt()
                 self._schedule(duration_s or 0.0, lambda: self._end_grace(fault, node))
 
-    def _end_grace(self, fault: Fault, node: Node) -> None:
+    def _end_grace(self, fault: PlannedFault, node: Node) -> None:
         """A node that was asked to go and is still there is killed."""
         if self._preempted.pop(node.number, None) is None:
             return
@@ -103,18 +104,18 @@ class Nemesis:
         if not self._is_requeued:
             self._replace(fault, node.number)
 
-    def _heal(self, fault: Fault, node: Node) -> None:
+    def _heal(self, fault: PlannedFault, node: Node) -> None:
         node.heal()
         self._note(fault, node.number, "healed")
 
-    def _replace(self, fault: Fault, number: int) -> None:
+    def _replace(self, fault: PlannedFault, number: int) -> None:
         self._ask(self._cluster.replace(number))
         self._note(fault, number, "replaced")
 
     def _schedule(self, delay_s: float, action: Callable[[], None]) -> None:
         heapq.heappush(self._agenda, (time.monotonic() + delay_s, next(self._order), action))
 
-    def _note(self, fault: Fault, number: int, act: NodeAct) -> None:
+    def _note(self, fault: PlannedFault, number: int, act: NodeAct) -> None:
         line = NodeFaultActed(fault=fault.number, node=number, act=act, time_ns=time.monotonic_ns())
         with self._scenario_dir.supervisor_file.open("ab", buffering=0) as evidence:
             evidence.write(encode_node_line(line))

@@ -8,7 +8,7 @@ import msgspec
 from rich.text import Text
 
 from resumable.launch.outcome import Outcome
-from resumable.launch.plan.fault_model import Fault, Point
+from resumable.launch.plan.fault_model import PlannedFault, Point
 from resumable.launch.plan.plan import Scenario
 
 _MAX_NAMED = 3
@@ -73,7 +73,7 @@ def _tables(points: Sequence[Scenario], marks: Mapping[str, Mark]) -> Iterator[_
         )
 
 
-def _title(fault: Fault) -> str:
+def _title(fault: PlannedFault) -> str:
     """`sigkill at step`, `sigkill at save+during`, `exit(3) at epoch,batch`."""
     kind = str(fault).partition("@")[0]
     when = fault.when

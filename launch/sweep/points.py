@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from resumable.launch.errors import UsageError
-from resumable.launch.plan.fault_grammar import parse_fault
-from resumable.launch.plan.fault_model import CHECKPOINT_DAMAGE, Fault, FaultRequest, Kind, Point, When, Who, resolve
+from resumable.launch.plan.fault_kinds import FaultKind
+from resumable.launch.plan.fault_model import FaultRequest, PlannedFault, Point, When, Who, resolve
 from resumable.launch.plan.plan import Plan, Scenario, SweepSpec
 from resumable.launch.plan.sweep_words import parse_at, parse_kinds, parse_ranks
 from resumable.launch.sweep.training_length import Extent
@@ -69,19 +69,21 @@ def spread(points: Sequence[Scenario]) -> list[Scenario]:
     return [points[number] for number in sorted(reversed_bits, key=reversed_bits.__getitem__)]
 
 
-def _named_faults(spec: SweepSpec, extent: Extent, *, seed: int) -> Iterator[tuple[str, tuple[Fault, ...]]]:
+def _named_faults(spec: SweepSpec, extent: Extent, *, seed: int) -> Iterator[tuple[str, tuple[PlannedFault, ...]]]:
     ranks = parse_ranks(spec.ranks, world_size=len(extent.ranks))
     draw = random.Random(f"ranks/{seed}")
     for kind in parse_kinds(spec.kinds):
         for when in _moments(spec, extent):
-            example = parse_fault(f"{kind}@{when}:rank=0")
-            able = [rank for rank in sorted(extent.ranks) if _can_happen(example, rank, extent)]
+            able = [rank for rank in sorted(extent.ranks) if _can_happen(kind.kind, when, rank, extent)]
             groups = list(_groups(ranks, able, draw))
             if not groups and parse_at(spec.at).listed:
                 raise UsageError(f"--at {spec.at}: none of the ranks comes to {when}; {_described(extent)}")
             for name, group in groups:
-                requests = [*_first_fault(when, group, extent), *(_on(example, rank) for rank in group)]
-                yield f"{_slug(kind)}-{_slug(_padded(str(when)))}-{name}", resolve(requests, world_size=0, seed=seed)
+                requests = [*_first_fault(when, group, extent), *(kind.at(when, rank=rank) for rank in group)]
+                yield (
+                    f"{_slug(kind.word)}-{_slug(_padded(str(when)))}-{name}",
+                    resolve(requests, world_size=0, seed=seed),
+                )
 
 
 def _moments(spec: SweepSpec, extent: Extent) -> Sequence[When]:
@@ -91,9 +93,9 @@ def _moments(spec: SweepSpec, extent: Extent) -> Sequence[When]:
     return [When(Point.STEP, (step,)) for step in range(0, extent.num_steps, moments.every)]
 
 
-def _can_happen(fault: FaultRequest, rank: int, extent: Extent) -> bool:
-    is_there = fault.kind not in CHECKPOINT_DAMAGE or extent.has_checkpoint(fault.when, rank)
-    return is_there and extent.has(fault.when, rank)
+def _can_happen(kind: FaultKind, when: When, rank: int, extent: Extent) -> bool:
+    is_there = kind.facts.needs != "checkpoint" or extent.has_checkpoint(when, rank)
+    return is_there and extent.has(when, rank)
 
 
 def _groups(
@@ -112,11 +114,7 @@ def _groups(
 def _first_fault(when: When, ranks: Sequence[int], extent: Extent) -> Iterator[FaultRequest]:
     """A moment that comes after a restart needs one: the first of the ranks is killed half way."""
     if when.point in _AFTER_A_RESTART:
-        yield FaultRequest(kind=Kind.SIGKILL, when=When(Point.STEP, (extent.num_steps // 2,)), who=ranks[0])
-
-
-def _on(fault: FaultRequest, rank: int) -> FaultRequest:
-    return msgspec.structs.replace(fault, who=rank)
+        yield FaultRequest(kind=FaultKind.SIGKILL, when=When(Point.STEP, (extent.num_steps // 2,)), who=ranks[0])
 
 
 def _padded(text: str) -> str:

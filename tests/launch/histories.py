@@ -13,7 +13,8 @@ import msgspec
 from resumable.launch.evidence.history import History, Process
 from resumable.launch.evidence.node_records import NodeEnded, RoundStarted
 from resumable.launch.evidence.rank_records import AnyRecord, Batch, FaultFired
-from resumable.launch.plan.fault_model import Fault, Kind, Point, When
+from resumable.launch.plan.fault_kinds import FaultKind
+from resumable.launch.plan.fault_model import PlannedFault, Point, When
 from resumable.launch.plan.plan import Plan, Scenario, Script
 from resumable.launch.reading.evidence import Evidence, gather
 from tests.launch.lines import Epochs, Job, Life, path_of, process, with_lines
@@ -59,7 +60,7 @@ def killed(job: Job, step: int, *, fault: int = 0, rank: int = 1, base: int = 0)
     ]
 
 
-def hit(job: Job, fault: Fault, *lines: AnyRecord, at: int = 5, path: str = "", **changes: object) -> History:
+def hit(job: Job, fault: PlannedFault, *lines: AnyRecord, at: int = 5, path: str = "", **changes: object) -> History:
     """Rank 1 is hit by a fault of any kind after `at` steps and leaves these lines; all go on after 4 and finish.
 
     Args:
@@ -83,7 +84,7 @@ def resumed(job: Job, step: int) -> list[Life]:
     return [Life(epochs=job.epochs_from(r, step), base=step, loads=loads) for r in range(job.world_size)]
 
 
-def plan(*faults: Fault) -> Plan:
+def plan(*faults: PlannedFault) -> Plan:
     """A `verify` with these faults."""
     names = ("reference-1", "reference-2")
     return Plan(
@@ -98,12 +99,12 @@ def plan(*faults: Fault) -> Plan:
     )
 
 
-def sigkill(step: int, *, rank: int = 1, number: int = 0) -> Fault:
+def sigkill(step: int, *, rank: int = 1, number: int = 0) -> PlannedFault:
     """A kill after the step with this number."""
-    return Fault(number=number, kind=Kind.SIGKILL, when=When(Point.STEP, (step,)), rank=rank)
+    return PlannedFault(number=number, kind=FaultKind.SIGKILL, when=When(Point.STEP, (step,)), rank=rank)
 
 
-def evidence(job: Job, groups: Sequence[Sequence[Life]], faults: Sequence[Fault], *sizes: Job) -> Evidence:
+def evidence(job: Job, groups: Sequence[Sequence[Life]], faults: Sequence[PlannedFault], *sizes: Job) -> Evidence:
     """Two references and a faulted run of these groups of lives, one group an incarnation.
 
     Args:
@@ -131,7 +132,7 @@ def resized(before: Job, after: Job, step: int) -> list[Life]:
     ]
 
 
-def of_histories(faulted: History, job: Job, faults: Sequence[Fault], **references: History) -> Evidence:
+def of_histories(faulted: History, job: Job, faults: Sequence[PlannedFault], **references: History) -> Evidence:
     """Evidence with the references of a job."""
     pair = [references.get("first", reference(job, 1)), references.get("second", reference(job, 2))]
     planned = plan(*faults)

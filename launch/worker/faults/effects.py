@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from resumable.launch.plan.fault_model import Fault, Kind
+from resumable.launch.plan.fault_kinds import FaultKind
+from resumable.launch.plan.fault_model import PlannedFault
 
 _SUPERVISOR_TIMEOUT_S = 60.0
 _COMPANIONS_TIMEOUT_S = 15.0
@@ -21,7 +22,7 @@ _COMPANIONS_TIMEOUT_S = 15.0
 _POLL_S = 0.002
 _NUM_CORRUPT_BYTES = 64
 _METADATA = ".metadata"
-_SIGNALS = {Kind.SIGTERM: signal.SIGTERM, Kind.SIGINT: signal.SIGINT, Kind.SIGSTOP: signal.SIGSTOP}
+_SIGNALS = {FaultKind.SIGTERM: signal.SIGTERM, FaultKind.SIGINT: signal.SIGINT, FaultKind.SIGSTOP: signal.SIGSTOP}
 """All other kinds that reach `_signal_oneself` kill: damage to a checkpoint is followed by a power cut."""
 
 
@@ -36,7 +37,7 @@ class InjectedFaultError(Exception):
         return Exception, self.args
 
 
-def perform(fault: Fault, *, loader_worker: int | None = None, path: str = "") -> None:
+def perform(fault: PlannedFault, *, loader_worker: int | None = None, path: str = "") -> None:
     """Do it to this process; returns if the process survives it, as one that handles SIGTERM does.
 
     Args:
@@ -50,20 +51,20 @@ def perform(fault: Fault, *, loader_worker: int | None = None, path: str = "") -
         OSError: the fault is `diskfull` or `ioerror`.
     """
     match fault.kind:
-        case Kind.EXCEPTION:
+        case FaultKind.EXCEPTION:
             raise InjectedFaultError(f"planned fault: {fault}")
-        case Kind.EXIT:
+        case FaultKind.EXIT:
             raise SystemExit(int(fault.argument or 0))
-        case Kind.DISKFULL | Kind.IOERROR:
-            code = errno.ENOSPC if fault.kind is Kind.DISKFULL else errno.EIO
+        case FaultKind.DISKFULL | FaultKind.IOERROR:
+            code = errno.ENOSPC if fault.kind is FaultKind.DISKFULL else errno.EIO
             raise OSError(code, os.strerror(code), path)
-        case Kind.ABORT:
+        case FaultKind.ABORT:
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             os.abort()
-        case Kind.HANG:
+        case FaultKind.HANG:
             while True:
                 time.sleep(3600)
-        case Kind.LOADERKILL if loader_worker is not None:
+        case FaultKind.LOADERKILL if loader_worker is not None:
             _kill_loader_worker(loader_worker)
         case _:
             _signal_oneself(fault)
@@ -75,8 +76,8 @@ def _kill_loader_worker(pid: int) -> None:
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
-def _signal_oneself(fault: Fault) -> None:
-    if fault.kind is Kind.SIGTERM:
+def _signal_oneself(fault: PlannedFault) -> None:
+    if fault.kind is FaultKind.SIGTERM:
         _kill_after(fault.argument or 0.0)
     signum = _SIGNALS.get(fault.kind, signal.SIGKILL)
     os.kill(os.getpid(), signum)
@@ -98,10 +99,10 @@ def damageable_part(checkpoint: Path, rank: int) -> Path | None:
     return max(own or data, key=lambda file: (file.stat().st_size, file.name), default=None)
 
 
-def damage(fault: Fault, path: Path) -> None:
+def damage(fault: PlannedFault, path: Path) -> None:
     """Do to a file of a checkpoint what a power cut or a bad disk does."""
     size_bytes = path.stat().st_size
-    if fault.kind is Kind.TORN:
+    if fault.kind is FaultKind.TORN:
         keep = fault.argument or 0.0
         os.truncate(path, min(size_bytes, int(keep * size_bytes if keep < 1 else keep)))
         return
@@ -135,7 +136,7 @@ def await_condition(
 class Performing(Protocol):
     """Does a fault to a rank, as `perform` does."""
 
-    def __call__(self, fault: Fault, *, loader_worker: int | None, path: str) -> None:
+    def __call__(self, fault: PlannedFault, *, loader_worker: int | None, path: str) -> None:
         """See `perform`."""
 
 
@@ -144,7 +145,7 @@ class Effects:
     """All that a trigger does besides recording; it may be given different ones, which only note what was to be done."""
 
     perform: Performing = perform
-    damage: Callable[[Fault, Path], None] = damage
+    damage: Callable[[PlannedFault, Path], None] = damage
     await_supervisor: Callable[[Path], None] = await_supervisor
     await_companions: Callable[[Callable[[], bool]], None] = await_companions
 

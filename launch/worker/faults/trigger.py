@@ -9,7 +9,8 @@ from pathlib import Path
 from resumable.launch.evidence.rank_records import AnyRecord, Batch, FaultFired, Load, Rename, Save, Step
 from resumable.launch.evidence.run_dir import ScenarioDir
 from resumable.launch.evidence.written_files import files_in
-from resumable.launch.plan.fault_model import CHECKPOINT_DAMAGE, NODE_KINDS, Fault, Kind, Part, Point, When
+from resumable.launch.plan.fault_kinds import CHECKPOINT_DAMAGE, NODE_KINDS, FaultKind
+from resumable.launch.plan.fault_model import Part, PlannedFault, Point, When
 from resumable.launch.system.environment import RankEnvironment
 from resumable.launch.worker.faults.effects import Effects, damageable_part
 from resumable.launch.worker.position import Position
@@ -33,7 +34,7 @@ class Trigger:
     def __init__(
         self,
         recorder: Recorder,
-        faults: Sequence[Fault],
+        faults: Sequence[PlannedFault],
         *,
         environment: RankEnvironment,
         scenario_dir: ScenarioDir,
@@ -70,12 +71,12 @@ class Trigger:
         if isinstance(record, Save) and record.phase == "end":
             self._ended = self._begun.get(record.path)
 
-    def fault_during_save(self) -> Fault | None:
+    def fault_during_save(self) -> PlannedFault | None:
         """The fault that is to happen when half of the checkpoint that was begun last is written."""
         moment = When(Point.SAVE, (self._num_saves - 1,), Part.DURING)
         return next((fault for fault in self._armed if fault.when == moment), None)
 
-    def fire_during_save(self, fault: Fault, path: str) -> None:
+    def fire_during_save(self, fault: PlannedFault, path: str) -> None:
         """Half of that checkpoint is written, in whatever thread: let it happen."""
         with self._recorder.alone():
             self._fire(fault, path=path)
@@ -130,7 +131,7 @@ class Trigger:
             case _:
                 return False
 
-    def _fire(self, fault: Fault, *, path: str = "") -> None:
+    def _fire(self, fault: PlannedFault, *, path: str = "") -> None:
         """Do it, once; a fault that finds nothing to act on stays undone, and its missing record says so."""
         self._armed.remove(fault)
         pid = None
@@ -138,7 +139,7 @@ class Trigger:
             path = self._file_to_damage()
             if not path:
                 return
-        if fault.kind is Kind.LOADERKILL:
+        if fault.kind is FaultKind.LOADERKILL:
             pid = next(iter(self._loader_workers()), None)
             if pid is None:
                 return
@@ -159,31 +160,31 @@ class Trigger:
         parts = (damageable_part(Path(file.path), self._environment.rank) for file in newest_first if file.path)
         return next((str(part) for part in parts if part is not None), "")
 
-    def _wait_for_companions(self, fault: Fault) -> None:
+    def _wait_for_companions(self, fault: PlannedFault) -> None:
         """Let those that die at the same moment all reach it: the agent ends the others as soon as it sees one dead."""
         at_once = [other for other in self._faults if other.when == fault.when]
         companions = [other for other in at_once if self._exists(other) and not self._is_ours(other)]
         self._effects.await_companions(lambda: all(map(self._has_fired, companions)))
 
-    def _has_fired(self, fault: Fault) -> bool:
+    def _has_fired(self, fault: PlannedFault) -> bool:
         """Whether its mark is there, and whole."""
         return self._scenario_dir.fired_on_node(fault.number) is not None
 
-    def _is_ours(self, fault: Fault) -> bool:
+    def _is_ours(self, fault: PlannedFault) -> bool:
         """A fault of a node is let happen by the first of its ranks."""
         if fault.rank is None:
             return (fault.node, 0) == (self._environment.node_number, self._environment.local_rank)
         return fault.rank == self._environment.rank
 
-    def _exists(self, fault: Fault) -> bool:
+    def _exists(self, fault: PlannedFault) -> bool:
         return fault.rank is None or fault.rank < self._environment.world_size
 
-    def _leave_mark(self, fault: Fault) -> None:
+    def _leave_mark(self, fault: PlannedFault) -> None:
         """Say for good that it fired, and on which node."""
         mark = os.open(self._mark(fault), os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         os.write(mark, str(self._environment.node_number).encode())
         os.fsync(mark)
         os.close(mark)
 
-    def _mark(self, fault: Fault) -> Path:
+    def _mark(self, fault: PlannedFault) -> Path:
         return self._scenario_dir.fired / str(fault.number)

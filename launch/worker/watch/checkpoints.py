@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from resumable.launch.evidence.rank_records import Rename
-from resumable.launch.plan.fault_model import Fault
+from resumable.launch.plan.fault_model import PlannedFault
 from resumable.launch.worker.digest import saved_content
 from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.patching import Args, Kwargs, Patches
@@ -70,7 +70,7 @@ class CheckpointWatch:
 
         save_file(*args, **kwargs)
 
-    def _write_with_fault(self, data: bytes, target: Any, fault: Fault) -> None:
+    def _write_with_fault(self, data: bytes, target: Any, fault: PlannedFault) -> None:
         """Write half of the bytes, let the fault happen, and write the rest if this process goes on."""
         if not hasattr(target, "write"):
             with Path(target).open("wb") as file:

@@ -11,7 +11,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
-from resumable.launch.plan.fault_model import Fault
+from resumable.launch.plan.fault_model import PlannedFault
 from resumable.launch.worker.digest import saved_content
 from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.patching import Args, Kwargs, Patches, Wrapper
@@ -82,7 +82,7 @@ class DistributedCheckpointWatch:
         finally:
             del storage_writer.write_data
 
-    def _with_fault(self, write_data: Callable[..., Any], fault: Fault, path: str) -> Callable[..., Any]:
+    def _with_fault(self, write_data: Callable[..., Any], fault: PlannedFault, path: str) -> Callable[..., Any]:
         """Write half of what this rank has to, let the fault happen, and write all of it if this process goes on.
 
         What marks the checkpoint as whole is written last, when all ranks have done their part.

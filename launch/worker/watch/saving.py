@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from resumable.launch.evidence.rank_records import Load, Save, Writer
-from resumable.launch.plan.fault_model import Fault
+from resumable.launch.plan.fault_model import PlannedFault
 from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.recorder import Recorder
 
@@ -18,7 +18,7 @@ class BackgroundSave:
     """A save that the training loop has begun and that a thread or a process carries on."""
 
     path: str
-    fault: Fault | None
+    fault: PlannedFault | None
     """What is to happen in the middle of it."""
 
 
@@ -41,7 +41,7 @@ class Saving:
         return getattr(self._thread, "is_saving", False)
 
     @contextlib.contextmanager
-    def save(self, path: str, content: Callable[[], dict[str, str]] = dict) -> Iterator[Fault | None]:
+    def save(self, path: str, content: Callable[[], dict[str, str]] = dict) -> Iterator[PlannedFault | None]:
         """A save in this thread, which gives the fault that is to happen in the middle of it.
 
         One that was begun in the background does not begin again.
@@ -96,7 +96,7 @@ class Saving:
             if is_done:
                 self._recorder.emit(Save, path=save.path, phase="end")
 
-    def _begin(self, path: str, content: dict[str, str], writer: Writer) -> Fault | None:
+    def _begin(self, path: str, content: dict[str, str], writer: Writer) -> PlannedFault | None:
         self._recorder.emit(Save, path=path, phase="begin", content=content, writer=writer)
         return self._trigger.fault_during_save()
 

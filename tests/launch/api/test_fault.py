@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from resumable.launch import Fault
@@ -34,8 +36,55 @@ def test_python_says_what_the_command_line_says(fault: Fault, text: str) -> None
     assert fault == Fault.parse(text)
 
 
-@pytest.mark.parametrize("where", [{"rank": 1}, {"step": 7}, {"rank": 1, "step": 7, "save": 1}], ids=str)
-def test_who_and_exactly_one_moment_are_needed(where: dict[str, int]) -> None:
-    """The grammar's own message says what is missing."""
-    with pytest.raises(FaultSyntaxError):
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        (Fault.exit(code=3, rank=0, step=1), "exit(3)@step=1:rank=0"),
+        (Fault.sigterm(rank=0, step=1), "sigterm@step=1:rank=0"),
+        (Fault.torn(keep=0.25, rank=0, save="1"), "torn(keep=0.25)@save#1:rank=0"),
+        (Fault.nodeloss(replace=2, node="all", step=1), "nodeloss(replace=2)@step=1:node=all"),
+        (Fault.partition(duration=4, node=1, step=1), "partition(for=4)@step=1:node=1"),
+        (Fault.diskfull(rank=0, save="1+during"), "diskfull@save#1+during:rank=0"),
+    ],
+    ids=str,
+)
+def test_an_argument_may_be_named_or_left_out(fault: Fault, text: str) -> None:
+    """As on the command line, which has the same defaults."""
+    expected = Fault.parse(text)
+    assert expected == fault
+
+
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [
+        ({"rank": 1}, "expected exactly one moment: .*; got none"),
+        ({"step": 7}, "expected rank= or node=, got rank=None, node=None"),
+        ({"rank": 1, "node": 1, "step": 7}, "expected rank= or node=, got rank=1, node=1"),
+        ({"rank": 1, "step": 7, "save": 1}, "expected exactly one moment: .*; got step=7, save=1"),
+        ({"rank": 1, "epoch": 7}, "expected exactly one moment: .*; got epoch=7"),
+        ({"rank": 1, "stp": 7}, "expected exactly one moment: .*; got stp=7"),
+        ({"rank": -1, "step": 7}, "rank=-1: expected a number from 0"),
+        ({"rank": "some", "step": 7}, "rank='some': expected a number from 0"),
+        ({"rank": 1, "step": 7.5}, "step=7.5: expected a number from 0"),
+        ({"rank": 1, "save": "1+meanwhile"}, r"save='1\+meanwhile': expected a number, or text such as '1\+during'"),
+        ({"node": 1, "step": 7}, "sigkill is done to a rank, not to a node"),
+        ({"rank": 1, "step": 7, "grace": 3}, "expected exactly one moment: .*; got step=7, grace=3"),
+    ],
+    ids=str,
+)
+def test_what_makes_no_fault_is_named(where: dict[str, Any], words: str) -> None:
+    """Who, exactly one moment, and nothing that the kind does not take."""
+    with pytest.raises(FaultSyntaxError, match=f"^Fault.sigkill: {words}$"):
         Fault.sigkill(**where)
+
+
+def test_an_impossible_moment_is_refused() -> None:
+    """By the same rule as on the command line."""
+    with pytest.raises(FaultSyntaxError, match=r"^Fault.torn: torn needs a checkpoint that has been written"):
+        Fault.torn(rank=0, save="1+before")
+
+
+def test_an_impossible_argument_is_refused() -> None:
+    """By the same rule as on the command line."""
+    with pytest.raises(FaultSyntaxError, match=r"^Fault.exit: exit takes CODE, from 0 to 255; got 300$"):
+        Fault.exit(300, rank=0, step=1)

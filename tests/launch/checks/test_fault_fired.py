@@ -7,7 +7,8 @@ from resumable.launch.evidence.node_records import NodeAct, NodeFaultActed, Rank
 from resumable.launch.evidence.rank_records import AnyRecord, Batch, Exit, Save, Step
 from resumable.launch.outcome import Outcome
 from resumable.launch.plan.fault_grammar import parse_fault
-from resumable.launch.plan.fault_model import Fault, Kind, Point, When, resolve
+from resumable.launch.plan.fault_kinds import FaultKind
+from resumable.launch.plan.fault_model import PlannedFault, Point, When, resolve
 from resumable.launch.reading.outcome import CheckResult
 from tests.launch import histories
 from tests.launch.histories import Job
@@ -15,13 +16,13 @@ from tests.launch.histories import Job
 JOB = Job()
 
 
-def judged(*faults: Fault, at: int = 5):
+def judged(*faults: PlannedFault, at: int = 5):
     groups = [histories.killed(JOB, at), histories.resumed(JOB, 4)]
     return fault_fired(histories.evidence(JOB, groups, faults))
 
 
-def at_resume(num_steps: int) -> Fault:
-    return Fault(number=0, kind=Kind.SIGKILL, when=When(Point.RESUME, (num_steps,)), rank=1)
+def at_resume(num_steps: int) -> PlannedFault:
+    return PlannedFault(number=0, kind=FaultKind.SIGKILL, when=When(Point.RESUME, (num_steps,)), rank=1)
 
 
 def test_a_fault_that_fired_as_planned_is_valid():
@@ -76,7 +77,7 @@ def saying(message: str) -> Exit:
 SAVED = Save(sequence=0, time_ns=0, path="ckpt/.new-6", phase="end")
 
 
-def fault(text: str) -> Fault:
+def fault(text: str) -> PlannedFault:
     return resolve([parse_fault(text)], world_size=2, seed=0)[0]
 
 

@@ -9,7 +9,7 @@ from resumable.launch.evidence.node_records import NodeEnded, NodeFaultActed, Ra
 from resumable.launch.evidence.rank_records import AnyRecord, Exit, Rename, Save
 from resumable.launch.outcome import Outcome
 from resumable.launch.plan.fault_grammar import parse_fault
-from resumable.launch.plan.fault_model import Fault, resolve
+from resumable.launch.plan.fault_model import PlannedFault, resolve
 from resumable.launch.reading.outcome import CheckResult
 from tests.launch import histories
 from tests.launch.histories import Job
@@ -138,7 +138,7 @@ def test_no_rank_at_all_is_unknown():
     assert judged(History(name="faulted")).outcome == Outcome.UNKNOWN
 
 
-def fault(text: str) -> Fault:
+def fault(text: str) -> PlannedFault:
     return resolve([parse_fault(text)], world_size=2, seed=0)[0]
 
 
@@ -192,7 +192,7 @@ def test_a_job_that_ends_short_after_its_restart_did_so_for_other_reasons():
     assert progress(histories.of_histories(history, JOB, [planned])).outcome == Outcome.VALID
 
 
-def died_at_the_start(fault_: Fault, *lines: AnyRecord, path: str = "") -> CheckResult:
+def died_at_the_start(fault_: PlannedFault, *lines: AnyRecord, path: str = "") -> CheckResult:
     """Rank 1 leaves these lines in incarnation 0; in incarnation 1 it cannot load what it finds."""
     history = histories.hit(JOB, fault_, *lines, path=path)
     error = Exit(sequence=0, time_ns=0, reason="exception", code=1, message="RuntimeError: failed finding directory")

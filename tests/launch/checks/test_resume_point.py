@@ -7,7 +7,7 @@ from resumable.launch.checks.resume_point import resume_point
 from resumable.launch.evidence.rank_records import AnyRecord, FaultFired, Load, Rename, Save
 from resumable.launch.outcome import Outcome
 from resumable.launch.plan.fault_grammar import parse_fault
-from resumable.launch.plan.fault_model import Fault, resolve
+from resumable.launch.plan.fault_model import PlannedFault, resolve
 from resumable.launch.reading.outcome import CheckResult
 from tests.launch import histories
 from tests.launch.histories import Job, Life
@@ -178,7 +178,7 @@ def test_no_restart_is_not_applicable(stop):
     assert resume_point(histories.evidence(JOB, [lives], [])).outcome == Outcome.NOT_APPLICABLE
 
 
-def fault(text: str) -> Fault:
+def fault(text: str) -> PlannedFault:
     return resolve([parse_fault(text)], world_size=2, seed=0)[0]
 
 

@@ -49,7 +49,7 @@ def test_restarts_and_watches_fit_the_kinds() -> None:
         (("--kinds", "sigkil"), "unknown kind 'sigkil'"),
         (("--kinds", "diskfull"), "diskfull happens during a save"),
         (("--kinds", "torn", "--at", "save#1+before"), "torn needs a checkpoint that has been written"),
-        (("--kinds", "exit"), "exit takes code=0..255"),
+        (("--kinds", "exit"), "exit takes CODE, from 0 to 255"),
         (("--at", "soon"), "--at soon: expected all"),
         (("--ranks", "0,2"), "--ranks 0,2: there are ranks 0 to 1"),
         (("--sample", "0"), "--sample 0: expected at least one point"),

@@ -12,7 +12,7 @@ from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.results import Results, Span, Tools, results_of, spans_of
 from resumable.launch.judge.verdict import CheckReport, Incarnation, Verdict, judge_evidence
 from resumable.launch.outcome import Outcome
-from resumable.launch.plan.fault_model import Fault
+from resumable.launch.plan.fault_model import PlannedFault
 from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import Death
@@ -84,13 +84,13 @@ def sweep(num_steps: int = 12, num_ranks: int = 2) -> Results:
     return results_of(plan, judged, run_dir="runs/1", tools=TOOLS)
 
 
-def outcome_at(fault: Fault) -> Outcome:
+def outcome_at(fault: PlannedFault) -> Outcome:
     if fault.rank == 1 and fault.when.numbers[0] in (3, 4):
         return Outcome.INVALID
     return Outcome.UNKNOWN if fault.when.numbers[0] == 5 else Outcome.VALID
 
 
-def sweep_plan(faults: list[Fault]) -> Plan:
+def sweep_plan(faults: list[PlannedFault]) -> Plan:
     """A sweep with one fault a scenario."""
     scenarios = tuple(
         Scenario(name=f"s{number:03d}", faults=(fault,), max_restarts=1, nproc_per_start=(2,))

@@ -9,7 +9,7 @@ import pytest
 
 from resumable.launch.evidence.rank_records import AnyRecord
 from resumable.launch.plan.fault_grammar import parse_fault
-from resumable.launch.plan.fault_model import Fault, resolve
+from resumable.launch.plan.fault_model import PlannedFault, resolve
 from resumable.launch.worker.patching import Patches
 
 FAULT = resolve([parse_fault("sigterm@save#0+during:rank=0")], world_size=1, seed=0)[0]
@@ -41,14 +41,14 @@ class Interrupter:
     """Stands where the trigger stands: in the middle of a save it does what it is told to."""
 
     def __init__(self) -> None:
-        self.fault: Fault | None = None
+        self.fault: PlannedFault | None = None
         self.act: Callable[[str], None] = lambda _path: None
         self.looked_at: list[tuple[str, int]] = []
 
-    def fault_during_save(self) -> Fault | None:
+    def fault_during_save(self) -> PlannedFault | None:
         return self.fault
 
-    def fire_during_save(self, fault: Fault, path: str) -> None:
+    def fire_during_save(self, fault: PlannedFault, path: str) -> None:
         assert fault == self.fault
         self.looked_at.append((path, Path(path).stat().st_size if path else 0))
         self.act(path)

@@ -22,7 +22,7 @@ from resumable.launch.evidence.rank_records import (
 )
 from resumable.launch.evidence.run_dir import ScenarioDir
 from resumable.launch.plan.fault_grammar import parse_fault
-from resumable.launch.plan.fault_model import Fault, resolve
+from resumable.launch.plan.fault_model import PlannedFault, resolve
 from resumable.launch.system.environment import RankEnvironment
 from resumable.launch.worker.faults.effects import Effects
 from resumable.launch.worker.faults.trigger import Trigger
@@ -114,7 +114,7 @@ class Performed:
     """Keeps what would have been done."""
 
     def __init__(self) -> None:
-        self.faults: list[Fault] = []
+        self.faults: list[PlannedFault] = []
         self.damaged: list[str] = []
         self.loader_workers: list[int | None] = []
         self.awaited: list[str] = []
@@ -127,7 +127,7 @@ class Performed:
             await_companions=await_companions,
         )
 
-    def _perform(self, fault: Fault, *, loader_worker: int | None, path: str) -> None:
+    def _perform(self, fault: PlannedFault, *, loader_worker: int | None, path: str) -> None:
         self.faults.append(fault)
         self.loader_workers.append(loader_worker)
 

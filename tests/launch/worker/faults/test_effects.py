@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from resumable.launch.plan.fault_grammar import parse_fault
-from resumable.launch.plan.fault_model import Fault, resolve
+from resumable.launch.plan.fault_model import PlannedFault, resolve
 from resumable.launch.worker.faults.effects import (
     InjectedFaultError,
     await_condition,
@@ -22,7 +22,7 @@ from resumable.launch.worker.faults.effects import (
 
 PROGRAM = """
 import signal, sys
-from resumable.launch.plan.fault_model import resolve
+from resumable.launch.plan.fault_model import PlannedFault, resolve
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.worker.faults.effects import perform
 {prelude}
@@ -34,7 +34,7 @@ REMEMBER = "signal.signal(signal.SIGTERM, lambda *_: print('asked', flush=True))
 FOR_GOOD = "while True: signal.pause()"
 
 
-def fault(text: str) -> Fault:
+def fault(text: str) -> PlannedFault:
     return resolve([parse_fault(text)], world_size=1, seed=0)[0]
 
 
