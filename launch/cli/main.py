@@ -10,19 +10,18 @@ from importlib import import_module
 
 from resumable.launch.cli.parser import parse
 from resumable.launch.errors import DamagedPlanError, LaunchError, NodeError
-from resumable.launch.system.broken_pipe import OutputConsole, discard_output
+from resumable.launch.outcome import ExitCode
 from resumable.launch.system.environment import is_ci
 from resumable.launch.system.processes import leaving_none_behind
+from resumable.launch.system.standard_streams import OutputConsole, discard_output, open_closed_streams
 
-_USAGE, _UNKNOWN, _INTERNAL = 2, 3, 70
-_PIPE_BROKEN = 141
-"""As of a program that SIGPIPE ended."""
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES)
 """The state of a disk, or who may write there, and no error of ours."""
 
 
 def command() -> int:
     """Carry out one command in a process of its own; returns its exit code. Nothing that it started outlives it."""
+    open_closed_streams()
     with leaving_none_behind():
         return main()
 
@@ -37,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"resumable: standard output: {error.strerror}", file=sys.stderr)
         discard_output()
-        return code or _UNKNOWN
+        return code or ExitCode.UNKNOWN
     return code
 
 
@@ -50,18 +49,18 @@ def _carried_out(argv: Sequence[str] | None) -> int:
         return int(command(arguments, console))
     except LaunchError as error:
         print(f"resumable: {error}", file=sys.stderr)
-        return _UNKNOWN if isinstance(error, NodeError | DamagedPlanError) else _USAGE
+        return ExitCode.UNKNOWN if isinstance(error, NodeError | DamagedPlanError) else ExitCode.USAGE
     except BrokenPipeError:
         discard_output()
-        return _PIPE_BROKEN
+        return ExitCode.BROKEN_PIPE
     except OSError as error:
         if error.errno not in _DISK_ERRORS:
             traceback.print_exc()
-            return _INTERNAL
+            return ExitCode.INTERNAL
         print(f"resumable: {error.filename or 'cannot write'}: {error.strerror}", file=sys.stderr)
         discard_output()
-        return _UNKNOWN
+        return ExitCode.UNKNOWN
     except Exception:
-        # Whatever was not foreseen is ours to mend: told apart from every verdict.
+        # Whatever was not foreseen is an error of ours to fix, and no verdict.
         traceback.print_exc()
-        return _INTERNAL
+        return ExitCode.INTERNAL

@@ -7,6 +7,8 @@ from enum import StrEnum
 
 import msgspec
 
+from resumable.launch.outcome import ExitCode
+
 
 class Status(StrEnum):
     """How bad it is."""
@@ -51,9 +53,9 @@ def unknown(name: str, meaning: str, mend: str = "") -> Finding:
     return Finding(name=name, status=Status.UNKNOWN, meaning=meaning, mend=mend)
 
 
-def exit_code(findings: Iterable[Finding]) -> int:
-    """1 if something fails, else 3 if a probe could not tell, else 0."""
+def exit_code(findings: Iterable[Finding]) -> ExitCode:
+    """INVALID if something fails, else UNKNOWN if a probe could not tell, else VALID."""
     found = {finding.status for finding in findings}
     if Status.FAIL in found:
-        return 1
-    return 3 if Status.UNKNOWN in found else 0
+        return ExitCode.INVALID
+    return ExitCode.UNKNOWN if Status.UNKNOWN in found else ExitCode.VALID

@@ -12,35 +12,34 @@ from resumable.launch.cli.commands.sweep import tell_sweep
 from resumable.launch.cli.commands.verify import tell_verdict
 from resumable.launch.errors import DamagedPlanError
 from resumable.launch.evidence.run_dir import RunDir
-from resumable.launch.judge.verdict import write_verdict
+from resumable.launch.judge.verdict import Verdict, write_verdict
+from resumable.launch.outcome import Outcome, exit_code, worst
 from resumable.launch.plan.plan import Plan
 from resumable.launch.run.setup import shown
 from resumable.launch.sweep.review import review
 from resumable.launch.sweep.summary import sweep_results
 from resumable.launch.sweep.verdict_store import VerdictBook
 
-_UNKNOWN = 3
-
 
 def check(arguments: argparse.Namespace, console: Console) -> int:
     """Judge every run directory; INVALID beats UNKNOWN beats VALID."""
-    codes = []
+    outcomes = []
     for root in arguments.run_dirs:
         try:
-            codes.append(_check(RunDir(root=Path(root)), console, is_quiet=arguments.quiet))
+            outcomes.append(_check(RunDir(root=Path(root)), console, is_quiet=arguments.quiet))
         except DamagedPlanError as error:  # the others can still be judged
             print(f"resumable: {error}", file=sys.stderr)
-            codes.append(_UNKNOWN)
-    return 1 if 1 in codes else max(codes)
+            outcomes.append(Outcome.UNKNOWN)
+    return exit_code(worst(outcomes))
 
 
-def _check(run_dir: RunDir, console: Console, *, is_quiet: bool) -> int:
+def _check(run_dir: RunDir, console: Console, *, is_quiet: bool) -> Outcome:
     plan = run_dir.read_plan()
     tell = tell_verdict if plan.sweep is None else _tell_sweep
-    return tell(plan, run_dir, console, is_quiet=is_quiet)
+    return tell(plan, run_dir, console, is_quiet=is_quiet).outcome
 
 
-def _tell_sweep(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool) -> int:
+def _tell_sweep(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool) -> Verdict:
     """Judge every point that was run to its end, store the verdicts and print what they come to."""
     verdicts, book = review(plan, run_dir), VerdictBook(run_dir)
     is_ended = run_dir.verdict_file.exists() or (bool(plan.points) and len(verdicts) == len(plan.points))
@@ -54,4 +53,4 @@ def _tell_sweep(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool
             write_verdict(verdict, run_dir)
     except OSError as error:
         print(f"resumable: the verdicts were not stored: {error.strerror}", file=sys.stderr)
-    return verdict.exit_code
+    return verdict

@@ -9,10 +9,9 @@ from pathlib import Path
 from rich.console import Console
 
 from resumable.launch.doctor import run_doctor
+from resumable.launch.outcome import ExitCode
 from resumable.launch.report.outputs import STDOUT
 from resumable.launch.system.interrupt import Interrupted, signals_raise
-
-_UNKNOWN = 3
 
 
 def doctor(arguments: argparse.Namespace, console: Console) -> int:
@@ -30,4 +29,4 @@ def doctor(arguments: argparse.Namespace, console: Console) -> int:
             )
         except Interrupted as error:
             print(f"resumable: interrupted by {error}; nothing of the trials is left", file=sys.stderr)
-            return _UNKNOWN
+            return ExitCode.UNKNOWN

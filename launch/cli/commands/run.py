@@ -11,6 +11,7 @@ from rich.console import Console
 
 from resumable.launch.evidence.history import read_history
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.outcome import ExitCode
 from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.plan.planner import make_plan
 from resumable.launch.plan.torchrun_flags import signals_of
@@ -22,7 +23,8 @@ from resumable.launch.system.environment import callers_error_file
 from resumable.launch.system.interrupt import Interrupted, signals_raise
 from resumable.launch.system.text_safety import printable
 
-_FAILED, _UNKNOWN = 1, 3
+_FAILED = 1
+"""torchrun's, for a job of which no rank has an exit code."""
 
 
 def run(arguments: argparse.Namespace, _console: Console) -> int:
@@ -61,7 +63,7 @@ def _tell_missing_faults(scenario: Scenario, run_dir: RunDir) -> int:
     missing = [str(fault) for fault in scenario.faults if scenario_dir.fired_on_node(fault.number) is None]
     if missing:
         _say("the job succeeded, but a planned fault did not fire", *missing)
-    return _UNKNOWN if missing else 0
+    return ExitCode.UNKNOWN if missing else ExitCode.VALID
 
 
 def _tell_failure(plan: Plan, run_dir: RunDir, messages: list[str]) -> int:

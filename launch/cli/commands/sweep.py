@@ -17,6 +17,7 @@ from resumable.launch.errors import UsageError
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.results import Results
 from resumable.launch.judge.verdict import Verdict, write_verdict
+from resumable.launch.outcome import ExitCode
 from resumable.launch.plan.plan import Plan
 from resumable.launch.plan.topology import Topology
 from resumable.launch.report.outputs import write_reports
@@ -29,8 +30,6 @@ from resumable.launch.sweep.runner import SweepRunner
 from resumable.launch.sweep.summary import last_line, render_sweep, sweep_results, sweep_verdict
 from resumable.launch.sweep.verdict_store import VerdictBook
 from resumable.launch.system.interrupt import Interrupted, signals_raise
-
-_UNKNOWN = 3
 
 
 def sweep(arguments: argparse.Namespace, console: Console) -> int:
@@ -65,7 +64,7 @@ def sweep(arguments: argparse.Namespace, console: Console) -> int:
                 f"go on: resumable sweep --run-dir {shown(run_dir.root)}",
                 file=sys.stderr,
             )
-            return _UNKNOWN
+            return ExitCode.UNKNOWN
     plan = run_dir.read_plan()
     verdicts = book.found(plan.points)
     if not arguments.quiet:

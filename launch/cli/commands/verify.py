@@ -9,6 +9,7 @@ from rich.console import Console
 
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.verdict import Verdict, judge, write_verdict
+from resumable.launch.outcome import ExitCode
 from resumable.launch.plan.plan import Plan
 from resumable.launch.plan.planner import make_plan
 from resumable.launch.report.outputs import is_any_report_wanted, write_reports
@@ -19,8 +20,6 @@ from resumable.launch.run.setup import cluster_of, create_run_dir, shown
 from resumable.launch.run.supervisor import Supervisor, has_succeeded
 from resumable.launch.system.interrupt import Interrupted, signals_raise
 from resumable.launch.system.text_safety import printable
-
-_UNKNOWN = 3
 
 
 def verify(arguments: argparse.Namespace, console: Console) -> int:
@@ -38,14 +37,14 @@ def verify(arguments: argparse.Namespace, console: Console) -> int:
                 f"look at it: resumable check {shown(run_dir.root)}",
                 file=sys.stderr,
             )
-            return _UNKNOWN
-    code = tell_verdict(plan, run_dir, console, is_quiet=arguments.quiet)
+            return ExitCode.UNKNOWN
+    verdict = tell_verdict(plan, run_dir, console, is_quiet=arguments.quiet)
     if is_any_report_wanted(arguments):
         write_reports(arguments, read_results(run_dir))
-    return code
+    return verdict.exit_code
 
 
-def tell_verdict(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool) -> int:
+def tell_verdict(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool) -> Verdict:
     """Judge the evidence, store the verdict and print it."""
     verdict = judge(plan, run_dir)
     try:
@@ -56,7 +55,7 @@ def tell_verdict(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: boo
         print(_one_line(verdict, run_dir))
     else:
         render(verdict, plan, run_dir, console)
-    return verdict.exit_code
+    return verdict
 
 
 def _carry_out(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool) -> None:

@@ -1,0 +1,49 @@
+"""Standard streams: a reader may leave early, as `head` does, a disk may be full, and the caller may have closed them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import Literal, TextIO
+
+from rich.console import Console
+
+
+class OutputConsole(Console):
+    """Goes on in silence when nobody reads any more: neither what is done nor the exit code hangs on a reader."""
+
+    def on_broken_pipe(self) -> None:
+        """Where rich would end the process with exit code 1, which means INVALID."""
+        self.quiet = True
+        discard_output()
+
+
+def discard_output() -> None:
+    """Send to nowhere what is printed from now on, and what is still in the buffer, which the interpreter writes last."""
+    with contextlib.suppress(OSError), open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a device, not a path
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
+def open_closed_streams() -> None:
+    """Give standard streams that the caller closed (`>&-`) a place where nothing arrives, for this process and its children.
+
+    Without one the next file that is opened gets the number of the stream, so that what a library prints goes into it; and
+    Python has no `sys.stdout` then, so that flushing it is an error, with the exit code of a refuted job.
+    """
+    sys.stdin = sys.stdin or _nowhere(0, "r")
+    sys.stdout = sys.stdout or _nowhere(1, "w")
+    sys.stderr = sys.stderr or _nowhere(2, "w")
+
+
+def _nowhere(number: int, mode: Literal["r", "w"]) -> TextIO:
+    try:
+        os.fstat(number)
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        if nowhere != number:
+            os.dup2(nowhere, number)
+            os.close(nowhere)
+        os.set_inheritable(number, True)
+        return open(number, mode, encoding="utf-8", closefd=False)
+    return open(os.devnull, mode, encoding="utf-8")  # noqa: PTH123 - somebody else has the number by now
