@@ -2,108 +2,143 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable
 
 import pytest
 
 from resumable import samplers
+from tests.import_graph import ROOT, Module, cycle, modules, within
 
-ROOT = Path(__file__).parents[1]
-
-IMPORTS_TORCH = (
-    "launch/worker/",
-    "launch/jobs/",
-    "launch/node",
-    "launch/rendezvous.py",
-    "launch/logs.py",
-    "launch/ranks.py",
-    "launch/hang.py",
+ORDER = (
+    *("system", "plan", "evidence"),
+    *("worker", "node", "cluster", "run"),
+    *("reading", "explain", "checks", "judge"),
+    *("sweep", "report", "doctor", "cli", "api", "jobs"),
 )
-READS_ENVIRONMENT = ("launch/system/environment.py", "launch/jobs/")
-INSIDE_A_RANK = ("launch/worker/", "launch/jobs/", "launch/node")
+"""The packages of `launch`: each imports only from those that stand before it, in functions too."""
+LEAVES = {"launch/errors.py", "launch/outcome.py"}
+"""Every package may know them."""
+ON_TOP = {"launch/__init__.py", "launch/__main__.py"} | LEAVES
+"""What lies in no package: the public names, the command and the leaves."""
+RUNS_THE_JOB = {"worker", "node", "cluster", "run"}
+JUDGES_IT = {"reading", "explain", "checks", "judge"}
+BESIDE_RANKS = {"worker", "node", "jobs"}
+"""Their processes have torch anyway."""
+IMPORT_TORCH_LATE = {"plan", "cluster", "doctor"}
+"""Some of their functions ask torch; importing them does not."""
+STILL_KNOW_ARGPARSE = {
+    "launch/node/agent.py",
+    "launch/plan/argparse_private.py",
+    "launch/plan/planner.py",
+    "launch/plan/torchrun_flags.py",
+    "launch/report/outputs.py",
+    "launch/run/setup.py",
+}
+"""May only become shorter."""
+
+LAUNCH, SAMPLERS, TESTS = modules("launch"), modules("samplers"), modules("tests")
 
 
-def sources(package: str) -> list[str]:
-    return sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / package).rglob("*.py"))
+def arrows(members: Iterable[Module], targets: Callable[[Module], Iterable[str]]) -> list[str]:
+    """Imports that should not be, in a form that says where to look."""
+    return [f"{module.source} -> {target}" for module in members for target in sorted(targets(module))]
 
 
-def tree(source: str) -> ast.Module:
-    return ast.parse((ROOT / source).read_text())
+def of_package(*names: str) -> list[Module]:
+    return [module for module in LAUNCH if module.package in names]
 
 
-def statements_at_import(node: ast.AST) -> Iterator[ast.AST]:
-    """All that runs when the module is imported: not the bodies of functions, nor what only a type checker sees."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            continue
-        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
-            continue
-        yield child
-        yield from statements_at_import(child)
+def outside(*names: str) -> list[Module]:
+    return [module for module in LAUNCH if module.package not in names]
 
 
-def imported(nodes: Iterator[ast.AST]) -> set[str]:
-    """Dotted names of the modules, and of what is taken out of them."""
-    names: set[str] = set()
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        if isinstance(node, ast.ImportFrom) and node.module is not None:
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return names
+def test_every_module_lies_in_a_package() -> None:
+    """Nothing lies flat in `launch`, and no package is without a place in the order."""
+    expected = set(ON_TOP)
+    assert expected == {module.source for module in outside(*ORDER)}
 
 
-def within(names: set[str], package: str) -> set[str]:
-    return {name for name in names if f"{name}.".startswith(f"{package}.")}
+def test_no_import_points_to_the_right() -> None:
+    """Packages have a total order."""
+    right_of = {package: set(ORDER[place + 1 :]) for place, package in enumerate(ORDER)}
+    assert not arrows(of_package(*ORDER), lambda module: module.packages_imported & right_of[str(module.package)])
 
 
-@pytest.mark.parametrize("source", sources("samplers"))
-def test_samplers_never_import_launch(source: str) -> None:
-    """The library stands alone."""
-    assert set() == within(imported(ast.walk(tree(source))), "resumable.launch")
+def test_what_every_package_may_know_knows_none() -> None:
+    """Leaves stay leaves."""
+    assert not arrows((m for m in LAUNCH if m.source in LEAVES), lambda module: module.packages_imported)
 
 
-@pytest.mark.parametrize("source", [name for name in sources("launch") if not name.startswith("launch/jobs/")])
-def test_launch_never_imports_samplers(source: str) -> None:
-    """The checker shares no code with what it checks."""
-    assert set() == within(imported(ast.walk(tree(source))), "resumable.samplers")
+@pytest.mark.parametrize("package", [LAUNCH, SAMPLERS], ids=["launch", "samplers"])
+def test_no_module_imports_itself_through_others(package: tuple[Module, ...]) -> None:
+    """Any module can be imported first."""
+    assert set() == cycle(package)
 
 
-@pytest.mark.parametrize("source", [name for name in sources("launch") if not name.startswith(IMPORTS_TORCH)])
-def test_only_what_runs_beside_ranks_imports_torch(source: str) -> None:
-    """Evidence can be judged without torch."""
-    assert set() == within(imported(statements_at_import(tree(source))), "torch")
+@pytest.mark.parametrize(("wing", "other"), [(RUNS_THE_JOB, JUDGES_IT), (JUDGES_IT, RUNS_THE_JOB)])
+def test_the_wings_never_look_at_each_other(wing: set[str], other: set[str]) -> None:
+    """What runs a job and what judges it share the plan and the evidence, and nothing else."""
+    assert not arrows(of_package(*wing), lambda module: module.packages_imported & other)
 
 
-@pytest.mark.parametrize("source", [name for name in sources("launch") if not name.startswith(INSIDE_A_RANK)])
-def test_what_judges_never_imports_what_records(source: str) -> None:
+def test_only_a_node_knows_what_runs_inside_a_rank() -> None:
     """The recorder is reached through its evidence alone."""
-    assert set() == within(imported(statements_at_import(tree(source))), "resumable.launch.worker")
+    assert not arrows(outside("worker", "node"), lambda module: module.packages_imported & {"worker"})
 
 
-@pytest.mark.parametrize("source", sources("launch/jobs"))
-def test_the_built_in_job_knows_nothing_of_the_launcher(source: str) -> None:
+def test_what_judges_starts_without_torch() -> None:
+    """Evidence can be judged without torch, and a command does not wait for it: outside of ranks and nodes only functions
+    import it, and only where torch itself is asked."""
+    assert not arrows(outside(*BESIDE_RANKS), lambda module: within(module.at_import, "torch"))
+    assert not arrows(outside(*BESIDE_RANKS, *IMPORT_TORCH_LATE), lambda module: within(module.anywhere, "torch"))
+
+
+def test_only_the_command_line_knows_argparse() -> None:
+    """Everything else takes typed options."""
+    knowing = {module.source for module in outside("cli", "jobs") if within(module.anywhere, "argparse")}
+    assert set() == knowing - STILL_KNOW_ARGPARSE
+
+
+def test_samplers_never_import_launch() -> None:
+    """The library stands alone."""
+    assert not arrows(SAMPLERS, lambda module: within(module.anywhere, "resumable.launch"))
+
+
+def test_launch_never_imports_samplers() -> None:
+    """The checker shares no code with what it checks."""
+    assert not arrows(outside("jobs"), lambda module: within(module.anywhere, "resumable.samplers"))
+
+
+def test_the_built_in_job_knows_nothing_of_the_launcher() -> None:
     """It is written as any user would write it."""
-    names = imported(ast.walk(tree(source)))
-    assert within(names, "resumable.launch") == within(names, "resumable.launch.jobs")
+    assert not arrows(of_package("jobs"), lambda module: module.packages_imported)
 
 
-@pytest.mark.parametrize(
-    "source", [name for name in sources("launch") + sources("samplers") if not name.startswith(READS_ENVIRONMENT)]
-)
-def test_the_environment_is_read_in_one_place(source: str) -> None:
-    """No other module asks `os` for the environment."""
-    asked = {
-        node.attr
-        for node in ast.walk(tree(source))
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "os"
-    }
-    assert set() == asked & {"environ", "environb", "getenv", "putenv"}
+@pytest.mark.parametrize("name", ["launch", "samplers"])
+def test_nothing_has_a_name_that_a_users_repository_may_have(name: str) -> None:
+    """The top-level names `launch` and `samplers` are the user's."""
+    assert not arrows(LAUNCH + SAMPLERS + TESTS, lambda module: within(module.anywhere, name))
+
+
+def test_imports_are_absolute() -> None:
+    """A module is found by the name under which it is imported."""
+    assert not arrows(LAUNCH + SAMPLERS + TESTS, lambda module: module.relative)
+
+
+def test_the_environment_is_read_in_one_place() -> None:
+    """No other module asks `os` for the environment; the built-in job does, as any user's would."""
+    asking = {f"os.{name}" for name in ("environ", "environb", "getenv", "getenvb", "putenv")}
+    others = [module for module in outside("jobs") if module.source != "launch/system/environment.py"]
+    assert not arrows([*others, *SAMPLERS], lambda module: (module.attributes | module.anywhere) & asking)
+
+
+def test_tests_mirror_the_packages() -> None:
+    """Whoever knows where something stands knows where its tests are."""
+    folders = {path.name for path in (ROOT / "tests/launch").iterdir() if (path / "__init__.py").exists()}
+    assert set() == folders - set(ORDER)
 
 
 def test_the_command_line_starts_without_torch() -> None:
@@ -133,5 +168,5 @@ def test_public_samplers_keep_their_positional_arguments(name: str, parameters: 
 
 
 def test_every_exported_name_of_samplers_exists() -> None:
-    """`from samplers import *` never fails."""
+    """`from resumable.samplers import *` never fails."""
     assert set() == {name for name in samplers.__all__ if not hasattr(samplers, name)}
