@@ -179,12 +179,25 @@ class FaultFired(Record, frozen=True, kw_only=True, tag="fault"):
     """The loader worker that it kills."""
 
 
+class Error(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What ended a script, beside its message, which is for people."""
+
+    type: str
+    """The exception's class, with its module: `builtins.KeyError`."""
+    module: str = ""
+    """The module whose code raised it; "" where that is not known."""
+    faults: tuple[int, ...] = ()
+    """Numbers of the planned faults that raised it, or that it reports: as its cause, its context or in its arguments."""
+
+
 class Exit(Record, frozen=True, kw_only=True, tag="exit"):
     """The script ended by itself; a process that was killed leaves no such line."""
 
     reason: ExitReason
     code: int = 0
     message: str = ""
+    error: Error | None = None
+    """None where no exception ended it."""
     parameters: str | None = None
     """Digest over every byte of the parameters that optimizers hold at the end."""
 

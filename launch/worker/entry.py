@@ -18,6 +18,7 @@ from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.plan.plan import Plan, Script
 from resumable.launch.system.environment import RankEnvironment
 from resumable.launch.system.processes import die_with_parent
+from resumable.launch.worker.error_facts import error_facts
 from resumable.launch.worker.exit import (
     call_before_abrupt_exit,
     die_of,
@@ -151,12 +152,13 @@ class _Ending:
         self._final_state = final_state
         self._is_recorded = False
 
-    def record(self, reason: ExitReason, code: int = 0, message: str = "") -> None:
+    def record(self, reason: ExitReason, code: int = 0, message: str = "", error: BaseException | None = None) -> None:
         """Record it, with the parameters if it ended well."""
         if not self._is_recorded:
             self._is_recorded = True
             parameters = self._final_state() if code == 0 else None
-            self._recorder.emit(Exit, reason=reason, code=code, message=message, parameters=parameters)
+            facts = None if error is None else error_facts(error)
+            self._recorder.emit(Exit, reason=reason, code=code, message=message, error=facts, parameters=parameters)
             self._recorder.close()
 
     def record_abrupt(self, status: int) -> None:
@@ -180,18 +182,18 @@ def _run_recorded(script: Script, recorder: Recorder, final_state: FinalState, p
         # The system keeps the last eight bits: exit(-1) leaves 255, exit(256) leaves 0.
         code = error.code & 0xFF if isinstance(error.code, int) else int(error.code is not None)
         message = error.code if isinstance(error.code, str) else ""
-        ending.record("system_exit", code, message)
+        ending.record("system_exit", code, message, error)
         if code != 0:
             raise
     except KeyboardInterrupt as error:
         # Ends the process below: torch would swallow it, and take a rank that was interrupted for one that is done.
         print_script_traceback(error)
-        ending.record("exception", 128 + signal.SIGINT, "KeyboardInterrupt")
+        ending.record("exception", 128 + signal.SIGINT, "KeyboardInterrupt", error)
         is_interrupted = True
     except BaseException as error:
         # Whatever ends the script is written down before it goes on its way.
         print_script_traceback(error)
-        ending.record("exception", 1, f"{type(error).__name__}: {error}")
+        ending.record("exception", 1, f"{type(error).__name__}: {error}", error)
         raise
     finally:
         # A child of a fork server would leave without either.

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from resumable.launch.plan.fault_kinds import FaultKind
 from resumable.launch.plan.fault_model import PlannedFault
+from resumable.launch.worker.error_facts import FAULT_ATTRIBUTE
 
 _SUPERVISOR_TIMEOUT_S = 60.0
 _COMPANIONS_TIMEOUT_S = 15.0
@@ -33,8 +34,8 @@ class InjectedFaultError(Exception):
     To other ranks, where `torch.distributed.checkpoint` sends it, it goes as a plain `Exception`.
     """
 
-    def __reduce__(self) -> tuple[type[Exception], tuple[object, ...]]:
-        return Exception, self.args
+    def __reduce__(self) -> tuple[type[Exception], tuple[object, ...], dict[str, object]]:
+        return Exception, self.args, self.__dict__
 
 
 def perform(fault: PlannedFault, *, loader_worker: int | None = None, path: str = "") -> None:
@@ -52,9 +53,9 @@ def perform(fault: PlannedFault, *, loader_worker: int | None = None, path: str 
     """
     match fault.kind:
         case FaultKind.EXCEPTION:
-            raise InjectedFaultError(f"planned fault: {fault}")
+            raise _marked(InjectedFaultError(f"planned fault: {fault}"), fault)
         case FaultKind.EXIT:
-            raise SystemExit(int(fault.argument or 0))
+            raise _marked(SystemExit(int(fault.argument or 0)), fault)
         case FaultKind.DISKFULL | FaultKind.IOERROR:
             code = errno.ENOSPC if fault.kind is FaultKind.DISKFULL else errno.EIO
             raise OSError(code, os.strerror(code), path)
@@ -68,6 +69,12 @@ def perform(fault: PlannedFault, *, loader_worker: int | None = None, path: str 
             _kill_loader_worker(loader_worker)
         case _:
             _signal_oneself(fault)
+
+
+def _marked(error: BaseException, fault: PlannedFault) -> BaseException:
+    """The same exception, by which the end of the script is known to be the fault's."""
+    setattr(error, FAULT_ATTRIBUTE, fault.number)
+    return error
 
 
 def _kill_loader_worker(pid: int) -> None:
