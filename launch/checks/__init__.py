@@ -1,9 +1,8 @@
-"""The checks: pure functions from evidence to a result, in the order in which they are shown."""
+"""The checks, in the order in which they are shown: one file, one check."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from resumable.launch.checks.check import Check
 from resumable.launch.checks.content import content
 from resumable.launch.checks.evidence_whole import evidence_whole
 from resumable.launch.checks.exactly_once import exactly_once
@@ -18,11 +17,6 @@ from resumable.launch.checks.replay_identical import replay_identical
 from resumable.launch.checks.resume_point import resume_point
 from resumable.launch.checks.saved_state import saved_state
 from resumable.launch.checks.state import state
-from resumable.launch.reading.evidence import Evidence
-from resumable.launch.reading.outcome import CheckResult
-
-Check = Callable[[Evidence], CheckResult]
-"""A check; its docstring says what holds if it is valid, and its `__name__` is its name in reports."""
 
 CHECKS: tuple[Check, ...] = (
     reference,

@@ -2,53 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
+from resumable.launch.checks.check import Check
+from resumable.launch.explain.problems import ContentDiffers
+from resumable.launch.explain.reasons import AugmentationVaries
+from resumable.launch.explain.result import CheckResult, Violation, failed, not_applicable, passed, unknown
+from resumable.launch.explain.run_problems import ReferenceVaries
+from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.evidence import Evidence, expected_steps
-from resumable.launch.reading.outcome import CheckResult, Violation, failed, not_applicable, passed, unknown
 from resumable.launch.reading.trajectory import Steps, TrainedBatch
 from resumable.launch.system.wording import counted
 
 
-def content(evidence: Evidence) -> CheckResult:
-    """Every batch has the content that it has in the uninterrupted run."""
+def _content(evidence: Evidence) -> CheckResult:
     if not evidence.plan.content:
         return not_applicable("the content was not recorded: --content")
-    if evidence.is_resized:
-        return not_applicable("the number of ranks changed, so batches are others")
-    if not evidence.references:
-        return not_applicable("there is no uninterrupted run to compare with")
     for other in evidence.references[1:]:
         for rank, steps in expected_steps(other).items():
-            if _digests(steps) != _digests(evidence.expected.get(rank, ())):
-                return unknown(f"the uninterrupted run does not repeat its own content on rank {rank}")
-    violations = [violation for rank in evidence.expected for violation in _violations(evidence, rank)]
+            if first_difference(_batches(steps), _batches(evidence.expected.get(rank, ())), key=_digest) is not None:
+                return unknown(ReferenceVaries(what="its own content", rank=rank))
+    violations = [v for v in (_first_violation(evidence, rank) for rank in evidence.expected) if v is not None]
     if violations:
-        return failed(violations[0].sentence, violations)
-    num = sum(len(_digests(steps)) for steps in evidence.expected.values())
+        return failed(violations)
+    num = sum(len(_batches(steps)) for steps in evidence.expected.values())
     return passed(f"{counted(num, 'batch')} equal to the last byte")
 
 
-def _digests(steps: Steps) -> list[str | None]:
-    return [batch.digest for step in steps for batch in step.batches]
+content = Check(
+    name="content",
+    claim="Every batch has the content that it has in the uninterrupted run.",
+    run=_content,
+    on_resize="the number of ranks changed, so batches are different",
+    is_comparison=True,
+)
 
 
-def _violations(evidence: Evidence, rank: int) -> Iterator[Violation]:
-    """The first batch of a rank with the right samples and another content; other samples are another check's matter."""
+def _batches(steps: Steps) -> list[TrainedBatch]:
+    return [batch for step in steps for batch in step.batches]
+
+
+def _digest(batch: TrainedBatch) -> str | None:
+    return batch.digest
+
+
+def _first_violation(evidence: Evidence, rank: int) -> Violation | None:
+    """The first batch of a rank with the right samples and different content; the rest is another check's matter."""
     timeline = evidence.faulted.timeline(rank)
-    found = [batch for step in (timeline.steps if timeline else ()) for batch in step.batches]
-    expected = [batch for step in evidence.expected[rank] for batch in step.batches]
-    different = (pair for pair in zip(expected, found, strict=False) if _differs(*pair))
-    for batch in [batch for _, batch in different][:1]:
-        yield Violation(
-            sentence=f"rank {rank} trained in epoch {batch.epoch}, batch {batch.batch}, on the samples with other content",
-            explanation="random state of the augmentation was not restored, or depends on the process: see SeededDataset",
-            rank=rank,
-            epoch=batch.epoch,
-            batch=batch.batch,
-            line=batch.line,
-        )
-
-
-def _differs(expected: TrainedBatch, found: TrainedBatch) -> bool:
-    return expected.indices != () and expected.indices == found.indices and expected.digest != found.digest
+    found, expected = _batches(timeline.steps if timeline else ()), _batches(evidence.expected[rank])
+    pairs = [
+        pair for pair in zip(expected, found, strict=False) if pair[0].indices and pair[0].indices == pair[1].indices
+    ]
+    place = first_difference([one for one, _ in pairs], [other for _, other in pairs], key=_digest)
+    if place is None:
+        return None
+    batch = pairs[place][1]
+    return Violation(
+        problem=ContentDiffers(rank=rank, epoch=batch.epoch, batch=batch.batch),
+        reason=AugmentationVaries(),
+        rank=rank,
+        epoch=batch.epoch,
+        batch=batch.batch,
+        line=batch.line,
+    )

@@ -1,4 +1,4 @@
-"""Bookkeeping over all ranks: nothing lost, nothing twice."""
+"""Bookkeeping over all ranks: nothing lost, nothing duplicated."""
 
 from __future__ import annotations
 
@@ -7,44 +7,43 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from resumable.launch.checks.check import Check
 from resumable.launch.evidence.rank_records import Loader
+from resumable.launch.explain.problems import SamplesMiscounted, Unit
+from resumable.launch.explain.result import MAX_INDICES, CheckResult, Violation, failed, passed, unknown
+from resumable.launch.explain.run_problems import NothingTrained
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.global_stream import Sample, samples_of
 from resumable.launch.reading.lives import Run
-from resumable.launch.reading.outcome import (
-    MAX_INDICES,
-    CheckResult,
-    Violation,
-    failed,
-    not_applicable,
-    passed,
-    unknown,
-)
 from resumable.launch.system.wording import counted
 
 _ALL = -1
 """Stands for all epochs together."""
 
 
-def exactly_once(evidence: Evidence) -> CheckResult:
-    """Over all ranks and restarts, each epoch trains on its samples as often as the uninterrupted run does."""
-    if not evidence.references:
-        return not_applicable("there is no uninterrupted run to compare with")
+def _exactly_once(evidence: Evidence) -> CheckResult:
     by_epoch = not evidence.traits.side_by_side
     expected = _counts(evidence.references[0], by_epoch=by_epoch)
     found = _counts(evidence.faulted, by_epoch=by_epoch)
-    faulty = list(_faulty_epochs(evidence, expected)) if by_epoch else []
-    violations = [*faulty, *_differences(expected, found, _tolerance(evidence))]
+    violations = list(_differences(expected, found, _tolerance(evidence), _unit(evidence.references[0])))
     if violations:
-        return failed(violations[0].sentence, violations)
+        return failed(violations)
     if not found:
-        return unknown("nothing was trained on")
-    num_samples = sum(count.total() for count in found.values())
-    return passed(f"{counted(num_samples, 'sample')} in {counted(len(found), 'epoch')}, none lost, none too often")
+        return unknown(NothingTrained())
+    num = counted(sum(count.total() for count in found.values()), _unit(evidence.references[0]))
+    return passed(f"{num} in {counted(len(found), 'epoch')}, none lost, none duplicated")
+
+
+exactly_once = Check(
+    name="exactly_once",
+    claim="Over all ranks and restarts, each epoch trains on its samples as often as the uninterrupted run does.",
+    run=_exactly_once,
+    is_comparison=True,
+)
 
 
 class _Tolerance(msgspec.Struct, frozen=True, kw_only=True):
-    """How many samples an epoch may differ by, because another number of ranks pads and drops otherwise."""
+    """How many samples an epoch may differ by, because a different number of ranks pads and drops differently."""
 
     num_extra: int = 0
     num_dropped: int = 0
@@ -75,55 +74,34 @@ def _counts(run: Run, *, by_epoch: bool) -> dict[int, Counter[Sample]]:
     return counts
 
 
+def _unit(run: Run) -> Unit:
+    """What is counted: samples where indices are known, else batches by their content."""
+    batches = (batch for timeline in run.timelines for step in timeline.steps for batch in step.batches)
+    return "sample" if any(batch.indices for batch in batches) else "batch"
+
+
 def _differences(
-    expected: dict[int, Counter[Sample]], found: dict[int, Counter[Sample]], tolerance: _Tolerance
+    expected: dict[int, Counter[Sample]], found: dict[int, Counter[Sample]], tolerance: _Tolerance, unit: Unit
 ) -> Iterator[Violation]:
     for epoch in sorted(expected.keys() | found.keys()):
         wanted, got = expected.get(epoch, Counter()), found.get(epoch, Counter())
-        if wanted == got:
-            continue
         lost, extra = wanted - got, got - wanted
-        if not tolerance.allows(lost, extra, wanted):
-            yield _violation(epoch, lost, extra)
-
-
-def _violation(epoch: int, lost: Counter[Sample], extra: Counter[Sample]) -> Violation:
-    parts = [(lost, "lost"), (extra, "trained on too often")]
-    said = " and ".join(f"{counted(count.total(), 'sample')} {what}" for count, what in parts if count)
-    where = "all epochs together" if epoch == _ALL else f"epoch {epoch}"
-    return Violation(
-        sentence=f"{where}: {said}",
-        epoch=None if epoch == _ALL else epoch,
-        lost=tuple(lost.elements())[:MAX_INDICES],
-        extra=tuple(extra.elements())[:MAX_INDICES],
-    )
-
-
-def _faulty_epochs(evidence: Evidence, expected: dict[int, Counter[Sample]]) -> Iterator[Violation]:
-    """Epochs of the reference itself that repeat samples beyond padding, though their sampler should permute."""
-    loaders = _loaders(evidence.references[0])
-    num_samples = {loader.num_samples for loader in loaders}
-    if not loaders or len(num_samples) != 1 or not all(_is_permutation(loader.sampler) for loader in loaders):
-        return
-    num = num_samples.pop()
-    for epoch, counts in expected.items() if num else ():
-        num_repeats = counts.total() - len(counts)
-        num_padding = max(0, counts.total() - (num or 0))
-        if num_repeats > num_padding:
-            repeated = [sample for sample, times in counts.items() if times > 1]
-            yield Violation(
-                sentence=f"epoch {epoch} of the uninterrupted run itself has {counted(num_repeats, 'repeated sample')}",
-                explanation=f"its order is no permutation: padding explains {num_padding}",
-                epoch=epoch,
-                extra=tuple(repeated[:MAX_INDICES]),
-            )
-
-
-def _is_permutation(sampler: str) -> bool:
-    """Whether a sampler's name says that it permutes; torch's own `RandomSampler` may draw with replacement."""
-    says = any(word in sampler for word in ("Distributed", "Random", "Sequential"))
-    denies = any(word in sampler for word in ("Weighted", "Replacement", "Subset"))
-    return says and not denies and sampler != "RandomSampler"
+        if wanted == got or tolerance.allows(lost, extra, wanted):
+            continue
+        number = None if epoch == _ALL else epoch
+        num_unexpected = sum(num for sample, num in extra.items() if not wanted[sample])
+        yield Violation(
+            problem=SamplesMiscounted(
+                epoch=number,
+                unit=unit,
+                num_lost=lost.total(),
+                num_duplicated=extra.total() - num_unexpected,
+                num_unexpected=num_unexpected,
+            ),
+            epoch=number,
+            lost=tuple(lost.elements())[:MAX_INDICES],
+            extra=tuple(extra.elements())[:MAX_INDICES],
+        )
 
 
 def _loaders(run: Run) -> Sequence[Loader]:

@@ -2,89 +2,109 @@
 
 from __future__ import annotations
 
-from resumable.launch.evidence.history import Process
-from resumable.launch.evidence.rank_records import Batch, Save, Step
+from collections.abc import Sequence
+
+from resumable.launch.checks.check import Check
+from resumable.launch.evidence.rank_records import Save
+from resumable.launch.explain import not_fired
+from resumable.launch.explain.problems import Problem
+from resumable.launch.explain.reasons import Reason
+from resumable.launch.explain.result import CheckResult, Violation, not_applicable, passed, unknown
+from resumable.launch.explain.run_problems import (
+    FaultAtWrongMoment,
+    FaultDidNotFire,
+    FaultOnWrongRank,
+    FaultRepeated,
+    FaultWithoutEffect,
+    NoFaultPlanned,
+)
 from resumable.launch.plan.fault_kinds import CHECKPOINT_DAMAGE, DEADLY, SAVE_ERRORS, STANDSTILLS, FaultKind
 from resumable.launch.plan.fault_model import Part, PlannedFault, Point, When
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Firing, Timeline
-from resumable.launch.reading.outcome import CheckResult, Violation, not_applicable, passed, unknown
 from resumable.launch.system.wording import counted, listed
 
 
-def fault_fired(evidence: Evidence) -> CheckResult:
-    """Every planned fault happened, once, to the right rank and at the right moment."""
+def _fault_fired(evidence: Evidence) -> CheckResult:
     faults = evidence.scenario.faults
     if not faults and not evidence.references:
         return not_applicable("no fault was planned")
     if not faults:
-        return unknown("no fault was planned, so nothing was interrupted and nothing is proved")
-    fired = evidence.faulted.firings
-    problems = [(fault, _problem(fault, evidence, fired)) for fault in faults]
-    violations = [
-        Violation(sentence=f"{fault}: {problem}", rank=fault.rank) for fault, problem in problems if problem is not None
-    ]
-    if violations:
-        return unknown(violations[0].sentence, violations)
-    incarnations = sorted({firing.life.incarnation for firing in fired})
+        return unknown(NoFaultPlanned())
+    violations = [v for v in (_violation(fault, evidence) for fault in faults) if v is not None]
+    if violations and violations[0].problem is not None:
+        return unknown(violations[0].problem, violations, reason=violations[0].reason)
+    incarnations = sorted({firing.life.incarnation for firing in evidence.faulted.firings})
     return passed(f"{counted(len(faults), 'fault')}, in incarnation {listed(incarnations)}")
 
 
-def _problem(fault: PlannedFault, evidence: Evidence, fired: tuple[Firing, ...]) -> str | None:
+fault_fired = Check(
+    name="fault_fired",
+    claim="Every planned fault happened, once, to the right rank and at the right moment.",
+    run=_fault_fired,
+    needs_reference=False,
+)
+
+
+def _violation(fault: PlannedFault, evidence: Evidence) -> Violation | None:
     """What is wrong with one fault's evidence; None if it is as planned."""
-    own = [firing for firing in fired if firing.fault == fault.number]
+    own = [firing for firing in evidence.faulted.firings if firing.fault == fault.number]
     if not own:
-        return f"did not fire: {_why_not(fault, evidence)}"
+        return Violation(problem=FaultDidNotFire(fault=str(fault)), reason=_why_not(fault, evidence), rank=fault.rank)
+    problem = _problem(fault, own, evidence)
+    return None if problem is None else Violation(problem=problem, rank=fault.rank)
+
+
+def _problem(fault: PlannedFault, own: Sequence[Firing], evidence: Evidence) -> Problem | None:
     if len(own) > 1:
-        return f"fired {len(own)} times"
+        return FaultRepeated(fault=str(fault), num=len(own))
     if fault.rank is not None and own[0].life.rank != fault.rank:
-        return f"fired on rank {own[0].life.rank}"
+        return FaultOnWrongRank(fault=str(fault), rank=own[0].life.rank)
     if not _is_in_time(fault, own[0]):
-        return f"fired at another moment, when {counted(own[0].num_steps, 'step')} were done"
-    return _missing_effect(fault, own[0], evidence)
+        return FaultAtWrongMoment(fault=str(fault), num_steps=own[0].num_steps)
+    effect = _missing_effect(fault, own[0], evidence)
+    return None if effect is None else FaultWithoutEffect(fault=str(fault), effect=effect)
 
 
-def _why_not(fault: PlannedFault, evidence: Evidence) -> str:
+def _why_not(fault: PlannedFault, evidence: Evidence) -> Reason:
     world_size = max(evidence.faulted.world_sizes, default=0)
     if not world_size:
-        return "no rank was started"
-    if fault.rank is not None and fault.rank >= world_size:
-        return f"rank {fault.rank} does not exist among {counted(world_size, 'rank')}"
+        return not_fired.NothingStarted()
     if fault.rank is None:
-        return f"no rank of node {fault.node} came to that moment"
+        return not_fired.NodeNotThere(node=fault.node or 0)
+    if fault.rank >= world_size:
+        return not_fired.NoSuchRank(rank=fault.rank, world_size=world_size)
     timeline = evidence.faulted.timeline(fault.rank)
     if timeline is None:
-        return f"rank {fault.rank} recorded nothing"
+        return not_fired.RankRecordedNothing(rank=fault.rank)
     if not evidence.traits.has_steps and _has_ended(timeline) and _counts_steps(fault.when):
-        return f"no optimizer step of rank {fault.rank} was seen, and {fault.when} counts those: use batch="
+        return not_fired.NoStepSeen(rank=fault.rank, when=str(fault.when))
     return _why_never_due(fault, timeline)
 
 
-def _why_never_due(fault: PlannedFault, timeline: Timeline) -> str:
-    rank = f"rank {timeline.rank}"
+def _why_never_due(fault: PlannedFault, timeline: Timeline) -> Reason:
     num_saves = sum(record.phase == "begin" for record in _records(timeline) if isinstance(record, Save))
-    problem = _why_not_at_save(fault, rank, num_saves) if fault.when.point is Point.SAVE else None
-    if problem is not None:
-        return problem
+    reason = _why_not_at_save(fault, timeline.rank, num_saves) if fault.when.point is Point.SAVE else None
+    if reason is not None:
+        return reason
     if fault.when.point is Point.RESUME and not any(life.incarnation for life in timeline.lives):
-        return "there was no restart that it could follow"
+        return not_fired.NoRestart()
     if fault.kind in CHECKPOINT_DAMAGE and not num_saves:
-        return f"{rank} had written no checkpoint"
+        return not_fired.NoCheckpoint(rank=timeline.rank)
     if fault.kind is FaultKind.LOADERKILL:
-        return f"{rank} had no loader worker at that moment"
+        return not_fired.NoLoaderWorker(rank=timeline.rank)
+    num_steps = len(timeline.steps)
     if not _has_ended(timeline):
-        return f"the run ended after {counted(len(timeline.steps), 'step')} of {rank}, before its moment came"
-    return f"training ended after {counted(len(timeline.steps), 'step')}"
+        return not_fired.RunEndedBefore(rank=timeline.rank, num_steps=num_steps)
+    return not_fired.TrainingEndedBefore(num_steps=num_steps)
 
 
-def _why_not_at_save(fault: PlannedFault, rank: str, num_saves: int) -> str | None:
+def _why_not_at_save(fault: PlannedFault, rank: int, num_saves: int) -> Reason | None:
     if num_saves <= fault.when.numbers[0]:
-        return f"{rank} saved {counted(num_saves, 'time')} with torch.save or torch.distributed.checkpoint"
+        return not_fired.TooFewSaves(rank=rank, num=num_saves)
     if fault.when.part is Part.DURING:
-        return f"{rank} never came to the middle of that save: another process wrote it, or it failed before"
-    if fault.kind in CHECKPOINT_DAMAGE:
-        return f"no checkpoint of {rank} was there under the name by which it had written it"
-    return None
+        return not_fired.SaveNotHalfDone(rank=rank)
+    return not_fired.CheckpointGone(rank=rank) if fault.kind in CHECKPOINT_DAMAGE else None
 
 
 def _has_ended(timeline: Timeline) -> bool:
@@ -111,28 +131,27 @@ def _is_in_time(fault: PlannedFault, firing: Firing) -> bool:
     return True
 
 
-def _was_raised_later(fault: PlannedFault, process: Process) -> bool:
-    """Whether it ended the process after all: an error in a background save comes out where the script asks for it."""
-    exit_ = process.exit
-    return fault.kind.facts.effect == "raises" and exit_ is not None and fault.kind.facts.error_text in exit_.message
+def _ended_its_process(fault: PlannedFault, firing: Firing) -> bool:
+    """Whether it did so after all: an error in a background save comes out where the script asks for it."""
+    exit_ = firing.life.trajectory.process.exit
+    return exit_ is not None and exit_.error is not None and fault.number in exit_.error.faults
 
 
 def _missing_effect(fault: PlannedFault, firing: Firing, evidence: Evidence) -> str | None:
     """What the fault should have done and did not."""
     process = firing.life.trajectory.process
-    after = process.records[firing.line :]
-    has_gone_on = any(isinstance(record, Batch | Step) for record in after)
-    if fault.kind in DEADLY and has_gone_on and not _was_raised_later(fault, process):
+    if fault.kind in DEADLY and firing.was_survived and not _ended_its_process(fault, firing):
         caught = ": the script caught it" if fault.kind.facts.effect == "raises" else ""
-        return f"fired, and rank {process.rank} went on{caught}"
+        return f"rank {process.rank} went on{caught}"
     # Which rank of a group that waits for each other is ended matters little; the others are ended with it.
     acts = {(act.fault, act.act) for act in evidence.faulted.history.acts}
     hung = {hang.incarnation for hang in evidence.faulted.history.hangs}
     if fault.kind in STANDSTILLS and process.incarnation not in hung:
-        return "fired, and the hang watch noticed nothing"
+        return "the hang watch noticed nothing"
     deed = fault.kind.facts.deed
     if deed is not None and (fault.number, deed) not in acts:
-        return f"fired, and no node was {deed}"
+        return f"no node was {deed}"
+    after = process.records[firing.line :]
     if fault.kind in SAVE_ERRORS and after and isinstance(after[0], Save) and after[0].phase == "end":
-        return "fired, and the save went on"
+        return "the save went on"
     return None

@@ -1,10 +1,23 @@
-"""After a restart on another number of ranks no rank's own sequence can be compared, but all of them together can."""
+"""After a restart on a different number of ranks no rank's own sequence can be compared, but all of them together can."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from resumable.launch.explain.world_size import explain_resizing
+from resumable.launch.checks.check import Check
+from resumable.launch.explain.problems import (
+    EpochLengthDiffers,
+    GlobalBatchDiffers,
+    GlobalBatchesMiscounted,
+    NothingResumed,
+    Problem,
+    StreamOrderDiffers,
+    StreamRepeats,
+)
+from resumable.launch.explain.reasons import Reason
+from resumable.launch.explain.result import MAX_INDICES, CheckResult, Violation, failed, passed, unknown
+from resumable.launch.explain.world_size import explain_world_size_change
+from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.global_stream import (
     GlobalStep,
@@ -14,37 +27,33 @@ from resumable.launch.reading.global_stream import (
     replayed,
     without_repeats,
 )
-from resumable.launch.reading.outcome import (
-    MAX_INDICES,
-    CheckResult,
-    Violation,
-    failed,
-    not_applicable,
-    passed,
-    unknown,
-)
 from resumable.launch.system.wording import counted
 
 
-def global_batches(evidence: Evidence) -> CheckResult:
-    """On another number of ranks, all ranks together train on the samples of the uninterrupted run, in its order."""
-    if not evidence.references:
-        return not_applicable("there is no uninterrupted run to compare with")
-    if not evidence.is_resized:
-        return not_applicable("the number of ranks never changed")
+def _global_batches(evidence: Evidence) -> CheckResult:
     expected, found = (effective_stream(run) for run in (evidence.references[0], evidence.faulted))
     if all(step.incarnation == 0 for step in found):
-        return unknown("no rank trained after a restart")
+        return unknown(NothingResumed())
     sizes = " then ".join(map(str, evidence.faulted.world_sizes))
     if len(_global_batch_sizes(evidence)) == 1:
-        violations = list(_other_sets(expected, found))
+        violations = list(_differing_sets(expected, found))
         summary = f"{sizes} ranks: {counted(len(found), 'global batch')} equal as sets"
     else:
-        violations = list(_other_order(expected, found, _num_droppable(evidence)))
+        violations = list(_differing_order(expected, found, _num_droppable(evidence)))
         summary = f"{sizes} ranks: every remaining sample once, in the same stream order"
     if violations:
-        return failed(violations[0].sentence, violations)
+        return failed(violations)
     return passed(summary)
+
+
+global_batches = Check(
+    name="global_batches",
+    claim="On a different number of ranks, all ranks together train on the samples of the uninterrupted run, in its order.",
+    run=_global_batches,
+    on_same_size="the number of ranks never changed",
+    is_comparison=True,
+    is_proof=True,
+)
 
 
 def _global_batch_sizes(evidence: Evidence) -> set[int | None]:
@@ -57,61 +66,54 @@ def _global_batch_sizes(evidence: Evidence) -> set[int | None]:
     }
 
 
-def _other_sets(expected: Sequence[GlobalStep], found: Sequence[GlobalStep]) -> Iterator[Violation]:
-    """The first global batch that is another set of samples; padding, which repeats the epoch's own, does not count."""
+def _differing_sets(expected: Sequence[GlobalStep], found: Sequence[GlobalStep]) -> Iterator[Violation]:
+    """The first global batch that is a different set of samples; padding, which repeats the epoch's own, does not count."""
     wanted_seen: dict[int, set[Sample]] = {}
     found_seen: dict[int, set[Sample]] = {}
     for number, (wanted, got) in enumerate(zip(expected, found, strict=False)):
         wanted_new, got_new = _news(wanted, wanted_seen), _news(got, found_seen)
         if set(wanted_new) != set(got_new):
-            sentence = f"global batch {number} has other samples than in the uninterrupted run"
-            yield _violation(
-                sentence, wanted.epoch, number, sorted(wanted_new, key=_order), sorted(got_new, key=_order)
-            )
+            problem = GlobalBatchDiffers(step=number)
+            yield _violation(problem, wanted.epoch, number, sorted(wanted_new, key=_order), sorted(got_new, key=_order))
             return
     if len(expected) != len(found):
         num = min(len(expected), len(found))
         at = max(expected, found, key=len)[num]
-        sentence = f"training took {counted(len(found), 'global batch')}, the uninterrupted run {len(expected)}"
-        yield _violation(sentence, at.epoch, num, [], [])
+        miscounted = GlobalBatchesMiscounted(num_found=len(found), num_expected=len(expected))
+        yield _violation(miscounted, at.epoch, num, [], [])
 
 
-def _other_order(
+def _differing_order(
     expected: Sequence[GlobalStep], found: Sequence[GlobalStep], num_droppable: int
 ) -> Iterator[Violation]:
-    """The first sample of each epoch that comes at another place of the stream."""
+    """The first sample of each epoch that comes at a different place of the stream."""
     wanted_epochs, found_epochs = epochs_of(expected), epochs_of(found)
     for epoch in sorted(wanted_epochs.keys() | found_epochs.keys()):
         wanted, got = wanted_epochs.get(epoch, []), found_epochs.get(epoch, [])
-        sentence = _epoch_in_other_order(epoch, wanted, got, num_droppable)
-        if sentence is None:
+        problem = _problem(epoch, wanted, got, num_droppable)
+        if problem is None:
             continue
         order = without_repeats(wanted)
-        why = explain_resizing(found, epoch, order, before=expected[0].world_size if expected else 0)
-        start = _first_other_place(order, without_repeats(got))
-        yield _violation(sentence, epoch, None, order[start:], without_repeats(got)[start:], explanation=why)
+        why = explain_world_size_change(found, epoch, order, before=expected[0].world_size if expected else 0)
+        again = without_repeats(got)
+        start = first_difference(order, again)
+        if start is None:
+            start = len(order)
+        yield _violation(problem, epoch, None, order[start:], again[start:], reason=why)
 
 
-def _epoch_in_other_order(
-    epoch: int, wanted: Sequence[Sample], got: Sequence[Sample], num_droppable: int
-) -> str | None:
-    """What is wrong with an epoch; None if only its padding or its dropped tail is another."""
+def _problem(epoch: int, wanted: Sequence[Sample], got: Sequence[Sample], num_droppable: int) -> Problem | None:
+    """What is wrong with an epoch; None if only its padding or its dropped tail is different."""
     again = [] if replayed(wanted) else replayed(got)
     if again:
-        return f"epoch {epoch} trains on {counted(len(again), 'sample')} again, from sample {again[0]} of it on"
+        return StreamRepeats(epoch=epoch, num=len(again), position=again[0])
     wanted, got = without_repeats(wanted), without_repeats(got)
-    start = _first_other_place(wanted, got)
-    if start < min(len(wanted), len(got)):
-        return f"from sample {start} of epoch {epoch} on the ranks' common order is another"
+    start = first_difference(wanted, got)
+    if start is not None and start < min(len(wanted), len(got)):
+        return StreamOrderDiffers(epoch=epoch, position=start)
     if abs(len(wanted) - len(got)) > num_droppable:
-        return f"epoch {epoch} has {counted(len(got), 'sample')}, in the uninterrupted run {len(wanted)}"
+        return EpochLengthDiffers(epoch=epoch, num_found=len(got), num_expected=len(wanted))
     return None
-
-
-def _first_other_place(wanted: Sequence[Sample], got: Sequence[Sample]) -> int:
-    """Length of the common beginning."""
-    num = min(len(wanted), len(got))
-    return next((place for place in range(num) if wanted[place] != got[place]), num)
 
 
 def _num_droppable(evidence: Evidence) -> int:
@@ -141,17 +143,17 @@ def _order(sample: Sample) -> tuple[bool, int, str]:
 
 
 def _violation(
-    sentence: str,
+    problem: Problem,
     epoch: int,
     step: int | None,
     expected: Sequence[Sample],
     found: Sequence[Sample],
     *,
-    explanation: str = "",
+    reason: Reason | None = None,
 ) -> Violation:
     return Violation(
-        sentence=sentence,
-        explanation=explanation,
+        problem=problem,
+        reason=reason,
         epoch=epoch,
         step=step,
         expected=tuple(expected[:MAX_INDICES]),

@@ -4,29 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from resumable.launch.checks.check import Check
 from resumable.launch.evidence.history import History
+from resumable.launch.explain.result import CheckResult, Violation, failed, passed, unknown
+from resumable.launch.explain.run_problems import LogsMissing, ProcessesLeft
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.reading.outcome import CheckResult, Violation, failed, passed, unknown
 from resumable.launch.system.wording import counted
 
 _TO_CONSOLE = (None, 0, "0", "")
 
 
-def hygiene(evidence: Evidence) -> CheckResult:
-    """No process outlived the run, and the logs of every rank in every incarnation were kept."""
+def _hygiene(evidence: Evidence) -> CheckResult:
     histories = [run.history for run in (*evidence.references, evidence.faulted)]
-    leftover = [pid for history in histories for end in history.ends for pid in end.leftover_pids]
+    leftover = tuple(pid for history in histories for end in history.ends for pid in end.leftover_pids)
     if leftover:
-        sentence = f"{counted(len(leftover), 'process')} of the job outlived it: {', '.join(map(str, leftover))}"
-        return failed(sentence, [Violation(sentence=sentence)])
+        return failed([Violation(problem=ProcessesLeft(pids=leftover))])
     flags = evidence.plan.torchrun
     if flags.get("redirects") in _TO_CONSOLE and flags.get("tee") in _TO_CONSOLE:
         return passed("no process left; the ranks wrote to the console")
     missing = [log for history in histories for log in _missing_logs(history)]
     if missing:
-        return unknown(f"{counted(len(missing), 'log')} missing, the first is {missing[0]}")
+        return unknown(LogsMissing(num=len(missing), first=missing[0]))
     num_logs = sum(len(history.logs) for history in histories)
     return passed(f"no process left, {counted(num_logs, 'log')} kept")
+
+
+hygiene = Check(
+    name="hygiene",
+    claim="No process outlived the run, and the logs of every rank in every incarnation were kept.",
+    run=_hygiene,
+    needs_reference=False,
+)
 
 
 def _missing_logs(history: History) -> Iterator[str]:

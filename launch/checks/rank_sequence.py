@@ -6,24 +6,29 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from resumable.launch.checks.nothing_left import NOTHING_LEFT, is_nothing_left
-from resumable.launch.checks.undisturbed import UNDISTURBED, is_undisturbed
+from resumable.launch.checks.check import Check
+from resumable.launch.checks.preconditions import HAD_FINISHED, differs_before_any_fault, had_finished_before_fault
 from resumable.launch.explain.batch_order import explain
-from resumable.launch.explain.first_wrong_epoch import Suspect
+from resumable.launch.explain.first_wrong_epoch import RankComparison
+from resumable.launch.explain.order_reasons import PartOfDataset
+from resumable.launch.explain.problems import (
+    BatchAfterEnd,
+    BatchDiffers,
+    BatchesUnidentified,
+    BatchMissing,
+    DiffersBeforeAnyFault,
+    NothingResumed,
+    Problem,
+    UnknownRank,
+)
+from resumable.launch.explain.reasons import Reason
+from resumable.launch.explain.result import MAX_INDICES, CheckResult, Violation, failed, passed, unknown
 from resumable.launch.reading.checkpoints import loaded_by
+from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life, Run
-from resumable.launch.reading.outcome import (
-    MAX_INDICES,
-    CheckResult,
-    Violation,
-    failed,
-    not_applicable,
-    passed,
-    unknown,
-)
 from resumable.launch.reading.reindexing import is_part
-from resumable.launch.reading.trajectory import Steps, TrainedBatch, TrainedStep
+from resumable.launch.reading.trajectory import BatchKey, Steps, TrainedBatch, TrainedStep
 from resumable.launch.system.wording import counted
 
 _ONLY_EPOCH_0 = "only epoch 0 was resumed in: an epoch that is not restored would not show"
@@ -46,29 +51,33 @@ class _Difference(msgspec.Struct, frozen=True, kw_only=True):
         return self.wanted or self.found
 
 
-def rank_sequence(evidence: Evidence) -> CheckResult:
-    """Each rank trains on exactly the batches of the uninterrupted run, in their order."""
-    if not evidence.references:
-        return not_applicable("there is no uninterrupted run to compare with")
-    if evidence.is_resized:
-        return not_applicable("the number of ranks changed; global_batches compares instead")
+def _rank_sequence(evidence: Evidence) -> CheckResult:
     differences = list(_differences(evidence))
-    if any(is_undisturbed(violation, evidence) for violation in differences):
-        return unknown(UNDISTURBED, differences)
+    if differs_before_any_fault(differences, evidence):
+        return unknown(DiffersBeforeAnyFault(), differences)
     if differences:
         num_ranks = len({violation.rank for violation in differences})
-        return failed(f"{num_ranks} of {counted(len(evidence.expected), 'rank')} differ", differences)
+        return failed(differences, f"{num_ranks} of {counted(len(evidence.expected), 'rank')} differ")
     resumed = evidence.faulted.resumed
     if resumed:
         return _nothing_differs(resumed, num_epochs=_num_epochs(evidence))
-    return passed(NOTHING_LEFT) if is_nothing_left(evidence) else unknown(_why_nothing_resumed(evidence))
+    return passed(HAD_FINISHED) if had_finished_before_fault(evidence) else unknown(_nothing_resumed(evidence))
 
 
-def _why_nothing_resumed(evidence: Evidence) -> str:
+rank_sequence = Check(
+    name="rank_sequence",
+    claim="Each rank trains on exactly the batches of the uninterrupted run, in their order.",
+    run=_rank_sequence,
+    on_resize="the number of ranks changed; global_batches compares instead",
+    is_comparison=True,
+    is_proof=True,
+)
+
+
+def _nothing_resumed(evidence: Evidence) -> NothingResumed:
     """A job that a fault did not stop, such as a short partition, has proved nothing about its resume."""
     survived = {firing.fault for firing in evidence.faulted.firings if firing.was_survived}
-    outlived = ", ".join(str(fault) for fault in evidence.scenario.faults if fault.number in survived)
-    return f"no rank trained after a restart{f': the job outlived {outlived}' if outlived else ''}"
+    return NothingResumed(survived=tuple(str(fault) for fault in evidence.scenario.faults if fault.number in survived))
 
 
 def _num_epochs(evidence: Evidence) -> int:
@@ -79,7 +88,7 @@ def _nothing_differs(resumed: Sequence[Life], *, num_epochs: int) -> CheckResult
     """That nothing differs says something only if there was something to compare."""
     batches = [batch for life in resumed for step in life.steps for batch in step.batches]
     if any(batch.key is None for batch in batches):
-        return unknown("some batches were recorded without indices and without a digest")
+        return unknown(BatchesUnidentified())
     first = min(life.first_step for life in resumed)
     num_ranks = len({life.rank for life in resumed})
     summary = f"{counted(num_ranks, 'rank')}, {counted(len(batches), 'batch')}, equal from step {first} on"
@@ -94,28 +103,23 @@ def _differences(evidence: Evidence) -> Iterator[Violation]:
     for life in evidence.faulted.lives:
         expected = evidence.expected.get(life.rank)
         if expected is None:
-            yield Violation(
-                sentence=f"rank {life.rank} is not in the reference", rank=life.rank, incarnation=life.incarnation
-            )
+            yield Violation(problem=UnknownRank(rank=life.rank), rank=life.rank, incarnation=life.incarnation)
             continue
         must_end = life.incarnation in last and life.trajectory.process.exit is not None
         difference = _first_difference(life, expected, must_end=must_end)
         if difference is not None:
-            why = _why(life, evidence, difference) if num_explained < MAX_EXPLAINED else ""
+            why = _why(life, evidence, difference) if num_explained < MAX_EXPLAINED else None
             num_explained += 1
             yield _violation(life, difference, why)
 
 
-def _why(life: Life, evidence: Evidence, difference: _Difference) -> str:
+def _why(life: Life, evidence: Evidence, difference: _Difference) -> Reason | None:
     number = difference.at.loader if difference.at and evidence.traits.side_by_side else None
     loader = next((loader for own, loader in life.trajectory.loaders.items() if number in (None, own)), None)
     if loader is not None and is_part(loader, evidence.traits):
-        return (
-            f"its data set has {loader.num_samples} samples, whose indices are others, and neither losses "
-            "nor parameters show that it went on with the right part"
-        )
+        return PartOfDataset(num_samples=loader.num_samples or 0)
     return explain(
-        Suspect(
+        RankComparison(
             rank=life.rank,
             expected=evidence.expected,
             found=life.steps,
@@ -137,23 +141,26 @@ def _num_accumulated(life: Life, run: Run) -> int:
     return fitting[-1] if fitting else 0
 
 
+def _keys(step: TrainedStep) -> tuple[BatchKey, ...]:
+    return step.keys
+
+
+def _key(batch: TrainedBatch) -> BatchKey:
+    return batch.key
+
+
 def _first_difference(life: Life, expected: Steps, *, must_end: bool) -> _Difference | None:
     rest = expected[life.first_step :]
-    for number, (wanted, found) in enumerate(zip(rest, life.steps, strict=False)):
-        if wanted.keys != found.keys:
-            return _difference(life.first_step + number, wanted, found)
-    num = min(len(rest), len(life.steps))
-    if len(life.steps) > len(rest):
-        return _difference(life.first_step + num, TrainedStep(), life.steps[num])
-    if must_end and len(rest) > num:
-        return _difference(life.first_step + num, rest[num], TrainedStep())
-    return None
+    number = first_difference(rest, life.steps, key=_keys)
+    if number is None or (number == len(life.steps) and not must_end):
+        return None
+    wanted = rest[number] if number < len(rest) else TrainedStep()
+    found = life.steps[number] if number < len(life.steps) else TrainedStep()
+    return _difference(life.first_step + number, wanted, found)
 
 
 def _difference(step: int, wanted: TrainedStep, found: TrainedStep) -> _Difference:
-    pairs = zip(wanted.batches, found.batches, strict=False)
-    same = next((n for n, (left, right) in enumerate(pairs) if left.key != right.key), None)
-    number = min(len(wanted.batches), len(found.batches)) if same is None else same
+    number = first_difference(wanted.batches, found.batches, key=_key) or 0
     return _Difference(
         step=step,
         wanted=wanted.batches[number] if number < len(wanted.batches) else None,
@@ -161,11 +168,11 @@ def _difference(step: int, wanted: TrainedStep, found: TrainedStep) -> _Differen
     )
 
 
-def _violation(life: Life, difference: _Difference, why: str) -> Violation:
+def _violation(life: Life, difference: _Difference, why: Reason | None) -> Violation:
     wanted, found, at = difference.wanted, difference.found, difference.at
     return Violation(
-        sentence=_sentence(life.rank, wanted, found),
-        explanation=why,
+        problem=_problem(life.rank, wanted, found),
+        reason=why,
         rank=life.rank,
         incarnation=life.incarnation,
         epoch=at.epoch if at else None,
@@ -178,9 +185,9 @@ def _violation(life: Life, difference: _Difference, why: str) -> Violation:
     )
 
 
-def _sentence(rank: int, wanted: TrainedBatch | None, found: TrainedBatch | None) -> str:
+def _problem(rank: int, wanted: TrainedBatch | None, found: TrainedBatch | None) -> Problem:
     if wanted is None:
-        return f"rank {rank} trained on a batch after the reference had ended"
+        return BatchAfterEnd(rank=rank)
     if found is None:
-        return f"rank {rank} stopped before batch {wanted.batch} of epoch {wanted.epoch}"
-    return f"rank {rank} trained on other samples in batch {wanted.batch} of epoch {wanted.epoch}"
+        return BatchMissing(rank=rank, epoch=wanted.epoch, batch=wanted.batch)
+    return BatchDiffers(rank=rank, epoch=wanted.epoch, batch=wanted.batch)

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from resumable.launch.evidence.rank_records import Index
+from resumable.launch.checks.check import Check
+from resumable.launch.evidence.rank_records import Index, Loader
+from resumable.launch.explain.problems import Problem
+from resumable.launch.explain.result import CheckResult, passed, unknown
+from resumable.launch.explain.run_problems import (
+    ReferenceFailed,
+    ReferenceMissing,
+    ReferenceNodeFailed,
+    ReferenceRanksDiffer,
+    ReferenceUnusable,
+    ReferenceVaries,
+    ReferenceWithoutOrder,
+    Weakness,
+)
+from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.evidence import Evidence, expected_steps
 from resumable.launch.reading.failures import unplanned_death
 from resumable.launch.reading.lives import Run
-from resumable.launch.reading.outcome import CheckResult, not_applicable, passed, unknown
-from resumable.launch.reading.trajectory import Steps
+from resumable.launch.reading.trajectory import BatchKey, Steps, TrainedStep
 from resumable.launch.system.wording import counted
 
-_UNWATCHED = "not without a backward() call, nor in processes that it starts itself, as mp.spawn does"
 
-
-def reference(evidence: Evidence) -> CheckResult:
-    """The uninterrupted run repeats itself, and its batches tell one order from another."""
-    if not evidence.references:
-        return not_applicable("resumable run has no uninterrupted run to compare with")
+def _reference(evidence: Evidence) -> CheckResult:
     problem = next(_problems(evidence), None)
     if problem is not None:
         return unknown(problem)
@@ -30,11 +39,18 @@ def reference(evidence: Evidence) -> CheckResult:
     return passed(f"{figures}, equal in every batch{notes}")
 
 
-def _problems(evidence: Evidence) -> Iterator[str]:
+reference = Check(
+    name="reference",
+    claim="The uninterrupted run repeats itself, and its batches tell one order from another.",
+    run=_reference,
+)
+
+
+def _problems(evidence: Evidence) -> Iterator[Problem]:
     """Why the references are no yardstick."""
     needed = 1 if evidence.plan.command == "python" else max(2, len(evidence.plan.references))
     if len(evidence.references) < needed:
-        yield "there are not two uninterrupted runs, so nothing shows that the job repeats itself"
+        yield ReferenceMissing()
     for run in evidence.references:
         yield from _own_problems(run)
     first = evidence.expected
@@ -42,60 +58,87 @@ def _problems(evidence: Evidence) -> Iterator[str]:
         yield from _differences(first, expected_steps(run))
 
 
-def _own_problems(run: Run) -> Iterator[str]:
+def _own_problems(run: Run) -> Iterator[Problem]:
     name = run.history.name
     for incarnation in run.history.incarnations:
         death = unplanned_death(run, incarnation)
         if death is not None:
-            yield f"{name} failed by itself on rank {death.rank}: {death.what.splitlines()[0]} (see {death.log})"
-    yield from (f"{name}: node {end.node} failed: {end.message}" for end in run.history.ends if end.message)
+            yield ReferenceFailed(
+                run=name,
+                rank=death.rank,
+                error=death.error,
+                exit_code=death.exit_code,
+                message=death.what.splitlines()[0],
+                log=death.log or "",
+            )
+    for end in run.history.ends:
+        if end.message:
+            yield ReferenceNodeFailed(run=name, node=end.node, message=end.message)
     if not run.timelines:
-        yield f"{name} recorded nothing"
+        yield ReferenceUnusable(run=name, what="recorded nothing")
     if len(run.history.incarnations) > 1:
-        yield f"{name} was restarted, though nothing was done to it"
+        yield ReferenceUnusable(run=name, what="was restarted, though nothing was done to it")
     if any(end.outcome != "succeeded" for end in run.history.ends) or not run.history.ends:
-        yield f"{name} did not come to its end"
+        yield ReferenceUnusable(run=name, what="did not come to its end")
     for timeline in run.timelines:
-        yield from (f"{name}: {problem}" for problem in _weaknesses(timeline.rank, timeline.steps))
+        what = _weakness(timeline.steps)
+        if what is not None:
+            yield ReferenceWithoutOrder(run=name, rank=timeline.rank, num_steps=len(timeline.steps), what=what)
 
 
-def _weaknesses(rank: int, steps: Steps) -> Iterator[str]:
+def _weakness(steps: Steps) -> Weakness | None:
     """Why a rank's sequence cannot tell a right order from a wrong one."""
     keys = [batch.key for step in steps for batch in step.batches]
     if not keys:
-        yield f"rank {rank} trained on no batch that could be watched ({_UNWATCHED})"
-    elif None in keys:
-        yield f"rank {rank} trained on batches without indices and without a digest"
-    elif 2 * sum(not step.batches for step in steps) > len(steps):
-        yield f"rank {rank} did most of its {len(steps)} steps on no batch that could be watched"
-    elif len(steps) < 2:
-        yield f"rank {rank} did {counted(len(steps), 'step')}: too few to resume between"
-    elif len(set(keys)) < 2:
-        yield f"all batches of rank {rank} are equal: no order can be told from another"
+        return "no batches"
+    if None in keys:
+        return "unidentified batches"
+    if 2 * sum(not step.batches for step in steps) > len(steps):
+        return "mostly no batches"
+    if len(steps) < 2:
+        return "too few steps"
+    return "equal batches" if len(set(keys)) < 2 else None
 
 
-def _differences(first: dict[int, Steps], second: dict[int, Steps]) -> Iterator[str]:
+def _differences(first: dict[int, Steps], second: dict[int, Steps]) -> Iterator[Problem]:
     if first.keys() != second.keys():
-        yield "the two uninterrupted runs had other ranks"
+        yield ReferenceRanksDiffer()
     for rank in sorted(first.keys() & second.keys()):
-        left, right = ([step.keys for step in steps] for steps in (first[rank], second[rank]))
-        if left != right:
-            pairs = enumerate(zip(left, right, strict=False))
-            step = next((n for n, (one, other) in pairs if one != other), min(len(left), len(right)))
-            yield f"the uninterrupted run does not repeat itself: rank {rank} differs from step {step} on"
+        step = first_difference(first[rank], second[rank], key=_keys)
+        if step is not None:
+            yield ReferenceVaries(what="itself", rank=rank, step=step)
+
+
+def _keys(step: TrainedStep) -> tuple[BatchKey, ...]:
+    return step.keys
 
 
 def _notes(evidence: Evidence) -> Iterator[str]:
     """What is no fault of a resume, but worth knowing."""
-    orders: dict[int, list[object]] = {}
-    shuffled = False
+    orders: dict[int, list[BatchKey]] = {}
+    is_shuffled = False
     for rank_steps in evidence.expected.values():
         for step in rank_steps:
             for batch in step.batches:
                 orders.setdefault(batch.epoch, []).append(batch.key)
-                shuffled = shuffled or _is_shuffled(batch.indices)
-    if shuffled and len(orders) > 1 and orders.get(0) == orders.get(1):
+                is_shuffled = is_shuffled or _is_shuffled(batch.indices)
+    if is_shuffled and len(orders) > 1 and orders.get(0) == orders.get(1):
         yield "every epoch has the same shuffled order (is set_epoch called?)"
+    if not evidence.traits.side_by_side:
+        yield from _repeats(orders, evidence.references[0])
+
+
+def _repeats(orders: dict[int, list[BatchKey]], run: Run) -> Iterator[str]:
+    """The first epoch that repeats samples beyond padding: drawn with replacement, or an order that is no permutation."""
+    loaders = [r for life in run.lives for r in life.trajectory.process.records if isinstance(r, Loader)]
+    lengths = {loader.num_samples or 0 for loader in loaders}
+    num_samples = lengths.pop() if len(lengths) == 1 else 0
+    for epoch, keys in sorted(orders.items()) if num_samples else ():
+        counts = Counter(sample for key in keys if isinstance(key, tuple) for sample in key)
+        num_repeats = counts.total() - len(counts)
+        if num_repeats > max(0, counts.total() - num_samples):
+            yield f"epoch {epoch} repeats samples, {counted(num_repeats, 'time')} in all (drawn with replacement?)"
+            return
 
 
 def _is_shuffled(indices: Sequence[Index]) -> bool:

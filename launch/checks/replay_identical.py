@@ -4,39 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from resumable.launch.checks.check import Check
+from resumable.launch.explain.problems import ReplayDiffers
+from resumable.launch.explain.result import MAX_INDICES, CheckResult, Violation, failed, not_applicable, passed
+from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life
-from resumable.launch.reading.outcome import MAX_INDICES, CheckResult, Violation, failed, not_applicable, passed
-from resumable.launch.reading.trajectory import TrainedBatch
+from resumable.launch.reading.trajectory import BatchKey, TrainedBatch
 from resumable.launch.system.wording import counted
 
+Replay = list[tuple[TrainedBatch, TrainedBatch]]
+"""Each batch that a process did again: the first time and this time."""
 
-def replay_identical(evidence: Evidence) -> CheckResult:
-    """Steps that were lost and done again use the same batches as the first time."""
-    if evidence.is_resized:
-        return not_applicable("the number of ranks changed, so the steps done again are cut otherwise")
-    replays = [(life, pairs) for life, pairs in _replays(evidence) if pairs]
-    violations = [violation for life, pairs in replays for violation in _first_difference(life, pairs)]
-    num_batches = sum(len(pairs) for _, pairs in replays)
+
+def _replay_identical(evidence: Evidence) -> CheckResult:
+    replays = [(life, replay) for life, replay in _replays(evidence) if replay]
+    found = [_first_violation(life, replay) for life, replay in replays]
+    violations = [violation for violation in found if violation is not None]
+    num_batches = sum(len(replay) for _, replay in replays)
     if violations:
-        return failed(f"{counted(len(violations), 'process')} did other batches the second time", violations)
+        return failed(violations, f"{counted(len(violations), 'process')} did different batches the second time")
     if not num_batches:
         return not_applicable("no batch was trained on twice")
     return passed(f"{counted(num_batches, 'batch')} done again, the same as the first time")
 
 
-def _replays(evidence: Evidence) -> Iterator[tuple[Life, list[tuple[TrainedBatch, TrainedBatch]]]]:
-    """Every process after a restart, with each batch done again: the first time and this time."""
+replay_identical = Check(
+    name="replay_identical",
+    claim="Steps that were lost and done again use the same batches as the first time.",
+    run=_replay_identical,
+    needs_reference=False,
+    on_resize="the number of ranks changed, so the steps done again are cut differently",
+    is_comparison=True,
+)
+
+
+def _replays(evidence: Evidence) -> Iterator[tuple[Life, Replay]]:
     for timeline in evidence.faulted.timelines:
         unfinished: tuple[TrainedBatch, ...] = ()
         for life in timeline.lives:
             if life.resume is not None:
-                yield life, _repeated(life, unfinished)
+                yield life, _replay(life, unfinished)
             if life.steps or not life.incarnation:
                 unfinished = life.unfinished
 
 
-def _repeated(life: Life, unfinished: Sequence[TrainedBatch]) -> list[tuple[TrainedBatch, TrainedBatch]]:
+def _replay(life: Life, unfinished: Sequence[TrainedBatch]) -> Replay:
     lost = life.before[life.first_step :]
     pairs = [
         pair for old, new in zip(lost, life.steps, strict=False) for pair in zip(old.batches, new.batches, strict=False)
@@ -46,18 +59,23 @@ def _repeated(life: Life, unfinished: Sequence[TrainedBatch]) -> list[tuple[Trai
     return pairs
 
 
-def _first_difference(life: Life, pairs: Sequence[tuple[TrainedBatch, TrainedBatch]]) -> Iterator[Violation]:
-    differing = next(((old, new) for old, new in pairs if old.key != new.key), None)
-    if differing is not None:
-        old, new = differing
-        yield Violation(
-            sentence=f"rank {life.rank} did batch {old.batch} of epoch {old.epoch} again with other samples",
-            rank=life.rank,
-            incarnation=life.incarnation,
-            epoch=old.epoch,
-            batch=old.batch,
-            expected=old.samples[:MAX_INDICES],
-            found=new.samples[:MAX_INDICES],
-            file=life.trajectory.process.file,
-            line=new.line,
-        )
+def _key(batch: TrainedBatch) -> BatchKey:
+    return batch.key
+
+
+def _first_violation(life: Life, replay: Replay) -> Violation | None:
+    place = first_difference([old for old, _ in replay], [new for _, new in replay], key=_key)
+    if place is None:
+        return None
+    old, new = replay[place]
+    return Violation(
+        problem=ReplayDiffers(rank=life.rank, epoch=old.epoch, batch=old.batch),
+        rank=life.rank,
+        incarnation=life.incarnation,
+        epoch=old.epoch,
+        batch=old.batch,
+        expected=old.samples[:MAX_INDICES],
+        found=new.samples[:MAX_INDICES],
+        file=life.trajectory.process.file,
+        line=new.line,
+    )

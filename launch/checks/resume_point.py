@@ -4,68 +4,100 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from resumable.launch.checks.check import Check
 from resumable.launch.evidence.rank_records import Save
-from resumable.launch.explain.at_resume import at_resume
-from resumable.launch.explain.unusable_checkpoints import BESIDE, disturbed_readings
+from resumable.launch.explain.problems import Problem
+from resumable.launch.explain.reasons import NoEmergencyCheckpoint, NothingLoaded, OverwriteUnfinished, Reason
+from resumable.launch.explain.result import CheckResult, Violation, at_resume, failed, not_applicable, passed, unknown
+from resumable.launch.explain.resume_problems import (
+    NoCheckpointEver,
+    NoticeWasted,
+    ResumedTooFar,
+    StartedFromScratch,
+    WorkLost,
+)
+from resumable.launch.explain.unusable_checkpoints import disturbed_readings
 from resumable.launch.plan.fault_kinds import FaultKind
 from resumable.launch.reading.checkpoints import Checkpoint, loaded_by
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life, Run
-from resumable.launch.reading.outcome import CheckResult, Violation, failed, not_applicable, passed, unknown
 from resumable.launch.system.wording import counted
 
 
-def resume_point(evidence: Evidence) -> CheckResult:
-    """No more work is lost than since the newest complete checkpoint."""
+def _resume_point(evidence: Evidence) -> CheckResult:
     resumed = evidence.faulted.resumed
     if not resumed:
         return not_applicable("no rank trained after a restart")
     complete = _complete(evidence.faulted.checkpoints)
     disturbed = disturbed_readings(evidence.faulted)
     judged = [life for life in resumed if life.incarnation not in disturbed]
-    violations = [violation for life in judged for violation in _violations(life, complete, resumed)]
+    found = [_violation(life, complete, resumed) for life in judged]
+    violations = [violation for violation in found if violation is not None]
     violations += _without_emergency_checkpoint(evidence, resumed)
     if violations:
-        return failed(violations[0].sentence, violations)
-    anew = next((life for life in judged if life.first_step == 0 and life.before), None)
-    if anew is not None and not any(map(_has_saved, (*evidence.references, evidence.faulted))):
-        where = f"rank {anew.rank} in incarnation {anew.incarnation}"
-        return unknown(
-            f"{where} began anew, and no run was seen to save a checkpoint: nothing shows that it can resume"
-        )
+        return failed(violations)
+    scratch = next((life for life in judged if life.first_step == 0 and life.before), None)
+    if scratch is not None and not any(map(_has_saved, (*evidence.references, evidence.faulted))):
+        return unknown(NoCheckpointEver(rank=scratch.rank, incarnation=scratch.incarnation))
     restarts = {life.incarnation: life for life in reversed(resumed)}
-    told = ", ".join(_told(life) for _, life in sorted(restarts.items()))
-    return passed(told)
+    return passed(", ".join(_figures(life) for _, life in sorted(restarts.items())))
+
+
+resume_point = Check(
+    name="resume_point",
+    claim="No more work is lost than since the newest complete checkpoint.",
+    run=_resume_point,
+    needs_reference=False,
+)
 
 
 def _has_saved(run: Run) -> bool:
     return any(isinstance(record, Save) for process in run.history.processes for record in process.records)
 
 
-def _told(life: Life) -> str:
+def _figures(life: Life) -> str:
     num_lost = max(0, len(life.before) - life.first_step)
     if life.first_step == 0:
-        return f"began anew, there was no checkpoint; {counted(num_lost, 'step')} done again"
+        return f"started from scratch: no checkpoint existed; {counted(num_lost, 'step')} done again"
     how = life.resume.how if life.resume else "unknown"
     return f"step {life.first_step} (known by {how}), {counted(num_lost, 'step')} done again"
 
 
-def _violations(life: Life, complete: Sequence[Checkpoint], resumed: Sequence[Life]) -> Iterator[Violation]:
-    step = life.first_step
-    earlier = [checkpoint for checkpoint in complete if _could_load(checkpoint, life, resumed)]
-    newest = _newest(life, earlier)
-    where = f"rank {life.rank} in incarnation {life.incarnation}"
-    if step > len(life.before) and life.before:
-        yield _violation(life, f"{where} goes on from step {step}, though it had done {len(life.before)} only")
-    elif newest is None or newest.step <= step:
-        return
-    elif step == 0:
-        of_step = f" of step {newest.step}" if newest.is_step_sure else ""
-        yield _violation(life, f"{where} began anew, though {newest.path}{of_step} was whole", newest)
-    elif newest.is_step_sure:
-        num_lost = newest.step - step
-        sentence = f"{where} goes on from step {step}, though {newest.path} of step {newest.step} was whole"
-        yield _violation(life, f"{sentence}: {counted(num_lost, 'step')} lost needlessly", newest)
+def _violation(life: Life, complete: Sequence[Checkpoint], resumed: Sequence[Life]) -> Violation | None:
+    """What is wrong with the place where a process went on; None if nothing is."""
+    newest = _newest(life, [checkpoint for checkpoint in complete if _could_load(checkpoint, life, resumed)])
+    if life.first_step > len(life.before) and life.before:
+        problem = ResumedTooFar(
+            rank=life.rank, incarnation=life.incarnation, step=life.first_step, num_done=len(life.before)
+        )
+        return at_resume(life, problem, _why(life))
+    if newest is None or newest.step <= life.first_step or (life.first_step and not newest.is_step_sure):
+        return None
+    return at_resume(life, _lost(life, newest), _why(life, newest))
+
+
+def _lost(life: Life, newest: Checkpoint) -> Problem:
+    if life.first_step == 0:
+        return StartedFromScratch(
+            rank=life.rank,
+            incarnation=life.incarnation,
+            path=newest.path,
+            checkpoint_step=newest.step if newest.is_step_sure else None,
+        )
+    return WorkLost(
+        rank=life.rank,
+        incarnation=life.incarnation,
+        step=life.first_step,
+        path=newest.path,
+        checkpoint_step=newest.step,
+        num_lost=newest.step - life.first_step,
+    )
+
+
+def _why(life: Life, newest: Checkpoint | None = None) -> Reason | None:
+    if newest is not None and newest.is_half_overwritten:
+        return OverwriteUnfinished()
+    return None if any(loaded_by(life.trajectory)) else NothingLoaded()
 
 
 def _without_emergency_checkpoint(evidence: Evidence, resumed: Sequence[Life]) -> Iterator[Violation]:
@@ -76,21 +108,8 @@ def _without_emergency_checkpoint(evidence: Evidence, resumed: Sequence[Life]) -
             continue
         life = min(after, key=lambda life: (life.incarnation, life.first_step))
         if life.first_step < firing.num_steps:
-            sentence = (
-                f"rank {life.rank} goes on from step {life.first_step}, though {counted(firing.num_steps, 'step')}"
-            )
-            yield at_resume(
-                life,
-                f"{sentence} were done when the notice of the preemption came",
-                "the job left no emergency checkpoint in the time of grace",
-            )
-
-
-def _violation(life: Life, sentence: str, newest: Checkpoint | None = None) -> Violation:
-    explanation = "it loaded no checkpoint" if not any(loaded_by(life.trajectory)) else ""
-    if newest is not None and newest.is_half_overwritten:
-        explanation = f"its writer never finished the next one that it wrote over it: {BESIDE}"
-    return at_resume(life, sentence, explanation)
+            problem = NoticeWasted(rank=life.rank, step=life.first_step, num_done=firing.num_steps)
+            yield at_resume(life, problem, NoEmergencyCheckpoint())
 
 
 def _could_load(checkpoint: Checkpoint, life: Life, resumed: Sequence[Life]) -> bool:
@@ -106,7 +125,7 @@ def _newest(life: Life, earlier: Sequence[Checkpoint]) -> Checkpoint | None:
 
     A `best.pt` beside the checkpoints is loaded for other reasons and may be older, so a series counts whose file
     explains the resume point. Of several that might, the one with the oldest newest file accuses nobody falsely; but
-    who began anew should have taken any.
+    who started from scratch should have taken any.
     """
     loaded = [path for path in loaded_by(life.trajectory) if path]
     own = [checkpoint for checkpoint in earlier if checkpoint.path in loaded]

@@ -5,22 +5,20 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 
+from resumable.launch.checks.check import Check
 from resumable.launch.evidence.rank_records import Save
+from resumable.launch.explain.problems import SavedStateDiffers
+from resumable.launch.explain.reasons import StateOfPart
+from resumable.launch.explain.result import CheckResult, Violation, failed, not_applicable, passed
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life, Run
-from resumable.launch.reading.outcome import CheckResult, Violation, failed, not_applicable, passed
 from resumable.launch.system.wording import counted
 
 Saves = dict[int, list[Save]]
 """By the number of steps done since training began, in their order."""
 
 
-def saved_state(evidence: Evidence) -> CheckResult:
-    """After a restart the job saves the tensors that the uninterrupted run saved at the same step."""
-    if not evidence.references:
-        return not_applicable("there is no uninterrupted run to compare with")
-    if evidence.is_resized:
-        return not_applicable("the number of ranks changed, so gradients are summed in another order")
+def _saved_state(evidence: Evidence) -> CheckResult:
     first, *others = (_saves_of(run) for run in evidence.references)
     if any(_contents(other) != _contents(first) for other in others):
         return not_applicable("the uninterrupted run does not save the same twice")
@@ -33,10 +31,19 @@ def saved_state(evidence: Evidence) -> CheckResult:
     ]
     violations = [v for life, step, expected, found in pairs for v in _violation(life, step, expected, found)]
     if violations:
-        return failed(violations[0].sentence, violations)
+        return failed(violations)
     if not pairs:
         return not_applicable("no tensors were seen saved after a restart, at a step where they are known")
     return passed(f"{counted(len(pairs), 'save')} after a restart, with the same tensors")
+
+
+saved_state = Check(
+    name="saved_state",
+    claim="After a restart the job saves the tensors that the uninterrupted run saved at the same step.",
+    run=_saved_state,
+    on_resize="the number of ranks changed, so gradients are summed in a different order",
+    is_comparison=True,
+)
 
 
 def _saves_of(run: Run) -> dict[int, Saves]:
@@ -68,19 +75,18 @@ def _pairs(expected: list[Save], found: list[Save]) -> Iterator[tuple[Save, Save
 
 
 def _is_state_right(life: Life, step: int, evidence: Evidence) -> bool:
-    """Whether batches and parameters are the uninterrupted run's up to this step; others are other checks' matter."""
+    """Whether batches and parameters are the uninterrupted run's up to this step; differences are another check's matter."""
     expected = evidence.expected.get(life.rank, ())[life.first_step : step]
     found = life.steps[: step - life.first_step]
     return [(one.keys, one.after, one.losses) for one in expected] == [(o.keys, o.after, o.losses) for o in found]
 
 
 def _violation(life: Life, step: int, expected: Save, found: Save) -> Iterator[Violation]:
-    differing = [key for key in expected.content if expected.content[key] != found.content[key]]
+    differing = tuple(key for key in expected.content if expected.content[key] != found.content[key])
     if differing:
-        under = f" under {', '.join(map(repr, differing))}" if any(differing) else ""
         yield Violation(
-            sentence=f"rank {life.rank} saved other tensors{under} after {counted(step, 'step')} than the uninterrupted run",
-            explanation="training is right up to there, so that this part of the state was not restored: an average (EMA)?",
+            problem=SavedStateDiffers(rank=life.rank, num_steps=step, keys=differing),
+            reason=StateOfPart(),
             rank=life.rank,
             incarnation=life.incarnation,
             step=step,

@@ -4,66 +4,108 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Literal
 
-from resumable.launch.checks.nothing_left import NOTHING_LEFT, is_nothing_left
-from resumable.launch.checks.undisturbed import UNDISTURBED, is_undisturbed
-from resumable.launch.explain.restored import all_restored
-from resumable.launch.explain.state import explain_drift
+from resumable.launch.checks.check import Check
+from resumable.launch.checks.preconditions import HAD_FINISHED, differs_before_any_fault, had_finished_before_fault
+from resumable.launch.explain.problems import (
+    DiffersBeforeAnyFault,
+    FinalParametersDiffer,
+    FirstLearningRates,
+    NewOptimizer,
+    NothingResumed,
+    StateDiffers,
+)
+from resumable.launch.explain.reasons import IsSaved
+from resumable.launch.explain.restored import has_first_schedule, has_loaded, has_new_optimizer
+from resumable.launch.explain.result import (
+    CheckResult,
+    Violation,
+    at_resume,
+    failed,
+    not_applicable,
+    passed,
+    unknown,
+)
+from resumable.launch.explain.run_problems import ReferenceVaries
+from resumable.launch.explain.state import explain_state_difference
+from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life, Run
-from resumable.launch.reading.outcome import CheckResult, Violation, failed, not_applicable, passed, unknown
 from resumable.launch.reading.trajectory import Steps, TrainedStep
 from resumable.launch.system.wording import counted
 
+_DIFFERENT_ORDER = "the number of ranks changed, so gradients are summed in a different order"
 
-def state(evidence: Evidence) -> CheckResult:
-    """Losses, parameters and buffers equal those of the uninterrupted run, bit for bit.
 
-    On another number of ranks sums are rounded otherwise: then only that no process goes on with an optimizer as new
-    or with the first learning rates.
-    """
-    if evidence.references and evidence.is_resized:
-        return all_restored(evidence)
-    reason = _nothing_to_compare(evidence)
-    if reason is not None:
-        return not_applicable(reason)
+def _state(evidence: Evidence) -> CheckResult:
+    """On a different number of ranks sums are rounded differently: then only what a process starts with is looked at."""
+    if evidence.is_resized:
+        return _restored(evidence)
+    if not any(_has_state(step) for steps in evidence.expected.values() for step in steps):
+        return not_applicable("neither losses nor parameters were recorded")
     disagreement = _disagreement(evidence)
     if disagreement is not None:
         return unknown(disagreement)
     violations = list(_violations(evidence))
-    if any(is_undisturbed(violation, evidence) for violation in violations):
-        return unknown(UNDISTURBED, violations)
+    if differs_before_any_fault(violations, evidence):
+        return unknown(DiffersBeforeAnyFault(), violations)
+    return failed(violations) if violations else _nothing_differs(evidence)
+
+
+state = Check(
+    name="state",
+    claim="Losses, parameters and buffers equal those of the uninterrupted run, bit for bit.",
+    run=_state,
+    is_comparison=True,
+)
+
+
+def _restored(evidence: Evidence) -> CheckResult:
+    """Whether each process went on with the state of its optimizers and schedulers."""
+    resumed = [life for life in evidence.faulted.resumed if life.first_step]
+    violations = [v for life in resumed for v in _not_restored(evidence, life)]
     if violations:
-        return failed(violations[0].sentence, violations)
-    return _nothing_differs(evidence)
+        return failed(violations)
+    restarts = {life.incarnation for life in resumed if life.resume is not None and life.resume.how == "parameters"}
+    if not restarts:
+        return not_applicable(_DIFFERENT_ORDER)
+    return passed(
+        f"{counted(len(restarts), 'restart')} from parameters as they were, none with a new optimizer or schedule; "
+        f"{_DIFFERENT_ORDER} then"
+    )
 
 
-def _nothing_to_compare(evidence: Evidence) -> str | None:
-    if not evidence.references:
-        return "there is no uninterrupted run to compare with"
-    if not any(_has_state(step) for steps in evidence.expected.values() for step in steps):
-        return "neither losses nor parameters were recorded"
-    return None
+def _not_restored(evidence: Evidence, life: Life) -> Iterator[Violation]:
+    if not has_loaded(evidence.faulted, life.incarnation):
+        return
+    rank, incarnation, step = life.rank, life.incarnation, life.first_step
+    if has_new_optimizer(evidence, life):
+        problem = NewOptimizer(rank=rank, incarnation=incarnation, step=step)
+        yield at_resume(life, problem, IsSaved(part="optimizer"))
+    if has_first_schedule(evidence, life):
+        rates = FirstLearningRates(rank=rank, incarnation=incarnation, step=step)
+        yield at_resume(life, rates, IsSaved(part="scheduler"))
 
 
 def _nothing_differs(evidence: Evidence) -> CheckResult:
     resumed = evidence.faulted.resumed
     if not resumed:
-        return passed(NOTHING_LEFT) if is_nothing_left(evidence) else unknown("no rank trained after a restart")
+        return passed(HAD_FINISHED) if had_finished_before_fault(evidence) else unknown(NothingResumed())
     num_steps = max(life.first_step + len(life.steps) for life in resumed)
     return passed(f"losses and parameters bit-equal after each of {counted(num_steps, 'step')}")
 
 
-def _disagreement(evidence: Evidence) -> str | None:
+def _disagreement(evidence: Evidence) -> ReferenceVaries | None:
     """Where the references differ from each other."""
     first, *others = evidence.references
     for other in others:
         for one, two in zip(first.timelines, other.timelines, strict=False):
             step = _first_difference(one.steps, two.steps)
             if step is not None:
-                return f"the uninterrupted run does not repeat its own losses or parameters from step {step} on"
+                return ReferenceVaries(what="its own losses or parameters", step=step)
         if _final(first) != _final(other):
-            return "the uninterrupted run does not end with the same parameters twice"
+            return ReferenceVaries(what="its own parameters at the end")
     return None
 
 
@@ -80,17 +122,15 @@ def _violations(evidence: Evidence) -> Iterator[Violation]:
     found_end = _final(evidence.faulted)
     if not is_different and found_end != reference_end:
         ranks = [rank for rank in reference_end if found_end.get(rank) != reference_end[rank]]
-        yield Violation(sentence=f"rank {ranks[0]} ends with other parameters than the reference", rank=ranks[0])
+        yield Violation(problem=FinalParametersDiffer(rank=ranks[0]), rank=ranks[0])
 
 
 def _violation(evidence: Evidence, life: Life, number: int) -> Violation:
     step = life.first_step + number
     wanted, found = evidence.expected[life.rank][step], life.steps[number]
-    what = "another loss" if wanted.buffers == found.buffers else "other buffers"
-    what = "other parameters" if wanted.after != found.after else what
     return Violation(
-        sentence=f"rank {life.rank} has {what} than the reference from step {step} on",
-        explanation=explain_drift(evidence, life, number),
+        problem=StateDiffers(rank=life.rank, step=step, what=_differing(wanted, found)),
+        reason=explain_state_difference(evidence, life, number),
         rank=life.rank,
         incarnation=life.incarnation,
         step=step,
@@ -101,29 +141,30 @@ def _violation(evidence: Evidence, life: Life, number: int) -> Violation:
     )
 
 
+def _differing(wanted: TrainedStep, found: TrainedStep) -> Literal["loss", "buffers", "parameters"]:
+    if wanted.after != found.after:
+        return "parameters"
+    return "loss" if wanted.buffers == found.buffers else "buffers"
+
+
 def _first_difference(expected: Steps, found: Steps) -> int | None:
-    pairs = enumerate(zip(expected, found, strict=False))
-    return next((number for number, (wanted, got) in pairs if not _is_equal(wanted, got)), None)
+    """The first step of both whose state differs; one of which only another rank's checkpoint tells has none."""
+    seen = [(wanted, got) for wanted, got in zip(expected, found, strict=False)]
+    return first_difference(
+        [_state_after(wanted if got.line else TrainedStep()) for wanted, got in seen],
+        [_state_after(got if got.line else TrainedStep()) for _, got in seen],
+    )
+
+
+def _state_after(step: TrainedStep) -> tuple[object, ...]:
+    """What is compared, bit for bit; a loss that is no number equals itself."""
+    losses = tuple("nan" if loss is not None and math.isnan(loss) else loss for loss in step.losses)
+    return (step.after, step.buffers, losses)
 
 
 def _was_cut_off(life: Life, number: int) -> bool:
     """Whether a process was killed in its last step: of two optimizers, only one may have done its part."""
     return life.trajectory.process.exit is None and number == len(life.steps) - 1
-
-
-def _is_equal(wanted: TrainedStep, found: TrainedStep) -> bool:
-    if not found.line:
-        return True  # a step of which only another rank's checkpoint tells
-    if (wanted.after, wanted.buffers, len(wanted.losses)) != (found.after, found.buffers, len(found.losses)):
-        return False
-    return all(map(_is_same_loss, wanted.losses, found.losses))
-
-
-def _is_same_loss(wanted: float | None, found: float | None) -> bool:
-    """Bit-equal; a loss that is no number equals itself."""
-    if wanted is None or found is None:
-        return wanted is found
-    return wanted == found or (math.isnan(wanted) and math.isnan(found))
 
 
 def _has_state(step: TrainedStep) -> bool:

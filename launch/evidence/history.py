@@ -112,7 +112,7 @@ def read_history(scenario: ScenarioDir) -> History:
     """The evidence of one scenario; whatever is wrong with it stands in `History.damage`."""
     name = scenario.root.name
     if not scenario.root.is_dir():
-        return History(name=name, damage=(Damage(path=name, what="the scenario left no folder"),))
+        return History(name=name, damage=(Damage(path=name, what="the scenario was not run"),))
     damage: list[Damage] = []
     processes = list(_read_processes(scenario, damage))
     said = _read_nodes(scenario, damage)

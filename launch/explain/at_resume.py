@@ -1,25 +1,33 @@
-"""How checks point at the place where a process went on."""
+"""Where the ranks of a group went on, and whether they stand together."""
 
 from __future__ import annotations
 
-from resumable.launch.reading.lives import Life
-from resumable.launch.reading.outcome import Violation
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from resumable.launch.reading.lives import Life, Run
 
 
-def at_resume(life: Life, sentence: str, explanation: str = "") -> Violation:
-    """That something is wrong with the first step of a process, which has done at least one.
+def resumed_in(run: Run, incarnation: int) -> list[Life]:
+    """The processes of a group that trained after the restart, by rank."""
+    return [life for life in run.resumed if life.incarnation == incarnation]
 
-    Args:
-        life: The process.
-        sentence: What is wrong.
-        explanation: Why, where that is known.
-    """
-    return Violation(
-        sentence=sentence,
-        explanation=explanation,
-        rank=life.rank,
-        incarnation=life.incarnation,
-        step=life.first_step,
-        file=life.trajectory.process.file,
-        line=life.steps[0].line,
-    )
+
+def places_apart(
+    run: Run, incarnation: int
+) -> Iterator[tuple[Literal["step", "sampler epoch"], Mapping[int, int | None]]]:
+    """In what the ranks of a group differed when they went on: the place of a rank, of each place the first rank."""
+    lives = resumed_in(run, incarnation)
+    steps = _first_ranks({life.rank: life.first_step for life in lives})
+    epochs = _first_ranks({life.rank: life.trajectory.sampler_epoch for life in lives})
+    if len(steps) > 1:
+        yield "step", steps
+    if len(epochs) > 1:
+        yield "sampler epoch", epochs
+
+
+def _first_ranks(places: Mapping[int, int | None]) -> dict[int, int | None]:
+    first: dict[int | None, int] = {}
+    for rank, place in places.items():
+        first.setdefault(place, rank)
+    return {rank: place for place, rank in first.items()}

@@ -1,4 +1,4 @@
-"""Finds the pass over the data in which a process first trained on other batches than it should."""
+"""Finds the pass over the data in which a process first trained on different batches than it should have."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from functools import cached_property
 
 import msgspec
 
+from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.trajectory import BatchKey, Steps
 
 Epochs = dict[int, list[BatchKey]]
 """Batches of each epoch, in order."""
 
 
-class Suspect(msgspec.Struct, frozen=True, kw_only=True):
+class RankComparison(msgspec.Struct, frozen=True, kw_only=True):
     """What one process trained on, beside what it should have trained on."""
 
     rank: int
@@ -34,10 +35,10 @@ class Suspect(msgspec.Struct, frozen=True, kw_only=True):
     """Batches after `first_step` whose gradients had been summed up when the checkpoint was written, for a later step."""
 
 
-class Culprit(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+class FirstWrongEpoch(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """The first pass of a process that is not as expected."""
 
-    suspect: Suspect
+    comparison: RankComparison
     epoch: int
     start: int
     """Batch of the epoch that the pass should begin with."""
@@ -51,12 +52,12 @@ class Culprit(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def rank_epochs(self) -> dict[int, Epochs]:
         """Batches of every rank in the uninterrupted run."""
-        return {rank: epochs_of(steps, self.suspect.loader) for rank, steps in self.suspect.expected.items()}
+        return {rank: epochs_of(steps, self.comparison.loader) for rank, steps in self.comparison.expected.items()}
 
     @property
     def epochs(self) -> Epochs:
         """Batches of the rank in the uninterrupted run."""
-        return self.rank_epochs[self.suspect.rank]
+        return self.rank_epochs[self.comparison.rank]
 
     @cached_property
     def place(self) -> tuple[int, int] | None:
@@ -71,24 +72,24 @@ class Culprit(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return best[3:] if best else None
 
 
-def find_culprit(suspect: Suspect) -> Culprit | None:
+def find_first_wrong_epoch(comparison: RankComparison) -> FirstWrongEpoch | None:
     """The first pass that is not as expected; None if all are."""
-    expected = suspect.expected[suspect.rank]
-    rest = epochs_of(expected[suspect.first_step :], suspect.loader)
+    expected = comparison.expected[comparison.rank]
+    rest = epochs_of(expected[comparison.first_step :], comparison.loader)
     first_epoch = min(rest, default=0)
-    resume_batch = len(epochs_of(expected[: suspect.first_step], suspect.loader).get(first_epoch, ()))
-    found = epochs_of(suspect.found, suspect.loader)
-    if suspect.loader is not None and rest:
+    resume_batch = len(epochs_of(expected[: comparison.first_step], comparison.loader).get(first_epoch, ()))
+    found = epochs_of(comparison.found, comparison.loader)
+    if comparison.loader is not None and rest:
         # The epochs of a process are counted on from where only the first of its loaders was.
         shift = first_epoch - min(found, default=0)
         found = {epoch + shift: batches for epoch, batches in found.items()}
     for epoch in sorted(rest.keys() | found.keys()):
         wanted, got = rest.get(epoch, []), found.get(epoch, [])
-        is_cut = not suspect.is_whole and epoch >= max(found, default=0)
+        is_cut = not comparison.is_whole and epoch >= max(found, default=0)
         if got == wanted or (is_cut and wanted[: len(got)] == got):
             continue
-        return Culprit(
-            suspect=suspect,
+        return FirstWrongEpoch(
+            comparison=comparison,
             epoch=epoch,
             start=resume_batch if epoch == first_epoch else 0,
             wanted=wanted,
@@ -111,5 +112,5 @@ def epochs_of(steps: Steps, loader: int | None = None) -> Epochs:
 
 def _num_equal(wanted: Sequence[BatchKey], found: Sequence[BatchKey]) -> int:
     """Length of the common beginning."""
-    pairs = enumerate(zip(wanted, found, strict=False))
-    return next((number for number, (one, other) in pairs if one != other), min(len(wanted), len(found)))
+    number = first_difference(wanted, found)
+    return len(found) if number is None else number

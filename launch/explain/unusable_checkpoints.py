@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from resumable.launch.evidence.rank_records import AnyRecord, FaultFired, Load, Rename, Save
+from resumable.launch.explain.reasons import CheckpointDamaged, HalfWritten, Reason
 from resumable.launch.plan.fault_kinds import CHECKPOINT_DAMAGE
 from resumable.launch.reading.checkpoints import is_within, loaded_by
 from resumable.launch.reading.lives import Life, Run
 
-BESIDE = "write beside it, then rename"
 
-
-def why_unreadable(run: Run, incarnation: int) -> str | None:
+def why_unreadable(run: Run, incarnation: int) -> Reason | None:
     """Why a process of this incarnation may have found no checkpoint that it could read; None if nothing explains it.
 
     A process that trained was able to go on: whatever ended it, it was not that.
@@ -23,17 +22,17 @@ def why_unreadable(run: Run, incarnation: int) -> str | None:
     earlier = [life.trajectory.process.records for life in run.lives if life.incarnation < incarnation]
     half = [path for records in earlier for path in half_written(records)]
     if half:
-        return f"{half[-1]} was left half written: {BESIDE}"
+        return HalfWritten(path=half[-1])
     damages = _damages(run, before=incarnation)
-    return _told(damages[-1]) if damages else None
+    return _damage(damages[-1]) if damages else None
 
 
-def why_wrong(run: Run, life: Life) -> str | None:
+def why_wrong(run: Run, life: Life) -> Reason | None:
     """What was done to the checkpoint that a process went on from, if nobody wrote it again; None if it was whole."""
     whole = {checkpoint.path for checkpoint in run.checkpoints if checkpoint.incarnation < life.incarnation}
     loaded = [path for path in loaded_by(life.trajectory) if path and path not in whole]
     taken = [d for d in _damages(run, before=life.incarnation) for path in loaded if is_within(d.path, path)]
-    return _told(taken[-1]) if taken else None
+    return _damage(taken[-1]) if taken else None
 
 
 def _damages(run: Run, *, before: int) -> list[FaultFired]:
@@ -43,8 +42,8 @@ def _damages(run: Run, *, before: int) -> list[FaultFired]:
     return [line for line in fired if line.kind in CHECKPOINT_DAMAGE]
 
 
-def _told(damage: FaultFired) -> str:
-    return f"{damage.path} was damaged ({damage.kind}): load what is whole, or else the one before"
+def _damage(damage: FaultFired) -> CheckpointDamaged:
+    return CheckpointDamaged(path=damage.path, fault=damage.kind)
 
 
 def disturbed_readings(run: Run) -> frozenset[int]:

@@ -1,17 +1,21 @@
-"""Says why the ranks' common order is another once their number has changed."""
+"""Why the ranks' common order is different once their number has changed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from resumable.launch.explain.order_reasons import ProgressInBatches, SharesOfOldSize
+from resumable.launch.explain.reasons import Reason
 from resumable.launch.reading.global_stream import GlobalStep, Sample
 
 _NUM_COMPARED = 8
 """Samples of each rank that show whose share it reads."""
 
 
-def explain_resizing(found: Sequence[GlobalStep], epoch: int, wanted: Sequence[Sample], *, before: int) -> str:
-    """Why an epoch leaves the wanted order where it goes on with another number of ranks; "" if nothing explains it.
+def explain_world_size_change(
+    found: Sequence[GlobalStep], epoch: int, wanted: Sequence[Sample], *, before: int
+) -> Reason | None:
+    """Why an epoch leaves the wanted order where it goes on with a different number of ranks; None if nothing explains it.
 
     Args:
         found: All steps of the job.
@@ -24,24 +28,24 @@ def explain_resizing(found: Sequence[GlobalStep], epoch: int, wanted: Sequence[S
         if step.epoch == epoch and step.world_size != before:
             rest = [sample for later in found if later.epoch == epoch for sample in later.samples][place:]
             sizes = before, step.world_size
-            why = _other_batches(wanted, rest, place, *sizes) or _old_shares(wanted, rest, place, *sizes)
-            if why:
+            why = _in_batches(wanted, rest, place, *sizes) or _old_shares(wanted, rest, place, *sizes)
+            if why is not None:
                 return why
         before = step.world_size
         place += len(step.samples) if step.epoch == epoch else 0
-    return ""
+    return None
 
 
-def _other_batches(wanted: Sequence[Sample], rest: Sequence[Sample], place: int, before: int, after: int) -> str:
+def _in_batches(wanted: Sequence[Sample], rest: Sequence[Sample], place: int, before: int, after: int) -> Reason | None:
     """A position in batches stands for more samples, or fewer, where the ranks are more, or fewer."""
     position = wanted.index(rest[0]) if rest and rest[0] in wanted else place
     if position != place and position * before == place * after:
-        return f"progress was counted in batches: those of {before} ranks were taken for batches of {after}"
-    return ""
+        return ProgressInBatches(before=before, after=after)
+    return None
 
 
-def _old_shares(wanted: Sequence[Sample], rest: Sequence[Sample], place: int, before: int, after: int) -> str:
+def _old_shares(wanted: Sequence[Sample], rest: Sequence[Sample], place: int, before: int, after: int) -> Reason | None:
     shares = [(wanted[place + rank :: before], rest[rank::after]) for rank in range(after)]
     if all(old[:_NUM_COMPARED] == new[:_NUM_COMPARED] != [] for old, new in shares):
-        return f"the samplers still deal the samples out to {before} ranks, though there are {after}"
-    return ""
+        return SharesOfOldSize(before=before, after=after)
+    return None

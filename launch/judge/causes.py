@@ -1,45 +1,42 @@
-"""Cases that failed for the same reason, put together: a sweep finds one bug at many places."""
+"""Failures by cause: a sweep of a thousand cases has a few things wrong with it."""
 
 from __future__ import annotations
-
-import re
 
 import msgspec
 
 from resumable.launch.judge.results import Case, Results
+from resumable.launch.judge.verdict import Verdict
 from resumable.launch.outcome import BY_SEVERITY, Outcome
 
-HOLDS_COLD = " (holds cold)"
-"""What a sweep adds to a reason that plain processes gave too."""
-_NUMBER = re.compile(r"\d+")
-_PLURAL = re.compile(r"\b(batch|sample|step|rank|epoch)(es|s)\b")
 
-
-class Cause(msgspec.Struct, frozen=True, kw_only=True):
-    """A reason and the cases that gave it."""
+class CauseGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """A cause and the cases that have it."""
 
     outcome: Outcome
     reason: str
-    """As the first case says it, with its numbers."""
+    """The first case's, with its numbers."""
     cases: tuple[Case, ...]
 
 
-def causes_of(results: Results) -> tuple[Cause, ...]:
+def causes_of(results: Results) -> tuple[CauseGroup, ...]:
     """All causes of what is not VALID: INVALID before UNKNOWN, then the one with the most cases.
 
-    Two reasons are one cause if they differ only in numbers: "rank 1 skipped batch 7" and "rank 0 skipped batch 3".
+    Two cases have one cause if their codes are the same and the parameters that make a difference: "rank 1 skipped batch 7"
+    and "rank 0 skipped batch 3", but not a lost optimizer state and a lost scheduler state.
     """
-    groups: dict[tuple[Outcome, str], list[Case]] = {}
+    groups: dict[tuple[str, ...], list[Case]] = {}
     for case in results.cases:
         if case.verdict.outcome is not Outcome.VALID:
-            groups.setdefault((case.verdict.outcome, shape_of(case.verdict.reason)), []).append(case)
+            groups.setdefault(kind_of(case.verdict), []).append(case)
     causes = [
-        Cause(outcome=outcome, reason=cases[0].verdict.reason, cases=tuple(cases))
-        for (outcome, _), cases in groups.items()
+        CauseGroup(outcome=cases[0].verdict.outcome, reason=cases[0].verdict.reason, cases=tuple(cases))
+        for cases in groups.values()
     ]
     return tuple(sorted(causes, key=lambda cause: (BY_SEVERITY.index(cause.outcome), -len(cause.cases))))
 
 
-def shape_of(reason: str) -> str:
-    """The reason without its numbers, which is the same for all cases of one cause, whether or not they were run cold."""
-    return _PLURAL.sub(r"\1", _NUMBER.sub("#", reason.removesuffix(HOLDS_COLD)))
+def kind_of(verdict: Verdict) -> tuple[str, ...]:
+    """The same for all verdicts of one cause, whether or not plain processes have confirmed it."""
+    cause = (verdict.reason,) if verdict.cause is None else verdict.cause.kind  # version 1 has sentences alone
+    is_contradicted = verdict.confirmation in ("only warm", "only plain")
+    return (verdict.outcome, verdict.confirmation if is_contradicted else "", *cause)

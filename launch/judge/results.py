@@ -1,24 +1,27 @@
 """The results of one command, as other programs read them: `results.json`, and the source of every other rendering.
 
-`launch/report/README.md` tells what each field means; a field may be added without a new version, none is taken away.
+`launch/report/README.md` documents each field. Within a version a field may be added, none is taken away; older versions
+stay readable.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
+from resumable.launch.errors import EvidenceError
 from resumable.launch.evidence.rank_records import FaultFired
 from resumable.launch.judge.verdict import Verdict
 from resumable.launch.outcome import Outcome, worst
 from resumable.launch.plan.command_line import repeat_command
 from resumable.launch.plan.plan import Command, Plan, Scenario
 from resumable.launch.reading.lives import Life, Run
+from resumable.launch.system.safe_io import decoded
 
-RESULTS_VERSION = 1
+RESULTS_VERSION = 2
 
 SpanEnd = Literal["fault", "finished", "ended"]
 
@@ -165,9 +168,40 @@ def encode_results(results: Results) -> bytes:
     return msgspec.json.format(msgspec.json.encode(results), indent=2) + b"\n"
 
 
+def decode_results(data: bytes) -> Results:
+    """The content of a `results.json` of this version or an older one; its `version` stays what it was.
+
+    Raises:
+        EvidenceError: it is no such file, or one of a newer version.
+    """
+    try:
+        version_ = msgspec.json.decode(data, type=_Versioned).version
+        if version_ > RESULTS_VERSION:
+            raise EvidenceError(f"results.json: version={version_}, this release reads up to {RESULTS_VERSION}")
+        if version_ == 1:
+            return _of_version_1(msgspec.json.decode(data))
+        return decoded(msgspec.json.Decoder(Results).decode, data)
+    except msgspec.DecodeError as error:
+        raise EvidenceError(f"results.json: {error}") from error
+
+
 def results_schema() -> bytes:
     """The JSON schema (2020-12) of `results.json`."""
     return msgspec.json.format(msgspec.json.encode(msgspec.json.schema(Results)), indent=2) + b"\n"
+
+
+class _Versioned(msgspec.Struct):
+    version: int
+
+
+def _of_version_1(content: dict[str, Any]) -> Results:
+    """Version 1 called the faults that came "deaths", and had sentences where there are codes now."""
+    try:
+        for case in content["cases"]:
+            case["verdict"]["fired_faults"] = case["verdict"].pop("deaths")
+    except (KeyError, TypeError, AttributeError) as error:
+        raise msgspec.ValidationError("version 1 has cases, each with a verdict and its deaths") from error
+    return msgspec.convert(content, Results)
 
 
 def _span(life: Life) -> Span:

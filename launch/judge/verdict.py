@@ -1,30 +1,27 @@
-"""What all checks say together, and everything that a report shows."""
+"""What all checks prove together, and everything that a report shows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
-from resumable.launch.checks import CHECKS, Check
+from resumable.launch.checks import CHECKS
+from resumable.launch.checks.check import Check
 from resumable.launch.evidence.history import read_history
 from resumable.launch.evidence.run_dir import RunDir
-from resumable.launch.outcome import BY_SEVERITY, Outcome, exit_code
+from resumable.launch.explain.problems import CheckFailed, DiffersBeforeAnyFault, NothingCompared, Problem
+from resumable.launch.explain.result import AnyProblem, AnyReason, CheckResult, unknown
+from resumable.launch.explain.run_problems import EvidenceDamaged, ReferenceFailed, ReferenceNodeFailed
+from resumable.launch.outcome import Outcome, exit_code, worst
 from resumable.launch.plan.plan import Plan
 from resumable.launch.reading.evidence import Evidence, gather
-from resumable.launch.reading.failures import Death, planned_deaths
+from resumable.launch.reading.failures import FaultEvent, fired_faults
 from resumable.launch.reading.lives import Run
-from resumable.launch.reading.outcome import CheckResult, unknown
 from resumable.launch.system.safe_io import replace_whole
 
-VERDICT_VERSION = 1
-
-_COMPARISONS = frozenset(
-    {"rank_sequence", "global_batches", "exactly_once", "replay_identical", "content", "state", "saved_state"}
-)
-"""Checks that mean something only if the job does the same twice."""
-_PROOFS = ("rank_sequence", "global_batches")
-"""Without one of these nothing that was trained on has been compared."""
+VERDICT_VERSION = 2
 
 
 class Incarnation(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,16 +45,41 @@ class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
     result: CheckResult
 
 
+class Cause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What decided: of which check, which problem, and why it came about."""
+
+    check: str = ""
+    """"" where no check decided."""
+    problem: AnyProblem
+    reason: AnyReason | None = None
+
+    @property
+    def kind(self) -> tuple[str, ...]:
+        """The same for all causes that differ only in where and how often."""
+        return (self.check, *self.problem.kind, *(self.reason.kind if self.reason is not None else ()))
+
+    def __str__(self) -> str:
+        parts = (self.check, str(self.problem), str(self.reason or ""))
+        return ": ".join(part for part in parts if part)
+
+
+Confirmation = Literal["none", "both", "only warm", "only plain"]
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to one command."""
 
     version: int = VERDICT_VERSION
     outcome: Outcome
     reason: str
-    """Why it is not valid; "" if it is."""
+    """Why it is not valid, for people; "" if it is."""
+    cause: Cause | None = None
+    """The same for programs; None if it is valid, and in results of version 1."""
+    confirmation: Confirmation = "none"
+    """Of a point of a sweep that failed: whether it was run again on plain processes, and which run failed."""
     scenario: str
     incarnations: tuple[Incarnation, ...]
-    deaths: tuple[Death, ...]
+    fired_faults: tuple[FaultEvent, ...]
     checks: tuple[CheckReport, ...]
 
     def __bool__(self) -> bool:
@@ -85,40 +107,62 @@ def judge(plan: Plan, run_dir: RunDir) -> Verdict:
 def judge_evidence(evidence: Evidence) -> Verdict:
     """Run every check and combine the answers."""
     reports = _without_yardstick(tuple(_run_check(check, evidence) for check in CHECKS))
-    outcome, reason = combine(reports)
+    outcome, cause = combine(reports)
     return Verdict(
         outcome=outcome,
-        reason=reason,
+        reason="" if cause is None else str(cause),
+        cause=cause,
         scenario=evidence.scenario.name,
         incarnations=_incarnations(evidence.faulted),
-        deaths=planned_deaths(evidence.faulted, evidence.scenario),
+        fired_faults=fired_faults(evidence.faulted, evidence.scenario),
         checks=reports,
     )
 
 
-def combine(reports: Iterable[CheckReport]) -> tuple[Outcome, str]:
+def undecided(scenario: str, problem: Problem) -> Verdict:
+    """The verdict on a scenario that no check looked at."""
+    return Verdict(
+        outcome=Outcome.UNKNOWN,
+        reason=str(problem),
+        cause=Cause(problem=problem),
+        scenario=scenario,
+        incarnations=(),
+        fired_faults=(),
+        checks=(),
+    )
+
+
+def combine(reports: Sequence[CheckReport]) -> tuple[Outcome, Cause | None]:
     """INVALID beats UNKNOWN beats VALID; and VALID needs a check that compared what was trained on.
 
-    Where evidence is missing, that is the reason: the rest may follow from it.
+    Where evidence is missing, that is the cause: the rest may follow from it.
     """
-    by_outcome: dict[Outcome, list[CheckReport]] = {outcome: [] for outcome in Outcome}
-    for report in reports:
-        by_outcome[report.result.outcome].append(report)
-    for outcome in BY_SEVERITY[:-1]:
-        if by_outcome[outcome]:
-            first = min(by_outcome[outcome], key=lambda report: report.name != "evidence_whole")
-            return outcome, f"{first.name}: {_reason(first.result)}"
-    if not any(report.name in _PROOFS for report in by_outcome[Outcome.VALID]):
-        return Outcome.UNKNOWN, "nothing that was trained on has been compared"
-    return Outcome.VALID, ""
+    decided = [report for report in reports if report.result.outcome is not Outcome.NOT_APPLICABLE]
+    outcome = worst(report.result.outcome for report in decided)
+    deciding = [report for report in decided if report.result.outcome is outcome]
+    if outcome is not Outcome.VALID:
+        first = min(deciding, key=_rank_as_cause, default=None)
+        return outcome, Cause(problem=NothingCompared()) if first is None else _cause(first)
+    if not any(_CHECKS[report.name].is_proof for report in deciding if report.name in _CHECKS):
+        return Outcome.UNKNOWN, Cause(problem=NothingCompared())
+    return Outcome.VALID, None
 
 
-def _reason(result: CheckResult) -> str:
-    """Of what is wrong the first violation, and why it came about."""
-    if not result.violations or result.outcome is Outcome.UNKNOWN:
-        return result.summary
-    first = result.violations[0]
-    return f"{first.sentence}: {first.explanation}" if first.explanation else first.sentence
+_CHECKS = {check.name: check for check in CHECKS}
+
+
+def _rank_as_cause(report: CheckReport) -> int:
+    """What a reference recorded of its own failure comes first, then missing evidence, then all that may follow from it."""
+    match report.result.problem:
+        case ReferenceNodeFailed() | ReferenceFailed(exit_code=int()):
+            return 0
+        case EvidenceDamaged():
+            return 1
+    return 2
+
+
+def _cause(report: CheckReport) -> Cause:
+    return Cause(check=report.name, problem=report.result.problem or NothingCompared(), reason=report.result.reason)
 
 
 def write_verdict(verdict: Verdict, run_dir: RunDir) -> None:
@@ -130,22 +174,22 @@ def _run_check(check: Check, evidence: Evidence) -> CheckReport:
     try:
         result = check(evidence)
     except Exception as error:  # a check that breaks must not hide what the others found, and proves nothing itself
-        result = unknown(f"the check itself failed: {type(error).__name__}: {error}".splitlines()[0])
+        result = unknown(CheckFailed(error=f"{type(error).__name__}: {error}".splitlines()[0]))
     if evidence.damage:
         result = _unproved(result, "the evidence is damaged")
-    claim = (check.__doc__ or "").partition("\n")[0]
-    return CheckReport(name=check.__name__, claim=claim, result=result)
+    return CheckReport(name=check.name, claim=check.claim, result=result)
 
 
 def _without_yardstick(reports: tuple[CheckReport, ...]) -> tuple[CheckReport, ...]:
     """Where the job does not repeat itself even undisturbed, a difference from the reference accuses nobody."""
-    unknown_ones = {report.name: report.result for report in reports if report.result.outcome is Outcome.UNKNOWN}
-    differs_undisturbed = "rank_sequence" in unknown_ones and unknown_ones["rank_sequence"].violations
-    if "reference" not in unknown_ones and not differs_undisturbed:
+    undecided_ones = {report.name: report.result for report in reports if report.result.outcome is Outcome.UNKNOWN}
+    sequence = undecided_ones.get("rank_sequence")
+    differs_undisturbed = sequence is not None and isinstance(sequence.problem, DiffersBeforeAnyFault)
+    if "reference" not in undecided_ones and not differs_undisturbed:
         return reports
     return tuple(
         msgspec.structs.replace(report, result=_unproved(report.result, "the reference is no yardstick"))
-        if report.name in _COMPARISONS
+        if _CHECKS[report.name].is_comparison
         else report
         for report in reports
     )

@@ -79,8 +79,6 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Done to a node, by the supervisor, which records this; None: the rank does it to itself."""
     needs_hang_watch: bool = False
     """Ranks may stand still for good, unless somebody watches them."""
-    error_text: str = ""
-    """A part of the message with which the script ends, if it catches nothing: for `raises` alone."""
 
 
 _GRACE = Argument(name="grace", unit="SECONDS", high=86_400, default=30)
@@ -115,7 +113,6 @@ class FaultKind(StrEnum):
         help="an exception is raised in the training loop",
         example="exception@step=7:rank=1",
         effect="raises",
-        error_text="planned fault",
     )
     EXIT = Facts(
         name="exit",
@@ -123,7 +120,6 @@ class FaultKind(StrEnum):
         example="exit(3)@step=7:rank=1",
         effect="raises",
         argument=_CODE,
-        error_text="SystemExit",
     )
     HANG = Facts(
         name="hang",

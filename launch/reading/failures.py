@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 from collections.abc import Sequence
 
@@ -10,26 +9,22 @@ import msgspec
 
 from resumable.launch.evidence.history import Process
 from resumable.launch.evidence.node_records import RankEnded
-from resumable.launch.evidence.rank_records import Batch, Exit
+from resumable.launch.evidence.rank_records import Batch, Error, Exit
 from resumable.launch.plan.plan import Scenario
 from resumable.launch.reading.lives import Firing, Life, Run
 from resumable.launch.reading.trajectory import TrainedBatch
 
-_FOLLOW_UP = re.compile(
-    r"connection (closed|reset|refused|aborted)|closed by peer|broken pipe|gloo|nccl|socket|timed out waiting"
-    r"|DistBackendError|DistNetworkError|SignalException",
-    re.IGNORECASE,
-)
-"""What a rank says when another one is gone."""
+_COMMUNICATION = ("torch.distributed", "torch.autograd", "torch.nn.parallel")
+"""Modules in which a rank waits for the others: in a collective of its own, or of DDP's within the backward pass."""
 _NOTICE_LAG_NS = 500_000_000
 """Between the death of a process and the moment when its node has seen it; less than the grace before SIGKILL."""
 
 
-class Death(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A process that did not end as it should, by plan or not."""
+class FaultEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that went against the job: a planned fault, or a process that failed without one."""
 
     what: str
-    """The fault as it was planned, or what the process said."""
+    """The fault as it was planned, or how the process ended."""
     is_planned: bool
     rank: int
     incarnation: int
@@ -41,9 +36,11 @@ class Death(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     restart_s: float | None = None
     """Seconds until a rank of the next incarnation received a batch."""
     log: str | None = None
-    """Where the rank's own words are, relative to the run directory."""
+    """The rank's log, relative to the run directory."""
+    error: str = ""
+    """The exception that ended it, with its module; "" where there was none."""
     exit_code: int | None = None
-    """As a shell gives it, 128 + N for signal N; None where nothing tells."""
+    """As a shell gives it, 128 + N for signal N; None where it is not known."""
 
 
 def planned_ends(run: Run) -> frozenset[int]:
@@ -60,17 +57,17 @@ def planned_ends(run: Run) -> frozenset[int]:
     return frozenset(hit | grown)
 
 
-def planned_deaths(run: Run, scenario: Scenario) -> tuple[Death, ...]:
+def fired_faults(run: Run, scenario: Scenario) -> tuple[FaultEvent, ...]:
     """The faults that happened, as events of the run."""
     names = {fault.number: str(fault) for fault in scenario.faults}
     return tuple(_planned(firing, names.get(firing.fault, firing.kind), run) for firing in run.firings)
 
 
-def unplanned_death(run: Run, incarnation: int) -> Death | None:
+def unplanned_death(run: Run, incarnation: int) -> FaultEvent | None:
     """The process to blame for the end of an incarnation that no fault ended; None if all ended well.
 
-    When one rank dies the others lose their connection and say so. The one to blame is the first that said something
-    else, or else one that could say nothing.
+    When one rank dies the others lose their connection and fail too. The one to blame is the first that failed elsewhere
+    than in communication with the others, or that was killed; else the first of all.
     """
     lives = [life for life in run.lives if life.incarnation == incarnation]
     failed = [life for life in lives if not has_ended_well(life.trajectory.process)]
@@ -78,9 +75,10 @@ def unplanned_death(run: Run, incarnation: int) -> Death | None:
         return None
     life = min(failed, key=lambda life: _blame(life, run))
     exit_ = life.trajectory.process.exit
-    return Death(
+    return FaultEvent(
         exit_code=_exit_code(exit_, run, life),
-        what=_last_words(exit_, run, life),
+        what=_how_it_ended(exit_, run, life),
+        error=exit_.error.type if exit_ is not None and exit_.error is not None else "",
         is_planned=False,
         rank=life.rank,
         incarnation=incarnation,
@@ -89,7 +87,7 @@ def unplanned_death(run: Run, incarnation: int) -> Death | None:
     )
 
 
-def first_cause(run: Run, scenario: Scenario) -> Death | None:
+def first_cause(run: Run, scenario: Scenario) -> FaultEvent | None:
     """What ended the last incarnation: a planned fault that its rank did not survive, or else who is to blame."""
     last = max(run.history.incarnations, default=0)
     names = {fault.number: str(fault) for fault in scenario.faults}
@@ -104,11 +102,11 @@ def log_file(scenario: str, incarnation: int, rank: int) -> str:
     return f"{scenario}/logs/i{incarnation:03d}/rank{rank}.err"
 
 
-def _planned(firing: Firing, name: str, run: Run) -> Death:
+def _planned(firing: Firing, name: str, run: Run) -> FaultEvent:
     life = firing.life
     last = _last_batch(life)
     next_batches = _first_batch_times([other for other in run.lives if other.incarnation > life.incarnation])
-    return Death(
+    return FaultEvent(
         what=name,
         is_planned=True,
         rank=life.rank,
@@ -142,28 +140,40 @@ def has_ended_well(process: Process) -> bool:
 
 
 def _blame(life: Life, run: Run) -> tuple[bool, int]:
-    """Sort key: those who say that another one is gone come last; among equals the one that ended first.
+    """Sort key: those who failed in communication come last; among equals the one that ended first.
 
-    A process that was killed could say nothing. When it was gone its node knows, a moment later on a busy machine; the agent
+    A process that was killed left no record. When it was gone its node knows, a moment later on a busy machine; the agent
     ends the others with SIGTERM, so that any other end so soon is no consequence.
     """
     process = life.trajectory.process
     exit_ = process.exit
     if exit_ is not None:
-        return bool(_FOLLOW_UP.search(exit_.message)), exit_.time_ns
+        return _is_in_communication(exit_.error), exit_.time_ns
     for end in _ends_of(life, run):
         is_own_death = end.exit_code not in (None, -signal.SIGTERM)
         return False, end.time_ns - (_NOTICE_LAG_NS if is_own_death else 0)
     return False, process.records[-1].time_ns
 
 
+def _is_in_communication(error: Error | None) -> bool:
+    """Whether it may be no more than what a rank sees of the end of another one.
+
+    `RuntimeError: Connection closed by peer` is raised by gloo in whichever module waits, a `DistBackendError` wherever
+    the script catches and raises it again. A `ValueError` of the script's own backward hook is neither.
+    """
+    if error is None:
+        return False
+    is_raised_there = error.type == "builtins.RuntimeError" and error.module.startswith(_COMMUNICATION)
+    return is_raised_there or error.type.startswith("torch.distributed.")
+
+
 def _ends_of(life: Life, run: Run) -> list[RankEnded]:
-    """What the node says of the end of a process; pids are a container's own, so the rank must fit too."""
+    """What the node recorded of the end of a process; pids are a container's own, so the rank must fit too."""
     own = (life.incarnation, life.rank, life.trajectory.process.start.pid)
     return [end for end in run.history.rank_ends if (end.incarnation, end.rank, end.pid) == own]
 
 
-def _last_words(exit_: Exit | None, run: Run, life: Life) -> str:
+def _how_it_ended(exit_: Exit | None, run: Run, life: Life) -> str:
     if exit_ is not None:
         return exit_.message or f"exit code {exit_.code}"
     own = (life.incarnation, life.rank, life.trajectory.process.start.pid)
@@ -173,7 +183,7 @@ def _last_words(exit_: Exit | None, run: Run, life: Life) -> str:
     code = _agents_code(run, life)
     if code is not None and code < 0:
         return f"killed by signal {-code} ({_signal_name(-code)})"
-    return f"ended with exit code {code}, without a word" if code is not None else "ended without a word"
+    return f"ended with exit code {code}, leaving no record" if code is not None else "ended without a record"
 
 
 def _exit_code(exit_: Exit | None, run: Run, life: Life) -> int | None:
@@ -182,7 +192,7 @@ def _exit_code(exit_: Exit | None, run: Run, life: Life) -> int | None:
 
 
 def _agents_code(run: Run, life: Life) -> int | None:
-    """What its node says of the process: negative for a signal."""
+    """What its node recorded of the process: negative for a signal."""
     codes = [end.exit_code for end in _ends_of(life, run)]
     own = (life.rank, life.trajectory.process.start.pid)
     codes += [f.exit_code for end in run.history.ends for f in end.failures if (f.rank, f.pid) == own]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from resumable.launch.judge.causes import Cause, causes_of
+from resumable.launch.judge.causes import CauseGroup, causes_of
 from resumable.launch.judge.results import Results
 from resumable.launch.outcome import Outcome
 from resumable.launch.system.text_safety import workflow_message, workflow_property
@@ -31,16 +31,16 @@ def workflow_commands(results: Results, *, here: Path, strict: bool = False) -> 
     ]
 
 
-def _level(cause: Cause, *, strict: bool) -> str:
+def _level(cause: CauseGroup, *, strict: bool) -> str:
     return "error" if strict or cause.outcome is Outcome.INVALID else "warning"
 
 
-def _title(cause: Cause) -> str:
+def _title(cause: CauseGroup) -> str:
     num = "" if len(cause.cases) == 1 else f" ({counted(len(cause.cases), 'case')})"
     return f"resume {cause.outcome.upper()}{num}"
 
 
-def _message(cause: Cause) -> Iterator[str]:
+def _message(cause: CauseGroup) -> Iterator[str]:
     yield cause.reason
     yield f"faults: {cause.cases[0].name}"
     yield f"repeat: {cause.cases[0].repeat}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from resumable.launch.evidence.rank_records import Index
+from resumable.launch.reading.differences import first_difference
 
 _LABELS = ("expected ", "found    ")
 _NOTHING = "nothing"
@@ -17,7 +18,7 @@ def shortened(indices: Sequence[Index]) -> str:
     return " ".join(map(str, indices[:_NUM_SHOWN])) + (f" and {hidden} more" if hidden > 0 else "")
 
 
-def first_difference(expected: Sequence[Index], found: Sequence[Index], width: int) -> list[str]:
+def marked_difference(expected: Sequence[Index], found: Sequence[Index], width: int) -> list[str]:
     """Three lines: what was expected, what was found, and a mark under the first difference.
 
     Args:
@@ -26,7 +27,7 @@ def first_difference(expected: Sequence[Index], found: Sequence[Index], width: i
         width: Columns that a line may take.
     """
     left, right = _padded([str(index) for index in expected], [str(index) for index in found])
-    differs = next((n for n, pair in enumerate(zip(left, right, strict=True)) if pair[0] != pair[1]), None)
+    differs = first_difference(left, right)
     if not left or differs is None:
         return [f"{label}{_row(cells) or _NOTHING}" for label, cells in zip(_LABELS, (left, right), strict=True)]
     start, stop = _window([len(cell) + 1 for cell in left], differs, width - len(_LABELS[0]) - len("... ") * 2)

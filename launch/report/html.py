@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from resumable.launch.explain.result import Violation
 from resumable.launch.judge.causes import causes_of
 from resumable.launch.judge.results import Case, Results
 from resumable.launch.outcome import Outcome
-from resumable.launch.reading.outcome import Violation
-from resumable.launch.report.batches import first_difference, shortened
+from resumable.launch.report.batches import marked_difference, shortened
 from resumable.launch.report.chart import chart_of
 from resumable.launch.report.grid import grids_of, outside_grids
 from resumable.launch.system.text_safety import printable
@@ -63,4 +63,4 @@ def _harmless(value: object) -> object:
 
 
 def _difference(violation: Violation) -> str:
-    return "\n".join(first_difference(violation.expected or (), violation.found or (), _WIDTH))
+    return "\n".join(marked_difference(violation.expected or (), violation.found or (), _WIDTH))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 
-from resumable.launch.judge.causes import Cause, causes_of
+from resumable.launch.explain.result import Violation
+from resumable.launch.judge.causes import CauseGroup, causes_of
 from resumable.launch.judge.results import Case, Results
 from resumable.launch.outcome import Outcome
-from resumable.launch.reading.outcome import Violation
-from resumable.launch.report.batches import first_difference
+from resumable.launch.report.batches import marked_difference
 from resumable.launch.report.grid import Cell, Grid, grids_of, outside_grids
 from resumable.launch.system.text_safety import fenced
 from resumable.launch.system.text_safety import markdown as escaped
@@ -103,7 +103,7 @@ def _mark(cell: Cell | None) -> str:
     return " " if cell is None else _MARKS[cell.outcome]
 
 
-def _cause(cause: Cause) -> Iterator[str]:
+def _cause(cause: CauseGroup) -> Iterator[str]:
     first = cause.cases[0]
     num = "" if len(cause.cases) == 1 else f" ({counted(len(cause.cases), 'case')})"
     yield f"### {cause.outcome.upper()}{num}: {escaped(cause.reason)}"
@@ -116,7 +116,7 @@ def _cause(cause: Cause) -> Iterator[str]:
     for name, violation in violations[:MAX_VIOLATIONS]:
         yield f"- {_code(name)} {_violation(violation)}"
         if violation.expected is not None and violation.found is not None:
-            yield fenced("\n".join(first_difference(violation.expected, violation.found, _WIDTH)), "text")
+            yield fenced("\n".join(marked_difference(violation.expected, violation.found, _WIDTH)), "text")
     if len(cause.cases) > 1:
         shown = ", ".join(_code(case.name) for case in cause.cases[:MAX_CASES])
         hidden = len(cause.cases) - MAX_CASES

@@ -11,9 +11,9 @@ from resumable.launch.evidence.history import read_history
 from resumable.launch.evidence.node_records import NodeEnded, RoundStarted, decode_node_line
 from resumable.launch.evidence.rank_records import Start, decode_line
 from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
+from resumable.launch.explain.run_problems import NotJudged
 from resumable.launch.judge.results import Results, Span, Tools, own_tools, results_of, spans_of
-from resumable.launch.judge.verdict import Verdict, judge
-from resumable.launch.outcome import Outcome
+from resumable.launch.judge.verdict import Verdict, judge, undecided
 from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.reading.evidence import gather
 from resumable.launch.sweep.review import review
@@ -23,7 +23,7 @@ from resumable.launch.system.safe_io import read_whole
 def read_results(run_dir: RunDir) -> Results:
     """The results of one command, from its run directory.
 
-    All is judged anew, as by `resumable check`. A point of a sweep that has no verdict was left out on purpose if the sweep
+    All is judged again, as by `resumable check`. A point of a sweep that has no verdict was left out on purpose if the sweep
     came to its end, and is UNKNOWN if it was interrupted.
 
     Raises:
@@ -59,14 +59,7 @@ def _of_sweep(plan: Plan, run_dir: RunDir) -> Iterator[tuple[Scenario, Verdict]]
 
 
 def _not_judged(point: Scenario) -> Verdict:
-    return Verdict(
-        outcome=Outcome.UNKNOWN,
-        reason="the scenario was not judged: the sweep ended before it",
-        scenario=point.name,
-        incarnations=(),
-        deaths=(),
-        checks=(),
-    )
+    return undecided(point.name, NotJudged())
 
 
 def _spans(plan: Plan, scenario: Scenario, run_dir: RunDir) -> tuple[Span, ...]:

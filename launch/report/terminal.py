@@ -10,12 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.explain.result import CheckResult, Violation
 from resumable.launch.judge.verdict import Verdict
 from resumable.launch.outcome import Outcome
 from resumable.launch.plan.plan import Plan
-from resumable.launch.reading.failures import Death
-from resumable.launch.reading.outcome import CheckResult, Violation
-from resumable.launch.report.batches import first_difference, shortened
+from resumable.launch.reading.failures import FaultEvent
+from resumable.launch.report.batches import marked_difference, shortened
 from resumable.launch.system.text_safety import printable
 from resumable.launch.system.wording import counted, place
 
@@ -32,10 +32,10 @@ _MARKS = {Outcome.VALID: "ok", Outcome.INVALID: "WRONG", Outcome.UNKNOWN: "unkno
 
 
 def render(verdict: Verdict, plan: Plan, run_dir: RunDir, console: Console) -> None:
-    """Print a verdict: what ran, what died, what each check says, the first differences, and how to look again."""
+    """Print a verdict: what ran, which faults came, what each check found, the first differences, and how to look again."""
     console.print(_headline(verdict, plan), highlight=False)
-    for death in verdict.deaths:
-        console.print(Padding(_death(death), (0, 0, 0, 2)), highlight=False)
+    for event in verdict.fired_faults:
+        console.print(Padding(_fault(event), (0, 0, 0, 2)), highlight=False)
     console.print()
     console.print(_checks(verdict))
     for report in verdict.checks:
@@ -56,12 +56,12 @@ def _headline(verdict: Verdict, plan: Plan) -> Text:
     return Text(printable(f"{verdict.scenario}: {figures}\n{program}"))
 
 
-def _death(death: Death) -> Text:
-    where = f"rank {death.rank} of incarnation {death.incarnation}, {counted(death.step, 'step')} done"
-    if death.epoch is not None:
-        where += f", at batch {death.batch} of epoch {death.epoch}"
-    again = "" if death.restart_s is None else f"; next batch after {death.restart_s:.2f} s"
-    return Text(printable(f"{death.what}: {where}{again}"))
+def _fault(event: FaultEvent) -> Text:
+    where = f"rank {event.rank} of incarnation {event.incarnation}, {counted(event.step, 'step')} done"
+    if event.epoch is not None:
+        where += f", at batch {event.batch} of epoch {event.epoch}"
+    again = "" if event.restart_s is None else f"; next batch after {event.restart_s:.2f} s"
+    return Text(printable(f"{event.what}: {where}{again}"))
 
 
 def _checks(verdict: Verdict) -> Table:
@@ -96,11 +96,11 @@ def _print_violations(name: str, result: CheckResult, console: Console) -> None:
 def _details(violation: Violation, width: int) -> Iterator[str]:
     """The samples, and where the evidence stands; file names are never broken, so that they can be copied."""
     if violation.expected is not None and violation.found is not None:
-        yield from first_difference(violation.expected, violation.found, width)
+        yield from marked_difference(violation.expected, violation.found, width)
     if violation.lost:
         yield f"lost {shortened(violation.lost)}"
     if violation.extra:
-        yield f"too often {shortened(violation.extra)}"
+        yield f"duplicated or unexpected {shortened(violation.extra)}"
     if violation.file is not None:
         yield place(violation.file, violation.line)
 

@@ -1,4 +1,4 @@
-"""A point that failed is run again cold: a failure that plain processes do not show may be the warm node's own."""
+"""A point that failed is run again on plain processes: what those do not show may be the warm node's own failure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from resumable.launch.judge.causes import HOLDS_COLD, shape_of
+from resumable.launch.judge.causes import kind_of
 from resumable.launch.judge.verdict import Verdict
 from resumable.launch.outcome import Outcome
 from resumable.launch.plan.plan import Scenario
@@ -16,40 +16,49 @@ from resumable.launch.plan.plan import Scenario
 Which = Literal["each", "cause"]
 
 
-def confirmed(warm: Verdict, cold: Verdict) -> Verdict:
-    """The verdict on a point that failed, once it has been run cold.
+def confirmed(warm: Verdict, plain: Verdict) -> Verdict:
+    """The verdict on a point that failed, once it has been run on plain processes.
 
-    What only one of the two shows is UNKNOWN, with both answers in its reason, unless the cold run is INVALID: its ranks
-    are the plain processes that torchrun would have started, so that it proves what it shows by itself.
+    What only one of the two shows is UNKNOWN, with both answers in its reason, unless the plain run is INVALID: its ranks
+    are the processes that torchrun would have started, so that it proves what it shows by itself.
     """
-    if cold.outcome is warm.outcome:
-        return _told(warm, warm.outcome, f"{warm.reason}{HOLDS_COLD}")
-    if cold.outcome is Outcome.INVALID:
-        return _told(warm, Outcome.INVALID, f"{cold.reason} (only cold; warm it was {_answer(warm)})")
-    return _told(
-        warm, Outcome.UNKNOWN, f"{warm.reason} (only warm: {warm.outcome.upper()}; cold it was {_answer(cold)})"
+    if plain.outcome is warm.outcome:
+        return msgspec.structs.replace(warm, confirmation="both", reason=f"{warm.reason} (holds on plain processes)")
+    if plain.outcome is Outcome.INVALID:
+        return msgspec.structs.replace(
+            warm,
+            outcome=Outcome.INVALID,
+            confirmation="only plain",
+            cause=plain.cause,
+            reason=f"{plain.reason} (only on plain processes; on a warm node it was {_answer(warm)})",
+        )
+    return msgspec.structs.replace(
+        warm,
+        outcome=Outcome.UNKNOWN,
+        confirmation="only warm",
+        reason=f"{warm.reason} (only on a warm node: {warm.outcome.upper()}; on plain processes it was {_answer(plain)})",
     )
 
 
 def unconfirmed(
-    points: Sequence[Scenario], verdicts: Mapping[str, Verdict], is_cold: Collection[str], *, which: Which = "each"
+    points: Sequence[Scenario], verdicts: Mapping[str, Verdict], done: Collection[str], *, which: Which = "each"
 ) -> list[Scenario]:
-    """The points that failed and are still to be run cold, one of every cause before the second of any.
+    """The points that failed and are still to be run on plain processes, one of every cause before the second of any.
 
     Args:
         points: of the sweep.
         verdicts: of its points, by name.
-        is_cold: names of those that have been run cold.
+        done: names of those that have been.
         which: each: all that failed; cause: one of every cause.
     """
     failed = [point for point in points if point.name in verdicts and verdicts[point.name].outcome is not Outcome.VALID]
     turns: dict[str, int] = {}
-    num_before: Counter[str] = Counter()
-    for point in sorted(failed, key=lambda point: point.name not in is_cold):
-        shape = shape_of(verdicts[point.name].reason)
-        turns[point.name] = num_before[shape]
-        num_before[shape] += 1
-    waiting = [p for p in failed if p.name not in is_cold and (which == "each" or not turns[p.name])]
+    num_before: Counter[tuple[str, ...]] = Counter()
+    for point in sorted(failed, key=lambda point: point.name not in done):
+        kind = kind_of(verdicts[point.name])
+        turns[point.name] = num_before[kind]
+        num_before[kind] += 1
+    waiting = [p for p in failed if p.name not in done and (which == "each" or not turns[p.name])]
     return sorted(waiting, key=lambda point: turns[point.name])
 
 
@@ -57,7 +66,3 @@ def _answer(verdict: Verdict) -> str:
     return (
         verdict.outcome.upper() if verdict.outcome is Outcome.VALID else f"{verdict.outcome.upper()}: {verdict.reason}"
     )
-
-
-def _told(verdict: Verdict, outcome: Outcome, reason: str) -> Verdict:
-    return msgspec.structs.replace(verdict, outcome=outcome, reason=reason)

@@ -9,10 +9,10 @@ import msgspec
 from resumable.launch.checks.reference import reference
 from resumable.launch.evidence.history import read_history
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.explain.result import CheckResult
 from resumable.launch.judge.verdict import Verdict, judge_evidence
 from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.reading.evidence import Evidence, gather
-from resumable.launch.reading.outcome import CheckResult
 from resumable.launch.reading.timeline import assemble
 from resumable.launch.sweep.training_length import Extent, extent_of
 

@@ -8,9 +8,11 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from resumable.launch.judge.causes import Cause, causes_of
+from resumable.launch.explain.problems import Problem
+from resumable.launch.explain.run_problems import SweepIncomplete
+from resumable.launch.judge.causes import CauseGroup, causes_of
 from resumable.launch.judge.results import Results, results_of
-from resumable.launch.judge.verdict import Verdict
+from resumable.launch.judge.verdict import Verdict, undecided
 from resumable.launch.outcome import Outcome
 from resumable.launch.plan.plan import Plan
 from resumable.launch.sweep.grid import OUTCOMES, grid
@@ -38,7 +40,7 @@ def render_sweep(plan: Plan, results: Results, console: Console) -> None:
     console.print()
 
 
-def sweep_verdict(results: Results, *, is_ended: bool, reason: str = "") -> Verdict:
+def sweep_verdict(results: Results, *, is_ended: bool, problem: Problem | None = None) -> Verdict:
     """The verdict on all points together.
 
     What was left out on purpose, by a sample or a budget, makes it no worse; what an interruption left out does.
@@ -46,16 +48,24 @@ def sweep_verdict(results: Results, *, is_ended: bool, reason: str = "") -> Verd
     Args:
         results: Of the points that have a verdict.
         is_ended: The sweep came to its end, or to that of its budget.
-        reason: Why there is no point, if that is so.
+        problem: Why there is no point, if that is so.
     """
-    outcome = results.outcome
+    if results.outcome is Outcome.VALID and is_ended:
+        return Verdict(outcome=Outcome.VALID, reason="", scenario="sweep", incarnations=(), fired_faults=(), checks=())
     if not results.cases:
-        reason = reason or "no point was run"
-    elif outcome is not Outcome.VALID:
-        reason = causes_of(results)[0].reason
-    if not is_ended and outcome is Outcome.VALID:
-        outcome, reason = Outcome.UNKNOWN, "the sweep was interrupted"
-    return Verdict(outcome=outcome, reason=reason, scenario="sweep", incarnations=(), deaths=(), checks=())
+        return undecided("sweep", problem or SweepIncomplete(what="no point was run"))
+    if results.outcome is Outcome.VALID:
+        return undecided("sweep", SweepIncomplete(what="the sweep was interrupted"))
+    first = causes_of(results)[0].cases[0].verdict
+    return Verdict(
+        outcome=first.outcome,
+        reason=first.reason,
+        cause=first.cause,
+        scenario="sweep",
+        incarnations=(),
+        fired_faults=(),
+        checks=(),
+    )
 
 
 def last_line(verdict: Verdict, plan: Plan, results: Results) -> str:
@@ -81,7 +91,7 @@ def _left_out(plan: Plan, results: Results) -> Iterator[str]:
         yield f"{len(plan.points) - len(results.cases)} not run"
 
 
-def _print_cause(cause: Cause, console: Console) -> None:
+def _print_cause(cause: CauseGroup, console: Console) -> None:
     mark = OUTCOMES[cause.outcome]
     console.print(Text(f"{mark.meaning}: {counted(len(cause.cases), 'point')}", style=mark.style), highlight=False)
     console.print(Padding(Text(printable(cause.reason)), (0, 0, 0, 2)))

@@ -54,12 +54,24 @@ def test_what_was_finished_in_the_background_may_be_passed_over_too(verify: Veri
 @pytest.mark.parametrize(
     ("faults", "flags", "explanation"),
     [
-        ("torn@save#2:rank=1", ["--blindly"], r"step-0012/__1_0\.distcp was damaged \(torn\): load what is whole"),
-        ("corrupt@save#2:rank=0", ["--blindly"], r"step-0012/__0_0\.distcp was damaged \(corrupt\): load what is"),
+        (
+            "torn@save#2:rank=1",
+            ["--blindly"],
+            r"step-0012/__1_0\.distcp was damaged \(torn\): load one that is complete",
+        ),
+        ("corrupt@save#2:rank=0", ["--blindly"], r"step-0012/__0_0\.distcp was damaged \(corrupt\): load one that"),
         ("sigkill@save#2+during:rank=1", ["--blindly"], r"step-0012 was left half written: write beside it"),
         ("sigkill@save#2+during:rank=0", ["--blindly", "--over"], r"step-latest was left half written: write beside"),
-        ("sigkill@save#2+during:rank=1", ["--over"], r"began anew, though .*step-latest of step 8 .*: write beside it"),
-        ("sigkill@save#2+during:rank=0", ["--over", "--async"], r"began anew, though .*step-latest of step 8 .*"),
+        (
+            "sigkill@save#2+during:rank=1",
+            ["--over"],
+            r"started from scratch, though .*step-latest of step 8 .*: write beside it",
+        ),
+        (
+            "sigkill@save#2+during:rank=0",
+            ["--over", "--async"],
+            r"started from scratch, though .*step-latest of step 8 .*",
+        ),
     ],
 )
 def test_a_job_that_does_not_is_caught(verify: Verify, faults: str, flags: list[str], explanation: str) -> None:

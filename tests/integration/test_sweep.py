@@ -55,7 +55,7 @@ def test_a_planted_bug_is_found_where_it_shows_and_nowhere_else(resumable: Resum
     expected = {"sigkill-epoch0000batch0004-rank1": "valid", wrong: "invalid", f"{wrong}-cold": "invalid"}
     assert expected == outcomes(finished.run_dir)
     reason = msgspec.json.decode((finished.run_dir / wrong / "verdict.json").read_bytes(), type=Verdict).reason
-    assert ("epoch 0" in reason, reason.endswith("(holds cold)")) == (True, True), reason
+    assert ("epoch 0" in reason, reason.endswith("(holds on plain processes)")) == (True, True), reason
 
 
 @pytest.fixture

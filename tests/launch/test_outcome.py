@@ -6,11 +6,25 @@ import sys
 import pytest
 
 from resumable.launch.judge.verdict import Verdict
-from resumable.launch.outcome import Outcome, exit_code
+from resumable.launch.outcome import Outcome, exit_code, worst
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        ([Outcome.VALID, Outcome.VALID], Outcome.VALID),
+        ([Outcome.VALID, Outcome.UNKNOWN], Outcome.UNKNOWN),
+        ([Outcome.VALID, Outcome.UNKNOWN, Outcome.INVALID], Outcome.INVALID),
+        ([], Outcome.UNKNOWN),
+    ],
+)
+def test_the_worst_case_decides(outcomes: list[Outcome], expected: Outcome) -> None:
+    """INVALID beats UNKNOWN beats VALID, and nothing proves nothing."""
+    assert expected == worst(outcomes)
 
 
 def verdict(outcome: Outcome) -> Verdict:
-    return Verdict(outcome=outcome, reason="", scenario="faulted", incarnations=(), deaths=(), checks=())
+    return Verdict(outcome=outcome, reason="", scenario="faulted", incarnations=(), fired_faults=(), checks=())
 
 
 @pytest.mark.parametrize(

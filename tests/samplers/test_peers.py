@@ -31,7 +31,7 @@ def test_a_checkpoint_on_the_last_batch_does_not_loop():
 
 
 def test_a_data_set_of_another_length_is_not_taken_silently():
-    """torchdata goes on somewhere in another order."""
+    """torchdata goes on somewhere in a different order."""
     state = ResumableRandomSampler(range(80)).state_dict()
     with pytest.raises(StateMismatchError, match=r"stream\.num_samples: saved 80, here 81"):
         ResumableRandomSampler(range(81)).load_state_dict(state)

@@ -16,7 +16,7 @@ from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.plan.planner import make_plan
 from resumable.launch.plan.torchrun_flags import signals_of
 from resumable.launch.reading.evidence import gather
-from resumable.launch.reading.failures import Death, first_cause
+from resumable.launch.reading.failures import FaultEvent, first_cause
 from resumable.launch.run.setup import cluster_of, create_run_dir, shown
 from resumable.launch.run.supervisor import Supervisor, has_succeeded
 from resumable.launch.system.environment import callers_error_file
@@ -91,9 +91,9 @@ def _hand_on(error_file: Path) -> None:
         _say(f"TORCHELASTIC_ERROR_FILE {target}: not written ({error.strerror})")
 
 
-def _about(death: Death, run_dir: RunDir) -> str:
+def _about(death: FaultEvent, run_dir: RunDir) -> str:
     kind = "by a planned fault" if death.is_planned else "first"
-    log = f"\n  its own words: {shown(run_dir.root / death.log)}" if death.log else ""
+    log = f"\n  its log: {shown(run_dir.root / death.log)}" if death.log else ""
     return f"rank {death.rank} failed {kind} in incarnation {death.incarnation}: {death.what}{log}"
 
 

@@ -89,8 +89,8 @@ def tell_sweep(
         is_quiet: One line only.
         is_ended: It was not interrupted.
     """
-    reason = "" if plan.points else f"reference: {PointJudge.of(plan, run_dir).yardstick.summary}"
-    verdict = sweep_verdict(results, is_ended=is_ended, reason=reason)
+    problem = None if plan.points else PointJudge.of(plan, run_dir).yardstick.problem
+    verdict = sweep_verdict(results, is_ended=is_ended, problem=problem)
     line = last_line(verdict, plan, results)
     if is_quiet:
         print(f"{line} ({results.run_dir})")

@@ -4,12 +4,12 @@ import pytest
 from resumable.launch.checks.fault_fired import fault_fired
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.node_records import NodeAct, NodeFaultActed, RankHung
-from resumable.launch.evidence.rank_records import AnyRecord, Batch, Exit, Save, Step
+from resumable.launch.evidence.rank_records import AnyRecord, Batch, Error, Exit, Save, Step
+from resumable.launch.explain.result import CheckResult
 from resumable.launch.outcome import Outcome
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_kinds import FaultKind
 from resumable.launch.plan.fault_model import PlannedFault, Point, When, resolve
-from resumable.launch.reading.outcome import CheckResult
 from tests.launch import histories
 from tests.launch.histories import Job
 
@@ -40,8 +40,8 @@ def test_a_fault_that_fired_as_planned_is_valid():
         ),
         pytest.param([histories.sigkill(99, number=1)], "training ended after 12 steps", id="no such step"),
         pytest.param([histories.sigkill(4, rank=0)], "fired on rank 1", id="wrong rank"),
-        pytest.param([histories.sigkill(3)], "fired at another moment, when 5 steps were done", id="wrong step"),
-        pytest.param([at_resume(0)], "fired at another moment", id="before any restart"),
+        pytest.param([histories.sigkill(3)], "fired at a different moment, when 5 steps were done", id="wrong step"),
+        pytest.param([at_resume(0)], "fired at a different moment", id="before any restart"),
     ],
 )
 def test_a_fault_that_did_not_fire_as_planned_is_unknown(faults, words):
@@ -70,8 +70,10 @@ STEP = Step(sequence=0, time_ns=0, step=5, after="state-6")
 EXIT = Exit(sequence=0, time_ns=0, reason="exception", code=1, message="OSError: [Errno 28]")
 
 
-def saying(message: str) -> Exit:
-    return Exit(sequence=0, time_ns=0, reason="exception", code=1, message=message)
+def failing(*faults: int) -> Exit:
+    """An end by an exception that these faults raised."""
+    error = Error(type="builtins.RuntimeError", module="__main__", faults=faults)
+    return Exit(sequence=0, time_ns=0, reason="exception", code=1, error=error)
 
 
 SAVED = Save(sequence=0, time_ns=0, path="ckpt/.new-6", phase="end")
@@ -110,11 +112,11 @@ def act(name: NodeAct, number: int = 0) -> NodeFaultActed:
         pytest.param("ioerror@save#1:rank=1", [BATCH, STEP, SAVED], {}, id="or only that save"),
         pytest.param(
             "exception@save#1+during:rank=1",
-            [BATCH, STEP, saying("RuntimeError: planned fault: ")],
+            [BATCH, STEP, failing(0)],
             {},
             id="raised later",
         ),
-        pytest.param("exit(3)@save#1+during:rank=1", [BATCH, STEP, saying("SystemExit: 3")], {}, id="left later"),
+        pytest.param("exit(3)@save#1+during:rank=1", [BATCH, STEP, failing(0)], {}, id="left later"),
         pytest.param("preempt@step=4:rank=1", [], {"acts": (act("interrupted"),)}, id="the node was told"),
         pytest.param("nodeloss@step=4:rank=1", [], {"acts": (act("lost"),)}, id="the node was killed"),
         pytest.param("partition(for=3)@step=4:rank=1", [], {"acts": (act("cut"),)}, id="the node was cut off"),
@@ -159,13 +161,13 @@ def test_a_fault_without_its_effect_is_unknown(text, lines, changes, words):
         ("sigkill@save#0:rank=1", "rank 1 saved 0 times with torch.save or torch.distributed.checkpoint"),
         (
             "sigkill@save#1+during:rank=0",
-            "rank 0 never came to the middle of that save: another process wrote it, or it failed before",
+            "rank 0 never reached the middle of that save: another process wrote it, or it failed before",
         ),
         ("torn@save#1:rank=0", "no checkpoint of rank 0 was there under the name by which it had written it"),
         ("sigkill@save#1:rank=0", "training ended after 12 steps"),
         ("torn@step=4:rank=1", "rank 1 had written no checkpoint"),
         ("loaderkill@step=4:rank=1", "rank 1 had no loader worker at that moment"),
-        ("preempt@step=4:node=0", "no rank of node 0 came to that moment"),
+        ("preempt@step=4:node=0", "no rank of node 0 reached that point"),
         ("sigkill@load#0:rank=1", "training ended after 12 steps"),
     ],
 )

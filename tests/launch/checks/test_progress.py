@@ -6,15 +6,16 @@ import pytest
 from resumable.launch.checks.progress import progress
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.node_records import NodeEnded, NodeFaultActed, RankFailure, RoundStarted
-from resumable.launch.evidence.rank_records import AnyRecord, Exit, Rename, Save
+from resumable.launch.evidence.rank_records import AnyRecord, Error, Exit, Rename, Save
+from resumable.launch.explain.result import CheckResult
 from resumable.launch.outcome import Outcome
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import PlannedFault, resolve
-from resumable.launch.reading.outcome import CheckResult
 from tests.launch import histories
 from tests.launch.histories import Job
 
 JOB = Job()
+IN_COLLECTIVE = Error(type="builtins.RuntimeError", module="torch.distributed.distributed_c10d")
 
 
 def judged(history: History) -> CheckResult:
@@ -72,8 +73,9 @@ def test_a_script_that_leaves_by_sys_exit_0_ends_well():
 
 def test_an_unplanned_death_is_invalid_and_says_whose():
     """The first error that is no consequence of another rank's death is shown, with the log to look at."""
-    lost = Exit(sequence=0, time_ns=1, reason="exception", code=1, message="RuntimeError: Connection closed by peer")
-    cause = Exit(sequence=0, time_ns=2, reason="exception", code=1, message="KeyError: 'sampler'")
+    lost = Exit(sequence=0, time_ns=1, reason="exception", code=1, message="RuntimeError: closed", error=IN_COLLECTIVE)
+    own = Error(type="builtins.KeyError", module="__main__")
+    cause = Exit(sequence=0, time_ns=2, reason="exception", code=1, message="KeyError: 'sampler'", error=own)
     result = judged(with_end(with_end(whole(), 0, lost), 1, cause))
     assert result.outcome == Outcome.INVALID
     assert result.summary == "rank 1 died unplanned in incarnation 1 after 12 steps: KeyError: 'sampler'"
@@ -81,7 +83,7 @@ def test_an_unplanned_death_is_invalid_and_says_whose():
 
 
 @pytest.mark.parametrize(
-    ("exit_code", "words"), [(-9, "killed by signal 9 (SIGKILL)"), (1, "ended with exit code 1, without a word")]
+    ("exit_code", "words"), [(-9, "killed by signal 9 (SIGKILL)"), (1, "ended with exit code 1, leaving no record")]
 )
 def test_a_process_that_vanished_is_told_by_its_exit_code(exit_code, words):
     """A process that was killed from outside leaves no word; the agent knows how it ended."""
@@ -110,7 +112,7 @@ def test_nothing_started_after_the_fault_is_unknown():
 @pytest.mark.parametrize(
     ("ends", "words"),
     [
-        ((), "no node said how it ended"),
+        ((), "no node recorded how it ended"),
         ((NodeEnded(node=0, outcome="interrupted", time_ns=0, message="SIGINT"),), "node 0 interrupted: SIGINT"),
     ],
 )
@@ -161,7 +163,7 @@ def test_a_job_that_is_taken_for_finished_because_it_was_asked_to_stop_is_invali
         Outcome.INVALID,
         "rank 1 ended with exit code 0 after 5 of 12 steps, because it was asked to stop",
     )
-    assert "leave with another code, such as 143" in result.violations[0].explanation
+    assert "leave with a different code, such as 143" in result.violations[0].explanation
 
 
 def test_a_job_that_was_asked_to_stop_after_its_last_step_may_say_that_all_is_done():
@@ -217,11 +219,11 @@ RENAMED = Rename(sequence=0, time_ns=0, source="latest.pt", target="step-4.pt")
     [
         pytest.param("sigkill", [HALF], "", "latest.pt was left half written: write beside it", id="half written"),
         pytest.param("sigkill", [HALF, WHOLE, HALF], "", "latest.pt was left half written", id="written over"),
-        pytest.param("torn", [], "step-4.pt", "step-4.pt was damaged (torn): load what is whole", id="torn"),
+        pytest.param("torn", [], "step-4.pt", "step-4.pt was damaged (torn): load one that is complete", id="torn"),
         pytest.param("corrupt", [], "step-4.pt", "step-4.pt was damaged (corrupt)", id="corrupt"),
         pytest.param("torn", [], "step-4/__1_0.distcp", "step-4/__1_0.distcp was damaged", id="a folder"),
-        pytest.param("sigkill", [HALF, WHOLE], "", "its own words are in", id="whole"),
-        pytest.param("sigkill", [HALF, WHOLE, RENAMED, HALF], "", "its own words are in", id="a temporary name"),
+        pytest.param("sigkill", [HALF, WHOLE], "", "see its log", id="whole"),
+        pytest.param("sigkill", [HALF, WHOLE, RENAMED, HALF], "", "see its log", id="a temporary name"),
     ],
 )
 def test_a_job_that_cannot_go_on_from_its_checkpoint_is_told_why(kind, lines, path, words):
@@ -237,7 +239,7 @@ def test_a_job_that_trained_could_read_its_checkpoint():
     planned = fault("torn@step=4:rank=1")
     history = with_end(histories.hit(JOB, planned, path="step-4.pt"), 1, error)
     result = progress(histories.of_histories(history, JOB, [planned]))
-    assert result.violations[0].explanation == "its own words are in faulted/logs/i001/rank1.err"
+    assert result.violations[0].explanation == "see its log, faulted/logs/i001/rank1.err"
 
 
 def cut_short(**changes: object) -> CheckResult:

@@ -118,7 +118,7 @@ def test_a_fault_that_the_job_outlived_is_named():
     lines = (*ranks[1].records[:12], fired, *ranks[1].records[12:])
     ranks[1] = histories.with_lines(msgspec.structs.replace(ranks[1], records=lines), ())
     result = rank_sequence(histories.of_histories(histories.history("faulted", ranks), JOB, [planned]))
-    expected = "no rank trained after a restart: the job outlived partition(for=1)@step=2:rank=1"
+    expected = "no rank trained after a restart: the job survived partition(for=1)@step=2:rank=1"
     assert (Outcome.UNKNOWN, expected) == (result.outcome, result.summary)
 
 

@@ -5,10 +5,10 @@ import pytest
 
 from resumable.launch.checks.resume_point import resume_point
 from resumable.launch.evidence.rank_records import AnyRecord, FaultFired, Load, Rename, Save
+from resumable.launch.explain.result import CheckResult
 from resumable.launch.outcome import Outcome
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import PlannedFault, resolve
-from resumable.launch.reading.outcome import CheckResult
 from tests.launch import histories
 from tests.launch.histories import Job, Life
 
@@ -31,9 +31,9 @@ def test_an_older_checkpoint_of_the_series_loses_work():
     """`step-2` was loaded though `step-4` was whole."""
     result = judged(at=5, resume=2, loads="ckpt/step-2.pt")
     assert result.outcome == Outcome.INVALID
-    assert (
-        (result.summary)
-        == "rank 0 in incarnation 1 goes on from step 2, though ckpt/step-4.pt of step 4 was whole: 2 steps lost needlessly"
+    assert result.summary == (
+        "rank 0 in incarnation 1 went on from step 2, though ckpt/step-4.pt of step 4 was complete: "
+        "2 steps lost needlessly"
     )
 
 
@@ -41,7 +41,9 @@ def test_beginning_anew_though_there_was_a_checkpoint_is_invalid():
     """A job that forgets to load says so in these words."""
     result = judged(at=5, resume=0, loads=None)
     assert result.outcome == Outcome.INVALID
-    assert result.summary == "rank 0 in incarnation 1 began anew, though ckpt/step-4.pt of step 4 was whole"
+    assert (
+        result.summary == "rank 0 in incarnation 1 started from scratch, though ckpt/step-4.pt of step 4 was complete"
+    )
     assert result.violations[0].explanation == "it loaded no checkpoint"
 
 
@@ -51,7 +53,9 @@ def test_beginning_anew_though_there_was_a_checkpoint_is_invalid():
         pytest.param(
             2, "ckpt/step-4.pt", "step 2 (known by parameters), 5 steps done again", id="handed over at step 2"
         ),
-        pytest.param(0, None, "rank 0 in incarnation 1 began anew, though ckpt/step-4.pt was whole", id="lost"),
+        pytest.param(
+            0, None, "rank 0 in incarnation 1 started from scratch, though ckpt/step-4.pt was complete", id="lost"
+        ),
     ],
 )
 def test_what_a_thread_wrote_may_be_of_an_earlier_step(resume, loads, expected):
@@ -72,7 +76,7 @@ def test_beginning_anew_without_any_checkpoint_is_right():
     result = judged(at=5, resume=0, loads=None, job=replace(JOB, save_every=10))
     assert (result.outcome, result.summary) == (
         Outcome.VALID,
-        "began anew, there was no checkpoint; 5 steps done again",
+        "started from scratch: no checkpoint existed; 5 steps done again",
     )
 
 
@@ -80,7 +84,7 @@ def test_beginning_anew_in_a_job_that_never_saves_proves_nothing():
     """Or that saves in a way that nobody sees, and perhaps looks for it in another place."""
     result = judged(at=5, resume=0, loads=None, job=replace(JOB, save_every=100))
     assert result.outcome == Outcome.UNKNOWN
-    assert "rank 0 in incarnation 1 began anew, and no run was seen to save a checkpoint" in result.summary
+    assert "rank 0 in incarnation 1 started from scratch, and no run was seen to save a checkpoint" in result.summary
 
 
 def test_beginning_anew_is_no_excuse_because_of_an_older_file():
@@ -168,7 +172,7 @@ def test_going_on_from_a_step_that_was_never_done_is_invalid():
     first[1] = replace(first[1], stop_after=5)
     result = resume_point(histories.evidence(JOB, [first, histories.resumed(JOB, 8)], []))
     assert result.outcome == Outcome.INVALID
-    assert result.summary == "rank 1 in incarnation 1 goes on from step 8, though it had done 5 only"
+    assert result.summary == "rank 1 in incarnation 1 went on from step 8, though it had done only 5"
 
 
 @pytest.mark.parametrize("stop", [None, 3])
@@ -198,7 +202,7 @@ def test_a_preempted_job_without_an_emergency_checkpoint_is_invalid():
     result = preempted(at=5)
     assert result.outcome == Outcome.INVALID
     assert (
-        result.summary == "rank 0 goes on from step 4, though 5 steps were done when the notice of the preemption came"
+        result.summary == "rank 0 went on from step 4, though 5 steps were done when the notice of the preemption came"
     )
     assert result.violations[0].explanation == "the job left no emergency checkpoint in the time of grace"
 

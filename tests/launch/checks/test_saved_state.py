@@ -6,8 +6,8 @@ import pytest
 from resumable.launch.checks.saved_state import saved_state
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.rank_records import AnyRecord, Save, Step
+from resumable.launch.explain.result import CheckResult
 from resumable.launch.outcome import Outcome
-from resumable.launch.reading.outcome import CheckResult
 from tests.launch import histories
 from tests.launch.histories import Job
 
@@ -56,7 +56,7 @@ def test_the_same_tensors_at_the_same_step_are_valid():
 def test_a_part_of_the_state_that_was_not_restored_is_named():
     """Neither a batch nor a parameter tells of it."""
     result = judged(faulted("b"))
-    words = "rank 0 saved other tensors under 'average' after 6 steps than the uninterrupted run"
+    words = "rank 0 saved different tensors under 'average' after 6 steps than the uninterrupted run"
     assert (result.outcome, result.summary) == (Outcome.INVALID, words)
     assert "was not restored" in result.violations[0].explanation
 

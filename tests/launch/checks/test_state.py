@@ -6,10 +6,10 @@ import pytest
 from resumable.launch.checks.state import state
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, Exit, Step
+from resumable.launch.explain.result import CheckResult
 from resumable.launch.outcome import Outcome
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import resolve
-from resumable.launch.reading.outcome import CheckResult
 from tests.launch import histories
 from tests.launch.histories import Job
 
@@ -98,23 +98,31 @@ def test_equal_losses_and_parameters_are_valid():
     [
         (
             other_parameters_then_batches,
-            "rank 1 has other parameters than the reference from step 6 on",
+            "rank 1 has different parameters than the reference from step 6 on",
             "is the optimizer's, the",
         ),
-        (other_buffers, "rank 1 has other buffers than the reference from step 6 on", "running statistics"),
-        (other_parameters, "rank 1 has other parameters than the reference from step 6 on", "is the optimizer's, the"),
+        (other_buffers, "rank 1 has different buffers than the reference from step 6 on", "running statistics"),
+        (
+            other_parameters,
+            "rank 1 has different parameters than the reference from step 6 on",
+            "is the optimizer's, the",
+        ),
         (
             other_loss,
-            "rank 1 has another loss than the reference from step 6 on",
+            "rank 1 has a different loss than the reference from step 6 on",
             "batches and parameters are right but the loss differs from step 6 on: is what scales it, such as a Grad",
         ),
         (
             other_loss_and_parameters,
-            "rank 1 has other parameters than the reference from step 6 on",
+            "rank 1 has different parameters than the reference from step 6 on",
             "batches are right but the parameters differ from step 6 on: is the optimizer's, the",
         ),
-        (other_start, "rank 1 has other parameters than the reference from step 4 on", "is the model's state loaded?"),
-        (other_end, "rank 1 ends with other parameters than the reference", ""),
+        (
+            other_start,
+            "rank 1 has different parameters than the reference from step 4 on",
+            "is the model's state loaded?",
+        ),
+        (other_end, "rank 1 ends with different parameters than the reference", ""),
     ],
 )
 def test_right_batches_and_another_state_are_invalid(change, sentence, words):
@@ -220,7 +228,7 @@ def with_damage_to(path: str, change: Change) -> CheckResult:
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("ckpt/step-4.pt", "ckpt/step-4.pt was damaged (corrupt): load what is whole, or else the one before"),
+        ("ckpt/step-4.pt", "ckpt/step-4.pt was damaged (corrupt): load one that is complete, or else the one before"),
         ("ckpt/step-4.pt/__0_0.distcp", "ckpt/step-4.pt/__0_0.distcp was damaged (corrupt)"),
         ("ckpt/step-2.pt", "batches are right but"),
     ],

@@ -199,5 +199,5 @@ def test_a_scenario_without_nodes_is_damage(scenario):
 def test_a_missing_scenario_is_damage(tmp_path):
     """A run that was interrupted before a scenario began lacks its folder."""
     assert [str(damage) for damage in read_history(RunDir(root=tmp_path).scenario("reference-2")).damage] == [
-        "reference-2: the scenario left no folder"
+        "reference-2: the scenario was not run"
     ]

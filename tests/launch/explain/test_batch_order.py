@@ -14,8 +14,8 @@ import pytest
 from resumable.launch.checks.rank_sequence import rank_sequence
 from resumable.launch.evidence.history import History, Process
 from resumable.launch.evidence.rank_records import AnyRecord, Batch, Step
+from resumable.launch.explain.result import CheckResult
 from resumable.launch.outcome import Outcome
-from resumable.launch.reading.outcome import CheckResult
 from tests.launch import histories
 from tests.launch.histories import Epochs, Job
 
@@ -150,7 +150,7 @@ BUGS = [
     (sticky, "epoch 2 is truncated: it begins at batch 4, as many as the resumed epoch had skipped; the skip of the"),
     (sticky_at_the_end, "epoch 2 is truncated: it ends after 4 of 8 batches"),
     (skip_lost, "it restarted epoch 1 from its first batch instead of going on at batch 4"),
-    (began_anew, "it began again with the very first batch of epoch 0"),
+    (began_anew, "it started again with the very first batch of epoch 0"),
     (one_epoch_late, "epoch 1 goes on in epoch 0's order: the sampler's epoch was not restored"),
     (one_epoch_early, "epoch 1 goes on in epoch 2's order: the sampler's epoch is wrong"),
     (epoch_twice, "epochs 1 and 2 are alike: the order of epoch 1 came again"),
@@ -161,10 +161,10 @@ BUGS = [
     (samples_for_batches, "as if it had skipped 4 samples instead of 4 batches"),
     (counted_in_samples, "its batches begin at sample 3 of the rank's epoch 1 instead of sample 8"),
     (smaller_batches, "its batches are of 1 sample instead of 2 from batch 4 of epoch 1 on"),
-    (scrambled_later, "the right samples of epoch 1, in another order"),
+    (scrambled_later, "the right samples of epoch 1, in a different order"),
     (rank_0_for_all, "rank 1 trained on rank 0's samples"),
-    (other_seed, "another seed or epoch?"),
-    (scrambled, "the right samples of epoch 1, in another order"),
+    (other_seed, "a different seed or epoch?"),
+    (scrambled, "the right samples of epoch 1, in a different order"),
     (no_permutation, "no permutation"),
     (other_padding, "its padding comes from the remainder"),
     (last_dropped, "the last batch of epoch 1 is missing"),
@@ -266,7 +266,7 @@ def mixed_later(rank: int) -> Epochs:
     ("bug", "words"),
     [
         (skip_lost, "it restarted epoch 1 from its first batch instead of going on at batch 4"),
-        (scrambled_later, "the right batches of epoch 1, in another order"),
+        (scrambled_later, "the right batches of epoch 1, in a different order"),
         (mixed_later, "epoch 1 has an order that no epoch of the uninterrupted run has"),
         (scrambled, "the content of its batches fits no epoch of the uninterrupted run from batch 4 on"),
     ],

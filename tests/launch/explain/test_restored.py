@@ -10,8 +10,8 @@ import pytest
 from resumable.launch.checks.state import state
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.rank_records import AnyRecord, Load, Step
+from resumable.launch.explain.result import CheckResult
 from resumable.launch.outcome import Outcome
-from resumable.launch.reading.outcome import CheckResult
 from tests.launch import histories
 from tests.launch.histories import Job
 
@@ -65,14 +65,14 @@ def test_parameters_that_the_job_had_and_an_optimizer_with_state_are_valid():
     assert (result.outcome, result.summary) == (
         Outcome.VALID,
         "1 restart from parameters as they were, none with a new optimizer or schedule; "
-        "the number of ranks changed, so gradients are summed in another order then",
+        "the number of ranks changed, so gradients are summed in a different order then",
     )
 
 
 def test_an_optimizer_that_was_not_restored_is_told():
     """The batches and the parameters are right all the same."""
     result = judged(with_new_optimizer, 1)
-    sentence = "rank 0 in incarnation 1 goes on from step 2 with an optimizer that has no state"
+    sentence = "rank 0 in incarnation 1 went on from step 2 with an optimizer that has no state"
     assert (result.outcome, result.summary) == (Outcome.INVALID, sentence)
     assert [violation.rank for violation in result.violations] == [0, 1]
     assert {violation.explanation for violation in result.violations} == {"is the optimizer's state saved and loaded?"}
@@ -133,7 +133,7 @@ constant_anew = scheduled(lambda step: step - 2, lambda _: 0.1)
 def test_a_scheduler_that_was_not_restored_is_told(before, change):
     """The first learning rate is right: the optimizer has kept it."""
     result = judged(change, 1, before=before, reference=before)
-    sentence = "rank 0 in incarnation 1 goes on from step 2 with the learning rates that the job began with"
+    sentence = "rank 0 in incarnation 1 went on from step 2 with the learning rates that the job began with"
     assert (result.outcome, result.summary) == (Outcome.INVALID, sentence)
     assert {violation.explanation for violation in result.violations} == {"is the scheduler's state saved and loaded?"}
 
@@ -167,7 +167,7 @@ def test_shares_of_parameters_are_others_on_another_number_of_ranks():
     result = judged(with_a_share, 0, 1)
     assert (result.outcome, result.summary) == (
         Outcome.NOT_APPLICABLE,
-        "the number of ranks changed, so gradients are summed in another order",
+        "the number of ranks changed, so gradients are summed in a different order",
     )
 
 

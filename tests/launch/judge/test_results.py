@@ -4,26 +4,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from resumable.launch.judge.results import Results, Span, encode_results, results_schema
-from resumable.launch.outcome import Outcome, worst
+from resumable.launch.errors import EvidenceError
+from resumable.launch.judge.results import Results, Span, decode_results, encode_results, results_schema
+from resumable.launch.report.annotations import workflow_commands
+from resumable.launch.report.html import html
+from resumable.launch.report.junit import junit
+from resumable.launch.report.markdown import markdown
+from resumable.launch.report.schema import CODES_FILE, SCHEMA_FILE, codes_page
 from tests.launch.report import samples
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 README = Path(__file__).parents[3] / "launch/report/README.md"
-
-
-@pytest.mark.parametrize(
-    ("outcomes", "expected"),
-    [
-        ([Outcome.VALID, Outcome.VALID], Outcome.VALID),
-        ([Outcome.VALID, Outcome.UNKNOWN], Outcome.UNKNOWN),
-        ([Outcome.VALID, Outcome.UNKNOWN, Outcome.INVALID], Outcome.INVALID),
-        ([], Outcome.UNKNOWN),
-    ],
-)
-def test_the_worst_case_decides(outcomes, expected):
-    """INVALID beats UNKNOWN beats VALID, and nothing proves nothing."""
-    assert expected == worst(outcomes)
 
 
 def test_every_case_is_counted_once():
@@ -52,21 +43,54 @@ def test_the_file_holds_everything(results):
     assert results == msgspec.json.decode(encode_results(results), type=Results)
 
 
-def test_version_1_keeps_its_shape():
-    """A reader of version 1 finds every field where it was; a change here needs a new version, or adds a field."""
-    expected = (GOLDEN / "results-version-1.json").read_bytes()
+def test_version_2_keeps_its_shape():
+    """A reader finds every field where it was; a change here needs a new version, or adds a field."""
+    expected = (GOLDEN / "results-version-2.json").read_bytes()
     assert expected == encode_results(samples.fixed())
 
 
+def test_version_1_stays_readable():
+    """It has the same sentences and no codes."""
+    found = decode_results((GOLDEN / "results-version-1.json").read_bytes())
+    [case], [now] = found.cases, samples.fixed().cases
+    [violation] = case.verdict.checks[0].result.violations
+    assert (found.version, violation.problem, violation.sentence) == (1, None, "rank 1 trained on other samples")
+    assert case.verdict.fired_faults == now.verdict.fired_faults
+
+
+def annotations(results: Results) -> str:
+    return "\n".join(workflow_commands(results, here=Path()))
+
+
+@pytest.mark.parametrize("render", [html, markdown, junit, annotations])
+def test_version_1_can_be_rendered(render):
+    """By every renderer."""
+    text = render(decode_results((GOLDEN / "results-version-1.json").read_bytes()))
+    assert "it skipped 1 batch" in str(text) or "rank 1 trained on other samples" in str(text)
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b'{"version": 99}', b'{"version": 1}', b'{"version": 2}'])
+def test_no_results_are_an_error_that_says_so(data):
+    """A newer version, or no results at all."""
+    with pytest.raises(EvidenceError, match=r"results\.json"):
+        decode_results(data)
+
+
 def test_the_schema_in_the_repository_is_the_one_that_is_written():
-    """`launch/report/results.schema.json` is generated; `python -m resumable.launch.report.schema` writes it anew."""
-    expected = (README.parent / "results.schema.json").read_bytes()
-    assert expected == results_schema()
+    """`launch/report/results.schema.json` is generated; `python -m resumable.launch.report.schema` writes it again."""
+    assert SCHEMA_FILE.read_bytes() == results_schema()
+
+
+def test_the_page_of_codes_in_the_repository_is_the_one_that_is_written():
+    """As the schema."""
+    assert CODES_FILE.read_text() == codes_page()
 
 
 def field_names() -> list[str]:
+    """Of everything but problems and reasons, whose parameters stand on the page of codes."""
     definitions = json.loads(results_schema())["$defs"].values()
-    return sorted({name for definition in definitions for name in definition.get("properties", {})})
+    own = [definition.get("properties", {}) for definition in definitions]
+    return sorted({name for properties in own if "code" not in properties for name in properties})
 
 
 @pytest.mark.parametrize("name", field_names())

@@ -6,15 +6,18 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from resumable.launch.checks.check import Check
 from resumable.launch.evidence.history import Damage, Process
 from resumable.launch.evidence.node_records import encode_node_line
 from resumable.launch.evidence.rank_records import Batch, encode_line
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.explain.problems import BatchAfterEnd, NothingResumed, Problem
+from resumable.launch.explain.result import CheckResult, passed
+from resumable.launch.explain.run_problems import EvidenceDamaged, ReferenceFailed, ReferenceMissing
 from resumable.launch.judge import verdict as verdict_module
 from resumable.launch.judge.verdict import CheckReport, Verdict, combine, judge, judge_evidence, write_verdict
 from resumable.launch.outcome import Outcome
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.reading.outcome import CheckResult, passed
 from tests.launch import histories
 from tests.launch.histories import Epochs, Job, Life
 
@@ -46,44 +49,71 @@ def test_a_fault_that_did_not_fire_is_unknown():
     assert "training ended after 24 steps" in verdict.reason
 
 
-def report(name: str, outcome: Outcome) -> CheckReport:
-    return CheckReport(name=name, claim="", result=CheckResult(outcome=outcome, summary="why"))
+FAILED = ReferenceFailed(run="reference-1", rank=0, exit_code=1, message="KeyError: 'a'", log="err")
+DAMAGED = EvidenceDamaged(path="faulted", what="the scenario was not run")
+CODES = {Outcome.INVALID: BatchAfterEnd(rank=1), Outcome.UNKNOWN: NothingResumed()}
+
+
+def report(name: str, outcome: Outcome, problem: Problem | None = None) -> CheckReport:
+    result = CheckResult(outcome=outcome, summary="", problem=problem or CODES.get(outcome))
+    return CheckReport(name=name, claim="", result=result)
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "expected"),
+    ("reports", "expected"),
     [
-        ({"rank_sequence": Outcome.VALID, "state": Outcome.VALID}, (Outcome.VALID, "")),
-        ({"global_batches": Outcome.VALID, "rank_sequence": Outcome.NOT_APPLICABLE}, (Outcome.VALID, "")),
-        ({"rank_sequence": Outcome.VALID, "state": Outcome.UNKNOWN}, (Outcome.UNKNOWN, "state: why")),
-        ({"state": Outcome.UNKNOWN, "rank_sequence": Outcome.INVALID}, (Outcome.INVALID, "rank_sequence: why")),
-        ({"reference": Outcome.UNKNOWN, "evidence_whole": Outcome.UNKNOWN}, (Outcome.UNKNOWN, "evidence_whole: why")),
-        ({"state": Outcome.VALID}, (Outcome.UNKNOWN, "nothing that was trained on has been compared")),
-        ({}, (Outcome.UNKNOWN, "nothing that was trained on has been compared")),
+        ([report("rank_sequence", Outcome.VALID), report("state", Outcome.VALID)], (Outcome.VALID, None)),
+        ([report("global_batches", Outcome.VALID), report("state", Outcome.NOT_APPLICABLE)], (Outcome.VALID, None)),
+        ([report("rank_sequence", Outcome.VALID), report("state", Outcome.UNKNOWN)], (Outcome.UNKNOWN, "state")),
+        ([report("state", Outcome.UNKNOWN), report("content", Outcome.INVALID)], (Outcome.INVALID, "content")),
+        ([report("state", Outcome.VALID)], (Outcome.UNKNOWN, "")),
+        ([report("state", Outcome.NOT_APPLICABLE)], (Outcome.UNKNOWN, "")),
+        ([], (Outcome.UNKNOWN, "")),
     ],
 )
-def test_invalid_beats_unknown_beats_valid(outcomes, expected):
+def test_invalid_beats_unknown_beats_valid(reports, expected):
     """And nothing is VALID without a check that compared batches."""
-    assert expected == combine([report(name, outcome) for name, outcome in outcomes.items()])
+    outcome, cause = combine(reports)
+    assert expected == (outcome, cause and cause.check)
+
+
+@pytest.mark.parametrize(
+    ("problem", "expected"),
+    [
+        pytest.param(FAILED, "reference", id="its own error comes before what is missing because of it"),
+        pytest.param(
+            msgspec.structs.replace(FAILED, exit_code=None), "evidence_whole", id="what is inferred comes after"
+        ),
+        pytest.param(ReferenceMissing(), "evidence_whole", id="as all that may follow from it"),
+    ],
+)
+def test_what_a_reference_recorded_of_its_failure_beats_what_is_missing(problem: Problem, expected: str) -> None:
+    """A scenario that was not run since the reference failed explains nothing."""
+    reports = [report("reference", Outcome.UNKNOWN, problem), report("evidence_whole", Outcome.UNKNOWN, DAMAGED)]
+    _, cause = combine(reports)
+    assert cause is not None
+    assert expected == cause.check
 
 
 def broken_check(evidence: Evidence) -> CheckResult:
-    """A claim."""
     raise KeyError(evidence.scenario.name)
 
 
 def good_check(evidence: Evidence) -> CheckResult:
-    """Another claim."""
     return passed(evidence.scenario.name)
 
 
 def test_a_check_that_throws_is_unknown(monkeypatch):
     """A check that breaks neither passes nor hides the others."""
-    monkeypatch.setattr(verdict_module, "CHECKS", (broken_check, good_check))
+    checks = (
+        Check(name="broken", claim="A claim.", run=broken_check),
+        Check(name="good", claim="Another.", run=good_check),
+    )
+    monkeypatch.setattr(verdict_module, "CHECKS", checks)
     verdict = judge_evidence(histories.one_kill(JOB))
     assert [(report.name, report.claim, report.result.outcome, report.result.summary) for report in verdict.checks] == [
-        ("broken_check", "A claim.", Outcome.UNKNOWN, "the check itself failed: KeyError: 'faulted'"),
-        ("good_check", "Another claim.", Outcome.VALID, "faulted"),
+        ("broken", "A claim.", Outcome.UNKNOWN, "the check itself failed: KeyError: 'faulted'"),
+        ("good", "Another.", Outcome.VALID, "faulted"),
     ]
 
 
@@ -119,7 +149,7 @@ def test_the_verdict_tells_when_what_died_and_how_long_the_restart_took():
     """The time runs from the fault to the first batch that any rank received after it."""
     evidence = histories.one_kill(JOB)
     verdict = judge_evidence(evidence)
-    death = verdict.deaths[0]
+    death = verdict.fired_faults[0]
     assert (
         death.what,
         death.is_planned,

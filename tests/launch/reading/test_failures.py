@@ -3,9 +3,9 @@ import pytest
 
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.node_records import NodeEnded, RankEnded, RankFailure
-from resumable.launch.evidence.rank_records import AnyRecord, Batch, Exit, FaultFired, Step
+from resumable.launch.evidence.rank_records import AnyRecord, Batch, Error, Exit, FaultFired, Step
 from resumable.launch.plan.plan import Scenario
-from resumable.launch.reading.failures import first_cause, planned_deaths, unplanned_death
+from resumable.launch.reading.failures import fired_faults, first_cause, unplanned_death
 from resumable.launch.reading.lives import Run
 from tests.launch import histories
 from tests.launch.histories import Job
@@ -44,7 +44,7 @@ def test_the_restart_takes_until_the_first_batch_of_the_next_incarnation():
     """Both times come from one monotonic clock."""
     history = timed(histories.one_kill(JOB).faulted.history)
     plan = histories.plan(histories.sigkill(4))
-    death = planned_deaths(run_of(history), plan.scenarios[-1])[0]
+    death = fired_faults(run_of(history), plan.scenarios[-1])[0]
     assert pytest.approx(death.restart_s, abs=1e-6) == 1.5
 
 
@@ -52,7 +52,7 @@ def test_a_fault_that_nothing_followed_has_no_restart_time():
     """The job was not started again."""
     history = histories.evidence(JOB, [histories.killed(JOB, 5)], []).faulted.history
     plan = histories.plan(histories.sigkill(4))
-    assert planned_deaths(run_of(history), plan.scenarios[-1])[0].restart_s is None
+    assert fired_faults(run_of(history), plan.scenarios[-1])[0].restart_s is None
 
 
 def test_an_end_in_order_is_no_death():
@@ -60,30 +60,45 @@ def test_an_end_in_order_is_no_death():
     assert unplanned_death(histories.one_kill(JOB).faulted, 1) is None
 
 
+def error(kind: str, module: str = "__main__") -> Error:
+    return Error(type=kind, module=module)
+
+
+IN_COLLECTIVE = error("builtins.RuntimeError", "torch.distributed.distributed_c10d")
+IN_BACKWARD = error("builtins.RuntimeError", "torch.autograd.graph")
+OF_TORCH = error("torch.distributed.DistNetworkError")
+OF_SCRIPT = error("builtins.RuntimeError")
+
+
 @pytest.mark.parametrize(
-    ("messages", "rank"),
+    ("errors", "rank"),
     [
-        (("ValueError: first", "ValueError: second"), 0),
-        (("RuntimeError: [gloo] Connection reset by peer", "ValueError: second"), 1),
-        (("RuntimeError: Broken pipe", "torch.distributed.DistNetworkError: gone"), 0),
+        pytest.param((OF_SCRIPT, OF_SCRIPT), 0, id="the first of two that failed by themselves"),
+        pytest.param((IN_COLLECTIVE, OF_SCRIPT), 1, id="gloo noticed first that the other was gone"),
+        pytest.param((IN_BACKWARD, OF_SCRIPT), 1, id="in the collective of DDP"),
+        pytest.param((OF_TORCH, OF_SCRIPT), 1, id="the script raised it again"),
+        pytest.param((IN_BACKWARD, OF_TORCH), 0, id="the first of two that may have failed by themselves"),
+        pytest.param((error("builtins.ValueError", "torch.autograd.graph"), OF_SCRIPT), 0, id="a hook of the script's"),
+        pytest.param((None, OF_SCRIPT), 0, id="nobody recorded an error"),
     ],
 )
-def test_the_first_rank_that_did_not_only_lose_its_connection_is_to_blame(messages, rank):
-    """When one rank dies, the others say that it is gone."""
+def test_the_first_rank_that_did_not_only_lose_its_connection_is_to_blame(errors, rank):
+    """When one rank dies, the others fail in communication, whatever the message."""
     history = histories.one_kill(JOB).faulted.history
     processes = tuple(
         msgspec.structs.replace(
             process,
             records=(
                 *process.records[:-1],
-                Exit(sequence=0, time_ns=process.rank, reason="exception", code=1, message=messages[process.rank]),
+                Exit(sequence=0, time_ns=process.rank, reason="exception", code=1, error=errors[process.rank]),
             ),
         )
         for process in history.processes
     )
     death = unplanned_death(run_of(msgspec.structs.replace(history, processes=processes)), 1)
     assert death is not None
-    assert (rank, messages[rank], f"faulted/logs/i001/rank{rank}.err") == (death.rank, death.what, death.log)
+    kind = errors[rank].type if errors[rank] else ""
+    assert (rank, kind, f"faulted/logs/i001/rank{rank}.err") == (death.rank, death.error, death.log)
 
 
 def both_end(first: Exit | None, second: Exit | None, *ends: RankEnded, **changes: object) -> Run:
@@ -99,15 +114,12 @@ def both_end(first: Exit | None, second: Exit | None, *ends: RankEnded, **change
     return run_of(msgspec.structs.replace(history, processes=processes, rank_ends=ends, **changes))
 
 
-def said(time_ns: int, *, code: int = 1, message: str = "") -> Exit:
-    return Exit(sequence=0, time_ns=time_ns, reason="system_exit", code=code, message=message)
+def said(time_ns: int, *, code: int = 1, message: str = "", error: Error | None = None) -> Exit:
+    return Exit(sequence=0, time_ns=time_ns, reason="system_exit", code=code, message=message, error=error)
 
 
 def gone(rank: int, time_ns: int, exit_code: int | None) -> RankEnded:
     return RankEnded(incarnation=1, rank=rank, pid=1000 + rank, time_ns=time_ns, exit_code=exit_code)
-
-
-LOST = "RuntimeError: [gloo] Connection closed by peer"
 
 
 @pytest.mark.parametrize(
@@ -144,13 +156,13 @@ LOST = "RuntimeError: [gloo] Connection closed by peer"
             id="killed a nanosecond before the other",
         ),
         pytest.param(
-            both_end(None, said(10, message=LOST), gone(0, 11, -11), gone(1, 12, 1)),
+            both_end(None, said(10, error=IN_COLLECTIVE), gone(0, 11, -11), gone(1, 12, 1)),
             (0, "killed by signal 11 (SIGSEGV)", 139),
             id="who only lost its connection dragged nobody along",
         ),
         pytest.param(
             both_end(None, said(9, code=0), gone(0, 11, 3), gone(1, 10, 0)),
-            (0, "ended with exit code 3, without a word", 3),
+            (0, "ended with exit code 3, leaving no record", 3),
             id="who ended well is not to blame",
         ),
         pytest.param(
@@ -158,7 +170,7 @@ LOST = "RuntimeError: [gloo] Connection closed by peer"
             (0, "killed by signal 40 (a real-time signal)", 168),
             id="a signal without a name",
         ),
-        pytest.param(both_end(None, said(9, code=0)), (0, "ended without a word", None), id="nobody knows"),
+        pytest.param(both_end(None, said(9, code=0)), (0, "ended without a record", None), id="nobody knows"),
     ],
 )
 def test_the_first_cause_is_told_by_nanoseconds(run, expected):
@@ -183,7 +195,7 @@ def test_a_planned_death_has_its_exit_code(code, expected):
     end = RankEnded(incarnation=0, rank=1, pid=1, time_ns=0, exit_code=code)
     history = msgspec.structs.replace(histories.one_kill(JOB).faulted.history, rank_ends=(end,))
     plan = histories.plan(histories.sigkill(4))
-    assert [death.exit_code for death in planned_deaths(run_of(history), plan.scenarios[-1])] == [expected]
+    assert [death.exit_code for death in fired_faults(run_of(history), plan.scenarios[-1])] == [expected]
 
 
 def last_life_of(*lines: AnyRecord) -> tuple[Run, Scenario]:

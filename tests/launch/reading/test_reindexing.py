@@ -85,10 +85,10 @@ def test_a_slice_is_the_right_one_if_training_makes_the_same_of_it():
 def test_a_slice_of_which_training_makes_anything_else_is_invalid(change):
     """Or of which nothing is known."""
     [violation, _] = rank_sequence(resumed(in_slice, change)).violations
-    assert violation.sentence == "rank 0 trained on other samples in batch 4 of epoch 0"
+    assert violation.sentence == "rank 0 trained on different samples in batch 4 of epoch 0"
     assert violation.explanation == (
-        "its data set has 16 samples, whose indices are others, and neither losses nor parameters show that it went on "
-        "with the right part"
+        "its data set has 16 samples, whose indices are different, and neither losses nor parameters show that it went "
+        "on with the right part"
     )
 
 
@@ -155,7 +155,7 @@ def test_after_the_slice_indices_are_those_of_the_whole_again():
         msgspec.structs.replace(history, processes=processes), JOB, [], first=first, second=second
     )
     sentences = [violation.sentence for violation in rank_sequence(evidence).violations]
-    assert sentences == [f"rank {rank} trained on other samples in batch 0 of epoch 1" for rank in (0, 1)]
+    assert sentences == [f"rank {rank} trained on different samples in batch 0 of epoch 1" for rank in (0, 1)]
 
 
 def other_samples(line: AnyRecord) -> AnyRecord:

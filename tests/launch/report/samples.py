@@ -9,14 +9,18 @@ import msgspec
 from resumable.launch.evidence.node_records import encode_node_line
 from resumable.launch.evidence.rank_records import encode_line
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.explain.order_reasons import BatchesSkipped
+from resumable.launch.explain.problems import BatchDiffers
+from resumable.launch.explain.reasons import HalfWritten
+from resumable.launch.explain.result import CheckResult, Violation, failed
+from resumable.launch.explain.run_problems import EvidenceDamaged
 from resumable.launch.judge.results import Results, Span, Tools, results_of, spans_of
-from resumable.launch.judge.verdict import CheckReport, Incarnation, Verdict, judge_evidence
+from resumable.launch.judge.verdict import Cause, CheckReport, Incarnation, Verdict, judge_evidence
 from resumable.launch.outcome import Outcome
 from resumable.launch.plan.fault_model import PlannedFault
 from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.reading.failures import Death
-from resumable.launch.reading.outcome import Violation, failed, unknown
+from resumable.launch.reading.failures import FaultEvent
 from tests.launch import histories
 from tests.launch.histories import Job
 
@@ -101,14 +105,15 @@ def sweep_plan(faults: list[PlannedFault]) -> Plan:
 
 def hostile(outcome: Outcome = Outcome.INVALID) -> Results:
     """One case in which everything that a job can say is an attack on the format."""
-    violation = Violation(sentence=HOSTILE, explanation=HOSTILE, expected=(HOSTILE,), found=(1,), file=HOSTILE, line=1)
-    result = {Outcome.INVALID: failed, Outcome.UNKNOWN: unknown}[outcome](HOSTILE, [violation])
+    problem, reason = EvidenceDamaged(path=HOSTILE, what=HOSTILE), HalfWritten(path=HOSTILE)
+    violation = Violation(problem=problem, reason=reason, expected=(HOSTILE,), found=(1,), file=HOSTILE, line=1)
+    result = CheckResult(outcome=outcome, summary=HOSTILE, problem=problem, violations=(violation,))
     verdict = Verdict(
         outcome=outcome,
         reason=HOSTILE,
         scenario="faulted",
         incarnations=(),
-        deaths=(),
+        fired_faults=(),
         checks=(CheckReport(name="rank_sequence", claim=HOSTILE, result=result),),
     )
     plan = histories.plan(histories.sigkill(4))
@@ -119,9 +124,11 @@ def hostile(outcome: Outcome = Outcome.INVALID) -> Results:
 
 def fixed() -> Results:
     """A case written down by hand, every field filled: it changes with the format alone, not with a check's words."""
+    problem = BatchDiffers(rank=1, epoch=2, batch=3)
+    reason = BatchesSkipped(epoch=2, num=1, num_done=3, batch=4, cause="unknown")
     violation = Violation(
-        sentence="rank 1 trained on other samples",
-        explanation="it skipped 1 batch",
+        problem=problem,
+        reason=reason,
         rank=1,
         incarnation=1,
         epoch=2,
@@ -136,11 +143,12 @@ def fixed() -> Results:
     )
     verdict = Verdict(
         outcome=Outcome.INVALID,
-        reason="rank_sequence: rank 1 trained on other samples",
+        reason="rank_sequence: rank 1 trained on different samples",
+        cause=Cause(check="rank_sequence", problem=problem, reason=reason),
         scenario="faulted",
         incarnations=(Incarnation(number=0, num_nodes=1, world_size=2, first_step=0, num_steps=5),),
-        deaths=(
-            Death(
+        fired_faults=(
+            FaultEvent(
                 what="sigkill@step=4:rank=1",
                 is_planned=True,
                 rank=1,
@@ -154,7 +162,7 @@ def fixed() -> Results:
             ),
         ),
         checks=(
-            CheckReport(name="rank_sequence", claim="Each rank is right.", result=failed("1 of 2 ranks", [violation])),
+            CheckReport(name="rank_sequence", claim="Each rank is right.", result=failed([violation], "1 of 2 ranks")),
         ),
     )
     plan = histories.plan(histories.sigkill(4))

@@ -1,6 +1,6 @@
 import pytest
 
-from resumable.launch.report.batches import first_difference, shortened
+from resumable.launch.report.batches import marked_difference, shortened
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from resumable.launch.report.batches import first_difference, shortened
 )
 def test_the_first_difference_is_marked(expected, found, lines):
     """Both rows stand above each other with a mark under the first place where they differ."""
-    assert lines == first_difference(expected, found, width=80)
+    assert lines == marked_difference(expected, found, width=80)
 
 
 @pytest.mark.parametrize("place", [0, 3, 100, 498, 499])
@@ -25,7 +25,7 @@ def test_long_batches_are_shortened_around_the_difference(place, width):
     """Each line fits the width, and the mark stands under the differing index."""
     expected = list(range(1000, 1500))
     found = [*expected[:place], 9999, *expected[place + 1 :]]
-    top, bottom, mark = first_difference(expected, found, width)
+    top, bottom, mark = marked_difference(expected, found, width)
     assert width >= max(len(top), len(bottom), len(mark))
     column = mark.index("^")
     assert (str(expected[place]), "9999", "^^^^") == (

@@ -72,7 +72,7 @@ def test_the_title_is_the_verdict(name, word):
 @pytest.mark.parametrize(
     "words",
     [
-        "rank 1 trained on other samples in batch 4 of epoch 0",
+        "rank 1 trained on different samples in batch 4 of epoch 0",
         "it skipped 1 batch from batch 4 of epoch 0 on",
         "faulted/events/i001-r0001-1.jsonl:5",
         "expected 51 4 52 38 found 58 6 18 57 ^^",

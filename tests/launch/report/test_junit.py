@@ -45,7 +45,12 @@ def test_a_failure_tells_what_why_and_how_to_repeat_it():
     """A person sees it without opening the run directory."""
     results = samples.of(samples.invalid())
     text = suite(results).find("testcase/failure").text
-    words = ["rank 1 trained on other samples", "it skipped 1 batch", "i001-r0001-1.jsonl:5", results.cases[0].repeat]
+    words = [
+        "rank 1 trained on different samples",
+        "it skipped 1 batch",
+        "i001-r0001-1.jsonl:5",
+        results.cases[0].repeat,
+    ]
     assert [word for word in words if word not in text] == []
 
 

@@ -6,9 +6,9 @@ import pytest
 from rich.console import Console
 
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.explain.result import Violation, failed
 from resumable.launch.judge.verdict import CheckReport, judge_evidence
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.reading.outcome import Violation, failed
 from resumable.launch.report.terminal import render
 from tests.launch import histories
 from tests.launch.histories import Job
@@ -39,10 +39,10 @@ def test_a_valid_run_says_so_in_its_last_lines():
         "sigkill@step=4:rank=1: rank 1 of incarnation 0, 5 steps done",
         "next batch after",
         "rank_sequence     WRONG",
-        "rank 1 trained on other samples in batch 4 of epoch 0",
+        "rank 1 trained on different samples in batch 4 of epoch 0",
         "it skipped 1 batch from batch 4 of epoch 0 on",
         "faulted/events/i001-r0001-1.jsonl:5",
-        "INVALID: rank_sequence: rank 1 trained on other samples",
+        "INVALID: rank_sequence: rank 1 trained on different samples",
     ],
 )
 def test_an_invalid_run_is_told_from_the_fault_to_the_wrong_batch(words):
@@ -63,7 +63,7 @@ def test_expected_and_found_indices_stand_above_each_other():
 def test_a_terminal_is_not_told_what_to_do_by_a_job():
     """A message may hold any bytes."""
     evidence = wrong()
-    death = CheckReport(name="progress", claim="", result=failed("x\x1b[2J", [Violation(sentence="y\x1b]0;z\x07")]))
+    death = CheckReport(name="progress", claim="", result=failed([Violation(sentence="y\x1b]0;z\x07")], "x\x1b[2J"))
     verdict = msgspec.structs.replace(judge_evidence(evidence), checks=(death,), reason="z\x1b[31m")
     console = Console(file=io.StringIO(), width=80, no_color=True, force_terminal=False)
     render(verdict, evidence.plan, RunDir(root=Path("runs/1")), console)
@@ -82,7 +82,7 @@ def test_it_is_readable_at_80_columns(evidence):
 def test_many_violations_are_counted():
     """A handful is shown in full."""
     verdict = judge_evidence(wrong())
-    many = failed("all wrong", [Violation(sentence=f"violation {number}", rank=number) for number in range(10)])
+    many = failed([Violation(sentence=f"violation {number}", rank=number) for number in range(10)], "all wrong")
     report = CheckReport(name="rank_sequence", claim="", result=many)
     console = Console(file=io.StringIO(), width=80)
     changed = msgspec.structs.replace(verdict, checks=(report,))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from resumable.launch.judge.verdict import Verdict
+from resumable.launch.explain.problems import BatchDiffers, Problem
+from resumable.launch.judge.verdict import Cause, Verdict
 from resumable.launch.outcome import Outcome
 from resumable.launch.plan.plan import Plan, Restarts, Scenario, Script, SweepSpec
 from resumable.launch.sweep.points import with_points
@@ -42,5 +43,14 @@ def faults(made: Plan) -> set[str]:
     return {" ".join(map(str, point.faults)) for point in made.points}
 
 
-def verdict(outcome: Outcome, reason: str = "", *, scenario: str = "") -> Verdict:
-    return Verdict(outcome=outcome, reason=reason, scenario=scenario, incarnations=(), deaths=(), checks=())
+def verdict(outcome: Outcome, problem: Problem | None = None, *, scenario: str = "") -> Verdict:
+    cause = None if problem is None else Cause(problem=problem)
+    reason = str(problem or "")
+    return Verdict(
+        outcome=outcome, reason=reason, cause=cause, scenario=scenario, incarnations=(), fired_faults=(), checks=()
+    )
+
+
+def skipped(batch: int) -> Problem:
+    """Points that differ in the batch have one cause."""
+    return BatchDiffers(rank=1, epoch=0, batch=batch)

@@ -2,51 +2,53 @@ from __future__ import annotations
 
 import pytest
 
-from resumable.launch.judge.causes import HOLDS_COLD
+from resumable.launch.explain.run_problems import NoFaultPlanned, NothingTrained
 from resumable.launch.outcome import Outcome
 from resumable.launch.sweep.confirmation import confirmed, unconfirmed
-from tests.launch.sweep.sweeps import drawn, verdict
+from tests.launch.sweep.sweeps import drawn, skipped, verdict
 
 VALID, INVALID, UNKNOWN = Outcome.VALID, Outcome.INVALID, Outcome.UNKNOWN
 
 
 @pytest.mark.parametrize(
-    ("warm", "cold", "outcome", "words"),
+    ("warm", "plain", "outcome", "words"),
     [
-        (INVALID, INVALID, INVALID, "warm words (holds cold)"),
-        (UNKNOWN, UNKNOWN, UNKNOWN, "warm words (holds cold)"),
-        (INVALID, VALID, UNKNOWN, "warm words (only warm: INVALID; cold it was VALID)"),
-        (INVALID, UNKNOWN, UNKNOWN, "warm words (only warm: INVALID; cold it was UNKNOWN: cold words)"),
-        (UNKNOWN, VALID, UNKNOWN, "warm words (only warm: UNKNOWN; cold it was VALID)"),
-        (UNKNOWN, INVALID, INVALID, "cold words (only cold; warm it was UNKNOWN: warm words)"),
+        (INVALID, INVALID, INVALID, "WARM (holds on plain processes)"),
+        (UNKNOWN, UNKNOWN, UNKNOWN, "WARM (holds on plain processes)"),
+        (INVALID, VALID, UNKNOWN, "WARM (only on a warm node: INVALID; on plain processes it was VALID)"),
+        (INVALID, UNKNOWN, UNKNOWN, "WARM (only on a warm node: INVALID; on plain processes it was UNKNOWN: PLAIN)"),
+        (UNKNOWN, VALID, UNKNOWN, "WARM (only on a warm node: UNKNOWN; on plain processes it was VALID)"),
+        (UNKNOWN, INVALID, INVALID, "PLAIN (only on plain processes; on a warm node it was UNKNOWN: WARM)"),
     ],
 )
-def test_what_only_the_warm_node_shows_is_unknown(warm: Outcome, cold: Outcome, outcome: Outcome, words: str) -> None:
+def test_what_only_the_warm_node_shows_is_unknown(warm: Outcome, plain: Outcome, outcome: Outcome, words: str) -> None:
     """Never hidden: the reason tells both; what plain processes show is proved."""
-    made = confirmed(verdict(warm, "warm words"), verdict(cold, "cold words"))
-    assert (outcome, words) == (made.outcome, made.reason)
+    made = confirmed(verdict(warm, NoFaultPlanned()), verdict(plain, NothingTrained()))
+    expected = words.replace("WARM", str(NoFaultPlanned())).replace("PLAIN", str(NothingTrained()))
+    assert (outcome, expected) == (made.outcome, made.reason)
 
 
 def test_each_cause_is_confirmed_before_any_is_confirmed_twice() -> None:
-    """Reasons that differ only in numbers are one cause; what is VALID or done is left out."""
+    """Problems that differ only in where are one cause; what is VALID or done is left out."""
     points = drawn(at="0-5", ranks="0").points
-    reasons = ["", "rank 0 skipped batch 1", "rank 0 skipped batch 2", "rank 0 skipped batch 3", "lost", "done"]
+    problems = [None, skipped(1), skipped(2), skipped(3), NothingTrained(), NoFaultPlanned()]
     verdicts = {
-        point.name: verdict(INVALID if reason else VALID, reason) for point, reason in zip(points, reasons, strict=True)
+        point.name: verdict(INVALID if problem else VALID, problem)
+        for point, problem in zip(points, problems, strict=True)
     }
     order = unconfirmed(points, verdicts, {points[5].name})
     assert [points[1], points[4], points[2], points[3]] == order
 
 
-@pytest.mark.parametrize(("is_cold", "expected"), [((), ["lost", "skipped 2"]), ((1,), ["lost"]), ((0, 1), [])])
-def test_one_of_every_cause_can_be_enough(is_cold: tuple[int, ...], expected: list[str]) -> None:
-    """A cause of which one point has been run cold is confirmed, by whatever words."""
+@pytest.mark.parametrize(("done", "expected"), [((), [0, 1]), ((1,), [0]), ((0, 1), [])])
+def test_one_of_every_cause_can_be_enough(done: tuple[int, ...], expected: list[int]) -> None:
+    """A cause of which one point has been run on plain processes is confirmed, whatever its reason reads like now."""
     points = drawn(at="0-2", ranks="0").points
-    reasons = ["lost", "skipped 2", "skipped 1"]
-    told = [f"{reason}{HOLDS_COLD if number in is_cold else ''}" for number, reason in enumerate(reasons)]
-    verdicts = {point.name: verdict(INVALID, reason) for point, reason in zip(points, told, strict=True)}
-    waiting = unconfirmed(points, verdicts, {points[number].name for number in is_cold}, which="cause")
-    assert expected == [verdicts[point.name].reason for point in waiting]
+    found = [verdict(INVALID, problem) for problem in (NothingTrained(), skipped(2), skipped(1))]
+    found = [confirmed(each, each) if number in done else each for number, each in enumerate(found)]
+    verdicts = {point.name: each for point, each in zip(points, found, strict=True)}
+    waiting = unconfirmed(points, verdicts, {points[number].name for number in done}, which="cause")
+    assert [points[number] for number in expected] == waiting
 
 
 def test_a_point_without_a_verdict_is_not_confirmed() -> None:

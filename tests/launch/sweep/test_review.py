@@ -52,7 +52,7 @@ def test_a_cold_start_that_shows_nothing_takes_the_proof_away(run_dir: RunDir) -
         book.enter(scenario, verdict(Outcome.VALID))
     found = review(plan(), run_dir)
     assert (found[GOOD.name].outcome, found[BAD.name].outcome) == (Outcome.VALID, Outcome.UNKNOWN)
-    assert "(only warm: INVALID; cold it was VALID)" in found[BAD.name].reason
+    assert "(only on a warm node: INVALID; on plain processes it was VALID)" in found[BAD.name].reason
 
 
 @pytest.mark.parametrize(("file", "code"), [("verdict.json", 0), ("another.json", 3)])

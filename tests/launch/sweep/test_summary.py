@@ -4,30 +4,32 @@ import io
 
 from rich.console import Console
 
+from resumable.launch.explain.problems import Problem
+from resumable.launch.explain.run_problems import NoFaultPlanned, NothingTrained
 from resumable.launch.judge.verdict import Verdict
 from resumable.launch.outcome import Outcome
 from resumable.launch.plan.plan import Plan
 from resumable.launch.sweep.summary import last_line, render_sweep, sweep_results, sweep_verdict
-from tests.launch.sweep.sweeps import drawn, plan, spec, verdict
+from tests.launch.sweep.sweeps import drawn, plan, skipped, spec, verdict
 
 
-def verdicts(made: Plan, **reasons: str) -> dict[str, Verdict]:
-    """INVALID for these reasons, by the names of the points; all others are VALID."""
+def verdicts(made: Plan, **problems: Problem) -> dict[str, Verdict]:
+    """INVALID for these problems, by the names of the points; all others are VALID."""
     good = {point.name: verdict(Outcome.VALID) for point in made.points}
-    return good | {name.replace("_", "-"): verdict(Outcome.INVALID, reason) for name, reason in reasons.items()}
+    return good | {name.replace("_", "-"): verdict(Outcome.INVALID, problem) for name, problem in problems.items()}
 
 
-def line(made: Plan, found: dict[str, Verdict], *, is_ended: bool = True, reason: str = "") -> str:
+def line(made: Plan, found: dict[str, Verdict], *, is_ended: bool = True, problem: Problem | None = None) -> str:
     results = sweep_results(made, found, run_dir="runs/1")
-    return last_line(sweep_verdict(results, is_ended=is_ended, reason=reason), made, results)
+    return last_line(sweep_verdict(results, is_ended=is_ended, problem=problem), made, results)
 
 
 def test_the_last_line_counts_every_outcome() -> None:
     """INVALID beats the others."""
     made = drawn(at="0-3")
-    found = verdicts(made, sigkill_step0001_rank1="rank 1 skipped batch 2")
+    found = verdicts(made, sigkill_step0001_rank1=skipped(2))
     assert line(made, found) == "INVALID: 7 VALID, 1 INVALID"
-    assert sweep_verdict(sweep_results(made, found, run_dir="."), is_ended=True).reason == "rank 1 skipped batch 2"
+    assert sweep_verdict(sweep_results(made, found, run_dir="."), is_ended=True).reason == str(skipped(2))
 
 
 def test_what_was_left_out_is_said() -> None:
@@ -46,24 +48,24 @@ def test_what_an_interruption_left_out_may_be_wrong() -> None:
     """Good points prove nothing about the others; a bad one stays bad."""
     made = drawn(at="0-3")
     good = dict(list(verdicts(made).items())[:3])
-    bad = good | {"sigkill-step0001-rank1": verdict(Outcome.INVALID, "rank 1 skipped batch 2")}
+    bad = good | {"sigkill-step0001-rank1": verdict(Outcome.INVALID, skipped(2))}
     assert line(made, good, is_ended=False) == "UNKNOWN: the sweep was interrupted; 3 VALID; 5 not run"
     assert line(made, bad, is_ended=False) == "INVALID: 3 VALID, 1 INVALID; 4 not run"
 
 
 def test_references_that_failed_are_the_reason() -> None:
     """There are no points then."""
-    assert line(plan(spec()), {}, reason="it differs") == "UNKNOWN: it differs"
+    assert line(plan(spec()), {}, problem=NothingTrained()) == "UNKNOWN: nothing was trained on"
 
 
 def test_failures_are_told_by_cause_with_a_command_that_repeats_one() -> None:
-    """Two points with the same reason but for its numbers are one cause."""
+    """Two points that differ only in the batch are one cause."""
     made = drawn(at="0-3")
     found = verdicts(
         made,
-        sigkill_step0001_rank1="rank 1 skipped batch 2",
-        sigkill_step0002_rank1="rank 1 skipped batch 3",
-        sigkill_step0003_rank0="the checkpoint was not found",
+        sigkill_step0001_rank1=skipped(2),
+        sigkill_step0002_rank1=skipped(3),
+        sigkill_step0003_rank0=NoFaultPlanned(),
     )
     output = io.StringIO()
     render_sweep(made, sweep_results(made, found, run_dir="runs/1"), Console(file=output, width=100))

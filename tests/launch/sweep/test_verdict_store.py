@@ -33,7 +33,7 @@ def test_a_verdict_of_another_version_is_done_but_not_believed(run_dir: RunDir) 
     book = VerdictBook(run_dir)
     book.enter(POINT, VALID)
     file = run_dir.scenario(POINT.name).root / "verdict.json"
-    file.write_text(file.read_text().replace('"version": 1', '"version": 99'))
+    file.write_text(file.read_text().replace('"version": 2', '"version": 99'))
     assert (book.find(POINT), book.is_done(POINT)) == (None, True)
 
 

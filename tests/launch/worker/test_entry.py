@@ -299,7 +299,7 @@ def test_the_greatest_learning_rate_is_told(run_rank: RunRank, optimizers: str, 
 
 
 def test_the_order_of_optimizers_is_no_state(run_rank: RunRank) -> None:
-    """A job may make them in another order after a restart, or one of them twice."""
+    """A job may make them in a different order after a restart, or one of them twice."""
     more = "\nextra = torch.optim.SGD([model.bias], lr=0.0)\n"
     before = [run_rank(f"{PRELUDE}{extra}{TRAIN}").of(Step)[0].before for extra in ("", more)]
     assert before[0] == before[1]

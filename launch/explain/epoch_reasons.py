@@ -1,0 +1,71 @@
+"""Why an epoch is too short, too long, or ends differently; each class is a code of `results.json`."""
+
+from __future__ import annotations
+
+from resumable.launch.explain.reasons import Reason
+
+
+class EpochEmpty(Reason, frozen=True, kw_only=True):
+    """Nothing of it was trained on."""
+
+    template = "epoch {epoch} is empty, or training ended before it"
+    epoch: int
+
+
+class EpochBeyondEnd(Reason, frozen=True, kw_only=True):
+    """One epoch too many."""
+
+    template = "training went on in epoch {epoch}, which the uninterrupted run does not have"
+    epoch: int
+
+
+class EpochTooLong(Reason, frozen=True, kw_only=True):
+    """All its batches, and more."""
+
+    template = "epoch {epoch} goes on for {num:more batch} (is drop_last different?)"
+    epoch: int
+    num: int
+
+
+class LastBatchMissing(Reason, frozen=True, kw_only=True):
+    """All its batches but the last."""
+
+    template = "the last batch of epoch {epoch} is missing: it was dropped (drop_last) or never fetched"
+    epoch: int
+
+
+class EpochTruncated(Reason, frozen=True, kw_only=True):
+    """The right batches, and too few."""
+
+    template = (
+        "epoch {epoch} is truncated: it ends after {num_found} of {num_expected:batch}; "
+        "a skip that is still set, or counted twice, does this"
+    )
+    epoch: int
+    num_found: int
+    num_expected: int
+
+
+class SkipNotCleared(Reason, frozen=True, kw_only=True):
+    """A later epoch begins where the resumed one did."""
+
+    template = (
+        "epoch {epoch} is truncated: it begins at batch {batch}{sticky}; "
+        "the skip of the resumed epoch was never cleared (sticky start_iter)"
+    )
+    epoch: int
+    batch: int
+    is_as_resumed: bool
+
+    def __str__(self) -> str:
+        return self.filled(sticky=", as many as the resumed epoch had skipped" if self.is_as_resumed else "")
+
+
+class LastBatchDiffers(Reason, frozen=True, kw_only=True):
+    """Padding."""
+
+    template = (
+        "only the last batch of epoch {epoch} differs: its padding comes from the remainder instead of "
+        "the epoch's start, or drop_last is different"
+    )
+    epoch: int

@@ -1,0 +1,98 @@
+"""Why a fault never fired; each class is a code of `results.json`."""
+
+from __future__ import annotations
+
+from resumable.launch.explain.reasons import Reason
+
+
+class NothingStarted(Reason, frozen=True, kw_only=True):
+    """Nothing ran at all."""
+
+    template = "no rank was started"
+
+
+class NoSuchRank(Reason, frozen=True, kw_only=True):
+    """The world is smaller."""
+
+    template = "rank {rank} does not exist among {world_size:rank}"
+    rank: int
+    world_size: int
+
+
+class NodeNotThere(Reason, frozen=True, kw_only=True):
+    """None of its ranks got so far."""
+
+    template = "no rank of node {node} reached that point"
+    node: int
+
+
+class RankRecordedNothing(Reason, frozen=True, kw_only=True):
+    """It left no line."""
+
+    template = "rank {rank} recorded nothing"
+    rank: int
+
+
+class NoStepSeen(Reason, frozen=True, kw_only=True):
+    """Steps that nobody sees cannot be counted."""
+
+    template = "no optimizer step of rank {rank} was seen, and {when} counts those: use batch="
+    rank: int
+    when: str
+
+
+class NoRestart(Reason, frozen=True, kw_only=True):
+    """A moment after a restart needs one."""
+
+    template = "there was no restart that it could follow"
+
+
+class TooFewSaves(Reason, frozen=True, kw_only=True):
+    """The rank did not save that often."""
+
+    template = "rank {rank} saved {num:time} with torch.save or torch.distributed.checkpoint"
+    rank: int
+    num: int
+
+
+class SaveNotHalfDone(Reason, frozen=True, kw_only=True):
+    """Its middle was never reached."""
+
+    template = "rank {rank} never reached the middle of that save: another process wrote it, or it failed before"
+    rank: int
+
+
+class CheckpointGone(Reason, frozen=True, kw_only=True):
+    """It was renamed or removed by somebody else."""
+
+    template = "no checkpoint of rank {rank} was there under the name by which it had written it"
+    rank: int
+
+
+class NoCheckpoint(Reason, frozen=True, kw_only=True):
+    """Nothing to damage."""
+
+    template = "rank {rank} had written no checkpoint"
+    rank: int
+
+
+class NoLoaderWorker(Reason, frozen=True, kw_only=True):
+    """Nobody to kill."""
+
+    template = "rank {rank} had no loader worker at that moment"
+    rank: int
+
+
+class RunEndedBefore(Reason, frozen=True, kw_only=True):
+    """Something else ended the run."""
+
+    template = "the run ended after {num_steps:step} of rank {rank}, before its moment came"
+    rank: int
+    num_steps: int
+
+
+class TrainingEndedBefore(Reason, frozen=True, kw_only=True):
+    """Training is shorter than that."""
+
+    template = "training ended after {num_steps:step}"
+    num_steps: int

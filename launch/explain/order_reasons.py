@@ -1,0 +1,249 @@
+"""Which different batches a rank, or all of them, trained on; each class is a code of `results.json`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from resumable.launch.explain.reasons import Reason
+from resumable.launch.system.wording import counted
+
+# The right order from a wrong place
+
+
+class EpochRestarted(Reason, frozen=True, kw_only=True):
+    """The place in the epoch was not restored."""
+
+    template = "it restarted epoch {epoch} from its first batch instead of going on at batch {batch}"
+    epoch: int
+    batch: int
+
+
+class BatchesReplayed(Reason, frozen=True, kw_only=True):
+    """It went on too early in the epoch."""
+
+    template = "it replayed {num:batch} from before the restart (from batch {batch} on){as_if}"
+    kind_by = ("is_in_samples",)
+    num: int
+    batch: int
+    num_done: int
+    """Batches of the epoch that were done before the restart."""
+    is_in_samples: bool
+    """It skipped so many samples as it should have skipped batches."""
+
+    def __str__(self) -> str:
+        as_if = f", as if it had skipped {self.num_done} samples instead of {counted(self.num_done, 'batch')}"
+        return self.filled(as_if=as_if if self.is_in_samples else "")
+
+
+SkipCause = Literal["accumulation", "read ahead", "twice", "in samples", "of all ranks", "unknown"]
+
+
+class BatchesSkipped(Reason, frozen=True, kw_only=True):
+    """It went on too late in the epoch."""
+
+    template = "it skipped {num:batch} from batch {num_done} of epoch {epoch} on{details}"
+    kind_by = ("cause",)
+    epoch: int
+    num: int
+    num_done: int
+    """Batches of the epoch that were done before the restart."""
+    batch: int
+    """Where it went on."""
+    cause: SkipCause
+
+    def __str__(self) -> str:
+        num, details = counted(self.num, "batch"), ""
+        match self.cause:
+            case "accumulation":
+                details = (
+                    f": its checkpoint was saved in the middle of an accumulation, and the gradients of {num} are lost"
+                )
+            case "read ahead":
+                details = f": its sampler counted {num} that the loader's workers had only read ahead"
+            case "twice":
+                details = ": the batches done before the restart were skipped twice"
+            case "in samples":
+                details = f": samples ({self.batch}) were taken for batches ({self.num_done})"
+            case "of all ranks":
+                details = ": the batches of all ranks were skipped on each of them"
+            case "unknown":
+                pass
+        return self.filled(details=details)
+
+
+class BatchSizeDiffers(Reason, frozen=True, kw_only=True):
+    """Batches are larger or smaller."""
+
+    template = "its batches are of {size:sample} instead of {right_size} from batch {batch} of epoch {epoch} on"
+    epoch: int
+    batch: int
+    size: int
+    right_size: int
+
+
+SkipUnit = Literal["samples", "batches of a different size", "different units"]
+
+
+class BatchesShifted(Reason, frozen=True, kw_only=True):
+    """Batches lie in the right order, and begin in the middle of one."""
+
+    template = (
+        "its batches begin at sample {position} of the rank's epoch {epoch} instead of sample {right_position}: {unit}"
+    )
+    kind_by = ("skipped",)
+    epoch: int
+    position: int
+    right_position: int
+    num_done: int
+    """Batches of the epoch that were done before the restart."""
+    size: int
+    right_size: int
+    skipped: SkipUnit
+
+    def __str__(self) -> str:
+        batches = counted(self.num_done, "batch")
+        unit = {
+            "samples": f"it skipped {self.num_done} samples instead of {batches}",
+            "batches of a different size": (
+                f"it skipped {batches} of {counted(self.size, 'sample')} instead of {self.right_size}"
+            ),
+            "different units": "the skip was counted in different units than batches",
+        }
+        return self.filled(unit=unit[self.skipped])
+
+
+# A wrong epoch, rank or order
+
+
+class ReadsSamplesOfRank(Reason, frozen=True, kw_only=True):
+    """It reads the share of a different rank."""
+
+    template = (
+        "rank {rank} trained on rank {other_rank}'s samples: "
+        "did every rank load the sampler state of rank {other_rank}?"
+    )
+    rank: int
+    other_rank: int
+
+
+class EpochSkipped(Reason, frozen=True, kw_only=True):
+    """The next epoch came."""
+
+    template = "{what} was skipped or is empty: it trained on epoch {next_epoch} instead (epoch off by one)"
+    epoch: int
+    is_begun: bool
+    """Some of it had been done."""
+
+    def __str__(self) -> str:
+        rest = "the rest of " if self.is_begun else ""
+        return self.filled(what=f"{rest}epoch {self.epoch}", next_epoch=self.epoch + 1)
+
+
+class VeryFirstBatch(Reason, frozen=True, kw_only=True):
+    """The order was not restored, the parameters were."""
+
+    template = "it started again with the very first batch of epoch 0, though its parameters go on"
+
+
+class WrongPlace(Reason, frozen=True, kw_only=True):
+    """A different epoch from a different batch."""
+
+    template = (
+        "it trained on epoch {found_epoch} from batch {found_batch} on, instead of epoch {epoch} from batch {batch} on"
+    )
+    epoch: int
+    batch: int
+    found_epoch: int
+    found_batch: int
+
+
+class EpochOrderRepeated(Reason, frozen=True, kw_only=True):
+    """Two epochs after each other have one order."""
+
+    template = "epochs {previous} and {epoch} are alike: the order of epoch {previous} came again (set_epoch?)"
+    epoch: int
+    previous: int
+
+
+class SamplerEpochWrong(Reason, frozen=True, kw_only=True):
+    """The right place in the order of a different epoch."""
+
+    template = "epoch {epoch} goes on in epoch {found_epoch}'s order: the sampler's epoch {hint}"
+    epoch: int
+    found_epoch: int
+
+    @property
+    def kind(self) -> tuple[str, ...]:
+        """A sampler that stands at epoch 0 has restored nothing."""
+        return (self.code, "first" if self.found_epoch == 0 else "other")
+
+    def __str__(self) -> str:
+        return self.filled(hint="is wrong (off by one?)" if self.found_epoch else "was not restored (set_epoch)")
+
+
+class SamplesDuplicated(Reason, frozen=True, kw_only=True):
+    """No permutation."""
+
+    template = "{num:sample} duplicated in what this rank trained on of epoch {epoch}: no permutation"
+    epoch: int
+    num: int
+
+
+class OrderDiffers(Reason, frozen=True, kw_only=True):
+    """The right samples."""
+
+    template = "the right {unit} of epoch {epoch}, in a different order"
+    kind_by = ("unit",)
+    epoch: int
+    unit: Literal["samples", "batches"]
+
+
+class OrderUnknown(Reason, frozen=True, kw_only=True):
+    """Known samples in no known order."""
+
+    template = "epoch {epoch} has an order that no epoch of the uninterrupted run has: a different seed or epoch?"
+    epoch: int
+
+
+class FitsNowhere(Reason, frozen=True, kw_only=True):
+    """Nothing explains it."""
+
+    template = "{what} no epoch of the uninterrupted run from batch {batch} on{more}"
+    kind_by = ("unit",)
+    batch: int
+    unit: Literal["samples", "content"]
+
+    def __str__(self) -> str:
+        if self.unit == "samples":
+            return self.filled(what="the samples fit", more="")
+        more = ": different samples, or the same ones put together or transformed differently"
+        return self.filled(what="the content of its batches fits", more=more)
+
+
+class PartOfDataset(Reason, frozen=True, kw_only=True):
+    """Its indices cannot be compared."""
+
+    template = (
+        "its data set has {num_samples:sample}, whose indices are different, and neither losses nor parameters show that "
+        "it went on with the right part"
+    )
+    num_samples: int
+
+
+# Another number of ranks
+
+
+class ProgressInBatches(Reason, frozen=True, kw_only=True):
+    """A position in batches means less with fewer ranks."""
+
+    template = "progress was counted in batches: those of {before} ranks were taken for batches of {after}"
+    before: int
+    after: int
+
+
+class SharesOfOldSize(Reason, frozen=True, kw_only=True):
+    """The samplers kept the number of ranks."""
+
+    template = "the samplers still deal the samples out to {before} ranks, though there are {after}"
+    before: int
+    after: int

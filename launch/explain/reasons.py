@@ -1,0 +1,202 @@
+"""Why something is wrong, as far as the evidence lets one infer; each class is a code of `results.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from resumable.launch.explain.resume_problems import ranks_apart
+from resumable.launch.explain.statement import Statement
+from resumable.launch.system.wording import counted
+
+WRITE_ATOMICALLY = "write beside it, then rename"
+
+
+class Reason(Statement, frozen=True, kw_only=True):
+    """Why."""
+
+
+# What happened to checkpoints
+
+
+class NothingLoaded(Reason, frozen=True, kw_only=True):
+    """The script never looked for it."""
+
+    template = "it loaded no checkpoint"
+
+
+class OverwriteUnfinished(Reason, frozen=True, kw_only=True):
+    """The old file was gone before the new one was there."""
+
+    template = f"its writer never finished the next one that it wrote over it: {WRITE_ATOMICALLY}"
+
+
+class HalfWritten(Reason, frozen=True, kw_only=True):
+    """A file that was not whole."""
+
+    template = f"{{path}} was left half written: {WRITE_ATOMICALLY}"
+    path: str
+
+
+class CheckpointDamaged(Reason, frozen=True, kw_only=True):
+    """A fault damaged it."""
+
+    template = "{path} was damaged ({fault}): load one that is complete, or else the one before"
+    kind_by = ("fault",)
+    path: str
+    fault: str
+
+
+class NoEmergencyCheckpoint(Reason, frozen=True, kw_only=True):
+    """The notice was not used."""
+
+    template = "the job left no emergency checkpoint in the time of grace"
+
+
+# How processes ended
+
+
+class SeeLog(Reason, frozen=True, kw_only=True):
+    """Nothing better is known."""
+
+    template = "see its log, {log}"
+    log: str
+
+
+class RanksWentOnApart(Reason, frozen=True, kw_only=True):
+    """A group whose ranks stand at different places waits for itself."""
+
+    template = "{places}"
+    kind_by = ("what",)
+    what: Literal["step", "sampler epoch"]
+    places: Mapping[int, int | None]
+
+    def __str__(self) -> str:
+        return self.filled(places=", ".join(ranks_apart(self.what, self.places)))
+
+
+class RanksLeftEarly(Reason, frozen=True, kw_only=True):
+    """The others waited for them in vain."""
+
+    template = "{who}"
+    num_steps: Mapping[int, int]
+    """By rank."""
+
+    def __str__(self) -> str:
+        who = (
+            f"rank {rank} had left with exit code 0 after {counted(n, 'step')}" for rank, n in self.num_steps.items()
+        )
+        return self.filled(who=", ".join(who))
+
+
+class LeaveWithAnotherCode(Reason, frozen=True, kw_only=True):
+    """Exit code 0 means finished."""
+
+    template = "whoever started it takes it for finished: leave with a different code, such as 143"
+
+
+class EachRankRestores(Reason, frozen=True, kw_only=True):
+    """Progress is the same for all."""
+
+    template = "each rank must restore the same progress; is its state saved once, or by every rank?"
+
+
+# What was not restored
+
+
+class AugmentationVaries(Reason, frozen=True, kw_only=True):
+    """Random state."""
+
+    template = "the random state of the augmentation was not restored, or depends on the process: see SeededDataset"
+
+
+class StateOfPart(Reason, frozen=True, kw_only=True):
+    """Right batches and parameters, and yet something else is saved."""
+
+    template = "training is right up to there, so that this part of the state was not restored: an average (EMA)?"
+
+
+class IsSaved(Reason, frozen=True, kw_only=True):
+    """The state of a part of training was seen to be new."""
+
+    template = "is the {part}'s state saved and loaded?"
+    kind_by = ("part",)
+    part: Literal["optimizer", "scheduler"]
+
+
+class FollowsFromBatches(Reason, frozen=True, kw_only=True):
+    """No fault of its own."""
+
+    template = "it follows from the batches{of_rank}, which differ already{shared}"
+    rank: int | None = None
+    """Another rank of its group, whose gradients it shares; None: its own."""
+
+    def __str__(self) -> str:
+        if self.rank is None:
+            return self.filled(of_rank="", shared="")
+        return self.filled(of_rank=f" of rank {self.rank}", shared=": the ranks share their gradients")
+
+
+class BuffersNotRestored(Reason, frozen=True, kw_only=True):
+    """Running statistics, for example."""
+
+    template = "parameters are right but buffers, such as running statistics, are not: is all of `state_dict()` saved?"
+
+
+class ScaleNotRestored(Reason, frozen=True, kw_only=True):
+    """Only the loss differs."""
+
+    template = (
+        "batches and parameters are right but the loss differs from step {step} on: "
+        "is what scales it, such as a GradScaler, saved and loaded?"
+    )
+    step: int
+
+
+class ModelNotRestored(Reason, frozen=True, kw_only=True):
+    """The first step began with parameters that the job never had."""
+
+    template = "batches are right but the parameters that it started from are not: is the model's state loaded?"
+
+
+class OptimizerNotRestored(Reason, frozen=True, kw_only=True):
+    """An optimizer as new."""
+
+    template = "batches are right but the optimizer began without any state: is its `state_dict()` saved and loaded?"
+
+
+class SchedulerOffCount(Reason, frozen=True, kw_only=True):
+    """The scheduler stands elsewhere."""
+
+    template = (
+        "batches are right but the learning-rate scheduler has counted {num_found} where it should have counted "
+        "{num_expected}: is its `state_dict()` saved and loaded?"
+    )
+    num_found: int | None
+    num_expected: int | None
+
+
+class LearningRateDiffers(Reason, frozen=True, kw_only=True):
+    """The rate is another, whatever the scheduler counted."""
+
+    template = (
+        "batches are right but the learning rate is {found} where it should be {expected}: "
+        "is what it follows from saved and loaded?"
+    )
+    found: float | None
+    expected: float | None
+
+
+class SomeStateNotRestored(Reason, frozen=True, kw_only=True):
+    """Nothing tells which."""
+
+    template = (
+        "batches are right but {differing} from step {step} on: "
+        "is the optimizer's, the scheduler's and the random state saved and loaded?"
+    )
+    kind_by = ("what",)
+    what: Literal["parameters", "loss"]
+    step: int
+
+    def __str__(self) -> str:
+        return self.filled(differing="the parameters differ" if self.what == "parameters" else "the loss differs")

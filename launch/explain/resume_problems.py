@@ -1,0 +1,89 @@
+"""What can be wrong with the place where a process went on; each class is a code of `results.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from resumable.launch.explain.problems import Problem
+
+
+class ResumedTooFar(Problem, frozen=True, kw_only=True):
+    """A process builds on steps that nobody had done."""
+
+    template = "rank {rank} in incarnation {incarnation} went on from step {step}, though it had done only {num_done}"
+    rank: int
+    incarnation: int
+    step: int
+    num_done: int
+
+
+class StartedFromScratch(Problem, frozen=True, kw_only=True):
+    """There was a checkpoint, and a process did not load it."""
+
+    template = "rank {rank} in incarnation {incarnation} started from scratch, though {path}{of_step} was complete"
+    rank: int
+    incarnation: int
+    path: str
+    checkpoint_step: int | None = None
+    """None where it is not sure, because another thread wrote it."""
+
+    def __str__(self) -> str:
+        return self.filled(of_step="" if self.checkpoint_step is None else f" of step {self.checkpoint_step}")
+
+
+class WorkLost(Problem, frozen=True, kw_only=True):
+    """A process went on from an older checkpoint than it could have."""
+
+    template = (
+        "rank {rank} in incarnation {incarnation} went on from step {step}, though {path} of step {checkpoint_step} "
+        "was complete: {num_lost:step} lost needlessly"
+    )
+    rank: int
+    incarnation: int
+    step: int
+    path: str
+    checkpoint_step: int
+    num_lost: int
+
+
+class NoticeWasted(Problem, frozen=True, kw_only=True):
+    """A preemption announces itself, and what was done until then was lost."""
+
+    template = (
+        "rank {rank} went on from step {step}, though {num_done:step} were done when the notice of the preemption came"
+    )
+    rank: int
+    step: int
+    num_done: int
+
+
+class NoCheckpointEver(Problem, frozen=True, kw_only=True):
+    """Nothing shows that the job can resume."""
+
+    template = (
+        "rank {rank} in incarnation {incarnation} started from scratch, and no run was seen to save a checkpoint: "
+        "nothing shows that it can resume"
+    )
+    rank: int
+    incarnation: int
+
+
+class RanksApart(Problem, frozen=True, kw_only=True):
+    """The ranks of one group went on from different places."""
+
+    template = "in incarnation {incarnation} {places}"
+    kind_by = ("what",)
+    incarnation: int
+    what: Literal["step", "sampler epoch"]
+    places: Mapping[int, int | None]
+    """Where each rank was; of those that were at the same place, the first."""
+
+    def __str__(self) -> str:
+        return self.filled(places=", ".join(ranks_apart(self.what, self.places)))
+
+
+def ranks_apart(what: Literal["step", "sampler epoch"], places: Mapping[int, int | None]) -> list[str]:
+    """`rank 0 went on from step 8`, `rank 1 went on from step 5`."""
+    did = {"step": "went on from step", "sampler epoch": "had a sampler in epoch"}[what]
+    return [f"rank {rank} {did} {place}" for rank, place in places.items()]

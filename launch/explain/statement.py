@@ -1,0 +1,62 @@
+"""A statement is a code and its parameters; the sentence that a person reads is made from both, here and nowhere else.
+
+A program reads the code, which never changes its meaning; a person reads the sentence, which may be put better at any
+time. Two statements that differ in nothing but where and how often are of one kind.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from string import Formatter
+from typing import ClassVar
+
+import msgspec
+
+from resumable.launch.system.wording import counted, listed
+
+
+def _code_of(class_name: str) -> str:
+    """`BatchDiffers` has the code `batch_differs`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", class_name).lower()
+
+
+class _Wording(Formatter):
+    """Fills a template: `{num:batch}` counts in English, a sequence is listed."""
+
+    def format_field(self, value: object, format_spec: str) -> str:
+        if format_spec and isinstance(value, int):
+            return counted(value, format_spec)
+        return listed(value) if isinstance(value, tuple) else str(value)
+
+    def filled(self, template: str, parameters: Mapping[str, object]) -> str:
+        return self.vformat(template, (), parameters)
+
+
+_WORDING = _Wording()
+
+
+class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="code", tag=_code_of):
+    """Something that the evidence shows; each subclass is one code, its fields are the parameters."""
+
+    template: ClassVar[str] = ""
+    """The sentence; a parameter stands in braces, with a noun where it counts: `{num:batch}`."""
+    kind_by: ClassVar[Sequence[str]] = ()
+    """Parameters without which two statements are not of one kind; most only say where and how often."""
+
+    @property
+    def code(self) -> str:
+        """Its code, as in `results.json`."""
+        return str(self.__struct_config__.tag)
+
+    @property
+    def kind(self) -> tuple[str, ...]:
+        """The same for all statements that a person would fix in the same way."""
+        return (self.code, *(str(getattr(self, name)) for name in self.kind_by))
+
+    def __str__(self) -> str:
+        return self.filled()
+
+    def filled(self, **more: object) -> str:
+        """The sentence; `more` fills what the template has besides the parameters."""
+        return _WORDING.filled(self.template, {**msgspec.structs.asdict(self), **more})
