@@ -27,17 +27,8 @@ RUNS_THE_JOB = {"worker", "node", "cluster", "run"}
 JUDGES_IT = {"reading", "explain", "checks", "judge"}
 BESIDE_RANKS = {"worker", "node", "jobs"}
 """Their processes have torch anyway."""
-IMPORT_TORCH_LATE = {"plan", "cluster", "doctor"}
+IMPORT_TORCH_LATE = {"plan", "cluster", "doctor", "cli"}
 """Some of their functions ask torch; importing them does not."""
-STILL_KNOW_ARGPARSE = {
-    "launch/node/agent.py",
-    "launch/plan/argparse_private.py",
-    "launch/plan/planner.py",
-    "launch/plan/torchrun_flags.py",
-    "launch/report/outputs.py",
-    "launch/run/setup.py",
-}
-"""May only become shorter."""
 
 LAUNCH, SAMPLERS, TESTS = modules("launch"), modules("samplers"), modules("tests")
 
@@ -99,7 +90,7 @@ def test_what_judges_starts_without_torch() -> None:
 def test_only_the_command_line_knows_argparse() -> None:
     """Everything else takes typed options."""
     knowing = {module.source for module in outside("cli", "jobs") if within(module.anywhere, "argparse")}
-    assert set() == knowing - STILL_KNOW_ARGPARSE
+    assert set() == knowing
 
 
 def test_samplers_never_import_launch() -> None:

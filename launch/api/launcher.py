@@ -7,22 +7,26 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import msgspec
+
 from resumable.launch.api.job_result import JobResult
-from resumable.launch.cli.parser import parse
+from resumable.launch.cli.torchrun_parser import torchrun_flags_with
 from resumable.launch.cluster import Cluster
-from resumable.launch.errors import ScriptNotFoundError
 from resumable.launch.evidence.function_call import write_call
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.verdict import Verdict
+from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import FaultRequest
-from resumable.launch.plan.plan import Plan, Script
-from resumable.launch.plan.planner import BUILT_IN_JOB, make_plan
-from resumable.launch.run.setup import cluster_of, refuse_absent
+from resumable.launch.plan.options import DEFAULT_IMAGE, ClusterKind, JobOptions
+from resumable.launch.plan.plan import Plan, RestartMethod, Script, StartMethod
+from resumable.launch.plan.planner import make_plan
+from resumable.launch.plan.scripts import built_in_job, script_file
+from resumable.launch.run.setup import cluster_of
 from resumable.launch.run.supervisor import Supervisor
 
 Job = Callable[..., object] | str | os.PathLike[str]
@@ -30,31 +34,83 @@ _run_numbers = itertools.count()
 
 
 class Launcher:
-    """Starts jobs.
+    """Starts jobs, breaks them where it is told to, and keeps the evidence.
 
     Used as a context manager it keeps its nodes warm from one run to the next, which saves each but the first the import of
-    torch; otherwise every run has its own. Runs on warm nodes wait for one another, whichever threads they come from.
+    torch; without one every run has nodes of its own. Runs on warm nodes wait for one another, whichever threads they come
+    from.
 
     Args:
-        nproc_per_node: Ranks per node, a number or what torchrun takes.
-        root: Every run gets a folder of its own in this one.
-        flags: Flags of the command line by their names, such as `nnodes="2:3"`, `restart="job"`, `hang_timeout=5`,
-            `start_method="subprocess"`; True for one without a value.
+        nproc_per_node: Ranks per node: a number, or `"auto"`, `"cpu"` or `"gpu"`.
+        root: Every run gets a new folder in this one.
+        nnodes: Nodes, all on this machine: a number, or `"MIN:MAX"`. None: as torchrun's environment says, or 1.
+        seed: Seed of every draw, such as the rank of `rank="any"`.
+        start_method: `"forkserver"`: ranks are forked from a process that has torch imported. `"subprocess"`: each is a
+            plain `python script`, as under torchrun.
+        restart: `"agent"`: torch's elastic agent restarts the worker group. `"job"`: everything ends, and the job is
+            started again. None: the agent, or the job where a fault preempts the only node.
+        restart_nproc_per_node: With `restart="job"`, ranks per node after the first restart; None: as before.
+        max_restarts: None: as many as the faults need.
+        hang_timeout: A rank that makes no progress for so many seconds is ended. None: 300, or less where a fault needs it.
+        grace: Seconds between SIGTERM and SIGKILL for the ranks that survive one that died; None: 5.
+        content: Compare what is in the batches too, not only which samples.
+        preload: Modules that the fork server imports besides torch.
+        cluster: `"local"`: nodes are process trees of this machine. `"compose"`: they are containers.
+        image: Image of the containers.
+        compose_file: Their compose file; None: that of this project, or else `docker/compose.yaml` of this folder.
+        torchrun: torchrun's further flags by their names, such as `rdzv_conf="join_timeout=9"`; True for one that takes no
+            value.
 
     Raises:
-        UsageError: a flag that there is not, or that takes another value.
+        UsageError: there is no such flag, or it takes a different value.
     """
 
     def __init__(
-        self, nproc_per_node: int | str = 1, *, root: str | os.PathLike[str] = "runs", **flags: str | float | bool
+        self,
+        nproc_per_node: int | str = 1,
+        *,
+        root: str | os.PathLike[str] = "runs",
+        nnodes: int | str | None = None,
+        seed: int = 0,
+        start_method: StartMethod = "forkserver",
+        restart: RestartMethod | None = None,
+        restart_nproc_per_node: int | None = None,
+        max_restarts: int | None = None,
+        hang_timeout: float | None = None,
+        grace: float | None = None,
+        content: bool = False,
+        preload: Sequence[str] = (),
+        cluster: ClusterKind = "local",
+        image: str = DEFAULT_IMAGE,
+        compose_file: str | os.PathLike[str] | None = None,
+        **torchrun: str | float | bool,
     ) -> None:
-        self._words = [f"--nproc-per-node={nproc_per_node}", *_words(flags)]
+        nodes = {} if nnodes is None else {"nnodes": nnodes}
+        flags, restarts_of_environment = torchrun_flags_with({**nodes, **torchrun})
+        self._options = JobOptions(
+            command="python",
+            script=built_in_job(),
+            torchrun=flags,
+            nproc_per_node=str(nproc_per_node),
+            seed=seed,
+            start_method=start_method,
+            restart=restart,
+            restart_nproc_per_node=restart_nproc_per_node,
+            max_restarts=restarts_of_environment if max_restarts is None else max_restarts,
+            hang_timeout_s=hang_timeout,
+            grace_s=grace,
+            content=content,
+            preload=tuple(preload),
+            cluster=cluster,
+            image=image,
+            compose_file=None if compose_file is None else os.fspath(compose_file),
+        )
         self._root = Path(root).absolute()
         self._is_warm = False
         self._cluster: Cluster | None = None
         self._exit = contextlib.ExitStack()
         self._lock = threading.Lock()
-        self._plan(_script(None, (), self._root), ())
+        make_plan(self._options)  # what cannot be done is refused here, not at the first run
 
     def __enter__(self) -> Self:
         self._is_warm = True
@@ -69,6 +125,7 @@ class Launcher:
     def run(
         self,
         job: Job | None = None,
+        /,
         *arguments: object,
         faults: FaultRequest | str | Sequence[FaultRequest | str] = (),
         **options: object,
@@ -79,8 +136,12 @@ class Launcher:
             job: A function that every rank calls, a script's path, or None for the built-in job. Ranks have torchrun's
                 environment and a working directory that is this run's own.
             arguments: The function's, or the script's as text; `{run_dir}` in a text is the run's own folder.
-            faults: What is to be done to the job, one fault or several.
-            options: The function's keyword arguments.
+            faults: What is to be done to the job, one fault or several: `Fault`s, or text as the command line takes it.
+            options: The function's keyword arguments, of any name but `faults`; a parameter of the function that is called
+                so can be given by its position, or by `functools.partial`.
+
+        Returns:
+            What every rank did and returned, and the evidence.
 
         Raises:
             UsageError: what is asked for cannot be done.
@@ -89,7 +150,6 @@ class Launcher:
         folder = self._root / time.strftime(f"%Y%m%d-%H%M%S-{os.getpid()}-{next(_run_numbers)}")
         run_dir = RunDir(root=folder)
         plan = self._plan(_script(job, arguments, folder), faults)
-        refuse_absent(plan)
         folder.mkdir(parents=True)
         if callable(job):
             write_call(Path(plan.script.path), job, arguments, options)
@@ -108,21 +168,33 @@ class Launcher:
     def verify(
         self,
         job: Job | None = None,
+        /,
         *arguments: object,
         faults: FaultRequest | str | Sequence[FaultRequest | str],
         **options: object,
     ) -> Verdict:
-        """Run a job twice undisturbed and once with faults, and judge; arguments as for `run`."""
+        """Run a job twice undisturbed and once with faults, and judge.
+
+        Args:
+            job: As for `run`.
+            arguments: As for `run`.
+            faults: As for `run`, at least one.
+            options: As for `run`.
+
+        Returns:
+            The verdict of all checks, true if it is VALID; `verdict.reason` says why it is not.
+
+        Raises:
+            UsageError: what is asked for cannot be done.
+            NodeError: a node died that should not have.
+        """
         references = [self.run(job, *arguments, **options) for _ in range(2)]  # type: ignore[arg-type]
         return self.run(job, *arguments, faults=faults, **options).check(against=references)
 
     def _plan(self, script: Script, faults: FaultRequest | str | Sequence[FaultRequest | str]) -> Plan:
-        arguments = parse(["verify", *self._words])
-        arguments.command = "python"
-        arguments.fault = [faults] if isinstance(faults, str | FaultRequest) else list(faults)
-        if script.path != BUILT_IN_JOB:
-            arguments.training_script = script.path
-        return make_plan(arguments, script=script)
+        several = [faults] if isinstance(faults, str | FaultRequest) else faults
+        requests = tuple(parse_fault(fault) if isinstance(fault, str) else fault for fault in several)
+        return make_plan(msgspec.structs.replace(self._options, script=script, faults=requests))
 
     def _nodes(self, plan: Plan, run_dir: RunDir, own: contextlib.ExitStack) -> Cluster:
         if not self._is_warm:
@@ -138,20 +210,11 @@ class Launcher:
         self._exit.close()
 
 
-def _words(flags: Mapping[str, str | float | bool]) -> list[str]:
-    """Flags as the command line writes them."""
-    named = [(f"--{name.replace('_', '-')}", value) for name, value in flags.items() if value is not False]
-    return [name if value is True else f"{name}={value}" for name, value in named]
-
-
 def _script(job: Job | None, arguments: Sequence[object], folder: Path) -> Script:
     """What every rank runs; the call of a function is still to be written, into the run's folder."""
     words = tuple(map(str, arguments))
     if job is None:
-        return Script(path=BUILT_IN_JOB, arguments=words, is_module=True)
+        return built_in_job(*words)
     if callable(job):
         return Script(path=str(folder / "call.pkl"), is_function=True)
-    file = Path(job).absolute()
-    if not file.is_file():
-        raise ScriptNotFoundError(f"script {os.fspath(job)!r} {'is a folder' if file.is_dir() else 'does not exist'}")
-    return Script(path=str(file), arguments=words)
+    return script_file(job, words)

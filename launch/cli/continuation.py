@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,39 +9,43 @@ from pathlib import Path
 
 import msgspec
 
+from resumable.launch.cli.options import job_options
 from resumable.launch.cli.parser import parse
 from resumable.launch.errors import LaunchError, UsageError
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.plan.options import JobOptions
 from resumable.launch.plan.plan import Plan
 from resumable.launch.plan.planner import make_plan
 from resumable.launch.run.setup import create_run_dir
 from resumable.launch.sweep.points import without_points
 
-_OF_ONE_CALL = ("run_dir", "log_dir", "jobs", "budget", "cold", "quiet", "html", "junit", "json", "markdown", "strict")
-"""Arguments that do not say what is swept: they may differ from call to call."""
-
 _MAX_TOLD = 3
 
 
-def open_sweep(arguments: argparse.Namespace) -> tuple[Plan, RunDir]:
-    """The plan that is stored in `--run-dir`, if it is that of the arguments or there are none; else a new one.
+def open_sweep(options: JobOptions, *, run_dir: str | None, log_dir: str | None = None) -> tuple[Plan, RunDir]:
+    """The plan that is stored in a run directory, if it is what the options ask for or they ask for nothing; else a new one.
+
+    Args:
+        options: What is to be swept.
+        run_dir: The run directory; None: one with a fresh name.
+        log_dir: Where that one is made.
 
     Raises:
-        UsageError: the directory holds another sweep; the message says what differs.
+        UsageError: the directory holds a different sweep; the message says what differs.
         LaunchError: it holds something else, or cannot be written.
     """
-    stored = _stored(arguments)
-    if stored is None:
-        plan = make_plan(arguments)
-        return plan, create_run_dir(arguments, plan)
-    if not _says_nothing(arguments):
-        differences = list(_differences(without_points(stored), make_plan(arguments)))
+    stored = None if run_dir is None else _stored(RunDir(root=Path(run_dir)))
+    if run_dir is None or stored is None:
+        plan = make_plan(options)
+        return plan, create_run_dir(plan, run_dir=run_dir, log_dir=log_dir)
+    if options != job_options(parse(["sweep"])):
+        differences = list(_differences(without_points(stored), make_plan(options)))
         if differences:
             raise UsageError(
-                f"--run-dir {arguments.run_dir}: holds another sweep; {'; '.join(differences[:_MAX_TOLD])}. "
+                f"--run-dir {run_dir}: holds a different sweep; {'; '.join(differences[:_MAX_TOLD])}. "
                 "Name a new folder, or leave the arguments out to go on with this one"
             )
-    return stored, RunDir(root=Path(arguments.run_dir).absolute())
+    return stored, RunDir(root=Path(run_dir).absolute())
 
 
 @contextmanager
@@ -65,25 +68,14 @@ def alone_in(run_dir: RunDir) -> Iterator[None]:
         yield
 
 
-def _stored(arguments: argparse.Namespace) -> Plan | None:
-    run_dir = RunDir(root=Path(arguments.run_dir or ""))
+def _stored(run_dir: RunDir) -> Plan | None:
+    """The plan of the sweep that lies there; None if there is none."""
     try:
-        is_there = arguments.run_dir is not None and run_dir.plan_file.exists()
+        is_there = run_dir.plan_file.exists()
     except OSError:  # who makes the folder says it with the name of the flag
         return None
-    if not is_there:
-        return None
-    plan = run_dir.read_plan()
-    return plan if plan.sweep is not None else None
-
-
-def _says_nothing(arguments: argparse.Namespace) -> bool:
-    """Whether the arguments leave open what is swept."""
-    return _what(arguments) == _what(parse(["sweep"]))
-
-
-def _what(arguments: argparse.Namespace) -> dict[str, object]:
-    return {name: value for name, value in vars(arguments).items() if name not in _OF_ONE_CALL}
+    plan = run_dir.read_plan() if is_there else None
+    return plan if plan is not None and plan.sweep is not None else None
 
 
 def _differences(stored: object, asked: object, path: str = "") -> Iterator[str]:

@@ -1,5 +1,5 @@
-"""What on this machine will make restarts fail, with the mend."""
+"""What on this machine would make restarts fail, and how to fix it."""
 
-from resumable.launch.doctor.examination import add_doctor_flags, run_doctor
+from resumable.launch.doctor.examination import run_doctor
 
-__all__ = ["add_doctor_flags", "run_doctor"]
+__all__ = ["run_doctor"]

@@ -12,7 +12,6 @@ from resumable.launch.doctor import capacity, clock, disk, leftovers, network, r
 from resumable.launch.doctor.finding import Finding, exit_code
 from resumable.launch.doctor.probe import Probe, Subject, examine
 from resumable.launch.doctor.table import render
-from resumable.launch.plan.argparse_private import FlagGroup
 from resumable.launch.report.outputs import write_output
 
 REPORT_VERSION = 1
@@ -46,25 +45,6 @@ class DoctorReport(msgspec.Struct, frozen=True, kw_only=True):
     version: int = REPORT_VERSION
     exit_code: int
     findings: tuple[Finding, ...]
-
-
-def add_doctor_flags(parser: FlagGroup) -> None:
-    """Give `parser` the options of `resumable doctor`."""
-    parser.add_argument(
-        "--nproc-per-node",
-        "--nproc_per_node",
-        type=int,
-        default=2,
-        metavar="N",
-        help="ranks to have room for (default: 2)",
-    )
-    parser.add_argument(
-        "--run-dir", "--run_dir", default="runs", metavar="DIR", help="where evidence will go (default: runs)"
-    )
-    parser.add_argument("--quick", action="store_true", help="leave out the restarts that are really tried")
-    parser.add_argument(
-        "--json", metavar="F", help="write the findings; - is the standard output, and the table goes to standard error"
-    )
 
 
 def run_doctor(

@@ -22,8 +22,10 @@ from pathlib import Path
 import msgspec
 
 from resumable.launch.errors import DamagedPlanError, EvidenceError
-from resumable.launch.plan.plan import PLAN_VERSION, Plan
+from resumable.launch.plan.plan import Plan
+from resumable.launch.plan.stored import READABLE_VERSIONS, decode_plan, version_of
 from resumable.launch.system.safe_io import decoded, read_whole, replace_whole
+from resumable.launch.system.wording import listed
 
 _MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 _MAX_NAME_BYTES = 250
@@ -160,26 +162,18 @@ class RunDir:
             kind = EvidenceError if error.errno in _MISSING else DamagedPlanError
             raise kind(f"{self.root} is no run directory: cannot read plan.json ({error.strerror})") from error
         try:
-            version = decoded(_version_decoder.decode, data).version
-            if version != PLAN_VERSION:
+            version = decoded(version_of, data)
+            if version not in READABLE_VERSIONS:
                 raise EvidenceError(
-                    f"{self.plan_file}: version={version}, this program reads version {PLAN_VERSION}; "
+                    f"{self.plan_file}: version={version}, this program reads versions {listed(READABLE_VERSIONS)}; "
                     "check it with the release that wrote it"
                 )
-            plan = decoded(_plan_decoder.decode, data)
+            plan = decoded(decode_plan, data)
         except msgspec.DecodeError as error:
             raise DamagedPlanError(f"{self.plan_file} is damaged: {error}") from error
         for flaw in _flaws(plan):
             raise DamagedPlanError(f"{self.plan_file} is damaged: {flaw}")
         return plan
-
-
-class _Versioned(msgspec.Struct):
-    version: int
-
-
-_version_decoder = msgspec.json.Decoder(_Versioned)
-_plan_decoder = msgspec.json.Decoder(Plan)
 
 
 def _flaws(plan: Plan) -> Iterator[str]:

@@ -12,10 +12,10 @@ import os
 import queue
 import threading
 import time
-from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import BinaryIO
 
 import msgspec
@@ -149,12 +149,13 @@ def _launch_config(
     plan: Plan, request: NodeRequest, round_: rendezvous.Round, announce: Callable[[NodeRecord], None]
 ) -> LaunchConfig:
     """torchrun's own configuration, with our rendezvous, logs and start method in it."""
-    flags = Namespace(**plan.torchrun)
+    flags = SimpleNamespace(**plan.torchrun)
     flags.nproc_per_node = str(request.nproc_per_node)
     flags.max_restarts = request.max_restarts
     flags.training_script = plan.script.path
     flags.training_script_args = list(plan.script.arguments)
     flags.log_dir = os.devnull
+    flags.start_method = "spawn"
     flags.node_rank = flags.node_rank or 0
     config, _, _ = config_from_args(flags)
     scenario_dir = RunDir(root=Path(request.run_dir)).scenario(request.scenario)

@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Iterator
 
 from resumable.launch.plan.plan import Plan, Scenario
-from resumable.launch.plan.planner import BUILT_IN_JOB
 
 _TORCHRUN_DEFAULTS = {
     "nnodes": "1:1",
@@ -59,7 +58,7 @@ def _ours(plan: Plan, scenario: Scenario) -> Iterator[str]:
         yield from ("--grace", f"{plan.grace_s:g}")
     if plan.command == "run" and plan.recording == "full":
         yield "--record"
-    if plan.script.path != BUILT_IN_JOB:
+    if not plan.script.is_built_in:
         yield from (f"--preload={module}" for module in plan.preload)
     for fault in scenario.faults:
         yield from ("--fault", str(fault))
@@ -67,7 +66,7 @@ def _ours(plan: Plan, scenario: Scenario) -> Iterator[str]:
 
 def _script(plan: Plan) -> Iterator[str]:
     script = plan.script
-    if script.path != BUILT_IN_JOB:
+    if not script.is_built_in:
         if script.is_program:
             yield "--no-python"
         if script.is_module:

@@ -12,8 +12,11 @@ from typing import Literal
 import msgspec
 
 from resumable.launch.plan.fault_model import PlannedFault, num_restarts
+from resumable.launch.plan.topology import Topology
+from resumable.launch.plan.torchrun_flags import Flags
 
-PLAN_VERSION = 1
+PLAN_VERSION = 2
+BUILT_IN_JOB = "resumable.launch.jobs.digits"
 RUN_DIR_PLACEHOLDER = "{run_dir}"
 
 Command = Literal["run", "verify", "sweep", "python"]
@@ -44,6 +47,11 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     """torchrun's `--no-python`: a program that is no Python script."""
     is_function: bool = False
     """`path` is a file with a pickled call, see `resumable.launch.evidence.function_call`."""
+
+    @property
+    def is_built_in(self) -> bool:
+        """Whether it is the job that comes with the launcher."""
+        return self.path == BUILT_IN_JOB
 
     def in_directory(self, directory: Path) -> Script:
         """The same with every `{run_dir}` in its arguments replaced by the scenario's own directory."""
@@ -105,8 +113,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     version: int = PLAN_VERSION
     command: Command
     script: Script
-    torchrun: dict[str, int | float | str | bool | list[str] | None]
+    torchrun: Flags
     """torchrun's own flags, by the names of its parser; the node builds its `LaunchConfig` from them."""
+    topology: Topology
+    """Which nodes there are and where they meet, as these flags say it."""
     scenarios: tuple[Scenario, ...]
     seed: int
     """Seed of every draw that was made for this plan."""

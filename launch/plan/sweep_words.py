@@ -9,6 +9,7 @@ from itertools import islice
 import msgspec
 
 from resumable.launch.errors import FaultSyntaxError, UsageError
+from resumable.launch.plan.absence import refuse_rank
 from resumable.launch.plan.fault_grammar import parse_call, parse_when
 from resumable.launch.plan.fault_kinds import FaultKind
 from resumable.launch.plan.fault_model import FaultRequest, Point, When, Who
@@ -139,11 +140,11 @@ def _groups(text: str, word: str, world_size: int) -> Iterator[tuple[int, ...]]:
     if word == EACH:
         yield from ((rank,) for rank in range(world_size))
     elif ends is not None and int(ends[1]) <= int(ends[2]):
-        _refuse_absent(text, int(ends[2]), world_size)
+        refuse_rank(f"--ranks {text}", int(ends[2]), world_size=world_size)
         yield from ((rank,) for rank in range(int(ends[1]), int(ends[2]) + 1))
     elif _TOGETHER.fullmatch(word):
         ranks = {int(rank) for rank in word.split("+")}
-        _refuse_absent(text, max(ranks), world_size)
+        refuse_rank(f"--ranks {text}", max(ranks), world_size=world_size)
         if len(word) > _MAX_JOINED:
             raise UsageError(
                 f"--ranks {text}: joins more ranks than the name of a folder can hold; all joins all of them"
@@ -151,11 +152,6 @@ def _groups(text: str, word: str, world_size: int) -> Iterator[tuple[int, ...]]:
         yield tuple(sorted(ranks))
     else:
         raise UsageError(f"--ranks {text}: expected each, any, all or a list such as 0,2-3,0+1")
-
-
-def _refuse_absent(text: str, rank: int, world_size: int) -> None:
-    if rank >= world_size:
-        raise UsageError(f"--ranks {text}: there are ranks 0 to {world_size - 1}")
 
 
 def _unreadable(text: str) -> UsageError:

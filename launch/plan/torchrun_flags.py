@@ -1,21 +1,16 @@
-"""torchrun's own flags: its parser is the base of ours, and what it parsed travels in the plan as plain values."""
+"""torchrun's own flags as plain values, which travel in the plan: what they must be, and what some of them mean."""
 
 from __future__ import annotations
 
-import argparse
 import ipaddress
 import os
 import signal
+from types import SimpleNamespace
 
 from resumable.launch.errors import UsageError
-from resumable.launch.plan.argparse_private import FlagGroup, add_option, options_of
 
 Flags = dict[str, int | float | str | bool | list[str] | None]
 
-_OURS = ("start_method", "training_script", "training_script_args", "nproc_per_node", "max_restarts")
-"""Flags that the plan holds elsewhere, or that a node sets for each start."""
-_OPEN = ("max_restarts", "node_rank")
-"""Flags that are None where neither the command line nor torchrun's environment (`PET_...`) says anything."""
 _BACKENDS = ("static", "c10d")
 _SIGNALS = "SIGTERM,SIGINT,SIGHUP,SIGQUIT"
 _MAX_PORT = 65535
@@ -25,6 +20,7 @@ _HARMLESS: Flags = {
     "nnodes": "1",
     "nproc_per_node": "1",
     "max_restarts": 0,
+    "start_method": "spawn",
     "numa_binding": "node",  # without one torch would look for GPUs, and find the one that belongs to each rank
     "log_dir": os.devnull,
     "training_script": "",
@@ -33,36 +29,16 @@ _HARMLESS: Flags = {
 """What else it reads, so that nothing is looked up and nothing is made."""
 
 
-def add_torchrun_flags(parser: FlagGroup) -> None:
-    """Give `parser`, or a group of it, torchrun's options with their spellings, defaults (but see `_OPEN`) and help.
-
-    Not `--start-method`, which means something else here.
-    """
-    from torch.distributed.run import get_args_parser  # noqa: PLC0415 - `resumable check` runs without torch
-
-    for action in options_of(get_args_parser()):
-        if action.option_strings and action.dest not in ("help", "start_method"):
-            # What the environment gives is text; a number is torch's own default, in which nobody asked for anything.
-            if action.dest in _OPEN and not isinstance(action.default, str):
-                action.default = None
-            add_option(parser, action)
-
-
-def flags_of(arguments: argparse.Namespace) -> Flags:
-    """Torchrun's flags in parsed arguments, as a plan holds them.
+def check_flags(flags: Flags) -> None:
+    """Refuse what torch would refuse once the job starts, and what has no meaning here.
 
     Raises:
-        UsageError: a value that torch would refuse once the job starts, or one that has no meaning here; names the flag.
+        UsageError: there is such a value; names the flag.
     """
-    from torch.distributed.run import get_args_parser  # noqa: PLC0415
-
-    names = [action.dest for action in options_of(get_args_parser()) if action.dest not in ("help", *_OURS)]
-    flags = {name: getattr(arguments, name) for name in names} | {"start_method": "spawn"}
     _check_backend(flags)
     _check_logs(flags)
     _check_signals(flags)
     _check_as_torch_does(flags)
-    return flags
 
 
 def signals_of(flags: Flags) -> tuple[signal.Signals, ...]:
@@ -88,11 +64,11 @@ def num_ranks(nproc_per_node: str) -> int:
 
 def _check_as_torch_does(flags: Flags) -> None:
     """One flag after the other, so that the wrong one is known: torch's messages do not always name it."""
-    from torch.distributed.run import config_from_args  # noqa: PLC0415
+    from torch.distributed.run import config_from_args  # noqa: PLC0415 - `resumable check` runs without torch
 
     for name in [name for name in _READ if name in flags]:
         try:
-            config_from_args(argparse.Namespace(**{**flags, **_HARMLESS, **_READ, name: flags[name]}))
+            config_from_args(SimpleNamespace(**{**flags, **_HARMLESS, **_READ, name: flags[name]}))
         except ValueError as error:
             raise _refusal(name, flags, str(error)) from error
 

@@ -1,61 +1,63 @@
-"""The files that `resumable report` and `sweep` write, and the flags that ask for them."""
+"""The files that `resumable report` and `sweep` write."""
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
+
+import msgspec
 
 from resumable.launch.errors import LaunchError
 from resumable.launch.judge.results import Results, encode_results
-from resumable.launch.plan.argparse_private import FlagGroup
 from resumable.launch.report.annotations import workflow_commands
-from resumable.launch.report.html import html
-from resumable.launch.report.junit import junit
-from resumable.launch.report.markdown import markdown
 from resumable.launch.system.environment import is_github_actions
 
 STDOUT = "-"
-_FORMATS = ("html", "junit", "json", "markdown")
 
 
-def add_report_flags(parser: FlagGroup) -> None:
-    """Give `parser` one flag for each format, and `--strict`."""
-    parser.add_argument("--html", metavar="F", help="write one HTML page that stands alone; - is the standard output")
-    parser.add_argument("--junit", metavar="F", help="write JUnit XML: a test case for each scenario")
-    parser.add_argument("--json", metavar="F", help="write results.json, with everything in it")
-    parser.add_argument("--markdown", metavar="F", help='write Markdown, as for "$GITHUB_STEP_SUMMARY"')
-    parser.add_argument("--strict", action="store_true", help="UNKNOWN is a failure in JUnit, an error on GitHub")
+class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The files that are asked for, by path; `-` is the standard output, None is not wanted."""
+
+    html: str | None = None
+    junit: str | None = None
+    json: str | None = None
+    markdown: str | None = None
+    is_strict: bool = False
+    """UNKNOWN is a failure in JUnit and an error on GitHub."""
+
+    @property
+    def is_any_wanted(self) -> bool:
+        """Whether `write_reports` would write anything: a file, or annotations in GitHub Actions."""
+        return any((self.html, self.junit, self.json, self.markdown)) or is_github_actions()
 
 
-def is_any_report_wanted(arguments: argparse.Namespace) -> bool:
-    """Whether `write_reports` would write anything: a file, or annotations in GitHub Actions."""
-    return any(getattr(arguments, name) for name in _FORMATS) or is_github_actions()
-
-
-def write_reports(arguments: argparse.Namespace, results: Results) -> None:
-    """Write the files that were asked for; in GitHub Actions print annotations besides.
+def write_reports(wanted: ReportOptions, results: Results) -> None:
+    """Write the files that are asked for; in GitHub Actions print annotations besides.
 
     Args:
-        arguments: As parsed by `add_report_flags`.
+        wanted: Which files.
         results: What came of the command.
 
     Raises:
         LaunchError: a file cannot be written; the message names its flag.
     """
-    renderings: dict[str, Callable[[], bytes]] = {
-        "html": lambda: _encoded(html(results)),
-        "junit": lambda: junit(results, strict=arguments.strict),
-        "json": lambda: encode_results(results),
-        "markdown": lambda: _encoded(markdown(results)),
-    }
-    for name, rendering in renderings.items():
-        target = getattr(arguments, name)
-        if target is not None:
-            write_output(f"--{name}", target, rendering())
+    # What renders is imported where it is asked for: most commands write no file.
+    if wanted.html is not None:
+        from resumable.launch.report.html import html  # noqa: PLC0415
+
+        write_output("--html", wanted.html, _encoded(html(results)))
+    if wanted.junit is not None:
+        from resumable.launch.report.junit import junit  # noqa: PLC0415
+
+        write_output("--junit", wanted.junit, junit(results, strict=wanted.is_strict))
+    if wanted.json is not None:
+        write_output("--json", wanted.json, encode_results(results))
+    if wanted.markdown is not None:
+        from resumable.launch.report.markdown import markdown  # noqa: PLC0415
+
+        write_output("--markdown", wanted.markdown, _encoded(markdown(results)))
     if is_github_actions():
-        print("\n".join(workflow_commands(results, here=Path.cwd(), strict=arguments.strict)))
+        print("\n".join(workflow_commands(results, here=Path.cwd(), strict=wanted.is_strict)))
 
 
 def _encoded(text: str) -> bytes:

@@ -2,58 +2,40 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import time
 from pathlib import Path
 
 from resumable.launch.cluster import Cluster, LocalCluster
 from resumable.launch.cluster.compose import ComposeCluster
-from resumable.launch.errors import LaunchError, UsageError
+from resumable.launch.errors import LaunchError
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.plan import Plan, Script
-from resumable.launch.plan.topology import Topology
 
 
-def create_run_dir(arguments: argparse.Namespace, plan: Plan) -> RunDir:
+def create_run_dir(plan: Plan, *, run_dir: str | None = None, log_dir: str | None = None) -> RunDir:
     """A new folder with the plan in it.
 
+    Args:
+        plan: To be carried out.
+        run_dir: The folder; None: one with a fresh name.
+        log_dir: Where that one is made; None: `runs`.
+
     Raises:
-        UsageError: the plan has a fault that cannot happen.
         LaunchError: the folder holds a run already, or cannot be written.
     """
-    refuse_absent(plan)
-    fresh = Path(arguments.log_dir or "runs") / time.strftime(f"%Y%m%d-%H%M%S-{os.getpid()}")
-    root = Path(arguments.run_dir) if arguments.run_dir else fresh
-    run_dir = RunDir(root=root.absolute())
+    fresh = Path(log_dir or "runs") / time.strftime(f"%Y%m%d-%H%M%S-{os.getpid()}")
+    root = Path(run_dir) if run_dir else fresh
+    made = RunDir(root=root.absolute())
     try:
-        run_dir.root.mkdir(parents=True, exist_ok=True)
-        if run_dir.plan_file.exists():
+        made.root.mkdir(parents=True, exist_ok=True)
+        if made.plan_file.exists():
             raise LaunchError(f"--run-dir {root}: holds a run already; its evidence stays. Name a new folder")
-        run_dir.write_plan(plan)
+        made.write_plan(plan)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error  # a path with a NUL byte is a ValueError
         raise LaunchError(f"--run-dir {root}: cannot be written ({reason})") from error
-    return run_dir
-
-
-def refuse_absent(plan: Plan) -> None:
-    """Refuse faults of ranks or nodes that the job never has, before it runs for nothing.
-
-    Where nodes are started one by one on several machines, only they know how many ranks each has.
-
-    Raises:
-        UsageError: there is such a fault.
-    """
-    topology = Topology.of(plan)
-    if not topology.is_one_machine:
-        return
-    num_nodes, num_ranks = topology.max_nodes, topology.max_nodes * plan.max_nproc_per_node
-    for fault in (fault for scenario in plan.scenarios for fault in scenario.faults):
-        if fault.rank is not None and fault.rank >= num_ranks:
-            raise UsageError(f"--fault {fault}: there are ranks 0 to {num_ranks - 1}")
-        if fault.node is not None and fault.node >= num_nodes:
-            raise UsageError(f"--fault {fault}: there are nodes 0 to {num_nodes - 1}")
+    return made
 
 
 def cluster_of(plan: Plan, run_dir: RunDir, *, name: str = "") -> Cluster:
@@ -64,7 +46,7 @@ def cluster_of(plan: Plan, run_dir: RunDir, *, name: str = "") -> Cluster:
         run_dir: Gets what the nodes print.
         name: Of the folder for that, where several clusters share a run directory.
     """
-    topology, log_dir = Topology.of(plan), run_dir.root / "nodes" / name
+    topology, log_dir = plan.topology, run_dir.root / "nodes" / name
     if plan.containers is not None:
         return ComposeCluster(
             topology,

@@ -10,13 +10,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from resumable.launch.cli.parser import parse
 from resumable.launch.cluster import LocalCluster
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.verdict import Verdict, judge
-from resumable.launch.plan.planner import make_plan
-from resumable.launch.plan.topology import Topology
 from resumable.launch.run.supervisor import Supervisor, has_succeeded
+from tests.launch.plans import plan_of
 
 TIMEOUT_S = 240
 NODES_OF_SEVERAL_TESTS = {"three_nodes", "running"}
@@ -84,18 +82,18 @@ def resumable(tmp_path: Path) -> Resumable:
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     """A node that stays warm for all tests of this process: torch is imported once."""
-    plan = make_plan(parse(["verify"]))
+    plan = plan_of("verify")
     logs = tmp_path_factory.mktemp("nodes")
-    with LocalCluster(Topology.of(plan), nproc_per_node=4, preload=plan.preload, log_dir=logs) as cluster:
+    with LocalCluster(plan.topology, nproc_per_node=4, preload=plan.preload, log_dir=logs) as cluster:
         yield cluster
 
 
 @pytest.fixture(scope="session")
 def three_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     """Nodes of one rank that stay warm for all tests of this process."""
-    plan = make_plan(parse(["verify", "--nnodes", "3"]))
+    plan = plan_of("verify", "--nnodes", "3")
     logs = tmp_path_factory.mktemp("nodes")
-    with LocalCluster(Topology.of(plan), nproc_per_node=1, preload=plan.preload, log_dir=logs) as cluster:
+    with LocalCluster(plan.topology, nproc_per_node=1, preload=plan.preload, log_dir=logs) as cluster:
         yield cluster
 
 
@@ -118,7 +116,7 @@ def verify_nodes(tmp_path: Path, three_nodes: LocalCluster, references: dict[byt
 
 
 def _verify(root: Path, cluster: LocalCluster, references: dict[bytes, Path], *arguments: str) -> Judged:
-    plan = make_plan(parse(["verify", *arguments]))
+    plan = plan_of("verify", *arguments)
     run_dir = RunDir(root=root)
     run_dir.root.mkdir()
     run_dir.write_plan(plan)

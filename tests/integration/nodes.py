@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from resumable.launch.cli.parser import parse
 from resumable.launch.cluster import Cluster, ComposeCluster, Node
 from resumable.launch.cluster.docker import find_compose, has_image
 from resumable.launch.errors import UsageError
@@ -18,9 +17,8 @@ from resumable.launch.evidence.node_records import NodeEnded
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.node.protocol import NodeRequest
 from resumable.launch.plan.plan import Plan
-from resumable.launch.plan.planner import make_plan
-from resumable.launch.plan.topology import Topology
 from tests.integration.waiting import wait_until
+from tests.launch.plans import plan_of
 
 COMPOSE_FILE = Path(__file__).parents[2] / "docker" / "compose.yaml"
 IMAGE = "resumable:local"
@@ -40,10 +38,10 @@ dist.destroy_process_group()
 """Ranks that do nothing but meet, until the file `over` appears; they miss each other after four seconds."""
 
 
-def plan_of(script: Path, nnodes: str) -> Plan:
+def plan_of_nodes(script: Path, nnodes: str) -> Plan:
     """One rank a node."""
     script.write_text(SCRIPT)
-    return make_plan(parse(["verify", "--nnodes", nnodes, "--nproc-per-node", "1", str(script)]))
+    return plan_of("verify", "--nnodes", nnodes, "--nproc-per-node", "1", str(script))
 
 
 def need_containers() -> None:
@@ -60,7 +58,7 @@ def compose_cluster(plan: Plan, folder: Path) -> ComposeCluster:
     """A cluster of containers, for runs in `runs` and scripts in `code`; where there can be none, the test is skipped."""
     need_containers()
     return ComposeCluster(
-        Topology.of(plan),
+        plan.topology,
         compose_file=COMPOSE_FILE,
         image=IMAGE,
         run_dir=folder / "runs",

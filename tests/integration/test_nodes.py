@@ -13,7 +13,7 @@ from resumable.launch.errors import NodeError
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.plan import Plan
 from resumable.launch.plan.topology import Topology
-from tests.integration.nodes import Job, compose_cluster, plan_of
+from tests.integration.nodes import Job, compose_cluster, plan_of_nodes
 
 
 def local(plan: Plan, folder: Path) -> LocalCluster:
@@ -30,7 +30,7 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp("cluster")
     for name in ("runs", "code"):
         (folder / name).mkdir()
-    with request.param(plan_of(folder / "code" / "meet.py", "1:2"), folder) as cluster:
+    with request.param(plan_of_nodes(folder / "code" / "meet.py", "1:2"), folder) as cluster:
         yield cluster, folder
 
 
@@ -44,7 +44,7 @@ def job(running: tuple[Cluster, Path]) -> Iterator[Job]:
     for node in cluster.nodes:
         node.wait_until_warm()
     run_dir = RunDir(root=folder / "runs" / uuid.uuid4().hex)
-    job = Job(cluster=cluster, plan=plan_of(folder / "code" / "meet.py", "1:2"), run_dir=run_dir)
+    job = Job(cluster=cluster, plan=plan_of_nodes(folder / "code" / "meet.py", "1:2"), run_dir=run_dir)
     yield job
     for node in job.busy_nodes:
         node.lose()

@@ -16,6 +16,7 @@ from resumable.launch.evidence.rank_records import AnyRecord, Batch, FaultFired
 from resumable.launch.plan.fault_kinds import FaultKind
 from resumable.launch.plan.fault_model import PlannedFault, Point, When
 from resumable.launch.plan.plan import Plan, Scenario, Script
+from resumable.launch.plan.topology import Topology
 from resumable.launch.reading.evidence import Evidence, gather
 from tests.launch.lines import Epochs, Job, Life, path_of, process, with_lines
 
@@ -91,6 +92,7 @@ def plan(*faults: PlannedFault) -> Plan:
         command="verify",
         script=Script(path="train.py"),
         torchrun={"redirects": "3"},
+        topology=Topology(),
         scenarios=(
             *(Scenario(name=name, nproc_per_start=(2,)) for name in names),
             Scenario(name="faulted", faults=faults, nproc_per_start=(2,)),

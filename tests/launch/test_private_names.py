@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
+from resumable.launch.cli import argparse_private as of_parsers
 from resumable.launch.node import torch_private as of_nodes
-from resumable.launch.plan import argparse_private as of_parsers
 from resumable.launch.worker import torch_private as of_ranks
 
 ROOT = Path(__file__).parents[2]
 MODULES = (of_nodes, of_parsers, of_ranks)
 LISTED = [(owner, name) for module in MODULES for owner, names in module.PRIVATE_NAMES.items() for name in names]
-PUBLIC_NAMES_WITH_UNDERSCORE = {"_exit"}
+PUBLIC_NAMES_WITH_UNDERSCORE = {"_exit", "_value_"}
 
 
 def sets_attribute(owner: Any, name: str) -> bool:

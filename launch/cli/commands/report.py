@@ -7,17 +7,19 @@ from pathlib import Path
 
 from rich.console import Console
 
+from resumable.launch.cli.options import report_options
 from resumable.launch.errors import UsageError
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.outcome import exit_code
-from resumable.launch.report.outputs import is_any_report_wanted, write_reports
+from resumable.launch.report.outputs import write_reports
 from resumable.launch.report.reading import read_results
 
 
 def report(arguments: argparse.Namespace, _console: Console) -> int:
     """Write what was asked for; the exit code is the verdict's, as for the command that made the evidence."""
-    if not is_any_report_wanted(arguments):
+    wanted = report_options(arguments)
+    if not wanted.is_any_wanted:
         raise UsageError("report: nothing to write; name at least one of --html, --junit, --json, --markdown")
     results = read_results(RunDir(root=Path(arguments.run_dir)))
-    write_reports(arguments, results)
+    write_reports(wanted, results)
     return exit_code(results.outcome)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from resumable.launch.cli.options import job_options
 from resumable.launch.evidence.history import read_history
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.outcome import ExitCode
@@ -34,8 +35,8 @@ def run(arguments: argparse.Namespace, _console: Console) -> int:
         0 if it succeeded and every planned fault fired, 3 if one did not; 128 + N if signal N asked for its end; or else the
         exit code of the rank that failed first, as a shell gives it.
     """
-    plan = make_plan(arguments)
-    run_dir = create_run_dir(arguments, plan)
+    plan = make_plan(job_options(arguments))
+    run_dir = create_run_dir(plan, run_dir=arguments.run_dir, log_dir=arguments.log_dir)
     [scenario] = plan.scenarios
     with signals_raise(*signals_of(plan.torchrun)):
         try:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from resumable.launch.cli.continuation import alone_in, open_sweep
+from resumable.launch.cli.options import job_options, report_options
 from resumable.launch.cluster import Cluster
 from resumable.launch.errors import UsageError
 from resumable.launch.evidence.run_dir import RunDir
@@ -19,7 +20,6 @@ from resumable.launch.judge.results import Results
 from resumable.launch.judge.verdict import Verdict, write_verdict
 from resumable.launch.outcome import ExitCode
 from resumable.launch.plan.plan import Plan
-from resumable.launch.plan.topology import Topology
 from resumable.launch.report.outputs import write_reports
 from resumable.launch.run.setup import cluster_of, shown
 from resumable.launch.sweep.cluster_pool import num_jobs_for
@@ -38,7 +38,7 @@ def sweep(arguments: argparse.Namespace, console: Console) -> int:
         raise UsageError(f"--jobs {arguments.jobs}: expected at least 1")
     begin = time.monotonic()
     until = float("inf") if arguments.budget is None else begin + arguments.budget
-    plan, run_dir = open_sweep(arguments)
+    plan, run_dir = open_sweep(job_options(arguments), run_dir=arguments.run_dir, log_dir=arguments.log_dir)
     num_jobs = _num_jobs(arguments.jobs, plan)
     book = VerdictBook(run_dir)
     num_before = len(book.found(plan.points))
@@ -72,7 +72,7 @@ def sweep(arguments: argparse.Namespace, console: Console) -> int:
     results = sweep_results(plan, verdicts, run_dir=shown(run_dir.root))
     verdict = tell_sweep(plan, run_dir, results, console, is_quiet=arguments.quiet, is_ended=True)
     write_verdict(verdict, run_dir)
-    write_reports(arguments, results)
+    write_reports(report_options(arguments), results)
     return verdict.exit_code
 
 
@@ -107,7 +107,7 @@ def _cluster_of_job(plan: Plan, run_dir: RunDir, job: int) -> Cluster:
 
 
 def _num_jobs(wanted: int | None, plan: Plan) -> int:
-    topology = Topology.of(plan)
+    topology = plan.topology
     if topology.store_port:
         if wanted not in (None, 1):
             raise UsageError(

@@ -7,12 +7,13 @@ import sys
 
 from rich.console import Console
 
+from resumable.launch.cli.options import job_options, report_options
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.verdict import Verdict, judge, write_verdict
 from resumable.launch.outcome import ExitCode
 from resumable.launch.plan.plan import Plan
 from resumable.launch.plan.planner import make_plan
-from resumable.launch.report.outputs import is_any_report_wanted, write_reports
+from resumable.launch.report.outputs import write_reports
 from resumable.launch.report.reading import read_results
 from resumable.launch.report.terminal import render
 from resumable.launch.run.progress_line import ProgressLine
@@ -24,8 +25,8 @@ from resumable.launch.system.text_safety import printable
 
 def verify(arguments: argparse.Namespace, console: Console) -> int:
     """Run every scenario of the plan and judge the last one."""
-    plan = make_plan(arguments)
-    run_dir = create_run_dir(arguments, plan)
+    plan = make_plan(job_options(arguments))
+    run_dir = create_run_dir(plan, run_dir=arguments.run_dir, log_dir=arguments.log_dir)
     if not arguments.quiet:
         console.print(f"evidence in {shown(run_dir.root)}")
     with signals_raise():
@@ -39,8 +40,9 @@ def verify(arguments: argparse.Namespace, console: Console) -> int:
             )
             return ExitCode.UNKNOWN
     verdict = tell_verdict(plan, run_dir, console, is_quiet=arguments.quiet)
-    if is_any_report_wanted(arguments):
-        write_reports(arguments, read_results(run_dir))
+    reports = report_options(arguments)
+    if reports.is_any_wanted:
+        write_reports(reports, read_results(run_dir))
     return verdict.exit_code
 
 

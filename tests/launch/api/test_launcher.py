@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import msgspec
 import pytest
 
 from resumable.launch import Fault, Launcher
 from resumable.launch.errors import NodeError, ScriptNotFoundError, UsageError
+from tests.launch.plans import plan_of
 
 
 class Stage:
@@ -83,7 +87,7 @@ def test_runs_on_warm_nodes_wait_for_one_another(stage: Stage) -> None:
     assert stage.runs == [1, 1]
 
 
-@pytest.mark.parametrize(("job", "reason"), [("nope.py", "does not exist"), (".", "is a folder")])
+@pytest.mark.parametrize(("job", "reason"), [("nope.py", "does not exist"), (".", "is a folder without __main__.py")])
 def test_a_script_that_there_is_not_is_refused(stage: Stage, job: str, reason: str) -> None:
     """Before anything is written or started."""
     with pytest.raises(ScriptNotFoundError, match=rf"script '{job}' {reason}"):
@@ -91,11 +95,70 @@ def test_a_script_that_there_is_not_is_refused(stage: Stage, job: str, reason: s
     assert (stage.runs, Path("runs").exists()) == ([], False)
 
 
-@pytest.mark.parametrize("flags", [{"nproc_per_node": 0}, {"nnodes": "3:2"}, {"no_such_flag": 1}, {"hang_timeout": -1}])
-def test_a_flag_that_cannot_be_is_refused_at_once(flags: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"nproc_per_node": 0},
+        {"nnodes": "3:2"},
+        {"no_such_flag": 1},
+        {"hang_timeout": -1},
+        {"grace": "soon"},
+        {"max_restarts": -1},
+        {"start_method": "spawn"},
+        {"restart": "never"},
+        {"restart_nproc_per_node": 2},
+        {"monitor_interval": "often"},
+        {"numa_binding": "galaxy"},
+        {"virtual_local_rank": 1},
+        {"rdzv_conf": True},
+        {"training_script": "train.py"},
+    ],
+    ids=str,
+)
+def test_a_flag_that_cannot_be_is_refused_at_once(flags: dict[str, Any]) -> None:
     """The message names it."""
     with pytest.raises(UsageError, match=f"--{min(flags).replace('_', '-')}"):
         Launcher(**flags)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, ()),
+        ({"nnodes": 2, "max_restarts": 3}, ("--nnodes", "2", "--max-restarts", "3")),
+        ({"restart": "job", "restart_nproc_per_node": 1}, ("--restart", "job", "--restart-nproc-per-node", "1")),
+        ({"hang_timeout": 7, "grace": 2.5, "content": True}, ("--hang-timeout", "7", "--grace", "2.5", "--content")),
+        ({"monitor_interval": 0.5, "rdzv_conf": "timeout=9"}, ("--monitor-interval=.5", "--rdzv-conf=timeout=9")),
+        ({"preload": ["json"], "seed": 3}, ("--preload", "json", "--seed", "3")),
+        ({"master_port": "0", "virtual_local_rank": True}, ("--master-port", "0", "--virtual-local-rank")),
+    ],
+    ids=str,
+)
+@pytest.mark.usefixtures("stage")
+def test_options_mean_what_the_flags_of_the_command_line_mean(options: dict[str, Any], words: tuple[str, ...]) -> None:
+    """The plans differ in nothing but the command."""
+    fault = "sigkill@step=7:rank=0"
+    verify = plan_of("verify", "--nproc-per-node", "2", "--fault", fault, *words)
+    [faulted] = verify.points
+    expected = msgspec.structs.replace(
+        verify, command="python", scenarios=(msgspec.structs.replace(faulted, name="run"),)
+    )
+    actual = Launcher(2, **options).run(faults=fault).run_dir.read_plan()
+    assert expected == actual
+
+
+@pytest.mark.usefixtures("stage")
+def test_a_parameter_called_job_is_the_functions_own() -> None:
+    """What is run is given by position alone."""
+
+    def train(job: str) -> str:
+        return job
+
+    folder = Launcher().run(train, job="nightly").run_dir.root
+    _, call = pickle.loads((folder / "call.pkl").read_bytes())
+    _, *actual = pickle.loads(call)
+    expected = [(), {"job": "nightly"}]
+    assert expected == actual
 
 
 @pytest.mark.parametrize("fault", ["sigkill@step=7:rank=0", Fault.sigkill(step=7, rank=0)])

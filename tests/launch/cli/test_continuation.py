@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 
 from resumable.launch.cli.continuation import alone_in, open_sweep
-from resumable.launch.cli.parser import parse
 from resumable.launch.errors import LaunchError, UsageError
 from resumable.launch.evidence.run_dir import RunDir
-from resumable.launch.plan.planner import make_plan
 from resumable.launch.sweep.points import with_points
+from tests.launch.plans import options_of, plan_of
 from tests.launch.sweep.sweeps import EXTENT
 
 WORDS = ("--nproc-per-node", "2", "--at", "every:3", "train.py", "--lr", "1")
@@ -20,7 +19,7 @@ def run_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDir:
     """A sweep whose points are drawn."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "train.py").write_text("pass\n")
-    plan, made = open_sweep(parse(["sweep", "--run-dir", "run", *WORDS]))
+    plan, made = open_sweep(options_of("sweep", *WORDS), run_dir="run")
     made.write_plan(with_points(plan, EXTENT))
     return made
 
@@ -28,7 +27,7 @@ def run_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDir:
 @pytest.mark.parametrize("words", [(), WORDS, ("--jobs", "3", "--budget", "5s", "-q"), ("--jobs", "1", *WORDS)])
 def test_a_sweep_goes_on_with_the_same_arguments_or_none(run_dir: RunDir, words: tuple[str, ...]) -> None:
     """The stored plan counts, its points included; how many jobs and how long may change."""
-    plan, opened = open_sweep(parse(["sweep", "--run-dir", "run", *words]))
+    plan, opened = open_sweep(options_of("sweep", *words), run_dir="run")
     assert (run_dir.root, run_dir.read_plan()) == (opened.root, plan)
     assert plan.points
 
@@ -45,17 +44,17 @@ def test_a_sweep_goes_on_with_the_same_arguments_or_none(run_dir: RunDir, words:
 def test_other_arguments_are_refused(run_dir: RunDir, words: tuple[str, ...], difference: str) -> None:
     """The message says what differs; the evidence stays as it is."""
     before = run_dir.plan_file.read_bytes()
-    with pytest.raises(UsageError, match="holds another sweep") as caught:
-        open_sweep(parse(["sweep", "--run-dir", "run", *words]))
+    with pytest.raises(UsageError, match="holds a different sweep") as caught:
+        open_sweep(options_of("sweep", *words), run_dir="run")
     assert difference in str(caught.value)
     assert before == run_dir.plan_file.read_bytes()
 
 
 def test_the_run_of_another_command_is_not_touched(run_dir: RunDir) -> None:
     """A `verify` cannot be gone on with."""
-    run_dir.write_plan(make_plan(parse(["verify", "train.py"])))
+    run_dir.write_plan(plan_of("verify", "train.py"))
     with pytest.raises(LaunchError, match="holds a run already"):
-        open_sweep(parse(["sweep", "--run-dir", "run"]))
+        open_sweep(options_of("sweep"), run_dir="run")
 
 
 def test_a_run_directory_that_cannot_be_written_is_one_line(run_dir: RunDir) -> None:
@@ -68,7 +67,7 @@ def test_a_run_directory_that_cannot_be_written_is_one_line(run_dir: RunDir) -> 
 def test_a_run_directory_that_cannot_be_is_one_line() -> None:
     """No folder has such a name."""
     with pytest.raises(LaunchError, match=r"--run-dir x+: cannot be written \(File name too long\)"):
-        open_sweep(parse(["sweep", "--run-dir", "x" * 5000]))
+        open_sweep(options_of("sweep"), run_dir="x" * 5000)
 
 
 def test_two_sweeps_never_share_a_run_directory(run_dir: RunDir) -> None:

@@ -2,14 +2,13 @@ import shlex
 
 import pytest
 
-from resumable.launch.cli.parser import parse
 from resumable.launch.plan.command_line import repeat_command
 from resumable.launch.plan.plan import Plan
-from resumable.launch.plan.planner import make_plan
+from tests.launch.plans import plan_of
 
 
 def planned(words: list[str]) -> Plan:
-    return make_plan(parse(words))
+    return plan_of(*words)
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from resumable.launch.cli.parser import parse
 from resumable.launch.errors import UsageError
-from resumable.launch.plan.plan import Plan
-from resumable.launch.plan.planner import BUILT_IN_JOB, make_plan
+from resumable.launch.plan.plan import BUILT_IN_JOB, Plan
+from tests.launch.plans import plan_of
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +16,7 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def plan(*words: str) -> Plan:
-    return make_plan(parse(["sweep", "--nproc-per-node", "2", *words]))
+    return plan_of("sweep", "--nproc-per-node", "2", *words)
 
 
 def test_the_references_come_first_and_the_points_are_not_drawn_yet() -> None:

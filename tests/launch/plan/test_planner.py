@@ -5,10 +5,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from resumable.launch.cli.parser import parse
 from resumable.launch.errors import LaunchError, ScriptNotFoundError, UsageError
-from resumable.launch.plan.plan import Plan
-from resumable.launch.plan.planner import BUILT_IN_JOB, make_plan
+from resumable.launch.plan.plan import BUILT_IN_JOB, Plan
+from tests.launch.plans import plan_of
 
 
 @pytest.fixture
@@ -19,7 +18,7 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def plan(*words: str) -> Plan:
-    return make_plan(parse(words))
+    return plan_of(*words)
 
 
 def test_the_scripts_own_arguments_are_never_ours(script: str) -> None:

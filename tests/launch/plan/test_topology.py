@@ -2,26 +2,25 @@ from __future__ import annotations
 
 import pytest
 
-from resumable.launch.cli.parser import parse
-from resumable.launch.plan.planner import make_plan
 from resumable.launch.plan.topology import Topology
+from tests.launch.plans import plan_of
 
 
 def topology(*arguments: str) -> Topology:
-    return Topology.of(make_plan(parse(["verify", *arguments])))
+    return plan_of("verify", *arguments).topology
 
 
 def test_a_job_has_the_name_that_it_was_given() -> None:
     """Runs of a proof have names of their own, and so has a job that was given none."""
     named = ("--rdzv-id", "job", "-m", "timeit")
     runs = [["run", *named], ["run", "-m", "timeit"], ["run", "--standalone", *named], ["verify", *named]]
-    assert [Topology.of(make_plan(parse(words))).run_id for words in runs] == ["job", "", "", ""]
+    assert [plan_of(*words).topology.run_id for words in runs] == ["job", "", "", ""]
 
 
 def test_launchers_that_meet_share_a_name() -> None:
     """torchrun's own, if they were given none."""
     words = ["run", "--rdzv-endpoint", "host:1", "-m", "timeit"]
-    assert Topology.of(make_plan(parse(words))).run_id == "none"
+    assert plan_of(*words).topology.run_id == "none"
 
 
 @pytest.mark.parametrize(
@@ -36,13 +35,13 @@ def test_launchers_that_meet_share_a_name() -> None:
 )
 def test_a_node_with_a_rank_is_one_of_several(words: tuple[str, ...], endpoint: str | None) -> None:
     """The others are started by hand too, even on this machine; without ranks all are started here."""
-    assert Topology.of(make_plan(parse(["run", *words, "-m", "timeit"]))).endpoint == endpoint
+    assert plan_of("run", *words, "-m", "timeit").topology.endpoint == endpoint
 
 
 def test_the_node_of_rank_0_hosts_the_store() -> None:
     """As under torchrun; the others look for it."""
-    made = [make_plan(parse(["run", "--nnodes", "2", "--node-rank", rank, "-m", "timeit"])) for rank in "01"]
-    assert [Topology.of(plan).rdzv_configs for plan in made] == [
+    made = [plan_of("run", "--nnodes", "2", "--node-rank", rank, "-m", "timeit") for rank in "01"]
+    assert [plan.topology.rdzv_configs for plan in made] == [
         {"is_host": "true", "node_rank": 0},
         {"is_host": "false", "node_rank": 1},
     ]

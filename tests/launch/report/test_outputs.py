@@ -1,5 +1,3 @@
-import argparse
-
 import pytest
 
 from resumable.launch.errors import LaunchError
@@ -7,7 +5,7 @@ from resumable.launch.judge.results import encode_results
 from resumable.launch.report.html import html
 from resumable.launch.report.junit import junit
 from resumable.launch.report.markdown import markdown
-from resumable.launch.report.outputs import add_report_flags, write_reports
+from resumable.launch.report.outputs import ReportOptions, write_reports
 from tests.launch.report import samples
 
 
@@ -17,31 +15,25 @@ def outside_of_github(monkeypatch):
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
 
 
-def parsed(*words: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    add_report_flags(parser)
-    return parser.parse_args(words)
-
-
 @pytest.mark.parametrize(
-    ("flag", "rendering"),
+    ("name", "rendering"),
     [
-        ("--html", lambda results: html(results).encode()),
-        ("--junit", junit),
-        ("--json", encode_results),
-        ("--markdown", lambda results: markdown(results).encode()),
+        ("html", lambda results: html(results).encode()),
+        ("junit", junit),
+        ("json", encode_results),
+        ("markdown", lambda results: markdown(results).encode()),
     ],
 )
-def test_each_flag_writes_its_file(tmp_path, flag, rendering):
+def test_each_flag_writes_its_file(tmp_path, name, rendering):
     """Folders are made as needed; nothing else is written."""
-    write_reports(parsed(flag, str(tmp_path / "new/file")), samples.fixed())
+    write_reports(ReportOptions(**{name: str(tmp_path / "new/file")}), samples.fixed())
     assert rendering(samples.fixed()) == (tmp_path / "new/file").read_bytes()
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
 
 
 def test_a_dash_is_the_standard_output(capsysbinary):
     """For `>> "$GITHUB_STEP_SUMMARY"`."""
-    write_reports(parsed("--markdown", "-"), samples.fixed())
+    write_reports(ReportOptions(markdown="-"), samples.fixed())
     assert markdown(samples.fixed()).encode() == capsysbinary.readouterr().out
 
 
@@ -49,7 +41,7 @@ def test_strict_reaches_junit(tmp_path):
     """UNKNOWN becomes a failure."""
     target = tmp_path / "junit.xml"
     results = samples.of(samples.undecided())
-    write_reports(parsed("--junit", str(target), "--strict"), results)
+    write_reports(ReportOptions(junit=str(target), is_strict=True), results)
     assert junit(results, strict=True) == target.read_bytes()
 
 
@@ -57,11 +49,11 @@ def test_strict_reaches_junit(tmp_path):
 def test_annotations_are_for_github_alone(monkeypatch, capsys, value, num_lines):
     """Elsewhere they would be noise."""
     monkeypatch.setenv("GITHUB_ACTIONS", value)
-    write_reports(parsed(), samples.of(samples.invalid()))
+    write_reports(ReportOptions(), samples.of(samples.invalid()))
     assert num_lines == capsys.readouterr().out.count("::error ")
 
 
 def test_a_file_that_cannot_be_written_names_its_flag(tmp_path):
     """Before a traceback would."""
     with pytest.raises(LaunchError, match=r"--json .*: cannot be written"):
-        write_reports(parsed("--json", str(tmp_path)), samples.fixed())
+        write_reports(ReportOptions(json=str(tmp_path)), samples.fixed())

@@ -6,10 +6,8 @@ import pytest
 
 from resumable.launch import Launcher
 from resumable.launch.cli.main import main
-from resumable.launch.cli.parser import parse
 from resumable.launch.errors import UsageError
-from resumable.launch.plan.planner import make_plan
-from resumable.launch.run.setup import refuse_absent
+from tests.launch.plans import plan_of
 
 RESIZED = ("--restart", "job", "--restart-nproc-per-node", "4")
 ELASTIC = ("--nnodes", "1:3")
@@ -53,7 +51,9 @@ def test_a_fault_of_nobody_is_refused_before_anything_is_made(
 )
 def test_a_fault_that_some_incarnation_can_have_is_not_refused(script: str, fault: str, flags: tuple[str, ...]) -> None:
     """After a restart there may be more ranks; of nodes on other machines nobody knows them."""
-    refuse_absent(make_plan(parse(["run", "--nproc-per-node", "2", *flags, "--fault", fault, script])))
+    expected = [fault]
+    [scenario] = plan_of("run", "--nproc-per-node", "2", *flags, "--fault", fault, script).scenarios
+    assert expected == [str(each) for each in scenario.faults]
 
 
 def test_an_unknown_place_for_the_evidence_is_a_usage_error(script: str) -> None:

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from resumable.launch.cli.parser import parse
 from resumable.launch.evidence.node_records import NodeEnded
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.node.protocol import NodeRequest
-from resumable.launch.plan.planner import make_plan
 from resumable.launch.plan.topology import Topology
 from resumable.launch.run.supervisor import Supervisor
+from tests.launch.plans import plan_of
 
 
 class Node:
@@ -65,16 +64,16 @@ def node() -> Iterator[Node]:
 
 
 def supervisor_of(node: Node, folder: Path, *words: str) -> Supervisor:
-    plan = make_plan(parse(words))
+    plan = plan_of(*words)
     run_dir = RunDir(root=folder)
     run_dir.write_plan(plan)
-    return Supervisor(plan, run_dir, Cluster(Topology.of(plan), node))  # type: ignore[arg-type]
+    return Supervisor(plan, run_dir, Cluster(plan.topology, node))  # type: ignore[arg-type]
 
 
 def test_every_run_of_a_job_has_a_name_of_its_own(node: Node, tmp_path: Path) -> None:
     """Otherwise the nodes of one would meet at what is left of another; it names folders, so there is no slash in it."""
     supervisor = supervisor_of(node, tmp_path, "verify")
-    for scenario in make_plan(parse(["verify"])).scenarios:
+    for scenario in plan_of("verify").scenarios:
         supervisor.run(scenario)
     names = [request.run_id for request in node.requests]
     assert (len(set(names)), "/" in "".join(names)) == (3, False)
@@ -83,7 +82,7 @@ def test_every_run_of_a_job_has_a_name_of_its_own(node: Node, tmp_path: Path) ->
 def test_every_start_of_a_job_has_a_name_of_its_own(node: Node, tmp_path: Path) -> None:
     """The first has the one that the job was given; all count the same incarnations."""
     words = ("run", "--rdzv-id", "job", "--restart", "job", "--max-restarts", "2", "-m", "timeit")
-    supervisor_of(node, tmp_path, *words).run(make_plan(parse(words)).scenarios[0])
+    supervisor_of(node, tmp_path, *words).run(plan_of(*words).scenarios[0])
     assert [request.run_id for request in node.requests] == ["job", "job-1", "job-2"]
     assert {request.incarnation_counter for request in node.requests} == {"job"}
 

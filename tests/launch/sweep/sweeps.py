@@ -6,6 +6,7 @@ from resumable.launch.explain.problems import BatchDiffers, Problem
 from resumable.launch.judge.verdict import Cause, Verdict
 from resumable.launch.outcome import Outcome
 from resumable.launch.plan.plan import Plan, Restarts, Scenario, Script, SweepSpec
+from resumable.launch.plan.topology import Topology
 from resumable.launch.sweep.points import with_points
 from resumable.launch.sweep.training_length import Extent, Reach
 
@@ -27,6 +28,7 @@ def plan(sweep: SweepSpec, *, seed: int = 0) -> Plan:
         command="sweep",
         script=Script(path="train.py"),
         torchrun={"redirects": "3"},
+        topology=Topology(),
         scenarios=tuple(Scenario(name=f"reference-{number}", nproc_per_start=(2,)) for number in (1, 2)),
         seed=seed,
         sweep=sweep,

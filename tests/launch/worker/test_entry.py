@@ -28,6 +28,7 @@ from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import resolve
 from resumable.launch.plan.plan import Plan, Scenario, Script
+from resumable.launch.plan.topology import Topology
 
 IN_THE_BACKGROUND = ("sh", "-c", "trap '' INT; exec \"$@\"", "sh")
 """As a shell starts a command with `&`: SIGINT is ignored, and a new interpreter leaves it so."""
@@ -82,6 +83,7 @@ def run_rank(tmp_path: Path) -> RunRank:
                 command="verify",
                 script=Script(path=str(script), arguments=arguments),
                 torchrun={},
+                topology=Topology(),
                 scenarios=(Scenario(name="faulted", faults=faults, nproc_per_start=(1,)),),
                 seed=0,
             )

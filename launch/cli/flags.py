@@ -1,0 +1,165 @@
+"""Our own options, by what they are about: torchrun's stand in `torchrun_parser`."""
+
+from __future__ import annotations
+
+from resumable.launch.cli.argparse_private import FlagGroup
+from resumable.launch.plan.options import DEFAULT_IMAGE
+
+
+def add_job_flags(parser: FlagGroup) -> None:
+    """How a job is run: restarts, watches, nodes, evidence."""
+    parser.add_argument("--seed", type=int, default=0, help="seed of every draw, such as rank=any (default: 0)")
+    parser.add_argument(
+        "--run-dir",
+        "--run_dir",
+        metavar="DIR",
+        help="where the evidence goes (default: a new folder in --log-dir, or else in ./runs)",
+    )
+    parser.add_argument(
+        "--start-method",
+        "--start_method",
+        choices=["forkserver", "subprocess"],
+        default="forkserver",
+        help="forkserver: ranks are forked from a process that has torch imported; subprocess: plain `python script`, "
+        "as torchrun does (default: forkserver)",
+    )
+    parser.add_argument(
+        "--restart",
+        choices=["agent", "job"],
+        help="agent: the elastic agent restarts the group; job: everything ends and the command is started again "
+        "(default: agent; job if a fault preempts the only node)",
+    )
+    parser.add_argument(
+        "--restart-nproc-per-node",
+        "--restart_nproc_per_node",
+        type=int,
+        metavar="N",
+        help="with --restart job: ranks per node after the first restart (default: as before)",
+    )
+    parser.add_argument(
+        "--hang-timeout",
+        "--hang_timeout",
+        type=seconds,
+        metavar="S",
+        help="end a rank that makes no progress for so long, once its stacks are stored (default: off for run; else 300, "
+        "or 30 with a fault that hangs; the built-in job: 5); a rank that is still starting has 60 s at least",
+    )
+    parser.add_argument(
+        "--grace",
+        type=seconds,
+        metavar="S",
+        help="seconds between SIGTERM and SIGKILL for the ranks that survive one that died (default: 30 for run, else 5)",
+    )
+    parser.add_argument(
+        "--record",
+        action="store_true",
+        help="run: record what is trained on even without a fault; verify and sweep always do",
+    )
+    parser.add_argument(
+        "--cluster",
+        choices=["local", "compose"],
+        default="local",
+        help="what nodes are: process trees of this machine, or containers of docker/compose.yaml (default: local)",
+    )
+    parser.add_argument(
+        "--image",
+        default=DEFAULT_IMAGE,
+        help=f"of the containers (default: {DEFAULT_IMAGE}, made by docker/image.sh)",
+    )
+    parser.add_argument(
+        "--compose-file",
+        "--compose_file",
+        metavar="F",
+        help="of --cluster compose (default: docker/compose.yaml of this project, or else of this folder)",
+    )
+    parser.add_argument(
+        "--content",
+        action="store_true",
+        help="compare what is in the batches too: the same samples, the same augmentation",
+    )
+    parser.add_argument(
+        "--preload", action="append", default=[], metavar="MODULE", help="imported by the fork server too"
+    )
+    parser.add_argument(
+        "--backend", choices=["gloo", "nccl"], help="of the built-in job (default: nccl if there are GPUs)"
+    )
+
+
+def add_fault_flags(parser: FlagGroup) -> None:
+    """What is done to the job."""
+    parser.add_argument(
+        "--fault", action="append", default=[], metavar="F", help="what is done to the job, and when; repeatable"
+    )
+
+
+def add_sweep_flags(parser: FlagGroup) -> None:
+    """Which points of training are hit, and how many at once."""
+    parser.add_argument(
+        "--at",
+        default="all",
+        metavar="WHEN",
+        help="all: after every optimizer step; every:N: after every N-th; or a list of steps, ranges of steps and moments "
+        "such as 3,10-20,save#1+during (default: all)",
+    )
+    parser.add_argument(
+        "--ranks",
+        default="each",
+        metavar="WHO",
+        help="each: every rank, in a run of its own; any: a drawn one; all: all together; or a list such as 0,2-3,0+1, "
+        "where a plus joins ranks that are hit together; for a fault of a node, a rank names its node (default: each)",
+    )
+    parser.add_argument("--kinds", default="sigkill", metavar="LIST", help="kinds of faults (default: sigkill)")
+    parser.add_argument("--sample", type=int, metavar="N", help="only N of the points, drawn from the seed")
+    parser.add_argument(
+        "--budget", type=seconds, metavar="S", help="start no point after so many seconds; what is left out is counted"
+    )
+    parser.add_argument(
+        "--cold",
+        choices=["each", "cause"],
+        default="each",
+        help="which failed points are run again on plain processes: each of them, or one for every cause (default: each)",
+    )
+    parser.add_argument(
+        "--jobs", type=int, metavar="J", help="number of runs at the same time (default: as the cores allow)"
+    )
+
+
+def seconds(text: str) -> float:
+    """A duration such as `5`, `0.5` or `120s`; argparse turns the ValueError into a usage error."""
+    value = float(text.removesuffix("s"))
+    if not 0 < value < float("inf"):
+        raise ValueError(text)
+    return value
+
+
+def add_output_flags(parser: FlagGroup) -> None:
+    """How much is printed."""
+    parser.add_argument("--quiet", "-q", action="store_true", help="print the verdict only")
+
+
+def add_report_flags(parser: FlagGroup) -> None:
+    """One for each format, and `--strict`."""
+    parser.add_argument("--html", metavar="F", help="write one self-contained HTML page; - is the standard output")
+    parser.add_argument("--junit", metavar="F", help="write JUnit XML: one test case for each scenario")
+    parser.add_argument("--json", metavar="F", help="write results.json, with everything in it")
+    parser.add_argument("--markdown", metavar="F", help='write Markdown, as for "$GITHUB_STEP_SUMMARY"')
+    parser.add_argument("--strict", action="store_true", help="UNKNOWN is a failure in JUnit, an error on GitHub")
+
+
+def add_doctor_flags(parser: FlagGroup) -> None:
+    """What to make room for, and how closely to look."""
+    parser.add_argument(
+        "--nproc-per-node",
+        "--nproc_per_node",
+        type=int,
+        default=2,
+        metavar="N",
+        help="ranks to have room for (default: 2)",
+    )
+    parser.add_argument(
+        "--run-dir", "--run_dir", default="runs", metavar="DIR", help="where evidence will go (default: runs)"
+    )
+    parser.add_argument("--quick", action="store_true", help="skip the trials that really restart a job")
+    parser.add_argument(
+        "--json", metavar="F", help="write the findings; - is the standard output, and the table goes to standard error"
+    )

@@ -1,0 +1,40 @@
+"""Finds what the ranks will run, before anything starts."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+from resumable.launch.errors import ScriptNotFoundError
+from resumable.launch.plan.plan import BUILT_IN_JOB, Script
+
+
+def built_in_job(*arguments: str) -> Script:
+    """The job that comes with the launcher."""
+    return Script(path=BUILT_IN_JOB, arguments=arguments, is_module=True)
+
+
+def script_file(path: str | os.PathLike[str], arguments: tuple[str, ...]) -> Script:
+    """A Python file, or a folder with a `__main__.py`.
+
+    Raises:
+        ScriptNotFoundError: it is neither.
+    """
+    file = Path(path).absolute()
+    if not file.is_file() and not (file / "__main__.py").is_file():
+        reason = "is a folder without __main__.py" if file.is_dir() else "does not exist"
+        raise ScriptNotFoundError(f"script {os.fspath(path)!r} {reason}")
+    return Script(path=str(file), arguments=arguments)
+
+
+def script_module(name: str, arguments: tuple[str, ...]) -> Script:
+    """A module, looked for in this folder first, as by `python -m`.
+
+    Raises:
+        ScriptNotFoundError: it is neither here nor installed.
+    """
+    top = name.partition(".")[0]
+    if importlib.util.find_spec(top) is None and not (Path(top).is_dir() or Path(f"{top}.py").is_file()):
+        raise ScriptNotFoundError(f"module {name!r} is not installed and not in this folder")
+    return Script(path=name, arguments=arguments, is_module=True, folder=str(Path.cwd()))
