@@ -30,7 +30,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_
     """What every line carries."""
 
     sequence: int
+    """Number of the line in its file, from 0 without a gap."""
     time_ns: int
+    """CLOCK_MONOTONIC, in nanoseconds."""
 
 
 class Start(Record, frozen=True, kw_only=True, tag="start"):
