@@ -18,9 +18,9 @@ from resumable.launch.plan.fault_model import PlannedFault, Point, When
 from resumable.launch.plan.plan import Plan, Scenario, Script
 from resumable.launch.plan.topology import Topology
 from resumable.launch.reading.evidence import Evidence, gather
-from tests.launch.lines import Epochs, Job, Life, path_of, process, with_lines
+from tests.launch.lines import Epochs, Job, Life, group, path_of, process, with_lines
 
-__all__ = ["Epochs", "Job", "Life", "path_of", "process", "with_lines"]
+__all__ = ["Epochs", "Job", "Life", "group", "path_of", "process", "with_lines"]
 
 
 def history(name: str, processes: Sequence[Process], **changes: object) -> History:
@@ -44,7 +44,7 @@ def reference(job: Job, number: int = 1) -> History:
     """The uninterrupted run."""
     name = f"reference-{number}"
     lives = [Life(epochs=job.epochs_from(rank, 0)) for rank in range(job.world_size)]
-    return history(name, [process(job, life, rank=r, incarnation=0, name=name) for r, life in enumerate(lives)])
+    return history(name, group(job, lives, incarnation=0, name=name))
 
 
 def killed(job: Job, step: int, *, fault: int = 0, rank: int = 1, base: int = 0) -> list[Life]:
@@ -73,9 +73,9 @@ def hit(job: Job, fault: PlannedFault, *lines: AnyRecord, at: int = 5, path: str
         changes: Of the history.
     """
     fired = FaultFired(sequence=0, time_ns=0, fault=fault.number, kind=fault.kind, path=path)
-    before = [process(job, life, rank=r, incarnation=0) for r, life in enumerate(killed(job, at, rank=-1))]
+    before = group(job, killed(job, at, rank=-1), incarnation=0)
     before[1] = with_lines(before[1], [fired, *lines])
-    after = [process(job, life, rank=r, incarnation=1) for r, life in enumerate(resumed(job, 4))]
+    after = group(job, resumed(job, 4), incarnation=1)
     return history("faulted", [*before, *after], **changes)
 
 
@@ -116,10 +116,11 @@ def evidence(job: Job, groups: Sequence[Sequence[Life]], faults: Sequence[Planne
         sizes: The job as later incarnations run it, on another number of ranks; none if that never changes.
     """
     jobs = [job, *sizes, *[job] * len(groups)]
+    known: dict[int, str] = {}
     processes = [
-        process(jobs[incarnation], life, rank=rank, incarnation=incarnation)
-        for incarnation, group in enumerate(groups)
-        for rank, life in enumerate(group)
+        process
+        for incarnation, lives in enumerate(groups)
+        for process in group(jobs[incarnation], lives, incarnation=incarnation, known=known)
     ]
     return of_histories(history("faulted", processes), job, faults)
 
@@ -129,7 +130,7 @@ def resized(before: Job, after: Job, step: int) -> list[Life]:
     epoch, offset = divmod(step, before.num_batches)
     consumed = offset * before.global_batch_size
     return [
-        Life(epochs=after.epochs_at(r, epoch, consumed), base=step, loads=path_of(step))
+        Life(epochs=after.epochs_at(r, epoch, consumed), base=step, start=before.state(step), loads=path_of(step))
         for r in range(after.world_size)
     ]
 

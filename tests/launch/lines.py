@@ -1,10 +1,17 @@
-"""A small job in memory, and the lines that its processes would leave."""
+"""A small job in memory, and the lines that its processes would leave.
+
+What they record is physically possible. The ranks share their gradients, so the parameters after a step follow from those
+before it and from what all ranks trained on; a loss follows from the parameters and the rank's own batch. One wrong batch
+changes the losses and parameters of all ranks from there on, as in life.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 
 import msgspec
@@ -77,6 +84,23 @@ class Job:
         later = [self.epoch(rank, number) for number in range(epoch + 1, self.num_epochs)]
         return [self.epoch(rank, epoch, consumed), *later] if epoch < self.num_epochs else []
 
+    def state(self, step: int) -> str:
+        """Digest of the parameters after `step` steps without a stop."""
+        return _states(self)[step]
+
+    def loss(self, rank: int, step: int) -> float:
+        """Of a rank in a step without a stop, from 0."""
+        return loss_of(self.state(step), batches_of(self.epochs_from(rank, 0))[step])
+
+
+@cache
+def _states(job: Job) -> list[str]:
+    ranks = [batches_of(job.epochs_from(rank, 0)) for rank in range(job.world_size)]
+    states = [INITIAL]
+    for batches in zip(*ranks, strict=True):
+        states.append(state_after(states[-1], batches))
+    return states
+
 
 @dataclass(frozen=True, kw_only=True)
 class Life:
@@ -85,6 +109,8 @@ class Life:
     epochs: Epochs
     base: int = 0
     """Steps that its parameters build on."""
+    start: str | None = None
+    """Digest of the parameters that it loads; None: those that the job has after `base` steps."""
     stop_after: int | None = None
     """Steps until it is killed; None: it finishes."""
     fault: int | None = None
@@ -94,9 +120,28 @@ class Life:
     """Batches of its first pass that it receives and does not train on."""
 
 
-def state(step: int) -> str:
-    """Digest of the parameters after `step` steps."""
-    return f"state-{step}"
+INITIAL = "state-0"
+"""Digest of the parameters before the first step."""
+
+
+def batches_of(epochs: Epochs) -> list[list[int]]:
+    """All batches of a process in order."""
+    return [batch for epoch in epochs for batch in epoch]
+
+
+def state_after(state: str, batches: Sequence[Sequence[int]]) -> str:
+    """Digest of the parameters after a step of all ranks on these batches, one a rank."""
+    step = int(state.split("-")[1]) + 1
+    return f"state-{step}-{_digest(state, *map(tuple, batches))}"
+
+
+def loss_of(state: str, batch: Sequence[int]) -> float:
+    """Of one rank's batch with these parameters."""
+    return int(_digest(state, tuple(batch)), 16) / 16**8
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.blake2b(repr(parts).encode(), digest_size=4).hexdigest()
 
 
 def path_of(step: int) -> str:
@@ -104,9 +149,49 @@ def path_of(step: int) -> str:
     return f"ckpt/step-{step}.pt"
 
 
+def group(
+    job: Job,
+    lives: Sequence[Life],
+    *,
+    incarnation: int,
+    name: str = "faulted",
+    known: dict[int, str] | None = None,
+) -> list[Process]:
+    """The lines of one worker group, by rank.
+
+    Args:
+        job: What all of them do.
+        lives: Of each rank.
+        incarnation: Of the group.
+        name: Of the scenario.
+        known: Parameters after so many steps, as earlier groups of the same run had them; what this group has is added.
+    """
+    saved: dict[int, str] = {} if known is None else known
+    starts = [life.start or saved.get(life.base) or job.state(life.base) for life in lives]
+    trained = [batches_of(life.epochs)[: life.stop_after] for life in lives]
+    chains = [[start] for start in starts]
+    for step in range(max(map(len, trained), default=0)):
+        batches = [own[step] for own in trained if step < len(own)]
+        for chain, own in zip(chains, trained, strict=True):
+            if step < len(own):
+                chain.append(state_after(chain[-1], batches))
+    for life, chain in zip(lives, chains, strict=True):
+        saved.update(enumerate(chain, start=life.base))
+    return [
+        _process(job, life, chain, rank=rank, incarnation=incarnation, name=name)
+        for rank, (life, chain) in enumerate(zip(lives, chains, strict=True))
+    ]
+
+
 def process(job: Job, life: Life, *, rank: int, incarnation: int, name: str = "faulted") -> Process:
-    """The lines of one process."""
-    lines = [*_prologue(job, life, rank, incarnation), *_training(job, life, rank), *_ending(job, life)]
+    """The lines of one process, whose peers do what is right."""
+    lives = [Life(epochs=job.epochs_from(r, life.base), base=life.base) for r in range(job.world_size)]
+    lives[rank] = life
+    return group(job, lives, incarnation=incarnation, name=name)[rank]
+
+
+def _process(job: Job, life: Life, states: Sequence[str], *, rank: int, incarnation: int, name: str) -> Process:
+    lines = [*_prologue(job, life, rank, incarnation), *_training(job, life, rank, states), *_ending(life, states)]
     records = tuple(msgspec.structs.replace(line, sequence=number) for number, line in enumerate(lines))
     start = records[0]
     assert isinstance(start, Start)
@@ -152,7 +237,7 @@ def _prologue(job: Job, life: Life, rank: int, incarnation: int) -> list[AnyReco
     return [*lines, loader]
 
 
-def _training(job: Job, life: Life, rank: int) -> list[AnyRecord]:
+def _training(job: Job, life: Life, rank: int, states: Sequence[str]) -> list[AnyRecord]:
     lines: list[AnyRecord] = []
     clock = count()
     num_left = float("inf") if life.stop_after is None else life.stop_after
@@ -166,7 +251,8 @@ def _training(job: Job, life: Life, rank: int) -> list[AnyRecord]:
         for number, indices in enumerate(batches, start=len(skipped)):
             if num_left <= 0:
                 return lines
-            lines.extend(_step(epoch, number, indices, step, is_first=step == life.base))
+            before, after = states[step - life.base], states[step - life.base + 1]
+            lines.extend(_step(_batch(epoch, number, indices), step, before, after, is_first=step == life.base))
             step += 1
             num_left -= 1
             if rank == 0 and step % job.save_every == 0 and num_left > 0:
@@ -179,12 +265,19 @@ def _batch(epoch: int, number: int, indices: list[int]) -> Batch:
     return Batch(sequence=0, time_ns=number, loader=0, epoch=epoch, batch=number, indices=indices)
 
 
-def _step(epoch: int, number: int, indices: list[int], step: int, *, is_first: bool) -> list[AnyRecord]:
-    before = state(step) if is_first else None
+def _step(batch: Batch, step: int, before: str, after: str, *, is_first: bool) -> list[AnyRecord]:
+    indices = [index for index in batch.indices or () if isinstance(index, int)]
     return [
-        _batch(epoch, number, indices),
-        Backward(sequence=0, time_ns=0, loss=step / 8),
-        Step(sequence=0, time_ns=0, step=step, before=before, after=state(step + 1), has_new_optimizer=step == 0),
+        batch,
+        Backward(sequence=0, time_ns=0, loss=loss_of(before, indices)),
+        Step(
+            sequence=0,
+            time_ns=0,
+            step=step,
+            before=before if is_first else None,
+            after=after,
+            has_new_optimizer=step == 0,
+        ),
     ]
 
 
@@ -197,9 +290,9 @@ def _save(step: int) -> list[AnyRecord]:
     ]
 
 
-def _ending(job: Job, life: Life) -> list[AnyRecord]:
+def _ending(life: Life, states: Sequence[str]) -> list[AnyRecord]:
     if life.fault is not None:
         return [FaultFired(sequence=0, time_ns=0, fault=life.fault, kind="sigkill")]
     if life.stop_after is not None:
         return []
-    return [Exit(sequence=0, time_ns=0, reason="finished", parameters=state(job.num_epochs * job.num_batches))]
+    return [Exit(sequence=0, time_ns=0, reason="finished", parameters=states[-1])]

@@ -66,10 +66,7 @@ def repeating(resumed: list[list[list[int]]]) -> Evidence:
     first, second = (
         histories.history(
             f"reference-{n}",
-            [
-                histories.process(job, life, rank=r, incarnation=0, name=f"reference-{n}")
-                for r, life in enumerate(lives)
-            ],
+            histories.group(job, lives, incarnation=0, name=f"reference-{n}"),
         )
         for n in (1, 2)
     )
@@ -81,10 +78,11 @@ def repeating(resumed: list[list[list[int]]]) -> Evidence:
         Life(epochs=[JOB.epoch(0, 0)[4:], JOB.epoch(0, 1)], base=4, loads=histories.path_of(4)),
         Life(epochs=resumed, base=4, loads=histories.path_of(4)),
     ]
+    known: dict[int, str] = {}
     processes = [
-        histories.process(job, life, rank=r, incarnation=i)
-        for i, group in enumerate((before, after))
-        for r, life in enumerate(group)
+        process
+        for incarnation, lives in enumerate((before, after))
+        for process in histories.group(job, lives, incarnation=incarnation, known=known)
     ]
     faulted = histories.history("faulted", processes)
     return histories.of_histories(faulted, job, [histories.sigkill(4)], first=first, second=second)

@@ -66,7 +66,7 @@ def test_a_fault_that_fired_twice_is_unknown():
 
 
 BATCH = Batch(sequence=0, time_ns=0, loader=0, epoch=1, batch=1, indices=[0, 1])
-STEP = Step(sequence=0, time_ns=0, step=5, after="state-6")
+STEP = Step(sequence=0, time_ns=0, step=5, after=JOB.state(6))
 EXIT = Exit(sequence=0, time_ns=0, reason="exception", code=1, message="OSError: [Errno 28]")
 
 

@@ -52,9 +52,9 @@ def test_a_rank_that_left_too_soon_is_why_another_died():
     """Nobody answers it any more."""
     groups = [histories.killed(JOB, 5), [replace(life, stop_after=3) for life in histories.resumed(JOB, 4)]]
     processes = [
-        histories.process(JOB, life, rank=rank, incarnation=incarnation)
+        process
         for incarnation, lives in enumerate(groups)
-        for rank, life in enumerate(lives)
+        for process in histories.group(JOB, lives, incarnation=incarnation)
     ]
     ends = (("finished", 0, ""), ("exception", 1, "Connection closed by peer"))
     for number, (reason, code, message) in enumerate(ends, start=2):
@@ -189,7 +189,7 @@ def test_a_job_that_ends_short_after_its_restart_did_so_for_other_reasons():
     leaving = Exit(sequence=0, time_ns=0, reason="system_exit", code=0)
     before = histories.hit(JOB, planned, leaving).group(0)
     short = [replace(life, epochs=life.epochs[:-1]) for life in histories.resumed(JOB, 4)]
-    after = [histories.process(JOB, life, rank=rank, incarnation=1) for rank, life in enumerate(short)]
+    after = histories.group(JOB, short, incarnation=1)
     history = histories.history("faulted", [*before, *after])
     assert progress(histories.of_histories(history, JOB, [planned])).outcome == Outcome.VALID
 
@@ -247,9 +247,9 @@ def cut_short(**changes: object) -> CheckResult:
     lost = Exit(sequence=0, time_ns=0, reason="exception", code=1, message="RuntimeError: Connection closed by peer")
     groups = [histories.killed(JOB, 5, rank=-1), histories.resumed(JOB, 4)]
     processes = [
-        histories.process(JOB, life, rank=rank, incarnation=incarnation)
+        process
         for incarnation, lives in enumerate(groups)
-        for rank, life in enumerate(lives)
+        for process in histories.group(JOB, lives, incarnation=incarnation)
     ]
     ended = [histories.with_lines(process, [lost]) for process in processes[:2]] + processes[2:]
     return judged(histories.history("faulted", ended, **changes))

@@ -36,20 +36,18 @@ def test_a_resume_in_epoch_0_says_what_it_cannot_show():
 @pytest.mark.parametrize(
     ("parameters", "num_done", "outcomes"),
     [
-        ("state-24", 24, (Outcome.VALID, Outcome.VALID)),
-        ("state-24", 23, (Outcome.INVALID, Outcome.UNKNOWN)),
+        (JOB.state(24), 24, (Outcome.VALID, Outcome.VALID)),
+        (JOB.state(24), 23, (Outcome.INVALID, Outcome.UNKNOWN)),
         ("other", 24, (Outcome.UNKNOWN, Outcome.INVALID)),
         (None, 24, (Outcome.UNKNOWN, Outcome.INVALID)),
     ],
 )
 def test_a_job_with_nothing_left_to_train_must_end_with_the_right_parameters(parameters, num_done, outcomes):
     """The fault came after the last step, and the checkpoint was of that one."""
-    first = [
-        histories.process(JOB, life, rank=r, incarnation=0) for r, life in enumerate(histories.killed(JOB, num_done))
-    ]
+    first = histories.group(JOB, histories.killed(JOB, num_done), incarnation=0)
     ended = Exit(sequence=0, time_ns=0, reason="finished", parameters=parameters)
     idle = [Life(epochs=[], base=24, stop_after=0, loads="ckpt/step-24.pt") for _ in first]
-    second = [histories.process(JOB, life, rank=r, incarnation=1) for r, life in enumerate(idle)]
+    second = histories.group(JOB, idle, incarnation=1)
     processes = [*first, *(histories.with_lines(process, [ended]) for process in second)]
     evidence = histories.of_histories(histories.history("faulted", processes), JOB, [histories.sigkill(23)])
     assert outcomes == (rank_sequence(evidence).outcome, state(evidence).outcome)
@@ -113,7 +111,7 @@ def test_a_run_without_a_restart_is_unknown():
 def test_a_fault_that_the_job_outlived_is_named():
     """A link that was down for a second only has interrupted nothing."""
     [planned] = resolve([parse_fault("partition(for=1)@step=2:rank=1")], world_size=2, seed=0)
-    ranks = [histories.process(JOB, life, rank=r, incarnation=0) for r, life in enumerate(histories.resumed(JOB, 0))]
+    ranks = histories.group(JOB, histories.resumed(JOB, 0), incarnation=0)
     fired = FaultFired(sequence=0, time_ns=0, fault=0, kind="partition")
     lines = (*ranks[1].records[:12], fired, *ranks[1].records[12:])
     ranks[1] = histories.with_lines(msgspec.structs.replace(ranks[1], records=lines), ())

@@ -20,7 +20,7 @@ def judged(*references: History, job: Job = JOB):
 
 def of_lives(lives: list[Life], number: int = 1) -> History:
     name = f"reference-{number}"
-    processes = [histories.process(JOB, life, rank=r, incarnation=0, name=name) for r, life in enumerate(lives)]
+    processes = histories.group(JOB, lives, incarnation=0, name=name)
     return histories.history(name, processes)
 
 

@@ -43,10 +43,10 @@ def without_last_step(process):
 
 
 def judged_unfinished(epochs_of_rank_0):
-    first = [histories.process(JOB, life, rank=r, incarnation=0) for r, life in enumerate(histories.killed(JOB, 5))]
+    first = histories.group(JOB, histories.killed(JOB, 5), incarnation=0)
     lives = histories.resumed(JOB, 4)
     lives[0] = histories.Life(epochs=epochs_of_rank_0, base=4)
-    second = [histories.process(JOB, life, rank=r, incarnation=1) for r, life in enumerate(lives)]
+    second = histories.group(JOB, lives, incarnation=1)
     history = histories.history("faulted", [*map(without_last_step, first), *second])
     return replay_identical(histories.of_histories(history, JOB, []))
 

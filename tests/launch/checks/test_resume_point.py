@@ -60,9 +60,9 @@ def test_beginning_anew_though_there_was_a_checkpoint_is_invalid():
 )
 def test_what_a_thread_wrote_may_be_of_an_earlier_step(resume, loads, expected):
     """That it was there and was not used is sure all the same."""
-    first = [histories.process(JOB, life, rank=r, incarnation=0) for r, life in enumerate(histories.killed(JOB, 7))]
+    first = histories.group(JOB, histories.killed(JOB, 7), incarnation=0)
     lives = [replace(life, loads=loads) for life in histories.resumed(JOB, resume)]
-    second = [histories.process(JOB, life, rank=r, incarnation=1) for r, life in enumerate(lives)]
+    second = histories.group(JOB, lives, incarnation=1)
     written = [
         msgspec.structs.replace(line, writer="thread") if isinstance(line, Save) else line for line in first[0].records
     ]
@@ -89,11 +89,11 @@ def test_beginning_anew_in_a_job_that_never_saves_proves_nothing():
 
 def test_beginning_anew_is_no_excuse_because_of_an_older_file():
     """The initial weights were saved too, before the first step, and a later checkpoint was there."""
-    first = [histories.process(JOB, life, rank=r, incarnation=0) for r, life in enumerate(histories.killed(JOB, 5))]
+    first = histories.group(JOB, histories.killed(JOB, 5), incarnation=0)
     start, *rest = first[0].records
     lines = (start, *saved("ckpt/initial.pt"), *rest)
     first[0] = histories.with_lines(msgspec.structs.replace(first[0], records=lines), ())
-    second = [histories.process(JOB, life, rank=r, incarnation=1) for r, life in enumerate(histories.resumed(JOB, 0))]
+    second = histories.group(JOB, histories.resumed(JOB, 0), incarnation=1)
     history = histories.history("faulted", [*first, *second])
     assert resume_point(histories.of_histories(history, JOB, [])).outcome == Outcome.INVALID
 
@@ -101,10 +101,10 @@ def test_beginning_anew_is_no_excuse_because_of_an_older_file():
 def test_beginning_anew_with_a_renamed_log_is_right():
     """A file that torch did not save is no checkpoint."""
     job = replace(JOB, save_every=10)
-    first = [histories.process(job, life, rank=r, incarnation=0) for r, life in enumerate(histories.killed(job, 5))]
+    first = histories.group(job, histories.killed(job, 5), incarnation=0)
     rename = Rename(sequence=0, time_ns=0, source="log", target="log.1")
     first[0] = histories.with_lines(first[0], [rename, rename])
-    second = [histories.process(job, life, rank=r, incarnation=1) for r, life in enumerate(histories.resumed(job, 0))]
+    second = histories.group(job, histories.resumed(job, 0), incarnation=1)
     history = histories.history("faulted", [*first, *second])
     assert resume_point(histories.of_histories(history, job, [])).outcome == Outcome.VALID
 
@@ -114,14 +114,14 @@ def test_a_checkpoint_that_the_writer_did_not_survive_may_be_passed_over():
     at_once = replace(JOB, save_every=3)
     first = histories.killed(at_once, 6)
     file = [Save(sequence=0, time_ns=0, path="ckpt/step-6.pt", phase=phase) for phase in ("begin", "end")]
-    processes = [histories.process(at_once, life, rank=r, incarnation=0) for r, life in enumerate(first)]
+    processes = histories.group(at_once, first, incarnation=0)
     second = histories.resumed(at_once, 3)
     history = histories.history(
         "faulted",
         [
             histories.with_lines(processes[0], file),
             processes[1],
-            *(histories.process(at_once, life, rank=r, incarnation=1) for r, life in enumerate(second)),
+            *histories.group(at_once, second, incarnation=1),
         ],
     )
     assert resume_point(histories.of_histories(history, at_once, [])).outcome == Outcome.VALID
@@ -129,12 +129,11 @@ def test_a_checkpoint_that_the_writer_did_not_survive_may_be_passed_over():
 
 def with_files(*lines: Save | Rename | Load, rank: int = 0, loads: str, resume: int = 4) -> CheckResult:
     """Rank `rank` wrote further files before the kill."""
-    first = [histories.process(JOB, life, rank=r, incarnation=0) for r, life in enumerate(histories.killed(JOB, 5))]
+    first = histories.group(JOB, histories.killed(JOB, 5), incarnation=0)
     first[rank] = histories.with_lines(first[rank], lines)
-    second = [
-        histories.process(JOB, replace(life, loads=loads), rank=r, incarnation=1)
-        for r, life in enumerate(histories.resumed(JOB, resume))
-    ]
+    second = histories.group(
+        JOB, [replace(life, loads=loads) for life in histories.resumed(JOB, resume)], incarnation=1
+    )
     return resume_point(histories.of_histories(histories.history("faulted", [*first, *second]), JOB, []))
 
 
@@ -155,13 +154,13 @@ def test_a_newer_file_of_the_series_raises_one():
 def test_a_checkpoint_in_shards_is_whole_when_all_ranks_have_written():
     """Rank 1 wrote its shard of step 4 too; of step 5 only rank 0 did."""
     shards = [*saved("ckpt/step-5.pt"), *saved("log")]
-    first = [histories.process(JOB, life, rank=r, incarnation=0) for r, life in enumerate(histories.killed(JOB, 5))]
+    first = histories.group(JOB, histories.killed(JOB, 5), incarnation=0)
     writer = [line for line in first[0].records if isinstance(line, Save | Rename)]
     step_lines = list(first[1].records)
     step_lines[-4:-4] = writer[3:6]
     first[1] = histories.with_lines(msgspec.structs.replace(first[1], records=tuple(step_lines)), ())
     first[0] = histories.with_lines(first[0], shards)
-    second = [histories.process(JOB, life, rank=r, incarnation=1) for r, life in enumerate(histories.resumed(JOB, 4))]
+    second = histories.group(JOB, histories.resumed(JOB, 4), incarnation=1)
     history = histories.history("faulted", [*first, *second])
     assert resume_point(histories.of_histories(history, JOB, [])).outcome == Outcome.VALID
 
@@ -215,7 +214,7 @@ def test_only_a_damaged_checkpoint_may_be_passed_over(path, outcome):
     planned = fault("torn@step=4:rank=1")
     first = [process for process in histories.hit(JOB, planned, path=path).processes if process.incarnation == 0]
     lives = [replace(life, loads="ckpt/step-2.pt") for life in histories.resumed(JOB, 2)]
-    second = [histories.process(JOB, life, rank=r, incarnation=1) for r, life in enumerate(lives)]
+    second = histories.group(JOB, lives, incarnation=1)
     history = histories.history("faulted", [*first, *second])
     assert outcome == resume_point(histories.of_histories(history, JOB, [planned])).outcome
 
@@ -229,12 +228,10 @@ def test_a_folder_with_a_damaged_file_is_whole_on_no_rank(rank, path, outcome):
     fired = FaultFired(sequence=0, time_ns=0, fault=0, kind="torn", path=path)
     job = replace(JOB, save_every=100)
     first = [
-        histories.with_lines(
-            histories.process(job, life, rank=r, incarnation=0), [*saved("ckpt"), *([fired] if r == rank else [LOG])]
-        )
-        for r, life in enumerate(histories.killed(job, 5))
+        histories.with_lines(process, [*saved("ckpt"), *([fired] if process.rank == rank else [LOG])])
+        for process in histories.group(job, histories.killed(job, 5), incarnation=0)
     ]
-    second = [histories.process(job, life, rank=r, incarnation=1) for r, life in enumerate(histories.resumed(job, 0))]
+    second = histories.group(job, histories.resumed(job, 0), incarnation=1)
     history = histories.history("faulted", [*first, *second])
     assert outcome == resume_point(histories.of_histories(history, job, [])).outcome
 
@@ -246,9 +243,9 @@ def over(*phases: str) -> list[AnyRecord]:
 def test_beginning_anew_after_a_half_written_checkpoint_has_its_reason():
     """There was a whole one, until its writer began to write the next one over it."""
     job = replace(JOB, save_every=100)
-    first = [histories.process(job, life, rank=r, incarnation=0) for r, life in enumerate(histories.killed(job, 5))]
+    first = histories.group(job, histories.killed(job, 5), incarnation=0)
     first[0] = histories.with_lines(first[0], over("begin", "end", "begin"))
-    second = [histories.process(job, life, rank=r, incarnation=1) for r, life in enumerate(histories.resumed(job, 0))]
+    second = histories.group(job, histories.resumed(job, 0), incarnation=1)
     history = histories.history("faulted", [*first, *second])
     result = resume_point(histories.of_histories(history, job, []))
     assert (result.outcome, result.violations[0].explanation) == (
@@ -262,10 +259,7 @@ def test_a_checkpoint_whose_reading_was_disturbed_may_be_passed_over(is_hit, out
     """The error came from the fault, and the job took it for the file's."""
     planned = fault("exception@load#0:rank=0")
     groups = [histories.killed(JOB, 5), [replace(life, loads="ckpt/step-4.pt") for life in histories.resumed(JOB, 2)]]
-    first, second = (
-        [histories.process(JOB, life, rank=r, incarnation=number) for r, life in enumerate(lives)]
-        for number, lives in enumerate(groups)
-    )
+    first, second = (histories.group(JOB, lives, incarnation=number) for number, lives in enumerate(groups))
     start, read, *rest = second[0].records
     fired = [FaultFired(sequence=0, time_ns=0, fault=0, kind="exception")] if is_hit else []
     older = Load(sequence=0, time_ns=0, path="ckpt/step-2.pt")
@@ -278,9 +272,9 @@ def test_a_checkpoint_whose_reading_was_disturbed_may_be_passed_over(is_hit, out
 
 def test_a_reading_that_its_rank_did_not_survive_excuses_no_other_rank():
     """The other one took an older file without a reason."""
-    first = [histories.process(JOB, life, rank=r, incarnation=0) for r, life in enumerate(histories.killed(JOB, 5))]
+    first = histories.group(JOB, histories.killed(JOB, 5), incarnation=0)
     lives = [replace(life, loads="ckpt/step-2.pt") for life in histories.resumed(JOB, 2)]
-    second = [histories.process(JOB, life, rank=r, incarnation=1) for r, life in enumerate(lives)]
+    second = histories.group(JOB, lives, incarnation=1)
     fired = FaultFired(sequence=0, time_ns=0, fault=0, kind="sigkill")
     second[0] = histories.with_lines(msgspec.structs.replace(second[0], records=second[0].records[:2]), [fired])
     history = histories.history("faulted", [*first, *second])

@@ -211,7 +211,7 @@ def in_pairs(history: History) -> History:
 def in_pair(line: AnyRecord) -> AnyRecord | None:
     if not isinstance(line, Step):
         return line
-    return msgspec.structs.replace(line, before=f"state-{line.step - 1}") if line.step % 2 else None
+    return msgspec.structs.replace(line, before=JOB.state(line.step - 1)) if line.step % 2 else None
 
 
 @pytest.mark.parametrize(

@@ -62,13 +62,13 @@ def test_a_process_that_dies_before_its_first_step_changes_nothing():
 
 def test_a_step_that_only_another_rank_could_note_counts():
     """Rank 0 may save a step whose line rank 1 was killed before writing; rank 1's open batch was trained on then."""
-    first = histories.killed(JOB, 6)
+    first = histories.group(JOB, histories.killed(JOB, 6), incarnation=0)
     history = histories.history(
         "faulted",
         [
-            histories.process(JOB, first[0], rank=0, incarnation=0),
-            cut_before_last_step(histories.process(JOB, first[1], rank=1, incarnation=0)),
-            *(histories.process(JOB, life, rank=r, incarnation=1) for r, life in enumerate(histories.resumed(JOB, 6))),
+            first[0],
+            cut_before_last_step(first[1]),
+            *histories.group(JOB, histories.resumed(JOB, 6), incarnation=1),
         ],
     )
     run = histories.of_histories(history, JOB, []).faulted
@@ -105,7 +105,7 @@ def test_a_rank_that_comes_back_does_not_finish_what_it_had_left_open():
     """Its open batch belongs to a time before the number of ranks changed twice."""
     four = replace(JOB, world_size=4, num_samples=64)
     two = replace(four, world_size=2)
-    first = [histories.process(four, life, rank=r, incarnation=0) for r, life in enumerate(histories.killed(four, 3))]
+    first = histories.group(four, histories.killed(four, 3), incarnation=0)
     first[2] = msgspec.structs.replace(first[2], records=first[2].records[:-1])
     second = [replace(life, stop_after=5) for life in histories.resized(four, two, 2)]
     third = [Life(epochs=four.epochs_at(r, 0, 32), base=6) for r in range(4)]
@@ -113,8 +113,8 @@ def test_a_rank_that_comes_back_does_not_finish_what_it_had_left_open():
         "faulted",
         [
             *first,
-            *(histories.process(two, life, rank=r, incarnation=1) for r, life in enumerate(second)),
-            *(histories.process(four, life, rank=r, incarnation=2) for r, life in enumerate(third)),
+            *histories.group(two, second, incarnation=1),
+            *histories.group(four, third, incarnation=2),
         ],
     )
     run = histories.of_histories(history, four, []).faulted
