@@ -17,6 +17,7 @@ from resumable.launch.evidence.rank_records import FaultFired
 from resumable.launch.judge.verdict import Verdict
 from resumable.launch.outcome import Outcome, worst
 from resumable.launch.plan.command_line import repeat_command
+from resumable.launch.plan.fault_model import PlannedFault
 from resumable.launch.plan.plan import Command, Plan, Scenario
 from resumable.launch.reading.lives import Life, Run
 from resumable.launch.system.safe_io import decoded
@@ -50,6 +51,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """Its folder in the run directory."""
     faults: tuple[str, ...]
     """As the command line takes them."""
+    planned_faults: tuple[PlannedFault, ...] = ()
+    """The same as data; version 1 had none."""
     verdict: Verdict
     time_s: float | None = None
     """From the first rank's start to the last node's end."""
@@ -127,6 +130,7 @@ def results_of(
             name=" ".join(map(str, scenario.faults)) or scenario.name,
             scenario=scenario.name,
             faults=tuple(map(str, scenario.faults)),
+            planned_faults=scenario.faults,
             verdict=verdict,
             time_s=times.get(scenario.name),
             repeat=repeat_command(plan, scenario),

@@ -12,7 +12,8 @@ from resumable.launch.judge.results import Case, Results
 from resumable.launch.outcome import Outcome
 from resumable.launch.report.batches import marked_difference, shortened
 from resumable.launch.report.chart import chart_of
-from resumable.launch.report.grid import grids_of, outside_grids
+from resumable.launch.report.grid import case_grids, outcome_of, outside_grids
+from resumable.launch.sweep.marks import OUTCOMES
 from resumable.launch.system.text_safety import printable
 from resumable.launch.system.wording import place
 
@@ -38,11 +39,13 @@ def html(results: Results) -> str:
     environment.filters["shortened"] = shortened
     environment.filters["chart"] = chart_of
     environment.filters["place"] = place
+    environment.filters["outcome"] = outcome_of
+    environment.globals["marks"] = OUTCOMES
     detailed = _detailed(results)
     return environment.get_template("page.html").render(
         results=results,
         causes=causes_of(results),
-        grids=grids_of(results) if results.kind == "sweep" else (),
+        grids=case_grids(results) if results.kind == "sweep" else (),
         others=outside_grids(results) if results.kind == "sweep" else (),
         detailed=detailed,
         anchors={case.scenario: f"case-{number}" for number, case in enumerate(detailed)},

@@ -10,7 +10,9 @@ from resumable.launch.judge.causes import CauseGroup, causes_of
 from resumable.launch.judge.results import Case, Results
 from resumable.launch.outcome import Outcome
 from resumable.launch.report.batches import marked_difference
-from resumable.launch.report.grid import Cell, Grid, grids_of, outside_grids
+from resumable.launch.report.grid import case_grids, outcome_of, outside_grids
+from resumable.launch.sweep.grid import Grid
+from resumable.launch.sweep.marks import OUTCOMES
 from resumable.launch.system.text_safety import fenced
 from resumable.launch.system.text_safety import markdown as escaped
 from resumable.launch.system.wording import counted, place
@@ -21,7 +23,7 @@ MAX_VIOLATIONS = 5
 MAX_CASES = 20
 MAX_COLUMNS = 100
 
-_MARKS = {Outcome.VALID: ".", Outcome.INVALID: "X", Outcome.UNKNOWN: "?"}
+_LEGEND = "  ".join(f"{mark.letter} {mark.meaning}" for mark in OUTCOMES.values())
 _WIDTH = 90
 
 
@@ -39,7 +41,7 @@ def _blocks(results: Results) -> Iterator[str]:
     yield _headline(results)
     if results.kind == "sweep":
         yield _counts(results)
-        yield from (block for grid in grids_of(results) for block in _grid(grid))
+        yield from (block for grid in case_grids(results) for block in _grid(grid))
         others = outside_grids(results)
         if others:
             yield _table(("case", "outcome"), [(_code(case.name), case.verdict.outcome.upper()) for case in others])
@@ -81,7 +83,7 @@ def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _grid(grid: Grid) -> Iterator[str]:
+def _grid(grid: Grid[Case]) -> Iterator[str]:
     """Blocks of at most `MAX_COLUMNS` moments, one character each, with their numbers written downwards."""
     for first in range(0, len(grid.columns), MAX_COLUMNS):
         part = slice(first, first + MAX_COLUMNS)
@@ -90,8 +92,7 @@ def _grid(grid: Grid) -> Iterator[str]:
         digits = ["".join(column) for column in zip_longest(*_aligned(labels), fillvalue=" ")]
         heads = [f"{grid.unit if n == 0 else '':<{width}}  {line}" for n, line in enumerate(digits)]
         rows = [f"{row.who:<{width}}  {''.join(map(_mark, row.cells[part]))}" for row in grid.rows]
-        legend = ". VALID  X INVALID  ? UNKNOWN"
-        yield fenced("\n".join([f"{grid.kind}, rank by {grid.unit}", *heads, *rows, legend]), "text")
+        yield fenced("\n".join([f"{grid.kind}, rank by {grid.unit}", *heads, *rows, _LEGEND]), "text")
 
 
 def _aligned(labels: tuple[str, ...]) -> list[str]:
@@ -99,8 +100,8 @@ def _aligned(labels: tuple[str, ...]) -> list[str]:
     return [label.rjust(longest) for label in labels]
 
 
-def _mark(cell: Cell | None) -> str:
-    return " " if cell is None else _MARKS[cell.outcome]
+def _mark(cases: tuple[Case, ...]) -> str:
+    return OUTCOMES[outcome_of(cases)].letter if cases else " "
 
 
 def _cause(cause: CauseGroup) -> Iterator[str]:

@@ -12,23 +12,15 @@ from rich.text import Text
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.explain.result import CheckResult, Violation
 from resumable.launch.judge.verdict import Verdict
-from resumable.launch.outcome import Outcome
 from resumable.launch.plan.plan import Plan
 from resumable.launch.reading.failures import FaultEvent
 from resumable.launch.report.batches import marked_difference, shortened
+from resumable.launch.sweep.marks import mark_of
 from resumable.launch.system.text_safety import printable
 from resumable.launch.system.wording import counted, place
 
 MAX_VIOLATIONS = 3
 """Violations of one check that are shown in full."""
-
-_STYLES = {
-    Outcome.VALID: "green",
-    Outcome.INVALID: "bold red",
-    Outcome.UNKNOWN: "yellow",
-    Outcome.NOT_APPLICABLE: "dim",
-}
-_MARKS = {Outcome.VALID: "ok", Outcome.INVALID: "WRONG", Outcome.UNKNOWN: "unknown", Outcome.NOT_APPLICABLE: "-"}
 
 
 def render(verdict: Verdict, plan: Plan, run_dir: RunDir, console: Console) -> None:
@@ -70,16 +62,14 @@ def _checks(verdict: Verdict) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for report in verdict.checks:
-        style = _STYLES[report.result.outcome]
-        table.add_row(
-            report.name, Text(_MARKS[report.result.outcome], style=style), Text(printable(report.result.summary))
-        )
+        mark = mark_of(report.result.outcome)
+        table.add_row(report.name, Text(mark.word, style=mark.style), Text(printable(report.result.summary)))
     return table
 
 
 def _print_violations(name: str, result: CheckResult, console: Console) -> None:
     console.print()
-    console.print(Text(name, style=_STYLES[result.outcome]))
+    console.print(Text(name, style=mark_of(result.outcome).style))
     explained = ""
     for violation in result.violations[:MAX_VIOLATIONS]:
         console.print(Padding(Text(printable(violation.sentence)), (0, 0, 0, 2)))
@@ -107,4 +97,6 @@ def _details(violation: Violation, width: int) -> Iterator[str]:
 
 def _last_line(verdict: Verdict) -> Text:
     word = str(verdict.outcome).upper()
-    return Text(printable(f"{word}: {verdict.reason}" if verdict.reason else word), style=_STYLES[verdict.outcome])
+    return Text(
+        printable(f"{word}: {verdict.reason}" if verdict.reason else word), style=mark_of(verdict.outcome).style
+    )

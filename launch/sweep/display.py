@@ -14,7 +14,8 @@ from rich.text import Text
 
 from resumable.launch.outcome import Outcome
 from resumable.launch.plan.plan import Scenario
-from resumable.launch.sweep.grid import OUTCOMES, Mark, grid
+from resumable.launch.sweep.grid_text import grid_lines
+from resumable.launch.sweep.marks import OUTCOMES, Mark
 
 _REDRAW_S = 0.2
 _LINE_S = 5.0
@@ -70,7 +71,7 @@ class SweepDisplay:
         line = self._line()
         if self._live is not None:
             self._next_draw = time.monotonic() + _REDRAW_S
-            self._live.update(Group(*grid(self._points, self._marks, self._console.width), line), refresh=True)
+            self._live.update(Group(*grid_lines(self._points, self._marks, self._console.width), line), refresh=True)
         else:
             self._next_draw = time.monotonic() + _LINE_S
             self._console.print(line, soft_wrap=True)

@@ -12,8 +12,8 @@ from resumable.launch.plan.plan import Plan, Scenario, cold
 from resumable.launch.sweep.cluster_pool import Crew
 from resumable.launch.sweep.confirmation import Which, confirmed, unconfirmed
 from resumable.launch.sweep.display import SweepDisplay
-from resumable.launch.sweep.grid import COLD, OUTCOMES, RUNNING, Mark
 from resumable.launch.sweep.judge import PointJudge
+from resumable.launch.sweep.marks import AGAIN, OUTCOMES, RUNNING, Mark
 from resumable.launch.sweep.points import with_points
 from resumable.launch.sweep.verdict_store import VerdictBook
 
@@ -99,8 +99,8 @@ class SweepRunner:
         is_cold = {point.name for point in self._plan.points if self._book.find(cold(point)) is not None}
         failed = unconfirmed(self._plan.points, verdicts, is_cold, which=self._which_cold)
         warm = {cold(point): point for point in failed}
-        again = dict.fromkeys((point.name for point in warm.values()), COLD)
-        self._display.begin("failed points again, cold", self._plan.points, _marks(verdicts) | again)
+        again = dict.fromkeys((point.name for point in warm.values()), AGAIN)
+        self._display.begin("failed points again, on plain processes", self._plan.points, _marks(verdicts) | again)
         for scenario in warm:
             self._book.clear(scenario)
         with Crew(self._plan, self._run_dir, self._clusters, num_jobs=self._num_jobs, is_cold=True) as crew:

@@ -15,7 +15,8 @@ from resumable.launch.judge.results import Results, results_of
 from resumable.launch.judge.verdict import Verdict, undecided
 from resumable.launch.outcome import Outcome
 from resumable.launch.plan.plan import Plan
-from resumable.launch.sweep.grid import OUTCOMES, grid
+from resumable.launch.sweep.grid_text import grid_lines
+from resumable.launch.sweep.marks import OUTCOMES
 from resumable.launch.system.text_safety import printable
 from resumable.launch.system.wording import counted
 
@@ -32,7 +33,7 @@ def sweep_results(plan: Plan, verdicts: Mapping[str, Verdict], *, run_dir: str) 
 def render_sweep(plan: Plan, results: Results, console: Console) -> None:
     """Print everything but the last line."""
     marks = {case.scenario: OUTCOMES[case.verdict.outcome] for case in results.cases}
-    for line in grid(plan.points, marks, console.width):
+    for line in grid_lines(plan.points, marks, console.width):
         console.print(line, highlight=False)
     for cause in causes_of(results):
         console.print()

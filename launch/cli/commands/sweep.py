@@ -24,8 +24,8 @@ from resumable.launch.report.outputs import write_reports
 from resumable.launch.run.setup import cluster_of, shown
 from resumable.launch.sweep.cluster_pool import num_jobs_for
 from resumable.launch.sweep.display import SweepDisplay, duration
-from resumable.launch.sweep.grid import OUTCOMES
 from resumable.launch.sweep.judge import PointJudge
+from resumable.launch.sweep.marks import OUTCOMES
 from resumable.launch.sweep.runner import SweepRunner
 from resumable.launch.sweep.summary import last_line, render_sweep, sweep_results, sweep_verdict
 from resumable.launch.sweep.verdict_store import VerdictBook

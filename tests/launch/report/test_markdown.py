@@ -59,12 +59,12 @@ def test_failures_are_told_once_for_each_cause():
     assert [head.partition(":")[0] for head in heads] == ["### INVALID (2 cases)", "### UNKNOWN (2 cases)"]
 
 
-def test_a_case_of_several_faults_is_listed_below_the_grid():
-    """It has no one place in it."""
+def test_a_case_whose_faults_are_text_is_listed_below_the_grid():
+    """An old file has no place for it."""
     results = samples.sweep(num_steps=1, num_ranks=1)
-    both = msgspec.structs.replace(results.cases[0], name="two at once", faults=("exit(1)@step=1:rank=0",) * 2)
+    both = msgspec.structs.replace(results.cases[0], name="two together", planned_faults=())
     text = markdown(msgspec.structs.replace(results, cases=(*results.cases, both)))
-    assert "| <code>two at once</code> | VALID |" in text
+    assert "| <code>two together</code> | VALID |" in text
 
 
 @pytest.mark.parametrize("outcome", [Outcome.INVALID, Outcome.UNKNOWN])

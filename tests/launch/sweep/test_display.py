@@ -7,7 +7,7 @@ from rich.console import Console
 
 from resumable.launch.outcome import Outcome
 from resumable.launch.sweep.display import SweepDisplay, duration, status_line
-from resumable.launch.sweep.grid import OUTCOMES
+from resumable.launch.sweep.marks import OUTCOMES
 from tests.launch.sweep.sweeps import drawn
 
 
