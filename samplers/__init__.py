@@ -1,5 +1,7 @@
 """PyTorch samplers that stop after any batch and continue exactly."""
 
+from typing import TypeAlias
+
 from resumable.samplers.agreement import check_agreement
 from resumable.samplers.batches import ResumableBatchSampler
 from resumable.samplers.checkpoint import as_dcp
@@ -20,15 +22,8 @@ from resumable.samplers.selective import ResumableSubsetSampler, ResumableWeight
 from resumable.samplers.single import ResumableRandomSampler, ResumableSequentialSampler
 from resumable.samplers.state import SamplerState
 
-ResumableSamplerType = (
-    ResumableRandomSampler
-    | ResumableSequentialSampler
-    | ResumableDistributedSampler
-    | ResumableSubsetSampler
-    | ResumableWeightedSampler
-    | ResumableSampler
-)
-"""What `create_sampler` returns."""
+ResumableSamplerType: TypeAlias = ResumableSampler
+"""What `create_sampler` returns: the base of all of them."""
 
 __all__ = [
     "SAMPLER_REGISTRY",

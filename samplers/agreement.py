@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Literal
 
 import torch.distributed as dist
+from msgspec.structs import replace
 
 from resumable.samplers.checkpoint import Resumable
 from resumable.samplers.errors import AgreementError

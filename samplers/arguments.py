@@ -1,4 +1,4 @@
-"""Checks of constructor arguments and of numbers read from a state."""
+"""Checks of arguments."""
 
 import operator
 from collections.abc import Sized
@@ -35,12 +35,12 @@ def flag(name: str, value: object) -> bool:
     return value
 
 
-def drop_last(name: str, value: object) -> DropLast:
+def drop_last_rule(name: str, value: object) -> DropLast:
     """Return `value` if it is one of True, False and `"global"`.
 
     Raises:
         TypeError: `value` is neither a bool nor a string.
-        ValueError: `value` is another string.
+        ValueError: `value` is a different string.
     """
     if isinstance(value, str):
         if value != "global":
@@ -49,24 +49,15 @@ def drop_last(name: str, value: object) -> DropLast:
     return flag(name, value)
 
 
-def text(name: str, value: object) -> str:
-    """Return `value` if it is a string.
-
-    Raises:
-        TypeError: `value` is anything else.
-    """
-    if not isinstance(value, str):
-        raise TypeError(f"{name}={value!r}: expected a string")
-    return value
-
-
 def optional_text(name: str, value: object) -> str | None:
     """Return `value` if it is a string or None.
 
     Raises:
         TypeError: `value` is anything else.
     """
-    return None if value is None else text(name, value)
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"{name}={value!r}: expected a string")
+    return value
 
 
 def length(name: str, value: object) -> int:

@@ -8,7 +8,7 @@ from torch.utils.data import BatchSampler
 
 from resumable.samplers.arguments import flag
 from resumable.samplers.iterator import SamplerIterator
-from resumable.samplers.sampler import ResumableSampler
+from resumable.samplers.sampler import ResumableSampler, progress_of
 
 
 class ResumableBatchSampler(BatchSampler):
@@ -23,7 +23,7 @@ class ResumableBatchSampler(BatchSampler):
 
     Raises:
         TypeError: an argument is of the wrong type.
-        ValueError: the sampler counts in batches of another size.
+        ValueError: the sampler counts in batches of a different size.
     """
 
     sampler: ResumableSampler
@@ -40,7 +40,7 @@ class ResumableBatchSampler(BatchSampler):
             )
         super().__init__(sampler, sampler.batch_size, flag("drop_last", drop_last))
         if drop_last:
-            sampler.deal_whole_batches()
+            progress_of(sampler).deal_whole_batches()
 
     def __len__(self) -> int:
         """Return the number of this rank's batches in a whole epoch."""
@@ -69,7 +69,7 @@ class ResumableBatchSampler(BatchSampler):
         self.sampler.set_epoch(epoch)
 
     def commit(self, num_batches: int = 1) -> None:
-        """Say that more batches were trained on; see `ResumableSampler.commit`."""
+        """Record that more batches were trained on; see `ResumableSampler.commit`."""
         self.sampler.commit(num_batches)
 
     def state_dict(self) -> dict[str, Any]:

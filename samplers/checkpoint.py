@@ -34,7 +34,7 @@ class CheckpointedSampler:
 
         Raises:
             StateFormatError: there is no such leaf, or it is damaged.
-            StateMismatchError: the state is of another stream.
+            StateMismatchError: the state is of a different stream.
         """
         try:
             state = json.loads(state_dict[_LEAF])

@@ -24,33 +24,50 @@ class Cursor:
     """Epoch and position at which the next pass begins.
 
     The epoch moves by `set_epoch` and `advance` alone. A pass that comes after the end of one is whole again, in the same
-    order unless the epoch was moved: a skip can never stick to the epochs that follow it.
+    order unless the epoch was moved: a skip can never stick to the epochs that follow it. What becomes of a cursor in
+    epoch `e` at position `G` of `N` samples, by its origin (rows are events, "same" and "next" are `e` and `e + 1`):
+
+    ==================  ===============  ===============  =====================  ==============
+    event               BOUND            PENDING          LOADED                 FINISHED (G=N)
+    ==================  ===============  ===============  =====================  ==============
+    set_epoch(same)     unchanged        BOUND at G       BOUND at G             unchanged
+    set_epoch(next)     BOUND at 0       BOUND at G       BOUND at 0 if G=N,     BOUND at 0
+                                                          else refused
+    set_epoch(others)   BOUND at 0       BOUND at G       refused                BOUND at 0
+    skip_to(K)          PENDING at K     PENDING at K     PENDING at K           PENDING at K
+    load                LOADED; if the epoch was named since the last draw: BOUND in that epoch, or refused
+    begin               unchanged        BOUND at G       BOUND at G, 0 if G=N   BOUND at 0
+    finish              FINISHED         FINISHED         FINISHED               FINISHED
+    advance             unchanged        unchanged        `e + 1` if G=N         BOUND in `e + 1`
+    ==================  ===============  ===============  =====================  ==============
+
+    `set_epoch` names the epoch, `draw` takes that back, and `advance` moves no cursor whose epoch was named.
     """
 
     epoch: int = 0
     consumed: int = 0
     """Position in the epoch's stream, in global samples."""
     origin: Origin = Origin.BOUND
-    declared: bool = False
+    epoch_named: bool = False
     """`set_epoch` was called and nothing has been drawn since: a state that is loaded now must agree with it."""
 
     def set_epoch(self, epoch: int, num_samples: int) -> "Cursor":
         """Move to an epoch.
 
-        The same epoch keeps the position, another one clears it, and a pending position is bound. After a load only
+        The same epoch keeps the position, a different one clears it, and a pending position is bound. After a load only
         the state's own epoch will do, or, if the state stands at the end of its epoch, the next one.
 
         Raises:
-            StateMismatchError: the loaded state belongs to another epoch.
+            StateMismatchError: the loaded state belongs to a different epoch.
         """
         if self.origin is Origin.LOADED:
             consumed = _agreed(saved=self, epoch=epoch, num_samples=num_samples)
-            return Cursor(epoch=epoch, consumed=consumed, declared=True)
+            return Cursor(epoch=epoch, consumed=consumed, epoch_named=True)
         if self.origin is Origin.PENDING:
-            return Cursor(epoch=epoch, consumed=self.consumed, declared=True)
+            return Cursor(epoch=epoch, consumed=self.consumed, epoch_named=True)
         if epoch == self.epoch:
-            return replace(self, declared=True)
-        return Cursor(epoch=epoch, declared=True)
+            return replace(self, epoch_named=True)
+        return Cursor(epoch=epoch, epoch_named=True)
 
     def skip_to(self, consumed: int) -> "Cursor":
         """Take a position for the epoch that comes next."""
@@ -60,21 +77,21 @@ class Cursor:
         """Take a state's position, whether `set_epoch` came before or will come after.
 
         Raises:
-            StateMismatchError: `set_epoch` has named another epoch for the pass that comes.
+            StateMismatchError: `set_epoch` has named a different epoch for the pass that comes.
         """
         saved = Cursor(epoch=epoch, consumed=consumed, origin=Origin.LOADED)
-        if not self.declared:
+        if not self.epoch_named:
             return saved
         return Cursor(
             epoch=self.epoch,
             consumed=_agreed(saved=saved, epoch=self.epoch, num_samples=num_samples),
-            declared=True,
+            epoch_named=True,
         )
 
     def begin(self, num_samples: int) -> "Cursor":
         """Bind the position to the pass that begins now.
 
-        A state at the end of its epoch with no word about the epoch since is followed by a whole pass. (A loop that
+        A state at the end of its epoch with no epoch named since is followed by a whole pass. (A loop that
         names the *same* epoch again after the load has re-entered the epoch that it had left, and gets its empty rest.)
         """
         at_end = self.origin is Origin.LOADED and self.consumed == num_samples
@@ -83,13 +100,13 @@ class Cursor:
         return replace(self, origin=Origin.BOUND)
 
     def advance(self, num_samples: int) -> "Cursor":
-        """Move to the next epoch if this one is over, and `set_epoch` has said nothing since."""
+        """Move to the next epoch if this one is over, and `set_epoch` has named none since."""
         over = self.origin is Origin.FINISHED or (self.origin is Origin.LOADED and self.consumed == num_samples)
-        return Cursor(epoch=self.epoch + 1) if over and not self.declared else self
+        return Cursor(epoch=self.epoch + 1) if over and not self.epoch_named else self
 
     def draw(self) -> "Cursor":
         """Note that samples of the pass were drawn: a state loaded from now on is a new start."""
-        return replace(self, declared=False)
+        return replace(self, epoch_named=False)
 
     def finish(self, num_samples: int) -> "Cursor":
         """Note that the pass was read to its end."""

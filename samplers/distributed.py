@@ -30,7 +30,7 @@ class ResumableDistributedSampler(ResumableSampler, DistributedSampler[int]):
             `num_replicas * batch_size` only; a state then asks for the same product.
         batch_size: Samples in a batch of this rank's loader; the unit of `start_iter` and `commit`.
         order: Name of the order when `shuffle` is on, see `resumable.samplers.orders`.
-        dataset_fingerprint: The caller's own mark of the data's content; a state with another one is refused.
+        dataset_fingerprint: The caller's own mark of the data's content; a state with a different one is refused.
 
     Raises:
         TypeError: an argument is of the wrong type.
@@ -57,7 +57,11 @@ class ResumableDistributedSampler(ResumableSampler, DistributedSampler[int]):
             num_replicas = integer("num_replicas", num_replicas, low=1, high=LIMIT)
         if rank is not None:
             rank = integer("rank", rank, low=0, high=LIMIT)
-        DistributedSampler.__init__(self, dataset, num_replicas, rank, shuffle, seed, bool(drop_last))
+        # Torch finds the ranks, and its own errors come through. Its constructor would name an epoch, so a sampler of
+        # its own runs it.
+        torchs: DistributedSampler[int] = DistributedSampler(
+            dataset, num_replicas, rank, shuffle, seed, bool(drop_last)
+        )
         ResumableSampler.__init__(
             self,
             order_named(order) if shuffle else SequentialOrder(),
@@ -65,11 +69,12 @@ class ResumableDistributedSampler(ResumableSampler, DistributedSampler[int]):
             seed=seed,
             shuffle=shuffle,
             drop_last=drop_last,
-            num_replicas=self.num_replicas,
-            rank=self.rank,
+            num_replicas=torchs.num_replicas,
+            rank=torchs.rank,
             batch_size=batch_size,
             dataset_fingerprint=dataset_fingerprint,
         )
+        vars(self).update({name: value for name, value in vars(torchs).items() if name != "epoch"})
         if isinstance(dataset, SeededDataset):
             self.mark_epochs()
         # With drop_last="global" these are not what torch has computed.

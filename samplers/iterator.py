@@ -2,14 +2,11 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import Any, Self, cast
 
-from resumable.samplers.callers import inside_dropping_batch_sampler, inside_prefetching_loader
-from resumable.samplers.walk import Walk
-from resumable.samplers.wrapping import refuse_wrapping
-
-if TYPE_CHECKING:
-    from resumable.samplers.sampler import ResumableSampler
+from resumable.samplers.frameworks.call_stack import inside_dropping_batch_sampler, inside_prefetching_loader
+from resumable.samplers.frameworks.unsupported_wrappers import refuse_wrapping
+from resumable.samplers.progress import Progress
 
 
 class SamplerIterator(chain[int]):
@@ -22,9 +19,9 @@ class SamplerIterator(chain[int]):
     _source: "_Blocks"
 
     @classmethod
-    def over(cls, sampler: "ResumableSampler", walk: Walk) -> Self:
-        """Return an iterator over a pass that has just begun."""
-        source = _Blocks(sampler, walk)
+    def over(cls, progress: Progress) -> Self:
+        """Begin a pass, and return an iterator over it."""
+        source = _Blocks(progress)
         # A chain yields from within C, four times as fast as a __next__ written in Python would.
         iterator = cast("Self", cls.from_iterable(source))
         iterator._source = source
@@ -32,38 +29,38 @@ class SamplerIterator(chain[int]):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the position up to which *this iterator* was drawn, whatever was committed. See `SamplerState`."""
-        return self._source.sampler.state_of(self._source.walk)
+        return self._source.progress.state_of(self._source.epoch_pass)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *, allow: Collection[str] = ()) -> None:
         """Go on from a state, as if it had been loaded into the sampler before this iterator was made.
 
         Raises:
             StateFormatError: the state is damaged.
-            StateMismatchError: the state is of another stream.
+            StateMismatchError: the state is of a different stream.
             RuntimeError: the iterator has ended; take a new one from the sampler.
         """
         if self._source.ended:
             raise RuntimeError("this iterator has ended: load the state into the sampler and call iter() again")
-        walk = self._source.walk
-        self._source.walk = self._source.sampler.rewalk(walk, state_dict, allow=allow)
-        walk.abandon()
+        replaced = self._source.epoch_pass
+        self._source.epoch_pass = self._source.progress.restart_pass(replaced, state_dict, allow=allow)
+        replaced.abandon()
 
 
 class _Blocks(Iterator[Iterator[int]]):
     """The blocks of a pass; the pass may be exchanged under way."""
 
-    def __init__(self, sampler: "ResumableSampler", walk: Walk) -> None:
-        self.sampler = sampler
-        self.walk = walk
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.epoch_pass = progress.begin_pass()
         self.ended = False
 
     def __next__(self) -> Iterator[int]:
-        if not self.walk.begun:
+        if not self.epoch_pass.begun:
             refuse_wrapping()
-            self.walk.read_ahead = inside_prefetching_loader()
+            self.epoch_pass.read_ahead = inside_prefetching_loader()
             if inside_dropping_batch_sampler():
-                self.walk.deal_whole_batches()
-        block = self.walk.next_block()
+                self.epoch_pass.deal_whole_batches()
+        block = self.epoch_pass.next_block()
         if block is None:
             self.ended = True
             raise StopIteration

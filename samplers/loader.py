@@ -7,10 +7,10 @@ from typing import Any, TypedDict, TypeVar, Unpack
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from resumable.samplers.accelerated import AcceleratedLoader
-from resumable.samplers.sampler import ResumableSampler
+from resumable.samplers.epoch_pass import EpochPass
+from resumable.samplers.frameworks.accelerate_adapter import AcceleratedLoader
+from resumable.samplers.sampler import ResumableSampler, progress_of
 from resumable.samplers.seeded import SeededDataset
-from resumable.samplers.walk import Walk
 
 _T = TypeVar("_T")
 
@@ -46,7 +46,7 @@ class ResumableDataLoader(AcceleratedLoader, DataLoader[_T]):
 
     Raises:
         TypeError: the data set or the sampler is of a kind whose position cannot be exact.
-        ValueError: the sampler counts in batches of another size, or batches would come out of order.
+        ValueError: the sampler counts in batches of a different size, or batches would come out of order.
     """
 
     sampler: ResumableSampler
@@ -64,7 +64,7 @@ class ResumableDataLoader(AcceleratedLoader, DataLoader[_T]):
         _check(dataset, sampler, batch_size=batch_size, in_order=in_order)
         super().__init__(dataset, batch_size=sampler.batch_size, sampler=sampler, drop_last=drop_last, **options)
         if drop_last:
-            sampler.deal_whole_batches()
+            progress_of(sampler).deal_whole_batches()
         if isinstance(dataset, SeededDataset):
             sampler.mark_epochs()
 
@@ -99,7 +99,7 @@ class Delivery(Iterator[_T]):
     def __init__(self, loader: ResumableDataLoader[_T]) -> None:
         self._loader = loader
         self._batches: Iterator[_T] | None = None
-        self._walk: Walk | None = None
+        self._pass: EpochPass | None = None
 
     def __len__(self) -> int:
         """Return the number of batches of a whole epoch."""
@@ -117,13 +117,13 @@ class Delivery(Iterator[_T]):
         return batch
 
     def _count(self, num_batches: int) -> None:
-        self._walk = self._walk or self._loader.sampler.latest_walk
-        if self._walk is not None:
-            self._walk.commit(num_batches)
+        self._pass = self._pass or progress_of(self._loader.sampler).current_pass
+        if self._pass is not None:
+            self._pass.commit(num_batches)
 
 
 def _check(dataset: object, sampler: object, *, batch_size: int | None, in_order: bool) -> None:
-    """Refuse what cannot be made exact, and say why."""
+    """Refuse what cannot be made exact, with the reason."""
     if isinstance(dataset, IterableDataset):
         raise TypeError(
             f"dataset={type(dataset).__name__}: an iterable data set decides its own order, so that a position in a "
@@ -132,7 +132,7 @@ def _check(dataset: object, sampler: object, *, batch_size: int | None, in_order
     if not isinstance(sampler, ResumableSampler):
         raise TypeError(
             f"sampler={type(sampler).__name__}: expected one of this package's samplers, on several ranks "
-            "ResumableDistributedSampler: in place of another one a framework puts its own"
+            "ResumableDistributedSampler: a different one may be replaced by a framework's own"
         )
     if batch_size not in (None, sampler.batch_size):
         raise ValueError(

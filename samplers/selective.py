@@ -28,7 +28,7 @@ class ResumableSubsetSampler(ResumableSampler):
         rank: This rank.
         drop_last: What happens to a last row that does not suffice for all ranks, see `ResumableDistributedSampler`.
         order: Name of the order when `shuffle` is on, see `resumable.samplers.orders`.
-        dataset_fingerprint: The caller's own mark of the data's content; a state with another one is refused.
+        dataset_fingerprint: The caller's own mark of the data's content; a state with a different one is refused.
 
     Raises:
         TypeError: an argument is of the wrong type.
@@ -78,7 +78,7 @@ class ResumableWeightedSampler(ResumableSampler):
         num_replicas: Number of ranks.
         rank: This rank.
         drop_last: What happens to a last row that does not suffice for all ranks, see `ResumableDistributedSampler`.
-        dataset_fingerprint: The caller's own mark of the data's content; a state with another one is refused.
+        dataset_fingerprint: The caller's own mark of the data's content; a state with a different one is refused.
 
     Raises:
         TypeError: an argument is of the wrong type.

@@ -21,7 +21,7 @@ class ResumableRandomSampler(ResumableSampler):
         seed: Seed of the shuffles.
         batch_size: Samples in a batch of the loader; the unit of `start_iter` and `commit`.
         order: Name of the order, see `resumable.samplers.orders`.
-        dataset_fingerprint: The caller's own mark of the data's content; a state with another one is refused.
+        dataset_fingerprint: The caller's own mark of the data's content; a state with a different one is refused.
 
     Raises:
         TypeError: an argument is of the wrong type.
@@ -56,7 +56,7 @@ class ResumableSequentialSampler(ResumableSampler):
     Args:
         data_source: Anything with a length.
         batch_size: Samples in a batch of the loader; the unit of `start_iter` and `commit`.
-        dataset_fingerprint: The caller's own mark of the data's content; a state with another one is refused.
+        dataset_fingerprint: The caller's own mark of the data's content; a state with a different one is refused.
 
     Raises:
         TypeError: an argument is of the wrong type.

@@ -1,79 +1,56 @@
 """The state of a sampler: what it holds, how it is read, and when two states belong to the same stream."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal
 
-from resumable.samplers.arguments import DropLast, drop_last, flag, integer, optional_text, text
+import msgspec
+from msgspec import Meta, Struct
+
 from resumable.samplers.errors import StateFormatError
 from resumable.samplers.migrations import FORMAT, VERSION, migrated
 
 LIMIT = 2**62
 """Bound of every count: positions of several ranks beyond the end of a stream still fit into 64 bits."""
 
+_Count = Annotated[int, Meta(ge=0, lt=LIMIT)]
+_PositiveCount = Annotated[int, Meta(ge=1, lt=LIMIT)]
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StreamSpec:
+
+class StreamSpec(Struct, frozen=True, kw_only=True):
     """What the order of an epoch depends on, and which tail of it is dropped. Must match when a state is loaded."""
 
     order: str
     """Name and version of the order, as `randperm/1`."""
-    seed: int
+    seed: Annotated[int, Meta(ge=-LIMIT, lt=LIMIT)]
     shuffle: bool
-    num_samples: int
-    drop_last: DropLast
-
-    def __post_init__(self) -> None:
-        text("order", self.order)
-        integer("seed", self.seed, low=-LIMIT, high=LIMIT)
-        flag("shuffle", self.shuffle)
-        integer("num_samples", self.num_samples, low=0, high=LIMIT)
-        drop_last("drop_last", self.drop_last)
+    num_samples: _Count
+    drop_last: bool | Literal["global"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True, kw_only=True):
     """How the stream is dealt out. May change between saving and loading."""
 
-    num_replicas: int
-    batch_size: int
-
-    def __post_init__(self) -> None:
-        integer("num_replicas", self.num_replicas, low=1, high=LIMIT)
-        integer("batch_size", self.batch_size, low=1, high=LIMIT)
+    num_replicas: _PositiveCount
+    batch_size: _PositiveCount
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Fingerprint:
+class Fingerprint(Struct, frozen=True, kw_only=True):
     """Digests that notice what the stream's description cannot show."""
 
     dataset: str | None
     """The caller's own mark of the data set's content; None claims nothing and agrees with everything."""
     order: str
-    """Digest of the first and last samples of the epoch: another one if a torch release draws another permutation."""
-
-    def __post_init__(self) -> None:
-        optional_text("dataset", self.dataset)
-        text("order", self.order)
+    """Digest of the epoch's first and last samples: a different one if a torch release draws a different permutation."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Writer:
+class Writer(Struct, frozen=True, kw_only=True):
     """Versions that wrote a state: for people who look at one, never compared."""
 
     resumable: str
     torch: str
 
-    def __post_init__(self) -> None:
-        text("resumable", self.resumable)
-        text("torch", self.torch)
 
-
-_Section = TypeVar("_Section", StreamSpec, Layout, Fingerprint, Writer)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SamplerState:
+class SamplerState(Struct, frozen=True, kw_only=True):
     """A position in a stream of samples, the same on every rank.
 
     It is plain data: `to_dict` gives dicts, strings, integers, booleans and None, which JSON and
@@ -82,44 +59,37 @@ class SamplerState:
 
     kind: str
     """Class of the sampler that wrote it: for people, never compared."""
-    epoch: int
-    consumed: int
+    epoch: _Count
+    consumed: _Count
     """Position in the epoch's stream, in samples of all ranks together, `0 <= consumed <= stream.num_samples`."""
     stream: StreamSpec
     layout: Layout
     fingerprint: Fingerprint
     writer: Writer
 
-    def __post_init__(self) -> None:
-        text("kind", self.kind)
-        integer("epoch", self.epoch, low=0, high=LIMIT)
-        integer("consumed", self.consumed, low=0, high=self.stream.num_samples + 1)
-
     def to_dict(self) -> dict[str, Any]:
         """Return the state as nested dicts."""
-        return {"format": FORMAT, "version": VERSION} | asdict(self)
+        fields: dict[str, Any] = msgspec.to_builtins(self)
+        return {"format": FORMAT, "version": VERSION} | fields
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> "SamplerState":
         """Read a state of this or of an older version; the argument is not changed.
 
         Raises:
-            StateFormatError: the state is damaged, of a newer version, or no sampler's; the message names the field.
+            StateFormatError: the state is damaged, of a newer version, or no sampler's; the message names every field
+                that is wrong.
         """
         values = migrated(state)
-        _check_keys("state", values, expected={field.name for field in fields(cls)})
-        try:
-            return cls(
-                kind=values["kind"],
-                epoch=values["epoch"],
-                consumed=values["consumed"],
-                stream=_section(StreamSpec, "stream", values),
-                layout=_section(Layout, "layout", values),
-                fingerprint=_section(Fingerprint, "fingerprint", values),
-                writer=_section(Writer, "writer", values),
+        problems = list(_problems("", values, cls))
+        if problems:
+            raise StateFormatError("damaged sampler state: " + "; ".join(problems))
+        found = msgspec.convert(values, cls, strict=True)
+        if found.consumed > found.stream.num_samples:
+            raise StateFormatError(
+                f"damaged sampler state: consumed={found.consumed}: an epoch has {found.stream.num_samples} samples"
             )
-        except (TypeError, ValueError) as error:
-            raise StateFormatError(f"damaged sampler state: {error}") from error
+        return found
 
     def differences(self, ours: "SamplerState") -> Iterator[tuple[str, object, object]]:
         """Yield (field, saved value, our value) wherever the two are not positions in the same stream."""
@@ -131,30 +101,34 @@ class SamplerState:
             yield "layout.num_replicas * layout.batch_size", saved_batch, our_batch
 
 
-def _section(section: type[_Section], name: str, values: dict[str, Any]) -> _Section:
-    content = values[name]
-    if not isinstance(content, Mapping):
-        raise TypeError(f"{name}={content!r}: expected a dict")
-    _check_keys(name, content, expected={field.name for field in fields(section)})
+def _problems(path: str, values: object, kind: type[Struct]) -> Iterator[str]:
+    """Yield what is wrong with each field; msgspec by itself names the first one, and not its value."""
+    if not isinstance(values, Mapping):
+        yield f"{path}={values!r}: expected a dict"
+        return
+    types = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    if values.keys() != types.keys():
+        missing, unknown = sorted(types.keys() - values.keys()), sorted(values.keys() - types.keys(), key=str)
+        yield f"{path or 'state'} lacks {missing} and has unknown {unknown}"
+    for name in types.keys() & values.keys():
+        yield from _problems_of_field(f"{path}.{name}" if path else name, values[name], types[name])
+
+
+def _problems_of_field(path: str, value: object, kind: Any) -> Iterator[str]:  # noqa: ANN401 - an annotation
+    if isinstance(kind, type) and issubclass(kind, Struct):
+        yield from _problems(path, value, kind)
+        return
     try:
-        return section(**content)
-    except (TypeError, ValueError) as error:
-        raise StateFormatError(f"{name}.{error}") from error
-
-
-def _check_keys(name: str, content: Mapping[str, Any], *, expected: set[str]) -> None:
-    if content.keys() != expected:
-        missing, unknown = expected - content.keys(), content.keys() - expected
-        raise StateFormatError(
-            f"damaged sampler state: {name} lacks {sorted(missing)} and has unknown {sorted(unknown, key=str)}"
-        )
+        msgspec.convert(value, kind, strict=True)
+    except msgspec.ValidationError as error:
+        yield f"{path}={value!r}: {error}"
 
 
 def _differences(
     name: str, saved: StreamSpec | Fingerprint, ours: StreamSpec | Fingerprint
 ) -> Iterator[tuple[str, object, object]]:
-    for field in fields(saved):
-        saved_value, our_value = getattr(saved, field.name), getattr(ours, field.name)
-        claims_nothing = field.name == "dataset" and None in (saved_value, our_value)
+    for field in saved.__struct_fields__:
+        saved_value, our_value = getattr(saved, field), getattr(ours, field)
+        claims_nothing = field == "dataset" and None in (saved_value, our_value)
         if saved_value != our_value and not claims_nothing:
-            yield f"{name}.{field.name}", saved_value, our_value
+            yield f"{name}.{field}", saved_value, our_value

@@ -21,7 +21,7 @@ CORE = (
     "tests/samplers/test_parity.py",
     "tests/samplers/test_loading.py",
     "tests/samplers/test_golden.py",
-    "tests/samplers/test_stateful_loader.py",
+    "tests/samplers/frameworks/test_stateful_loader.py",
     "tests/integration/test_built_in_job.py::test_the_command_verifies_from_a_cold_start",
 )
 """Private names, what watches a rank, what runs one, samplers against torch's own, their states, and whole verifies."""

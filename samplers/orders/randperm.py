@@ -56,7 +56,7 @@ class _Permutation:
         whole: NDArray[np.integer] = torch.randperm(self._num_samples, generator=generator, dtype=dtype).numpy()
         if not np.array_equal(whole[: self._head.size], self._head):
             raise RuntimeError(
-                f"torch {torch.__version__} shuffles {self._num_samples} samples otherwise than it shuffles few, and the "
-                "first batches of this epoch came from elsewhere"
+                f"torch {torch.__version__} draws a different permutation of {self._num_samples} samples than the one "
+                "this epoch started with"
             )
         return whole

@@ -25,7 +25,7 @@ def fixed_batch_ranks(num_samples, num_replicas, **arguments):
 @pytest.mark.parametrize("order", ["randperm", "feistel"])
 @given(num_samples=st.integers(GLOBAL_BATCH, 150), schedule=st.lists(st.tuples(worlds, st.integers(1, 3)), max_size=4))
 def test_global_batches_are_the_same_sets_whatever_the_number_of_ranks(order, num_samples, schedule):
-    """Guarantee A, and with drop_last="global" for the whole epoch: even its end does not depend on the ranks."""
+    """Guarantee A (see `ResumableSampler`), and with drop_last="global" for the whole epoch, its end included."""
     arguments = {"drop_last": "global", "order": order}
     [alone] = fixed_batch_ranks(num_samples, 1, **arguments)
     alone.set_epoch(2)

@@ -37,7 +37,7 @@ def rest_of(stream, consumed, num_replicas, drop_last):
     job=jobs, epoch=st.integers(0, 3), schedule=st.lists(st.tuples(worlds, st.integers(0, 4)), min_size=1, max_size=5)
 )
 def test_any_schedule_of_stops_and_resizes_reads_the_epochs_stream(job, epoch, schedule):
-    """Guarantees A and B: wherever it was stopped and on however many ranks, the job reads the rest of the one stream."""
+    """Guarantees A and B (see `ResumableSampler`): from any stop, on any number of ranks, the rest of the one stream."""
     [alone] = ranks_of(**job, num_replicas=1)
     alone.set_epoch(epoch)
     state, consumed, stream = alone.state_dict(), 0, list(alone)
@@ -57,7 +57,7 @@ def test_any_schedule_of_stops_and_resizes_reads_the_epochs_stream(job, epoch, s
 
 @given(job=jobs, stops=st.lists(st.integers(0, 30), max_size=3), num_replicas=worlds, epoch=st.integers(0, 3))
 def test_epochs_after_a_resume_do_not_depend_on_where_the_job_was_stopped(job, stops, num_replicas, epoch):
-    """Guarantee C, for a job that is stopped several times in one epoch."""
+    """Guarantee C of `ResumableSampler`, for a job that is stopped several times in one epoch."""
     untouched, stopped = ranks_of(**job, num_replicas=num_replicas)[0], ranks_of(**job, num_replicas=num_replicas)[0]
     stopped.set_epoch(epoch)
     for stop in stops:

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 import torch
 
-from resumable.samplers.callers import callers
-
-if TYPE_CHECKING:
-    from resumable.samplers.sampler import ResumableSampler
+from resumable.samplers.frameworks.call_stack import callers
+from resumable.samplers.frameworks.private_names import ACCELERATOR
+from resumable.samplers.sampler import ResumableSampler, progress_of
 
 _T = TypeVar("_T")
 
@@ -44,7 +43,7 @@ class AcceleratedLoader:
     with the last batch of a pass, and a pass that follows a whole one is the next epoch where the loop names none.
     """
 
-    sampler: "ResumableSampler"
+    sampler: ResumableSampler
     use_stateful_dataloader = True
     """Asks accelerate to keep this loader's state."""
     _accelerator: Accelerator | None = None
@@ -54,7 +53,7 @@ class AcceleratedLoader:
         """Whether accelerate has nothing left to do, which it asks before it would do it.
 
         Raises:
-            ValueError: the accelerator has other ranks than the sampler deals to, or is to deal batches out itself.
+            ValueError: the accelerator has different ranks than the sampler deals to, or is to deal batches out itself.
         """
         accelerator = _asking_accelerator()
         if accelerator is not None:
@@ -64,13 +63,13 @@ class AcceleratedLoader:
 
     @_is_accelerate_prepared.setter
     def _is_accelerate_prepared(self, prepared: bool) -> None:
-        """Take no notice: accelerate says it of all that went through `prepare`."""
+        """Take no notice: accelerate sets it on all that went through `prepare`."""
 
     def accelerated(self, begin: Callable[[], Iterator[_T]]) -> Iterator[_T]:
         """Begin a pass, and return its batches as accelerate's own loader would; as they are if no accelerator has asked."""
         if self._accelerator is None:
             return begin()
-        self.sampler.advance()
+        progress_of(self.sampler).advance()
         return _deliver(begin(), self._accelerator, _Ending(self.sampler))
 
 
@@ -80,7 +79,7 @@ class _Ending:
     remainder = -1
     """accelerate does not know which samples are padding; the sampler does."""
 
-    def __init__(self, sampler: "ResumableSampler") -> None:
+    def __init__(self, sampler: ResumableSampler) -> None:
         self._sampler = sampler
 
     @property
@@ -105,21 +104,23 @@ def _deliver(batches: Iterator[_T], accelerator: Accelerator, ending: _Ending) -
 def _asking_accelerator() -> Accelerator | None:
     for caller in callers():
         kinds = type(caller).__mro__
-        if any((kind.__module__, kind.__name__) == ("accelerate.accelerator", "Accelerator") for kind in kinds):
+        if any((kind.__module__, kind.__name__) == ACCELERATOR for kind in kinds):
             return cast("Accelerator", caller)
     return None
 
 
-def _check(accelerator: Accelerator, sampler: "ResumableSampler") -> None:
+def _check(accelerator: Accelerator, sampler: ResumableSampler) -> None:
     # Ranks that hold parts of one model read the same batches.
     parallelism = getattr(accelerator, "parallelism_config", None)
     ranks_a_model = getattr(parallelism, "non_data_parallel_size", 1)
     wanted = accelerator.process_index // ranks_a_model, accelerator.num_processes // ranks_a_model
-    if wanted != sampler.dealt_to:
+    config = progress_of(sampler).config
+    found = config.rank, config.layout.num_replicas
+    if wanted != found:
         raise ValueError(
             "the sampler deals to rank {} of {}, but this is accelerate's process {} of {}: make it a "
             "ResumableDistributedSampler with rank=accelerator.process_index and "
-            "num_replicas=accelerator.num_processes".format(*sampler.dealt_to, *wanted)
+            "num_replicas=accelerator.num_processes".format(*found, *wanted)
         )
     for option in ("split_batches", "dispatch_batches"):
         if getattr(accelerator, option):

@@ -1,4 +1,4 @@
-"""What one rank is dealt: streams, its share of them, and states that belong to them."""
+"""What a sampler is made of: the order, the stream, the layout, and this rank's part; and states that belong to them."""
 
 import warnings
 from collections.abc import Collection, Mapping
@@ -13,8 +13,12 @@ from resumable.samplers.state import Fingerprint, Layout, SamplerState, StreamSp
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Dealer:
-    """Everything about a sampler that does not change while it runs."""
+class SamplerConfig:
+    """What a sampler was constructed with.
+
+    Only `whole_batches` and `marks_epochs` change later, when a loader that asks for them is put around the sampler; the
+    sampler then takes a changed copy, from the next pass on.
+    """
 
     order: Order
     spec: StreamSpec
@@ -34,6 +38,11 @@ class Dealer:
     def num_samples(self) -> int:
         """Length of an epoch's stream."""
         return self.spec.num_samples
+
+    @property
+    def num_batches(self) -> int:
+        """Number of this rank's batches in a whole epoch."""
+        return -(-self.share(0).num_rows // self.layout.batch_size)
 
     def share(self, start: int) -> Share:
         """Return this rank's part of an epoch from a position on."""
@@ -72,7 +81,7 @@ class Dealer:
 
         Raises:
             StateFormatError: the state is damaged.
-            StateMismatchError: it is of another stream, in a field that is not allowed to differ.
+            StateMismatchError: it is of a different stream, in a field that is not allowed to differ.
         """
         saved = SamplerState.from_dict(state_dict)
         differences = {
@@ -81,9 +90,9 @@ class Dealer:
         }
         refused = [message for name, message in differences.items() if name not in allow]
         if refused:
-            raise StateMismatchError("the state is of another stream of samples; " + "; ".join(refused))
+            raise StateMismatchError("the state is of a different stream of samples; " + "; ".join(refused))
         for message in differences.values():
-            warnings.warn(f"the state is of another stream, as allowed: {message}", stacklevel=4)
+            warnings.warn(f"the state is of a different stream, as allowed: {message}", stacklevel=5)
         if saved.consumed == saved.stream.num_samples:
             return saved.epoch, self.num_samples
         if saved.consumed > self.num_samples:

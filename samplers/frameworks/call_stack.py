@@ -4,6 +4,8 @@ import sys
 from collections.abc import Iterator
 from types import FrameType
 
+from resumable.samplers.frameworks.private_names import NUM_WORKERS
+
 
 def callers() -> Iterator[object]:
     """Yield the `self` of each method that the present call comes from, however indirectly, the nearest first.
@@ -24,7 +26,7 @@ def inside_prefetching_loader() -> bool:
     A loader with two workers draws some four batches before the loop gets the first. The iterators of torch's and of
     torchdata's loaders both carry their number of workers.
     """
-    numbers = (getattr(caller, "_num_workers", 0) for caller in callers())
+    numbers = (getattr(caller, NUM_WORKERS, 0) for caller in callers())
     return any(isinstance(number, int) and number > 0 for number in numbers)
 
 

@@ -19,7 +19,7 @@ from tests.samplers.ranks import refusals, run_ranks
 @pytest.fixture(scope="module")
 def job():
     # Not at the head of the module: importing accelerate takes seconds, and each worker of a test run collects all tests.
-    return import_module("tests.samplers.accelerate_job")
+    return import_module("tests.samplers.frameworks.accelerate_job")
 
 
 @pytest.mark.parametrize("names_epochs", [True, False])

@@ -3,8 +3,8 @@
 import numpy as np
 
 from resumable.samplers.cursor import Cursor
+from resumable.samplers.epoch_pass import EpochPass
 from resumable.samplers.share import Share
-from resumable.samplers.walk import Walk
 
 
 class Recorded:
@@ -22,7 +22,7 @@ def test_the_first_samples_wait_for_few_others_and_the_last_ones_for_few_blocks(
     """Each block is as long as all before it, up to a length at which blocks cost nothing any more."""
     stream = Recorded()
     share = Share(num_samples=200_000, start=0, num_replicas=1, rank=0, batch_size=1, drop_last=False)
-    walk = Walk(origin=Cursor(), epoch=0, share=share, stream=stream, marks_epoch=False)
-    assert list(range(200_000)) == [sample for block in iter(walk.next_block, None) for sample in block]
+    epoch_pass = EpochPass(origin=Cursor(), epoch=0, share=share, stream=stream, marks_epoch=False)
+    assert list(range(200_000)) == [sample for block in iter(epoch_pass.next_block, None) for sample in block]
     assert stream.lengths[:4] == [64, 64, 128, 256]
     assert max(stream.lengths) == 32_768

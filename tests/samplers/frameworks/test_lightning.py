@@ -20,7 +20,7 @@ STOPS = {"step=1": 1, "step=4": 4, "step=6": 6, "step=8": 8, "epoch=0": 6, "epoc
 def job():
     # Not at the head of the module: importing Lightning takes seconds, and each worker of a test run collects all tests.
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    return import_module("tests.samplers.lightning_job")
+    return import_module("tests.samplers.frameworks.lightning_job")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ _MIN_BLOCK_ROWS = 64
 _MAX_BLOCK_ROWS = 32_768
 
 
-class Walk:
+class EpochPass:
     """A pass that has begun.
 
     Samples are read in blocks, and each block is handed on as a list iterator, which knows by itself how much of it is
@@ -56,7 +56,7 @@ class Walk:
 
     @property
     def uncertain(self) -> bool:
-        """Whether what was drawn may be more than what was trained on, and nobody has said what was."""
+        """Whether what was drawn may be more than what was trained on, and nothing was committed."""
         return self.read_ahead and self._num_committed_batches is None
 
     @property
