@@ -22,7 +22,7 @@ _ALL = -1
 
 
 def _exactly_once(evidence: Evidence) -> CheckResult:
-    by_epoch = not evidence.traits.side_by_side
+    by_epoch = not evidence.profile.side_by_side
     expected = _counts(evidence.references[0], by_epoch=by_epoch)
     found = _counts(evidence.faulted, by_epoch=by_epoch)
     violations = list(_differences(expected, found, _tolerance(evidence), _unit(evidence.references[0])))

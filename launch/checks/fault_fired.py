@@ -77,7 +77,7 @@ def _why_not(fault: PlannedFault, evidence: Evidence) -> Reason:
     timeline = evidence.faulted.timeline(fault.rank)
     if timeline is None:
         return not_fired.RankRecordedNothing(rank=fault.rank)
-    if not evidence.traits.has_steps and _has_ended(timeline) and _counts_steps(fault.when):
+    if not evidence.profile.has_steps and _has_ended(timeline) and _counts_steps(fault.when):
         return not_fired.NoStepSeen(rank=fault.rank, when=str(fault.when))
     return _why_never_due(fault, timeline)
 

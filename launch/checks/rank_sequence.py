@@ -114,9 +114,9 @@ def _differences(evidence: Evidence) -> Iterator[Violation]:
 
 
 def _why(life: Life, evidence: Evidence, difference: _Difference) -> Reason | None:
-    number = difference.at.loader if difference.at and evidence.traits.side_by_side else None
+    number = difference.at.loader if difference.at and evidence.profile.side_by_side else None
     loader = next((loader for own, loader in life.trajectory.loaders.items() if number in (None, own)), None)
-    if loader is not None and is_part(loader, evidence.traits):
+    if loader is not None and is_part(loader, evidence.profile):
         return PartOfDataset(num_samples=loader.num_samples or 0)
     return explain(
         RankComparison(

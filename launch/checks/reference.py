@@ -124,7 +124,7 @@ def _notes(evidence: Evidence) -> Iterator[str]:
                 is_shuffled = is_shuffled or _is_shuffled(batch.indices)
     if is_shuffled and len(orders) > 1 and orders.get(0) == orders.get(1):
         yield "every epoch has the same shuffled order (is set_epoch called?)"
-    if not evidence.traits.side_by_side:
+    if not evidence.profile.side_by_side:
         yield from _repeats(orders, evidence.references[0])
 
 

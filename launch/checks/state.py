@@ -144,7 +144,7 @@ def _violation(evidence: Evidence, life: Life, number: int) -> Violation:
 def _differing(wanted: TrainedStep, found: TrainedStep) -> Literal["loss", "buffers", "parameters"]:
     if wanted.after != found.after:
         return "parameters"
-    return "loss" if wanted.buffers == found.buffers else "buffers"
+    return "loss" if wanted.record.buffers == found.record.buffers else "buffers"
 
 
 def _first_difference(expected: Steps, found: Steps) -> int | None:
@@ -159,7 +159,7 @@ def _first_difference(expected: Steps, found: Steps) -> int | None:
 def _state_after(step: TrainedStep) -> tuple[object, ...]:
     """What is compared, bit for bit; a loss that is no number equals itself."""
     losses = tuple("nan" if loss is not None and math.isnan(loss) else loss for loss in step.losses)
-    return (step.after, step.buffers, losses)
+    return (step.after, step.record.buffers, losses)
 
 
 def _was_cut_off(life: Life, number: int) -> bool:

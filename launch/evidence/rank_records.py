@@ -108,6 +108,16 @@ class Backward(Record, frozen=True, kw_only=True, tag="backward"):
     """Value of the scalar that it started from, where that lay on the CPU."""
 
 
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a rank has come in one stream of epochs, since training began."""
+
+    epoch: int
+    num_batches: int
+    """Batches of that epoch that were trained on."""
+    length: int | None = None
+    """Batches of a whole epoch, where the loader says."""
+
+
 class StepCount(msgspec.Struct, frozen=True, kw_only=True):
     """What one rank has done since training began, over all restarts, once a step is done."""
 
@@ -120,6 +130,8 @@ class StepCount(msgspec.Struct, frozen=True, kw_only=True):
     """Batches of that epoch that were trained on."""
     epoch_length: int | None = None
     """Batches of a whole epoch, where the loader says."""
+    places: dict[int, Place] = {}
+    """By loader, where several are trained on side by side."""
 
 
 class Step(Record, frozen=True, kw_only=True, tag="step"):

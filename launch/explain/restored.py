@@ -13,8 +13,8 @@ from resumable.launch.reading.trajectory import Steps
 
 def has_new_optimizer(evidence: Evidence, life: Life) -> bool:
     """Whether a process went on with an optimizer as new, in a job where that happens in the very first step only."""
-    is_habit = any(step.has_new_optimizer for steps in _undisturbed(evidence) for step in steps[1:])
-    return life.first_step > 0 and life.steps[0].has_new_optimizer and not is_habit
+    is_habit = any(step.record.has_new_optimizer for steps in _undisturbed(evidence) for step in steps[1:])
+    return life.first_step > 0 and life.steps[0].record.has_new_optimizer and not is_habit
 
 
 def has_first_schedule(evidence: Evidence, life: Life) -> bool:
@@ -24,7 +24,7 @@ def has_first_schedule(evidence: Evidence, life: Life) -> bool:
     new scheduler for a different number of ranks: one that goes on has different rates, and rates that recur do so in the
     uninterrupted run too.
     """
-    if life.first_step == 0 or life.steps[0].scheduler_steps != 0:
+    if life.first_step == 0 or life.steps[0].record.scheduler_steps != 0:
         return False
     first = next(other for other in evidence.faulted.lives if other.rank == life.rank)
     undisturbed = next(_undisturbed(evidence))
@@ -36,7 +36,7 @@ def has_first_schedule(evidence: Evidence, life: Life) -> bool:
 
 def _curves(steps: Steps) -> tuple[list[float], list[float]]:
     """The learning rates, and by what each is multiplied to give the next."""
-    rates = [step.learning_rate or 0.0 for step in steps]
+    rates = [step.record.learning_rate or 0.0 for step in steps]
     return rates, [round(later / earlier, 9) if earlier else 0.0 for earlier, later in pairwise(rates)]
 
 

@@ -51,15 +51,17 @@ def _not_restored(evidence: Evidence, life: Life, number: int) -> Reason:
         return ModelNotRestored()
     if has_new_optimizer(evidence, life):
         return OptimizerNotRestored()
-    if wanted.learning_rate != found.learning_rate:  # equal ones: a new scheduler may begin where the old one stood
+    if (
+        wanted.record.learning_rate != found.record.learning_rate
+    ):  # equal ones: a new scheduler may begin where the old one stood
         return _off_schedule(wanted, found)
     return SomeStateNotRestored(what="parameters" if wanted.after != found.after else "loss", step=step)
 
 
 def _off_schedule(wanted: TrainedStep, found: TrainedStep) -> Reason:
-    if wanted.scheduler_steps != found.scheduler_steps:
-        return SchedulerOffCount(num_found=found.scheduler_steps, num_expected=wanted.scheduler_steps)
-    return LearningRateDiffers(found=found.learning_rate, expected=wanted.learning_rate)
+    if wanted.record.scheduler_steps != found.record.scheduler_steps:
+        return SchedulerOffCount(num_found=found.record.scheduler_steps, num_expected=wanted.record.scheduler_steps)
+    return LearningRateDiffers(found=found.record.learning_rate, expected=wanted.record.learning_rate)
 
 
 def _first_different_batches(life: Life, evidence: Evidence) -> int | None:
@@ -74,10 +76,16 @@ def _keys(step: TrainedStep) -> tuple[BatchKey, ...]:
 
 
 def _only_buffers_differ(wanted: TrainedStep, found: TrainedStep) -> bool:
-    return wanted.after == found.after and wanted.losses == found.losses and wanted.buffers != found.buffers
+    return (
+        wanted.after == found.after and wanted.losses == found.losses and wanted.record.buffers != found.record.buffers
+    )
 
 
 def _only_losses_differ(wanted: TrainedStep, found: TrainedStep) -> bool:
     """Whether the parameters are known to be right all the same, so that their gradients were too."""
     is_known = wanted.after is not None
-    return is_known and (wanted.after, wanted.buffers) == (found.after, found.buffers) and wanted.losses != found.losses
+    return (
+        is_known
+        and (wanted.after, wanted.record.buffers) == (found.after, found.record.buffers)
+        and wanted.losses != found.losses
+    )

@@ -8,9 +8,9 @@ from functools import cached_property
 import msgspec
 
 from resumable.launch.evidence.history import Damage, History
+from resumable.launch.evidence.loop_profile import LoopProfile, profile_of
 from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.reading.lives import Run
-from resumable.launch.reading.loop_profile import Traits, traits_of
 from resumable.launch.reading.timeline import assemble
 from resumable.launch.reading.trajectory import Steps
 
@@ -25,7 +25,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """The uninterrupted runs; none for `resumable run`."""
     faulted: Run
     """The run that is judged."""
-    traits: Traits
+    profile: LoopProfile
     """Properties of the job."""
 
     @cached_property
@@ -58,8 +58,9 @@ def gather(plan: Plan, scenario: Scenario, references: Sequence[History], faulte
         references: histories of the uninterrupted runs.
         faulted: history of the scenario.
     """
-    traits = traits_of(references[0] if references else faulted)
-    runs = tuple(assemble(reference, traits) for reference in references)
+    history = references[0] if references else faulted
+    profile = profile_of((process.rank, process.records) for process in history.processes)
+    runs = tuple(assemble(reference, profile) for reference in references)
     expected = expected_steps(runs[0]) if runs else None
-    run = assemble(faulted, traits, expected)
-    return Evidence(plan=plan, scenario=scenario, references=runs, faulted=run, traits=traits)
+    run = assemble(faulted, profile, expected)
+    return Evidence(plan=plan, scenario=scenario, references=runs, faulted=run, profile=profile)

@@ -10,21 +10,21 @@ from collections.abc import Mapping
 
 import msgspec
 
+from resumable.launch.evidence.loop_profile import LoopProfile
 from resumable.launch.evidence.rank_records import Loader
-from resumable.launch.reading.loop_profile import Traits
 from resumable.launch.reading.trajectory import Steps, TrainedBatch, TrainedStep, Trajectory
 
 
-def renamed(trajectory: Trajectory, first_step: int, reference: Mapping[int, Steps], traits: Traits) -> Steps:
+def renamed(trajectory: Trajectory, first_step: int, reference: Mapping[int, Steps], profile: LoopProfile) -> Steps:
     """The steps of a process; those on a part of the data set, if proved to be the reference's, are on its samples.
 
     Args:
         trajectory: Of the process.
         first_step: Steps that its first step builds on.
         reference: What each rank trains on without a stop.
-        traits: Of the job: which lengths its data sets have.
+        profile: Of the job: which lengths its data sets have.
     """
-    parts = {number for number, loader in trajectory.loaders.items() if is_part(loader, traits)}
+    parts = {number for number, loader in trajectory.loaders.items() if is_part(loader, profile)}
     expected = reference.get(trajectory.process.rank, ())[first_step:]
     if not parts or not expected:
         return trajectory.steps
@@ -37,9 +37,9 @@ def renamed(trajectory: Trajectory, first_step: int, reference: Mapping[int, Ste
     return tuple(steps)
 
 
-def is_part(loader: Loader, traits: Traits) -> bool:
+def is_part(loader: Loader, profile: LoopProfile) -> bool:
     """Whether it reads a data set of another length than any of the reference's."""
-    return loader.num_samples is not None and loader.num_samples not in traits.num_samples
+    return loader.num_samples is not None and loader.num_samples not in profile.num_samples
 
 
 def _is_proved(found: TrainedStep, wanted: TrainedStep, others: list[TrainedStep]) -> bool:

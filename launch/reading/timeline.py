@@ -11,34 +11,34 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from resumable.launch.evidence.history import History
+from resumable.launch.evidence.loop_profile import LoopProfile
 from resumable.launch.reading.checkpoints import Checkpoint, damaged_by, is_within, loaded_by, written_by
 from resumable.launch.reading.lives import Life, Run, Timeline
-from resumable.launch.reading.loop_profile import Traits
 from resumable.launch.reading.reindexing import renamed
 from resumable.launch.reading.resume import Clues, find_resume_point
 from resumable.launch.reading.trajectory import Steps, TrainedStep, Trajectory, trace
 
 
-def assemble(history: History, traits: Traits, reference: Mapping[int, Steps] | None = None) -> Run:
+def assemble(history: History, profile: LoopProfile, reference: Mapping[int, Steps] | None = None) -> Run:
     """A history with every process placed at its resume point.
 
     Args:
         history: the evidence.
-        traits: properties of the job, from its reference if there is one.
+        profile: properties of the job, from its reference if there is one.
         reference: what each rank trains on without a stop; None where nobody knows.
     """
-    builder = _Builder(reference or {}, traits)
+    builder = _Builder(reference or {}, profile)
     for incarnation in history.incarnations:
-        builder.add([trace(process, traits) for process in history.group(incarnation)])
+        builder.add([trace(process, profile) for process in history.group(incarnation)])
     return builder.run(history)
 
 
 class _Builder:
     """Folds incarnations into timelines."""
 
-    def __init__(self, reference: Mapping[int, Steps], traits: Traits) -> None:
+    def __init__(self, reference: Mapping[int, Steps], profile: LoopProfile) -> None:
         self.reference = reference
-        self.traits = traits
+        self.profile = profile
         self.done: dict[int, Steps] = {}
         self.lives: dict[tuple[int, int], Life] = {}
         self.latest: dict[int, Life] = {}
@@ -81,7 +81,7 @@ class _Builder:
             resume = find_resume_point(trajectory.steps, self._clues(trajectory, before))
         first_step = resume.step if resume else (len(before) if incarnation > 0 else 0)
         epoch = self._epoch_at(first_step, rank)
-        steps = renamed(trajectory, first_step, self.reference, self.traits)
+        steps = renamed(trajectory, first_step, self.reference, self.profile)
         return Life(
             trajectory=trajectory,
             first_step=first_step,

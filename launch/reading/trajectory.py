@@ -1,25 +1,21 @@
-"""What one process really trained on, derived from its lines of evidence.
-
-Handed out, delivered and consumed are three things. A batch that the loop received is consumed by the next optimizer
-step if a backward pass ended in between and no other batch of the same loader came first; otherwise it was discarded: a
-script that fast-forwards after its restart, peeks at a batch or validates does so, and is right to. Several batches
-may belong to one step (gradient accumulation). A step without a backward pass before it is the second optimizer's part
-of the step before, or a phantom by which checkpoint libraries fill optimizer state.
-"""
+"""What one process really trained on, derived from its lines by the rule of `evidence/consumption.py`."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from resumable.launch.evidence.consumption import ConsumedBatch, ConsumedStep, Consumption
 from resumable.launch.evidence.history import Process
-from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, EpochBegin, EpochEnd, Index, Loader, Step
-from resumable.launch.reading.loop_profile import Traits, training_loaders
+from resumable.launch.evidence.loop_profile import LoopProfile, training_loaders
+from resumable.launch.evidence.rank_records import AnyRecord, Batch, EpochBegin, Index, Loader, Step
 
 BatchKey = tuple[Index, ...] | str | None
 """What two batches are compared by: their indices, else their content digest, else nothing."""
+
+NO_STEP = Step(sequence=0, time_ns=0, step=0)
+"""In place of the line of a step that has none: a job without an optimizer, or a process that was killed before it."""
 
 
 class TrainedBatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,15 +49,8 @@ class TrainedStep(msgspec.Struct, frozen=True, kw_only=True):
     batches: tuple[TrainedBatch, ...] = ()
     losses: tuple[float | None, ...] = ()
     """One for each backward pass."""
-    before: str | None = None
-    """Digest of the parameters before it; only on the first step of a process."""
-    after: str | None = None
-    buffers: str | None = None
-    has_new_optimizer: bool = False
-    """An optimizer had no state before it, and has some after it."""
-    scheduler_steps: int | None = None
-    """What its scheduler had counted."""
-    learning_rate: float | None = None
+    record: Step = NO_STEP
+    """Its line, joined with those of further optimizers of the same step."""
     line: int = 0
     """Where the step stands in the file of its process; 0 for a step that only other evidence shows."""
 
@@ -69,6 +58,16 @@ class TrainedStep(msgspec.Struct, frozen=True, kw_only=True):
     def keys(self) -> tuple[BatchKey, ...]:
         """What the step is compared by."""
         return tuple([batch.key for batch in self.batches])
+
+    @property
+    def before(self) -> str | None:
+        """Digest of the parameters before it; only on the first step of a process."""
+        return self.record.before
+
+    @property
+    def after(self) -> str | None:
+        """Digest of the parameters after it."""
+        return self.record.after
 
 
 Steps = tuple[TrainedStep, ...]
@@ -91,148 +90,62 @@ class Trajectory(msgspec.Struct, frozen=True, kw_only=True):
     """Loaders that were trained on."""
 
 
-def trace(process: Process, traits: Traits) -> Trajectory:
+def trace(process: Process, profile: LoopProfile) -> Trajectory:
     """What a process trained on.
 
     Time and memory: linear in the number of its lines.
     """
-    tracer = _Tracer(training_loaders(process.records, by_inputs=process.rank in traits.by_inputs), traits)
+    training = training_loaders(process.records, by_inputs=process.rank in profile.by_inputs)
+    consumption = Consumption(profile, training)
+    steps: list[TrainedStep] = []
+    consumed: list[Batch] = []
     for record in process.records:
-        tracer.read(record)
-    tracer.close(is_finished=process.exit is not None)
-    groups = [*(step.batches for step in tracer.steps), tracer.unfinished, tracer.waiting]
-    epochs = _epochs([(batch.loader, batch.epoch) for group in groups for batch in group], traits.side_by_side)
-    trained = [tuple([_trained(batch, epochs) for batch in group]) for group in groups]
-    consumed = [batch for step in tracer.steps for batch in step.batches] + tracer.unfinished
+        done = consumption.follow(record)
+        if done is not None:
+            steps.append(_step(done))
+            consumed.extend(one.batch for one in done.batches)
+        elif isinstance(record, Step) and steps and record.after is not None:
+            steps[-1] = _joined(steps[-1], record)
+    last = consumption.close() if process.exit is not None else None
+    if last is not None:
+        steps.append(_step(last))
+        consumed.extend(one.batch for one in last.batches)
+    consumed.extend(one.batch for one in consumption.unfinished)
+    loaders = {r.loader: r for r in process.records if isinstance(r, Loader)}
     return Trajectory(
         process=process,
-        steps=tuple([step.freeze(batches) for step, batches in zip(tracer.steps, trained, strict=False)]),
-        unfinished=trained[-2],
-        waiting=trained[-1],
-        pass_ended=bool(consumed) and (consumed[-1].loader, consumed[-1].epoch) in tracer.ended,
+        steps=tuple(steps),
+        unfinished=_batches(consumption.unfinished),
+        waiting=_batches(consumption.waiting),
+        pass_ended=bool(consumed) and (consumed[-1].loader, consumed[-1].epoch) in consumption.ended,
         sampler_epoch=_sampler_epoch(process.records, consumed),
-        loaders={number: tracer.loaders[number] for number in tracer.training if number in tracer.loaders},
+        loaders={number: loaders[number] for number in training if number in loaders},
     )
 
 
-class _OpenStep:
-    """A step while its lines are read."""
-
-    def __init__(self, batches: list[Batch], losses: list[float | None], record: Step | None, line: int) -> None:
-        self.batches = batches
-        self.losses = losses
-        self.before = record.before if record else None
-        self.after = record.after if record else None
-        self.buffers = record.buffers if record else None
-        self.has_new_optimizer = record.has_new_optimizer if record else False
-        self.scheduler_steps = record.scheduler_steps if record else None
-        self.learning_rate = record.learning_rate if record else None
-        self.line = line
-
-    def freeze(self, batches: tuple[TrainedBatch, ...]) -> TrainedStep:
-        return TrainedStep(
-            batches=batches,
-            losses=tuple(self.losses),
-            before=self.before,
-            after=self.after,
-            buffers=self.buffers,
-            has_new_optimizer=self.has_new_optimizer,
-            scheduler_steps=self.scheduler_steps,
-            learning_rate=self.learning_rate,
-            line=self.line,
-        )
+def _step(done: ConsumedStep) -> TrainedStep:
+    return TrainedStep(
+        batches=_batches(done.batches), losses=done.losses, record=done.record or NO_STEP, line=done.line
+    )
 
 
-class _Tracer:
-    """Reads the lines of one process in order and assigns batches to steps."""
-
-    def __init__(self, training: frozenset[int], traits: Traits) -> None:
-        self.training = training
-        self.has_steps = traits.has_steps
-        self.takes_together = traits.takes_together
-        self.steps: list[_OpenStep] = []
-        self.unfinished: list[Batch] = []
-        self.waiting: list[Batch] = []
-        self.loaders: dict[int, Loader] = {}
-        self.ended: set[tuple[int, int]] = set()
-        self._losses: list[float | None] = []
-        self._line = 0
-        self._backward_line = 0
-        self._has_begun = not training
-
-    def read(self, record: AnyRecord) -> None:
-        self._line = record.sequence + 1
-        self._has_begun |= isinstance(record, Batch) and record.loader in self.training
-        if not self._has_begun and isinstance(record, Backward | Step):
-            return  # a script may warm up with batches of its own making
-        match record:
-            case Batch() if record.loader in self.training and record.grad_enabled:
-                self._read_batch(record)
-            case Backward():
-                if not self.takes_together:
-                    self._consume(self.waiting)
-                self._losses.append(record.loss)
-                self._backward_line = self._line
-            case Step():
-                self._read_step(record)
-            case EpochEnd():
-                self.ended.add((record.loader, record.epoch))
-                self._drop_waiting(record.loader)
-            case Loader():
-                self.loaders[record.loader] = record
-
-    def close(self, *, is_finished: bool) -> None:
-        """End of the file. Without optimizer steps, only a script that went on proves its last update."""
-        if not self.has_steps and is_finished and self._losses:
-            self._finish_step(None)
-
-    def _read_batch(self, record: Batch) -> None:
-        if not self.has_steps and self._losses:
-            self._finish_step(None)
-        self._drop_waiting(record.loader)
-        self.waiting.append(record)
-
-    def _drop_waiting(self, loader: int) -> None:
-        """A batch that the next one of its loader follows was not trained on."""
-        if not self.takes_together:
-            self.waiting = [batch for batch in self.waiting if batch.loader != loader]
-
-    def _consume(self, batches: list[Batch]) -> None:
-        self.unfinished.extend(batches)
-        self.waiting = []
-
-    def _read_step(self, record: Step) -> None:
-        if self._losses:
-            self._finish_step(record)
-        elif self.steps and record.after is not None:
-            self.steps[-1].after = record.after
-            self.steps[-1].buffers = record.buffers
-            self.steps[-1].has_new_optimizer |= record.has_new_optimizer
-
-    def _finish_step(self, record: Step | None) -> None:
-        if self.takes_together:
-            self._consume(self.waiting[-len(self._losses) :])
-        line = self._line if record else self._backward_line
-        self.steps.append(_OpenStep(self.unfinished, self._losses, record, line))
-        self.unfinished, self._losses, self.waiting = [], [], []
+def _joined(step: TrainedStep, later: Step) -> TrainedStep:
+    """A step of which another optimizer did its part: what the last one left counts."""
+    first = step.record
+    record = msgspec.structs.replace(
+        later, before=first.before, has_new_optimizer=first.has_new_optimizer or later.has_new_optimizer
+    )
+    return msgspec.structs.replace(step, record=record)
 
 
-def _epochs(passes: Iterable[tuple[int, int]], side_by_side: bool) -> dict[tuple[int, int], int]:
-    """Ordinal of every pass: among all, or among its loader's where loaders run side by side."""
-    ordinals: dict[tuple[int, int], int] = {}
-    num_passes: Counter[int] = Counter()
-    for passing in passes:
-        if passing not in ordinals:
-            stream = passing[0] if side_by_side else 0
-            ordinals[passing] = num_passes[stream]
-            num_passes[stream] += 1
-    return ordinals
+def _batches(consumed: Iterable[ConsumedBatch]) -> tuple[TrainedBatch, ...]:
+    return tuple([_batch(one.batch, one.epoch) for one in consumed])
 
 
-def _trained(batch: Batch, epochs: dict[tuple[int, int], int]) -> TrainedBatch:
+def _batch(batch: Batch, epoch: int) -> TrainedBatch:
     return TrainedBatch(
         loader=batch.loader,
-        epoch=epochs[batch.loader, batch.epoch],
+        epoch=epoch,
         batch=batch.batch,
         key=batch.digest if batch.indices is None else tuple(batch.indices),
         line=batch.sequence + 1,

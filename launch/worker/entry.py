@@ -27,7 +27,7 @@ from resumable.launch.worker.exit import (
 )
 from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.patching import Patches
-from resumable.launch.worker.position import Lineage, Position, read_earlier
+from resumable.launch.worker.position import Position, read_earlier
 from resumable.launch.worker.recorder import Recorder
 from resumable.launch.worker.script import print_script_traceback, run_script
 from resumable.launch.worker.stacks import dump_stacks_on_request
@@ -98,8 +98,7 @@ def _watch(
 ) -> TrainingWatch:
     """Record from now on what the script does, and let the planned faults happen."""
     earlier = read_earlier(_earlier_files(environment, scenario_dir))
-    lineage = Lineage(record for life in earlier for record in life)
-    position = Position(lineage if environment.incarnation > 0 else None)
+    position = Position(earlier if environment.incarnation > 0 else None)
     buffers, schedulers = BufferWatch(), SchedulerWatch()
     # Rank 0 saves for all, and under DDP it gives its buffers to the others.
     training = TrainingWatch(recorder, position, schedulers, buffers if environment.rank == 0 else None)
@@ -117,7 +116,7 @@ def _watch(
     saving = Saving(recorder, trigger)
     checkpoints = CheckpointWatch(recorder, trigger, saving)
     distributed_checkpoints = DistributedCheckpointWatch(trigger, saving)
-    for observe in (inputs.observe, training.observe, position.follow, trigger.observe):
+    for observe in (inputs.observe, position.follow, training.observe, trigger.observe):
         recorder.observe(observe)
     framework_iterators = FrameworkIteratorWatch(loaders)
     for watch in (

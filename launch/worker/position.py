@@ -1,31 +1,38 @@
 """Where a rank's training stands since it began, over all restarts: what "step 7" or "epoch 1, batch 3" means to a fault.
 
-A process counts its own batches and steps only. How many came before it follows from its parameters: earlier incarnations
-recorded a digest of theirs after every step, so the digest that this process starts from names the step. That needs no
-knowledge of the script's checkpoints. Nothing of this decides a verdict; the checks work it out again from the evidence.
+A process counts its own batches and steps only, by the rule of `evidence/consumption.py`. How many came before it follows
+from its parameters: earlier incarnations recorded a digest of theirs after every step, so the digest that this process
+starts from names the step. That needs no knowledge of the script's checkpoints. Nothing of this decides a verdict; the
+checks work it out again from the evidence.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
+from resumable.launch.evidence.consumption import ConsumedBatch, Consumption
+from resumable.launch.evidence.loop_profile import LoaderTally, LoopProfile, profile_of
 from resumable.launch.evidence.rank_records import (
     FIRST_INPUT,
     AnyRecord,
     Backward,
     Batch,
-    EpochEnd,
     Loader,
+    Place,
     Step,
     StepCount,
     decode_line,
 )
 
 ORIGIN = StepCount(num_steps=0, num_batches=0, epoch=0, epoch_batches=0)
+_NUM_BACKWARDS_TO_LEARN = 32
+"""After so many backward passes what was seen of the loop is believed, and its lines are kept no longer."""
+_MOST_LINES = 8192
+"""So many lines are kept at most: a script may fast-forward for long before its first backward pass."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,31 +70,57 @@ def read_earlier(files: Iterable[Path]) -> list[list[AnyRecord]]:
     return [list(_readable(file)) for file in files]
 
 
+@dataclass(kw_only=True)
+class _Count:
+    """Batches of this process that were trained on."""
+
+    num_batches: int = 0
+    streams: dict[int, tuple[ConsumedBatch, int]] = field(default_factory=dict)
+    """The last batch of each stream, and how many of its epoch there were; the stream of the very last one comes last."""
+
+    def add(self, stream: int, one: ConsumedBatch) -> None:
+        last, num = self.streams.pop(stream, (one, 0))
+        self.streams[stream] = one, (num + 1 if last.epoch == one.epoch else 1)
+        self.num_batches += 1
+
+    def with_more(self, more: Iterable[tuple[int, ConsumedBatch]]) -> _Count:
+        longer = _Count(num_batches=self.num_batches, streams=dict(self.streams))
+        for stream, one in more:
+            longer.add(stream, one)
+        return longer
+
+
 class Position:
-    """Follows the events of this process.
+    """Follows the lines of this process.
+
+    How the job's loop works shows in the lines of earlier processes, and else in the first lines of this one: until it has
+    shown, what they mean is worked out anew with each backward pass.
 
     Args:
-        lineage: What came before; None in incarnation 0.
+        earlier: Lines of each earlier process of the rank; None in incarnation 0.
     """
 
-    def __init__(self, lineage: Lineage | None) -> None:
-        self._lineage = lineage
-        self._base: StepCount | None = ORIGIN if lineage is None else None
+    def __init__(self, earlier: Sequence[Sequence[AnyRecord]] | None) -> None:
+        self._lineage = None if earlier is None else Lineage(record for life in earlier for record in life)
+        self._base: StepCount | None = ORIGIN if earlier is None else None
+        whole = [life for life in earlier or () if any(isinstance(record, Step) for record in life)]
+        self._known_profile = profile_of((0, life) for life in whole) if whole else None
+        self._lines: list[AnyRecord] | None = []
+        """What was seen while the loop is learnt."""
+        self._num_backwards = 0
+        self._tallies = LoaderTally(by_inputs=False), LoaderTally(by_inputs=True)
         self._lengths: dict[int, int | None] = {}
-        self._received: list[Batch] = []
-        self._trained: Batch | None = None
-        self._num_trained = 0
-        self._epoch = 0
-        self._epoch_batches = 0
-        self.num_steps = 0
-        """Steps of this process."""
-        self.is_after_step = False
-        """Whether a step was done and no batch was received since."""
+        self._begin(self._known_profile or LoopProfile(), frozenset())
 
     @property
     def is_known(self) -> bool:
         """Whether it is known what came before this process."""
         return self._base is not None
+
+    @property
+    def has_backward(self) -> bool:
+        """Whether a backward pass of the training came since the last step."""
+        return self._consumption.has_backward
 
     def resume_at(self, state: str) -> None:
         """Say which parameters this process starts from."""
@@ -95,72 +128,127 @@ class Position:
             self._base = self._lineage.find(state)
 
     def follow(self, record: AnyRecord) -> None:
-        """Take note of one event."""
+        """Take note of one line."""
+        for tally in self._tallies:
+            tally.follow(record)
+        if self._lines is not None:
+            self._lines.append(record)
+            if len(self._lines) > _MOST_LINES:
+                self._lines = None if self._num_backwards else self._lines[_MOST_LINES // 2 :]
         match record:
             case Loader():
                 self._lengths[record.loader] = record.num_batches
-            case Batch() if not self._is_beside(record):
-                if self.num_steps == 0 and record.loader < FIRST_INPUT:
-                    self._forget_inputs()
-                self._received.append(record)
-                self.is_after_step = False
-            case Backward() if self._received:
-                # The one that came last; those before it were skipped, or their backward passes are still to come.
-                batch = self._received.pop()
-                self._epoch, epoch_batch = self._locate(batch)
-                self._epoch_batches = epoch_batch + 1
-                self._num_trained += 1
-                self._trained = batch
-            case EpochEnd() if self._trained is None or (record.loader, record.epoch) != self._pass_of(self._trained):
-                self._received.clear()
-            case Step():
-                self._received.clear()
-            case _:
-                pass
+                if self._is_warm_up(record.loader) and self._lineage is not None:
+                    self._base = None  # what the process starts from was asked before a warm-up
+            case Batch() if self._num_backwards == 0:
+                self._consumption.training = self._training()
+            case Backward():
+                self._num_backwards += 1
+                if self._lines is not None:
+                    self._learn(self._lines)
+                    return
+                self._consumption.training = self._training()
+        self._take(record)
 
     def upcoming(self, batch: Batch) -> Upcoming | None:
         """Where this batch stands if it is trained on next; None while it is not known what came before."""
-        if self._base is None or self._is_beside(batch):
+        if self._base is None or not batch.grad_enabled:
             return None
-        epoch, epoch_batch = self._locate(batch)
-        return Upcoming(batch=self._base.num_batches + self._num_trained, epoch=epoch, epoch_batch=epoch_batch)
+        if batch.loader not in self._consumption.training:
+            if not self._is_warm_up(batch.loader):
+                return None
+            place = self._since_start(self._base, batch.loader, 0, 0)
+            return Upcoming(batch=self._base.num_batches, epoch=place.epoch, epoch_batch=place.num_batches)
+        before = [one for one in self._ahead() if _key(one.batch) != _key(batch)]
+        count = self._count.with_more(self._streams([*self._consumption.unfinished, *before]))
+        epoch, stream = self._consumption.epoch_of(batch), self._consumption.stream_of(batch)
+        last, num = count.streams.get(stream, (None, 0))
+        place = self._since_start(self._base, stream, epoch, num if last is not None and last.epoch == epoch else 0)
+        num_before = self._base.num_batches + count.num_batches
+        return Upcoming(batch=num_before, epoch=place.epoch, epoch_batch=place.num_batches)
 
-    def count_step(self, num_steps: int) -> StepCount | None:
-        """Note that this process has done `num_steps` steps; says what that makes since training began, where known."""
-        self.num_steps = num_steps
-        self.is_after_step = True
+    def count_step(self) -> StepCount | None:
+        """What it makes since training began if a step is done now; None while it is not known what came before."""
         if self._base is None:
             return None
+        ahead = self._ahead() if self._profile.takes_together else []
+        count = self._count.with_more(self._streams([*self._consumption.unfinished, *ahead]))
+        places = {
+            stream: msgspec.structs.replace(
+                self._since_start(self._base, stream, one.epoch, num), length=self._lengths.get(one.batch.loader)
+            )
+            for stream, (one, num) in count.streams.items()
+        }
+        latest = list(places.values())[-1] if places else _place_of(self._base)
         return StepCount(
-            num_steps=self._base.num_steps + num_steps,
-            num_batches=self._base.num_batches + self._num_trained,
-            epoch=self._epoch,
-            epoch_batches=self._epoch_batches,
-            epoch_length=self._lengths.get(self._trained.loader) if self._trained is not None else None,
+            num_steps=self._base.num_steps + self.num_steps + self.has_backward,
+            num_batches=self._base.num_batches + count.num_batches,
+            epoch=latest.epoch,
+            epoch_batches=latest.num_batches,
+            epoch_length=latest.length,
+            places={**self._base.places, **places} if self._profile.side_by_side else {},
         )
 
-    def _is_beside(self, batch: Batch) -> bool:
-        """Whether it is the input of a model, such as noise, in a script that trains on what a loader delivers."""
-        others = [*self._received, *([self._trained] if self._trained is not None else [])]
-        return batch.loader >= FIRST_INPUT and any(other.loader < FIRST_INPUT for other in others)
+    def _begin(self, profile: LoopProfile, training: frozenset[int]) -> None:
+        self._profile = profile
+        self._consumption = Consumption(profile, training)
+        self._count = _Count()
+        self.num_steps = 0
+        """Steps of this process, those of a warm-up not counted."""
+        self.is_after_step = False
+        """Whether a step was done and no batch was received since."""
 
-    def _forget_inputs(self) -> None:
-        """A script that warms up with batches of its own making begins with the first batch of a loader."""
-        if self._trained is not None and self._trained.loader >= FIRST_INPUT:
-            self._trained, self._num_trained, self._epoch, self._epoch_batches = None, 0, 0, 0
+    def _learn(self, lines: Sequence[AnyRecord]) -> None:
+        """Work out anew what the lines of this process mean, now that one more of them is known."""
+        self._begin(self._known_profile or profile_of([(0, lines)]), self._training())
+        for line in lines:
+            self._take(line)
+        if self._num_backwards == _NUM_BACKWARDS_TO_LEARN:
+            self._lines = None
 
-    @staticmethod
-    def _pass_of(batch: Batch) -> tuple[int, int]:
-        return batch.loader, batch.epoch
+    def _take(self, record: AnyRecord) -> None:
+        done = self._consumption.follow(record)
+        if done is not None:
+            self.num_steps += 1
+            for stream, one in self._streams(done.batches):
+                self._count.add(stream, one)
+        if isinstance(record, Step | Batch):
+            self.is_after_step = isinstance(record, Step) and self.num_steps > 0
 
-    def _locate(self, batch: Batch) -> tuple[int, int]:
-        """Epoch and batch since training began, of a batch of this process."""
-        if self._trained is not None:
-            same_pass = self._pass_of(batch) == self._pass_of(self._trained)
-            return (self._epoch, self._epoch_batches) if same_pass else (self._epoch + 1, 0)
-        base = self._base or ORIGIN
-        at_border = base.epoch_length is not None and base.epoch_batches >= base.epoch_length
-        return (base.epoch + 1, 0) if at_border else (base.epoch, base.epoch_batches)
+    def _training(self) -> frozenset[int]:
+        """Loaders, as far as it has shown by now; inputs of models while no backward pass had a batch of a loader."""
+        by_loaders, by_inputs = self._tallies
+        is_by_inputs = by_inputs.num_backwards > by_loaders.num_backwards == 0 or not by_loaders.training
+        return by_inputs.training if is_by_inputs else by_loaders.training
+
+    def _is_warm_up(self, loader: int) -> bool:
+        """Whether all that was trained on by now may be a warm-up, since only this loader brings data."""
+        training = self._consumption.training
+        return self._lines is not None and loader < FIRST_INPUT and bool(training) and min(training) >= FIRST_INPUT
+
+    def _ahead(self) -> list[ConsumedBatch]:
+        """What waits and will be trained on: all of it where a loop fetches together or trains on loaders side by side."""
+        profile = self._profile
+        is_all = profile.takes_together or (profile.side_by_side and not profile.takes_turns)
+        return list(self._consumption.waiting) if is_all else []
+
+    def _streams(self, batches: Iterable[ConsumedBatch]) -> list[tuple[int, ConsumedBatch]]:
+        return [(self._consumption.stream_of(one.batch), one) for one in batches]
+
+    def _since_start(self, base: StepCount, stream: int, epoch: int, num_batches: int) -> Place:
+        """Place since training began, of a place in this process."""
+        first = base.places.get(stream, _place_of(base)) if self._profile.side_by_side else _place_of(base)
+        if first.length is not None and first.num_batches >= first.length:
+            first = Place(epoch=first.epoch + 1, num_batches=0)
+        return Place(epoch=first.epoch + epoch, num_batches=num_batches + (first.num_batches if epoch == 0 else 0))
+
+
+def _place_of(count: StepCount) -> Place:
+    return Place(epoch=count.epoch, num_batches=count.epoch_batches, length=count.epoch_length)
+
+
+def _key(batch: Batch) -> tuple[int, int, int]:
+    return batch.loader, batch.epoch, batch.batch
 
 
 def _readable(file: Path) -> Iterable[AnyRecord]:

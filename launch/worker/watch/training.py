@@ -41,8 +41,6 @@ class TrainingWatch:
         self._schedulers = schedulers
         self._buffers = buffers
         self._optimizers: list[weakref.ref[torch.optim.Optimizer]] = []
-        self._num_steps = 0
-        self._has_backward = False
         self._before: str | None = None
         self._depth = 0
         """Of optimizers that step within each other."""
@@ -63,7 +61,7 @@ class TrainingWatch:
 
     def observe(self, record: AnyRecord) -> None:
         """With the first batches of a process, find out which step it resumes at: faults may ask for it."""
-        if isinstance(record, Batch) and self._num_steps == 0 and not self._position.is_known:
+        if isinstance(record, Batch) and self._position.num_steps == 0 and not self._position.is_known:
             self._position.resume_at(self.state())
 
     def parameters(self) -> Iterator[torch.Tensor]:
@@ -95,7 +93,6 @@ class TrainingWatch:
                 original(tensors, *args, **kwargs)
             finally:
                 self._is_in_backward = False
-            self._has_backward = True
             self._recorder.emit(Backward, loss=_scalar(tensors))
             if self._is_held_back:
                 self._is_held_back = False
@@ -104,7 +101,7 @@ class TrainingWatch:
         return backward
 
     def _before_step(self, optimizer: torch.optim.Optimizer, _args: object, _kwargs: object) -> None:
-        if self._num_steps == 0 and self._depth == 0 and not self._is_held_back:
+        if self._position.num_steps == 0 and self._depth == 0 and not self._is_held_back:
             self._before = self.state()
             self._position.resume_at(self._before)
         if not _has_state(optimizer):
@@ -123,22 +120,21 @@ class TrainingWatch:
     def _record_step(self) -> None:
         has_new_optimizer = any(map(_has_state, self._stateless))
         self._stateless.clear()
-        if not self._recorder.is_active or not (self._has_backward or self._position.is_after_step):
+        position = self._position
+        if not self._recorder.is_active or not (position.has_backward or position.is_after_step):
             return
-        if self._has_backward:
-            self._has_backward = False
-            self._num_steps += 1
+        number = position.num_steps - (not position.has_backward)
         after = self.state()
         self._recorder.emit(
             Step,
-            step=self._num_steps - 1,
-            before=self._before if self._num_steps == 1 else None,
+            step=number,
+            before=self._before if number == 0 else None,
             after=after,
             buffers=self._buffers.state(self.parameters()) if self._buffers is not None else None,
             has_new_optimizer=has_new_optimizer,
             scheduler_steps=self._scheduler_steps,
             learning_rate=self._learning_rate,
-            since_start=self._position.count_step(self._num_steps),
+            since_start=position.count_step(),
         )
 
 

@@ -1,9 +1,9 @@
 import msgspec
 import pytest
 
+from resumable.launch.evidence.loop_profile import LoopProfile
 from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, FaultFired, Load, Rename, Save, Step
 from resumable.launch.reading.checkpoints import Checkpoint, loaded_by, written_by
-from resumable.launch.reading.loop_profile import Traits
 from resumable.launch.reading.trajectory import Trajectory, trace
 from tests.launch import histories
 from tests.launch.histories import Job, Life
@@ -25,7 +25,7 @@ def rename(source: str, target: str) -> Rename:
 
 def trajectory(*lines: AnyRecord) -> Trajectory:
     start = histories.process(Job(), Life(epochs=[], stop_after=0), rank=0, incarnation=0)
-    return trace(histories.with_lines(start, lines), Traits())
+    return trace(histories.with_lines(start, lines), LoopProfile())
 
 
 def files(*lines: AnyRecord) -> list[tuple[str, int]]:

@@ -1,5 +1,6 @@
 import pytest
 
+from resumable.launch.evidence.rank_records import Step
 from resumable.launch.reading.resume import Clues, ResumePoint, find_resume_point
 from resumable.launch.reading.trajectory import TrainedBatch, TrainedStep
 
@@ -8,7 +9,8 @@ def steps(numbers: list[int], before: str | None = None) -> tuple[TrainedStep, .
     """One batch a step, known by one index."""
     batches = [TrainedBatch(loader=0, epoch=0, batch=n, key=(n,), line=n + 1) for n in numbers]
     return tuple(
-        TrainedStep(batches=(batch,), before=before if place == 0 else None) for place, batch in enumerate(batches)
+        TrainedStep(batches=(batch,), record=Step(sequence=0, time_ns=0, step=0, before=before if place == 0 else None))
+        for place, batch in enumerate(batches)
     )
 
 

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import msgspec
 
+from resumable.launch.evidence.loop_profile import LoopProfile
 from resumable.launch.reading.lives import Run, Timeline
-from resumable.launch.reading.loop_profile import Traits
 from resumable.launch.reading.timeline import assemble
 from tests.launch import histories
 from tests.launch.histories import Job, Life
@@ -49,7 +49,7 @@ def test_a_resume_at_an_epochs_border_begins_the_next_epoch():
 def test_without_a_reference_the_end_of_a_pass_shows_the_border():
     """`resumable run` knows epochs only from the processes themselves."""
     history = histories.evidence(JOB, [histories.killed(JOB, 5), histories.resumed(JOB, 4)], []).faulted.history
-    run = assemble(history, Traits())
+    run = assemble(history, LoopProfile())
     assert [batch.epoch for step in run.timelines[1].steps for batch in step.batches] == [0] * 4 + [1] * 4 + [2] * 4
 
 

@@ -9,10 +9,9 @@ import msgspec
 import pytest
 
 from resumable.launch.evidence.history import Process
+from resumable.launch.evidence.loop_profile import LoopProfile, profile_of
 from resumable.launch.evidence.rank_records import FIRST_INPUT, AnyRecord, Backward, Batch, EpochEnd, Exit, Start, Step
-from resumable.launch.reading.loop_profile import Traits, traits_of
 from resumable.launch.reading.trajectory import Trajectory, trace
-from tests.launch import histories
 
 
 def lines_of(word: str) -> list[AnyRecord]:
@@ -98,12 +97,18 @@ def steps_of(trajectory: Trajectory) -> list[str]:
 )
 def test_a_step_consumes_what_came_before_its_backward_pass(word, steps):
     """A batch belongs to a step exactly if a backward pass came after it, before the next batch of its loader."""
-    assert steps == steps_of(trace(process(word), Traits()))
+    assert steps == steps_of(trace(process(word), LoopProfile()))
+
+
+def test_loaders_that_take_turns_are_trained_on_one_at_a_time():
+    """After a fast-forward the last batches of both wait, and the first backward pass is of the one received last."""
+    profile = profile_of([(0, process("a^.A^.b^.B^.c^.").records)])
+    assert steps_of(trace(process("aAbBcC^.d^.D^."), profile)) == ["c", "d", "d"]
 
 
 def test_batches_made_by_hand_count_where_no_loader_feeds_the_training():
     """A data loader serves for the validation only, with autograd on."""
-    trained = trace(process("x^.y^.ab|z^.x^.ab|"), Traits(by_inputs=frozenset({0})))
+    trained = trace(process("x^.y^.ab|z^.x^.ab|"), LoopProfile(by_inputs=frozenset({0})))
     assert [batch.key[0] for step in trained.steps for batch in step.batches] == [0, 1, 2, 0]
 
 
@@ -111,31 +116,31 @@ def test_one_rank_may_read_for_all():
     """What the others are sent is an input of their model."""
     reader, other = process("a^.b^."), process("x^.y^.")
     other = msgspec.structs.replace(other, start=msgspec.structs.replace(other.start, rank=1))
-    traits = traits_of(histories.history("reference-1", [reader, other]))
-    keys = [[step.keys for step in trace(one, traits).steps] for one in (reader, other)]
+    profile = profile_of([(0, reader.records), (1, other.records)])
+    keys = [[step.keys for step in trace(one, profile).steps] for one in (reader, other)]
     assert keys == [[((0,),), ((1,),)]] * 2
 
 
 def test_a_killed_process_leaves_an_unfinished_step():
     """What had a backward pass, and what was only received, is kept apart from what was consumed."""
-    trajectory = trace(process("a^.b^c"), Traits())
+    trajectory = trace(process("a^.b^c"), LoopProfile())
     assert ([b.key[0] for b in trajectory.unfinished], [b.key[0] for b in trajectory.waiting]) == ([1], [2])
 
 
 def test_a_process_killed_in_its_first_backward_pass_had_a_batch():
     """No backward pass tells which loader is trained on; it is the last that delivered."""
-    assert [batch.key[0] for batch in trace(process("Ea"), Traits()).waiting] == [0]
+    assert [batch.key[0] for batch in trace(process("Ea"), LoopProfile()).waiting] == [0]
 
 
 @pytest.mark.parametrize(("is_finished", "steps"), [(True, ["a", "b", "c"]), (False, ["a", "b"])])
 def test_without_an_optimizer_every_batch_is_a_step(is_finished, steps):
     """Hand-written updates leave no step line; the last one is proved only by what the script did afterwards."""
-    assert steps == steps_of(trace(process("a^b^c^", is_finished=is_finished), Traits(has_steps=False)))
+    assert steps == steps_of(trace(process("a^b^c^", is_finished=is_finished), LoopProfile(has_steps=False)))
 
 
 def test_the_second_optimizer_says_the_state_after_the_step():
     """The parameters after a step are those after the last optimizer that ran for it."""
-    assert trace(process("a^..b^."), Traits()).steps[0].after == "after line 5"
+    assert trace(process("a^..b^."), LoopProfile()).steps[0].after == "after line 5"
 
 
 @pytest.mark.parametrize("new", [3, 4])
@@ -146,41 +151,41 @@ def test_a_step_with_a_new_optimizer_has_one_whichever_of_two_it_is(new):
         msgspec.structs.replace(line, has_new_optimizer=True) if line.sequence == new else line
         for line in whole.records
     )
-    steps = trace(msgspec.structs.replace(whole, records=records), Traits()).steps
-    assert [step.has_new_optimizer for step in steps] == [True, False]
+    steps = trace(msgspec.structs.replace(whole, records=records), LoopProfile()).steps
+    assert [step.record.has_new_optimizer for step in steps] == [True, False]
 
 
 @pytest.mark.parametrize(
-    ("word", "traits", "epochs"),
+    ("word", "profile", "epochs"),
     [
-        pytest.param("a^.|b^.|c^.", Traits(), [0, 1, 2], id="one loader"),
-        pytest.param("a|b|c^.|d^.", Traits(), [0, 1], id="passes that were only fast-forwarded do not count"),
-        pytest.param("a^.b^.|C^.D^.!E^.", Traits(), [0, 0, 1, 1, 2], id="another loader for the rest of an epoch"),
-        pytest.param("aA^.|bB^.", Traits(side_by_side=True), [0, 0, 1, 0], id="each loader counts for itself"),
+        pytest.param("a^.|b^.|c^.", LoopProfile(), [0, 1, 2], id="one loader"),
+        pytest.param("a|b|c^.|d^.", LoopProfile(), [0, 1], id="passes that were only fast-forwarded do not count"),
+        pytest.param("a^.b^.|C^.D^.!E^.", LoopProfile(), [0, 0, 1, 1, 2], id="another loader for the rest of an epoch"),
+        pytest.param("aA^.|bB^.", LoopProfile(side_by_side=True), [0, 0, 1, 0], id="each loader counts for itself"),
     ],
 )
-def test_epochs_count_the_passes_that_were_trained_on(word, traits, epochs):
+def test_epochs_count_the_passes_that_were_trained_on(word, profile, epochs):
     """An epoch is the ordinal of a pass of which something was consumed."""
-    steps = trace(process(word), traits).steps
+    steps = trace(process(word), profile).steps
     assert epochs == [batch.epoch for step in steps for batch in step.batches]
 
 
 @pytest.mark.parametrize(
-    ("word", "traits"),
+    ("word", "profile"),
     [
-        pytest.param("a^.b^.|a^.", Traits(), id="plain"),
-        pytest.param("a^b^|a^", Traits(has_steps=False), id="no optimizer"),
-        pytest.param("aA^.bB^.", Traits(side_by_side=True), id="side by side"),
-        pytest.param("Ea^.b^.|CDE!a^.b^.|CDE!", Traits(), id="validation"),
-        pytest.param("x^.y^.abc!z^.x^.", Traits(by_inputs=frozenset({0})), id="by hand, with a validation"),
-        pytest.param("x^.a^.b^.c^.", Traits(), id="a warm-up"),
-        pytest.param("ax^.y^.z^.", Traits(by_inputs=frozenset({0})), id="all data at once, cut up by hand"),
-        pytest.param("ax^.|by^.|cz^.|", Traits(), id="all data in every step"),
+        pytest.param("a^.b^.|a^.", LoopProfile(), id="plain"),
+        pytest.param("a^b^|a^", LoopProfile(has_steps=False), id="no optimizer"),
+        pytest.param("aA^.bB^.", LoopProfile(side_by_side=True), id="side by side"),
+        pytest.param("Ea^.b^.|CDE!a^.b^.|CDE!", LoopProfile(), id="validation"),
+        pytest.param("x^.y^.abc!z^.x^.", LoopProfile(by_inputs=frozenset({0})), id="by hand, with a validation"),
+        pytest.param("x^.a^.b^.c^.", LoopProfile(), id="a warm-up"),
+        pytest.param("ax^.y^.z^.", LoopProfile(by_inputs=frozenset({0})), id="all data at once, cut up by hand"),
+        pytest.param("ax^.|by^.|cz^.|", LoopProfile(), id="all data in every step"),
     ],
 )
-def test_traits_are_seen_in_a_history(word, traits):
+def test_traits_are_seen_in_a_history(word, profile):
     """Whether there is an optimizer, and whether loaders run side by side, shows in the lines."""
-    assert traits == traits_of(histories.history("reference-1", [process(word)]))
+    assert profile == profile_of([(0, process(word).records)])
 
 
 @pytest.mark.parametrize(
@@ -193,8 +198,8 @@ def test_traits_are_seen_in_a_history(word, traits):
 )
 def test_batches_that_are_received_together_are_trained_on_together(word: str, steps: list[list[int]]) -> None:
     """A trainer may fetch all batches of a step before it trains on the first: none of them was discarded."""
-    traits = Traits(takes_together=True)
-    assert [[batch.indices[0] for batch in step.batches] for step in trace(process(word), traits).steps] == steps
+    profile = LoopProfile(takes_together=True)
+    assert [[batch.indices[0] for batch in step.batches] for step in trace(process(word), profile).steps] == steps
 
 
 @pytest.mark.parametrize(
@@ -210,5 +215,4 @@ def test_batches_that_are_received_together_are_trained_on_together(word: str, s
 )
 def test_whether_batches_are_fetched_together_shows_in_most_steps(word: str, takes_together: bool) -> None:
     """The first step of a process may follow a fast-forward, so it tells nothing."""
-    history = histories.history("reference-1", [process(word)])
-    assert traits_of(history).takes_together is takes_together
+    assert profile_of([(0, process(word).records)]).takes_together is takes_together

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from resumable.launch.evidence.loop_profile import LoopProfile
 from resumable.launch.plan.fault_grammar import parse_when
 from resumable.launch.plan.fault_model import When
-from resumable.launch.reading.loop_profile import Traits
 from resumable.launch.reading.timeline import assemble
 from resumable.launch.sweep.training_length import extent_of
 from tests.launch import histories
@@ -54,7 +54,7 @@ def test_a_checkpoint_is_there_once_its_rank_has_written_one(text: str, rank: in
 
 def test_the_extent_is_what_the_reference_did() -> None:
     """Steps and batches are those of its timelines."""
-    extent = extent_of(assemble(histories.reference(JOB), Traits()))
+    extent = extent_of(assemble(histories.reference(JOB), LoopProfile()))
     num_steps = len(JOB.epochs_from(0, 0)) * JOB.num_batches
     assert [num_steps] * JOB.world_size == [reach.num_steps for reach in extent.ranks.values()]
     assert num_steps == extent.num_steps == len(extent.ranks[1].batches)

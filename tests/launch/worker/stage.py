@@ -26,7 +26,7 @@ from resumable.launch.plan.fault_model import PlannedFault, resolve
 from resumable.launch.system.environment import RankEnvironment
 from resumable.launch.worker.faults.effects import Effects
 from resumable.launch.worker.faults.trigger import Trigger
-from resumable.launch.worker.position import Lineage, Position
+from resumable.launch.worker.position import Position
 from tests.launch.worker.conftest import Listener
 
 BATCHES_AN_EPOCH = 2
@@ -69,7 +69,7 @@ class Stage:
         self.scenario_dir = ScenarioDir(root=root)
         self.scenario_dir.create()
         self.listener = Echo()
-        self.position = Position(Lineage(line for life in earlier for line in life) if incarnation else None)
+        self.position = Position(earlier if incarnation else None)
         self.trigger = Trigger(
             self.listener,
             resolve([parse_fault(fault) for fault in faults], world_size=2, seed=0),

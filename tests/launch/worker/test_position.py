@@ -1,9 +1,14 @@
+"""What "batch 3 of epoch 1" and "step 7" mean inside a rank, and that the reader of its lines means the same."""
+
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from resumable.launch.evidence.loop_profile import profile_of
 from resumable.launch.evidence.rank_records import (
     FIRST_INPUT,
     AnyRecord,
@@ -15,7 +20,9 @@ from resumable.launch.evidence.rank_records import (
     StepCount,
     encode_line,
 )
+from resumable.launch.reading.trajectory import trace
 from resumable.launch.worker.position import Lineage, Position, Upcoming, read_earlier
+from tests.launch.reading.test_trajectory import process
 
 LENGTH = 3
 INPUT = Batch(sequence=0, time_ns=0, loader=FIRST_INPUT, epoch=0, batch=0, digest="d")
@@ -36,19 +43,21 @@ def train(position: Position, *batches: tuple[int, int]) -> StepCount | None:
     for epoch, number in batches:
         position.follow(batch(epoch, number))
         position.follow(Backward(sequence=0, time_ns=0))
-        count = position.count_step(position.num_steps + 1)
+        count = position.count_step()
+        position.follow(step(position.num_steps, after="", count=None))
     return count
 
 
-def lineage_after(*batches: tuple[int, int]) -> Lineage:
+def lineage_after(*batches: tuple[int, int]) -> list[list[AnyRecord]]:
     """What a process leaves that trained on these; its parameters are called after the number of steps."""
     position = Position(None)
     records: list[AnyRecord] = []
     for number, trained in enumerate(batches):
         count = train(position, trained)
+        records += [batch(*trained), Backward(sequence=0, time_ns=0)]
         before = "state 0" if number == 0 else None
         records.append(step(number, before=before, after=f"state {number + 1}", count=count))
-    return Lineage(records)
+    return [records]
 
 
 def test_the_first_process_counts_from_the_beginning() -> None:
@@ -70,6 +79,7 @@ def test_the_first_process_counts_from_the_beginning() -> None:
 def test_the_parameters_say_where_a_process_goes_on(state: str, upcoming: Upcoming) -> None:
     """The next batch follows from the digest that the process starts from, at a border of epochs too."""
     position = Position(lineage_after((0, 0), (0, 1), (0, 2), (1, 0)))
+    position.follow(batch(0, 0))
     position.resume_at(state)
     assert position.upcoming(batch(0, 0)) == upcoming
 
@@ -121,10 +131,10 @@ def test_batches_made_by_hand_count_where_there_are_no_others() -> None:
     """All are of one pass."""
     position = Position(None)
     for number in range(2):
-        assert position.upcoming(INPUT) == Upcoming(batch=number, epoch=0, epoch_batch=number)
         position.follow(INPUT)
+        assert position.upcoming(INPUT) == Upcoming(batch=number, epoch=0, epoch_batch=number)
         position.follow(Backward(sequence=0, time_ns=0))
-        position.count_step(number + 1)
+        position.follow(step(number, after="", count=None))
 
 
 def test_unknown_parameters_leave_the_position_open() -> None:
@@ -141,3 +151,84 @@ def test_a_killed_writers_last_line_does_not_hide_the_others(tmp_path: Path) -> 
     (tmp_path / "events.jsonl").write_bytes(line + line[: len(line) // 2])
     [records] = read_earlier([tmp_path / "events.jsonl"])
     assert Lineage(records).find("b") == count
+
+
+def counts_in_rank(lines: tuple[AnyRecord, ...]) -> list[tuple[int, int, int]]:
+    """Batches since training began, epoch, batches of the epoch, as a rank counts them at each of its steps."""
+    position = Position(None)
+    counts = []
+    for line in lines:
+        if isinstance(line, Step) and position.has_backward:
+            count = position.count_step()
+            assert count is not None
+            counts.append((count.num_batches, count.epoch, count.epoch_batches))
+        position.follow(line)
+    return counts
+
+
+def counts_in_reader(word: str) -> list[tuple[int, int, int]]:
+    """The same, as they are read from the lines of the process."""
+    lines = process(word).records
+    counts, num_batches, num_of_epoch = [], 0, {}
+    streams = profile_of([(0, lines)]).side_by_side
+    last = (0, 0)
+    for done in trace(process(word), profile_of([(0, lines)])).steps:
+        for one in done.batches:
+            last = (one.loader if streams else 0, one.epoch)
+            num_of_epoch[last] = num_of_epoch.get(last, 0) + 1
+            num_batches += 1
+        counts.append((num_batches, last[1], num_of_epoch.get(last, 0)))
+    return counts
+
+
+SHAPES = {
+    "plain": "a^.b^.c^.|",
+    "accumulation": "a^b^.c^d^.|",
+    "a part of a step at the end": "a^b^.c^.|",
+    "taken together": "ab^^.cd^^.|",
+    "validation without autograd": "a^.b^.|vv!",
+    "validation with autograd": "a^.b^.c^.|CD!",
+    "validation that is broken off": "a^.b^.c^.|CD",
+    "side by side": "aA^.bB^.cC^.|!",
+    "in turns": "a^.A^.b^.B^.|!",
+    "two optimizers": "a^..b^..|",
+    "two backward passes a batch": "a^^.b^^.|",
+    "an epoch and the rest of it": "a^.b^.|",
+}
+
+
+@pytest.mark.parametrize("warm_up", ["", ".", "x^", "x^."])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+@given(num_epochs=st.integers(2, 4))
+def test_a_rank_and_its_reader_count_alike(shape: str, warm_up: str, num_epochs: int) -> None:
+    """At the end of each epoch the trigger is where the checks will be, once the loop has shown how it works."""
+    word = warm_up + shape * num_epochs
+    assert counts_in_reader(word)[-1] == counts_in_rank(process(word).records)[-1]
+
+
+def test_a_warm_up_with_a_step_is_no_step() -> None:
+    """One optimizer step on data of its own making, before the first batch of a loader."""
+    position = Position(None)
+    for line in process("x^.a^.b^.").records:
+        position.follow(line)
+    count = position.count_step()
+    assert count is not None
+    assert (position.num_steps, count.num_batches) == (2, 2)
+
+
+def test_the_first_batch_after_a_warm_up_is_batch_0() -> None:
+    """A fault that waits for it must not miss it, although only inputs of a model were trained on by then."""
+    position = Position(None)
+    lines = process("x^.a").records
+    for line in lines:
+        position.follow(line)
+    assert position.upcoming(lines[-1]) == Upcoming(batch=0, epoch=0, epoch_batch=0)
+
+
+def test_loaders_that_take_turns_have_epochs_of_their_own() -> None:
+    """A change of the loader is no new epoch."""
+    position = Position(None)
+    lines = process("a^.A^.b^.B^.c").records
+    for line in lines:
+        position.follow(line)
+    assert position.upcoming(lines[-1]) == Upcoming(batch=4, epoch=0, epoch_batch=2)
