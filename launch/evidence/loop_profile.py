@@ -71,10 +71,10 @@ class LoaderTally:
     """Which loaders of a process are trained on, as far as its lines have shown by now.
 
     A loader is one if most backward passes had a batch of it (it may have delivered many more that were only
-    fast-forwarded), or if a backward pass had nothing but its batch most times that it delivered one (tasks that take
-    turns). A validation with autograd on that is broken off, or comes between a training batch and its backward pass,
-    is followed by a backward pass too, and meets neither. Without any backward pass it is the loader that delivered
-    last: the process was killed before its first one ended.
+    fast-forwarded), or if most of those that had one had no other (tasks that take turns). A validation with autograd on
+    that is broken off, or comes between a training batch and its backward pass, is followed by a backward pass too, and
+    meets neither. Without any backward pass it is the loader that delivered last: the process was killed before its first
+    one ended.
 
     Args:
         by_inputs: Only inputs of models count, and else only what loaders delivered.
@@ -82,7 +82,7 @@ class LoaderTally:
 
     def __init__(self, *, by_inputs: bool) -> None:
         self._by_inputs = by_inputs
-        self._num_batches: Counter[int] = Counter()
+        self._latest: int | None = None
         self._num_before: Counter[int] = Counter()
         self._num_alone: Counter[int] = Counter()
         self.num_backwards = 0
@@ -93,7 +93,7 @@ class LoaderTally:
         """Take note of one line."""
         match record:
             case Batch() if record.grad_enabled and (record.loader >= FIRST_INPUT) == self._by_inputs:
-                self._num_batches[record.loader] += 1
+                self._latest = record.loader
                 self._since.add(record.loader)
             case Backward() if self._since:
                 self.num_backwards += 1
@@ -108,11 +108,11 @@ class LoaderTally:
     def training(self) -> frozenset[int]:
         """The loaders that are trained on."""
         if not self.num_backwards:
-            return frozenset(list(self._num_batches)[-1:])
+            return frozenset() if self._latest is None else frozenset({self._latest})
         return frozenset(
             loader
-            for loader, num in self._num_batches.items()
-            if 2 * self._num_before[loader] > self.num_backwards or 2 * self._num_alone[loader] > num
+            for loader, num_before in self._num_before.items()
+            if 2 * num_before > self.num_backwards or 2 * self._num_alone[loader] > num_before
         )
 
 

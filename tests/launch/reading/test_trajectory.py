@@ -103,7 +103,13 @@ def test_a_step_consumes_what_came_before_its_backward_pass(word, steps):
 def test_loaders_that_take_turns_are_trained_on_one_at_a_time():
     """After a fast-forward the last batches of both wait, and the first backward pass is of the one received last."""
     profile = profile_of([(0, process("a^.A^.b^.B^.c^.").records)])
-    assert steps_of(trace(process("aAbBcC^.d^.D^."), profile)) == ["c", "d", "d"]
+    assert steps_of(trace(process("aAbBcC^.d^.D^.|"), profile)) == ["c", "d", "d"]
+
+
+def test_what_a_loop_drains_at_the_end_of_an_epoch_makes_no_loader_idle():
+    """Most batches of both loaders were fast-forwarded or drained, and still both are trained on."""
+    profile = profile_of([(0, process("a^.A^.b^.B^.c^.").records)])
+    assert steps_of(trace(process("aAbBcC^.d^.abcde|ABCDE!a^.A^.b^.B^."), profile)) == ["c", "d", *"aabb"]
 
 
 def test_batches_made_by_hand_count_where_no_loader_feeds_the_training():
