@@ -1,0 +1,144 @@
+"""Fingerprints of nested states, by key path: tensors, arrays, numbers, text, generators, in mappings and sequences."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from resumable.launch.evidence.fingerprints import Fingerprint, fingerprint, total
+from resumable.launch.worker.fingerprint.keys import signed, text_key
+from resumable.launch.worker.fingerprint.pieces import Holding, OpaqueTensorError, holding_of
+from resumable.launch.worker.fingerprint.sums import quick_sum, whole_sum
+
+_MAX_DEPTH = 16
+"""What is nested deeper than anybody nests on purpose may contain itself."""
+
+
+def state_fingerprint(state: Any, *, is_whole: bool = True) -> Fingerprint:
+    """Of a state of any kind, all its key paths together."""
+    return total(state_fingerprints(state, is_whole=is_whole).values())
+
+
+def state_fingerprints(state: Any, *, is_whole: bool = True) -> dict[str, Fingerprint]:
+    """Of each leaf of a state, by its key path: the keys on the way to it with "/" between them.
+
+    The path takes part, so that the fingerprints below any path add up to one of what lies there, and leaves that
+    were exchanged show. Of what cannot be looked into (functions, tensors without memory) its type's name takes part.
+
+    Args:
+        state: Nested mappings, sequences, sets, tensors, arrays, numbers, text and generators.
+        is_whole: Every element of every tensor; otherwise those of the quick form.
+    """
+    with torch.no_grad():
+        return {path: _leaf(path, value, is_whole=is_whole) for path, value in _leaves(state, (), 0)}
+
+
+def tensor_fingerprint(name: str, tensor: torch.Tensor, *, is_whole: bool = True) -> Fingerprint:
+    """Of one tensor of any kind, sharded ones included.
+
+    Raises:
+        OpaqueTensorError: its elements cannot be read.
+    """
+    with torch.no_grad():
+        return holding_fingerprint(name, holding_of(tensor), is_whole=is_whole)
+
+
+def holding_fingerprint(name: str, holding: Holding, *, is_whole: bool = True) -> Fingerprint:
+    """Of what this process holds of a tensor of that name."""
+    presence = text_key(f"{name} {holding.dtype} {holding.shape}")
+    factor = signed(text_key(f"{presence}") | 1)
+    value = num_elements = 0
+    for piece in holding.pieces:
+        value += int((whole_sum(piece) if is_whole else quick_sum(piece)) * factor)
+        num_elements += piece.local.numel()
+        # That the tensor is there, be it of zeros, is for one process to say.
+        value += presence if not any(piece.offsets) else 0
+    return fingerprint(value, num_elements, is_part=holding.is_part)
+
+
+def _leaves(state: Any, path: tuple[str, ...], depth: int) -> Iterator[tuple[str, Any]]:
+    """Every leaf with its path; an empty mapping or sequence is one."""
+    inner = _inside(state) if depth < _MAX_DEPTH else None
+    if not inner:
+        yield "/".join(path), state
+        return
+    for key, value in inner:
+        yield from _leaves(value, (*path, key), depth + 1)
+
+
+def _inside(state: Any) -> list[tuple[str, Any]] | None:
+    """What a state consists of; None for a leaf."""
+    inside: list[tuple[str, Any]] | None = None
+    match state:
+        case torch.Tensor():
+            inside = _tensors_inside(state)
+        case Mapping():
+            inside = [(_escaped(str(key)), value) for key, value in state.items()]
+        case list() | tuple():
+            inside = [(str(number), value) for number, value in enumerate(state)]
+        case set() | frozenset():
+            inside = [(_escaped(text), None) for text in sorted(map(repr, state))]
+        case np.ndarray() if state.dtype == object:
+            inside = [(str(number), value) for number, value in enumerate(state.reshape(-1).tolist())]
+        case np.random.Generator():
+            inside = [("bit_generator", dict(state.bit_generator.state))]
+        case np.random.RandomState():
+            inside = [("state", state.get_state(legacy=False))]
+        case random.Random():
+            inside = [("state", state.getstate())]
+        case torch.Generator():
+            inside = [("state", state.get_state())]
+    return inside
+
+
+def _escaped(key: str) -> str:
+    """No two paths look alike, whatever the keys hold."""
+    return key.replace("\\", "\\\\").replace("/", "\\/") or "\\"
+
+
+def _tensors_inside(tensor: torch.Tensor) -> list[tuple[str, Any]] | None:
+    """Of a subclass that is made of tensors, as torch itself takes it apart; not of one that is a shard."""
+    if hasattr(tensor, "placements") or not hasattr(tensor, "__tensor_flatten__"):
+        return None
+    names, context = tensor.__tensor_flatten__()
+    return [*((name, getattr(tensor, name)) for name in names), ("context", repr(context))]
+
+
+def _leaf(path: str, value: Any, *, is_whole: bool) -> Fingerprint:
+    match value:
+        case torch.Tensor():
+            return _tensor(path, value, is_whole=is_whole)
+        case np.ndarray() | np.generic():
+            return _array(path, np.asarray(value), is_whole=is_whole)
+        case bytes() | bytearray():
+            return _array(path, np.frombuffer(value, dtype=np.uint8), is_whole=is_whole)
+        case float():
+            text = value.hex()
+        case str() | int() | complex() | None | torch.dtype() | torch.device():
+            text = repr(value)
+        case Mapping() | list() | tuple() | set() | frozenset():
+            text = f"of {len(value)}"
+        case _:
+            text = f"opaque, of {type(value).__module__}"
+    return _text(path, f"{type(value).__qualname__} {text}")
+
+
+def _tensor(path: str, tensor: torch.Tensor, *, is_whole: bool) -> Fingerprint:
+    try:
+        return holding_fingerprint(path, holding_of(tensor), is_whole=is_whole)
+    except OpaqueTensorError as reason:
+        return _text(path, f"opaque {tensor.dtype} {tuple(tensor.shape)} {reason}")
+
+
+def _array(path: str, array: np.ndarray[Any, Any], *, is_whole: bool) -> Fingerprint:
+    """As a tensor of the same bytes: not all types of NumPy are torch's."""
+    data = torch.from_numpy(np.frombuffer(np.ascontiguousarray(array).tobytes(), dtype=np.uint8).copy())
+    return tensor_fingerprint(f"{path} array {array.dtype} {array.shape}", data, is_whole=is_whole)
+
+
+def _text(path: str, text: str) -> Fingerprint:
+    return fingerprint(text_key(f"{path}\0{text}"), 1)
