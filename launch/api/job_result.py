@@ -26,7 +26,7 @@ class RankResult(msgspec.Struct, frozen=True, kw_only=True):
 
     rank: int
     value: object
-    """What the function returned; None for a script, or where it did not come to its end."""
+    """What the function returned; None for a script, or where it did not end."""
     batches: tuple[tuple[Index, ...], ...]
     """The samples of every batch that went into the final state, in order: work that a restart threw away is not there."""
     num_steps: int
@@ -91,7 +91,7 @@ class JobResult:
                 own.
 
         Returns:
-            The verdict of all checks; `verdict.outcome` is "valid", "invalid" or "unknown".
+            The verdict of all checks: true if it is VALID; `verdict.outcome` and `verdict.reason` say what it is and why.
         """
         references = [against] if isinstance(against, JobResult) else list(against)
         histories = [

@@ -19,7 +19,7 @@ from resumable.launch.plan.planner import make_plan
 from resumable.launch.run.setup import create_run_dir
 from resumable.launch.sweep.points import without_points
 
-_MAX_TOLD = 3
+_MAX_SHOWN = 3
 
 
 def open_sweep(options: JobOptions, *, run_dir: str | None, log_dir: str | None = None) -> tuple[Plan, RunDir]:
@@ -42,7 +42,7 @@ def open_sweep(options: JobOptions, *, run_dir: str | None, log_dir: str | None 
         differences = list(_differences(without_points(stored), make_plan(options)))
         if differences:
             raise UsageError(
-                f"--run-dir {run_dir}: holds a different sweep; {'; '.join(differences[:_MAX_TOLD])}. "
+                f"--run-dir {run_dir}: holds a different sweep; {'; '.join(differences[:_MAX_SHOWN])}. "
                 "Name a new folder, or leave the arguments out to go on with this one"
             )
     return stored, RunDir(root=Path(run_dir).absolute())
@@ -50,10 +50,10 @@ def open_sweep(options: JobOptions, *, run_dir: str | None, log_dir: str | None 
 
 @contextmanager
 def alone_in(run_dir: RunDir) -> Iterator[None]:
-    """Keep other sweeps out of the run directory.
+    """Keep further sweeps out of the run directory.
 
     Raises:
-        UsageError: one is at work there.
+        UsageError: one is running there.
         LaunchError: it cannot be written.
     """
     try:
@@ -64,7 +64,7 @@ def alone_in(run_dir: RunDir) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise UsageError(f"--run-dir {run_dir.root}: another sweep is at work there") from error
+            raise UsageError(f"--run-dir {run_dir.root}: a different sweep is running there") from error
         yield
 
 

@@ -36,11 +36,11 @@ def cores(subject: Subject) -> Finding:
 def judge_cores(*, num_cores: int, quota: float | None, nproc_per_node: int) -> Finding:
     """Decide from the cores that this process may use and a container's quota of cores (None: no quota)."""
     usable = num_cores if quota is None else min(num_cores, quota)
-    told = f"{usable:g} {'core' if usable == 1 else 'cores'} for {nproc_per_node} ranks"
+    measured = f"{usable:g} {'core' if usable == 1 else 'cores'} for {nproc_per_node} ranks"
     if usable < nproc_per_node:
-        meaning = f"{told}: they take turns, so restarts are slow and short timeouts can pass"
+        meaning = f"{measured}: they take turns, so restarts are slow and short timeouts can pass"
         return warn("cores", meaning, f"--nproc-per-node {max(1, int(usable))}, or longer timeouts")
-    return ok("cores", told)
+    return ok("cores", measured)
 
 
 def memory(subject: Subject) -> Finding:
@@ -53,12 +53,12 @@ def judge_memory(*, available_mib: int, limit_mib: int | None, nproc_per_node: i
     """Decide from what the machine has left and what a container's limit leaves (None: no limit)."""
     usable = available_mib if limit_mib is None else min(available_mib, limit_mib)
     needed = RANK_MIB * nproc_per_node
-    told = f"{usable} MiB free, {needed} MiB for {nproc_per_node} ranks before they have a model"
+    measured = f"{usable} MiB free, {needed} MiB for {nproc_per_node} ranks before they have a model"
     if usable < needed:
-        return fail("memory", f"{told}: the kernel will kill them", "fewer ranks, or more memory for the container")
+        return fail("memory", f"{measured}: the kernel will kill them", "fewer ranks, or more memory for the container")
     if usable < 2 * needed:
-        return warn("memory", f"{told}: old and new ranks overlap in a restart", "fewer ranks, or more memory")
-    return ok("memory", told)
+        return warn("memory", f"{measured}: old and new ranks overlap in a restart", "fewer ranks, or more memory")
+    return ok("memory", measured)
 
 
 def shared_memory(subject: Subject) -> Finding:
@@ -72,16 +72,18 @@ def shared_memory(subject: Subject) -> Finding:
 
 def judge_shared_memory(*, total_mib: int | None, free_mib: int, nproc_per_node: int) -> Finding:
     """Decide from the size of /dev/shm (None: it is not there) and what is free of it."""
-    mend = "docker run --shm-size=2g (or --ipc=host); mount -o remount,size=2g /dev/shm; or num_workers=0"
+    fix = "docker run --shm-size=2g (or --ipc=host); mount -o remount,size=2g /dev/shm; or num_workers=0"
     if total_mib is None or free_mib == 0:
-        return fail("shared memory", "/dev/shm cannot be written: a DataLoader with workers fails", mend)
-    told = f"/dev/shm: {free_mib} of {total_mib} MiB free"
+        return fail("shared memory", "/dev/shm cannot be written: a DataLoader with workers fails", fix)
+    measured = f"/dev/shm: {free_mib} of {total_mib} MiB free"
     if total_mib <= DOCKER_SHM_MIB:
-        return warn("shared memory", f"{told}, docker's default: loader workers die with a bus error", mend)
+        return warn("shared memory", f"{measured}, docker's default: loader workers die with a bus error", fix)
     if free_mib < SHM_MIB_PER_RANK * nproc_per_node:
-        meaning = f"{told}, little for the workers of {nproc_per_node} ranks: killed ranks may have left files there"
-        return warn("shared memory", meaning, f"look for leftovers with `ls -l /dev/shm`; {mend}")
-    return ok("shared memory", told)
+        meaning = (
+            f"{measured}, little for the workers of {nproc_per_node} ranks: killed ranks may have left files there"
+        )
+        return warn("shared memory", meaning, f"look for leftovers with `ls -l /dev/shm`; {fix}")
+    return ok("shared memory", measured)
 
 
 def open_files(subject: Subject) -> Finding:

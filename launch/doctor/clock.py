@@ -30,11 +30,11 @@ def judge_clock(*, readings_ns: Sequence[int], drift_s: float) -> Finding:
     steps = [later - earlier for earlier, later in pairwise(readings_ns)]
     if min(steps) < 0:
         meaning = f"the monotonic clock steps back, by {-min(steps)} ns: timeouts and restart times mean nothing"
-        return fail("clock", meaning, "choose another clock source, or mend the virtual machine's")
+        return fail("clock", meaning, "choose a different clock source, or fix the virtual machine's")
     smallest = min((step for step in steps if step > 0), default=COARSE_NS + 1)
     if smallest > COARSE_NS:
         return warn(
-            "clock", "the monotonic clock has no steps under 1 ms: times are rough", "choose another clock source"
+            "clock", "the monotonic clock has no steps under 1 ms: times are rough", "choose a different clock source"
         )
     if abs(drift_s) > DRIFT_S:
         meaning = f"the wall clock is being set ({drift_s:+.2f} s against the monotonic one); torch dates errors by it"

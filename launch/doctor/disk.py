@@ -41,13 +41,13 @@ def space(subject: Subject) -> Finding:
 
 def judge_space(*, free_mib: int) -> Finding:
     """Decide from the free space of the run directory's file system."""
-    told = f"{free_mib} MiB free where runs are kept"
-    mend = "delete old runs, or choose another place with --run-dir"
+    measured = f"{free_mib} MiB free where runs are kept"
+    fix = "delete old runs, or choose a different place with --run-dir"
     if free_mib < LEAST_FREE_MIB:
-        return fail("disk space", f"{told}: a checkpoint that does not fit is torn", mend)
+        return fail("disk space", f"{measured}: a checkpoint that does not fit is torn", fix)
     if free_mib < LITTLE_FREE_MIB:
-        return warn("disk space", f"{told}: enough for evidence, little for checkpoints", mend)
-    return ok("disk space", told)
+        return warn("disk space", f"{measured}: enough for evidence, little for checkpoints", fix)
+    return ok("disk space", measured)
 
 
 def file_system(subject: Subject) -> Finding:
@@ -97,11 +97,11 @@ def write_speed(subject: Subject) -> Finding:
 def judge_write_speed(*, written_mib: int, time_s: float) -> Finding:
     """Decide from the time of one write with fsync."""
     speed = written_mib / max(time_s, 1e-9)
-    told = f"{speed:.0f} MiB/s with fsync"
+    measured = f"{speed:.0f} MiB/s with fsync"
     if speed < SLOW_MIB_PER_S:
-        meaning = f"{told}: a checkpoint takes long, so a kill often tears it"
+        meaning = f"{measured}: a checkpoint takes long, so a kill often tears it"
         return warn("write speed", meaning, "write to a local disk, to a new name, and rename when it is done")
-    return ok("write speed", told)
+    return ok("write speed", measured)
 
 
 def _existing(folder: Path) -> Path:

@@ -14,7 +14,7 @@ from resumable.launch.doctor.probe import Probe, Subject, examine
 from resumable.launch.doctor.table import render
 from resumable.launch.report.outputs import write_output
 
-REPORT_VERSION = 1
+REPORT_VERSION = 2
 
 QUICK_PROBES = (
     Probe(name="torch", ask=software.torch_version),
@@ -56,7 +56,7 @@ def run_doctor(
     json_file: str | None = None,
     probes: Sequence[Probe] | None = None,
 ) -> int:
-    """Examine this machine and print a table: name, status, what it means, the mend.
+    """Examine this machine and print a table: name, status, what it means, the fix.
 
     Args:
         console: Gets the table; on a terminal, the probe that is being asked meanwhile.
@@ -67,7 +67,7 @@ def run_doctor(
         probes: Others than the usual ones.
 
     Returns:
-        0 if nothing fails, 1 if something does, 3 if a probe could not tell.
+        0 if nothing fails, 1 if something does, 3 if a probe gave no answer.
 
     Raises:
         LaunchError: `json_file` cannot be written.
@@ -84,6 +84,6 @@ def run_doctor(
     return code
 
 
-def _asked(probe: Probe, subject: Subject, tell: Callable[[str], None]) -> Finding:
-    tell(probe.name)
+def _asked(probe: Probe, subject: Subject, show: Callable[[str], None]) -> Finding:
+    show(probe.name)
     return examine(probe, subject)

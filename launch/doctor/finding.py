@@ -1,4 +1,4 @@
-"""What a probe says about this machine."""
+"""What a probe found out about this machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Status(StrEnum):
     """Restarts work, or work most of the time; something will cost time or evidence."""
     FAIL = "fail"
     """Restarts will fail."""
-    UNKNOWN = "could not tell"
+    UNKNOWN = "unknown"
     """The probe broke or took too long. Never read it as ok."""
 
 
@@ -29,32 +29,32 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     status: Status
     meaning: str
     """What was measured, and what follows from it for restarts."""
-    mend: str = ""
-    """What to do; "" if there is nothing to mend."""
+    fix: str = ""
+    """What to do; "" if there is nothing to fix."""
 
 
 def ok(name: str, meaning: str) -> Finding:
-    """Nothing to mend."""
+    """Nothing to fix."""
     return Finding(name=name, status=Status.OK, meaning=meaning)
 
 
-def warn(name: str, meaning: str, mend: str) -> Finding:
+def warn(name: str, meaning: str, fix: str) -> Finding:
     """It will cost something."""
-    return Finding(name=name, status=Status.WARN, meaning=meaning, mend=mend)
+    return Finding(name=name, status=Status.WARN, meaning=meaning, fix=fix)
 
 
-def fail(name: str, meaning: str, mend: str) -> Finding:
+def fail(name: str, meaning: str, fix: str) -> Finding:
     """Restarts will fail."""
-    return Finding(name=name, status=Status.FAIL, meaning=meaning, mend=mend)
+    return Finding(name=name, status=Status.FAIL, meaning=meaning, fix=fix)
 
 
-def unknown(name: str, meaning: str, mend: str = "") -> Finding:
-    """It could not be told."""
-    return Finding(name=name, status=Status.UNKNOWN, meaning=meaning, mend=mend)
+def unknown(name: str, meaning: str, fix: str = "") -> Finding:
+    """The probe gave no answer."""
+    return Finding(name=name, status=Status.UNKNOWN, meaning=meaning, fix=fix)
 
 
 def exit_code(findings: Iterable[Finding]) -> ExitCode:
-    """INVALID if something fails, else UNKNOWN if a probe could not tell, else VALID."""
+    """INVALID if something fails, else UNKNOWN if a probe gave no answer, else VALID."""
     found = {finding.status for finding in findings}
     if Status.FAIL in found:
         return ExitCode.INVALID

@@ -77,16 +77,14 @@ def judge_names(*, localhost: Lookup, host: Lookup, fqdn: Lookup, own_addresses:
     if not localhost.is_late and not any(map(_is_loopback, localhost.addresses)):
         meaning = f"localhost resolves to {_listed(localhost)}: a rendezvous on one machine fails"
         return fail("names", meaning, "put `127.0.0.1 localhost` into /etc/hosts")
-    mend = f"put `127.0.1.1 {host.name}` into /etc/hosts; across nodes set --local-addr and GLOO_SOCKET_IFNAME"
+    fix = f"put `127.0.1.1 {host.name}` into /etc/hosts; across nodes set --local-addr and GLOO_SOCKET_IFNAME"
     slow = [look for look in (localhost, host, fqdn) if look.is_late or look.time_s > SLOW_LOOKUP_S]
     if slow:
-        return warn("names", f"{', '.join(map(str, slow))}: plain torchrun waits for it at each restart", mend)
+        return warn("names", f"{', '.join(map(str, slow))}: plain torchrun waits for it at each restart", fix)
     if not any(_is_loopback(address) or address in own_addresses for address in host.addresses):
-        meaning = (
-            f"{host.name} resolves to {_listed(host)}, not to this machine: gloo fails unless it is told an interface"
-        )
-        return warn("names", meaning, mend)
-    return ok("names", f"localhost and {host.name} resolve to this machine, at once")
+        meaning = f"{host.name} resolves to {_listed(host)}, not to this machine: gloo fails without an interface"
+        return warn("names", meaning, fix)
+    return ok("names", f"localhost and {host.name} resolve to this machine, quickly")
 
 
 def ports(_subject: Subject) -> Finding:

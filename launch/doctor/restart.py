@@ -89,8 +89,8 @@ def judge_resumable(trial: Trial) -> Finding:
     if trial.has_finished and trial.exit_code == 0:
         return ok(name, "a rank was killed, both were restarted, the job ended well")
     how = "hung" if trial.exit_code is None else f"failed with exit code {trial.exit_code}"
-    mend = f"mend what else fails here, then try `resumable run --nproc-per-node 2 --max-restarts 1 {_SCRIPT} FOLDER`"
-    return fail(name, f"a restart under `resumable run` {how}{trial.last_words}", mend)
+    fix = f"fix what else fails here, then try `resumable run --nproc-per-node 2 --max-restarts 1 {_SCRIPT} FOLDER`"
+    return fail(name, f"a restart under `resumable run` {how}{trial.last_words}", fix)
 
 
 def _not_tried(name: str, trial: Trial) -> Finding:

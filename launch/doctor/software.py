@@ -22,10 +22,10 @@ def torch_version(_subject: Subject) -> Finding:
 def judge_torch(installed: str | None) -> Finding:
     """Decide from the version; None if there is none."""
     oldest = ".".join(map(str, OLDEST_TORCH))
-    mend = f"pip install 'torch>={oldest}'"
+    fix = f"pip install 'torch>={oldest}'"
     if installed is None:
-        return fail("torch", "torch is not installed here: reports can be made, jobs cannot run", mend)
+        return fail("torch", "torch is not installed here: reports can be made, jobs cannot run", fix)
     release = tuple(map(int, re.findall(r"\d+", installed)[:2]))
     if release < OLDEST_TORCH:
-        return fail("torch", f"torch {installed} is older than {oldest}: its elastic agent is another one", mend)
+        return fail("torch", f"torch {installed} is older than {oldest}: its elastic agent is a different one", fix)
     return ok("torch", f"torch {installed}")

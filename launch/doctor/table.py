@@ -14,7 +14,7 @@ _STYLES = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red", S
 
 
 def render(findings: Sequence[Finding], console: Console) -> None:
-    """Print a row for each finding, its mend below what it means, and one line that sums up."""
+    """Print a row for each finding, its fix below what it means, and one line that sums up."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("probe", no_wrap=True)
     table.add_column("status", no_wrap=True)
@@ -28,8 +28,8 @@ def render(findings: Sequence[Finding], console: Console) -> None:
 
 def _meaning(finding: Finding) -> Text:
     text = Text(finding.meaning)
-    if finding.mend:
-        text.append("\nmend: ", style="bold").append(finding.mend)
+    if finding.fix:
+        text.append("\nfix: ", style="bold").append(finding.fix)
     return text
 
 

@@ -20,7 +20,7 @@ BUILT_IN_JOB = "resumable.launch.jobs.digits"
 RUN_DIR_PLACEHOLDER = "{run_dir}"
 
 Command = Literal["run", "verify", "sweep", "python"]
-"""python: one scenario that a `Launcher` runs; with what it is compared, its caller says later."""
+"""python: one scenario that a `Launcher` runs; its caller decides later what it is compared with."""
 StartMethod = Literal["forkserver", "subprocess"]
 RestartMethod = Literal["agent", "job"]
 Recording = Literal["full", "ends"]
@@ -81,7 +81,7 @@ class Restarts(msgspec.Struct, frozen=True, kw_only=True):
     max_restarts: int | None = None
     """How often at most; None: as often as the faults need it."""
     nproc_per_node: int
-    """Ranks per node after a restart; another number than before for `job` only."""
+    """Ranks per node after a restart; a different number than before for `job` only."""
 
     def after(self, faults: tuple[PlannedFault, ...], *, name: str, reference: Scenario) -> Scenario:
         """The reference's job, hit by these faults and restarted."""
@@ -123,11 +123,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     recording: Recording = "full"
     """full: all that a rank does. ends: only how it begins and ends, which costs a training job nothing."""
     content: bool = False
-    """Digest the content of every batch too, so that the same samples with another augmentation show."""
+    """Digest the content of every batch too, so that the same samples with a different augmentation show."""
     hang_timeout_s: float | None = None
     """A rank without progress for so long is ended; None: there is no watch."""
     grace_s: float | None = None
-    """Between SIGTERM and SIGKILL for the ranks that survive another's death; None: torch's 30 s."""
+    """Between SIGTERM and SIGKILL for the ranks that survive one that died; None: torch's 30 s."""
     preload: tuple[str, ...] = ()
     """Modules that the fork server imports besides torch."""
     fresh_directory: bool = True
@@ -137,12 +137,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """None: nodes are process trees of this machine."""
 
     def scenario(self, name: str) -> Scenario:
-        """The scenario with this name, or the cold start of a sweep's point; KeyError if there is none."""
+        """The scenario with this name, or a sweep's point on plain processes; KeyError if there is none."""
         for scenario in self.scenarios:
             if scenario.name == name:
                 return scenario
-            if self.sweep and cold(scenario).name == name:
-                return cold(scenario)
+            if self.sweep and on_plain_processes(scenario).name == name:
+                return on_plain_processes(scenario)
         raise KeyError(name)
 
     @property
@@ -162,6 +162,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(scenario for scenario in self.scenarios if not scenario.faults)
 
 
-def cold(scenario: Scenario) -> Scenario:
-    """The same on plain processes, as torchrun starts them: what holds there is not the doing of a warm node."""
+def on_plain_processes(scenario: Scenario) -> Scenario:
+    """The same on plain processes, as torchrun starts them: what happens there too is not a warm node's doing."""
     return msgspec.structs.replace(scenario, name=f"{scenario.name}-cold", start_method="subprocess")

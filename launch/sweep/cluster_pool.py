@@ -23,7 +23,7 @@ _MAX_LOST_CLUSTERS = 3
 """In a row, of one thread: then it is not the job's doing."""
 
 
-class News(msgspec.Struct, frozen=True, kw_only=True):
+class ScenarioEvent(msgspec.Struct, frozen=True, kw_only=True):
     """What has become of one scenario."""
 
     scenario: Scenario
@@ -31,7 +31,7 @@ class News(msgspec.Struct, frozen=True, kw_only=True):
     """ended: by itself, or because one of its nodes died; its evidence says which."""
 
 
-class Crew:
+class ClusterPool:
     """A context manager: whatever ends it, nothing outlives it.
 
     Args:
@@ -39,7 +39,7 @@ class Crew:
         run_dir: Gets the evidence.
         clusters: Makes each thread's cluster, given its number; once more for one that lost a node for good.
         num_jobs: Threads.
-        is_cold: Every scenario gets a cluster of its own.
+        is_warm: A cluster lives from one scenario to the next; if not, every scenario gets a new one.
     """
 
     def __init__(
@@ -49,14 +49,14 @@ class Crew:
         clusters: Callable[[int], Cluster],
         *,
         num_jobs: int,
-        is_cold: bool = False,
+        is_warm: bool = True,
     ) -> None:
         self._plan = plan
         self._run_dir = run_dir
         self._clusters = clusters
-        self._is_cold = is_cold
+        self._is_warm = is_warm
         self._tasks: queue.SimpleQueue[Scenario | None] = queue.SimpleQueue()
-        self._news: queue.SimpleQueue[News | BaseException] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[ScenarioEvent | BaseException] = queue.SimpleQueue()
         self._is_over = threading.Event()
         self._threads = [
             threading.Thread(target=self._work, args=(number,), name=f"job-{number}") for number in range(num_jobs)
@@ -76,7 +76,7 @@ class Crew:
         for thread in self._threads:
             thread.join()
 
-    def run(self, scenarios: Iterable[Scenario], *, until: float = float("inf")) -> Iterator[News | None]:
+    def run(self, scenarios: Iterable[Scenario], *, until: float = float("inf")) -> Iterator[ScenarioEvent | None]:
         """Run scenarios, as many at a time as there are threads.
 
         Args:
@@ -96,24 +96,24 @@ class Crew:
                 num_open += 1
             if not num_open:
                 return
-            news = self._next()
-            num_open -= news is not None and news.state == "ended"
-            yield news
+            event = self._next()
+            num_open -= event is not None and event.state == "ended"
+            yield event
 
-    def _next(self) -> News | None:
+    def _next(self) -> ScenarioEvent | None:
         try:
-            news = self._news.get(timeout=_POLL_S)
+            event = self._events.get(timeout=_POLL_S)
         except queue.Empty:
             return None
-        if isinstance(news, BaseException):
-            raise news
-        return news
+        if isinstance(event, BaseException):
+            raise event
+        return event
 
     def _work(self, number: int) -> None:
         try:
             self._work_on_clusters(number)
         except BaseException as error:  # the main thread has to know, whatever it was
-            self._news.put(error)
+            self._events.put(error)
 
     def _work_on_clusters(self, number: int) -> None:
         num_lost = 0
@@ -121,31 +121,31 @@ class Crew:
             num_done = self._work_on_cluster(number, scenario)
             num_lost = 0 if num_done else num_lost + 1
             if num_lost == _MAX_LOST_CLUSTERS:
-                raise NodeError(f"{num_lost} clusters in a row died before one scenario came to its end")
+                raise NodeError(f"{num_lost} clusters in a row died before one scenario ended")
 
     def _work_on_cluster(self, number: int, first: Scenario) -> int:
-        """Run one scenario after the other for as long as the cluster may live; says how many came to their end."""
+        """Run one scenario after the other for as long as the cluster may live; returns how many ended."""
         scenario: Scenario | None = first
         num_done = 0
         with self._clusters(number) as cluster:
             supervisor = Supervisor(self._plan, self._run_dir, cluster)
             while scenario is not None:
-                self._news.put(News(scenario=scenario, state="begun"))
+                self._events.put(ScenarioEvent(scenario=scenario, state="begun"))
                 try:
                     supervisor.run(scenario, on_tick=self._stop_if_over)
                 except _Over:
                     supervisor.interrupt()
                     break
                 except NodeError:
-                    self._news.put(News(scenario=scenario, state="ended"))
+                    self._events.put(ScenarioEvent(scenario=scenario, state="ended"))
                     break
                 num_done += 1
-                self._news.put(News(scenario=scenario, state="ended"))
-                scenario = None if self._is_cold else self._next_task()
+                self._events.put(ScenarioEvent(scenario=scenario, state="ended"))
+                scenario = self._next_task() if self._is_warm else None
         return num_done
 
     def _next_task(self) -> Scenario | None:
-        """The next scenario; None, at once from then on, when all is over."""
+        """The next scenario; None when all is over, and from then on."""
         task = None if self._is_over.is_set() else self._tasks.get()
         return None if self._is_over.is_set() else task
 
@@ -155,9 +155,9 @@ class Crew:
 
 
 class _Over(BaseException):
-    """The crew is sent home while a scenario runs."""
+    """The pool is left while a scenario runs."""
 
 
 def num_jobs_for(*, num_cores: int, num_ranks: int) -> int:
-    """How many runs at once keep the cores of a machine busy: one more than there is room for, as ranks often wait."""
+    """How many runs keep the cores of a machine busy: one more than there is room for, as ranks often wait."""
     return 1 + -(-num_cores // num_ranks)

@@ -52,7 +52,7 @@ class SweepDisplay:
             self._live.stop()
 
     def begin(self, task: str, points: Sequence[Scenario] = (), marks: Mapping[str, Mark] | None = None) -> None:
-        """Show another task: what it is, the points of the grid, and those that are done already."""
+        """Show a new task: what it is, the points of the grid, and those that are done already."""
         self._task = task
         self._points = points
         self._marks = dict(marks or {})
@@ -65,7 +65,7 @@ class SweepDisplay:
         self._marks[point.name] = mark
 
     def tick(self) -> None:
-        """Draw anew, if it is time."""
+        """Draw it again, if it is time."""
         if self._is_quiet or time.monotonic() < self._next_draw:
             return
         line = self._line()

@@ -14,7 +14,7 @@ from resumable.launch.judge.verdict import Verdict, judge_evidence
 from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.reading.evidence import Evidence, gather
 from resumable.launch.reading.timeline import assemble
-from resumable.launch.sweep.training_length import Extent, extent_of
+from resumable.launch.sweep.training_length import TrainingLength, training_length_of
 
 
 class PointJudge:
@@ -41,9 +41,9 @@ class PointJudge:
         return reference(self._evidence)
 
     @property
-    def extent(self) -> Extent:
+    def length(self) -> TrainingLength:
         """What the references have shown of the job."""
-        return extent_of(self._evidence.references[0])
+        return training_length_of(self._evidence.references[0])
 
     def judge(self, scenario: Scenario) -> Verdict:
         """The verdict on one point that has been run."""

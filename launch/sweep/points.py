@@ -13,31 +13,31 @@ from resumable.launch.plan.fault_kinds import FaultKind
 from resumable.launch.plan.fault_model import FaultRequest, PlannedFault, Point, When, Who, resolve
 from resumable.launch.plan.plan import Plan, Scenario, SweepSpec
 from resumable.launch.plan.sweep_words import parse_at, parse_kinds, parse_ranks
-from resumable.launch.sweep.training_length import Extent
+from resumable.launch.sweep.training_length import TrainingLength
 
 _AFTER_A_RESTART = (Point.RESUME, Point.LOAD)
 _NUMBER = re.compile(r"\d+")
 _UNNAMEABLE = re.compile(r"[^a-z0-9.]")
 
 
-def with_points(plan: Plan, extent: Extent) -> Plan:
+def with_points(plan: Plan, length: TrainingLength) -> Plan:
     """The plan of a sweep with all its points in it, one scenario each.
 
     The points stand in the order in which they are run: however early a sweep ends, what it has hit lies evenly spread.
 
     Args:
         plan: of the sweep; its references alone.
-        extent: what the references have shown.
+        length: what the references have shown.
 
     Raises:
-        UsageError: a listed moment is none that any of the ranks comes to.
+        UsageError: a listed moment that none of the ranks reaches.
     """
     spec, reference = plan.sweep, plan.references[0]
     if spec is None:
         raise ValueError(f"command={plan.command}: only a sweep has points")
     points = [
         spec.restarts.after(faults, name=name, reference=reference)
-        for name, faults in _named_faults(spec, extent, seed=plan.seed)
+        for name, faults in _named_faults(spec, length, seed=plan.seed)
     ]
     drawn = points
     if spec.sample is not None and spec.sample < len(points):
@@ -69,33 +69,35 @@ def spread(points: Sequence[Scenario]) -> list[Scenario]:
     return [points[number] for number in sorted(reversed_bits, key=reversed_bits.__getitem__)]
 
 
-def _named_faults(spec: SweepSpec, extent: Extent, *, seed: int) -> Iterator[tuple[str, tuple[PlannedFault, ...]]]:
-    ranks = parse_ranks(spec.ranks, world_size=len(extent.ranks))
+def _named_faults(
+    spec: SweepSpec, length: TrainingLength, *, seed: int
+) -> Iterator[tuple[str, tuple[PlannedFault, ...]]]:
+    ranks = parse_ranks(spec.ranks, world_size=len(length.ranks))
     draw = random.Random(f"ranks/{seed}")
     for kind in parse_kinds(spec.kinds):
-        for when in _moments(spec, extent):
-            able = [rank for rank in sorted(extent.ranks) if _can_happen(kind.kind, when, rank, extent)]
+        for when in _moments(spec, length):
+            able = [rank for rank in sorted(length.ranks) if _can_happen(kind.kind, when, rank, length)]
             groups = list(_groups(ranks, able, draw))
             if not groups and parse_at(spec.at).listed:
-                raise UsageError(f"--at {spec.at}: none of the ranks comes to {when}; {_described(extent)}")
+                raise UsageError(f"--at {spec.at}: none of the ranks reaches {when}; {_described(length)}")
             for name, group in groups:
-                requests = [*_first_fault(when, group, extent), *(kind.at(when, rank=rank) for rank in group)]
+                requests = [*_first_fault(when, group, length), *(kind.at(when, rank=rank) for rank in group)]
                 yield (
                     f"{_slug(kind.word)}-{_slug(_padded(str(when)))}-{name}",
                     resolve(requests, world_size=0, seed=seed),
                 )
 
 
-def _moments(spec: SweepSpec, extent: Extent) -> Sequence[When]:
+def _moments(spec: SweepSpec, length: TrainingLength) -> Sequence[When]:
     moments = parse_at(spec.at)
     if moments.every is None:
         return moments.listed
-    return [When(Point.STEP, (step,)) for step in range(0, extent.num_steps, moments.every)]
+    return [When(Point.STEP, (step,)) for step in range(0, length.num_steps, moments.every)]
 
 
-def _can_happen(kind: FaultKind, when: When, rank: int, extent: Extent) -> bool:
-    is_there = kind.facts.needs != "checkpoint" or extent.has_checkpoint(when, rank)
-    return is_there and extent.has(when, rank)
+def _can_happen(kind: FaultKind, when: When, rank: int, length: TrainingLength) -> bool:
+    is_there = kind.facts.needs != "checkpoint" or length.has_checkpoint(when, rank)
+    return is_there and length.has(when, rank)
 
 
 def _groups(
@@ -111,10 +113,10 @@ def _groups(
         yield from ((f"rank{'+'.join(map(str, group))}", group) for group in ranks if set(group) <= set(able))
 
 
-def _first_fault(when: When, ranks: Sequence[int], extent: Extent) -> Iterator[FaultRequest]:
+def _first_fault(when: When, ranks: Sequence[int], length: TrainingLength) -> Iterator[FaultRequest]:
     """A moment that comes after a restart needs one: the first of the ranks is killed half way."""
     if when.point in _AFTER_A_RESTART:
-        yield FaultRequest(kind=FaultKind.SIGKILL, when=When(Point.STEP, (extent.num_steps // 2,)), who=ranks[0])
+        yield FaultRequest(kind=FaultKind.SIGKILL, when=When(Point.STEP, (length.num_steps // 2,)), who=ranks[0])
 
 
 def _padded(text: str) -> str:
@@ -127,6 +129,6 @@ def _slug(text: str) -> str:
     return _UNNAMEABLE.sub("", text)
 
 
-def _described(extent: Extent) -> str:
-    num_saves = ", ".join(str(len(reach.saves)) for _, reach in sorted(extent.ranks.items()))
-    return f"training has {extent.num_steps} steps, and the ranks save {num_saves} times"
+def _described(length: TrainingLength) -> str:
+    num_saves = ", ".join(str(len(own.saves)) for _, own in sorted(length.ranks.items()))
+    return f"training has {length.num_steps} steps, and the ranks save {num_saves} times"

@@ -1,4 +1,4 @@
-"""Carries out a sweep: the references, then every point that has no verdict, then the failed ones once more, cold."""
+"""Carries out a sweep: references, then points without a verdict, then those that failed on plain processes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from resumable.launch.cluster import Cluster
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.verdict import Verdict
 from resumable.launch.outcome import Outcome
-from resumable.launch.plan.plan import Plan, Scenario, cold
-from resumable.launch.sweep.cluster_pool import Crew
+from resumable.launch.plan.plan import Plan, Scenario, on_plain_processes
+from resumable.launch.sweep.cluster_pool import ClusterPool
 from resumable.launch.sweep.confirmation import Which, confirmed, unconfirmed
 from resumable.launch.sweep.display import SweepDisplay
 from resumable.launch.sweep.judge import PointJudge
 from resumable.launch.sweep.marks import AGAIN, OUTCOMES, RUNNING, Mark
 from resumable.launch.sweep.points import with_points
-from resumable.launch.sweep.verdict_store import VerdictBook
+from resumable.launch.sweep.verdict_store import VerdictStore
 
 
 class SweepRunner:
@@ -25,10 +25,10 @@ class SweepRunner:
         plan: Of the sweep, as it is stored.
         run_dir: Gets the evidence, the verdicts, and the plan once the points are drawn.
         clusters: Makes a cluster, given the number of the job that it is for.
-        display: Is told what happens.
-        num_jobs: Runs that go on at once.
+        display: Shows what happens.
+        num_jobs: Runs at the same time.
         until: Time on the monotonic clock after which none is begun any more.
-        which_cold: Which of the points that failed are run again cold.
+        which_again: Which of the points that failed are run again on plain processes.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class SweepRunner:
         *,
         num_jobs: int,
         until: float = float("inf"),
-        which_cold: Which = "each",
+        which_again: Which = "each",
     ) -> None:
         self._plan = plan
         self._run_dir = run_dir
@@ -48,8 +48,8 @@ class SweepRunner:
         self._display = display
         self._num_jobs = num_jobs
         self._until = until
-        self._which_cold = which_cold
-        self._book = VerdictBook(run_dir)
+        self._which_again = which_again
+        self._store = VerdictStore(run_dir)
 
     def run(self) -> None:
         """Do all that is still to do; the verdicts lie in the run directory then.
@@ -58,65 +58,65 @@ class SweepRunner:
             UsageError: a moment that was asked for is none of the job's.
             NodeError: nodes die as fast as they are started.
         """
-        with Crew(self._plan, self._run_dir, self._clusters, num_jobs=self._num_jobs) as crew:
+        with ClusterPool(self._plan, self._run_dir, self._clusters, num_jobs=self._num_jobs) as pool:
             if not self._has_points:
-                self._run_references(crew)
+                self._run_references(pool)
             judge = PointJudge.of(self._plan, self._run_dir)
             if judge.yardstick.outcome is not Outcome.VALID:
                 return
             if not self._has_points:
-                self._plan = with_points(self._plan, judge.extent)
+                self._plan = with_points(self._plan, judge.length)
                 self._run_dir.write_plan(self._plan)
-            self._run_points(crew, judge)
-        self._run_cold(judge)
+            self._run_points(pool, judge)
+        self._run_again(judge)
 
     @property
     def _has_points(self) -> bool:
         return self._plan.sweep is not None and self._plan.sweep.num_points is not None
 
-    def _run_references(self, crew: Crew) -> None:
+    def _run_references(self, pool: ClusterPool) -> None:
         for reference in self._plan.references:
-            self._book.clear(reference)
+            self._store.clear(reference)
         self._display.begin("uninterrupted runs")
-        for _ in crew.run(self._plan.references):
+        for _ in pool.run(self._plan.references):
             self._display.tick()
 
-    def _run_points(self, crew: Crew, judge: PointJudge) -> None:
-        verdicts = self._book.found(self._plan.points)
+    def _run_points(self, pool: ClusterPool, judge: PointJudge) -> None:
+        verdicts = self._store.found(self._plan.points)
         to_do = [point for point in self._plan.points if point.name not in verdicts]
         self._display.begin("points", self._plan.points, _marks(verdicts))
         for point in to_do:
-            self._book.clear(point)
-        for news in crew.run(to_do, until=self._until):
-            if news is not None and news.state == "begun":
-                self._display.mark(news.scenario, RUNNING)
-            if news is not None and news.state == "ended":
-                self._enter(news.scenario, judge.judge(news.scenario))
+            self._store.clear(point)
+        for event in pool.run(to_do, until=self._until):
+            if event is not None and event.state == "begun":
+                self._display.mark(event.scenario, RUNNING)
+            if event is not None and event.state == "ended":
+                self._enter(event.scenario, judge.judge(event.scenario))
             self._display.tick()
 
-    def _run_cold(self, judge: PointJudge) -> None:
-        verdicts = self._book.found(self._plan.points)
-        is_cold = {point.name for point in self._plan.points if self._book.find(cold(point)) is not None}
-        failed = unconfirmed(self._plan.points, verdicts, is_cold, which=self._which_cold)
-        warm = {cold(point): point for point in failed}
+    def _run_again(self, judge: PointJudge) -> None:
+        verdicts = self._store.found(self._plan.points)
+        done = {point.name for point in self._plan.points if self._store.find(on_plain_processes(point)) is not None}
+        failed = unconfirmed(self._plan.points, verdicts, done, which=self._which_again)
+        warm = {on_plain_processes(point): point for point in failed}
         again = dict.fromkeys((point.name for point in warm.values()), AGAIN)
         self._display.begin("failed points again, on plain processes", self._plan.points, _marks(verdicts) | again)
         for scenario in warm:
-            self._book.clear(scenario)
-        with Crew(self._plan, self._run_dir, self._clusters, num_jobs=self._num_jobs, is_cold=True) as crew:
-            for news in crew.run(warm, until=self._until):
-                if news is not None and news.state == "ended":
-                    verdict = judge.judge(news.scenario)
-                    point = warm[news.scenario]
-                    # The point's own verdict comes first: that of its cold start says that both are there.
+            self._store.clear(scenario)
+        with ClusterPool(self._plan, self._run_dir, self._clusters, num_jobs=self._num_jobs, is_warm=False) as pool:
+            for event in pool.run(warm, until=self._until):
+                if event is not None and event.state == "ended":
+                    verdict = judge.judge(event.scenario)
+                    point = warm[event.scenario]
+                    # The point's own verdict comes first: where that of the second run lies, both are there.
                     self._enter(point, confirmed(judge.judge(point), verdict))
-                    self._book.enter(news.scenario, verdict)
+                    self._store.enter(event.scenario, verdict)
                 self._display.tick()
 
     def _enter(self, point: Scenario, verdict: Verdict) -> None:
-        self._book.enter(point, verdict)
+        self._store.enter(point, verdict)
         if verdict.outcome is Outcome.VALID:
-            self._book.remove_work(point)
+            self._store.remove_work(point)
         self._display.mark(point, OUTCOMES[verdict.outcome])
 
 

@@ -1,4 +1,4 @@
-"""What a sweep comes to: the grid, the failures by cause, one command that repeats each, and the last line."""
+"""The end of a sweep: the grid, the failures by cause, one command that repeats each, and the last line."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def sweep_verdict(results: Results, *, is_ended: bool, problem: Problem | None =
 
     Args:
         results: Of the points that have a verdict.
-        is_ended: The sweep came to its end, or to that of its budget.
+        is_ended: The sweep was not interrupted; its budget may have run out.
         problem: Why there is no point, if that is so.
     """
     if results.outcome is Outcome.VALID and is_ended:

@@ -11,8 +11,8 @@ from resumable.launch.plan.fault_model import Point, When
 from resumable.launch.reading.lives import Run, Timeline
 
 
-class Reach(msgspec.Struct, frozen=True, kw_only=True):
-    """What one rank comes to."""
+class RankLength(msgspec.Struct, frozen=True, kw_only=True):
+    """How far one rank trains."""
 
     num_steps: int
     batches: frozenset[tuple[int, int]]
@@ -21,47 +21,47 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
     """Steps done when each checkpoint was begun."""
 
 
-class Extent(msgspec.Struct, frozen=True, kw_only=True):
-    """What every rank comes to."""
+class TrainingLength(msgspec.Struct, frozen=True, kw_only=True):
+    """How far every rank trains."""
 
-    ranks: dict[int, Reach]
+    ranks: dict[int, RankLength]
 
     @property
     def num_steps(self) -> int:
         """Steps of the rank that does most."""
-        return max((reach.num_steps for reach in self.ranks.values()), default=0)
+        return max((own.num_steps for own in self.ranks.values()), default=0)
 
     def has(self, when: When, rank: int) -> bool:
-        """Whether the rank comes to this moment; a moment after a restart is beyond what an uninterrupted run shows."""
-        reach = self.ranks.get(rank)
-        if reach is None:
+        """Whether the rank reaches this moment; a moment after a restart is beyond what an uninterrupted run shows."""
+        own = self.ranks.get(rank)
+        if own is None:
             return False
         match when.point:
             case Point.STEP:
-                return when.numbers[0] < reach.num_steps
+                return when.numbers[0] < own.num_steps
             case Point.BATCH:
-                return when.numbers[0] < len(reach.batches)
+                return when.numbers[0] < len(own.batches)
             case Point.EPOCH_BATCH:
-                return when.numbers in reach.batches
+                return when.numbers in own.batches
             case Point.SAVE:
-                return when.numbers[0] < len(reach.saves)
+                return when.numbers[0] < len(own.saves)
             case Point.RESUME | Point.LOAD:
-                return reach.num_steps > 0
+                return own.num_steps > 0
 
     def has_checkpoint(self, when: When, rank: int) -> bool:
         """Whether the rank has written a checkpoint by then; a moment that is no step is not looked at closely."""
-        reach = self.ranks.get(rank)
-        if reach is None or not reach.saves:
+        own = self.ranks.get(rank)
+        if own is None or not own.saves:
             return False
-        return when.point is not Point.STEP or reach.saves[0] <= when.numbers[0]
+        return when.point is not Point.STEP or own.saves[0] <= when.numbers[0]
 
 
-def extent_of(reference: Run) -> Extent:
-    """The extent of an uninterrupted run."""
-    return Extent(ranks={timeline.rank: _reach(timeline) for timeline in reference.timelines})
+def training_length_of(reference: Run) -> TrainingLength:
+    """The length of an uninterrupted run."""
+    return TrainingLength(ranks={timeline.rank: _rank_length(timeline) for timeline in reference.timelines})
 
 
-def _reach(timeline: Timeline) -> Reach:
+def _rank_length(timeline: Timeline) -> RankLength:
     lines = [step.line for step in timeline.steps]
     saves = [
         record.sequence + 1
@@ -69,7 +69,7 @@ def _reach(timeline: Timeline) -> Reach:
         for record in life.trajectory.process.records
         if isinstance(record, Save) and record.phase == "begin"
     ]
-    return Reach(
+    return RankLength(
         num_steps=len(timeline.steps),
         batches=frozenset((batch.epoch, batch.batch) for step in timeline.steps for batch in step.batches),
         saves=tuple(bisect_left(lines, line) for line in saves),

@@ -15,7 +15,7 @@ from resumable.launch.system.safe_io import decoded, read_whole
 _decoder = msgspec.json.Decoder(Verdict)
 
 
-class VerdictBook:
+class VerdictStore:
     """One `verdict.json` in the folder of every scenario that was run to its end.
 
     A scenario without one is still to do, whatever lies in its folder: it was interrupted.

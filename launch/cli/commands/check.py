@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from resumable.launch.cli.commands.sweep import tell_sweep
-from resumable.launch.cli.commands.verify import tell_verdict
+from resumable.launch.cli.commands.sweep import print_sweep
+from resumable.launch.cli.commands.verify import print_verdict
 from resumable.launch.errors import DamagedPlanError
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.verdict import Verdict, write_verdict
@@ -18,7 +18,7 @@ from resumable.launch.plan.plan import Plan
 from resumable.launch.run.setup import shown
 from resumable.launch.sweep.review import review
 from resumable.launch.sweep.summary import sweep_results
-from resumable.launch.sweep.verdict_store import VerdictBook
+from resumable.launch.sweep.verdict_store import VerdictStore
 
 
 def check(arguments: argparse.Namespace, console: Console) -> int:
@@ -35,20 +35,20 @@ def check(arguments: argparse.Namespace, console: Console) -> int:
 
 def _check(run_dir: RunDir, console: Console, *, is_quiet: bool) -> Outcome:
     plan = run_dir.read_plan()
-    tell = tell_verdict if plan.sweep is None else _tell_sweep
-    return tell(plan, run_dir, console, is_quiet=is_quiet).outcome
+    judged = print_verdict if plan.sweep is None else _check_sweep
+    return judged(plan, run_dir, console, is_quiet=is_quiet).outcome
 
 
-def _tell_sweep(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool) -> Verdict:
-    """Judge every point that was run to its end, store the verdicts and print what they come to."""
-    verdicts, book = review(plan, run_dir), VerdictBook(run_dir)
+def _check_sweep(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool) -> Verdict:
+    """Judge every point that was run to its end, store the verdicts and print all of them together."""
+    verdicts, store = review(plan, run_dir), VerdictStore(run_dir)
     is_ended = run_dir.verdict_file.exists() or (bool(plan.points) and len(verdicts) == len(plan.points))
     results = sweep_results(plan, verdicts, run_dir=shown(run_dir.root))
-    verdict = tell_sweep(plan, run_dir, results, console, is_quiet=is_quiet, is_ended=is_ended)
+    verdict = print_sweep(plan, run_dir, results, console, is_quiet=is_quiet, is_ended=is_ended)
     try:
         for point in plan.points:
             if point.name in verdicts:
-                book.enter(point, verdicts[point.name])
+                store.enter(point, verdicts[point.name])
         if is_ended:
             write_verdict(verdict, run_dir)
     except OSError as error:

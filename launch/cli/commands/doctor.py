@@ -15,7 +15,7 @@ from resumable.launch.system.interrupt import Interrupted, signals_raise
 
 
 def doctor(arguments: argparse.Namespace, console: Console) -> int:
-    """Examine it; 0 if nothing is wrong, 1 if something is, 3 if something could not be told."""
+    """Examine it; 0 if nothing is wrong, 1 if something is, 3 if a probe gave no answer."""
     if arguments.json == STDOUT:
         console = Console(stderr=True, highlight=False)
     with signals_raise():

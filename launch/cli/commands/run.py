@@ -1,4 +1,4 @@
-"""`resumable run`: a torchrun whose restarts work, and which says what ended the job."""
+"""`resumable run`: a torchrun whose restarts work, and which reports what ended the job."""
 
 from __future__ import annotations
 
@@ -48,35 +48,35 @@ def run(arguments: argparse.Namespace, _console: Console) -> int:
                     supervisor.interrupt(error.signum)
                     raise
         except Interrupted as error:
-            _say(f"interrupted by {error}; all ranks are ended, evidence in {shown(run_dir.root)}")
+            _report(f"interrupted by {error}; all ranks are ended, evidence in {shown(run_dir.root)}")
             return 128 + error.signum
     if has_succeeded(ended):
-        code = _tell_missing_faults(scenario, run_dir)
+        code = _report_missing_faults(scenario, run_dir)
     else:
-        code = _tell_failure(plan, run_dir, [answer.message for answer in ended])
-    _say(f"evidence in {shown(run_dir.root)}")
+        code = _report_failure(plan, run_dir, [answer.message for answer in ended])
+    _report(f"evidence in {shown(run_dir.root)}")
     return code
 
 
-def _tell_missing_faults(scenario: Scenario, run_dir: RunDir) -> int:
+def _report_missing_faults(scenario: Scenario, run_dir: RunDir) -> int:
     """A job that ended well proves nothing about a fault that never came."""
     scenario_dir = run_dir.scenario(scenario.name)
     missing = [str(fault) for fault in scenario.faults if scenario_dir.fired_on_node(fault.number) is None]
     if missing:
-        _say("the job succeeded, but a planned fault did not fire", *missing)
+        _report("the job succeeded, but a planned fault did not fire", *missing)
     return ExitCode.UNKNOWN if missing else ExitCode.VALID
 
 
-def _tell_failure(plan: Plan, run_dir: RunDir, messages: list[str]) -> int:
+def _report_failure(plan: Plan, run_dir: RunDir, messages: list[str]) -> int:
     """Name the rank that failed first in the last incarnation, not those that it dragged along; returns its exit code."""
     [scenario] = plan.scenarios
     history = read_history(run_dir.scenario(scenario.name))
     job = gather(plan, scenario, [], history).faulted
     death = first_cause(job, scenario)
     if death is None:
-        _say("the job failed", *filter(None, messages))
+        _report("the job failed", *filter(None, messages))
         return _FAILED
-    _say("the job failed", _about(death, run_dir))
+    _report("the job failed", _about(death, run_dir))
     _hand_on(run_dir.scenario(scenario.name).error_file(incarnation=death.incarnation, rank=death.rank))
     return death.exit_code or _FAILED
 
@@ -89,7 +89,7 @@ def _hand_on(error_file: Path) -> None:
     try:
         shutil.copyfile(error_file, target)
     except OSError as error:
-        _say(f"TORCHELASTIC_ERROR_FILE {target}: not written ({error.strerror})")
+        _report(f"TORCHELASTIC_ERROR_FILE {target}: not written ({error.strerror})")
 
 
 def _about(death: FaultEvent, run_dir: RunDir) -> str:
@@ -98,5 +98,5 @@ def _about(death: FaultEvent, run_dir: RunDir) -> str:
     return f"rank {death.rank} failed {kind} in incarnation {death.incarnation}: {death.what}{log}"
 
 
-def _say(*sentences: str) -> None:
+def _report(*sentences: str) -> None:
     print(printable("resumable: " + "\n  ".join(sentences)), file=sys.stderr)

@@ -28,20 +28,20 @@ from resumable.launch.sweep.judge import PointJudge
 from resumable.launch.sweep.marks import OUTCOMES
 from resumable.launch.sweep.runner import SweepRunner
 from resumable.launch.sweep.summary import last_line, render_sweep, sweep_results, sweep_verdict
-from resumable.launch.sweep.verdict_store import VerdictBook
+from resumable.launch.sweep.verdict_store import VerdictStore
 from resumable.launch.system.interrupt import Interrupted, signals_raise
 
 
 def sweep(arguments: argparse.Namespace, console: Console) -> int:
-    """Run every point that has no verdict yet, and say what all of them come to."""
+    """Run every point that has no verdict yet, and judge all of them together."""
     if arguments.jobs is not None and arguments.jobs < 1:
         raise UsageError(f"--jobs {arguments.jobs}: expected at least 1")
     begin = time.monotonic()
     until = float("inf") if arguments.budget is None else begin + arguments.budget
     plan, run_dir = open_sweep(job_options(arguments), run_dir=arguments.run_dir, log_dir=arguments.log_dir)
     num_jobs = _num_jobs(arguments.jobs, plan)
-    book = VerdictBook(run_dir)
-    num_before = len(book.found(plan.points))
+    store = VerdictStore(run_dir)
+    num_before = len(store.found(plan.points))
     clusters = partial(_cluster_of_job, plan, run_dir)
     if not arguments.quiet:
         console.print(f"evidence in {shown(run_dir.root)}", soft_wrap=True)
@@ -56,7 +56,7 @@ def sweep(arguments: argparse.Namespace, console: Console) -> int:
                     display,
                     num_jobs=num_jobs,
                     until=until,
-                    which_cold=arguments.cold,
+                    which_again=arguments.cold,
                 ).run()
         except Interrupted as error:
             print(
@@ -66,20 +66,20 @@ def sweep(arguments: argparse.Namespace, console: Console) -> int:
             )
             return ExitCode.UNKNOWN
     plan = run_dir.read_plan()
-    verdicts = book.found(plan.points)
+    verdicts = store.found(plan.points)
     if not arguments.quiet:
-        _tell_time(len(verdicts) - num_before, time.monotonic() - begin, console)
+        _print_time(len(verdicts) - num_before, time.monotonic() - begin, console)
     results = sweep_results(plan, verdicts, run_dir=shown(run_dir.root))
-    verdict = tell_sweep(plan, run_dir, results, console, is_quiet=arguments.quiet, is_ended=True)
+    verdict = print_sweep(plan, run_dir, results, console, is_quiet=arguments.quiet, is_ended=True)
     write_verdict(verdict, run_dir)
     write_reports(report_options(arguments), results)
     return verdict.exit_code
 
 
-def tell_sweep(
+def print_sweep(
     plan: Plan, run_dir: RunDir, results: Results, console: Console, *, is_quiet: bool, is_ended: bool
 ) -> Verdict:
-    """Print what a sweep comes to; says it, too.
+    """Print the verdict on a sweep, and return it.
 
     Args:
         plan: Of the sweep.
@@ -118,7 +118,7 @@ def _num_jobs(wanted: int | None, plan: Plan) -> int:
     return wanted or num_jobs_for(num_cores=len(os.sched_getaffinity(0)), num_ranks=num_ranks)
 
 
-def _tell_time(num_points: int, elapsed_s: float, console: Console) -> None:
+def _print_time(num_points: int, elapsed_s: float, console: Console) -> None:
     if num_points:
         rate = f"{num_points / elapsed_s:.2f} a second"
         console.print(f"{num_points} points in {duration(elapsed_s)}, {rate}, the start included", highlight=False)

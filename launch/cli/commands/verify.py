@@ -39,14 +39,14 @@ def verify(arguments: argparse.Namespace, console: Console) -> int:
                 file=sys.stderr,
             )
             return ExitCode.UNKNOWN
-    verdict = tell_verdict(plan, run_dir, console, is_quiet=arguments.quiet)
+    verdict = print_verdict(plan, run_dir, console, is_quiet=arguments.quiet)
     reports = report_options(arguments)
     if reports.is_any_wanted:
         write_reports(reports, read_results(run_dir))
     return verdict.exit_code
 
 
-def tell_verdict(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool) -> Verdict:
+def print_verdict(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool) -> Verdict:
     """Judge the evidence, store the verdict and print it."""
     verdict = judge(plan, run_dir)
     try:

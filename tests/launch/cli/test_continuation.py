@@ -9,7 +9,7 @@ from resumable.launch.errors import LaunchError, UsageError
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.sweep.points import with_points
 from tests.launch.plans import options_of, plan_of
-from tests.launch.sweep.sweeps import EXTENT
+from tests.launch.sweep.sweeps import LENGTH
 
 WORDS = ("--nproc-per-node", "2", "--at", "every:3", "train.py", "--lr", "1")
 
@@ -20,7 +20,7 @@ def run_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDir:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "train.py").write_text("pass\n")
     plan, made = open_sweep(options_of("sweep", *WORDS), run_dir="run")
-    made.write_plan(with_points(plan, EXTENT))
+    made.write_plan(with_points(plan, LENGTH))
     return made
 
 
@@ -72,7 +72,7 @@ def test_a_run_directory_that_cannot_be_is_one_line() -> None:
 
 def test_two_sweeps_never_share_a_run_directory(run_dir: RunDir) -> None:
     """Each would remove what the other is at; once the first has ended, the second may."""
-    with alone_in(run_dir), pytest.raises(UsageError, match="another sweep is at work there"), alone_in(run_dir):
+    with alone_in(run_dir), pytest.raises(UsageError, match="a different sweep is running there"), alone_in(run_dir):
         pass
     with alone_in(run_dir):
         pass

@@ -29,10 +29,10 @@ def test_a_disk_that_takes_nothing_is_one_line(
     assert (main(["check", "run"]), capsys.readouterr().err) == (3, f"resumable: run/verdict.json: {reason}\n")
 
 
-def test_what_nobody_foresaw_is_ours_to_mend(
+def test_what_nobody_foresaw_is_ours_to_fix(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With all that helps to mend it."""
+    """With all that helps to fix it."""
     monkeypatch.setattr(
         "resumable.launch.cli.commands.check.check", raising(OSError(errno.EBADF, "Bad file descriptor"))
     )

@@ -62,8 +62,8 @@ def test_many_ranks_open_many_files(soft, hard, nproc, expected):
 
 def test_a_hard_limit_is_told_apart():
     """A user cannot raise it alone."""
-    mends = [judge_open_files(soft=256, hard=hard, nproc_per_node=2).mend for hard in (256, 65536)]
-    assert ["root" in mend for mend in mends] == [True, False]
+    fixes = [judge_open_files(soft=256, hard=hard, nproc_per_node=2).fix for hard in (256, 65536)]
+    assert ["root" in fix for fix in fixes] == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from resumable.launch.errors import LaunchError
 SUBJECT = Subject(nproc_per_node=2, run_dir=Path("runs"))
 GOOD = ok("good", "all is well")
 POOR = warn("poor", "it is slow [bold]", "buy another")
-BAD = fail("bad", "it is broken", "mend it")
+BAD = fail("bad", "it is broken", "fix it")
 DARK = unknown("dark", "who knows")
 
 
@@ -76,31 +76,31 @@ def test_a_call_within_its_limit_hands_over_its_value_or_its_error():
     assert (None, KeyError, False) == (bad.value, type(bad.error), bad.is_late)
 
 
-def test_the_table_shows_name_status_meaning_and_mend():
+def test_the_table_shows_name_status_meaning_and_fix():
     """One row each; text from the machine is no markup."""
     _, output = told(GOOD, POOR, DARK)
     assert [line.rstrip() for line in output.splitlines()] == [
-        "probe  status          what it means",
-        "good   ok              all is well",
-        "poor   warn            it is slow [bold]",
-        "                       mend: buy another",
-        "dark   could not tell  who knows",
+        "probe  status   what it means",
+        "good   ok       all is well",
+        "poor   warn     it is slow [bold]",
+        "                fix: buy another",
+        "dark   unknown  who knows",
         "",
-        "1 ok, 1 warn, 1 could not tell",
+        "1 ok, 1 warn, 1 unknown",
     ]
 
 
 def test_the_table_is_readable_at_80_columns():
     """However long a finding is."""
-    _, output = told(warn("a long name", "word " * 60, "mend " * 60))
+    _, output = told(warn("a long name", "word " * 60, "fix " * 60))
     assert max(map(len, output.splitlines())) <= 80
 
 
 def test_the_findings_can_be_read_by_a_program(tmp_path):
     """With the exit code, and a version."""
     told(POOR, json_file=str(tmp_path / "doctor.json"))
-    expected = {"name": "poor", "status": "warn", "meaning": "it is slow [bold]", "mend": "buy another"}
-    assert {"version": 1, "exit_code": 0, "findings": [expected]} == json.loads((tmp_path / "doctor.json").read_bytes())
+    expected = {"name": "poor", "status": "warn", "meaning": "it is slow [bold]", "fix": "buy another"}
+    assert {"version": 2, "exit_code": 0, "findings": [expected]} == json.loads((tmp_path / "doctor.json").read_bytes())
 
 
 def test_a_report_that_cannot_be_written_is_an_error(tmp_path):

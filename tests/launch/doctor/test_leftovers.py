@@ -31,12 +31,12 @@ def test_what_outlived_its_node_is_a_leftover(processes, expected):
 def test_the_mend_names_the_leftovers_alone():
     """A pid of a living job in it would end that job."""
     finding = judge_leftovers([tagged(1, is_node=True), tagged(2), tagged(7, "b"), tagged(3, "c")])
-    assert finding.mend == "kill -9 3 7"
+    assert finding.fix == "kill -9 3 7"
 
 
 def test_many_leftovers_are_cut():
     """The table stays readable."""
-    assert f"kill -9 {' '.join(map(str, range(MAX_SHOWN)))} ..." == judge_leftovers(list(map(tagged, range(50)))).mend
+    assert f"kill -9 {' '.join(map(str, range(MAX_SHOWN)))} ..." == judge_leftovers(list(map(tagged, range(50)))).fix
 
 
 def test_a_real_leftover_is_found(tmp_path):

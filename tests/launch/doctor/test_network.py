@@ -32,9 +32,9 @@ def test_interfaces_must_be_up(are_up, loopback, chosen, expected):
 
 
 def test_the_missing_interface_and_the_possible_ones_are_named():
-    """So that the mend can be typed."""
+    """So that the fix can be typed."""
     finding = judge_interface(are_up={"lo": True, "eth0": True}, loopback="lo", chosen=("eth7",))
-    assert ("eth7" in finding.meaning, "eth0, lo" in finding.mend) == (True, True)
+    assert ("eth7" in finding.meaning, "eth0, lo" in finding.fix) == (True, True)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ WITHOUT_WORK = Trial(was_killed=True, has_finished=False, exit_code=0)
     ],
 )
 def test_torchrun_s_fault_is_a_warning(trial, expected):
-    """Ours is the mend; and a trial that did not come to the restart says nothing."""
+    """Ours is the fix; and a trial that did not come to the restart says nothing."""
     assert expected == judge_torchrun(trial).status
 
 

@@ -8,7 +8,7 @@ from resumable.launch.judge.results import own_tools
 from resumable.launch.judge.verdict import judge, judge_evidence, write_verdict
 from resumable.launch.outcome import Outcome
 from resumable.launch.report.reading import read_results
-from resumable.launch.sweep.verdict_store import VerdictBook
+from resumable.launch.sweep.verdict_store import VerdictStore
 from tests.launch.report import samples
 from tests.launch.sweep.evidence import BAD, GOOD, store
 from tests.launch.sweep.sweeps import verdict
@@ -56,7 +56,7 @@ def test_a_verdict_that_cannot_be_read_does_not_matter(tmp_path, content):
 def half_done(tmp_path) -> RunDir:
     """A sweep of two points, of which one has a verdict, though not that of its evidence."""
     run_dir = store(samples.invalid(), tmp_path, BAD.name)
-    VerdictBook(run_dir).enter(BAD, verdict(Outcome.VALID))
+    VerdictStore(run_dir).enter(BAD, verdict(Outcome.VALID))
     return run_dir
 
 

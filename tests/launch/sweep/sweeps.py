@@ -1,4 +1,4 @@
-"""Sweeps in memory: a plan whose references are run, the extent that they showed, and verdicts."""
+"""Sweeps in memory: a plan whose references are run, the length that they showed, and verdicts."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from resumable.launch.outcome import Outcome
 from resumable.launch.plan.plan import Plan, Restarts, Scenario, Script, SweepSpec
 from resumable.launch.plan.topology import Topology
 from resumable.launch.sweep.points import with_points
-from resumable.launch.sweep.training_length import Extent, Reach
+from resumable.launch.sweep.training_length import RankLength, TrainingLength
 
-EXTENT = Extent(
+LENGTH = TrainingLength(
     ranks={
-        0: Reach(num_steps=12, batches=frozenset((e, b) for e in range(3) for b in range(4)), saves=(4, 8, 12)),
-        1: Reach(num_steps=12, batches=frozenset((e, b) for e in range(3) for b in range(4)), saves=()),
+        0: RankLength(num_steps=12, batches=frozenset((e, b) for e in range(3) for b in range(4)), saves=(4, 8, 12)),
+        1: RankLength(num_steps=12, batches=frozenset((e, b) for e in range(3) for b in range(4)), saves=()),
     }
 )
 
@@ -37,7 +37,7 @@ def plan(sweep: SweepSpec, *, seed: int = 0) -> Plan:
 
 def drawn(*, seed: int = 0, **changes: str | int) -> Plan:
     """The plan with its points."""
-    return with_points(plan(spec(**changes), seed=seed), EXTENT)
+    return with_points(plan(spec(**changes), seed=seed), LENGTH)
 
 
 def faults(made: Plan) -> set[str]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from resumable.launch.errors import UsageError
 from resumable.launch.plan.plan import Restarts, Scenario
 from resumable.launch.sweep.points import spread, with_points, without_points
-from tests.launch.sweep.sweeps import EXTENT, drawn, faults, plan, spec
+from tests.launch.sweep.sweeps import LENGTH, drawn, faults, plan, spec
 
 
 def test_every_step_of_every_rank_is_a_point() -> None:
@@ -52,7 +52,7 @@ def test_any_is_one_drawn_rank_for_every_step() -> None:
 def test_a_listed_moment_that_never_comes_is_refused(at: str, ranks: str) -> None:
     """The message says what training has."""
     with pytest.raises(
-        UsageError, match=r"none of the ranks comes to .*; training has 12 steps, and the ranks save 3, 0 times"
+        UsageError, match=r"none of the ranks reaches .*; training has 12 steps, and the ranks save 3, 0 times"
     ):
         drawn(at=at, ranks=ranks)
 
@@ -83,14 +83,14 @@ def test_names_are_folders_that_sort_and_differ() -> None:
 def test_a_point_restarts_as_the_sweep_was_asked_to() -> None:
     """Ranks after the restart, and no more restarts than the faults need."""
     made = plan(msgspec.structs.replace(spec(at="resume+1"), restarts=Restarts(method="job", nproc_per_node=3)))
-    [point, _] = with_points(made, EXTENT).points
+    [point, _] = with_points(made, LENGTH).points
     assert (point.restart, point.max_restarts, point.nproc_per_start) == ("job", 2, (2, 3, 3))
 
 
 def test_a_plan_without_its_points_is_the_plan_before_they_were_drawn() -> None:
     """So that the same arguments are known again."""
     before = plan(spec(sample=3))
-    assert before == without_points(with_points(before, EXTENT))
+    assert before == without_points(with_points(before, LENGTH))
 
 
 def test_the_cold_start_of_a_point_is_in_the_plan_though_no_point() -> None:

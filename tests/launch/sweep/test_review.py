@@ -10,11 +10,11 @@ from resumable.launch.cli.main import main
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.verdict import judge_evidence
 from resumable.launch.outcome import Outcome
-from resumable.launch.plan.plan import cold
+from resumable.launch.plan.plan import on_plain_processes
 from resumable.launch.sweep.judge import PointJudge
 from resumable.launch.sweep.points import without_points
 from resumable.launch.sweep.review import review
-from resumable.launch.sweep.verdict_store import VerdictBook
+from resumable.launch.sweep.verdict_store import VerdictStore
 from tests.launch.report import samples
 from tests.launch.sweep.evidence import BAD, GOOD, PLAN, plan, store
 from tests.launch.sweep.sweeps import verdict
@@ -38,18 +38,18 @@ def test_a_point_is_judged_as_a_verify_would_judge_it(run_dir: RunDir) -> None:
 
 def test_only_points_that_came_to_their_end_are_reviewed(run_dir: RunDir) -> None:
     """Whatever the stored verdict said, the evidence says it anew."""
-    book = VerdictBook(run_dir)
-    book.enter(BAD, verdict(Outcome.VALID))
+    verdicts = VerdictStore(run_dir)
+    verdicts.enter(BAD, verdict(Outcome.VALID))
     found = review(plan(), run_dir)
     assert {name: each.outcome for name, each in found.items()} == {BAD.name: Outcome.INVALID}
 
 
-def test_a_cold_start_that_shows_nothing_takes_the_proof_away(run_dir: RunDir) -> None:
+def test_plain_processes_that_show_nothing_take_the_proof_away(run_dir: RunDir) -> None:
     """As it did when it was run."""
-    store(samples.valid(), run_dir.root, cold(BAD).name)
-    book = VerdictBook(run_dir)
-    for scenario in (GOOD, BAD, cold(BAD)):
-        book.enter(scenario, verdict(Outcome.VALID))
+    store(samples.valid(), run_dir.root, on_plain_processes(BAD).name)
+    verdicts = VerdictStore(run_dir)
+    for scenario in (GOOD, BAD, on_plain_processes(BAD)):
+        verdicts.enter(scenario, verdict(Outcome.VALID))
     found = review(plan(), run_dir)
     assert (found[GOOD.name].outcome, found[BAD.name].outcome) == (Outcome.VALID, Outcome.UNKNOWN)
     assert "(only on a warm node: INVALID; on plain processes it was VALID)" in found[BAD.name].reason
@@ -58,19 +58,19 @@ def test_a_cold_start_that_shows_nothing_takes_the_proof_away(run_dir: RunDir) -
 @pytest.mark.parametrize(("file", "code"), [("verdict.json", 0), ("another.json", 3)])
 def test_check_says_whether_the_sweep_came_to_its_end(run_dir: RunDir, file: str, code: int) -> None:
     """A budget may leave out points, an interruption may not."""
-    book = VerdictBook(run_dir)
-    book.enter(GOOD, verdict(Outcome.UNKNOWN))
+    verdicts = VerdictStore(run_dir)
+    verdicts.enter(GOOD, verdict(Outcome.UNKNOWN))
     (run_dir.root / file).write_text("{}")
     assert main(["check", "--quiet", str(run_dir.root)]) == code
-    assert book.found(plan().points)[GOOD.name].outcome is Outcome.VALID
+    assert verdicts.found(plan().points)[GOOD.name].outcome is Outcome.VALID
 
 
 def test_a_sweep_with_all_its_verdicts_has_come_to_its_end(run_dir: RunDir) -> None:
     """Whatever interrupted it then left nothing out."""
-    book = VerdictBook(run_dir)
+    verdicts = VerdictStore(run_dir)
     store(samples.valid(), run_dir.root, BAD.name)
     for point in (GOOD, BAD):
-        book.enter(point, verdict(Outcome.VALID))
+        verdicts.enter(point, verdict(Outcome.VALID))
     assert main(["check", "--quiet", str(run_dir.root)]) == 0
 
 

@@ -6,10 +6,10 @@ from resumable.launch.evidence.loop_profile import LoopProfile
 from resumable.launch.plan.fault_grammar import parse_when
 from resumable.launch.plan.fault_model import When
 from resumable.launch.reading.timeline import assemble
-from resumable.launch.sweep.training_length import extent_of
+from resumable.launch.sweep.training_length import training_length_of
 from tests.launch import histories
 from tests.launch.histories import Job
-from tests.launch.sweep.sweeps import EXTENT
+from tests.launch.sweep.sweeps import LENGTH
 
 JOB = Job()
 
@@ -41,7 +41,7 @@ def moment(text: str) -> When:
 )
 def test_a_rank_has_the_moments_that_it_came_to_without_a_fault(text: str, rank: int, expected: bool) -> None:
     """The last step is one of them; what follows a restart is taken on trust."""
-    assert expected == EXTENT.has(moment(text), rank)
+    assert expected == LENGTH.has(moment(text), rank)
 
 
 @pytest.mark.parametrize(
@@ -49,12 +49,12 @@ def test_a_rank_has_the_moments_that_it_came_to_without_a_fault(text: str, rank:
 )
 def test_a_checkpoint_is_there_once_its_rank_has_written_one(text: str, rank: int, expected: bool) -> None:
     """The checkpoint of 4 steps is written after step 3, which is later than a fault at step 3."""
-    assert expected == EXTENT.has_checkpoint(moment(text), rank)
+    assert expected == LENGTH.has_checkpoint(moment(text), rank)
 
 
-def test_the_extent_is_what_the_reference_did() -> None:
+def test_the_length_is_what_the_reference_did() -> None:
     """Steps and batches are those of its timelines."""
-    extent = extent_of(assemble(histories.reference(JOB), LoopProfile()))
+    length = training_length_of(assemble(histories.reference(JOB), LoopProfile()))
     num_steps = len(JOB.epochs_from(0, 0)) * JOB.num_batches
-    assert [num_steps] * JOB.world_size == [reach.num_steps for reach in extent.ranks.values()]
-    assert num_steps == extent.num_steps == len(extent.ranks[1].batches)
+    assert [num_steps] * JOB.world_size == [own.num_steps for own in length.ranks.values()]
+    assert num_steps == length.num_steps == len(length.ranks[1].batches)
