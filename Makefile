@@ -2,12 +2,14 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 RUN := .venv/bin
 FAULTS ?= --fault sigkill@step=7:rank=1 --fault sigkill@epoch=2,batch=3:rank=any
+QUICK ?= tests/launch tests/samplers tests/test_architecture.py
+COVERED ?= tests/launch tests/samplers tests/test_architecture.py tests/integration/test_import_names.py
 SOAK ?= 50
 BENCH ?= build/bench
 COMPAT ?= 2.13.0 2.14.1
 
 .DEFAULT_GOAL := help
-.PHONY: help verify sweep simulate containers matrix test lint types check soak controls bench compat clean
+.PHONY: help verify sweep simulate containers matrix quick test coverage lint types check soak controls bench compat clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST)
@@ -29,6 +31,12 @@ matrix: .venv/installed ## every node of three lost, replaced, preempted and cut
 
 test: .venv/installed ## run the tests
 	$(RUN)/pytest -n 2 --dist loadgroup
+
+quick: lint types ## what a change needs first, in two minutes: style, types, and the tests that start no ranks
+	$(RUN)/pytest -n 2 --dist loadgroup -m 'not slow and not integration and not containers' $(QUICK)
+
+coverage: .venv/installed ## how much of the code the tests of COVERED run, subprocesses included; fails below the floor in pyproject.toml
+	$(RUN)/coverage erase && $(RUN)/coverage run -m pytest -n 2 --dist loadgroup $(COVERED) && $(RUN)/coverage combine --quiet && $(RUN)/coverage report
 
 lint: .venv/installed ## check style and format
 	$(RUN)/ruff check . && $(RUN)/ruff format --check .

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
 import json, multiprocessing, os, sys
 from resumable.launch.node.fork_servers import ForkServers

@@ -17,7 +17,7 @@ from resumable.launch.node.fork_servers import ForkServers
 from resumable.launch.node.rank_processes import RankWatch, kill
 from resumable.launch.node.rendezvous import Round
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 STUBBORN_S = 20
 """A rank that ignores SIGTERM ends by itself so late, and ends well."""

@@ -30,6 +30,8 @@ from resumable.launch.plan.fault_model import resolve
 from resumable.launch.plan.plan import Plan, Scenario, Script
 from resumable.launch.plan.topology import Topology
 
+pytestmark = pytest.mark.slow
+
 IN_THE_BACKGROUND = ("sh", "-c", "trap '' INT; exec \"$@\"", "sh")
 """As a shell starts a command with `&`: SIGINT is ignored, and a new interpreter leaves it so."""
 PRELUDE = """

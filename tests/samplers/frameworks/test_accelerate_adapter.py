@@ -15,6 +15,8 @@ from resumable.samplers import (
 )
 from tests.samplers.ranks import refusals, run_ranks
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def job():

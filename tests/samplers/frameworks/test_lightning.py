@@ -10,7 +10,7 @@ from resumable.samplers import ResumableDataLoader, ResumableRandomSampler
 from tests.samplers.ranks import refusals, run_ranks
 
 # What Lightning says about this machine, these small jobs and its own dependencies.
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 STOPS = {"step=1": 1, "step=4": 4, "step=6": 6, "step=8": 8, "epoch=0": 6, "epoch=1": 12}
 """Checkpoints, and the number of steps before each: of two ranks, which have six batches an epoch."""

@@ -10,7 +10,7 @@ from torchdata import stateful_dataloader as stateful
 from resumable.samplers import ResumableBatchSampler, ResumableDistributedSampler, ResumableWeightedSampler
 
 # torchdata itself calls what this torch has deprecated.
-pytestmark = pytest.mark.filterwarnings("ignore:'set_vital' is deprecated")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:'set_vital' is deprecated")]
 
 NUM_EPOCHS = 4
 LOADERS = [

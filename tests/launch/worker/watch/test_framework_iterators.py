@@ -7,6 +7,8 @@ import pytest
 from resumable.launch.evidence.rank_records import Batch, EpochBegin, EpochEnd
 from tests.launch.worker.test_entry import PRELUDE, RunRank, run_rank
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["run_rank"]
 
 ALONE = """
