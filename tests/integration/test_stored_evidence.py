@@ -88,11 +88,11 @@ def test_a_batch_that_was_altered_is_found(run_dir: Path) -> None:
 
 
 def test_a_plan_of_another_version_is_refused(run_dir: Path) -> None:
-    """The message names both versions."""
+    """The message names it, and those that are read."""
     plan = run_dir / "plan.json"
-    plan.write_text(plan.read_text().replace('"version": 1', '"version": 99', 1))
+    plan.write_text(plan.read_text().replace('"version": 2', '"version": 99', 1))
     checked = check(run_dir)
-    assert (checked.returncode, "version=99" in checked.stderr, "version 1" in checked.stderr) == (2, True, True)
+    assert (checked.returncode, "version=99" in checked.stderr, "versions 1 and 2" in checked.stderr) == (2, True, True)
 
 
 @pytest.mark.parametrize(
