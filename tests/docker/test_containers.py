@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from resumable.launch.cluster import ComposeCluster
-from tests.integration.nodes import compose_cluster, need_containers, plan_of
+from tests.integration.nodes import compose_cluster, need_containers, plan_of_nodes
 from tests.integration.waiting import wait_until
 
 pytestmark = pytest.mark.containers
@@ -22,9 +22,9 @@ pytestmark = pytest.mark.containers
 HOLD = """
 import sys
 from pathlib import Path
-from tests.integration.nodes import compose_cluster, plan_of
+from tests.integration.nodes import compose_cluster, plan_of_nodes
 folder = Path(sys.argv[1])
-with compose_cluster(plan_of(folder / "code" / "meet.py", "1"), folder) as cluster:
+with compose_cluster(plan_of_nodes(folder / "code" / "meet.py", "1"), folder) as cluster:
     print(cluster.node(0).container, flush=True)
     sys.stdin.read()
 """
@@ -58,7 +58,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeCluster
     folder = tmp_path_factory.mktemp("containers")
     for name in ("runs", "code"):
         (folder / name).mkdir()
-    with compose_cluster(plan_of(folder / "code" / "meet.py", "1"), folder) as cluster:
+    with compose_cluster(plan_of_nodes(folder / "code" / "meet.py", "1"), folder) as cluster:
         yield cluster
 
 
