@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -111,3 +112,12 @@ def test_the_installed_command_starts(wheel: Path, tmp_path: Path) -> None:
 def test_the_image_is_built_from_what_its_context_holds(name: str) -> None:
     """What the Dockerfile copies is not kept out by .dockerignore."""
     assert f"!{name}" in (ROOT / ".dockerignore").read_text().split()
+
+
+def test_the_image_holds_every_requirement() -> None:
+    """A dependency that the image lacks shows only when a container starts."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    required = [*project["dependencies"], *project["optional-dependencies"]["job"]]
+    pinned = set(re.findall(r"^([\w-]+)==", (ROOT / "docker/requirements.txt").read_text(), re.M))
+    expected: set[str] = set()
+    assert expected == {re.split(r"[<>=~!\[]", name)[0].strip() for name in required} - pinned
