@@ -43,7 +43,7 @@ def test_a_job_that_goes_on_with_a_slice_of_its_samples_is_judged_by_what_traini
         "--nproc-per-node", "2", "--fault", "sigkill@step=12:rank=1", str(JOBS / "sliced.py"), "--late", late
     )
     assert judged.outcome == outcome
-    assert ("whose indices are others" in judged.explanations) == (outcome == "invalid")
+    assert ("whose indices are different" in judged.explanations) == (outcome == "invalid")
 
 
 def test_augmentation_that_depends_on_the_sample_alone_is_the_same_after_a_restart(
@@ -57,7 +57,7 @@ def test_augmentation_that_draws_anew_after_a_restart_is_caught(verify: Callable
     """The samples are right, and only their content tells."""
     judged = verify(*OPTIONS, "--content", str(JOBS / "augmented.py"))
     assert judged.outcome == "invalid"
-    assert "on the samples with other content" in judged.explanations
+    assert "on the right samples with different content" in judged.explanations
 
 
 KILLED_TWICE = ("--nproc-per-node", "2", "--fault", "sigkill@step=12:rank=1", "--fault", "sigkill@resume+21:rank=0")
