@@ -1,0 +1,102 @@
+"""Records the run directories beside this file again, with the real tool: `python -m tests.launch.corpus.record [NAME]...`.
+
+What no check needs is left out: checkpoints, and what the ranks printed. Paths of this machine become `/work`.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from resumable.launch.outcome import Outcome, exit_code
+
+CORPUS = Path(__file__).parent
+KILL = "sigkill@step=5:rank=1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """How one directory came about, and what its evidence proves."""
+
+    job: str
+    """As `job.py` takes it."""
+    outcome: str
+    code: str = ""
+    """Of the problem; "" if it is valid."""
+    flags: tuple[str, ...] = ("--fault", KILL)
+    command: str = "verify"
+
+
+RECORDINGS = {
+    "plain": Recording(job="plain", outcome="valid"),
+    "epoch-restarted": Recording(job="epoch-restarted", outcome="invalid", code="batch_differs"),
+    "sampler-epoch-forgotten": Recording(job="sampler-epoch-forgotten", outcome="invalid", code="batch_differs"),
+    "optimizer-forgotten": Recording(job="optimizer-forgotten", outcome="invalid", code="state_differs"),
+    "accumulation": Recording(job="accumulation", outcome="valid", flags=("--fault", "sigkill@step=2:rank=1")),
+    "two-loaders": Recording(job="two-loaders", outcome="valid"),
+    "inputs": Recording(job="inputs", outcome="valid"),
+    "resized": Recording(
+        job="plain", outcome="valid", flags=("--fault", KILL, "--restart", "job", "--restart-nproc-per-node", "1")
+    ),
+    "hang": Recording(
+        job="hang", outcome="invalid", code="died_unplanned", flags=("--fault", KILL, "--hang-timeout", "3")
+    ),
+    "killed-twice": Recording(
+        job="plain", outcome="valid", flags=("--fault", KILL, "--fault", "sigkill@step=6:rank=0")
+    ),
+    "never-fired": Recording(
+        job="plain", outcome="unknown", code="fault_did_not_fire", flags=("--fault", "sigkill@step=500:rank=1")
+    ),
+    "sweep": Recording(
+        job="epoch-restarted",
+        outcome="invalid",
+        code="batch_differs",
+        flags=("--at", "1,5", "--ranks", "1"),
+        command="sweep",
+    ),
+}
+
+
+def record(name: str) -> None:
+    """Run the job and keep its evidence, if it came out as expected."""
+    recording = RECORDINGS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder).resolve()
+        shutil.copy(CORPUS / "job.py", scratch)
+        command = [sys.executable, "-m", "resumable.launch", recording.command, "--nproc-per-node", "2"]
+        command += ["--run-dir", "run", *recording.flags, "job.py", recording.job]
+        done = subprocess.run(command, cwd=scratch, check=False, capture_output=True, text=True, timeout=300)
+        if done.returncode != exit_code(Outcome(recording.outcome)):
+            raise SystemExit(f"{name}: expected {recording.outcome}; nothing is kept\n{done.stdout}{done.stderr}")
+        shutil.rmtree(CORPUS / name, ignore_errors=True)
+        for file in sorted((scratch / "run").rglob("*")):
+            if file.is_file():
+                _keep(file, CORPUS / name / file.relative_to(scratch / "run"), scratch)
+
+
+def _keep(file: Path, target: Path, scratch: Path) -> None:
+    is_log = file.suffix == ".err"
+    is_of_point = file.name == "verdict.json" and file.parent.name != "run"  # of a sweep: it was run to its end
+    if is_log or is_of_point or file.name == "plan.json" or file.parent.name == "fired" or file.suffix == ".jsonl":
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text("" if is_log else _without_machine(file.read_text(), scratch))
+
+
+def _without_machine(text: str, scratch: Path) -> str:
+    text = text.replace(str(scratch), "/work").replace(sys.executable, "python")
+    return re.sub(r"/[^\s\"]*/resumable/", "/resumable/", text)
+
+
+def main() -> None:
+    """Record those that are named, or all."""
+    for name in sys.argv[1:] or RECORDINGS:
+        record(name)
+
+
+if __name__ == "__main__":
+    main()
