@@ -9,6 +9,7 @@ from resumable.samplers.distributed import ResumableDistributedSampler
 from resumable.samplers.errors import (
     AgreementError,
     DuplicateSamplerError,
+    PositionUnknownError,
     SamplerError,
     StateFormatError,
     StateMismatchError,
@@ -29,6 +30,7 @@ __all__ = [
     "SAMPLER_REGISTRY",
     "AgreementError",
     "DuplicateSamplerError",
+    "PositionUnknownError",
     "ResumableBatchSampler",
     "ResumableDataLoader",
     "ResumableDistributedSampler",

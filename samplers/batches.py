@@ -7,6 +7,7 @@ from typing import Any
 from torch.utils.data import BatchSampler
 
 from resumable.samplers.arguments import flag
+from resumable.samplers.epoch_pass import EpochPass
 from resumable.samplers.iterator import SamplerIterator
 from resumable.samplers.sampler import ResumableSampler, progress_of
 
@@ -31,14 +32,16 @@ class ResumableBatchSampler(BatchSampler):
     def __init__(self, sampler: ResumableSampler, batch_size: int | None = None, drop_last: bool = False) -> None:
         if not isinstance(sampler, ResumableSampler):
             raise TypeError(
-                f"sampler={type(sampler).__name__}: expected one of this package's samplers; Lightning's Trainer puts "
-                "its own in a batch sampler unless use_distributed_sampler=False"
+                f"sampler={type(sampler).__name__}: expected one of this package's samplers, on several ranks "
+                "ResumableDistributedSampler, in whose place Lightning's Trainer puts no sampler of its own; in a batch "
+                "sampler it puts one unless use_distributed_sampler=False"
             )
         if batch_size not in (None, sampler.batch_size):
             raise ValueError(
                 f"batch_size={batch_size!r}: the sampler counts in batches of {sampler.batch_size}; give it this size"
             )
         super().__init__(sampler, sampler.batch_size, flag("drop_last", drop_last))
+        self._latest_pass: EpochPass | None = None
         if drop_last:
             progress_of(sampler).deal_whole_batches()
 
@@ -48,7 +51,9 @@ class ResumableBatchSampler(BatchSampler):
 
     def __iter__(self) -> "BatchIterator":
         """Begin a pass at the position of the sampler."""
-        return BatchIterator(iter(self.sampler), self.batch_size)
+        samples = iter(self.sampler)
+        self._latest_pass = samples.epoch_pass
+        return BatchIterator(samples, self.batch_size)
 
     @property
     def start_iter(self) -> int:
@@ -101,3 +106,8 @@ class BatchIterator(Iterator[list[int]]):
     def load_state_dict(self, state_dict: Mapping[str, Any], *, allow: Collection[str] = ()) -> None:
         """Go on from a state; see `SamplerIterator.load_state_dict`."""
         self._samples.load_state_dict(state_dict, allow=allow)
+
+
+def latest_pass_of(batches: ResumableBatchSampler) -> EpochPass | None:
+    """Return the pass that the latest iterator over a batch sampler reads, for the loader around it."""
+    return batches._latest_pass

@@ -1,16 +1,21 @@
 """One pass over the rest of an epoch: what one rank has drawn of it, and what it has trained on."""
 
-from collections.abc import Iterator
+import threading
+import weakref
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from operator import length_hint
+from typing import Any
 
 from resumable.samplers.cursor import Cursor
 from resumable.samplers.epoch_index import EpochIndex
+from resumable.samplers.frameworks.drawing import Drawer
 from resumable.samplers.orders import Stream
 from resumable.samplers.share import Share
 
 _MIN_BLOCK_ROWS = 64
 _MAX_BLOCK_ROWS = 32_768
+_BLOCK_GROWTH = 7
 
 
 class EpochPass:
@@ -20,44 +25,115 @@ class EpochPass:
     left: counting what was drawn costs nothing per sample.
     """
 
-    def __init__(self, *, origin: Cursor, epoch: int, share: Share, stream: Stream, marks_epoch: bool) -> None:
+    def __init__(
+        self, *, origin: Cursor, epoch: int, num_moves: int, share: Share, stream: Stream, marks_epoch: bool
+    ) -> None:
         self.origin = origin
         """The cursor before this pass began, to which a load into its iterator returns."""
         self.epoch = epoch
-        self.read_ahead = False
-        """Whether a loader draws it that fetches batches before the training loop asks for them."""
+        self.num_moves = num_moves
+        """How often the sampler's position had been set when it began; it says nothing about a later one."""
+        self.skipped: list[int] = []
+        """Positions in the stream of what could not be loaded, and was left out by a loop that went on."""
+        self.is_before_set_epoch = False
+        """Whether it had drawn when `set_epoch` named its epoch once more."""
         self._share = share
         self._stream = stream
         self._marks_epoch = marks_epoch
+        self._owner: weakref.ref[object] | None = None
+        self._reads_ahead = False
+        self._thread: int | None = None
         self._num_read = 0
         self._block: Iterator[int] | None = None
+        self._num_delivered_batches: int | None = None
         self._num_committed_batches: int | None = None
+        self._num_done_when_the_next_began: int | None = None
+        self._went_on = False
+        self._num_done_at_set_epoch = 0
+        self._began_during: tuple[EpochPass, ...] = ()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy of a pass has no iterator.
+        return vars(self) | {"_owner": None, "_thread": None}
+
+    def belongs_to(self, owner: object) -> None:
+        """Note the iterator that the user holds: once it is let go, the pass is over."""
+        self._owner = weakref.ref(owner)
 
     def is_padding(self, batch: int) -> list[bool]:
         """For each sample of this rank's `batch`-th batch of the pass, whether it is padding."""
-        first = batch * self._share.batch_size
-        stop = min(first + self._share.batch_size, self._share.num_rows)
-        return [position >= self._share.num_samples for position in self._share.positions(first, stop)]
+        return [position >= self._share.num_samples for position in self._positions(batch)]
 
     @property
-    def begun(self) -> bool:
+    def batch_size(self) -> int:
+        """Samples in a batch of who draws."""
+        return self._share.batch_size
+
+    @property
+    def start(self) -> int:
+        """Position in the stream at which it began."""
+        return self._share.start
+
+    @property
+    def has_drawn(self) -> bool:
         """Whether samples have been asked for."""
         return self._block is not None
 
     @property
-    def ended(self) -> bool:
-        """Whether everything was drawn. An empty pass has ended once somebody asked for its first sample."""
-        return self.begun and self._num_drawn == self._share.num_rows
+    def is_committed(self) -> bool:
+        """Whether `commit` was called for it."""
+        return self._num_committed_batches is not None
 
     @property
-    def empty(self) -> bool:
+    def is_delivered(self) -> bool:
+        """Whether a `ResumableDataLoader` hands out what it draws."""
+        return self._num_delivered_batches is not None
+
+    @property
+    def ended(self) -> bool:
+        """Whether everything is done. An empty pass has ended once somebody asked for its first sample."""
+        return self.has_drawn and self.num_done >= self._share.num_rows
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether there is more to come, and somebody still holds the iterator that it would come from."""
+        return not self.ended and self._owner is not None and self._owner() is not None
+
+    @property
+    def went_on(self) -> bool:
+        """Whether more was done after a later pass had begun."""
+        before = self._num_done_when_the_next_began
+        return self._went_on or (before is not None and self.num_done > before)
+
+    @property
+    def is_look(self) -> bool:
+        """Whether it began while another pass was under way that went on afterwards."""
+        return any(earlier.went_on for earlier in self._began_during)
+
+    @property
+    def began_during_another(self) -> bool:
+        """Whether another pass was under way when it began."""
+        return bool(self._began_during)
+
+    @property
+    def has_moved_since_set_epoch(self) -> bool:
+        """Whether more was done after `set_epoch` named its epoch once more, if it did."""
+        return not self.is_before_set_epoch or self.num_done > self._num_done_at_set_epoch
+
+    @property
+    def is_empty(self) -> bool:
         """Whether there was nothing left of the epoch when it began."""
         return self._share.num_rows == 0
 
     @property
-    def uncertain(self) -> bool:
-        """Whether what was drawn may be more than what was trained on, and nothing was committed."""
-        return self.read_ahead and self._num_committed_batches is None
+    def is_uncertain(self) -> bool:
+        """Whether more was drawn than was trained on, as far as can be known, and nothing was committed.
+
+        So it is where a loader has workers, or where a thread fetches that is not the one which now asks.
+        """
+        counts = self._num_committed_batches is not None
+        ahead = self._reads_ahead and self._num_delivered_batches is None
+        return not counts and (ahead or self._thread not in (None, threading.get_ident()))
 
     @property
     def drawn(self) -> int:
@@ -66,17 +142,67 @@ class EpochPass:
 
     @property
     def consumed(self) -> int:
-        """Position in the stream: what was committed if `commit` was ever called in this pass, else what was drawn."""
-        return self._share.consumed(self._num_done)
+        """Position in the stream: what was committed, else what was delivered, else what was drawn."""
+        return self._share.consumed(self.num_done)
+
+    @property
+    def num_done(self) -> int:
+        """Number of this rank's samples up to that position."""
+        counted = self._num_delivered_batches if self._num_committed_batches is None else self._num_committed_batches
+        return self._num_drawn if counted is None else counted * self._share.batch_size
+
+    @property
+    def drawn_batches(self) -> int:
+        """Number of batches that were drawn, a last short one included."""
+        return -(-self._num_drawn // self._share.batch_size)
+
+    @property
+    def delivered_batches(self) -> int:
+        """Number of batches that were handed out."""
+        return self._num_delivered_batches or 0
 
     @property
     def num_remaining(self) -> int:
         """Number of samples that this rank has left behind that position."""
-        return max(0, self._share.num_rows - self._num_done)
+        return max(0, self._share.num_rows - self.num_done)
 
-    def deal_whole_batches(self) -> None:
-        """Leave out a last batch that is not full: who draws from this pass would drop it, and never commit it."""
-        self._share = replace(self._share, whole_batches=True)
+    def begin_drawing(self, drawer: Drawer, earlier: Sequence["EpochPass"]) -> None:
+        """Take over what is known of who draws, and of the passes before this one, ahead of the first sample."""
+        self._began_during = tuple(candidate for candidate in earlier if candidate.is_under_way)
+        self._thread = threading.get_ident()
+        self._reads_ahead = drawer.reads_ahead
+        self._share = replace(
+            self._share,
+            batch_size=drawer.batch_size or self._share.batch_size,
+            whole_batches=self._share.whole_batches or drawer.drop_last,
+        )
+
+    def note_the_next(self) -> None:
+        """Note that a later pass draws its first sample now."""
+        self._went_on = self.went_on
+        self._num_done_when_the_next_began = self.num_done
+
+    def note_set_epoch(self) -> None:
+        """Note that `set_epoch` names this pass's epoch once more."""
+        self.is_before_set_epoch, self._num_done_at_set_epoch = True, self.num_done
+
+    def begin_delivery(self, delivery: object) -> None:
+        """Count what is handed to a loop from now on, and not what is drawn for it."""
+        self.belongs_to(delivery)
+        self._num_delivered_batches = 0
+
+    def deliver(self, *, num_failed: int) -> None:
+        """Note that a batch is handed to the loop, behind so many that could not be loaded."""
+        self._thread = threading.get_ident()
+        self.leave_out(num_failed)
+        self._num_delivered_batches = (self._num_delivered_batches or 0) + 1
+
+    def leave_out(self, num_failed: int) -> None:
+        """Note that the loop went on behind so many batches that could not be loaded."""
+        for _ in range(num_failed):
+            number = self._num_delivered_batches or 0
+            self.skipped += (position for position in self._positions(number) if position < self._share.num_samples)
+            self._num_delivered_batches = number + 1
 
     def commit(self, num_batches: int) -> None:
         """Note that `num_batches` more batches were trained on.
@@ -85,7 +211,7 @@ class EpochPass:
             ValueError: so many batches have not been drawn.
         """
         committed = (self._num_committed_batches or 0) + num_batches
-        num_drawn_batches = -(-self._num_drawn // self._share.batch_size)
+        num_drawn_batches = self.drawn_batches
         if committed > num_drawn_batches:
             raise ValueError(
                 f"num_batches={num_batches}: that makes {committed} batches of {self._share.batch_size} samples in "
@@ -96,8 +222,8 @@ class EpochPass:
     def next_block(self) -> Iterator[int] | None:
         """Read the next block of this rank's samples; None after the last."""
         first = self._num_read
-        # As long as all before it: the first sample waits for few others, and the last one for few blocks.
-        num_rows = min(max(first, _MIN_BLOCK_ROWS), _MAX_BLOCK_ROWS)
+        # Some times longer than all before it: the first sample waits for few others, and the last one for few blocks.
+        num_rows = min(max(first * _BLOCK_GROWTH, _MIN_BLOCK_ROWS), _MAX_BLOCK_ROWS)
         stop = min(first + num_rows, self._share.num_rows)
         self._block = iter(self._samples(first, stop))
         self._num_read = stop
@@ -113,11 +239,9 @@ class EpochPass:
     def _num_drawn(self) -> int:
         return self._num_read - (0 if self._block is None else length_hint(self._block))
 
-    @property
-    def _num_done(self) -> int:
-        if self._num_committed_batches is None:
-            return self._num_drawn
-        return self._num_committed_batches * self._share.batch_size
+    def _positions(self, batch: int) -> range:
+        first = batch * self._share.batch_size
+        return self._share.positions(first, min(first + self._share.batch_size, self._share.num_rows))
 
     def _samples(self, first: int, stop: int) -> list[int]:
         positions = self._share.positions(first, stop)

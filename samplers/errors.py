@@ -13,6 +13,10 @@ class StateFormatError(SamplerError, ValueError):
     """A state is damaged, or was written by a version that this one cannot read."""
 
 
+class PositionUnknownError(SamplerError, RuntimeError):
+    """Several passes over a sampler are under way, or were broken off, and nothing shows which of them trains."""
+
+
 class AgreementError(SamplerError, RuntimeError):
     """The ranks of a job stand at different places, or read different data."""
 

@@ -4,8 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import chain
 from typing import Any, Self, cast
 
-from resumable.samplers.frameworks.call_stack import inside_dropping_batch_sampler, inside_prefetching_loader
-from resumable.samplers.frameworks.unsupported_wrappers import refuse_wrapping
+from resumable.samplers.epoch_pass import EpochPass
 from resumable.samplers.progress import Progress
 
 
@@ -25,7 +24,13 @@ class SamplerIterator(chain[int]):
         # A chain yields from within C, four times as fast as a __next__ written in Python would.
         iterator = cast("Self", cls.from_iterable(source))
         iterator._source = source
+        source.epoch_pass.belongs_to(iterator)
         return iterator
+
+    @property
+    def epoch_pass(self) -> EpochPass:
+        """The pass that it reads."""
+        return self._source.epoch_pass
 
     def state_dict(self) -> dict[str, Any]:
         """Return the position up to which *this iterator* was drawn, whatever was committed. See `SamplerState`."""
@@ -43,6 +48,7 @@ class SamplerIterator(chain[int]):
             raise RuntimeError("this iterator has ended: load the state into the sampler and call iter() again")
         replaced = self._source.epoch_pass
         self._source.epoch_pass = self._source.progress.restart_pass(replaced, state_dict, allow=allow)
+        self._source.epoch_pass.belongs_to(self)
         replaced.abandon()
 
 
@@ -55,11 +61,8 @@ class _Blocks(Iterator[Iterator[int]]):
         self.ended = False
 
     def __next__(self) -> Iterator[int]:
-        if not self.epoch_pass.begun:
-            refuse_wrapping()
-            self.epoch_pass.read_ahead = inside_prefetching_loader()
-            if inside_dropping_batch_sampler():
-                self.epoch_pass.deal_whole_batches()
+        if not self.epoch_pass.has_drawn:
+            self.progress.begin_drawing(self.epoch_pass)
         block = self.epoch_pass.next_block()
         if block is None:
             self.ended = True

@@ -7,14 +7,15 @@ from typing import Any
 from resumable.samplers.errors import StateFormatError
 
 FORMAT = "resumable-sampler"
-VERSION = 1
+VERSION = 2
 
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
 
-MIGRATIONS: Mapping[int, Migration] = MappingProxyType({})
+MIGRATIONS: Mapping[int, Migration] = MappingProxyType({1: lambda values: values | {"skipped": []}})
 """Version `n` to the function that turns a state of version `n` into one of version `n + 1`, without those two keys.
 
-A new version of the state adds one line here and one golden file to the tests. Version 1 is the first.
+A new version of the state adds one line here and one golden file to the tests. Version 1 knew nothing of batches that
+could not be loaded.
 """
 
 

@@ -1,7 +1,7 @@
-"""Where a sampler stands: its cursor and its current pass, for the sampler itself and for the loaders around it."""
+"""Where a sampler stands: its cursor and the passes over it, for the sampler itself and for the loaders around it."""
 
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,22 +9,31 @@ from resumable.samplers.arguments import integer
 from resumable.samplers.config import SamplerConfig
 from resumable.samplers.cursor import Cursor
 from resumable.samplers.epoch_pass import EpochPass
-from resumable.samplers.frameworks.call_stack import inside_prefetching_loader
+from resumable.samplers.errors import PositionUnknownError
+from resumable.samplers.frameworks.drawing import drawer, is_asked_by_torchdata
 from resumable.samplers.state import LIMIT
+from resumable.samplers.training_pass import passes_that_matter, training_pass
 
 
 class Progress:
     """The moving part of a sampler.
 
     `ResumableSampler` shows its users what they need of it; iterator, batch sampler, loader and adapters work with this
-    object itself.
+    object itself. Beginning a pass moves nothing: the cursor stands where it was set, and what the pass that trains has
+    made of it is worked out when somebody asks.
     """
 
     def __init__(self, config: SamplerConfig) -> None:
         self.config = config
-        self.current_pass: EpochPass | None = None
-        """The latest pass; None before the first one, and after the position was set."""
+        self.has_loader = False
+        """Whether a `ResumableDataLoader` is around the sampler: only what that delivers is trained on."""
         self._cursor = Cursor()
+        self._passes: list[EpochPass] = []
+        """Passes that have drawn since the cursor was set, in that order."""
+        self._latest: EpochPass | None = None
+        self._num_moves = 0
+        self._skipped: Sequence[int] = ()
+        self._counts_in_batches = False
         self._warned = False
 
     @property
@@ -35,7 +44,7 @@ class Progress:
     @property
     def start_iter(self) -> int:
         """Batch of the epoch with which the next pass begins."""
-        consumed = self._cursor_after_pass().begin(self.config.num_samples).consumed
+        consumed = self._cursor_now().begin(self.config.num_samples).consumed
         if consumed == self.config.num_samples:
             return self.config.num_batches
         return consumed // (self.config.layout.batch_size * self.config.layout.num_replicas)
@@ -43,26 +52,34 @@ class Progress:
     @property
     def num_remaining(self) -> int:
         """Number of samples that this rank has left in the epoch, from the position that `state` gives."""
-        if self.current_pass is not None and self.current_pass.begun:
-            return self.current_pass.num_remaining
-        return self.config.share(self._cursor.consumed).num_rows
+        current = training_pass(self._candidates())
+        return self.config.share(self._cursor.consumed).num_rows if current is None else current.num_remaining
 
     def set_epoch(self, epoch: int) -> None:
         """Name the epoch of the next pass."""
-        self._cursor = self._cursor_after_pass().set_epoch(epoch, self.config.num_samples)
-        if self.current_pass is not None and self.current_pass.epoch != epoch:
-            self.current_pass = None
+        cursor = self._cursor_now()
+        moved = cursor.set_epoch(epoch, self.config.num_samples)
+        if epoch != cursor.epoch:
+            self._move(moved)
+            return
+        self._cursor = moved
+        for epoch_pass in self._passes:
+            epoch_pass.note_set_epoch()
 
     def skip_to_batch(self, start_iter: int) -> None:
         """Begin the next pass with a batch of the epoch."""
         num_batches = integer("start_iter", start_iter, low=0, high=self.config.num_batches + 1)
         share = self.config.share(0)
         consumed = share.consumed(num_batches * share.batch_size) if num_batches else 0
-        self._cursor, self.current_pass = self._cursor_after_pass().skip_to(consumed), None
+        self._move(self._cursor_now().skip_to(consumed))
+        self._counts_in_batches = num_batches > 0
 
     def advance(self) -> None:
         """Name the next epoch if the latest was read to its end, and none was named since; for loops that name none."""
-        self._cursor, self.current_pass = self._cursor_after_pass().advance(self.config.num_samples), None
+        cursor = self._cursor_now()
+        moved = cursor.advance(self.config.num_samples)
+        if moved.epoch != cursor.epoch:
+            self._move(moved)
 
     def deal_whole_batches(self) -> None:
         """Deal out no last batch that is not full, from the next pass on; for a loader that would drop it.
@@ -76,78 +93,132 @@ class Progress:
         self.config = replace(self.config, marks_epochs=True)
 
     def begin_pass(self) -> EpochPass:
-        """Begin a pass at the present position; beginning one does not move it."""
-        return self._begin(self._cursor_after_pass())
+        """Begin a pass at the present position."""
+        cursor = self._cursor_now()
+        begun = cursor.begin(self.config.num_samples)
+        self._latest = EpochPass(
+            origin=cursor,
+            num_moves=self._num_moves,
+            epoch=begun.epoch,
+            share=self.config.share(begun.consumed),
+            stream=self.config.stream(begun.epoch),
+            marks_epoch=self.config.marks_epochs,
+        )
+        return self._latest
 
     def restart_pass(
         self, epoch_pass: EpochPass, state_dict: Mapping[str, Any], *, allow: Collection[str] = ()
     ) -> EpochPass:
         """Begin a pass again from a state, as if that had been loaded before it began."""
-        return self._begin(self._loaded(epoch_pass.origin, state_dict, allow))
+        self._load(epoch_pass.origin, state_dict, allow)
+        return self.begin_pass()
+
+    def begin_drawing(self, epoch_pass: EpochPass) -> None:
+        """Take note of a pass that is about to draw its first sample.
+
+        Raises:
+            RuntimeError: a framework's wrapper draws through which no position could be exact.
+            ValueError: the loader's batches are of a different size, and something was counted in the sampler's.
+        """
+        found = drawer()
+        size = self.config.layout.batch_size
+        if found.batch_size not in (None, size) and (self._counts_in_batches or self.config.spec.drop_last == "global"):
+            raise ValueError(
+                f"batch_size={found.batch_size} in the loader, but the sampler, where start_iter and drop_last='global' "
+                f"count in batches, has batch_size={size}: give it the loader's"
+            )
+        epoch_pass.begin_drawing(found, self._passes)
+        if epoch_pass.num_moves == self._num_moves:
+            for earlier in self._passes:
+                earlier.note_the_next()
+            self._passes = [*passes_that_matter(self._passes), epoch_pass]
 
     def commit(self, num_batches: int) -> None:
-        """Note that so many more batches of the current pass were trained on."""
+        """Note that so many more batches of the pass that trains were trained on."""
         num_batches = integer("num_batches", num_batches, low=0, high=LIMIT)
-        if self.current_pass is None:
+        if not self._passes:
             raise ValueError(
                 f"num_batches={num_batches}: no batch was drawn since the position was set; was the epoch named after "
                 "the loader's iterator was made?"
             )
-        self.current_pass.commit(num_batches)
+        self._pass_to_commit().commit(num_batches)
 
     def is_padding(self, batch: int) -> list[bool]:
-        """Return which samples of a batch of the current pass are padding."""
+        """Return which samples of a batch of the latest pass are padding."""
         batch = integer("batch", batch, low=0, high=LIMIT)
-        if self.current_pass is None:
+        if self._latest is None:
             raise ValueError(f"batch={batch}: no pass was begun since the position was set")
-        return self.current_pass.is_padding(batch)
+        return self._latest.is_padding(batch)
 
     def state(self) -> dict[str, Any]:
-        """Return the position: what was committed in the current pass or, without `commit`, what was drawn."""
-        current = self.current_pass
-        if current is None or not current.begun:
-            return self.config.state(self._cursor.epoch, self._cursor.consumed).to_dict()
-        # A loader that keeps a state with each batch asks from within, and knows what it does.
-        if current.uncertain and not self._warned and not inside_prefetching_loader():
+        """Return the position of the pass that trains: what was committed in it, else delivered, else drawn."""
+        try:
+            current = training_pass(self._candidates())
+        except PositionUnknownError:
+            if not is_asked_by_torchdata():
+                raise
+            current = self._passes[-1]
+        if current is None:
+            return self.config.state(self._cursor.epoch, self._cursor.consumed, self._skipped)
+        if current.is_uncertain and not self._warned and not is_asked_by_torchdata():
             self._warned = True
             warnings.warn(
-                "the loader's workers have read ahead, so this state may be beyond the last batch that was trained on: "
-                "call sampler.commit() after each step, or use ResumableDataLoader",
+                "batches are fetched before they are trained on, so this state may be beyond the last batch that was "
+                "trained on: call sampler.commit() after each step, or use ResumableDataLoader in the training thread",
                 stacklevel=3,
             )
-        return self.config.state(current.epoch, current.consumed).to_dict()
+        return self.config.state(current.epoch, current.consumed, self._skipped_with(current))
 
     def state_of(self, epoch_pass: EpochPass) -> dict[str, Any]:
         """Return the position up to which one pass was drawn."""
-        return self.config.state(epoch_pass.epoch, epoch_pass.drawn).to_dict()
+        return self.config.state(epoch_pass.epoch, epoch_pass.drawn, self._skipped_with(epoch_pass))
 
     def load(self, state_dict: Mapping[str, Any], *, allow: Collection[str] = ()) -> None:
         """Let the next pass go on from a state."""
-        self._cursor, self.current_pass = self._loaded(self._cursor_after_pass(), state_dict, allow), None
+        self._load(self._cursor_now(), state_dict, allow)
 
-    def _cursor_after_pass(self) -> Cursor:
-        """The cursor as the current pass leaves it."""
-        current = self.current_pass
-        if current is None or not current.begun:
+    def _candidates(self) -> list[EpochPass]:
+        """The passes that may be the one which trains."""
+        if not self.has_loader:
+            return self._passes
+        return [candidate for candidate in self._passes if candidate.is_delivered or candidate.is_committed]
+
+    def _pass_to_commit(self) -> EpochPass:
+        under_way = [candidate for candidate in self._candidates() if candidate.is_under_way]
+        committed = [candidate for candidate in under_way if candidate.is_committed]
+        if committed or not under_way:
+            return committed[-1] if committed else self._passes[-1]
+        return under_way[0] if under_way[0].went_on else under_way[-1]
+
+    def _cursor_now(self) -> Cursor:
+        """The cursor as the pass that trains leaves it."""
+        candidates = self._candidates()
+        try:
+            current = training_pass(candidates)
+        except PositionUnknownError:
+            # Whichever it is, the next pass begins where all of them did.
+            current = candidates[-1]
+        if current is None:
             return self._cursor
-        if current.read_ahead and current.empty and self._cursor.epoch_named:
-            # StatefulDataLoader restores a finished epoch with an iterator that it throws away: its workers ask an
-            # empty pass for samples that no loop has asked for, which must not end the epoch that set_epoch has named.
+        if current.is_empty and current.origin.epoch_named:
+            # Nothing was drawn of the epoch that set_epoch has named. (StatefulDataLoader restores a finished epoch with
+            # an iterator that it throws away; what its workers ask that for must not end the epoch.)
             return self._cursor
-        drawn = self._cursor.draw()
+        drawn = current.origin.begin(self.config.num_samples).draw()
         return drawn.finish(self.config.num_samples) if current.ended else drawn
 
-    def _begin(self, cursor: Cursor) -> EpochPass:
-        self._cursor = cursor.begin(self.config.num_samples)
-        self.current_pass = EpochPass(
-            origin=cursor,
-            epoch=self._cursor.epoch,
-            share=self.config.share(self._cursor.consumed),
-            stream=self.config.stream(self._cursor.epoch),
-            marks_epoch=self.config.marks_epochs,
-        )
-        return self.current_pass
+    def _move(self, cursor: Cursor) -> None:
+        """Set the position: no earlier pass says anything about it."""
+        self._cursor, self._passes, self._latest = cursor, [], None
+        self._num_moves += 1
+        self._skipped, self._counts_in_batches = (), False
 
-    def _loaded(self, cursor: Cursor, state_dict: Mapping[str, Any], allow: Collection[str]) -> Cursor:
-        epoch, consumed = self.config.position(state_dict, allow=allow)
-        return cursor.load(epoch=epoch, consumed=consumed, num_samples=self.config.num_samples)
+    def _load(self, cursor: Cursor, state_dict: Mapping[str, Any], allow: Collection[str]) -> None:
+        saved = self.config.loadable(state_dict, allow=allow)
+        self._move(cursor.load(epoch=saved.epoch, consumed=saved.consumed, num_samples=self.config.num_samples))
+        if saved.epoch == self._cursor.epoch:
+            self._skipped = saved.skipped
+
+    def _skipped_with(self, epoch_pass: EpochPass) -> Sequence[int]:
+        before = (position for position in self._skipped if position < epoch_pass.start)
+        return [*before, *epoch_pass.skipped]

@@ -180,9 +180,16 @@ class ResumableSampler(Sampler[int]):
 
         The same on all ranks that have trained on equally many batches. See `SamplerState` for what it holds.
 
+        Looking moves nothing: of several passes, the position is that of the one which trains. That is the one whose
+        batches were committed; else the first of those under way, so that counting, peeking and evaluating in between
+        leave it alone.
+
+        Raises:
+            PositionUnknownError: several passes are under way, or were broken off, and nothing shows which one trains.
+
         Warns:
-            UserWarning: once, if a loader with worker processes draws from this sampler, so that what was drawn is not
-                what was trained on, and `commit` was not called.
+            UserWarning: once, if a loader with worker processes, or a different thread, draws from this sampler, so that
+                what was drawn may not be what was trained on, and `commit` was not called.
         """
         return self._progress.state()
 

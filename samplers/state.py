@@ -1,6 +1,6 @@
 """The state of a sampler: what it holds, how it is read, and when two states belong to the same stream."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -43,6 +43,16 @@ class Fingerprint(Struct, frozen=True, kw_only=True):
     """Digest of the epoch's first and last samples: a different one if a torch release draws a different permutation."""
 
 
+GLOBAL_BATCH = "layout.num_replicas * layout.batch_size"
+COMPARED_FIELDS = (
+    *(f"stream.{name}" for name in StreamSpec.__struct_fields__),
+    *(f"fingerprint.{name}" for name in Fingerprint.__struct_fields__),
+    GLOBAL_BATCH,
+)
+"""Everything in which two states can differ, so that they are not positions in the same stream."""
+_ORDER_FIELDS = ("order", "seed", "shuffle", "num_samples")
+
+
 class Writer(Struct, frozen=True, kw_only=True):
     """Versions that wrote a state: for people who look at one, never compared."""
 
@@ -62,6 +72,8 @@ class SamplerState(Struct, frozen=True, kw_only=True):
     epoch: _Count
     consumed: _Count
     """Position in the epoch's stream, in samples of all ranks together, `0 <= consumed <= stream.num_samples`."""
+    skipped: list[_Count]
+    """Positions in the epoch's stream that the writing rank's loop left out, because they could not be loaded."""
     stream: StreamSpec
     layout: Layout
     fingerprint: Fingerprint
@@ -93,12 +105,16 @@ class SamplerState(Struct, frozen=True, kw_only=True):
 
     def differences(self, ours: "SamplerState") -> Iterator[tuple[str, object, object]]:
         """Yield (field, saved value, our value) wherever the two are not positions in the same stream."""
-        yield from _differences("stream", self.stream, ours.stream)
-        if self.stream == ours.stream:
-            yield from _differences("fingerprint", self.fingerprint, ours.fingerprint)
+        yield from _differences("stream", self.stream, ours.stream, StreamSpec.__struct_fields__)
+        marks = self.fingerprint.dataset, ours.fingerprint.dataset
+        if None not in marks and marks[0] != marks[1]:
+            yield "fingerprint.dataset", *marks
+        # Where what the order depends on differs, so does its digest, which then shows nothing new.
+        if not any(_differences("stream", self.stream, ours.stream, _ORDER_FIELDS)):
+            yield from _differences("fingerprint", self.fingerprint, ours.fingerprint, ["order"])
         saved_batch, our_batch = (state.layout.num_replicas * state.layout.batch_size for state in (self, ours))
         if self.stream.drop_last == "global" and saved_batch != our_batch:
-            yield "layout.num_replicas * layout.batch_size", saved_batch, our_batch
+            yield GLOBAL_BATCH, saved_batch, our_batch
 
 
 def _problems(path: str, values: object, kind: type[Struct]) -> Iterator[str]:
@@ -125,10 +141,9 @@ def _problems_of_field(path: str, value: object, kind: Any) -> Iterator[str]:  #
 
 
 def _differences(
-    name: str, saved: StreamSpec | Fingerprint, ours: StreamSpec | Fingerprint
+    name: str, saved: Struct, ours: Struct, fields: Collection[str]
 ) -> Iterator[tuple[str, object, object]]:
-    for field in saved.__struct_fields__:
+    for field in fields:
         saved_value, our_value = getattr(saved, field), getattr(ours, field)
-        claims_nothing = field == "dataset" and None in (saved_value, our_value)
-        if saved_value != our_value and not claims_nothing:
+        if saved_value != our_value:
             yield f"{name}.{field}", saved_value, our_value

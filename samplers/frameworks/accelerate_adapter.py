@@ -1,13 +1,13 @@
 """What accelerate finds when it is given a resumable loader."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Protocol, TypeVar, cast
 
 import torch
 
-from resumable.samplers.frameworks.call_stack import callers
-from resumable.samplers.frameworks.private_names import ACCELERATOR
+from resumable.samplers.epoch_pass import EpochPass
+from resumable.samplers.frameworks.drawing import asking_accelerator
 from resumable.samplers.sampler import ResumableSampler, progress_of
 
 _T = TypeVar("_T")
@@ -55,7 +55,7 @@ class AcceleratedLoader:
         Raises:
             ValueError: the accelerator has different ranks than the sampler deals to, or is to deal batches out itself.
         """
-        accelerator = _asking_accelerator()
+        accelerator = cast("Accelerator | None", asking_accelerator())
         if accelerator is not None:
             _check(accelerator, self.sampler)
             self._accelerator = accelerator
@@ -65,12 +65,16 @@ class AcceleratedLoader:
     def _is_accelerate_prepared(self, prepared: bool) -> None:
         """Take no notice: accelerate sets it on all that went through `prepare`."""
 
-    def accelerated(self, begin: Callable[[], Iterator[_T]]) -> Iterator[_T]:
-        """Begin a pass, and return its batches as accelerate's own loader would; as they are if no accelerator has asked."""
+    def name_next_epoch(self) -> None:
+        """Go on to the next epoch behind one that is over, as accelerate's own loader does; else do nothing."""
+        if self._accelerator is not None:
+            progress_of(self.sampler).advance()
+
+    def accelerated(self, batches: Iterator[_T], epoch_pass: EpochPass) -> Iterator[_T]:
+        """Return a pass's batches as accelerate's own loader would; as they are if no accelerator has asked."""
         if self._accelerator is None:
-            return begin()
-        progress_of(self.sampler).advance()
-        return _deliver(begin(), self._accelerator, _Ending(self.sampler))
+            return batches
+        return _deliver(batches, self._accelerator, _Ending(epoch_pass))
 
 
 class _Ending:
@@ -79,13 +83,13 @@ class _Ending:
     remainder = -1
     """accelerate does not know which samples are padding; the sampler does."""
 
-    def __init__(self, sampler: ResumableSampler) -> None:
-        self._sampler = sampler
+    def __init__(self, epoch_pass: EpochPass) -> None:
+        self._pass = epoch_pass
 
     @property
     def end_of_dataloader(self) -> bool:
         """Whether the batch that was delivered last is the last one of its pass."""
-        return self._sampler.remaining == 0
+        return self._pass.num_remaining == 0
 
 
 def _deliver(batches: Iterator[_T], accelerator: Accelerator, ending: _Ending) -> Iterator[_T]:
@@ -99,14 +103,6 @@ def _deliver(batches: Iterator[_T], accelerator: Accelerator, ending: _Ending) -
                 yield batch
     finally:
         accelerator.gradient_state._remove_dataloader(ending)
-
-
-def _asking_accelerator() -> Accelerator | None:
-    for caller in callers():
-        kinds = type(caller).__mro__
-        if any((kind.__module__, kind.__name__) == ACCELERATOR for kind in kinds):
-            return cast("Accelerator", caller)
-    return None
 
 
 def _check(accelerator: Accelerator, sampler: ResumableSampler) -> None:

@@ -1,4 +1,4 @@
-"""Every private name of torch, accelerate and Lightning that this package uses: where to look after an update.
+"""Every private name of torch, torchdata, accelerate and Lightning that this package uses: where to look after an update.
 
 A test looks all of them up in the versions that are installed. Where one is gone, the message names it.
 """
@@ -7,18 +7,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 
+NUM_WORKERS = "_num_workers"
+
 
 @dataclass(frozen=True, slots=True)
 class PrivateName:
     """A name that its owner does not promise to keep."""
 
     module: str
-    owner: str
-    """Class that has it; empty for a name of the module itself."""
-    name: str
+    qualified: str
+    """Dotted name within the module."""
     purpose: str
-    is_set_by_init: bool = False
-    """Whether instances alone have it; its class's constructor then mentions it."""
+    attribute: str = ""
+    """Something that the constructor of the named class sets on each instance."""
 
     @property
     def is_missing(self) -> bool:
@@ -28,35 +29,43 @@ class PrivateName:
             ImportError: the module is not installed, or gone.
         """
         target: object = import_module(self.module)
-        for part in self.owner.split("."):
-            target = getattr(target, part, None) if part else target
-        if self.is_set_by_init:
-            constructor = getattr(target, "__init__", None)
-            return self.name not in getattr(getattr(constructor, "__code__", None), "co_names", ())
-        return not hasattr(target, self.name)
+        for part in self.qualified.split("."):
+            target = getattr(target, part, None)
+        code = getattr(getattr(target, "__init__", None), "__code__", None)
+        return target is None or (bool(self.attribute) and self.attribute not in getattr(code, "co_names", ()))
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.qualified} {self.attribute}".rstrip() + f" ({self.purpose})"
 
 
-NUM_WORKERS = "_num_workers"
-IS_PREPARED = "_is_accelerate_prepared"
-ADD_LOADER, REMOVE_LOADER = "_add_dataloader", "_remove_dataloader"
-ACCELERATE_LOADERS = "accelerate.data_loader"
-ACCELERATOR = ("accelerate.accelerator", "Accelerator")
-LIGHTNING_SAMPLER_WRAPPER = "_DatasetSamplerWrapper"
-FABRIC_LOADER = "_FabricDataLoader"
+BATCH_SAMPLER_PASS = PrivateName("torch.utils.data.sampler", "BatchSampler.__iter__", "the frame that draws batches")
+LOADER_DRAWS = PrivateName("torch.utils.data.dataloader", "_BaseDataLoaderIter._next_index", "the frame that draws")
+TORCHDATA_BATCHES = PrivateName(
+    "torchdata.stateful_dataloader.sampler", "_BatchSamplerIterator.__next__", "the frame that draws batches"
+)
+ACCELERATE_LOADERS = PrivateName("accelerate.data_loader", "DataLoaderShard", "deals batches out once more")
+ACCELERATE_ASKS = PrivateName(
+    "accelerate.accelerator", "Accelerator.prepare_data_loader", "the frame that asks whether a loader is prepared"
+)
+GRADIENTS_ADD = PrivateName("accelerate.state", "GradientState._add_dataloader", "a pass begins")
+GRADIENTS_REMOVE = PrivateName("accelerate.state", "GradientState._remove_dataloader", "a pass ends")
+LIGHTNING_WRAPPER = PrivateName("lightning.fabric.utilities.distributed", "_DatasetSamplerWrapper", "shuffles again")
+FABRIC_LOADER = PrivateName("lightning.fabric.wrappers", "_FabricDataLoader", "counts epochs by itself")
 
 PRIVATE_NAMES = (
-    PrivateName("torch.utils.data.dataloader", "_BaseDataLoaderIter", NUM_WORKERS, "does it fetch ahead?", True),
-    PrivateName("torch.utils.data.dataloader", "", "_BaseDataLoaderIter", "what torch's loaders iterate with"),
-    PrivateName("accelerate.accelerator", "Accelerator", "prepare_data_loader", "asks whether a loader is prepared"),
-    PrivateName("accelerate.state", "GradientState", ADD_LOADER, "a pass begins"),
-    PrivateName("accelerate.state", "GradientState", REMOVE_LOADER, "a pass ends"),
-    PrivateName("lightning.fabric.utilities.distributed", "", LIGHTNING_SAMPLER_WRAPPER, "shuffles a sampler again"),
-    PrivateName("lightning.fabric.wrappers", "", FABRIC_LOADER, "counts epochs by itself"),
+    BATCH_SAMPLER_PASS,
+    LOADER_DRAWS,
+    PrivateName(LOADER_DRAWS.module, "_BaseDataLoaderIter", "does it fetch ahead?", NUM_WORKERS),
+    TORCHDATA_BATCHES,
+    ACCELERATE_LOADERS,
+    ACCELERATE_ASKS,
+    GRADIENTS_ADD,
+    GRADIENTS_REMOVE,
+    LIGHTNING_WRAPPER,
+    FABRIC_LOADER,
 )
 
 
 def missing_names() -> Iterator[str]:
     """Yield each of these names that the installed versions lack, with what it is needed for."""
-    for entry in PRIVATE_NAMES:
-        if entry.is_missing:
-            yield ".".join(filter(None, (entry.module, entry.owner, entry.name))) + f" ({entry.purpose})"
+    yield from (str(name) for name in PRIVATE_NAMES if name.is_missing)

@@ -35,26 +35,29 @@ class RandpermOrder:
     def stream(self, *, num_samples: int, seed: int, epoch: int) -> Stream:
         """Return the permutation of an epoch, which takes time and memory that grow with `num_samples` once it is read."""
         foreseen = num_samples >= _MIN_NUM_SAMPLES_FOR_HEAD and is_foreseeable(num_samples)
-        head = shuffled_head(num_samples, seed + epoch, _HEAD_LENGTH if foreseen else 0)
-        return _Permutation(num_samples, seed + epoch, head)
+        return _Permutation(num_samples, seed + epoch, _HEAD_LENGTH if foreseen else 0)
 
 
 class _Permutation:
-    def __init__(self, num_samples: int, seed: int, head: NDArray[np.integer]) -> None:
+    def __init__(self, num_samples: int, seed: int, head_length: int) -> None:
         self._num_samples = num_samples
         self._seed = seed
-        self._head = head
+        self._head_length = head_length
 
     def at(self, positions: range) -> NDArray[np.integer]:
-        samples = self._head if positions.stop <= self._head.size else self._whole
+        samples = self._head if positions.stop <= self._head_length else self._whole
         return samples[positions.start : positions.stop : positions.step]
+
+    @cached_property
+    def _head(self) -> NDArray[np.integer]:
+        return shuffled_head(self._num_samples, self._seed, self._head_length)
 
     @cached_property
     def _whole(self) -> NDArray[np.integer]:
         generator = torch.Generator().manual_seed(self._seed)
         dtype = torch.int32 if self._num_samples < _INT32_LIMIT else torch.int64
         whole: NDArray[np.integer] = torch.randperm(self._num_samples, generator=generator, dtype=dtype).numpy()
-        if not np.array_equal(whole[: self._head.size], self._head):
+        if self._head_length and not np.array_equal(whole[: self._head_length], self._head):
             raise RuntimeError(
                 f"torch {torch.__version__} draws a different permutation of {self._num_samples} samples than the one "
                 "this epoch started with"

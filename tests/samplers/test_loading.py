@@ -2,6 +2,7 @@
 
 import copy
 import json
+import warnings
 
 import pytest
 from hypothesis import given
@@ -11,10 +12,12 @@ from resumable.samplers import (
     ResumableDistributedSampler,
     ResumableRandomSampler,
     ResumableSequentialSampler,
+    ResumableSubsetSampler,
     StateFormatError,
     StateMismatchError,
 )
 from resumable.samplers.migrations import migrated
+from resumable.samplers.state import COMPARED_FIELDS
 from tests.samplers.jobs import draw
 
 
@@ -86,12 +89,13 @@ def test_the_end_of_an_epoch_stays_its_end_where_the_length_may_differ():
     assert (sampler.state_dict()["consumed"], sampler.remaining) == (60, 0)
 
 
-def test_a_position_beyond_a_shrunk_data_set_is_refused_even_where_the_length_may_differ():
-    """There is nothing at that position."""
-    sampler = ResumableRandomSampler(range(5), seed=3)
+@pytest.mark.parametrize("num_samples", [5, 39, 60])
+def test_a_position_in_mid_epoch_is_refused_even_where_the_length_may_differ(num_samples):
+    """A different length is a different order: of what was read there, some would come again and some never."""
+    sampler = ResumableRandomSampler(range(num_samples), seed=3)
     with (
         pytest.warns(UserWarning, match="num_samples"),
-        pytest.raises(StateMismatchError, match="consumed: saved 8, here are only 5"),
+        pytest.raises(StateMismatchError, match=f"consumed: saved 8 of 40 samples, here are {num_samples}"),
     ):
         sampler.load_state_dict(state_of(), allow=["stream.num_samples"])
 
@@ -109,7 +113,7 @@ def test_a_fixed_global_batch_asks_for_the_same_product_of_ranks_and_batch_size(
     ("changes", "message"),
     [
         ({"format": "other"}, "format='other'"),
-        ({"version": 2}, "version=2: this release reads states up to version 1"),
+        ({"version": 3}, "version=3: this release reads states up to version 2"),
         ({"version": 0}, "version=0: no such version"),
         ({"version": True}, "version=True"),
         ({"version": None}, "version=None"),
@@ -183,3 +187,60 @@ def test_older_versions_are_migrated_step_by_step():
     steps = {1: lambda values: values | {"added": 1}, 2: lambda values: values | {"added": values["added"] + 1}}
     state = {"format": "resumable-sampler", "version": 1, "epoch": 4}
     assert migrated(state, version=3, migrations=steps) == {"epoch": 4, "added": 2}
+
+
+SUBSET = {"indices": range(100), "seed": 7, "dataset_fingerprint": "v1"}
+CHANGES = {
+    "seed": ({"seed": 8}, {"stream.seed"}),
+    "tail": ({"drop_last": True}, {"stream.drop_last"}),
+    "samples": ({"indices": range(500, 600)}, {"fingerprint.dataset", "fingerprint.order"}),
+    "mark": ({"dataset_fingerprint": "v2"}, {"fingerprint.dataset"}),
+    "order": ({"order": "feistel"}, {"stream.order"}),
+    "length": ({"indices": range(90)}, {"stream.num_samples", "fingerprint.dataset"}),
+}
+
+
+# A list of different length in the place of different samples is one change.
+changed = st.lists(st.sampled_from(list(CHANGES)), min_size=1, unique=True).filter(
+    lambda changes: not {"samples", "length"} <= set(changes)
+)
+
+
+@given(changes=changed, data=st.data())
+def test_whatever_is_allowed_everything_else_is_compared_as_strictly_as_without(changes, data):
+    """Each difference is named, and each that is not allowed by its own name is refused."""
+    arguments, differing = dict(SUBSET), set()
+    for change in changes:
+        arguments |= CHANGES[change][0]
+        differing |= CHANGES[change][1]
+    # The digest of the order shows nothing new where the order's own description differs.
+    if {"stream.seed", "stream.order", "stream.num_samples"} & differing:
+        differing -= {"fingerprint.order"}
+    state = ResumableSubsetSampler(**SUBSET).state_dict()
+    allowed = set(data.draw(st.lists(st.sampled_from(sorted(COMPARED_FIELDS)), unique=True)))
+    target = ResumableSubsetSampler(**arguments)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            target.load_state_dict(state, allow=allowed)
+            refused = ""
+        except StateMismatchError as error:
+            refused = str(error)
+    named = {field for field in COMPARED_FIELDS if f"{field}: saved" in refused}
+    warned = {field for field in COMPARED_FIELDS if any(f"{field}: saved" in str(entry.message) for entry in caught)}
+    assert differing - allowed == named
+    assert warned == (set() if named else differing)
+
+
+def test_a_single_name_may_be_given_as_a_string():
+    """It is one field, not a collection of letters."""
+    sampler = ResumableRandomSampler(range(40), seed=4, batch_size=4)
+    with pytest.warns(UserWarning, match=r"stream\.seed"):
+        sampler.load_state_dict(state_of(), allow="stream.seed")
+
+
+@pytest.mark.parametrize("allow", ["seed", ["stream.seed", "stream.sed"], "consumed"])
+def test_a_name_that_no_field_has_is_refused(allow):
+    """A typing error would allow nothing, or look as if it did."""
+    with pytest.raises(ValueError, match=r"expected some of stream\.order, .*fingerprint\.dataset"):
+        ResumableRandomSampler(range(40), seed=3).load_state_dict(state_of(), allow=allow)

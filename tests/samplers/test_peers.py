@@ -70,6 +70,7 @@ def test_one_ranks_state_serves_all_ranks():
     ranks = ranks_of(100, 4, batch_size=5)
     expected = [list(sampler)[15:] for sampler in ranks]
     resumed = [ResumableDistributedSampler(range(100), 4, rank, batch_size=5) for rank in range(4)]
+    ranks[0].set_epoch(0)
     draw(ranks[0], 15)
     for sampler in resumed:
         sampler.load_state_dict(ranks[0].state_dict())

@@ -11,9 +11,9 @@ def test_every_private_name_that_is_used_exists():
 def test_a_name_that_is_gone_is_noticed():
     """In a module, in a class, and among what a constructor sets."""
     gone = [
-        PrivateName("torch.utils.data.dataloader", "", "_NoSuchIter", ""),
-        PrivateName("torch.utils.data.dataloader", "DataLoader", "_no_such_method", ""),
-        PrivateName("torch.utils.data.dataloader", "_NoSuchClass", "_name", ""),
-        PrivateName("torch.utils.data.dataloader", "_BaseDataLoaderIter", "_no_such_number", "", True),
+        PrivateName("torch.utils.data.dataloader", "_NoSuchIter", ""),
+        PrivateName("torch.utils.data.dataloader", "DataLoader._no_such_method", ""),
+        PrivateName("torch.utils.data.dataloader", "_NoSuchClass.name", ""),
+        PrivateName("torch.utils.data.dataloader", "_BaseDataLoaderIter", "", "_no_such_number"),
     ]
     assert [name.is_missing for name in gone] == [True] * 4

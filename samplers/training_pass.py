@@ -1,0 +1,72 @@
+"""Which of several passes over one sampler is the one that trains."""
+
+from collections.abc import Sequence
+
+from resumable.samplers.epoch_pass import EpochPass
+from resumable.samplers.errors import PositionUnknownError
+
+_ADVICE = (
+    "call commit() after each step, or let go of the iterators that do not train; "
+    "set_epoch at the head of the training loop ends what came before it"
+)
+
+
+def training_pass(passes: Sequence[EpochPass]) -> EpochPass | None:
+    """Return the pass whose position is the sampler's; None if there are none.
+
+    A batch that is drawn to be counted, looked at or evaluated comes out of the same sampler as one that is trained on.
+    What the user does with a pass tells them apart, never which one began last:
+
+    - Committed batches were trained on, whatever else was drawn.
+    - A pass that began while an earlier one was under way, which then went on, was a look: an evaluation between two
+      steps, or a peek. If the earlier one has stood still since, and both still have their iterators, nobody can know.
+    - A pass that has ended or was let go, and followed by one that was read to its end, was a look as well, or was started
+      again. If the later one was broken off itself, or began while the earlier one was held, it may have been the look.
+
+    Args:
+        passes: Passes that have drawn since the position was last set, in the order in which they began to.
+
+    Raises:
+        PositionUnknownError: two passes may both be the one; the message shows what to write.
+    """
+    if len(passes) == 1:
+        return passes[0]
+    committed = [candidate for candidate in passes if candidate.is_committed]
+    if committed:
+        return committed[-1]
+    candidates = [candidate for candidate in passes if not candidate.is_look]
+    under_way = [candidate for candidate in candidates if candidate.is_under_way]
+    over = [candidate for candidate in candidates if not candidate.is_under_way]
+    if under_way:
+        return _first(under_way, over)
+    return _last(over) if over else None
+
+
+def passes_that_matter(passes: Sequence[EpochPass]) -> list[EpochPass]:
+    """Return the passes on which the answer can depend: of those that are over, the last two that are no looks."""
+    kept = [candidate for candidate in passes if not candidate.is_look or candidate.is_committed]
+    over = [candidate for candidate in kept if not candidate.is_under_way and not candidate.is_committed]
+    return [candidate for candidate in kept if not any(candidate is forgotten for forgotten in over[:-2])]
+
+
+def _first(under_way: Sequence[EpochPass], over: Sequence[EpochPass]) -> EpochPass:
+    first, *others = under_way
+    # A loop that named the epoch at its head has run since.
+    is_left = not first.has_moved_since_set_epoch and any(not candidate.is_before_set_epoch for candidate in over)
+    if others or is_left:
+        raise PositionUnknownError(
+            f"the first pass over this sampler, which has delivered {first.num_done} samples, still has its iterator, but "
+            f"stands still while a later one is drawn: which of them trains? {_ADVICE}"
+        )
+    return first
+
+
+def _last(over: Sequence[EpochPass]) -> EpochPass:
+    *others, last = [candidate for candidate in over if not candidate.is_before_set_epoch] or over
+    is_sure = last.ended and not last.began_during_another
+    if not is_sure and any(candidate.consumed != last.consumed for candidate in others):
+        raise PositionUnknownError(
+            f"one pass over this sampler was left at sample {others[-1].consumed} of the epoch, and a later one at sample "
+            f"{last.consumed}: which of them trained? {_ADVICE}"
+        )
+    return last
