@@ -120,7 +120,7 @@ def poll_every(poll_s: float) -> None:
     def delay(seconds: object) -> None:
         time.sleep(poll_s)
 
-    dynamic_rendezvous._delay = delay  # type: ignore[attr-defined]
+    dynamic_rendezvous._delay = delay
 
 
 def _name_of_caller(depth: int = 2) -> str:

@@ -12,12 +12,11 @@ from resumable.launch.cluster import Cluster, LocalCluster
 from resumable.launch.errors import NodeError
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.plan import Plan
-from resumable.launch.plan.topology import Topology
 from tests.integration.nodes import Job, compose_cluster, plan_of_nodes
 
 
 def local(plan: Plan, folder: Path) -> LocalCluster:
-    return LocalCluster(Topology.of(plan), nproc_per_node=1, log_dir=folder / "nodes")
+    return LocalCluster(plan.topology, nproc_per_node=1, log_dir=folder / "nodes")
 
 
 @pytest.fixture(

@@ -41,7 +41,8 @@ def exit_code(tmp_path: Path, *launcher: str) -> int:
     except subprocess.TimeoutExpired:
         # An agent that is killed leaves its ranks running.
         family = psutil.Process(launched.pid).children(recursive=True)
-        for process in (launched, *family):
+        launched.kill()
+        for process in family:
             process.kill()
         launched.wait()
         return 124

@@ -47,9 +47,11 @@ def refusals(num_ranks: int, store: Path, function: Callable[[int], Any]) -> lis
 
 
 def _results(readers: list[Connection]) -> list[Any]:
-    results, waiting = {}, list(readers)
+    results: dict[Connection, Any] = {}
+    waiting = list(readers)
     while waiting:
         for reader in wait(waiting):
+            assert isinstance(reader, Connection)
             waiting.remove(reader)
             results[reader], failure = reader.recv()
             if failure is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from resumable.samplers import ResumableDataLoader, ResumableDistributedSampler, SeededDataset
 
@@ -25,7 +25,7 @@ model = DistributedDataParallel(torch.nn.Linear(4, 1))
 optimizer = torch.optim.SGD(model.parameters(), lr=1e-5)
 data = SeededDataset(Noisy(), seed=3) if "--seeded" in sys.argv else Noisy()
 sampler = ResumableDistributedSampler(data, batch_size=4)
-loader: DataLoader = ResumableDataLoader(data, sampler=sampler, batch_size=4)
+loader = ResumableDataLoader(data, sampler=sampler, batch_size=4)
 checkpoint = Path("latest.pt")
 if checkpoint.exists():
     state = torch.load(checkpoint)

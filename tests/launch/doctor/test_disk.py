@@ -1,6 +1,7 @@
 from collections import namedtuple
 from pathlib import Path
 
+import psutil
 import pytest
 
 from resumable.launch.doctor import disk
@@ -42,7 +43,7 @@ def test_a_slow_disk_tears_checkpoints(time_s, expected):
 def test_the_nearest_mount_above_counts(monkeypatch, tmp_path):
     """Not the root's."""
     mounts = [Partition("/", "ext4"), Partition(str(tmp_path), "nfs"), Partition(str(tmp_path / "other"), "tmpfs")]
-    monkeypatch.setattr(disk.psutil, "disk_partitions", lambda **_: mounts)
+    monkeypatch.setattr(psutil, "disk_partitions", lambda **_: mounts)
     (tmp_path / "runs").mkdir()
     assert disk._kind_of(tmp_path / "runs") == "nfs"
 
@@ -57,7 +58,7 @@ def test_a_run_directory_need_not_be_there(tmp_path, probe):
 
 def test_a_file_system_that_does_not_replace_is_found_out(tmp_path, monkeypatch):
     """What it does is tried, whatever it is called."""
-    monkeypatch.setattr(disk.Path, "replace", lambda _source, _target: None)
+    monkeypatch.setattr(Path, "replace", lambda _source, _target: None)
     finding = disk.file_system(Subject(nproc_per_node=2, run_dir=tmp_path))
     assert (finding.status, "does not replace" in finding.meaning) == (Status.FAIL, True)
 

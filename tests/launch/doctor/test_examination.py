@@ -26,11 +26,12 @@ def saying(finding: Finding) -> Probe:
 
 def told(*findings: Finding, width: int = 80, **options: object) -> tuple[int, str]:
     """Exit code and output of a doctor whose probes say this."""
-    console = Console(file=io.StringIO(), width=width, no_color=True, force_terminal=False)
+    printed = io.StringIO()
+    console = Console(file=printed, width=width, no_color=True, force_terminal=False)
     code = run_doctor(
         console, nproc_per_node=2, run_dir=Path("runs"), probes=[saying(finding) for finding in findings], **options
     )
-    return code, console.file.getvalue()
+    return code, printed.getvalue()
 
 
 @pytest.mark.parametrize(

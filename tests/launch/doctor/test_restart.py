@@ -112,7 +112,7 @@ def test_an_interrupted_trial_leaves_no_process(tmp_path, monkeypatch, launcher)
     monkeypatch.setattr(restart, "_wait", interrupted)
     child = f"import os, time; os.write({written}, b'%d' % os.getpid()); time.sleep(300)"
     os.set_inheritable(written, True)
-    monkeypatch.setattr(restart.subprocess, "Popen", partial(subprocess.Popen, close_fds=False))
+    monkeypatch.setattr(subprocess, "Popen", partial(subprocess.Popen, close_fds=False))
     program = f"import subprocess; subprocess.run([sys.executable, '-c', {child!r}], close_fds=False)"
     with pytest.raises(KeyboardInterrupt) as raised:
         launcher(program)

@@ -84,10 +84,11 @@ def test_many_violations_are_counted():
     verdict = judge_evidence(wrong())
     many = failed([Violation(sentence=f"violation {number}", rank=number) for number in range(10)], "all wrong")
     report = CheckReport(name="rank_sequence", claim="", result=many)
-    console = Console(file=io.StringIO(), width=80)
+    printed = io.StringIO()
+    console = Console(file=printed, width=80)
     changed = msgspec.structs.replace(verdict, checks=(report,))
     render(changed, wrong().plan, RunDir(root=Path("runs/1")), console)
-    output = console.file.getvalue()
+    output = printed.getvalue()
     assert ("violation 2" in output, "violation 3" in output) == (True, False)
     assert "and 7 more in verdict.json" in output
 

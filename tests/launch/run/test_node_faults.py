@@ -75,7 +75,7 @@ class Stage:
 
     def another(self) -> Nemesis:
         """That of the job's next start."""
-        return Nemesis(self.scenario, self.scenario_dir, self.cluster, lambda node: node.request())
+        return Nemesis(self.scenario, self.scenario_dir, self.cluster, lambda node: node.request())  # type: ignore[call-arg]  # a node of paper
 
     def fire(self, fault: int, *, node: int) -> None:
         """A rank of this node has come to the fault's moment."""

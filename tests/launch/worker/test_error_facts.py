@@ -48,7 +48,7 @@ def test_an_error_of_the_script_has_its_type_and_its_module() -> None:
 
 def test_the_module_is_that_of_the_deepest_frame() -> None:
     """Where an exception was raised, not where it came through."""
-    assert error_facts(raised(lambda: pickle.loads(pickle._dumps(object)[:3]))).module == __name__
+    assert error_facts(raised(lambda: pickle.loads(pickle.dumps(object)[:3]))).module == __name__
     assert error_facts(raised(lambda: parse_fault("nonsense"))).module == "resumable.launch.plan.fault_grammar"
 
 

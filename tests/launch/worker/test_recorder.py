@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from resumable.launch.evidence.rank_records import AnyRecord, Load, Save, decode_line
+from resumable.launch.evidence.rank_records import AnyRecord, Load, Save, decode_line, encode_line
 from resumable.launch.worker import recorder as module
 from resumable.launch.worker.recorder import Recorder
 
@@ -96,7 +96,6 @@ def test_a_handler_may_save_while_a_line_is_made(file: Path, monkeypatch: pytest
     """Its lines come first, and the numbers go on without a gap."""
     recorder = Recorder(file)
     handlers = [lambda: recorder.emit(Save, path="emergency.pt", phase="begin")]
-    encode_line = module.encode_line
 
     def interrupted(record: AnyRecord) -> bytes:
         while handlers:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration
 from accelerate.state import AcceleratorState, GradientState
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from resumable.samplers import ResumableDataLoader, ResumableDistributedSampler
 
@@ -47,7 +47,7 @@ def loader_of(accelerator: Accelerator, **options: Any) -> ResumableDataLoader[t
 
 
 def steps(
-    accelerator: Accelerator, loader: DataLoader[Any], checkpoint: Path | None = None, *, names_epochs: bool = True
+    accelerator: Accelerator, loader: Any, checkpoint: Path | None = None, *, names_epochs: bool = True
 ) -> Iterator[Any]:
     """Train from the start or from a checkpoint, and tell each step's epoch, samples and whether it applied gradients."""
     model = torch.nn.Linear(1, 1)

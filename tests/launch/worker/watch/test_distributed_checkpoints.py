@@ -237,6 +237,6 @@ def test_a_save_that_another_process_writes_ends_with_its_result(
 def test_a_save_that_cannot_be_handed_over_is_forgotten(listener: Listener, tmp_path: Path) -> None:
     """The next one into the same folder begins anew."""
     with pytest.raises(TypeError):
-        dcp.async_save(state(), checkpoint_id=tmp_path / "a", nonsense=1)
+        dcp.async_save(state(), checkpoint_id=tmp_path / "a", nonsense=1)  # type: ignore[call-arg]
     dcp.save(state(), checkpoint_id=tmp_path / "a")
     assert told(listener) == [ONCE[0], *ONCE]
