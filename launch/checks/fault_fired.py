@@ -93,9 +93,16 @@ def _why_never_due(fault: PlannedFault, timeline: Timeline) -> Reason:
         return not_fired.NoCheckpoint(rank=timeline.rank)
     if fault.kind is FaultKind.LOADERKILL:
         return not_fired.NoLoaderWorker(rank=timeline.rank)
+    return _how_it_ended_before(fault, timeline)
+
+
+def _how_it_ended_before(fault: PlannedFault, timeline: Timeline) -> Reason:
     num_steps = len(timeline.steps)
     if not _has_ended(timeline):
         return not_fired.RunEndedBefore(rank=timeline.rank, num_steps=num_steps)
+    num_epochs = 1 + max((batch.epoch for step in timeline.steps for batch in step.batches), default=-1)
+    if fault.when.point is Point.EPOCH_BATCH and fault.when.numbers[0] >= num_epochs:
+        return not_fired.NoSuchEpoch(num_epochs=num_epochs, num_steps=num_steps)
     return not_fired.TrainingEndedBefore(num_steps=num_steps)
 
 

@@ -91,6 +91,14 @@ class RunEndedBefore(Reason, frozen=True, kw_only=True):
     num_steps: int
 
 
+class NoSuchEpoch(Reason, frozen=True, kw_only=True):
+    """Training has fewer epochs than that; loaders that take turns go through theirs together."""
+
+    template = "training ended after {num_epochs:epoch} (the first is epoch 0) and {num_steps:step}"
+    num_epochs: int
+    num_steps: int
+
+
 class TrainingEndedBefore(Reason, frozen=True, kw_only=True):
     """Training is shorter than that."""
 

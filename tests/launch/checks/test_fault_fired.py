@@ -169,6 +169,9 @@ def test_a_fault_without_its_effect_is_unknown(text, lines, changes, words):
         ("loaderkill@step=4:rank=1", "rank 1 had no loader worker at that moment"),
         ("preempt@step=4:node=0", "no rank of node 0 reached that point"),
         ("sigkill@load#0:rank=1", "training ended after 12 steps"),
+        ("sigkill@epoch=1,batch=99:rank=1", "training ended after 12 steps"),
+        ("sigkill@epoch=2,batch=0:rank=1", "training ended after 12 steps"),
+        ("sigkill@epoch=9,batch=0:rank=1", "training ended after 3 epochs (the first is epoch 0) and 12 steps"),
     ],
 )
 def test_a_fault_that_did_not_fire_has_its_reason(text, words):
