@@ -89,7 +89,7 @@ def _why_never_due(fault: PlannedFault, timeline: Timeline) -> Reason:
         return reason
     if fault.when.point is Point.RESUME and not any(life.incarnation for life in timeline.lives):
         return not_fired.NoRestart()
-    if fault.kind in CHECKPOINT_DAMAGE and not num_saves:
+    if fault.kind in CHECKPOINT_DAMAGE and (not num_saves or _has_passed(fault.when, timeline)):
         return not_fired.NoCheckpoint(rank=timeline.rank)
     if fault.kind is FaultKind.LOADERKILL:
         return not_fired.NoLoaderWorker(rank=timeline.rank)
@@ -112,6 +112,11 @@ def _why_not_at_save(fault: PlannedFault, rank: int, num_saves: int) -> Reason |
     if fault.when.part is Part.DURING:
         return not_fired.SaveNotHalfDone(rank=rank)
     return not_fired.CheckpointGone(rank=rank) if fault.kind in CHECKPOINT_DAMAGE else None
+
+
+def _has_passed(when: When, timeline: Timeline) -> bool:
+    """Whether a moment that is counted in steps has come."""
+    return when.point is Point.STEP and when.numbers[0] < len(timeline.steps)
 
 
 def _has_ended(timeline: Timeline) -> bool:

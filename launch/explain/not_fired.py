@@ -63,16 +63,18 @@ class SaveNotHalfDone(Reason, frozen=True, kw_only=True):
 
 
 class CheckpointGone(Reason, frozen=True, kw_only=True):
-    """It was renamed or removed by somebody else."""
+    """It was renamed or removed by somebody else, or is not the run's own."""
 
-    template = "no checkpoint of rank {rank} was there under the name by which it had written it"
+    template = (
+        "no checkpoint of rank {rank} was in the run's own folders under the name it was written by; links do not count"
+    )
     rank: int
 
 
 class NoCheckpoint(Reason, frozen=True, kw_only=True):
-    """Nothing to damage."""
+    """Nothing to damage that is the run's own."""
 
-    template = "rank {rank} had written no checkpoint"
+    template = "rank {rank} had written no checkpoint into the run's own folders; links do not count"
     rank: int
 
 

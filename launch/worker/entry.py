@@ -111,6 +111,7 @@ def _watch(
         position=position,
         earlier=earlier,
         loader_workers=loaders.worker_pids,
+        folders=(scenario_dir.root, Path.cwd()),
     )
     inputs = InputWatch(recorder)
     saving = Saving(recorder, trigger)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -106,8 +107,18 @@ def damageable_part(checkpoint: Path, rank: int) -> Path | None:
     return max(own or data, key=lambda file: (file.stat().st_size, file.name), default=None)
 
 
+def may_be_damaged(file: Path, folders: Iterable[Path]) -> bool:
+    """Whether a file is no link and lies in one of these folders, once the links on its way are resolved."""
+    place = file.resolve()
+    return not file.is_symlink() and any(place.is_relative_to(folder.resolve()) for folder in folders)
+
+
 def damage(fault: PlannedFault, path: Path) -> None:
-    """Do to a file of a checkpoint what a power cut or a bad disk does."""
+    """Do to a file of a checkpoint what a power cut or a bad disk does; a hard link of it elsewhere stays whole."""
+    if path.stat().st_nlink > 1:
+        copy = path.with_name(f"{path.name}.damaged")
+        shutil.copy2(path, copy)
+        copy.replace(path)
     size_bytes = path.stat().st_size
     if fault.kind is FaultKind.TORN:
         keep = fault.argument or 0.0

@@ -12,7 +12,7 @@ from resumable.launch.evidence.written_files import files_in
 from resumable.launch.plan.fault_kinds import CHECKPOINT_DAMAGE, NODE_KINDS, FaultKind
 from resumable.launch.plan.fault_model import Part, PlannedFault, Point, When
 from resumable.launch.system.environment import RankEnvironment
-from resumable.launch.worker.faults.effects import Effects, damageable_part
+from resumable.launch.worker.faults.effects import Effects, damageable_part, may_be_damaged
 from resumable.launch.worker.position import Position
 from resumable.launch.worker.recorder import Recorder
 
@@ -29,6 +29,7 @@ class Trigger:
         earlier: What this rank's earlier incarnations recorded, each for itself.
         loader_workers: Gives the pids of this rank's loader workers.
         effects: What is done when a fault fires.
+        folders: Only what lies in these may be damaged: the run's own.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Trigger:
         earlier: Sequence[Sequence[AnyRecord]] = (),
         loader_workers: Callable[[], Sequence[int]] = lambda: (),
         effects: Effects | None = None,
+        folders: Sequence[Path] = (),
     ) -> None:
         self._recorder = recorder
         self._faults = faults
@@ -50,6 +52,7 @@ class Trigger:
         self._position = position
         self._loader_workers = loader_workers
         self._effects = effects or Effects()
+        self._folders = folders
         self._armed = [fault for fault in faults if self._is_ours(fault) and not self._mark(fault).exists()]
         records = [record for life in earlier for record in life]
         self._num_saves = sum(isinstance(record, Save) and record.phase == "begin" for record in records)
@@ -155,10 +158,15 @@ class Trigger:
             self._effects.perform(fault, loader_worker=pid, path=path)
 
     def _file_to_damage(self) -> str:
-        """Of the newest checkpoint that is there; "" if none is."""
+        """Of the newest checkpoint that is there; "" if none is.
+
+        What was seen saved comes before what was only renamed into place: a script may have taken that from elsewhere.
+        """
         newest_first = reversed((*self._found, *files_in(self._writes)))
-        parts = (damageable_part(Path(file.path), self._environment.rank) for file in newest_first if file.path)
-        return next((str(part) for part in parts if part is not None), "")
+        saved_first = sorted(newest_first, key=lambda file: not file.is_saved)
+        parts = (damageable_part(Path(file.path), self._environment.rank) for file in saved_first if file.path)
+        own = (part for part in parts if part is not None and may_be_damaged(part, self._folders))
+        return next(map(str, own), "")
 
     def _wait_for_companions(self, fault: PlannedFault) -> None:
         """Let those that die at the same moment all reach it: the agent ends the others as soon as it sees one dead."""

@@ -163,9 +163,19 @@ def test_a_fault_without_its_effect_is_unknown(text, lines, changes, words):
             "sigkill@save#1+during:rank=0",
             "rank 0 never reached the middle of that save: another process wrote it, or it failed before",
         ),
-        ("torn@save#1:rank=0", "no checkpoint of rank 0 was there under the name by which it had written it"),
+        (
+            "torn@save#1:rank=0",
+            "no checkpoint of rank 0 was in the run's own folders under the name it was written by; links do not count",
+        ),
         ("sigkill@save#1:rank=0", "training ended after 12 steps"),
-        ("torn@step=4:rank=1", "rank 1 had written no checkpoint"),
+        (
+            "torn@step=4:rank=0",
+            "rank 0 had written no checkpoint into the run's own folders; links do not count",
+        ),
+        (
+            "torn@step=4:rank=1",
+            "rank 1 had written no checkpoint into the run's own folders; links do not count",
+        ),
         ("loaderkill@step=4:rank=1", "rank 1 had no loader worker at that moment"),
         ("preempt@step=4:node=0", "no rank of node 0 reached that point"),
         ("sigkill@load#0:rank=1", "training ended after 12 steps"),

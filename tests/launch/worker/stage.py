@@ -87,6 +87,7 @@ class Stage:
             earlier=earlier,
             loader_workers=lambda: loader_workers,
             effects=self.performed.effects(await_companions),
+            folders=(root,),
         )
         self.listener.trigger = self.trigger
 

@@ -149,6 +149,18 @@ def test_a_torn_file_keeps_its_beginning(tmp_path: Path, text: str, size_bytes: 
     assert file.read_bytes() == data[:size_bytes]
 
 
+@pytest.mark.parametrize("kind", ["torn", "corrupt"])
+def test_a_hard_link_of_a_damaged_file_stays_whole(tmp_path: Path, kind: str) -> None:
+    """It may be somebody else's."""
+    data = bytes(range(100))
+    (tmp_path / "pretrained.pt").write_bytes(data)
+    (tmp_path / "latest.pt").hardlink_to(tmp_path / "pretrained.pt")
+    damage(fault(f"{kind}@step=0:rank=0"), tmp_path / "latest.pt")
+    assert (tmp_path / "pretrained.pt").read_bytes() == data
+    assert (tmp_path / "latest.pt").read_bytes() != data
+    assert {file.name for file in tmp_path.iterdir()} == {"latest.pt", "pretrained.pt"}
+
+
 WHOLE = {"__0_0.distcp": 500, "__1_0.distcp": 200, "__1_1.distcp": 300, "__10_0.distcp": 400, ".metadata": 900}
 
 

@@ -166,6 +166,32 @@ def test_damage_is_done_to_the_newest_checkpoint_that_is_there(
     assert (stage.performed.damaged, [fault.kind for fault in stage.performed.faults]) == ([name], [kind])
 
 
+@pytest.mark.parametrize(
+    ("events", "name"),
+    [
+        pytest.param([*saved("a"), *saved("../outside/b")], "a", id="a file outside the run's folders"),
+        pytest.param([*saved("a"), *saved("folder/b")], "a", id="a file behind a link to a folder"),
+        pytest.param([*saved("a"), renamed("t", "link")], "a", id="a link to a file outside"),
+        pytest.param([*saved("a"), renamed("t", "near")], "a", id="a link to a file of the run"),
+        pytest.param([*saved("a"), renamed("t", "given")], "a", id="a file that was only renamed"),
+        pytest.param([*saved("../outside/b"), renamed("t", "link")], None, id="nothing else is there"),
+    ],
+)
+def test_what_is_not_the_runs_own_is_never_damaged(tmp_path: Path, events: list[AnyRecord], name: str | None) -> None:
+    """Whatever links lead to it; the newest file of the run's own is taken in its place, or none."""
+    run, outside = tmp_path / "run", tmp_path / "outside"
+    for folder in (run, outside):
+        folder.mkdir()
+    for file in (run / "a", run / "given", outside / "b"):
+        file.touch()
+    (run / "folder").symlink_to(outside)
+    (run / "link").symlink_to(outside / "b")
+    (run / "near").symlink_to(run / "given")
+    stage = Stage(run, "torn@step=0:rank=0")
+    stage.show(*(placed_in(run, event) for event in events), *trained(0))
+    assert stage.performed.damaged == ([name] if name else [])
+
+
 @pytest.mark.parametrize("rank", [0, 1])
 @pytest.mark.parametrize("events", [saved("a"), [*saved("t"), renamed("t", "a")]])
 def test_damage_to_a_folder_is_done_to_what_the_rank_wrote_into_it(
