@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from resumable.launch.system.safe_io import decoded
+from resumable.launch.system.safe_io import decoded, encoded
 
 
 class RoundStarted(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="round"):
@@ -100,7 +100,7 @@ _decoder: msgspec.json.Decoder[NodeRecord] = msgspec.json.Decoder(NodeRecord)
 
 def encode_node_line(record: NodeRecord) -> bytes:
     """One line of a node's own file, its newline included."""
-    return _encoder.encode(record) + b"\n"
+    return encoded(_encoder.encode, record) + b"\n"
 
 
 def decode_node_line(line: bytes) -> NodeRecord:

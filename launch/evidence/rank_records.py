@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from resumable.launch.system.safe_io import decoded
+from resumable.launch.system.safe_io import decoded, encoded
 
 FORMAT_VERSION = 1
 FIRST_INPUT = 1_000
@@ -224,7 +224,7 @@ _decoder: msgspec.json.Decoder[AnyRecord] = msgspec.json.Decoder(AnyRecord)
 
 def encode_line(record: Record) -> bytes:
     """One line, its newline included."""
-    return _encoder.encode(record) + b"\n"
+    return encoded(_encoder.encode, record) + b"\n"
 
 
 def decode_line(line: bytes) -> AnyRecord:

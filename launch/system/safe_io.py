@@ -47,6 +47,25 @@ def decoded(decode: Callable[[bytes], _T], data: bytes) -> _T:
         raise msgspec.DecodeError(str(error)) from error
 
 
+def encoded(encode: Callable[[object], bytes], value: object) -> bytes:
+    """What `encode`, that of an encoder of msgspec, makes of `value`.
+
+    The name of a file may be any bytes and a message any text: what is no Unicode of it is written as an escape.
+    """
+    try:
+        return encode(value)
+    except UnicodeEncodeError:
+        return encode(_escaped(msgspec.to_builtins(value)))
+
+
+def _escaped(value: object) -> object:
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_escaped(key): _escaped(item) for key, item in value.items()}
+    return [_escaped(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 def replace_whole(path: Path, content: bytes) -> None:
     """Write a file that is there as a whole or not at all, whatever lies in its folder already.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from resumable.launch.system.safe_io import decoded, read_whole, replace_whole
+from resumable.launch.system.safe_io import decoded, encoded, read_whole, replace_whole
 
 
 def test_what_was_replaced_is_read_back_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -17,6 +17,15 @@ def test_what_was_replaced_is_read_back_and_nothing_else_is_left(tmp_path: Path)
     assert read_whole(tmp_path / "file") == b"new"
     assert {"file", "plain"} == {path.name for path in tmp_path.iterdir()}
     assert (tmp_path / "plain").stat().st_mode == (tmp_path / "file").stat().st_mode
+
+
+def test_text_that_is_no_unicode_is_escaped_wherever_it_stands() -> None:
+    """All else is as it was."""
+    name = os.fsdecode(b"ck\xff.pt")
+    value = {"plain": "ü", "name": name, name: [{"deep": name}, 1, None, 0.5]}
+    escaped = "ck\\udcff.pt"
+    expected = {"plain": "ü", "name": escaped, escaped: [{"deep": escaped}, 1, None, 0.5]}
+    assert expected == msgspec.json.decode(encoded(msgspec.json.encode, value))
 
 
 def test_a_link_in_the_place_of_a_file_is_replaced_and_not_followed(tmp_path: Path) -> None:

@@ -57,6 +57,18 @@ def test_a_file_that_is_there_is_never_written_to(file: Path) -> None:
         Recorder(file)
 
 
+def test_a_name_that_is_no_text_is_recorded(file: Path) -> None:
+    """On Linux the name of a file may be any bytes; its record is one like all others."""
+    recorder = Recorder(file)
+    recorder.emit(Save, path=os.fsdecode(b"ck\xff.pt"), phase="begin", content={"\ud800": "1"})
+    recorder.emit(Load, path="a")
+    first, second = lines_of(file)
+    assert (first, second.path) == (
+        Save(sequence=0, time_ns=first.time_ns, path="ck\\udcff.pt", phase="begin", content={"\\ud800": "1"}),
+        "a",
+    )
+
+
 def test_threads_share_one_sequence(file: Path) -> None:
     """However many write."""
     recorder = Recorder(file)
