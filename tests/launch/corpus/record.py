@@ -1,6 +1,6 @@
 """Records the run directories beside this file again, with the real tool: `python -m tests.launch.corpus.record [NAME]...`.
 
-What no check needs is left out: checkpoints, and what the ranks printed. Paths of this machine become `/work`.
+What no check needs is left out: checkpoints, and what the ranks printed. Paths of this machine become `/recorded`.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _keep(file: Path, target: Path, scratch: Path) -> None:
 
 
 def _without_machine(text: str, scratch: Path) -> str:
-    text = text.replace(str(scratch), "/work").replace(sys.executable, "python")
+    text = text.replace(str(scratch), "/recorded").replace(sys.executable, "python")
     return re.sub(r"/[^\s\"]*/resumable/", "/resumable/", text)
 
 
