@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from resumable.launch.api.job_result import JobResult, RankResult
     from resumable.launch.api.launcher import Launcher
     from resumable.launch.evidence.history import History
+    from resumable.launch.explain.outcome import Outcome
     from resumable.launch.judge.verdict import Verdict
-    from resumable.launch.outcome import Outcome
 
 __all__ = ["Fault", "History", "JobResult", "Launcher", "Outcome", "RankResult", "Verdict"]
 
@@ -31,7 +31,7 @@ _MODULES = {
     "History": "resumable.launch.evidence.history",
     "JobResult": "resumable.launch.api.job_result",
     "Launcher": "resumable.launch.api.launcher",
-    "Outcome": "resumable.launch.outcome",
+    "Outcome": "resumable.launch.explain.outcome",
     "RankResult": "resumable.launch.api.job_result",
     "Verdict": "resumable.launch.judge.verdict",
 }

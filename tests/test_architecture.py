@@ -19,7 +19,7 @@ ORDER = (
     *("sweep", "report", "doctor", "cli", "api", "jobs"),
 )
 """The packages of `launch`: each imports only from those that stand before it, in functions too."""
-LEAVES = {"launch/errors.py", "launch/outcome.py"}
+LEAVES = {"launch/errors.py"}
 """Every package may know them."""
 ON_TOP = {"launch/__init__.py", "launch/__main__.py"} | LEAVES
 """What lies in no package: the public names, the command and the leaves."""

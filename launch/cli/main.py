@@ -10,7 +10,7 @@ from importlib import import_module
 
 from resumable.launch.cli.parser import parse
 from resumable.launch.errors import DamagedPlanError, LaunchError, NodeError
-from resumable.launch.outcome import ExitCode
+from resumable.launch.explain.outcome import ExitCode
 from resumable.launch.system.environment import is_ci
 from resumable.launch.system.processes import leaving_none_behind
 from resumable.launch.system.standard_streams import OutputConsole, discard_output, open_closed_streams

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-from resumable.launch.outcome import ExitCode
+from resumable.launch.explain.outcome import ExitCode
 
 
 class Status(StrEnum):

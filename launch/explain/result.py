@@ -11,9 +11,9 @@ import msgspec
 
 from resumable.launch.evidence.rank_records import Index
 from resumable.launch.explain import epoch_reasons, not_fired, order_reasons, resume_problems, run_problems
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.explain.problems import Problem
 from resumable.launch.explain.reasons import Reason
-from resumable.launch.outcome import Outcome
 from resumable.launch.reading.lives import Life
 
 MAX_INDICES = 256

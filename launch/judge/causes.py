@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from resumable.launch.explain.outcome import BY_SEVERITY, Outcome
 from resumable.launch.judge.results import Case, Results
 from resumable.launch.judge.verdict import Verdict
-from resumable.launch.outcome import BY_SEVERITY, Outcome
 
 
 class CauseGroup(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,8 +14,8 @@ import msgspec
 
 from resumable.launch.errors import EvidenceError
 from resumable.launch.evidence.rank_records import FaultFired
+from resumable.launch.explain.outcome import Outcome, worst
 from resumable.launch.judge.verdict import Verdict
-from resumable.launch.outcome import Outcome, worst
 from resumable.launch.plan.command_line import repeat_command
 from resumable.launch.plan.fault_model import PlannedFault
 from resumable.launch.plan.plan import Command, Plan, Scenario

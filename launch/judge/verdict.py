@@ -11,10 +11,10 @@ from resumable.launch.checks import CHECKS
 from resumable.launch.checks.check import Check
 from resumable.launch.evidence.history import read_history
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.explain.outcome import Outcome, exit_code, worst
 from resumable.launch.explain.problems import CheckFailed, DiffersBeforeAnyFault, NothingCompared, Problem
 from resumable.launch.explain.result import AnyProblem, AnyReason, CheckResult, unknown
 from resumable.launch.explain.run_problems import EvidenceDamaged, ReferenceFailed, ReferenceNodeFailed
-from resumable.launch.outcome import Outcome, exit_code, worst
 from resumable.launch.plan.plan import Plan
 from resumable.launch.reading.evidence import Evidence, gather
 from resumable.launch.reading.failures import FaultEvent, fired_faults

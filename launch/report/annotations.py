@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.judge.causes import CauseGroup, causes_of
 from resumable.launch.judge.results import Results
-from resumable.launch.outcome import Outcome
 from resumable.launch.system.text_safety import workflow_message, workflow_property
 from resumable.launch.system.wording import counted
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from resumable.launch.explain.outcome import Outcome, worst
 from resumable.launch.judge.results import Case, Results
-from resumable.launch.outcome import Outcome, worst
 from resumable.launch.sweep.grid import Grid, grids_of
 
 

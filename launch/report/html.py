@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.explain.result import Violation
 from resumable.launch.judge.causes import causes_of
 from resumable.launch.judge.results import Case, Results
-from resumable.launch.outcome import Outcome
 from resumable.launch.report.batches import marked_difference, shortened
 from resumable.launch.report.chart import chart_of
 from resumable.launch.report.grid import case_grids, outcome_of, outside_grids

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.explain.result import Violation
 from resumable.launch.judge.causes import CauseGroup, causes_of
 from resumable.launch.judge.results import Case, Results
-from resumable.launch.outcome import Outcome
 from resumable.launch.report.batches import marked_difference
 from resumable.launch.report.grid import case_grids, outcome_of, outside_grids
 from resumable.launch.sweep.grid import Grid

@@ -8,9 +8,9 @@ from typing import Literal
 
 import msgspec
 
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.judge.causes import kind_of
 from resumable.launch.judge.verdict import Verdict
-from resumable.launch.outcome import Outcome
 from resumable.launch.plan.plan import Scenario
 
 Which = Literal["each", "cause"]

@@ -12,7 +12,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from resumable.launch.outcome import Outcome
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.plan.plan import Scenario
 from resumable.launch.sweep.grid_text import grid_lines
 from resumable.launch.sweep.marks import OUTCOMES, Mark

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from resumable.launch.outcome import Outcome
+from resumable.launch.explain.outcome import Outcome
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.judge.verdict import Verdict
-from resumable.launch.outcome import Outcome
 from resumable.launch.plan.plan import Plan, on_plain_processes
 from resumable.launch.sweep.confirmation import confirmed
 from resumable.launch.sweep.judge import PointJudge

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 from resumable.launch.cluster import Cluster
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.judge.verdict import Verdict
-from resumable.launch.outcome import Outcome
 from resumable.launch.plan.plan import Plan, Scenario, on_plain_processes
 from resumable.launch.sweep.cluster_pool import ClusterPool
 from resumable.launch.sweep.confirmation import Which, confirmed, unconfirmed

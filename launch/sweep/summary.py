@@ -8,12 +8,12 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.explain.problems import Problem
 from resumable.launch.explain.run_problems import SweepIncomplete
 from resumable.launch.judge.causes import CauseGroup, causes_of
 from resumable.launch.judge.results import Results, results_of
 from resumable.launch.judge.verdict import Verdict, undecided
-from resumable.launch.outcome import Outcome
 from resumable.launch.plan.plan import Plan
 from resumable.launch.sweep.grid_text import grid_lines
 from resumable.launch.sweep.marks import OUTCOMES

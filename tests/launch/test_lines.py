@@ -3,7 +3,7 @@
 from resumable.launch.checks.state import state
 from resumable.launch.evidence.history import Process
 from resumable.launch.evidence.rank_records import Backward, Exit, Step
-from resumable.launch.outcome import Outcome
+from resumable.launch.explain.outcome import Outcome
 from tests.launch import histories
 from tests.launch.histories import Job, Life
 

@@ -12,8 +12,8 @@ from resumable.launch.cli.commands.sweep import print_sweep
 from resumable.launch.cli.commands.verify import print_verdict
 from resumable.launch.errors import DamagedPlanError
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.explain.outcome import Outcome, exit_code, worst
 from resumable.launch.judge.verdict import Verdict, write_verdict
-from resumable.launch.outcome import Outcome, exit_code, worst
 from resumable.launch.plan.plan import Plan
 from resumable.launch.run.setup import shown
 from resumable.launch.sweep.review import review

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from resumable.launch.doctor import run_doctor
-from resumable.launch.outcome import ExitCode
+from resumable.launch.explain.outcome import ExitCode
 from resumable.launch.report.outputs import STDOUT
 from resumable.launch.system.interrupt import Interrupted, signals_raise
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from resumable.launch.cli.options import report_options
 from resumable.launch.errors import UsageError
 from resumable.launch.evidence.run_dir import RunDir
-from resumable.launch.outcome import exit_code
+from resumable.launch.explain.outcome import exit_code
 from resumable.launch.report.outputs import write_reports
 from resumable.launch.report.reading import read_results
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from resumable.launch.cli.options import job_options
 from resumable.launch.evidence.history import read_history
 from resumable.launch.evidence.run_dir import RunDir
-from resumable.launch.outcome import ExitCode
+from resumable.launch.explain.outcome import ExitCode
 from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.plan.planner import make_plan
 from resumable.launch.plan.torchrun_flags import signals_of

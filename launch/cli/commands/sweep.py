@@ -16,9 +16,9 @@ from resumable.launch.cli.options import job_options, report_options
 from resumable.launch.cluster import Cluster
 from resumable.launch.errors import UsageError
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.explain.outcome import ExitCode
 from resumable.launch.judge.results import Results
 from resumable.launch.judge.verdict import Verdict, write_verdict
-from resumable.launch.outcome import ExitCode
 from resumable.launch.plan.plan import Plan
 from resumable.launch.report.outputs import write_reports
 from resumable.launch.run.setup import cluster_of, shown

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from resumable.launch.cli.options import job_options, report_options
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.explain.outcome import ExitCode
 from resumable.launch.judge.verdict import Verdict, judge, write_verdict
-from resumable.launch.outcome import ExitCode
 from resumable.launch.plan.plan import Plan
 from resumable.launch.plan.planner import make_plan
 from resumable.launch.report.outputs import write_reports

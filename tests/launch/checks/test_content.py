@@ -5,8 +5,8 @@ import msgspec
 from resumable.launch.checks.content import content
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.rank_records import Batch
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.explain.result import CheckResult
-from resumable.launch.outcome import Outcome
 from resumable.launch.reading.evidence import Evidence, gather
 from tests.launch import histories
 from tests.launch.histories import Job

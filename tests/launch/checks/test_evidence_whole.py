@@ -2,7 +2,7 @@ import msgspec
 
 from resumable.launch.checks.evidence_whole import evidence_whole
 from resumable.launch.evidence.history import Damage
-from resumable.launch.outcome import Outcome
+from resumable.launch.explain.outcome import Outcome
 from tests.launch import histories
 from tests.launch.histories import Job
 

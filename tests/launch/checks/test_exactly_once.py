@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from resumable.launch.checks.exactly_once import exactly_once
 from resumable.launch.checks.reference import reference
-from resumable.launch.outcome import Outcome
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.reading.evidence import Evidence, gather
 from tests.launch import histories
 from tests.launch.histories import Job, Life

@@ -4,8 +4,8 @@ import msgspec
 import pytest
 
 from resumable.launch.checks.global_batches import global_batches
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.explain.result import CheckResult
-from resumable.launch.outcome import Outcome
 from tests.launch import histories
 from tests.launch.histories import Job, Life
 

@@ -3,8 +3,8 @@ import msgspec
 from resumable.launch.checks.hygiene import hygiene
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.node_records import NodeEnded
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.explain.result import CheckResult
-from resumable.launch.outcome import Outcome
 from tests.launch import histories
 from tests.launch.histories import Job
 

@@ -3,8 +3,8 @@ import pytest
 
 from resumable.launch.checks.ranks_agree import ranks_agree
 from resumable.launch.evidence.rank_records import EpochBegin
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.explain.result import CheckResult
-from resumable.launch.outcome import Outcome
 from tests.launch import histories
 from tests.launch.histories import Job, Life
 

@@ -5,7 +5,7 @@ from resumable.launch.checks.reference import reference
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.node_records import NodeEnded
 from resumable.launch.evidence.rank_records import Batch, Error, Exit
-from resumable.launch.outcome import Outcome
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.reading.evidence import Evidence, gather
 from tests.launch import histories
 from tests.launch.histories import Job, Life

@@ -2,7 +2,7 @@ import msgspec
 
 from resumable.launch.checks.replay_identical import replay_identical
 from resumable.launch.evidence.rank_records import Step
-from resumable.launch.outcome import Outcome
+from resumable.launch.explain.outcome import Outcome
 from tests.launch import histories
 from tests.launch.histories import Job
 

@@ -5,8 +5,8 @@ import pytest
 
 from resumable.launch.checks.resume_point import resume_point
 from resumable.launch.evidence.rank_records import AnyRecord, FaultFired, Load, Rename, Save
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.explain.result import CheckResult
-from resumable.launch.outcome import Outcome
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import PlannedFault, resolve
 from tests.launch import histories

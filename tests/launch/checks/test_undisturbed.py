@@ -4,7 +4,7 @@ import pytest
 from resumable.launch.checks.rank_sequence import rank_sequence
 from resumable.launch.evidence.history import History, Process
 from resumable.launch.evidence.rank_records import AnyRecord, Batch, FaultFired, Step
-from resumable.launch.outcome import Outcome
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import resolve
 from tests.launch import histories

@@ -13,7 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from resumable.launch.outcome import Outcome, exit_code
+from resumable.launch.explain.outcome import Outcome, exit_code
 
 CORPUS = Path(__file__).parent
 KILL = "sigkill@step=5:rank=1"

@@ -10,8 +10,8 @@ import pytest
 from resumable.launch.checks.state import state
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.rank_records import AnyRecord, Load, Step
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.explain.result import CheckResult
-from resumable.launch.outcome import Outcome
 from tests.launch import histories
 from tests.launch.histories import Job
 

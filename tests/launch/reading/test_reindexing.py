@@ -9,7 +9,7 @@ from resumable.launch.checks.exactly_once import exactly_once
 from resumable.launch.checks.rank_sequence import rank_sequence
 from resumable.launch.evidence.history import History, Process
 from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, EpochBegin, EpochEnd, Loader, Step
-from resumable.launch.outcome import Outcome
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.reading.evidence import Evidence
 from tests.launch import histories
 from tests.launch.histories import Job

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from resumable.launch.outcome import Outcome
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.report.annotations import workflow_commands
 from tests.launch.report import samples
 

@@ -1,7 +1,7 @@
 import msgspec
 
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.judge.results import Case
-from resumable.launch.outcome import Outcome
 from resumable.launch.report.grid import case_grids, outcome_of, outside_grids
 from tests.launch.report import samples
 

@@ -3,7 +3,7 @@ from html.parser import HTMLParser
 import msgspec
 import pytest
 
-from resumable.launch.outcome import Outcome
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.report.html import MAX_VIOLATIONS, html
 from tests.launch.report import samples
 

@@ -3,7 +3,7 @@ import re
 import msgspec
 import pytest
 
-from resumable.launch.outcome import Outcome
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.report.markdown import MAX_SIZE_BYTES, markdown
 from tests.launch import histories
 from tests.launch.report import samples

@@ -4,9 +4,9 @@ import pytest
 from resumable.launch.errors import EvidenceError
 from resumable.launch.evidence.node_records import encode_node_line
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.judge.results import own_tools
 from resumable.launch.judge.verdict import judge, judge_evidence, write_verdict
-from resumable.launch.outcome import Outcome
 from resumable.launch.report.reading import read_results
 from resumable.launch.sweep.verdict_store import VerdictStore
 from tests.launch.report import samples

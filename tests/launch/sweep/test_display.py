@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from resumable.launch.outcome import Outcome
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.sweep.display import SweepDisplay, duration, status_line
 from resumable.launch.sweep.marks import OUTCOMES
 from tests.launch.sweep.sweeps import drawn

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from resumable.launch.outcome import Outcome
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.sweep.grid_text import grid_lines
 from resumable.launch.sweep.marks import OUTCOMES, RUNNING
 from tests.launch.sweep.sweeps import drawn

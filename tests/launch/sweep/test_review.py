@@ -8,8 +8,8 @@ import pytest
 
 from resumable.launch.cli.main import main
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.judge.verdict import judge_evidence
-from resumable.launch.outcome import Outcome
 from resumable.launch.plan.plan import on_plain_processes
 from resumable.launch.sweep.judge import PointJudge
 from resumable.launch.sweep.points import without_points

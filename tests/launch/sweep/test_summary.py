@@ -4,10 +4,10 @@ import io
 
 from rich.console import Console
 
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.explain.problems import Problem
 from resumable.launch.explain.run_problems import NoFaultPlanned, NothingTrained
 from resumable.launch.judge.verdict import Verdict
-from resumable.launch.outcome import Outcome
 from resumable.launch.plan.plan import Plan
 from resumable.launch.sweep.summary import last_line, render_sweep, sweep_results, sweep_verdict
 from tests.launch.sweep.sweeps import drawn, plan, skipped, spec, verdict

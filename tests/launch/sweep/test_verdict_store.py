@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from resumable.launch.evidence.run_dir import RunDir
-from resumable.launch.outcome import Outcome
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.sweep.verdict_store import VerdictStore
 from tests.launch.sweep.sweeps import drawn, verdict
 

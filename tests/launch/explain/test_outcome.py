@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
+from resumable.launch.explain.outcome import Outcome, exit_code, worst
 from resumable.launch.judge.verdict import Verdict
-from resumable.launch.outcome import Outcome, exit_code, worst
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,6 @@ def test_each_outcome_has_its_exit_code(outcome: Outcome, expected: int) -> None
 
 def test_exit_codes_cost_no_imports() -> None:
     """The command line needs them before it knows what it is asked for."""
-    program = "import sys, resumable.launch.outcome; print('msgspec' in sys.modules, 'torch' in sys.modules)"
+    program = "import sys, resumable.launch.explain.outcome; print('msgspec' in sys.modules, 'torch' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert found.stdout == "False False\n"
