@@ -1,6 +1,6 @@
 """Does to nodes what their ranks cannot do to themselves: takes them away, cuts them off, brings them back.
 
-A rank at which the moment of such a fault has come leaves a mark and stands still. The nemesis finds the mark, acts, and
+A rank at which the moment of such a fault has come leaves a mark and stands still. `NodeFaults` finds the mark, acts, and
 leaves a mark of its own, upon which the rank goes on, if it still can.
 """
 
@@ -21,7 +21,7 @@ from resumable.launch.plan.fault_model import PlannedFault
 from resumable.launch.plan.plan import Scenario
 
 
-class Nemesis:
+class NodeFaults:
     """Performs the node faults of one start of a job.
 
     Args:

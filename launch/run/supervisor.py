@@ -16,7 +16,7 @@ from resumable.launch.evidence.node_records import NodeEnded
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.node.protocol import NodeRequest
 from resumable.launch.plan.plan import Plan, Scenario
-from resumable.launch.run.node_faults import Nemesis
+from resumable.launch.run.node_faults import NodeFaults
 
 _POLL_S, _TICK_S = 0.02, 0.1
 _SHUTDOWN_TIMEOUT_S = 30.0
@@ -68,7 +68,7 @@ class Supervisor:
             self._replace_lost()
             for node in self._cluster.nodes:
                 ask(node)
-            ended = self._wait(Nemesis(scenario, scenario_dir, self._cluster, ask), on_tick)
+            ended = self._wait(NodeFaults(scenario, scenario_dir, self._cluster, ask), on_tick)
             if has_succeeded(ended):
                 break
         return ended
@@ -113,22 +113,22 @@ class Supervisor:
         for node in [self._cluster.replace(number) for number in lost]:
             node.wait_until_warm()
 
-    def _wait(self, nemesis: Nemesis, on_tick: Callable[[], None]) -> list[NodeEnded]:
+    def _wait(self, node_faults: NodeFaults, on_tick: Callable[[], None]) -> list[NodeEnded]:
         """The answers of all nodes that are still there when nothing more is to come."""
         answers: dict[int, NodeEnded] = {}
         next_tick = time.monotonic()
         while True:
             nodes = [node for node in self._cluster.nodes if node.number not in answers]
-            if not nodes and (self._cluster.nodes or nemesis.is_idle):
+            if not nodes and (self._cluster.nodes or node_faults.is_idle):
                 break
             select.select(nodes, [], [], _POLL_S)
-            nemesis.act()
+            node_faults.act()
             for node in self._cluster.nodes:
                 answer = None if node.number in answers else node.answer()
-                if answer is not None and not nemesis.takes(answer):
+                if answer is not None and not node_faults.takes(answer):
                     answers[node.number] = answer
             if time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + _TICK_S
                 on_tick()
-        nemesis.finish()
+        node_faults.finish()
         return [answers[number] for number in sorted(answers)]

@@ -18,8 +18,8 @@ def test_every_public_name_can_be_imported_and_explains_itself(name: str) -> Non
 
 def test_names_that_are_not_public_are_no_attributes() -> None:
     """As of any module."""
-    with pytest.raises(AttributeError, match="has no attribute 'Nemesis'"):
-        _ = launch.Nemesis
+    with pytest.raises(AttributeError, match="has no attribute 'NodeFaults'"):
+        _ = launch.NodeFaults
 
 
 def test_importing_the_package_imports_nothing_of_it() -> None:

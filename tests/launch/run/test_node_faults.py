@@ -13,7 +13,7 @@ from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import resolve
 from resumable.launch.plan.plan import RestartMethod, Scenario
 from resumable.launch.run import node_faults as module
-from resumable.launch.run.node_faults import Nemesis
+from resumable.launch.run.node_faults import NodeFaults
 
 
 class Clock:
@@ -58,7 +58,7 @@ class PaperCluster:
 
 
 class Stage:
-    """A nemesis, what it asks of whom, and what it notes."""
+    """Node faults of a scenario, what they ask of whom, and what they note."""
 
     def __init__(self, root: Path, clock: Clock, *faults: str, restart: RestartMethod = "agent") -> None:
         self.scenario_dir = ScenarioDir(root=root)
@@ -71,21 +71,21 @@ class Stage:
             restart=restart,
             nproc_per_start=(1,),
         )
-        self.nemesis = self.another()
+        self.node_faults = self.another()
 
-    def another(self) -> Nemesis:
+    def another(self) -> NodeFaults:
         """That of the job's next start."""
-        return Nemesis(self.scenario, self.scenario_dir, self.cluster, lambda node: node.request())  # type: ignore[call-arg]  # a node of paper
+        return NodeFaults(self.scenario, self.scenario_dir, self.cluster, lambda node: node.request())  # type: ignore[call-arg]  # a node of paper
 
     def fire(self, fault: int, *, node: int) -> None:
         """A rank of this node has come to the fault's moment."""
         (self.scenario_dir.fired / str(fault)).write_text(str(node))
 
     def asked_at(self, now_s: float) -> list[str]:
-        """What the nemesis asks for at this time."""
+        """What they ask for at this time."""
         self.clock.now_s = now_s
         self.cluster.asked.clear()
-        self.nemesis.act()
+        self.node_faults.act()
         return list(self.cluster.asked)
 
     def notes(self) -> list[tuple[int, str, int]]:
@@ -113,7 +113,7 @@ def test_nothing_is_done_before_a_rank_has_come_to_the_moment(tmp_path: Path, cl
     assert not stage.scenario_dir.done_mark(0).exists()
     assert stage.asked_at(2) == ["lose 1"]
     assert stage.scenario_dir.done_mark(0).exists()
-    assert (stage.asked_at(3), stage.notes(), stage.nemesis.is_idle) == ([], [(1, "lost", 2)], True)
+    assert (stage.asked_at(3), stage.notes(), stage.node_faults.is_idle) == ([], [(1, "lost", 2)], True)
 
 
 def test_a_fault_of_a_rank_is_not_its_business(tmp_path: Path, clock: Clock) -> None:
@@ -128,8 +128,8 @@ def test_a_lost_node_is_replaced_when_its_time_has_come(tmp_path: Path, clock: C
     stage = Stage(tmp_path, clock, "nodeloss(replace=5)@step=7:node=1")
     stage.fire(0, node=1)
     assert stage.asked_at(10) == ["lose 1"]
-    assert (stage.asked_at(14.9), stage.nemesis.is_idle) == ([], False)
-    assert (stage.asked_at(15), stage.nemesis.is_idle) == (["replace 1", "request 1"], True)
+    assert (stage.asked_at(14.9), stage.node_faults.is_idle) == ([], False)
+    assert (stage.asked_at(15), stage.node_faults.is_idle) == (["replace 1", "request 1"], True)
     assert stage.notes() == [(1, "lost", 10), (1, "replaced", 15)]
 
 
@@ -146,7 +146,7 @@ def test_nothing_stays_cut_off_when_the_job_is_over(tmp_path: Path, clock: Clock
     stage = Stage(tmp_path, clock, "partition(for=3)@step=7:node=0")
     stage.fire(0, node=0)
     stage.asked_at(10)
-    stage.nemesis.finish()
+    stage.node_faults.finish()
     assert stage.cluster.asked == ["cut 0", "heal 0", "heal 1"]
 
 
@@ -155,10 +155,10 @@ def test_a_preempted_node_that_goes_is_replaced_and_its_farewell_is_no_end(tmp_p
     stage = Stage(tmp_path, clock, "preempt(grace=20)@step=7:node=1")
     stage.fire(0, node=1)
     assert stage.asked_at(10) == ["interrupt 1"]
-    assert stage.nemesis.takes(ended(1))
+    assert stage.node_faults.takes(ended(1))
     assert stage.cluster.asked == ["interrupt 1", "replace 1", "request 1"]
     assert stage.asked_at(31) == []
-    assert not stage.nemesis.takes(ended(1, "succeeded"))
+    assert not stage.node_faults.takes(ended(1, "succeeded"))
 
 
 def test_a_preempted_node_that_stays_is_killed_after_the_grace(tmp_path: Path, clock: Clock) -> None:
@@ -176,7 +176,7 @@ def test_another_nodes_end_is_an_end(tmp_path: Path, clock: Clock) -> None:
     stage = Stage(tmp_path, clock, "preempt(grace=20)@step=7:node=1")
     stage.fire(0, node=1)
     stage.asked_at(10)
-    assert not stage.nemesis.takes(ended(0, "failed"))
+    assert not stage.node_faults.takes(ended(0, "failed"))
 
 
 def test_a_job_that_is_started_anew_brings_its_own_nodes(tmp_path: Path, clock: Clock) -> None:
@@ -184,9 +184,9 @@ def test_a_job_that_is_started_anew_brings_its_own_nodes(tmp_path: Path, clock: 
     stage = Stage(tmp_path, clock, "preempt(grace=20)@step=7:node=0", restart="job")
     stage.fire(0, node=0)
     assert stage.asked_at(10) == ["interrupt 0"]
-    assert not stage.nemesis.takes(ended(0))
+    assert not stage.node_faults.takes(ended(0))
     assert (stage.asked_at(31), stage.notes()) == ([], [(0, "interrupted", 10)])
-    stage.nemesis = stage.another()
+    stage.node_faults = stage.another()
     assert stage.asked_at(40) == []
 
 
