@@ -12,6 +12,7 @@ PAGE = ROOT / "launch/evidence/README.md"
 CHAPTERS = {
     "## What a rank records": "launch/evidence/rank_records.py",
     "## What a node and its supervisor record": "launch/evidence/node_records.py",
+    "## What a fingerprint is": "launch/evidence/fingerprints.py",
 }
 WIDTH = 120
 
@@ -29,7 +30,8 @@ def _chapter(heading: str, source: str) -> Iterator[str]:
     for struct in structs:
         yield from _record(struct)
     types = [line for name, value, meaning in _assignments(body) for line in _named_type(name, value, meaning, structs)]
-    yield from ("", "| type | values | meaning |", "|---|---|---|", *types)
+    if types:
+        yield from ("", "| type | values | meaning |", "|---|---|---|", *types)
 
 
 def _record(struct: ast.ClassDef) -> Iterator[str]:

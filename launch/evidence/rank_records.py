@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from resumable.launch.evidence.fingerprints import Fingerprint
 from resumable.launch.system.safe_io import decoded, encoded
 
 FORMAT_VERSION = 1
@@ -22,6 +23,11 @@ Index = int | str
 Writer = Literal["loop", "torch", "thread"]
 """Who writes a checkpoint: the training loop, which waits for it; torch in the background, which is handed the state as it
 is at that moment; or another thread of the job, whose state may be older."""
+Moment = Literal["start", "save", "end"]
+"""Of a process: before its first step; a save by the training loop, as it begins; the end of the script.
+
+What forward passes and schedulers change is, at the start, as it was before the first backward pass: when the last batch
+before it came."""
 ExitReason = Literal["finished", "exception", "system_exit"]
 """system_exit: by `sys.exit` or `os._exit`."""
 
@@ -155,6 +161,25 @@ class Step(Record, frozen=True, kw_only=True, tag="step"):
     """The greatest of the optimizer's groups; None where nothing on the host says."""
     since_start: StepCount | None = None
     """Where this step stands since training began, where the worker could tell from earlier incarnations."""
+    components: dict[str, Fingerprint] = {}
+    """Quick fingerprints of the training state after the step: parameters, optimizer, buffers."""
+    parameter_norm: float | None = None
+    """Euclidean norm of the parameters' elements that the quick form takes, after the step."""
+
+
+class State(Record, frozen=True, kw_only=True, tag="state"):
+    """What this process holds of the training state at one moment.
+
+    Components: `parameters` that optimizers hold, by their names in the model; the `optimizer`'s state, by the names of its
+    parameters; `buffers` that no other process will replace, in the quick form; `schedulers`; `scaler`; `random`, by
+    generator; `gradients`, while a window of accumulation is open.
+    """
+
+    moment: Moment
+    components: dict[str, dict[str, Fingerprint]]
+    """By component and by name; of parameters and optimizer every element counts."""
+    quick: dict[str, Fingerprint] = {}
+    """The quick form, by component, as the steps have it."""
 
 
 class Save(Record, frozen=True, kw_only=True, tag="save"):
@@ -166,6 +191,9 @@ class Save(Record, frozen=True, kw_only=True, tag="save"):
     """Digests of the tensors of floating-point numbers that are saved, by the key under which they lie; on "begin" only."""
     writer: Writer = "loop"
     """On "begin" only."""
+    fingerprints: dict[str, Fingerprint] = {}
+    """Of all that is saved, every element of it, by the keys of its outermost mapping; under "" where there is none, or
+    where it has many keys; on "begin" only."""
 
 
 class Rename(Record, frozen=True, kw_only=True, tag="rename"):
@@ -179,6 +207,8 @@ class Load(Record, frozen=True, kw_only=True, tag="load"):
     """A checkpoint was read. `path` is "" where the source has no name (a buffer)."""
 
     path: str
+    fingerprints: dict[str, Fingerprint] = {}
+    """Of what was read, as of what is saved; left out where no save of this job had such keys."""
 
 
 class FaultFired(Record, frozen=True, kw_only=True, tag="fault"):
@@ -216,7 +246,9 @@ class Exit(Record, frozen=True, kw_only=True, tag="exit"):
     """Digest over every byte of the parameters that optimizers hold at the end."""
 
 
-AnyRecord = Start | Loader | EpochBegin | EpochEnd | Batch | Backward | Step | Save | Rename | Load | FaultFired | Exit
+AnyRecord = (
+    Start | Loader | EpochBegin | EpochEnd | Batch | Backward | Step | State | Save | Rename | Load | FaultFired | Exit
+)
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[AnyRecord] = msgspec.json.Decoder(AnyRecord)
