@@ -76,7 +76,7 @@ class Fault(FaultRequest, frozen=True, kw_only=True, metaclass=_FaultType):
     There is a constructor for every kind of fault, named after it: `Fault.sigkill(rank=1, step=37)`,
     `Fault.exit(3, rank="any", epoch=1, batch=2)`, `Fault.torn(keep=0.5, rank=0, save=1)`,
     `Fault.nodeloss(replace=2, node=1, step=7)`. `help(Fault.torn)` describes one; `Constructor` is the contract of all of
-    them, and `resumable verify --help` lists the kinds.
+    them, and `resumable verify --help-all` lists the kinds.
     """
 
     @classmethod

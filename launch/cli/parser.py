@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import shlex
+import textwrap
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
-from resumable.launch.cli.argparse_private import option_named
+from resumable.launch.cli.argparse_private import option_named, options_of
 from resumable.launch.cli.flags import (
     add_doctor_flags,
     add_fault_flags,
@@ -15,22 +19,16 @@ from resumable.launch.cli.flags import (
     add_report_flags,
     add_sweep_flags,
 )
+from resumable.launch.cli.help_texts import BEGINNING, EXIT_CODES, LAUNCHES, ShortHelp, whole_epilog
 from resumable.launch.cli.torchrun_parser import add_torchrun_flags
-from resumable.launch.errors import UsageError
-from resumable.launch.plan.fault_grammar import GRAMMAR
+from resumable.launch.errors import LaunchError, UsageError
+from resumable.launch.plan.fault_grammar import parse_fault
+from resumable.launch.plan.sweep_words import parse_at, parse_kinds
 
-_TORCHRUN_COMMANDS = ("run", "verify", "sweep")
-_OWN_USAGE = {
-    "run": "[--fault F]...",
-    "verify": "[--fault F]...",
-    "sweep": "[--at all|every:N|LIST] [--ranks each|any|all|LIST] [--kinds LIST]",
-}
-_EPILOG = f"""\
-faults
-{GRAMMAR}
+COMMANDS = (*LAUNCHES, "check", "report", "doctor")
 
-exit codes: 0 VALID, 1 INVALID, 2 usage, 3 UNKNOWN, 70 internal error
-"""
+_FAULT_WORDS = {"--fault": parse_fault, "--at": parse_at, "--kinds": parse_kinds}
+"""Options of ours that a script hardly has too, if their value can be read as one."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -47,15 +45,65 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         UsageError: the arguments make no command.
         SystemExit: help was asked for and printed.
     """
-    if argv and argv[0] in _TORCHRUN_COMMANDS:
-        parser = _launch_parser(argv[0])
-        head, tail = _split_at_script(parser, argv[1:])
-        arguments = parser.parse_args(head)
-        arguments.command = argv[0]
-        arguments.training_script = tail[0] if tail else None
-        arguments.training_script_args = tail[1:]
-        return arguments
+    if not argv:
+        raise UsageError(f"what is to be done?\n\n{BEGINNING}".rstrip())
+    if argv[0] in LAUNCHES:
+        return _launch_arguments(argv[0], argv[1:])
+    _refuse_unknown(argv[0])
     return _main_parser().parse_args(argv)
+
+
+def _launch_arguments(command: str, argv: Sequence[str]) -> argparse.Namespace:
+    parser = _launch_parser(command)
+    head, tail = _split_at_script(parser, argv)
+    arguments, unknown = parser.parse_known_args(head)
+    if unknown:
+        raise UsageError(_no_such_option(unknown[0], parser, f"resumable {command}"))
+    if tail and "--" not in argv[: len(argv) - len(tail)]:
+        _refuse_behind_script(command, head, tail)
+    arguments.command = command
+    arguments.training_script = tail[0] if tail else None
+    arguments.training_script_args = tail[1:]
+    return arguments
+
+
+def _refuse_unknown(word: str) -> None:
+    """A command that there is not: the nearest that there is, or the one that a script's name wants."""
+    if word.startswith("-") or word in COMMANDS:
+        return
+    if Path(word).exists() or word.endswith(".py"):
+        raise UsageError(f"{word} is no command; to prove that it resumes: resumable verify {word}")
+    nearest = get_close_matches(word, COMMANDS, n=1)
+    hint = f"did you mean: resumable {nearest[0]}" if nearest else f"commands: {', '.join(COMMANDS)}"
+    raise UsageError(f"no command {word!r}\n{hint}")
+
+
+def _no_such_option(word: str, parser: argparse.ArgumentParser, program: str) -> str:
+    name = word.partition("=")[0]
+    spellings = [spelling for option in options_of(parser) for spelling in option.option_strings]
+    nearest = get_close_matches(name, spellings, n=1)
+    hint = f"did you mean: {nearest[0]}" if nearest else f"try: {program} --help"
+    return f"no option {name}\n{hint}"
+
+
+def _refuse_behind_script(command: str, head: Sequence[str], tail: Sequence[str]) -> None:
+    """A fault that stands behind the script would go to the script, and nobody would notice."""
+    for number, word in enumerate(tail[1:-1], start=1):
+        if word in _FAULT_WORDS and _is_read_by(_FAULT_WORDS[word], tail[number + 1]):
+            right = [*head, *tail[number : number + 2], *tail[:number], *tail[number + 2 :]]
+            raise UsageError(
+                f"{word} {tail[number + 1]} stands behind {tail[0]}, which would get it; write\n"
+                f"  resumable {command} {shlex.join(right)}\n"
+                f"or put -- before {tail[0]} if it is an option of its own"
+            )
+
+
+def _is_read_by(read: Callable[[str], object], text: str) -> bool:
+    try:
+        read(text)
+    except LaunchError:
+        return False
+    return True
 
 
 def _main_parser() -> argparse.ArgumentParser:
@@ -63,13 +111,12 @@ def _main_parser() -> argparse.ArgumentParser:
         prog="resumable",
         description="Restart training jobs, and prove that they go on with the right batch.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=_EPILOG,
+        epilog=f"each has its own: resumable verify --help\n{EXIT_CODES}",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    commands.add_parser("run", help="a torchrun whose restarts work, and which keeps evidence", add_help=False)
-    commands.add_parser("verify", help="run a job undisturbed, then with faults, and compare", add_help=False)
-    commands.add_parser("sweep", help="the same with a fault at every rank and step, one run each", add_help=False)
+    for name, texts in LAUNCHES.items():
+        commands.add_parser(name, help=texts.summary, add_help=False)
     check = commands.add_parser("check", help="run the checks again, on stored evidence")
     check.add_argument("run_dirs", nargs="+", metavar="RUN", help="a run directory of `verify` or `sweep`")
     add_output_flags(check)
@@ -89,13 +136,18 @@ def _version() -> str:
 
 
 def _launch_parser(command: str) -> argparse.ArgumentParser:
+    texts = LAUNCHES[command]
     parser = _Parser(
         prog=f"resumable {command}",
-        usage=f"resumable {command} [torchrun flags] {_OWN_USAGE[command]} [SCRIPT ARGS]",
+        usage=f"resumable {command} [torchrun flags] {texts.synopsis} [SCRIPT ARGS]",
+        description=textwrap.fill(texts.about, 80),
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=_EPILOG,
+        epilog=whole_epilog(command),
         allow_abbrev=False,
+        add_help=False,
     )
+    parser.add_argument("-h", "--help", action=ShortHelp, const=command)
+    parser.add_argument("--help-all", action="help", help="show every option, torchrun's included, and all faults")
     ours = parser.add_argument_group("resumable")
     if command != "run":
         add_report_flags(parser.add_argument_group("reports"))

@@ -68,7 +68,7 @@ def parse_fault(text: str) -> FaultRequest:
     except FaultSyntaxError as error:
         nearest = difflib.get_close_matches(text, _EXAMPLES, n=1, cutoff=0.3)
         hint = f"nearest right form: {nearest[0]}; " if nearest else ""
-        message = f"--fault {text}: {error.reason}\n{hint}all forms: resumable verify --help"
+        message = f"--fault {text}: {error.reason}\n{hint}all forms: resumable verify --help-all"
         raise FaultSyntaxError(message, reason=error.reason) from error
 
 

@@ -5,6 +5,11 @@ import sys
 
 import pytest
 
+from resumable.launch.cli.help_texts import LAUNCHES
+from resumable.launch.cli.parser import parse
+from resumable.launch.errors import UsageError
+from resumable.launch.plan.fault_kinds import FaultKind
+
 HEAVY = (
     "torch",
     "numpy",
@@ -23,3 +28,95 @@ def test_the_parser_loads_nothing_that_only_a_command_needs(module: str) -> None
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     loaded = [name for name in ended.stdout.split() if f"{name}.".startswith(f"{module}.")]
     assert loaded == []
+
+
+@pytest.mark.parametrize("command", LAUNCHES)
+def test_the_help_of_a_command_fits_two_screens(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With what happens by default, and an example to type; the rest is one option away."""
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit, match=r"^0$"):
+        parse([command, "--help"])
+    text = capsys.readouterr().out
+    assert len(text.splitlines()) <= 60
+    assert f"\n  resumable {command} --" in text
+    assert f"resumable {command} --help-all" in text
+
+
+@pytest.mark.parametrize("command", LAUNCHES)
+def test_the_whole_help_has_every_option_and_every_kind_of_fault(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """torchrun's too."""
+    with pytest.raises(SystemExit, match=r"^0$"):
+        parse([command, "--help-all"])
+    text = capsys.readouterr().out
+    wanted = ("--rdzv-backend", "--start-method", "--grace", *(kind.usage for kind in FaultKind))
+    assert [word for word in wanted if word not in text] == []
+
+
+@pytest.mark.parametrize("command", LAUNCHES)
+def test_the_short_help_names_only_options_that_there_are(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """One that was renamed would silently be missing."""
+    with pytest.raises(SystemExit):
+        parse([command, "--help-all"])
+    text = capsys.readouterr().out
+    spelled = [f"--{name.replace('_', '-')}" for name in LAUNCHES[command].common]
+    assert [name for name in spelled if f" {name}" not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("argv", "wanted"),
+    [
+        ([], "resumable verify --nproc-per-node 2 train.py"),
+        (["verfy"], "did you mean: resumable verify"),
+        (["frobnicate"], "commands: run, verify, sweep"),
+        (["nothing/train.py"], "to prove that it resumes: resumable verify nothing/train.py"),
+        (["verify", "--falt", "x", "train.py"], "did you mean: --fault"),
+        (["verify", "--nproc_per_nod=2", "train.py"], "did you mean: --nproc"),
+        (["sweep", "--rank", "any", "train.py"], "did you mean: --ranks"),
+        (["run", "--zzz"], "try: resumable run --help"),
+    ],
+)
+def test_what_was_mistyped_gets_the_nearest_right_word(argv: list[str], wanted: str) -> None:
+    """Or, with nothing to go by, where to begin."""
+    with pytest.raises(UsageError) as refused:
+        parse(argv)
+    assert wanted in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("argv", "wanted"),
+    [
+        (
+            ["verify", "-q", "train.py", "--epochs", "2", "--fault", "sigkill@step=3:rank=0", "--lr=1"],
+            "resumable verify -q --fault sigkill@step=3:rank=0 train.py --epochs 2 --lr=1",
+        ),
+        (
+            ["run", "train.py", "--fault", "torn(keep=0.5)@save#1:rank=0"],
+            "run --fault 'torn(keep=0.5)@save#1:rank=0' t",
+        ),
+        (["sweep", "-m", "pkg.train", "--at", "every:5"], "resumable sweep -m --at every:5 pkg.train"),
+        (["sweep", "train.py", "--kinds", "sigkill,hang"], "resumable sweep --kinds sigkill,hang train.py"),
+    ],
+)
+def test_a_fault_behind_the_script_is_noticed(argv: list[str], wanted: str) -> None:
+    """The script would get it, and a run without it prove nothing that was asked for."""
+    with pytest.raises(UsageError) as refused:
+        parse(argv)
+    assert wanted in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["verify", "--", "train.py", "--fault", "sigkill@step=3:rank=0"],
+        ["verify", "train.py", "--fault", "tolerant"],
+        ["verify", "train.py", "--at", "home"],
+        ["verify", "train.py", "--seed", "3", "--html", "page.html"],
+    ],
+)
+def test_what_is_the_scripts_own_goes_to_the_script(argv: list[str]) -> None:
+    """Behind `--` whatever it is, and without it what cannot be ours."""
+    assert parse(argv).training_script_args == argv[argv.index("train.py") + 1 :]

@@ -74,7 +74,7 @@ def test_an_unparsable_fault_names_the_part_and_where_the_grammar_stands(text: s
         parse_fault(text)
     assert part in str(caught.value)
     first, second = str(caught.value).splitlines()
-    assert (f"--fault {text}: " in first, "resumable verify --help" in second) == (True, True)
+    assert (f"--fault {text}: " in first, "resumable verify --help-all" in second) == (True, True)
 
 
 def test_the_message_shows_the_nearest_right_form() -> None:
