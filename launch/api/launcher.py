@@ -25,7 +25,7 @@ from resumable.launch.plan.fault_model import FaultRequest
 from resumable.launch.plan.options import DEFAULT_IMAGE, ClusterKind, JobOptions
 from resumable.launch.plan.plan import Plan, RestartMethod, Script, StartMethod
 from resumable.launch.plan.planner import make_plan
-from resumable.launch.plan.scripts import built_in_job, script_file
+from resumable.launch.plan.scripts import built_in_job, refuse_missing_data, script_file
 from resumable.launch.run.setup import cluster_of
 from resumable.launch.run.supervisor import Supervisor
 
@@ -214,6 +214,7 @@ def _script(job: Job | None, arguments: Sequence[object], folder: Path) -> Scrip
     """What every rank runs; the call of a function is still to be written, into the run's folder."""
     words = tuple(map(str, arguments))
     if job is None:
+        refuse_missing_data()
         return built_in_job(*words)
     if callable(job):
         return Script(path=str(folder / "call.pkl"), is_function=True)

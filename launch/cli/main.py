@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _carried_out(argv: Sequence[str] | None) -> int:
-    console = OutputConsole(stderr=False, force_terminal=False if is_ci() else None, highlight=False)
+    console = OutputConsole(force_terminal=False if is_ci() else None)
     try:
         arguments = parse(sys.argv[1:] if argv is None else argv)
         # `resumable.launch.cli.commands.verify.verify` and its like; only the command that is asked for is imported.

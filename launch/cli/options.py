@@ -9,7 +9,7 @@ from resumable.launch.errors import UsageError
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.options import JobOptions, SweepOptions
 from resumable.launch.plan.plan import Script
-from resumable.launch.plan.scripts import built_in_job, script_file, script_module
+from resumable.launch.plan.scripts import built_in_job, refuse_missing_data, script_file, script_module
 from resumable.launch.report.outputs import ReportOptions
 
 
@@ -63,6 +63,8 @@ def _script(arguments: argparse.Namespace) -> Script:
     if path is None:
         if arguments.command == "run":
             raise UsageError("run: no script given; usage: resumable run [torchrun flags] SCRIPT ARGS")
+        if arguments.cluster == "local":
+            refuse_missing_data()
         return built_in_job(*(("--backend", arguments.backend) if arguments.backend else ()))
     if arguments.backend:
         raise UsageError(f"--backend {arguments.backend} is for the built-in job; {path} chooses its own")

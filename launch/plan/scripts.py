@@ -15,6 +15,18 @@ def built_in_job(*arguments: str) -> Script:
     return Script(path=BUILT_IN_JOB, arguments=arguments, is_module=True)
 
 
+def refuse_missing_data() -> None:
+    """The built-in job learns digits that come with scikit-learn.
+
+    Raises:
+        ScriptNotFoundError: it is not installed.
+    """
+    if importlib.util.find_spec("sklearn") is None:
+        raise ScriptNotFoundError(
+            "the built-in job needs scikit-learn, for its data: pip install 'resumable[job]'; or name a script of your own"
+        )
+
+
 def script_file(path: str | os.PathLike[str], arguments: tuple[str, ...]) -> Script:
     """A Python file, or a folder with a `__main__.py`.
 

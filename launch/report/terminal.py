@@ -5,37 +5,65 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.explain.result import CheckResult, Violation
+from resumable.launch.explain.run_problems import ReferenceFailed
 from resumable.launch.judge.verdict import Verdict
 from resumable.launch.plan.plan import Plan
 from resumable.launch.reading.failures import FaultEvent
 from resumable.launch.report.batches import marked_difference, shortened
 from resumable.launch.sweep.marks import mark_of
+from resumable.launch.system.safe_io import last_lines
+from resumable.launch.system.standard_streams import drawing_width, print_indented
 from resumable.launch.system.text_safety import printable
 from resumable.launch.system.wording import counted, place
 
 MAX_VIOLATIONS = 3
 """Violations of one check that are shown in full."""
+MAX_LOG_LINES = 12
+"""Of the log of a rank that failed by itself."""
 
 
 def render(verdict: Verdict, plan: Plan, run_dir: RunDir, console: Console) -> None:
     """Print a verdict: what ran, which faults came, what each check found, the first differences, and how to look again."""
-    console.print(_headline(verdict, plan), highlight=False)
-    for event in verdict.fired_faults:
-        console.print(Padding(_fault(event), (0, 0, 0, 2)), highlight=False)
-    console.print()
-    console.print(_checks(verdict))
-    for report in verdict.checks:
-        if report.result.violations:
-            _print_violations(report.name, report.result, console)
+    own_failure = _own_failure(verdict)
+    if own_failure is not None:
+        _print_own_failure(own_failure, run_dir, console)
+    else:
+        _print_findings(verdict, plan, console)
     console.print()
     console.print(_last_line(verdict), highlight=False)
     console.print(f"look again: resumable check {run_dir.root}", highlight=False, soft_wrap=True)
+
+
+def _own_failure(verdict: Verdict) -> ReferenceFailed | None:
+    """What a job died of before anything was done to it; no check has more to say."""
+    problem = None if verdict.cause is None else verdict.cause.problem
+    return problem if isinstance(problem, ReferenceFailed) and not verdict.fired_faults else None
+
+
+def _print_own_failure(failure: ReferenceFailed, run_dir: RunDir, console: Console) -> None:
+    """The job's own error, as its log has it."""
+    log = run_dir.root / failure.log
+    console.print("The job failed by itself, before anything was done to it.", highlight=False)
+    lines = last_lines(log, MAX_LOG_LINES, within=run_dir.root)
+    if lines:
+        console.print(f"\nthe end of {printable(failure.log)}:", highlight=False, markup=False, soft_wrap=True)
+    for line in lines:
+        console.print(f"    {printable(line)}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_findings(verdict: Verdict, plan: Plan, console: Console) -> None:
+    console.print(_headline(verdict, plan), highlight=False)
+    for event in verdict.fired_faults:
+        print_indented(console, Text(printable(told_fault(event))), indent=2)
+    console.print()
+    _print_checks(verdict, console)
+    for report in verdict.checks:
+        if report.result.violations:
+            _print_violations(report.name, report.result, console)
 
 
 def _headline(verdict: Verdict, plan: Plan) -> Text:
@@ -48,23 +76,22 @@ def _headline(verdict: Verdict, plan: Plan) -> Text:
     return Text(printable(f"{verdict.scenario}: {figures}\n{program}"))
 
 
-def _fault(event: FaultEvent) -> Text:
+def told_fault(event: FaultEvent) -> str:
+    """What was done, to whom, where in training, and how long it took until training went on."""
     where = f"rank {event.rank} of incarnation {event.incarnation}, {counted(event.step, 'step')} done"
     if event.epoch is not None:
         where += f", at batch {event.batch} of epoch {event.epoch}"
     again = "" if event.restart_s is None else f"; next batch after {event.restart_s:.2f} s"
-    return Text(printable(f"{event.what}: {where}{again}"))
+    return f"{event.what}: {where}{again}"
 
 
-def _checks(verdict: Verdict) -> Table:
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+def _print_checks(verdict: Verdict, console: Console) -> None:
+    name_width = max((len(report.name) for report in verdict.checks), default=0)
+    word_width = max(len(mark_of(report.result.outcome).word) for report in verdict.checks) if verdict.checks else 0
     for report in verdict.checks:
         mark = mark_of(report.result.outcome)
-        table.add_row(report.name, Text(mark.word, style=mark.style), Text(printable(report.result.summary)))
-    return table
+        head = Text(f"{report.name:<{name_width}}  ").append(mark.word, style=mark.style)
+        print_indented(console, Text(printable(report.result.summary)), head=head, indent=name_width + word_width + 4)
 
 
 def _print_violations(name: str, result: CheckResult, console: Console) -> None:
@@ -72,11 +99,11 @@ def _print_violations(name: str, result: CheckResult, console: Console) -> None:
     console.print(Text(name, style=mark_of(result.outcome).style))
     explained = ""
     for violation in result.violations[:MAX_VIOLATIONS]:
-        console.print(Padding(Text(printable(violation.sentence)), (0, 0, 0, 2)))
+        print_indented(console, Text(printable(violation.sentence)), indent=2)
         if violation.explanation != explained:
             explained = violation.explanation
-            console.print(Padding(Text(printable(explained)), (0, 0, 0, 4)))
-        for line in _details(violation, console.width - 4):
+            print_indented(console, Text(printable(explained)), indent=4)
+        for line in _details(violation, drawing_width(console) - 4):
             console.print(f"    {printable(line)}", markup=False, highlight=False, soft_wrap=True)
     hidden = len(result.violations) - MAX_VIOLATIONS
     if hidden > 0:

@@ -1,4 +1,4 @@
-"""The sweep while it runs: the grid redrawn in a terminal, elsewhere a line every few seconds."""
+"""The sweep while it runs: the grid redrawn in a terminal, elsewhere a line when something has changed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from rich.text import Text
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.plan.plan import Scenario
 from resumable.launch.sweep.grid_text import grid_lines
-from resumable.launch.sweep.marks import OUTCOMES, Mark
+from resumable.launch.sweep.marks import OUTCOMES, RUNNING, Mark
+from resumable.launch.system.wording import listed
 
 _REDRAW_S = 0.2
 _LINE_S = 5.0
@@ -39,6 +40,7 @@ class SweepDisplay:
         self._begin = time.monotonic()
         self._num_before = 0
         self._next_draw = 0.0
+        self._printed: tuple[object, ...] = ()
 
     def __enter__(self) -> Self:
         if self._live is not None and not self._is_quiet:
@@ -72,13 +74,21 @@ class SweepDisplay:
         if self._live is not None:
             self._next_draw = time.monotonic() + _REDRAW_S
             self._live.update(Group(*grid_lines(self._points, self._marks, self._console.width), line), refresh=True)
-        else:
-            self._next_draw = time.monotonic() + _LINE_S
-            self._console.print(line, soft_wrap=True)
+            return
+        self._next_draw = time.monotonic() + _LINE_S
+        state = (self._task, self._num_done, *self._under_way)
+        if state != self._printed:  # a log is read later: the same line again tells nobody anything
+            self._printed = state
+            under_way = f"; under way: {listed(self._under_way)}" if self._under_way else ""
+            self._console.print(line.append(under_way), soft_wrap=True)
 
     @property
     def _num_done(self) -> int:
         return sum(mark in OUTCOMES.values() for mark in self._marks.values())
+
+    @property
+    def _under_way(self) -> list[str]:
+        return [name for name, mark in self._marks.items() if mark is RUNNING]
 
     def _line(self) -> Text:
         counts = {outcome: num for outcome, mark in OUTCOMES.items() if (num := Counter(self._marks.values())[mark])}

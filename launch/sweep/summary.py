@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from resumable.launch.explain.outcome import Outcome
@@ -17,6 +16,7 @@ from resumable.launch.judge.verdict import Verdict, undecided
 from resumable.launch.plan.plan import Plan
 from resumable.launch.sweep.grid_text import grid_lines
 from resumable.launch.sweep.marks import OUTCOMES
+from resumable.launch.system.standard_streams import drawing_width, print_indented
 from resumable.launch.system.text_safety import printable
 from resumable.launch.system.wording import counted
 
@@ -33,7 +33,7 @@ def sweep_results(plan: Plan, verdicts: Mapping[str, Verdict], *, run_dir: str) 
 def render_sweep(plan: Plan, results: Results, console: Console) -> None:
     """Print everything but the last line."""
     marks = {case.scenario: OUTCOMES[case.verdict.outcome] for case in results.cases}
-    for line in grid_lines(plan.points, marks, console.width):
+    for line in grid_lines(plan.points, marks, drawing_width(console)):
         console.print(line, highlight=False)
     for cause in causes_of(results):
         console.print()
@@ -95,9 +95,9 @@ def _left_out(plan: Plan, results: Results) -> Iterator[str]:
 def _print_cause(cause: CauseGroup, console: Console) -> None:
     mark = OUTCOMES[cause.outcome]
     console.print(Text(f"{mark.meaning}: {counted(len(cause.cases), 'point')}", style=mark.style), highlight=False)
-    console.print(Padding(Text(printable(cause.reason)), (0, 0, 0, 2)))
+    print_indented(console, Text(printable(cause.reason)), indent=2)
     named = [case.name for case in cause.cases[:_NUM_NAMED]]
     hidden = len(cause.cases) - len(named)
     more = f" and {hidden} more" if hidden else ""
-    console.print(Padding(Text(f"{', '.join(named)}{more}", style="dim"), (0, 0, 0, 2)))
+    print_indented(console, Text(f"{', '.join(named)}{more}", style="dim"), indent=2)
     console.print(f"  repeat: {cause.cases[0].repeat}", markup=False, highlight=False, soft_wrap=True)

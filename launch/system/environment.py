@@ -105,6 +105,11 @@ def callers_error_file() -> Path | None:
     return Path(name) if name else None
 
 
+def has_width() -> bool:
+    """Whether somebody says how many columns the output has."""
+    return os.environ.get("COLUMNS", "").isdecimal()
+
+
 def is_ci() -> bool:
     """Whether a CI system runs us: then nothing is redrawn."""
     return os.environ.get("CI", "").lower() not in ("", "0", "false")

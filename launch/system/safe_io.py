@@ -7,13 +7,16 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import msgspec
 
 _T = TypeVar("_T")
+
+
+_MAX_END_BYTES = 64 * 1024
 
 
 def read_whole(path: Path) -> bytes:
@@ -22,6 +25,29 @@ def read_whole(path: Path) -> bytes:
     Raises:
         OSError: it cannot be read, or is no regular file: a pipe would be waited for, and a device may never end.
     """
+    with _regular_file(path) as file:
+        return file.read()
+
+
+def last_lines(path: Path, num_lines: int, *, within: Path) -> list[str]:
+    """The last lines of a regular file that hold something, of its last 64 KiB.
+
+    None where it cannot be read, or lies outside of the folder `within` once links are resolved.
+    """
+    try:
+        if not path.resolve().is_relative_to(within.resolve()):
+            return []
+        with _regular_file(path) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _MAX_END_BYTES))
+            text = file.read(_MAX_END_BYTES).decode(errors="replace")
+    except (OSError, ValueError):  # a NUL byte in the path is a ValueError
+        return []
+    return [line.rstrip() for line in text.splitlines() if line.strip()][-num_lines:]
+
+
+@contextlib.contextmanager
+def _regular_file(path: Path) -> Iterator[BinaryIO]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except ValueError as error:  # a NUL byte, which no file has in its name
@@ -30,7 +56,7 @@ def read_whole(path: Path) -> bytes:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "not a regular file", str(path))
         with open(descriptor, "rb", closefd=False) as file:
-            return file.read()
+            yield file
     finally:
         os.close(descriptor)
 

@@ -108,6 +108,7 @@ def test_a_planned_death_that_the_job_survives_is_none(resumable: Resumable, tmp
     """The agent starts the group again as often as the faults need it."""
     finished = run(resumable, tmp_path, GOOD, "--fault", "sigkill@step=1:rank=1")
     assert (finished.exit_code, history(finished).incarnations) == (0, (0, 1))
+    assert "the job succeeded\n  sigkill@step=1:rank=1: rank 1 of incarnation 0, 2 steps done" in finished.errors
 
 
 def test_a_fault_that_never_fires_is_told(resumable: Resumable, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from resumable.launch.evidence.history import History, Process
 from resumable.launch.evidence.node_records import NodeEnded, RoundStarted
-from resumable.launch.evidence.rank_records import AnyRecord, Batch, FaultFired
+from resumable.launch.evidence.rank_records import AnyRecord, Batch, Error, Exit, FaultFired
 from resumable.launch.plan.fault_kinds import FaultKind
 from resumable.launch.plan.fault_model import PlannedFault, Point, When
 from resumable.launch.plan.plan import Plan, Scenario, Script
@@ -45,6 +45,26 @@ def reference(job: Job, number: int = 1) -> History:
     name = f"reference-{number}"
     lives = [Life(epochs=job.epochs_from(rank, 0)) for rank in range(job.world_size)]
     return history(name, group(job, lives, incarnation=0, name=name))
+
+
+def failed_reference(job: Job) -> History:
+    """The uninterrupted run, in which rank 1 raised an error of the script's own, and rank 0 lost its connection by that."""
+    whole = reference(job)
+    ends = (
+        ("RuntimeError: closed", Error(type="builtins.RuntimeError", module="torch.distributed.distributed_c10d")),
+        ("ValueError: no such column", Error(type="builtins.ValueError", module="__main__")),
+    )
+    processes = tuple(
+        msgspec.structs.replace(
+            process,
+            records=(
+                *process.records[:-1],
+                Exit(sequence=0, time_ns=rank, reason="exception", code=1, message=message, error=error),
+            ),
+        )
+        for rank, (process, (message, error)) in enumerate(zip(whole.processes, ends, strict=True))
+    )
+    return msgspec.structs.replace(whole, processes=processes)
 
 
 def killed(job: Job, step: int, *, fault: int = 0, rank: int = 1, base: int = 0) -> list[Life]:

@@ -13,11 +13,12 @@ from resumable.launch.cli.options import job_options
 from resumable.launch.evidence.history import read_history
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.explain.outcome import ExitCode
-from resumable.launch.plan.plan import Plan, Scenario
+from resumable.launch.plan.plan import Plan
 from resumable.launch.plan.planner import make_plan
 from resumable.launch.plan.torchrun_flags import signals_of
 from resumable.launch.reading.evidence import gather
-from resumable.launch.reading.failures import FaultEvent, first_cause
+from resumable.launch.reading.failures import FaultEvent, fired_faults, first_cause
+from resumable.launch.report.terminal import told_fault
 from resumable.launch.run.setup import cluster_of, create_run_dir, shown
 from resumable.launch.run.supervisor import Supervisor, has_succeeded
 from resumable.launch.system.environment import callers_error_file
@@ -51,20 +52,27 @@ def run(arguments: argparse.Namespace, _console: Console) -> int:
             _report(f"interrupted by {error}; all ranks are ended, evidence in {shown(run_dir.root)}")
             return 128 + error.signum
     if has_succeeded(ended):
-        code = _report_missing_faults(scenario, run_dir)
+        code = _report_faults(plan, run_dir)
     else:
         code = _report_failure(plan, run_dir, [answer.message for answer in ended])
     _report(f"evidence in {shown(run_dir.root)}")
     return code
 
 
-def _report_missing_faults(scenario: Scenario, run_dir: RunDir) -> int:
-    """A job that ended well proves nothing about a fault that never came."""
+def _report_faults(plan: Plan, run_dir: RunDir) -> int:
+    """What was done to a job that ended well; it proves nothing about a fault that never came."""
+    [scenario] = plan.scenarios
+    if not scenario.faults:
+        return ExitCode.VALID
     scenario_dir = run_dir.scenario(scenario.name)
     missing = [str(fault) for fault in scenario.faults if scenario_dir.fired_on_node(fault.number) is None]
     if missing:
         _report("the job succeeded, but a planned fault did not fire", *missing)
-    return ExitCode.UNKNOWN if missing else ExitCode.VALID
+        return ExitCode.UNKNOWN
+    job = gather(plan, scenario, [], read_history(scenario_dir)).faulted
+    done = map(told_fault, fired_faults(job, scenario))
+    _report("the job succeeded", *done, "whether it went on with the right batches, `resumable verify` tells")
+    return ExitCode.VALID
 
 
 def _report_failure(plan: Plan, run_dir: RunDir, messages: list[str]) -> int:

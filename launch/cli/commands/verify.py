@@ -28,7 +28,7 @@ def verify(arguments: argparse.Namespace, console: Console) -> int:
     plan = make_plan(job_options(arguments))
     run_dir = create_run_dir(plan, run_dir=arguments.run_dir, log_dir=arguments.log_dir)
     if not arguments.quiet:
-        console.print(f"evidence in {shown(run_dir.root)}")
+        _print_beginning(plan, run_dir, console, is_default=not arguments.fault)
     with signals_raise():
         try:
             _carry_out(plan, run_dir, console, is_quiet=arguments.quiet)
@@ -44,6 +44,12 @@ def verify(arguments: argparse.Namespace, console: Console) -> int:
     if reports.is_any_wanted:
         write_reports(reports, read_results(run_dir))
     return verdict.exit_code
+
+
+def _print_beginning(plan: Plan, run_dir: RunDir, console: Console, *, is_default: bool) -> None:
+    console.print(f"evidence in {shown(run_dir.root)}", soft_wrap=True)
+    faults = ", ".join(str(fault) for fault in plan.scenarios[-1].faults)
+    console.print(f"to be done: {faults}{' (--fault chooses)' if is_default else ''}", soft_wrap=True)
 
 
 def print_verdict(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool) -> Verdict:

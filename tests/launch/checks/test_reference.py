@@ -4,7 +4,7 @@ import pytest
 from resumable.launch.checks.reference import reference
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.node_records import NodeEnded
-from resumable.launch.evidence.rank_records import Batch, Error, Exit
+from resumable.launch.evidence.rank_records import Batch
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.reading.evidence import Evidence, gather
 from tests.launch import histories
@@ -81,23 +81,7 @@ def test_batches_that_nothing_identifies_are_unknown():
 
 def test_a_reference_that_failed_by_itself_is_unknown_with_its_error():
     """The script's own error is shown, not the lost connection of the other rank."""
-    history = histories.reference(JOB)
-    errors = ("RuntimeError: closed", "ValueError: no such column")
-    facts = (
-        Error(type="builtins.RuntimeError", module="torch.distributed.distributed_c10d"),
-        Error(type="builtins.ValueError", module="__main__"),
-    )
-    processes = tuple(
-        msgspec.structs.replace(
-            process,
-            records=(
-                *process.records[:-1],
-                Exit(sequence=0, time_ns=rank, reason="exception", code=1, message=errors[rank], error=facts[rank]),
-            ),
-        )
-        for rank, process in enumerate(history.processes)
-    )
-    result = judged(msgspec.structs.replace(history, processes=processes), histories.reference(JOB, 2))
+    result = judged(histories.failed_reference(JOB), histories.reference(JOB, 2))
     assert result.outcome == Outcome.UNKNOWN
     assert "reference-1 failed by itself on rank 1: ValueError: no such column" in result.summary
 

@@ -97,3 +97,24 @@ def test_an_explanation_that_fits_all_ranks_is_printed_once():
     """The same words for every rank would hide the difference between ranks that differ."""
     skip = {f"rank{r}": lambda epochs: [epochs[0][1:], *epochs[1:]] for r in (0, 1)}
     assert rendered(histories.one_kill(JOB, **skip)).count("\n    it skipped 1 batch") == 1
+
+
+def test_a_job_that_failed_by_itself_is_shown_by_its_own_error(tmp_path: Path) -> None:
+    """Nothing was done to it yet, so no check has anything to say."""
+    run_dir = RunDir(root=tmp_path)
+    log = tmp_path / "reference-1/logs/i000/rank1.err"
+    log.parent.mkdir(parents=True)
+    log.write_text("usage: train.py\n\ntrain.py: error: \x1b[31munrecognized arguments: --foo\n")
+    nothing = msgspec.structs.replace(histories.history("faulted", []), ends=())
+    evidence = histories.of_histories(nothing, JOB, [histories.sigkill(4)], first=histories.failed_reference(JOB))
+    console = Console(file=io.StringIO(), width=200, no_color=True, force_terminal=False)
+    render(judge_evidence(evidence), evidence.plan, run_dir, console)
+    assert isinstance(console.file, io.StringIO)
+    expected = [
+        "The job failed by itself, before anything was done to it.",
+        "",
+        "the end of reference-1/logs/i000/rank1.err:",
+        "    usage: train.py",
+        "    train.py: error: \ufffd[31munrecognized arguments: --foo",
+    ]
+    assert expected == console.file.getvalue().splitlines()[:5]

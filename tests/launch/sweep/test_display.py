@@ -7,7 +7,7 @@ from rich.console import Console
 
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.sweep.display import SweepDisplay, duration, status_line
-from resumable.launch.sweep.marks import OUTCOMES
+from resumable.launch.sweep.marks import OUTCOMES, RUNNING
 from tests.launch.sweep.sweeps import drawn
 
 
@@ -39,10 +39,25 @@ def test_what_is_no_terminal_gets_lines_and_no_grid() -> None:
     with SweepDisplay(Console(file=output, width=80), is_quiet=False) as display:
         display.begin("points", made.points)
         display.mark(made.points[0], OUTCOMES[Outcome.VALID])
+        display.mark(made.points[1], RUNNING)
         display.tick()
         display.tick()
     [line] = output.getvalue().splitlines()
     assert line.startswith("points: 1 of 2, 1 VALID; ")
+    assert line.endswith(f"; under way: {made.points[1].name}")
+
+
+def test_a_line_is_printed_only_when_something_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often it is time for one: hours of the same line fill a log and say nothing."""
+    monkeypatch.setattr("resumable.launch.sweep.display._LINE_S", 0.0)
+    output = io.StringIO()
+    made = drawn(at="3")
+    with SweepDisplay(Console(file=output, width=80), is_quiet=False) as display:
+        display.begin("points", made.points)
+        for mark in (RUNNING, RUNNING, OUTCOMES[Outcome.VALID], OUTCOMES[Outcome.VALID]):
+            display.mark(made.points[0], mark)
+            display.tick()
+    assert [line[:14] for line in output.getvalue().splitlines()] == ["points: 0 of 2", "points: 1 of 2"]
 
 
 def test_a_terminal_gets_the_grid() -> None:

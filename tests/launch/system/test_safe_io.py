@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from resumable.launch.system.safe_io import decoded, encoded, read_whole, replace_whole
+from resumable.launch.system.safe_io import decoded, encoded, last_lines, read_whole, replace_whole
 
 
 def test_what_was_replaced_is_read_back_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -73,3 +73,20 @@ def test_whatever_is_wrong_with_a_text_is_one_error(data: bytes) -> None:
     """Bytes that are no UTF-8 and endless nesting too."""
     with pytest.raises(msgspec.DecodeError):
         decoded(msgspec.json.Decoder(Named).decode, data)
+
+
+def test_the_last_lines_are_those_that_hold_something(tmp_path: Path) -> None:
+    """Of a file of any size only its end is read."""
+    (tmp_path / "log").write_bytes(b"x" * 200_000 + b"\nfirst\n\nsecond \n\xff third\n\n")
+    assert last_lines(tmp_path / "log", 2, within=tmp_path) == ["second", "\ufffd third"]
+
+
+@pytest.mark.parametrize("name", ["missing", "pipe", "link", "folder", "bad\0name"])
+def test_what_is_no_file_of_the_folder_has_no_last_lines(tmp_path: Path, name: str) -> None:
+    """A link may point to what nobody wants to see in a report."""
+    (tmp_path / "secret").write_text("secret")
+    within = tmp_path / "run"
+    (within / "folder").mkdir(parents=True)
+    (within / "link").symlink_to(tmp_path / "secret")
+    os.mkfifo(within / "pipe")
+    assert last_lines(within / name, 2, within=within) == []
