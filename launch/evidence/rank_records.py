@@ -112,6 +112,12 @@ class Backward(Record, frozen=True, kw_only=True, tag="backward"):
 
     loss: float | None = None
     """Value of the scalar that it started from, where that lay on the CPU."""
+    batches: list[int] | None = None
+    """Lines (`sequence`) of the batches that the forward passes got to which it went back; None where nothing shows."""
+    beside: list[int] = []
+    """Lines of further batches that forward passes got since the backward pass before, to which it did not go back."""
+    accumulates: bool | None = None
+    """Whether it added to gradients that were there before; None where nothing shows, or where a step had used them."""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,6 +171,10 @@ class Step(Record, frozen=True, kw_only=True, tag="step"):
     """Quick fingerprints of the training state after the step: parameters, optimizer, buffers."""
     parameter_norm: float | None = None
     """Euclidean norm of the parameters' elements that the quick form takes, after the step."""
+
+
+class SkippedStep(Record, frozen=True, kw_only=True, tag="skipped_step"):
+    """A gradient scaler found gradients that are not finite, and left the optimizer's step out."""
 
 
 class State(Record, frozen=True, kw_only=True, tag="state"):
@@ -247,7 +257,20 @@ class Exit(Record, frozen=True, kw_only=True, tag="exit"):
 
 
 AnyRecord = (
-    Start | Loader | EpochBegin | EpochEnd | Batch | Backward | Step | State | Save | Rename | Load | FaultFired | Exit
+    Start
+    | Loader
+    | EpochBegin
+    | EpochEnd
+    | Batch
+    | Backward
+    | Step
+    | SkippedStep
+    | State
+    | Save
+    | Rename
+    | Load
+    | FaultFired
+    | Exit
 )
 
 _encoder = msgspec.json.Encoder()
