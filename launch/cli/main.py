@@ -13,7 +13,7 @@ from resumable.launch.errors import DamagedPlanError, LaunchError, NodeError
 from resumable.launch.explain.outcome import ExitCode
 from resumable.launch.system.environment import is_ci
 from resumable.launch.system.processes import leaving_none_behind
-from resumable.launch.system.standard_streams import OutputConsole, discard_output, open_closed_streams
+from resumable.launch.system.standard_streams import OutputConsole, complain, discard_output, open_closed_streams
 
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES)
 """The state of a disk, or who may write there, and no error of ours."""
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read it has left, as `head` does
         discard_output()
     except OSError as error:
-        print(f"resumable: standard output: {error.strerror}", file=sys.stderr)
+        complain(f"standard output: {error.strerror}")
         discard_output()
         return code or ExitCode.UNKNOWN
     return code
@@ -48,7 +48,7 @@ def _carried_out(argv: Sequence[str] | None) -> int:
         command = getattr(import_module(f"resumable.launch.cli.commands.{arguments.command}"), arguments.command)
         return int(command(arguments, console))
     except LaunchError as error:
-        print(f"resumable: {error}", file=sys.stderr)
+        complain(str(error))
         return ExitCode.UNKNOWN if isinstance(error, NodeError | DamagedPlanError) else ExitCode.USAGE
     except BrokenPipeError:
         discard_output()
@@ -57,7 +57,7 @@ def _carried_out(argv: Sequence[str] | None) -> int:
         if error.errno not in _DISK_ERRORS:
             traceback.print_exc()
             return ExitCode.INTERNAL
-        print(f"resumable: {error.filename or 'cannot write'}: {error.strerror}", file=sys.stderr)
+        complain(f"{error.filename or 'cannot write'}: {error.strerror}")
         discard_output()
         return ExitCode.UNKNOWN
     except Exception:

@@ -160,7 +160,7 @@ class LocalCluster(Members[LocalNode]):
         self._members[number] = LocalNode(
             number,
             nproc_per_node=self._nproc_per_node,
-            one_machine=self.topology.is_one_machine,
+            one_machine=self.topology.is_near,
             preload=self._preload,
             log=self._log(number),
         )

@@ -10,25 +10,27 @@ import sys
 from typing import TYPE_CHECKING
 
 from resumable.launch.errors import UsageError
+from resumable.launch.node.stores import open_store
 
 if TYPE_CHECKING:
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+_EVERYWHERE = "0.0.0.0"
+"""Nodes in containers come from outside."""
 
 
 def host_store(address: str, port: int) -> TCPStore:
     """A store that lives as long as the object.
 
     Args:
-        address: Where this process reaches it; the store itself listens on every interface.
+        address: Where nodes reach it; on a loopback address it listens on nothing else.
         port: 0 lets the system choose.
 
     Raises:
         UsageError: the port is taken.
     """
-    from torch.distributed import TCPStore  # type: ignore[attr-defined] # noqa: PLC0415 - 2 s; nodes start meanwhile
-
     try:
-        return TCPStore(address, port, is_master=True, wait_for_workers=False)
+        return open_store(address, port)
     except RuntimeError as error:
         raise UsageError(
             f"--master-port {port}: the port is taken on {address}; choose another, or leave it out for a free one"
@@ -37,7 +39,7 @@ def host_store(address: str, port: int) -> TCPStore:
 
 def main() -> None:
     """Host a store until a signal ends this process."""
-    store = host_store("127.0.0.1", int(sys.argv[1]))
+    store = host_store(_EVERYWHERE, int(sys.argv[1]))
     print(f"store on port {store.port}", flush=True)
     signal.pause()
 

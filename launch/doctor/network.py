@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import psutil
 
 from resumable.launch.doctor.finding import Finding, fail, ok, warn
 from resumable.launch.doctor.probe import Subject, within
+from resumable.launch.system.addresses import is_loopback
 from resumable.launch.system.environment import gloo_interfaces
 
 LOOKUP_LIMIT_S = 3.0
@@ -74,14 +74,14 @@ def names(_subject: Subject) -> Finding:
 
 def judge_names(*, localhost: Lookup, host: Lookup, fqdn: Lookup, own_addresses: Collection[str]) -> Finding:
     """Decide from three lookups and this machine's own addresses."""
-    if not localhost.is_late and not any(map(_is_loopback, localhost.addresses)):
+    if not localhost.is_late and not any(map(is_loopback, localhost.addresses)):
         meaning = f"localhost resolves to {_listed(localhost)}: a rendezvous on one machine fails"
         return fail("names", meaning, "put `127.0.0.1 localhost` into /etc/hosts")
     fix = f"put `127.0.1.1 {host.name}` into /etc/hosts; across nodes set --local-addr and GLOO_SOCKET_IFNAME"
     slow = [look for look in (localhost, host, fqdn) if look.is_late or look.time_s > SLOW_LOOKUP_S]
     if slow:
         return warn("names", f"{', '.join(map(str, slow))}: plain torchrun waits for it at each restart", fix)
-    if not any(_is_loopback(address) or address in own_addresses for address in host.addresses):
+    if not any(is_loopback(address) or address in own_addresses for address in host.addresses):
         meaning = f"{host.name} resolves to {_listed(host)}, not to this machine: gloo fails without an interface"
         return warn("names", meaning, fix)
     return ok("names", f"localhost and {host.name} resolve to this machine, quickly")
@@ -124,10 +124,3 @@ def _look_up(name: str) -> Lookup:
 
 def _listed(lookup: Lookup) -> str:
     return ", ".join(lookup.addresses) or "nothing"
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address.partition("%")[0]).is_loopback
-    except ValueError:
-        return False

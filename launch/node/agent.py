@@ -33,9 +33,10 @@ from resumable.launch.node.hang_watch import HangWatch
 from resumable.launch.node.protocol import NodeRequest
 from resumable.launch.node.rank_logs import IncarnationLogs
 from resumable.launch.node.rank_processes import RankWatch
-from resumable.launch.node.torch_private import shown_local_ranks, tracker_pid
+from resumable.launch.node.torch_private import show_long_lines_in_pieces, shown_local_ranks, tracker_pid
 from resumable.launch.plan.fault_kinds import FaultKind
 from resumable.launch.plan.plan import Plan, Scenario
+from resumable.launch.plan.torchrun_flags import without_ignored
 from resumable.launch.system.environment import has_fixed_hash_seed, own_tag, python_executable
 from resumable.launch.system.processes import kill_tagged, reap_adopted, remove_scratch
 from resumable.launch.worker.entry import run_rank
@@ -52,6 +53,7 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
     pending: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_read_requests, args=(requests, pending, tag), daemon=True).start()
     rendezvous.register()
+    show_long_lines_in_pieces()
     fork_servers = ForkServers()
     while True:
         request = msgspec.json.decode(pending.get(), type=NodeRequest)
@@ -149,7 +151,7 @@ def _launch_config(
     plan: Plan, request: NodeRequest, round_: rendezvous.Round, announce: Callable[[NodeRecord], None]
 ) -> LaunchConfig:
     """torchrun's own configuration, with our rendezvous, logs and start method in it."""
-    flags = SimpleNamespace(**plan.torchrun)
+    flags = SimpleNamespace(**without_ignored(plan.torchrun))
     flags.nproc_per_node = str(request.nproc_per_node)
     flags.max_restarts = request.max_restarts
     flags.training_script = plan.script.path

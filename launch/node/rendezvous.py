@@ -15,7 +15,6 @@ import copy
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from torch.distributed import Store, TCPStore  # type: ignore[attr-defined]
 from torch.distributed.elastic.rendezvous import (
@@ -28,13 +27,18 @@ from torch.distributed.elastic.rendezvous import (
 from torch.distributed.elastic.rendezvous.c10d_rendezvous_backend import create_backend
 from torch.distributed.elastic.rendezvous.dynamic_rendezvous import DynamicRendezvousHandler, create_handler
 
-from resumable.launch.node.torch_private import name_callers_without_sources, poll_every, skip_own_worker_store
+from resumable.launch.node.stores import open_store
+from resumable.launch.node.torch_private import (
+    keep_near_stores_near,
+    name_callers_without_sources,
+    poll_every,
+    skip_own_worker_store,
+)
 
 BACKEND = "resumable"
 """Name under which torch's registry knows this rendezvous."""
 
 _ROUND_KEY = "resumable/round"
-_STORE_TIMEOUT = timedelta(seconds=300)
 
 
 @dataclass
@@ -76,7 +80,7 @@ class FreshStoreRendezvous(RendezvousHandler):
         self._worker_store = None
         if info.rank == 0:
             address = self._local_addr or socket.getfqdn()
-            self._worker_store = TCPStore(address, 0, is_master=True, wait_for_workers=False, timeout=_STORE_TIMEOUT)
+            self._worker_store = open_store(address)
             incarnation = self._job_store.add(self._round.counter, 1) - 1
             info.store.set(_ROUND_KEY, f"{incarnation} {self._worker_store.port} {address}")
         incarnation_text, port, address = info.store.get(_ROUND_KEY).decode().split(" ", 2)
@@ -114,6 +118,7 @@ def register() -> None:
     """
     rendezvous_handler_registry.register(BACKEND, _create)
     name_callers_without_sources()
+    keep_near_stores_near()
 
 
 def _create(params: RendezvousParameters) -> FreshStoreRendezvous:

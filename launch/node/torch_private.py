@@ -13,10 +13,13 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from torch.distributed import Store  # type: ignore[attr-defined]
-from torch.distributed.elastic.multiprocessing import LogsSpecs
+from torch.distributed.elastic.multiprocessing import LogsSpecs, tail_log
 from torch.distributed.elastic.multiprocessing.api import MultiprocessContext
-from torch.distributed.elastic.rendezvous import RendezvousStoreInfo, dynamic_rendezvous
+from torch.distributed.elastic.rendezvous import RendezvousStoreInfo, c10d_rendezvous_backend, dynamic_rendezvous
 from torch.distributed.elastic.rendezvous.dynamic_rendezvous import DynamicRendezvousHandler
+
+from resumable.launch.node.log_tail import tail
+from resumable.launch.node.stores import tcp_store
 
 PRIVATE_NAMES = {
     "multiprocessing.forkserver": ("_forkserver", "connect_to_new_process", "ensure_running"),
@@ -28,6 +31,8 @@ PRIVATE_NAMES = {
     "torch.distributed.elastic.multiprocessing.api:MultiprocessContext": ("_is_done", "_pc", "_return_values"),
     "torch.distributed.elastic.multiprocessing.api:PContext": ("close", "pids", "start", "wait"),
     "torch.distributed.elastic.multiprocessing.api:SubprocessContext": ("subprocess_handlers",),
+    "torch.distributed.elastic.multiprocessing.tail_log": ("tail_logfile",),
+    "torch.distributed.elastic.rendezvous.c10d_rendezvous_backend": ("TCPStore",),
     "torch.distributed.elastic.rendezvous.dynamic_rendezvous": ("_delay", "get_method_name"),
     "torch.distributed.elastic.rendezvous.dynamic_rendezvous:DynamicRendezvousHandler": (
         "_bootstrap_store_info",
@@ -103,6 +108,16 @@ def skip_own_worker_store(handler: DynamicRendezvousHandler, store: Store) -> No
     """
     handler._bootstrap_store_info = RendezvousStoreInfo("", 0)
     handler._shared_tcp_store_server = store
+
+
+def keep_near_stores_near() -> None:
+    """Let the store of a rendezvous that is on the loopback listen there alone."""
+    setattr(c10d_rendezvous_backend, "TCPStore", tcp_store)  # noqa: B010 - a function in the place of a class
+
+
+def show_long_lines_in_pieces() -> None:
+    """Let the agent copy the logs of ranks to the console with `log_tail.tail`."""
+    tail_log.tail_logfile = tail
 
 
 def name_callers_without_sources() -> None:

@@ -14,6 +14,7 @@ from resumable.launch.plan.plan import Containers, Plan, Recording, RestartMetho
 from resumable.launch.plan.sweep_words import example_faults, parse_at, parse_kinds, parse_ranks
 from resumable.launch.plan.topology import Topology, topology_of
 from resumable.launch.plan.torchrun_flags import Flags, check_flags, num_ranks
+from resumable.launch.system.limits import too_many_ranks
 
 _BUILT_IN_PRELOAD = ("sklearn.datasets", "resumable.samplers")
 _BUILT_IN_FAULTS = ("sigkill@step=7:rank=any", "sigkill@epoch=2,batch=3:rank=any")
@@ -33,8 +34,10 @@ def make_plan(options: JobOptions) -> Plan:
     """
     is_proof = options.command != "run"
     nproc_per_node = _nproc_per_node(options)
+    _refuse_too_many("--restart-nproc-per-node", options.restart_nproc_per_node or 1)
     flags = _torchrun(options, is_proof=is_proof)
     topology = topology_of(flags, is_proof=is_proof)
+    _refuse_too_many("--nnodes", topology.num_local_nodes)
     world_size = topology.max_nodes * nproc_per_node
     faults = resolve(_requests(options), world_size=world_size, num_nodes=topology.max_nodes, seed=options.seed)
     restarts = _restarts(options, faults, topology, nproc_per_node)
@@ -81,7 +84,14 @@ def _nproc_per_node(options: JobOptions) -> int:
         raise UsageError(f"--nproc-per-node {text}: {error}") from error
     if number < 1:
         raise UsageError(f"--nproc-per-node {text}: a node needs at least one rank")
+    _refuse_too_many("--nproc-per-node", number)
     return number
+
+
+def _refuse_too_many(flag: str, num_ranks: int) -> None:
+    reason = too_many_ranks(num_ranks)
+    if reason is not None:
+        raise UsageError(f"{flag} {num_ranks}: {reason}")
 
 
 def _requests(options: JobOptions) -> tuple[FaultRequest, ...]:

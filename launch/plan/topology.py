@@ -8,6 +8,7 @@ import msgspec
 
 from resumable.launch.errors import UsageError
 from resumable.launch.plan.torchrun_flags import Flags
+from resumable.launch.system.addresses import is_loopback
 
 _LOOPBACK = "127.0.0.1"
 _DEFAULT_PORT = 29500
@@ -48,6 +49,11 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True):
         return self.endpoint is None
 
     @property
+    def is_near(self) -> bool:
+        """Whether all nodes are on this machine, whoever starts them: from elsewhere the loopback cannot be reached."""
+        return self.endpoint is None or is_loopback(self.endpoint.rpartition(":")[0].strip("[]"))
+
+    @property
     def num_local_nodes(self) -> int:
         """Nodes that this supervisor starts."""
         return self.max_nodes if self.is_one_machine else 1
@@ -71,16 +77,16 @@ def topology_of(flags: Flags, *, is_proof: bool) -> Topology:
     elif not flags["rdzv_endpoint"]:
         configs = {"is_host": str(not flags["node_rank"]).lower(), "node_rank": int(str(flags["node_rank"] or 0))}
     local_addr = flags["local_addr"]
-    is_near = endpoint is None or endpoint.startswith(f"{_LOOPBACK}:")
-    return Topology(
+    topology = Topology(
         min_nodes=min_nodes,
         max_nodes=max_nodes,
         endpoint=endpoint,
         run_id=_run_id(flags, endpoint, is_proof=is_proof),
         store_port=int(str(flags["master_port"] or 0)),
-        local_addr=str(local_addr) if local_addr else (_LOOPBACK if is_near else None),
+        local_addr=str(local_addr) if local_addr else None,
         rdzv_configs=configs,
     )
+    return topology if local_addr or not topology.is_near else msgspec.structs.replace(topology, local_addr=_LOOPBACK)
 
 
 def _num_nodes(text: str) -> tuple[int, int]:

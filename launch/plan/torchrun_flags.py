@@ -51,6 +51,14 @@ def signals_of(flags: Flags) -> tuple[signal.Signals, ...]:
     return tuple(signal.Signals[name.strip()] for name in str(_SIGNALS if text is None else text).split(","))
 
 
+def without_ignored(flags: Flags) -> Flags:
+    """The flags of a job that leaves alone what this process was started to ignore: SIGHUP, under `nohup`."""
+    if "signals_to_handle" not in flags or signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        return flags
+    names = [number.name for number in signals_of(flags) if number is not signal.SIGHUP]
+    return {**flags, "signals_to_handle": ",".join(names)}
+
+
 def num_ranks(nproc_per_node: str) -> int:
     """Ranks on one node: a number, or what `auto`, `cpu` and `gpu` stand for on this machine.
 

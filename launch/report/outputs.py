@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,7 @@ from resumable.launch.errors import LaunchError
 from resumable.launch.judge.results import Results, encode_results
 from resumable.launch.report.annotations import workflow_commands
 from resumable.launch.system.environment import is_github_actions
+from resumable.launch.system.safe_io import leads_out
 
 STDOUT = "-"
 
@@ -41,21 +43,22 @@ def write_reports(wanted: ReportOptions, results: Results) -> None:
     Raises:
         LaunchError: a file cannot be written; the message names its flag.
     """
+    write = partial(write_output, untrusted=Path(results.run_dir))
     # What renders is imported where it is asked for: most commands write no file.
     if wanted.html is not None:
         from resumable.launch.report.html import html  # noqa: PLC0415
 
-        write_output("--html", wanted.html, _encoded(html(results)))
+        write("--html", wanted.html, _encoded(html(results)))
     if wanted.junit is not None:
         from resumable.launch.report.junit import junit  # noqa: PLC0415
 
-        write_output("--junit", wanted.junit, junit(results, strict=wanted.is_strict))
+        write("--junit", wanted.junit, junit(results, strict=wanted.is_strict))
     if wanted.json is not None:
-        write_output("--json", wanted.json, encode_results(results))
+        write("--json", wanted.json, encode_results(results))
     if wanted.markdown is not None:
         from resumable.launch.report.markdown import markdown  # noqa: PLC0415
 
-        write_output("--markdown", wanted.markdown, _encoded(markdown(results)))
+        write("--markdown", wanted.markdown, _encoded(markdown(results)))
     if is_github_actions():
         print("\n".join(workflow_commands(results, here=Path.cwd(), strict=wanted.is_strict)))
 
@@ -64,8 +67,14 @@ def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def write_output(flag: str, target: str, content: bytes) -> None:
+def write_output(flag: str, target: str, content: bytes, *, untrusted: Path | None = None) -> None:
     """Write one file that a flag asked for; `-` is the standard output.
+
+    Args:
+        flag: For the message of an error.
+        target: Path of the file.
+        content: What it will hold.
+        untrusted: A folder that a stranger may have filled: no link in it is followed to the outside.
 
     Raises:
         LaunchError: it cannot be written; the message names the flag.
@@ -74,6 +83,8 @@ def write_output(flag: str, target: str, content: bytes) -> None:
         sys.stdout.buffer.write(content)
         sys.stdout.flush()
         return
+    if untrusted is not None and leads_out(Path(target), untrusted):
+        raise LaunchError(f"{flag} {target}: a link leads out of the run directory")
     try:
         Path(target).parent.mkdir(parents=True, exist_ok=True)
         Path(target).write_bytes(content)

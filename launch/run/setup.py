@@ -14,7 +14,7 @@ from resumable.launch.plan.plan import Plan, Script
 
 
 def create_run_dir(plan: Plan, *, run_dir: str | None = None, log_dir: str | None = None) -> RunDir:
-    """A new folder with the plan in it.
+    """A new folder with the plan in it, for nobody but its owner; one that is there already keeps its permissions.
 
     Args:
         plan: To be carried out.
@@ -28,7 +28,7 @@ def create_run_dir(plan: Plan, *, run_dir: str | None = None, log_dir: str | Non
     root = Path(run_dir) if run_dir else fresh
     made = RunDir(root=root.absolute())
     try:
-        made.root.mkdir(parents=True, exist_ok=True)
+        made.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         if made.plan_file.exists():
             raise LaunchError(f"--run-dir {root}: holds a run already; its evidence stays. Name a new folder")
         made.write_plan(plan)

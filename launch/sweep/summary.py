@@ -99,5 +99,5 @@ def _print_cause(cause: CauseGroup, console: Console) -> None:
     named = [case.name for case in cause.cases[:_NUM_NAMED]]
     hidden = len(cause.cases) - len(named)
     more = f" and {hidden} more" if hidden else ""
-    print_indented(console, Text(f"{', '.join(named)}{more}", style="dim"), indent=2)
-    console.print(f"  repeat: {cause.cases[0].repeat}", markup=False, highlight=False, soft_wrap=True)
+    print_indented(console, Text(printable(f"{', '.join(named)}{more}"), style="dim"), indent=2)
+    console.print(f"  repeat: {printable(cause.cases[0].repeat)}", markup=False, highlight=False, soft_wrap=True)

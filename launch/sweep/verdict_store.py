@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Iterable
 
@@ -10,7 +11,7 @@ import msgspec
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.verdict import VERDICT_VERSION, Verdict, write_verdict
 from resumable.launch.plan.plan import Scenario
-from resumable.launch.system.safe_io import decoded, read_whole
+from resumable.launch.system.safe_io import decoded, leads_out, read_whole
 
 _decoder = msgspec.json.Decoder(Verdict)
 
@@ -45,8 +46,15 @@ class VerdictStore:
         return {name: verdict for name, verdict in verdicts.items() if verdict is not None}
 
     def enter(self, scenario: Scenario, verdict: Verdict) -> None:
-        """Store a verdict."""
-        write_verdict(verdict, self._folder(scenario))
+        """Store a verdict.
+
+        Raises:
+            OSError: it cannot be written, or the scenario's folder is a link that leads out of the run directory.
+        """
+        folder = self._folder(scenario)
+        if leads_out(folder.root, self._run_dir.root):
+            raise OSError(errno.ELOOP, "a link that leads out of the run directory", str(folder.root))
+        write_verdict(verdict, folder)
 
     def clear(self, scenario: Scenario) -> None:
         """Remove what an interrupted run of the scenario left."""

@@ -5,6 +5,7 @@ torchrun's own variables reach a rank from torch's elastic agent. Ours travel be
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ NODE_NUMBER = "RESUMABLE_NODE_NUMBER"
 _COMPOSE_PREFIX = "RESUMABLE_"
 NODE_TAG = "RESUMABLE_NODE"
 """Unique to one node process and inherited by all that it starts: how what is left of a job is found."""
+_COMPILE_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +99,20 @@ def has_fixed_hash_seed() -> bool:
 def python_executable() -> str:
     """The interpreter for ranks, which torchrun lets the user choose through `PYTHON_EXEC`."""
     return os.environ.get("PYTHON_EXEC", sys.executable)
+
+
+def has_compile_cache() -> bool:
+    """Whether somebody has said where `torch.compile` keeps what it has compiled."""
+    return _COMPILE_CACHE in os.environ
+
+
+def forget_compile_cache() -> None:
+    """Undo what the import of torch does about it: it makes an empty folder and names it to all that this process starts.
+
+    Who compiles makes it again.
+    """
+    with contextlib.suppress(KeyError, OSError):
+        Path(os.environ.pop(_COMPILE_CACHE)).rmdir()
 
 
 def callers_error_file() -> Path | None:

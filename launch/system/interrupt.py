@@ -22,6 +22,8 @@ class Interrupted(BaseException):
 def signals_raise(*signals: signal.Signals) -> Iterator[None]:
     """Let these signals raise `Interrupted` once; a second one ends the process at once.
 
+    SIGHUP stays ignored where it was, as under `nohup`: the job is meant to outlive its terminal.
+
     Args:
         signals: None: SIGINT, SIGTERM and SIGHUP.
     """
@@ -32,6 +34,8 @@ def signals_raise(*signals: signal.Signals) -> Iterator[None]:
         raise Interrupted(signum)
 
     previous = {number: signal.getsignal(number) for number in signals or _USUAL}
+    if previous.get(signal.SIGHUP) is signal.SIG_IGN:
+        del previous[signal.SIGHUP]
     for number in previous:
         signal.signal(number, interrupt)
     try:

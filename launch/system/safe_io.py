@@ -8,14 +8,16 @@ import os
 import secrets
 import stat
 from collections.abc import Callable, Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 _T = TypeVar("_T")
 
-
+MAX_SIZE_BYTES = 1 << 30
+"""Of a file that is read: a hole in a file costs its author nothing, and its reader as much memory as it is long."""
 _MAX_END_BYTES = 64 * 1024
 
 
@@ -23,10 +25,14 @@ def read_whole(path: Path) -> bytes:
     """The content of a regular file.
 
     Raises:
-        OSError: it cannot be read, or is no regular file: a pipe would be waited for, and a device may never end.
+        OSError: it cannot be read, is longer than `MAX_SIZE_BYTES`, or is no regular file: a pipe would be waited for, and a
+            device may never end.
     """
     with _regular_file(path) as file:
-        return file.read()
+        content = file.read(MAX_SIZE_BYTES) if os.fstat(file.fileno()).st_size <= MAX_SIZE_BYTES else b""
+        if file.peek(1):
+            raise OSError(errno.EFBIG, f"longer than {MAX_SIZE_BYTES >> 20} MiB", str(path))
+        return content
 
 
 def last_lines(path: Path, num_lines: int, *, within: Path) -> list[str]:
@@ -47,7 +53,7 @@ def last_lines(path: Path, num_lines: int, *, within: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def _regular_file(path: Path) -> Iterator[BinaryIO]:
+def _regular_file(path: Path) -> Iterator[BufferedReader]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except ValueError as error:  # a NUL byte, which no file has in its name
@@ -90,6 +96,12 @@ def _escaped(value: object) -> object:
     if isinstance(value, dict):
         return {_escaped(key): _escaped(item) for key, item in value.items()}
     return [_escaped(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def leads_out(path: Path, folder: Path) -> bool:
+    """Whether a path that by its name lies in a folder leaves it by a link."""
+    named, base = Path(os.path.abspath(path)), Path(os.path.abspath(folder))  # noqa: PTH100 - `resolve` follows links
+    return named.is_relative_to(base) and not named.resolve().is_relative_to(base.resolve())
 
 
 def replace_whole(path: Path, content: bytes) -> None:

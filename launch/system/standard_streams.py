@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from resumable.launch.system.environment import has_width
+from resumable.launch.system.text_safety import printable
 
 UNLIMITED = 1_000_000
 """Columns of what is no terminal: a log or a pipe keeps a sentence in one line, for whoever searches it."""
@@ -52,6 +53,11 @@ def print_indented(console: Console, text: Text, *, head: Text | None = None, in
     for number, line in enumerate(text.wrap(console, max(1, console.width - indent))):
         line.rstrip()
         console.print((first if number == 0 else margin) + line, soft_wrap=True)
+
+
+def complain(text: str) -> None:
+    """Say on standard error what is wrong; it may quote what somebody else has written."""
+    print(printable(f"resumable: {text}"), file=sys.stderr)
 
 
 def discard_output() -> None:

@@ -7,15 +7,26 @@ import re
 MAX_TEXT = 4000
 """Characters of one text that a report keeps; an exception's message may hold a whole tensor."""
 
-_UNPRINTABLE = re.compile(r"[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_FORMATS = (
+    "\xad\u0600-\u0605\u061c\u06dd\u070f\u0890-\u0891\u08e2\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f"
+)
+"""What is not seen and changes what is: separators of lines and paragraphs, directions, joiners, tags (Cf, Zl, Zp)."""
+_UNPRINTABLE = re.compile(rf"[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[{_FORMATS}]")
 """Everything that XML 1.0 forbids, C1 controls and DEL besides: terminals and browsers act on them."""
+_WORKFLOW_COMMAND = re.compile(r":(?=:[A-Za-z][\w-]*(?: [^\n]*?)?::)|##(?=\[)")
+"""Its beginning, anywhere: where a terminal's width breaks a line, it may come to stand at the beginning of one."""
 _MARKDOWN = re.compile(r"[&<>|\\`*_\[\]~@#$]")
 _BACKTICKS = re.compile(r"`+")
 
 
 def printable(text: str) -> str:
-    """The text without control characters and lone surrogates, cut after `MAX_TEXT` characters."""
+    """The text as a person may see it, cut after `MAX_TEXT` characters.
+
+    Nothing in it steers a terminal or turns what is shown around, and GitHub reads no workflow command in it.
+    """
     whole = _UNPRINTABLE.sub("\ufffd", text.replace("\r\n", "\n"))
+    whole = _WORKFLOW_COMMAND.sub(lambda match: f"{match[0]} ", whole)
     return whole if len(whole) <= MAX_TEXT else f"{whole[:MAX_TEXT]} ... ({len(whole) - MAX_TEXT} more characters)"
 
 

@@ -116,6 +116,56 @@ def test_nothing_outlives_the_command(start, temporary: Path, method: str, signu
     wait_until(lambda: not list(temporary.glob("resumable-*")), timeout_s=20)
 
 
+STUBBORN = """
+import pathlib, signal, time
+for signum in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(signum, lambda *_: pathlib.Path("asked").touch())
+pathlib.Path("ready").touch()
+while True:
+    time.sleep(0.05)
+"""
+
+
+@pytest.mark.parametrize("method", ["forkserver", "subprocess"])
+def test_a_second_interrupt_waits_for_nobody(tmp_path: Path, temporary: Path, method: str) -> None:
+    """A rank that will not end has its 30 seconds only as long as the user has patience; nothing outlives the command."""
+    (tmp_path / "stubborn.py").write_text(STUBBORN)
+    words = [sys.executable, "-m", "resumable.launch", "run", "--start-method", method, "stubborn.py"]
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    with subprocess.Popen(words, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL) as command:
+        wait_until((tmp_path / "ready").exists, timeout_s=120)
+        descendants = family(psutil.Process(command.pid))
+        command.send_signal(signal.SIGINT)
+        wait_until((tmp_path / "asked").exists, timeout_s=60)
+        command.send_signal(signal.SIGINT)
+        command.wait(timeout=20)
+    wait_until(lambda: all_gone(descendants), timeout_s=20)
+    wait_until(lambda: not list(temporary.glob("resumable-*")), timeout_s=20)
+    assert command.returncode == -signal.SIGINT
+
+
+def test_a_command_leaves_nothing_in_the_folder_for_temporary_files(tmp_path: Path, temporary: Path) -> None:
+    """Nothing of its own, and no cache that torch makes for whoever imports it."""
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    words = [sys.executable, "-m", "resumable.launch", "verify", "--quiet", "--nproc-per-node", "2"]
+    subprocess.run(words, cwd=tmp_path, env=environment, check=True, timeout=240)
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_job_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
+    """The signal that says so is ignored by the command, as it was when the command was started."""
+    (tmp_path / "job.py").write_text(
+        "import pathlib, time\npathlib.Path('ready').touch()\nwhile not pathlib.Path('over').exists(): time.sleep(0.05)\n"
+    )
+    words = ["nohup", sys.executable, "-m", "resumable.launch", "run", "job.py"]
+    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as command:
+        wait_until((tmp_path / "ready").exists, timeout_s=120)
+        for process in [psutil.Process(command.pid), *family(psutil.Process(command.pid))]:
+            process.send_signal(signal.SIGHUP)
+        (tmp_path / "over").touch()
+        assert command.wait(timeout=60) == 0
+
+
 def test_no_rank_outlives_a_killed_node(start, temporary: Path) -> None:
     """When the node dies, its ranks, helpers and temporary files go too and the command says so."""
     command, descendants = start("verify")

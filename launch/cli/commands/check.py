@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -19,6 +18,7 @@ from resumable.launch.run.setup import shown
 from resumable.launch.sweep.review import review
 from resumable.launch.sweep.summary import sweep_results
 from resumable.launch.sweep.verdict_store import VerdictStore
+from resumable.launch.system.standard_streams import complain
 
 
 def check(arguments: argparse.Namespace, console: Console) -> int:
@@ -28,7 +28,7 @@ def check(arguments: argparse.Namespace, console: Console) -> int:
         try:
             outcomes.append(_check(RunDir(root=Path(root)), console, is_quiet=arguments.quiet))
         except DamagedPlanError as error:  # the others can still be judged
-            print(f"resumable: {error}", file=sys.stderr)
+            complain(str(error))
             outcomes.append(Outcome.UNKNOWN)
     return exit_code(worst(outcomes))
 
@@ -52,5 +52,5 @@ def _check_sweep(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: boo
         if is_ended:
             write_verdict(verdict, run_dir)
     except OSError as error:
-        print(f"resumable: the verdicts were not stored: {error.strerror}", file=sys.stderr)
+        complain(f"the verdicts were not stored: {error.strerror}")
     return verdict

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -12,6 +11,7 @@ from resumable.launch.doctor import run_doctor
 from resumable.launch.explain.outcome import ExitCode
 from resumable.launch.report.outputs import STDOUT
 from resumable.launch.system.interrupt import Interrupted, signals_raise
+from resumable.launch.system.standard_streams import complain
 
 
 def doctor(arguments: argparse.Namespace, console: Console) -> int:
@@ -28,5 +28,5 @@ def doctor(arguments: argparse.Namespace, console: Console) -> int:
                 json_file=arguments.json,
             )
         except Interrupted as error:
-            print(f"resumable: interrupted by {error}; nothing of the trials is left", file=sys.stderr)
+            complain(f"interrupted by {error}; nothing of the trials is left")
             return ExitCode.UNKNOWN

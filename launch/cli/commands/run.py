@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -23,7 +22,7 @@ from resumable.launch.run.setup import cluster_of, create_run_dir, shown
 from resumable.launch.run.supervisor import Supervisor, has_succeeded
 from resumable.launch.system.environment import callers_error_file
 from resumable.launch.system.interrupt import Interrupted, signals_raise
-from resumable.launch.system.text_safety import printable
+from resumable.launch.system.standard_streams import complain
 
 _FAILED = 1
 """torchrun's, for a job of which no rank has an exit code."""
@@ -107,4 +106,4 @@ def _about(death: FaultEvent, run_dir: RunDir) -> str:
 
 
 def _report(*sentences: str) -> None:
-    print(printable("resumable: " + "\n  ".join(sentences)), file=sys.stderr)
+    complain("\n  ".join(sentences))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
 from functools import partial
 
@@ -30,6 +29,8 @@ from resumable.launch.sweep.runner import SweepRunner
 from resumable.launch.sweep.summary import last_line, render_sweep, sweep_results, sweep_verdict
 from resumable.launch.sweep.verdict_store import VerdictStore
 from resumable.launch.system.interrupt import Interrupted, signals_raise
+from resumable.launch.system.standard_streams import complain
+from resumable.launch.system.text_safety import printable
 
 
 def sweep(arguments: argparse.Namespace, console: Console) -> int:
@@ -59,10 +60,9 @@ def sweep(arguments: argparse.Namespace, console: Console) -> int:
                     which_again=arguments.cold,
                 ).run()
         except Interrupted as error:
-            print(
-                f"resumable: interrupted by {error}; all ranks are ended, every verdict is kept\n"
-                f"go on: resumable sweep --run-dir {shown(run_dir.root)}",
-                file=sys.stderr,
+            complain(
+                f"interrupted by {error}; all ranks are ended, every verdict is kept\n"
+                f"go on: resumable sweep --run-dir {shown(run_dir.root)}"
             )
             return ExitCode.UNKNOWN
     plan = run_dir.read_plan()
@@ -93,10 +93,10 @@ def print_sweep(
     verdict = sweep_verdict(results, is_ended=is_ended, problem=problem)
     line = last_line(verdict, plan, results)
     if is_quiet:
-        print(f"{line} ({results.run_dir})")
+        print(printable(f"{line} ({results.run_dir})"))
     else:
         render_sweep(plan, results, console)
-        console.print(Text(line, style=OUTCOMES[verdict.outcome].style), soft_wrap=True)
+        console.print(Text(printable(line), style=OUTCOMES[verdict.outcome].style), soft_wrap=True)
         console.print(f"look again: resumable check {results.run_dir}", highlight=False, soft_wrap=True)
     return verdict
 

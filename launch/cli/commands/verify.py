@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from rich.console import Console
 
@@ -20,6 +19,7 @@ from resumable.launch.run.progress_line import ProgressLine
 from resumable.launch.run.setup import cluster_of, create_run_dir, shown
 from resumable.launch.run.supervisor import Supervisor, has_succeeded
 from resumable.launch.system.interrupt import Interrupted, signals_raise
+from resumable.launch.system.standard_streams import complain
 from resumable.launch.system.text_safety import printable
 
 
@@ -33,10 +33,9 @@ def verify(arguments: argparse.Namespace, console: Console) -> int:
         try:
             _carry_out(plan, run_dir, console, is_quiet=arguments.quiet)
         except Interrupted as error:
-            print(
-                f"resumable: interrupted by {error}; all ranks are ended, the evidence is kept\n"
-                f"look at it: resumable check {shown(run_dir.root)}",
-                file=sys.stderr,
+            complain(
+                f"interrupted by {error}; all ranks are ended, the evidence is kept\n"
+                f"look at it: resumable check {shown(run_dir.root)}"
             )
             return ExitCode.UNKNOWN
     verdict = print_verdict(plan, run_dir, console, is_quiet=arguments.quiet)
@@ -58,7 +57,7 @@ def print_verdict(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bo
     try:
         write_verdict(verdict, run_dir)
     except OSError as error:
-        print(f"resumable: the verdict was not stored: {error.strerror}", file=sys.stderr)
+        complain(f"the verdict was not stored: {error.strerror}")
     if is_quiet:
         print(_one_line(verdict, run_dir))
     else:

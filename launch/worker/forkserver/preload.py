@@ -12,6 +12,8 @@ import contextlib
 import gc
 import importlib
 
+from resumable.launch.system.environment import forget_compile_cache, has_compile_cache
+
 _MODULES = (
     "resumable.launch.worker.entry",
     "torch._dynamo",
@@ -27,7 +29,10 @@ _MODULES = (
 )
 
 gc.disable()
+_has_cache = has_compile_cache()
 for _module in _MODULES:
     # Some of them are torch's own affair: a release that moves one costs a rank its time, no more.
     with contextlib.suppress(ImportError):
         importlib.import_module(_module)
+if not _has_cache:
+    forget_compile_cache()

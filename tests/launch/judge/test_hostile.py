@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from resumable.launch.cli.main import main
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.reading.evidence import Evidence
 from tests.launch.report import samples
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
@@ -137,3 +140,100 @@ def test_a_link_in_the_place_of_a_draft_leads_nowhere(run_dir: RunDir, tmp_path:
         (run_dir.root / name).symlink_to(tmp_path / "precious")
     assert main(["check", "-q", str(run_dir.root)]) == 0
     assert ((tmp_path / "precious").read_bytes(), run_dir.verdict_file.is_symlink()) == (b"precious", False)
+
+
+PAYLOAD = "\x1b]0;x\x07\x9b\u202e\u2028\n::error::pwned\n ##[error]pwned<script>[red]`|"
+STEERS = ("\x1b]", "\x07", "\x9b", "\u202e", "\u2028", "##[")
+FORMATS = ("--html", "--junit", "--markdown")
+
+
+def texts_of(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where in a JSON value a text stands."""
+    if isinstance(value, str):
+        yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from texts_of(item, (*path, key))
+
+
+def spoilt(value: Any, path: tuple[Any, ...]) -> Any:
+    if not path:
+        return value + PAYLOAD
+    key, *rest = path
+    value[key] = spoilt(value[key], tuple(rest))
+    return value
+
+
+def places(root: Path) -> Iterator[tuple[Path, int, tuple[Any, ...]]]:
+    """Every kind of text in every kind of file: its file, its line, and where in it."""
+    seen = set()
+    for file in sorted(root.rglob("*.json*")):
+        lines = [file.read_text()] if file.suffix == ".json" else file.read_text().splitlines()
+        for number, line in enumerate(lines):
+            record = json.loads(line)
+            for path in texts_of(record):
+                kind = (file.parent.name, record.get("event"), tuple("#" if isinstance(k, int) else k for k in path))
+                if kind not in seen:
+                    seen.add(kind)
+                    yield file, number, path
+
+
+def steering(run_dir: RunDir, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What in all that a person, a browser or a workflow gets to see would act on it."""
+    capsys.readouterr()
+    main(["check", str(run_dir.root)])
+    main(["check", "--quiet", str(run_dir.root)])
+    main(["report", str(run_dir.root), *(word for flag in FORMATS for word in (flag, f"out/{flag}"))])
+    files = {file.name: file.read_text() for file in Path().glob("out/*")}
+    shown = "".join([*capsys.readouterr(), *files.values()])
+    commands = re.findall(r"(?m)^\s*::error::pwned", shown)
+    return [sign for sign in STEERS if sign in shown] + commands + re.findall("<script>", files.get("--html", ""))
+
+
+@pytest.mark.parametrize("is_on_github", [False, True])
+@pytest.mark.parametrize("make", [samples.invalid, samples.undecided])
+def test_no_text_of_a_stranger_steers_what_shows_it(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    make: Callable[[], Evidence],
+    is_on_github: bool,
+) -> None:
+    """Each text of plan and evidence in turn: not a terminal, a page, a workflow, nor the direction of reading."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GITHUB_ACTIONS", str(is_on_github).lower())
+    monkeypatch.setenv("COLUMNS", "41")
+    (tmp_path / "run").mkdir()
+    run_dir = samples.stored(make(), tmp_path / "run")
+    found = []
+    for file, number, path in list(places(run_dir.root)):
+        before = file.read_text()
+        lines = [before] if file.suffix == ".json" else before.splitlines()
+        lines[number] = json.dumps(spoilt(json.loads(lines[number]), path))
+        file.write_text("\n".join(lines) + "\n")
+        found.append((file.name, path, steering(run_dir, capsys)))
+        file.write_text(before)
+    assert [one for one in found if one[-1]] == []
+
+
+@COMMANDS
+def test_a_file_longer_than_memory_proves_nothing(
+    run_dir: RunDir, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    """Eight gigabytes of nothing."""
+    with next(run_dir.root.glob("faulted/events/*")).open("ab") as file:
+        file.truncate(8 << 30)
+    assert main([command[0], str(run_dir.root), *command[1:]]) == 3
+    written = Path("results.json").read_text() if Path("results.json").exists() else ""
+    assert "cannot be read: longer than 1024 MiB" in "".join(capsys.readouterr()) + written
+
+
+def test_no_report_goes_where_a_link_leads(run_dir: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A link within the run directory may be a stranger's; one outside is the caller's own."""
+    (run_dir.root / "page.html").symlink_to(tmp_path / "precious")
+    (tmp_path / "own.html").symlink_to(tmp_path / "page.html")
+    code = main(["report", str(run_dir.root), "--html", str(run_dir.root / "page.html")])
+    said = capsys.readouterr().err
+    assert (code, (tmp_path / "precious").exists(), "leads out of the run directory" in said) == (2, False, True)
+    assert main(["report", str(run_dir.root), "--html", str(tmp_path / "own.html")]) == 0
+    assert (tmp_path / "page.html").exists()

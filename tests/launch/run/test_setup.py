@@ -7,6 +7,7 @@ import pytest
 from resumable.launch import Launcher
 from resumable.launch.cli.main import main
 from resumable.launch.errors import UsageError
+from resumable.launch.run.setup import create_run_dir
 from tests.launch.plans import plan_of
 
 RESIZED = ("--restart", "job", "--restart-nproc-per-node", "4")
@@ -66,3 +67,13 @@ def test_a_fault_for_a_launcher_is_refused_as_well(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there are ranks 0 to 1"):
         Launcher(2, root=tmp_path / "runs").run(faults="sigkill@step=7:rank=2")
     assert not (tmp_path / "runs").exists()
+
+
+def test_nobody_but_its_owner_reads_a_run_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logs hold what a job printed; a folder that was there already is its owner's business."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").mkdir(mode=0o755)
+    modes = [
+        create_run_dir(plan_of("verify"), run_dir=name).root.stat().st_mode & 0o777 for name in (None, "a/b", "there")
+    ]
+    assert modes == [0o700, 0o700, 0o755]

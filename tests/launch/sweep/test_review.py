@@ -80,3 +80,15 @@ def test_check_without_a_reference_is_unknown(tmp_path: Path, capsys: pytest.Cap
     assert main(["check", "--quiet", str(tmp_path)]) == 3
     assert not RunDir(root=tmp_path).verdict_file.exists()
     assert "reference" in capsys.readouterr().out
+
+
+def test_no_verdict_goes_where_a_link_leads(run_dir: RunDir, tmp_path: Path) -> None:
+    """The folder of a point in somebody else's sweep may be a link to anywhere; all else is stored."""
+    for point in (GOOD, BAD):
+        VerdictStore(run_dir).enter(point, verdict(Outcome.UNKNOWN))
+    outside = tmp_path.with_name("outside")
+    run_dir.scenario(BAD.name).root.rename(outside)
+    run_dir.scenario(BAD.name).root.symlink_to(outside)
+    before = (outside / "verdict.json").read_bytes()
+    assert main(["check", "--quiet", str(run_dir.root)]) == 1
+    assert before == (outside / "verdict.json").read_bytes()

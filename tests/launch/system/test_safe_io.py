@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from resumable.launch.system.safe_io import decoded, encoded, last_lines, read_whole, replace_whole
+from resumable.launch.system import safe_io
+from resumable.launch.system.safe_io import decoded, encoded, last_lines, leads_out, read_whole, replace_whole
 
 
 def test_what_was_replaced_is_read_back_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -90,3 +92,25 @@ def test_what_is_no_file_of_the_folder_has_no_last_lines(tmp_path: Path, name: s
     (within / "link").symlink_to(tmp_path / "secret")
     os.mkfifo(within / "pipe")
     assert last_lines(within / name, 2, within=within) == []
+
+
+@pytest.mark.parametrize(("excess", "is_read"), [(0, True), (1, False)])
+def test_a_hole_as_long_as_memory_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, excess: int, is_read: bool
+) -> None:
+    """A file of many gigabytes may hold nothing."""
+    monkeypatch.setattr(safe_io, "MAX_SIZE_BYTES", 1 << 20)
+    with (tmp_path / "file").open("wb") as file:
+        file.truncate((1 << 20) + excess)
+    with contextlib.nullcontext() if is_read else pytest.raises(OSError, match="longer than 1 MiB"):
+        assert len(read_whole(tmp_path / "file")) == 1 << 20
+
+
+def test_a_link_leads_out_of_a_folder_and_a_name_above_it_does_not(tmp_path: Path) -> None:
+    """What the caller names outside is his business; a link within the folder may be a stranger's."""
+    (tmp_path / "inside" / "deep").mkdir(parents=True)
+    (tmp_path / "inside" / "out").symlink_to(tmp_path)
+    (tmp_path / "inside" / "to").symlink_to(tmp_path / "inside" / "deep")
+    (tmp_path / "way").symlink_to(tmp_path / "inside")
+    led = {name: leads_out(tmp_path / name, tmp_path / "way") for name in ("way/out/f", "way/to/f", "way/f", "f")}
+    assert led == {"way/out/f": True, "way/to/f": False, "way/f": False, "f": False}

@@ -1,7 +1,9 @@
 import html
+import re
+import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from resumable.launch.system.text_safety import (
@@ -43,6 +45,29 @@ def test_a_workflow_command_stays_one_line(text):
 def test_workflow_commands_are_escaped_as_github_unescapes_them():
     """The percent sign first, or the others would be escaped twice."""
     assert (workflow_message("50%\na:b,c"), workflow_property("50%\na:b,c")) == ("50%25%0Aa:b,c", "50%25%0Aa%3Ab%2Cc")
+
+
+@pytest.mark.parametrize("code", [c for c in range(0x110000) if unicodedata.category(chr(c)) in ("Cf", "Zl", "Zp")])
+def test_nothing_that_turns_the_reading_around_is_shown(code):
+    """Directions, separators of lines and paragraphs, joiners, tags: what is shown is what is there."""
+    assert printable(f"a{chr(code)}b") == "a\ufffdb"
+
+
+@given(st.text(alphabet=":#[]er o\n\t ", max_size=40), st.integers(1, 40))
+@example("x" * 20 + "::error file=a::b", 20)
+@example("##[error]b", 40)
+@example("::error::", 40)
+def test_no_line_however_it_is_broken_is_a_workflow_command(text, width):
+    """A terminal breaks lines where it will; GitHub trims them, and knows two forms."""
+    shown = printable(text)
+    lines = [part for line in shown.split("\n") for part in (line, *(line[n:] for n in range(len(line))))]
+    assert [line for line in lines if re.match(r"\s*::[A-Za-z][\w-]*( .*?)?::", line) or "##[" in line] == []
+
+
+@pytest.mark.parametrize("text", ["std::vector", "tests/test_a.py::test_b", "a: b:: c", "## heading"])
+def test_what_is_no_command_is_shown_as_it_is(text):
+    """Two colons alone are none."""
+    assert text == printable(text)
 
 
 @pytest.mark.parametrize("code", [0, 7, 0x1B, 0x7F, 0x9B, 0xD800, 0xFFFE])
