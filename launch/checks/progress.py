@@ -17,6 +17,7 @@ from resumable.launch.explain.run_problems import (
     NoRankStarted,
     NothingStartedAgain,
     RanksWithoutEnd,
+    RunWithoutEnd,
     TakenForFinished,
 )
 from resumable.launch.explain.unusable_checkpoints import why_unreadable
@@ -91,6 +92,8 @@ def _end_problem(evidence: Evidence) -> Problem | None:
     num_ranks = len(history.group(last))
     if num_ranks < history.world_size(last):
         return RanksWithoutEnd(num_found=num_ranks, world_size=history.world_size(last))
+    if not history.is_sealed:
+        return RunWithoutEnd()
     ends = _last_ends(history.ends)
     if not ends:
         return NodesWithoutEnd()

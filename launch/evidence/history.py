@@ -7,12 +7,14 @@ may leave no line at all if it was killed before its first one, as long as its w
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
+from resumable.launch.evidence.chained_lines import broken_lines, link_of
 from resumable.launch.evidence.node_records import (
     NodeEnded,
     NodeFaultActed,
@@ -20,14 +22,17 @@ from resumable.launch.evidence.node_records import (
     RankEnded,
     RankHung,
     RoundStarted,
+    Sealed,
     decode_node_line,
 )
 from resumable.launch.evidence.rank_records import FORMAT_VERSION, AnyRecord, Exit, FaultFired, Start, Step, decode_line
 from resumable.launch.evidence.run_dir import ScenarioDir
+from resumable.launch.evidence.seal import broken_seals
 from resumable.launch.system.safe_io import read_whole
 from resumable.launch.system.wording import place
 
 _R = TypeVar("_R")
+_BROKEN = "its link does not follow from the line before: one of the two was changed, moved or removed"
 
 
 class Damage(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +95,9 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     """What the supervisor did to nodes, in order."""
     logs: frozenset[str] = frozenset()
     """Log files that are there, as `i0/rank1.err`."""
+    is_sealed: bool = True
+    """Who ran it saw its end, and wrote down where every file ended; evidence of earlier releases has no seal and counts as
+    sealed."""
     damage: tuple[Damage, ...] = ()
 
     @property
@@ -115,7 +123,9 @@ def read_history(scenario: ScenarioDir) -> History:
         return History(name=name, damage=(Damage(path=name, what="the scenario was not run"),))
     damage: list[Damage] = []
     processes = list(_read_processes(scenario, damage))
-    said = _read_nodes(scenario, damage)
+    said, has_links = _read_nodes(scenario, damage)
+    seals = [record for record in said if isinstance(record, Sealed)]
+    damage.extend(_unsealed(scenario, seals))
     rounds = [record for record in said if isinstance(record, RoundStarted)]
     rank_ends = [record for record in said if isinstance(record, RankEnded)]
     damage.extend(_inconsistencies(name, processes, rounds))
@@ -130,6 +140,7 @@ def read_history(scenario: ScenarioDir) -> History:
         acts=tuple(record for record in said if isinstance(record, NodeFaultActed)),
         hangs=tuple(record for record in said if isinstance(record, RankHung)),
         logs=frozenset(str(path.relative_to(scenario.logs)) for path in scenario.logs.glob("*/*")),
+        is_sealed=bool(seals) or not has_links,
         damage=tuple(damage),
     )
 
@@ -152,12 +163,29 @@ def _read_processes(scenario: ScenarioDir, damage: list[Damage]) -> Iterator[Pro
         yield Process(file=file, start=start, records=tuple(whole), is_torn=is_torn)
 
 
-def _read_nodes(scenario: ScenarioDir, damage: list[Damage]) -> list[NodeRecord]:
+def _read_nodes(scenario: ScenarioDir, damage: list[Damage]) -> tuple[list[NodeRecord], bool]:
+    """What nodes and supervisor say, and whether a node's lines have links."""
     said: list[NodeRecord] = []
+    has_links = False
     for path in sorted(scenario.nodes.glob("*.jsonl")):
         records, _ = _read_lines(path, _relative(scenario, path), decode_node_line, damage)
         said.extend(records)
-    return said
+        has_links = has_links or _has_links(path)
+    return said, has_links
+
+
+def _has_links(path: Path) -> bool:
+    try:
+        return any(map(link_of, read_whole(path).split(b"\n")))
+    except OSError:
+        return False
+
+
+def _unsealed(scenario: ScenarioDir, seals: Sequence[Sealed]) -> Iterator[Damage]:
+    """Files that do not end as they did when the scenario was over."""
+    for sealed in seals:
+        for file, what in broken_seals(scenario, sealed):
+            yield Damage(path=_relative(scenario, Path(os.path.normpath(scenario.root / file))), what=what)
 
 
 def _read_lines(path: Path, file: str, decode: Callable[[bytes], _R], damage: list[Damage]) -> tuple[list[_R], bool]:
@@ -169,12 +197,15 @@ def _read_lines(path: Path, file: str, decode: Callable[[bytes], _R], damage: li
         return [], False
     *lines, rest = data.split(b"\n")
     records: list[_R] = []
-    for number, line in enumerate(lines, start=1):
+    broken = next(broken_lines(lines), None)
+    for number, line in enumerate(lines[:broken], start=1):
         try:
             records.append(decode(line))
         except msgspec.DecodeError as error:
             damage.append(Damage(path=file, line=number, what=f"cannot be decoded: {error}"))
-            break
+            return records, bool(rest)
+    if broken is not None:
+        damage.append(Damage(path=file, line=broken + 1, what=_BROKEN))
     return records, bool(rest)
 
 

@@ -92,7 +92,18 @@ class NodeFaultActed(msgspec.Struct, frozen=True, kw_only=True, tag_field="event
     time_ns: int
 
 
-NodeRecord = RoundStarted | RankEnded | RankHung | NodeEnded | NodeFaultActed
+class Sealed(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="sealed"):
+    """The scenario is over, and nobody writes any more: the last line of the supervisor's file."""
+
+    plan: str
+    """Digest of the plan, as far as it is this scenario's."""
+    links: dict[str, str]
+    """Link of the last whole line of every file of evidence, by its path within the scenario's folder; "" for one that has
+    no whole line. The supervisor's own file is not among them."""
+    time_ns: int
+
+
+NodeRecord = RoundStarted | RankEnded | RankHung | NodeEnded | NodeFaultActed | Sealed
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[NodeRecord] = msgspec.json.Decoder(NodeRecord)

@@ -5,7 +5,8 @@ RUN/
   verdict.json            what came of it; a sweep that was interrupted has none
   <scenario>/             reference-1, reference-2, faulted; or run; or a point of a sweep, with a verdict.json of its own
     events/               one file a process: i<incarnation>-r<rank>-<pid>.jsonl
-    nodes/                node-<n>-<tag>.jsonl (rounds, ends), one for every node process; supervisor.jsonl (node faults)
+    nodes/                node-<n>-<tag>.jsonl (rounds, ends), one for every node process; supervisor.jsonl
+                          (faults of nodes, and the seal)
     logs/i<incarnation>/  rank<rank>.out and rank<rank>.err; rank<rank>.stacks of one that hung
     fired/                one file for every fault that has fired; <fault>.done once the supervisor has done its part
     work/                 working directory of the job
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,6 +184,9 @@ def _flaws(plan: Plan) -> Iterator[str]:
         yield "scenarios=[]: expected at least one"
     if plan.sweep is not None and not plan.references:
         yield "a sweep without a reference"
+    for name, num in Counter(scenario.name for scenario in plan.scenarios).items():
+        if num > 1:
+            yield f"scenario {name[:_MAX_SHOWN]!r} stands there {num} times: each has a folder of its own"
     for scenario in plan.scenarios:
         name = scenario.name
         if name in ("", ".", "..") or "/" in name or "\0" in name or len(name.encode()) > _MAX_NAME_BYTES:

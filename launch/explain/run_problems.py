@@ -147,6 +147,12 @@ class NodesWithoutEnd(Problem, frozen=True, kw_only=True):
     template = "no node recorded how it ended"
 
 
+class RunWithoutEnd(Problem, frozen=True, kw_only=True):
+    """Whoever ran the job was not there any more when it ended, or its last line is missing."""
+
+    template = "the command that ran the job did not record its end"
+
+
 class NodeFailed(Problem, frozen=True, kw_only=True):
     """A node did not end as it should."""
 

@@ -25,6 +25,7 @@ from torch.distributed.elastic.rendezvous import RendezvousClosedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from torch.distributed.run import config_from_args
 
+from resumable.launch.evidence.chained_lines import ChainedFile
 from resumable.launch.evidence.node_records import NodeEnded, NodeOutcome, NodeRecord, RankFailure, encode_node_line
 from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.node import rendezvous
@@ -69,7 +70,7 @@ def run_job(request: NodeRequest, *, tag: str, fork_servers: ForkServers) -> Nod
     scenario_dir = run_dir.scenario(request.scenario)
     if not has_fixed_hash_seed() and (plan.sweep is not None or any(map(_forks_again, plan.scenarios))):
         fork_servers.prepare_for_restarts()
-    with scenario_dir.node_file(request.node, tag).open("ab", buffering=0) as evidence:
+    with ChainedFile(scenario_dir.node_file(request.node, tag)) as evidence:
 
         def announce(record: NodeRecord) -> None:
             evidence.write(encode_node_line(record))

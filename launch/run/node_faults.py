@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from resumable.launch.cluster import Cluster, Node
 from resumable.launch.errors import NodeError
+from resumable.launch.evidence.chained_lines import ChainedFile
 from resumable.launch.evidence.node_records import NodeAct, NodeEnded, NodeFaultActed, encode_node_line
 from resumable.launch.evidence.run_dir import ScenarioDir
 from resumable.launch.plan.fault_kinds import NODE_KINDS, FaultKind
@@ -117,5 +118,5 @@ class NodeFaults:
 
     def _note(self, fault: PlannedFault, number: int, act: NodeAct) -> None:
         line = NodeFaultActed(fault=fault.number, node=number, act=act, time_ns=time.monotonic_ns())
-        with self._scenario_dir.supervisor_file.open("ab", buffering=0) as evidence:
+        with ChainedFile(self._scenario_dir.supervisor_file) as evidence:
             evidence.write(encode_node_line(line))

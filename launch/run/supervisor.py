@@ -14,6 +14,7 @@ from resumable.launch.cluster import Cluster, Node
 from resumable.launch.errors import NodeError
 from resumable.launch.evidence.node_records import NodeEnded
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.evidence.seal import seal
 from resumable.launch.node.protocol import NodeRequest
 from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.run.node_faults import NodeFaults
@@ -71,6 +72,7 @@ class Supervisor:
             ended = self._wait(NodeFaults(scenario, scenario_dir, self._cluster, ask), on_tick)
             if has_succeeded(ended):
                 break
+        seal(scenario_dir)
         return ended
 
     def interrupt(self, signum: int = signal.SIGTERM) -> None:

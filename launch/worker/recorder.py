@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from resumable.launch.evidence.chained_lines import chained
 from resumable.launch.evidence.rank_records import AnyRecord, encode_line
 
 _NOBODY = -1
@@ -30,6 +31,7 @@ class Recorder:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
         self._pid = os.getpid()
         self._sequence = 0
+        self._link = ""
         self._lock = threading.RLock()
         self._observers: list[Observer] = []
 
@@ -73,9 +75,10 @@ class Recorder:
         while True:
             sequence = self._sequence
             record = record_type(sequence=sequence, time_ns=time.monotonic_ns(), **fields)
-            line = encode_line(record)
+            line, link = chained(encode_line(record), self._link)
             if sequence == self._sequence:  # from here to the write there is no call after which a handler could run
                 self._sequence += 1
+                self._link = link
                 os.write(self._file, line)
                 return record
 

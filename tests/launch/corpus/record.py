@@ -13,7 +13,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.explain.outcome import Outcome, exit_code
+from tests.launch.sealed import seal_again
 
 CORPUS = Path(__file__).parent
 KILL = "sigkill@step=5:rank=1"
@@ -77,6 +79,9 @@ def record(name: str) -> None:
         for file in sorted((scratch / "run").rglob("*")):
             if file.is_file():
                 _keep(file, CORPUS / name / file.relative_to(scratch / "run"), scratch)
+    run_dir = RunDir(root=CORPUS / name)
+    for scenario in sorted(folder.name for folder in run_dir.root.iterdir() if (folder / "events").exists()):
+        seal_again(run_dir.scenario(scenario))  # paths were replaced
 
 
 def _keep(file: Path, target: Path, scratch: Path) -> None:

@@ -16,6 +16,7 @@ from resumable.launch.evidence.node_records import RankEnded
 from resumable.launch.node.fork_servers import ForkServers
 from resumable.launch.node.rank_processes import RankWatch, kill
 from resumable.launch.node.rendezvous import Round
+from tests.integration.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -52,11 +53,17 @@ def functions(sources: tuple[str, str]) -> dict[str, object]:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Callable[..., PContext]:
+def ready(tmp_path: Path) -> Path:
+    """The file that `FIRST_TO_FAIL` waits for."""
+    return tmp_path / "ready"
+
+
+@pytest.fixture
+def start(tmp_path: Path, ready: Path) -> Callable[..., PContext]:
     """Start two ranks whose numbers in the job are those of their sources."""
 
     def run(kind: Callable[[tuple[str, str]], dict[str, object]], *sources: str) -> PContext:
-        environment = {"READY": str(tmp_path / "ready"), "PYTHONPATH": os.pathsep.join(sys.path)}
+        environment = {"READY": str(ready), "PYTHONPATH": os.pathsep.join(sys.path)}
         return start_processes(
             name="rank",
             envs={rank: {**environment, "RANK": str(rank)} for rank in (0, 1)},
@@ -72,13 +79,26 @@ def watching(grace_s: float | None) -> RankWatch:
     return RankWatch(round_, grace_s=grace_s, announce=lambda _: None, fork_servers=ForkServers())
 
 
-def ends_of(start: Callable[[], PContext], *, grace_s: float | None = None) -> dict[int, RankEnded]:
-    """Run two ranks until the first failed, as the agent does; how each ended, by rank."""
+def ends_of(
+    start: Callable[[], PContext], *, grace_s: float | None = None, once_one_is_noted: Path | None = None
+) -> dict[int, RankEnded]:
+    """Run two ranks until the first failed, as the agent does; how each ended, by rank.
+
+    Args:
+        start: Starts them.
+        grace_s: Of the watch.
+        once_one_is_noted: A file that is made once the watch has noted the end of a rank.
+    """
     ends: list[RankEnded] = []
     round_ = Round(counter="", before_join=lambda: None)
     round_.incarnation = 4
-    with RankWatch(round_, grace_s=grace_s, announce=ends.append, fork_servers=ForkServers()).attached():
-        start().wait()
+    watch = RankWatch(round_, grace_s=grace_s, announce=ends.append, fork_servers=ForkServers())
+    with watch.attached():
+        context = start()
+        if once_one_is_noted is not None:
+            wait_until(lambda: len(watch._ends._times_ns) == 1, timeout_s=60)
+            once_one_is_noted.touch()
+        context.wait()
     assert {end.incarnation for end in ends} <= {4}
     return {end.rank: end for end in ends}
 
@@ -91,10 +111,10 @@ def test_a_rank_that_ignores_sigterm_is_killed_after_the_grace(start: Callable[.
     assert ends[0].time_ns < ends[1].time_ns
 
 
-def test_ranks_that_end_well_are_noted_too(start: Callable[..., PContext]) -> None:
+def test_ranks_that_end_well_are_noted_too(start: Callable[..., PContext], ready: Path) -> None:
     """In the order in which they were gone, and with their codes."""
-    wait = FIRST_TO_FAIL.replace("sys.exit(7)", "time.sleep(0.05)")
-    ends = ends_of(lambda: start(programs, wait, 'import os; open(os.environ["READY"], "w")'))
+    wait = FIRST_TO_FAIL.replace("sys.exit(7)", "")
+    ends = ends_of(lambda: start(programs, wait, "pass"), once_one_is_noted=ready)
     assert {rank: end.exit_code for rank, end in ends.items()} == {0: 0, 1: 0}
     assert ends[1].time_ns < ends[0].time_ns
 

@@ -1,0 +1,109 @@
+"""Lines that vouch for each other: each carries a checksum over itself and, through the line before it, all earlier ones.
+
+A line that was changed, removed, moved or put in breaks the chain at the line after it, at the latest. What a chain cannot
+show by itself is that its end is missing: a process that was killed leaves such a file. So whoever saw the end of a file
+keeps its last link (`resumable.launch.evidence.seal`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import xxhash
+
+_START = "0" * 16
+"""Before the first line."""
+_END = re.compile(rb',"link":"([0-9a-f]{16})"}\Z')
+_WINDOW_BYTES = 1 << 14
+
+
+def chained(line: bytes, before: str = "") -> tuple[bytes, str]:
+    """A line with its link.
+
+    Args:
+        line: A JSON object with its newline.
+        before: Link of the line before it; "" for the first one.
+
+    Returns:
+        The line that is to be written, and its link: 16 hexadecimal digits.
+    """
+    body = line[:-2]
+    link = _link(body, before or _START)
+    return b'%b,"link":"%b"}\n' % (body, link.encode()), link
+
+
+def broken_lines(lines: Iterable[bytes]) -> Iterator[int]:
+    """Indices of lines whose link is not the one that follows from the line before; none for a file without any links.
+
+    Args:
+        lines: Of one file, without their newlines.
+    """
+    before, is_first, has_links = _START, True, False
+    for number, line in enumerate(lines):
+        found = _END.search(line)
+        has_links = has_links or found is not None
+        if is_first and found is None:
+            is_first, before = False, ""
+            continue
+        is_first = False
+        if has_links and (found is None or not before or found[1].decode() != _link(line[: found.start()], before)):
+            yield number
+        before = found[1].decode() if found is not None else ""
+
+
+def link_of(line: bytes) -> str:
+    """The link that a line without its newline carries; "" if it has none."""
+    found = _END.search(line)
+    return found[1].decode() if found else ""
+
+
+def last_link(file: Path) -> str:
+    """The link of the last whole line of a file; "" if there is none.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    size = file.stat().st_size
+    with file.open("rb") as content:
+        window = _WINDOW_BYTES
+        while True:
+            content.seek(max(0, size - window))
+            whole, newline, _ = content.read(min(size, window)).rpartition(b"\n")
+            _, has_begin, last = whole.rpartition(b"\n")
+            if has_begin or window >= size:
+                return link_of(last if has_begin else whole) if newline else ""
+            window *= 4
+
+
+class ChainedFile:
+    """Appends lines to a file, each with one `write(2)`; a file that is there is carried on.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._link = last_link(path) if path.exists() else ""
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+
+    def write(self, line: bytes) -> None:
+        """Append a JSON object, which ends with a newline."""
+        whole, self._link = chained(line, self._link)
+        os.write(self._file, whole)
+
+    def close(self) -> None:
+        """Write nothing any more."""
+        os.close(self._file)
+
+    def __enter__(self) -> ChainedFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _link(body: bytes, before: str) -> str:
+    return xxhash.xxh3_64_hexdigest(body, seed=int(before, 16))
