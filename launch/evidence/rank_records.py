@@ -56,6 +56,11 @@ class Start(Record, frozen=True, kw_only=True, tag="start"):
     pid: int
     python: str
     torch: str
+    host: str = ""
+    """Name of the machine, or of the container; "" where the nodes say it."""
+    group: str = ""
+    """Drawn by the worker group, the same for all its ranks, where the ranks were started by somebody else: its number is
+    then what stands in `lives/`."""
 
 
 class Loader(Record, frozen=True, kw_only=True, tag="loader"):

@@ -7,7 +7,7 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,15 +32,8 @@ from resumable.launch.worker.recorder import Recorder
 from resumable.launch.worker.script import print_script_traceback, run_script
 from resumable.launch.worker.stacks import dump_stacks_on_request
 from resumable.launch.worker.torch_private import await_threads, keep_buckets, run_exit_handlers
-from resumable.launch.worker.watch.buffers import BufferWatch
-from resumable.launch.worker.watch.checkpoints import CheckpointWatch
-from resumable.launch.worker.watch.distributed_checkpoints import DistributedCheckpointWatch
-from resumable.launch.worker.watch.framework_iterators import FrameworkIteratorWatch
-from resumable.launch.worker.watch.inputs import InputWatch
-from resumable.launch.worker.watch.loaders import LoaderWatch
-from resumable.launch.worker.watch.saving import Saving
-from resumable.launch.worker.watch.schedulers import SchedulerWatch
 from resumable.launch.worker.watch.training import TrainingWatch
+from resumable.launch.worker.watching import watch
 
 FinalState = Callable[[], str | None]
 _PATIENCE_S = 1.0
@@ -99,39 +92,27 @@ def _watch(
     """Record from now on what the script does, and let the planned faults happen."""
     earlier = read_earlier(_earlier_files(environment, scenario_dir))
     position = Position(earlier if environment.incarnation > 0 else None)
-    buffers, schedulers = BufferWatch(), SchedulerWatch()
-    # Rank 0 saves for all, and under DDP it gives its buffers to the others.
-    training = TrainingWatch(recorder, position, schedulers, buffers if environment.rank == 0 else None)
-    loaders = LoaderWatch(recorder, digests_content=plan.content)
-    trigger = Trigger(
+
+    def make_trigger(loader_workers: Callable[[], Sequence[int]]) -> Trigger:
+        return Trigger(
+            recorder,
+            plan.scenario(scenario_dir.root.name).faults,
+            environment=environment,
+            scenario_dir=scenario_dir,
+            position=position,
+            earlier=earlier,
+            loader_workers=loader_workers,
+            folders=(scenario_dir.root, Path.cwd()),
+        )
+
+    return watch(
         recorder,
-        plan.scenario(scenario_dir.root.name).faults,
-        environment=environment,
-        scenario_dir=scenario_dir,
-        position=position,
-        earlier=earlier,
-        loader_workers=loaders.worker_pids,
-        folders=(scenario_dir.root, Path.cwd()),
+        position,
+        make_trigger,
+        patches,
+        has_buffers=environment.rank == 0,
+        digests_content=plan.content,
     )
-    inputs = InputWatch(recorder)
-    saving = Saving(recorder, trigger)
-    checkpoints = CheckpointWatch(recorder, trigger, saving)
-    distributed_checkpoints = DistributedCheckpointWatch(trigger, saving)
-    for observe in (inputs.observe, position.follow, training.observe, trigger.observe):
-        recorder.observe(observe)
-    framework_iterators = FrameworkIteratorWatch(loaders)
-    for watch in (
-        buffers,
-        schedulers,
-        loaders,
-        framework_iterators,
-        inputs,
-        checkpoints,
-        distributed_checkpoints,
-        training,
-    ):
-        watch.install(patches)
-    return training
 
 
 def _earlier_files(environment: RankEnvironment, scenario_dir: ScenarioDir) -> list[Path]:
