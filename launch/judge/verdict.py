@@ -97,11 +97,16 @@ def judge(plan: Plan, run_dir: RunDir) -> Verdict:
 
     Without references (`resumable run`) nothing is proved, so the outcome is INVALID or UNKNOWN.
     """
+    return judge_evidence(read_evidence(plan, run_dir))
+
+
+def read_evidence(plan: Plan, run_dir: RunDir) -> Evidence:
+    """The evidence of everything but a sweep: of its last scenario, beside its references."""
     judged = plan.scenarios[-1]
     references = [] if plan.command == "run" else [s for s in plan.references if s.name != judged.name]
     histories = [read_history(run_dir.scenario(scenario.name)) for scenario in references]
     faulted = read_history(run_dir.scenario(judged.name))
-    return judge_evidence(gather(plan, judged, histories, faulted))
+    return gather(plan, judged, histories, faulted)
 
 
 def judge_evidence(evidence: Evidence) -> Verdict:

@@ -43,6 +43,28 @@ class FaultEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """As a shell gives it, 128 + N for signal N; None where it is not known."""
 
 
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """How a process ended."""
+
+    how: str
+    """In words."""
+    exit_code: int | None
+    """As a shell gives it, 128 + N for signal N; None where it is not known."""
+    time_ns: int
+    """As it recorded it, else as its node saw it, else when it wrote its last line."""
+
+
+def ending(life: Life, run: Run) -> Ending:
+    """How one process of a run ended, whoever is to blame."""
+    process = life.trajectory.process
+    seen = [process.exit.time_ns] if process.exit is not None else [end.time_ns for end in _ends_of(life, run)]
+    return Ending(
+        how="finished" if has_ended_well(process) else _how_it_ended(process.exit, run, life),
+        exit_code=_exit_code(process.exit, run, life),
+        time_ns=max([process.records[-1].time_ns, *seen]),
+    )
+
+
 def planned_ends(run: Run) -> frozenset[int]:
     """Incarnations that a fault ended, or a node that went or came: the others may only end well."""
     begins: dict[int, int] = {}

@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Sequence
+from importlib.resources import files
 
+import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.explain.result import Violation
 from resumable.launch.judge.causes import causes_of
 from resumable.launch.judge.results import Case, Results
-from resumable.launch.report.batches import marked_difference, shortened
-from resumable.launch.report.chart import chart_of
+from resumable.launch.report.batches import shortened
 from resumable.launch.report.grid import case_grids, outcome_of, outside_grids
+from resumable.launch.report.page import MAX_BATCHES, page_data
+from resumable.launch.report.reading import CaseEvidence
+from resumable.launch.report.story import story_of
 from resumable.launch.sweep.marks import OUTCOMES
-from resumable.launch.system.text_safety import printable
-from resumable.launch.system.wording import place
+from resumable.launch.system.text_safety import printable, script_json
+from resumable.launch.system.wording import counted, place
 
 MAX_VIOLATIONS = 20
 """Of one check that are shown; `results.json` holds all."""
 MAX_DETAILED = 200
-"""Cases of a sweep whose checks are shown."""
+"""Cases of a sweep whose checks and logs are shown."""
 
-_WIDTH = 88
+_STYLES = ("page.css", "timeline.css")
+_SCRIPTS = ("model.js", "state.js", "layout.js", "paint.js", "tables.js", "timeline.js")
 
 
-def html(results: Results) -> str:
-    """The page: verdict, timeline, checks and first differences of each case; for a sweep the grid and causes first."""
+def html(results: Results, cases: CaseEvidence, *, max_batches: int = MAX_BATCHES) -> str:
+    """The page: verdict, first difference, timeline, checks and logs of each case; for a sweep the grid and causes first.
+
+    Its script is the only one that a browser runs in it, and nothing is loaded: the page's own policy forbids all else.
+
+    Args:
+        results: What came of the command.
+        cases: The evidence on its cases; those of which there is none have no timeline and no logs.
+        max_batches: Of all timelines together.
+    """
     environment = Environment(
         loader=PackageLoader("resumable.launch.report"),
         autoescape=True,
@@ -35,20 +49,27 @@ def html(results: Results) -> str:
         lstrip_blocks=True,
         finalize=_harmless,
     )
-    environment.filters["difference"] = _difference
-    environment.filters["shortened"] = shortened
-    environment.filters["chart"] = chart_of
-    environment.filters["place"] = place
-    environment.filters["outcome"] = outcome_of
+    environment.filters.update(
+        shortened=shortened, place=place, outcome=outcome_of, story=story_of, counted=counted, number=_number
+    )
     environment.globals["marks"] = OUTCOMES
+    anchors = {case.scenario: f"case-{number}" for number, case in enumerate(results.cases)}
     detailed = _detailed(results)
+    data = page_data(results, anchors, cases, max_batches=max_batches)
+    style, script = _joined(_STYLES), _joined(_SCRIPTS)
     return environment.get_template("page.html").render(
         results=results,
         causes=causes_of(results),
         grids=case_grids(results) if results.kind == "sweep" else (),
         others=outside_grids(results) if results.kind == "sweep" else (),
-        detailed=detailed,
-        anchors={case.scenario: f"case-{number}" for number, case in enumerate(detailed)},
+        anchors=anchors,
+        detailed={case.scenario for case in detailed},
+        logs={case.scenario: cases.log_tails(case.scenario) for case in detailed},
+        data=data,
+        json=script_json(msgspec.json.encode(data)),
+        style=style,
+        script=script,
+        policy=f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)}; img-src data:",
         max_violations=MAX_VIOLATIONS,
     )
 
@@ -60,10 +81,21 @@ def _detailed(results: Results) -> Sequence[Case]:
     return [case for case in results.cases if case.verdict.outcome is not Outcome.VALID][:MAX_DETAILED]
 
 
+def _joined(names: Sequence[str]) -> str:
+    """Files beside the templates, one after another."""
+    folder = files("resumable.launch.report") / "templates"
+    return "\n" + "".join((folder / name).read_text("utf-8") for name in names)
+
+
+def _source(text: str) -> str:
+    """How a content security policy names an element with this text."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
 def _harmless(value: object) -> object:
     """Every plain string that the page prints; autoescape comes after it."""
     return printable(value) if type(value) is str else value
 
 
-def _difference(violation: Violation) -> str:
-    return "\n".join(marked_difference(violation.expected or (), violation.found or (), _WIDTH))
+def _number(value: float) -> str:
+    return f"{value:,}".replace(",", "\u202f")

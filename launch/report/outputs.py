@@ -11,6 +11,7 @@ import msgspec
 from resumable.launch.errors import LaunchError
 from resumable.launch.judge.results import Results, encode_results
 from resumable.launch.report.annotations import workflow_commands
+from resumable.launch.report.reading import CaseEvidence
 from resumable.launch.system.environment import is_github_actions
 from resumable.launch.system.safe_io import leads_out
 
@@ -33,12 +34,13 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
         return any((self.html, self.junit, self.json, self.markdown)) or is_github_actions()
 
 
-def write_reports(wanted: ReportOptions, results: Results) -> None:
+def write_reports(wanted: ReportOptions, results: Results, cases: CaseEvidence) -> None:
     """Write the files that are asked for; in GitHub Actions print annotations besides.
 
     Args:
         wanted: Which files.
         results: What came of the command.
+        cases: The evidence on its cases, for what shows more than their verdicts.
 
     Raises:
         LaunchError: a file cannot be written; the message names its flag.
@@ -48,7 +50,7 @@ def write_reports(wanted: ReportOptions, results: Results) -> None:
     if wanted.html is not None:
         from resumable.launch.report.html import html  # noqa: PLC0415
 
-        write("--html", wanted.html, _encoded(html(results)))
+        write("--html", wanted.html, _encoded(html(results, cases)))
     if wanted.junit is not None:
         from resumable.launch.report.junit import junit  # noqa: PLC0415
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache, partial
 from pathlib import Path
 
 import msgspec
 
-from resumable.launch.evidence.history import read_history
 from resumable.launch.evidence.node_records import NodeEnded, RoundStarted, decode_node_line
 from resumable.launch.evidence.rank_records import Start, decode_line
 from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.explain.run_problems import NotJudged
 from resumable.launch.judge.results import Results, Span, Tools, own_tools, results_of, spans_of
-from resumable.launch.judge.verdict import Verdict, judge, undecided
+from resumable.launch.judge.verdict import Verdict, judge_evidence, read_evidence, undecided
 from resumable.launch.plan.plan import Plan, Scenario
-from resumable.launch.reading.evidence import gather
+from resumable.launch.reading.evidence import Evidence
+from resumable.launch.report.log_tails import LogTail, log_tails
+from resumable.launch.sweep.judge import PointJudge
 from resumable.launch.sweep.review import review
 from resumable.launch.system.safe_io import read_whole
 
@@ -32,9 +34,9 @@ def read_results(run_dir: RunDir) -> Results:
     plan = run_dir.read_plan()
     spans: dict[str, tuple[Span, ...]] = {}
     if plan.sweep is None:
-        scenario = plan.scenarios[-1]
-        judged = [(scenario, judge(plan, run_dir))]
-        spans[scenario.name] = _spans(plan, scenario, run_dir)
+        evidence = read_evidence(plan, run_dir)
+        judged = [(evidence.scenario, judge_evidence(evidence))]
+        spans[evidence.scenario.name] = spans_of(evidence.faulted)
     else:
         judged = list(_of_sweep(plan, run_dir))
     folders = [run_dir.scenario(scenario.name) for scenario in plan.scenarios]
@@ -62,10 +64,30 @@ def _not_judged(point: Scenario) -> Verdict:
     return undecided(point.name, NotJudged())
 
 
-def _spans(plan: Plan, scenario: Scenario, run_dir: RunDir) -> tuple[Span, ...]:
-    references = [] if plan.command == "run" else plan.references[:1]
-    histories = [read_history(run_dir.scenario(reference.name)) for reference in references]
-    return spans_of(gather(plan, scenario, histories, read_history(run_dir.scenario(scenario.name))).faulted)
+class CaseEvidence:
+    """The evidence of each case of a run directory, read when it is asked for; what cases share is read once.
+
+    Args:
+        plan: Of the command.
+        run_dir: Its folder.
+    """
+
+    def __init__(self, plan: Plan, run_dir: RunDir) -> None:
+        self._run_dir = run_dir
+        self._scenarios = {scenario.name: scenario for scenario in plan.points or plan.scenarios[-1:]}
+        self._whole = cache(partial(read_evidence, plan, run_dir))
+        self._judge = cache(partial(PointJudge.of, plan, run_dir))
+        self._is_sweep = plan.sweep is not None
+
+    def find(self, scenario: str) -> Evidence | None:
+        """All that there is on a case, by the name of its scenario; None if it was not run."""
+        if scenario not in self._scenarios or not self._run_dir.scenario(scenario).root.is_dir():
+            return None
+        return self._judge().evidence(self._scenarios[scenario]) if self._is_sweep else self._whole()
+
+    def log_tails(self, scenario: str) -> tuple[LogTail, ...]:
+        """What its ranks printed last."""
+        return log_tails(self._run_dir.scenario(scenario)) if scenario in self._scenarios else ()
 
 
 def _time_s(folder: ScenarioDir) -> float | None:

@@ -47,6 +47,10 @@ class PointJudge:
 
     def judge(self, scenario: Scenario) -> Verdict:
         """The verdict on one point that has been run."""
+        return judge_evidence(self.evidence(scenario))
+
+    def evidence(self, scenario: Scenario) -> Evidence:
+        """What there is on one point that has been run."""
         evidence, history = self._evidence, read_history(self._run_dir.scenario(scenario.name))
         run = assemble(history, evidence.profile, evidence.expected)
-        return judge_evidence(msgspec.structs.replace(evidence, scenario=scenario, faulted=run))
+        return msgspec.structs.replace(evidence, scenario=scenario, faulted=run)

@@ -16,6 +16,7 @@ _UNPRINTABLE = re.compile(rf"[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\
 """Everything that XML 1.0 forbids, C1 controls and DEL besides: terminals and browsers act on them."""
 _WORKFLOW_COMMAND = re.compile(r":(?=:[A-Za-z][\w-]*(?: [^\n]*?)?::)|##(?=\[)")
 """Its beginning, anywhere: where a terminal's width breaks a line, it may come to stand at the beginning of one."""
+_NOT_PLAIN = re.compile(r"[^\x20-\x7e]|[<>&]")
 _MARKDOWN = re.compile(r"[&<>|\\`*_\[\]~@#$]")
 _BACKTICKS = re.compile(r"`+")
 
@@ -28,6 +29,20 @@ def printable(text: str) -> str:
     whole = _UNPRINTABLE.sub("\ufffd", text.replace("\r\n", "\n"))
     whole = _WORKFLOW_COMMAND.sub(lambda match: f"{match[0]} ", whole)
     return whole if len(whole) <= MAX_TEXT else f"{whole[:MAX_TEXT]} ... ({len(whole) - MAX_TEXT} more characters)"
+
+
+def script_json(data: bytes) -> str:
+    """JSON that may stand inside an HTML page's `<script>`: in ASCII, without a character that HTML knows.
+
+    Args:
+        data: A JSON document in UTF-8; only inside its strings can there be anything that is escaped.
+    """
+    return _NOT_PLAIN.sub(_json_escape, data.decode())
+
+
+def _json_escape(match: re.Match[str]) -> str:
+    units = match[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
 def markdown(text: str) -> str:

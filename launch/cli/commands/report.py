@@ -12,7 +12,7 @@ from resumable.launch.errors import UsageError
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.explain.outcome import exit_code
 from resumable.launch.report.outputs import write_reports
-from resumable.launch.report.reading import read_results
+from resumable.launch.report.reading import CaseEvidence, read_results
 
 
 def report(arguments: argparse.Namespace, _console: Console) -> int:
@@ -20,6 +20,7 @@ def report(arguments: argparse.Namespace, _console: Console) -> int:
     wanted = report_options(arguments)
     if not wanted.is_any_wanted:
         raise UsageError("report: nothing to write; name at least one of --html, --junit, --json, --markdown")
-    results = read_results(RunDir(root=Path(arguments.run_dir)))
-    write_reports(wanted, results)
+    run_dir = RunDir(root=Path(arguments.run_dir))
+    results = read_results(run_dir)
+    write_reports(wanted, results, CaseEvidence(run_dir.read_plan(), run_dir))
     return exit_code(results.outcome)

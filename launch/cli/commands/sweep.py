@@ -20,6 +20,7 @@ from resumable.launch.judge.results import Results
 from resumable.launch.judge.verdict import Verdict, write_verdict
 from resumable.launch.plan.plan import Plan
 from resumable.launch.report.outputs import write_reports
+from resumable.launch.report.reading import CaseEvidence
 from resumable.launch.run.setup import cluster_of, shown
 from resumable.launch.sweep.cluster_pool import num_jobs_for
 from resumable.launch.sweep.display import SweepDisplay, duration
@@ -72,7 +73,7 @@ def sweep(arguments: argparse.Namespace, console: Console) -> int:
     results = sweep_results(plan, verdicts, run_dir=shown(run_dir.root))
     verdict = print_sweep(plan, run_dir, results, console, is_quiet=arguments.quiet, is_ended=True)
     write_verdict(verdict, run_dir)
-    write_reports(report_options(arguments), results)
+    write_reports(report_options(arguments), results, CaseEvidence(plan, run_dir))
     return verdict.exit_code
 
 

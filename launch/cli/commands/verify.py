@@ -13,7 +13,7 @@ from resumable.launch.judge.verdict import Verdict, judge, write_verdict
 from resumable.launch.plan.plan import Plan
 from resumable.launch.plan.planner import make_plan
 from resumable.launch.report.outputs import write_reports
-from resumable.launch.report.reading import read_results
+from resumable.launch.report.reading import CaseEvidence, read_results
 from resumable.launch.report.terminal import render
 from resumable.launch.run.progress_line import ProgressLine
 from resumable.launch.run.setup import cluster_of, create_run_dir, shown
@@ -41,7 +41,7 @@ def verify(arguments: argparse.Namespace, console: Console) -> int:
     verdict = print_verdict(plan, run_dir, console, is_quiet=arguments.quiet)
     reports = report_options(arguments)
     if reports.is_any_wanted:
-        write_reports(reports, read_results(run_dir))
+        write_reports(reports, read_results(run_dir), CaseEvidence(plan, run_dir))
     return verdict.exit_code
 
 

@@ -7,11 +7,11 @@ import pytest
 from resumable.launch.errors import EvidenceError
 from resumable.launch.judge.results import Results, Span, decode_results, encode_results, results_schema
 from resumable.launch.report.annotations import workflow_commands
-from resumable.launch.report.html import html
 from resumable.launch.report.junit import junit
 from resumable.launch.report.markdown import markdown
 from resumable.launch.report.schema import CODES_FILE, SCHEMA_FILE, codes_page
 from tests.launch.report import samples
+from tests.launch.report.timelines import without_evidence
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 README = Path(__file__).parents[3] / "launch/report/README.md"
@@ -62,7 +62,7 @@ def annotations(results: Results) -> str:
     return "\n".join(workflow_commands(results, here=Path()))
 
 
-@pytest.mark.parametrize("render", [html, markdown, junit, annotations])
+@pytest.mark.parametrize("render", [without_evidence, markdown, junit, annotations])
 def test_version_1_can_be_rendered(render):
     """By every renderer."""
     text = render(decode_results((GOLDEN / "results-version-1.json").read_bytes()))

@@ -7,6 +7,7 @@ from resumable.launch.report.junit import junit
 from resumable.launch.report.markdown import markdown
 from resumable.launch.report.outputs import ReportOptions, write_reports
 from tests.launch.report import samples
+from tests.launch.report.timelines import NO_EVIDENCE
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +19,7 @@ def outside_of_github(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "rendering"),
     [
-        ("html", lambda results: html(results).encode()),
+        ("html", lambda results: html(results, NO_EVIDENCE).encode()),
         ("junit", junit),
         ("json", encode_results),
         ("markdown", lambda results: markdown(results).encode()),
@@ -26,14 +27,14 @@ def outside_of_github(monkeypatch):
 )
 def test_each_flag_writes_its_file(tmp_path, name, rendering):
     """Folders are made as needed; nothing else is written."""
-    write_reports(ReportOptions(**{name: str(tmp_path / "new/file")}), samples.fixed())
+    write_reports(ReportOptions(**{name: str(tmp_path / "new/file")}), samples.fixed(), NO_EVIDENCE)
     assert rendering(samples.fixed()) == (tmp_path / "new/file").read_bytes()
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
 
 
 def test_a_dash_is_the_standard_output(capsysbinary):
     """For `>> "$GITHUB_STEP_SUMMARY"`."""
-    write_reports(ReportOptions(markdown="-"), samples.fixed())
+    write_reports(ReportOptions(markdown="-"), samples.fixed(), NO_EVIDENCE)
     assert markdown(samples.fixed()).encode() == capsysbinary.readouterr().out
 
 
@@ -41,7 +42,7 @@ def test_strict_reaches_junit(tmp_path):
     """UNKNOWN becomes a failure."""
     target = tmp_path / "junit.xml"
     results = samples.of(samples.undecided())
-    write_reports(ReportOptions(junit=str(target), is_strict=True), results)
+    write_reports(ReportOptions(junit=str(target), is_strict=True), results, NO_EVIDENCE)
     assert junit(results, strict=True) == target.read_bytes()
 
 
@@ -49,11 +50,11 @@ def test_strict_reaches_junit(tmp_path):
 def test_annotations_are_for_github_alone(monkeypatch, capsys, value, num_lines):
     """Elsewhere they would be noise."""
     monkeypatch.setenv("GITHUB_ACTIONS", value)
-    write_reports(ReportOptions(), samples.of(samples.invalid()))
+    write_reports(ReportOptions(), samples.of(samples.invalid()), NO_EVIDENCE)
     assert num_lines == capsys.readouterr().out.count("::error ")
 
 
 def test_a_file_that_cannot_be_written_names_its_flag(tmp_path):
     """Before a traceback would."""
     with pytest.raises(LaunchError, match=r"--json .*: cannot be written"):
-        write_reports(ReportOptions(json=str(tmp_path)), samples.fixed())
+        write_reports(ReportOptions(json=str(tmp_path)), samples.fixed(), NO_EVIDENCE)

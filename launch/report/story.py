@@ -1,0 +1,89 @@
+"""What is wrong in a case as a person reads it: the first difference, and what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+
+import msgspec
+
+from resumable.launch.evidence.rank_records import Index
+from resumable.launch.explain.outcome import Outcome
+from resumable.launch.explain.result import Violation
+from resumable.launch.judge.results import Case
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
+    """One place of two batches."""
+
+    expected: Index | None
+    """None where there should be no sample."""
+    found: Index | None
+    is_equal: bool
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """The violation to begin with."""
+
+    check: str
+    violation: Violation
+    cells: tuple[Cell, ...]
+    """Empty where it is not about two batches."""
+
+
+class Following(msgspec.Struct, frozen=True, kw_only=True):
+    """What one check found besides."""
+
+    check: str
+    outcome: Outcome
+    violations: tuple[Violation, ...]
+
+
+class Story(msgspec.Struct, frozen=True, kw_only=True):
+    """All violations of a case, in the order in which they are told."""
+
+    first: Difference | None
+    following: tuple[Following, ...]
+
+    @property
+    def num_following(self) -> int:
+        """Violations that are told after the first."""
+        return sum(len(group.violations) for group in self.following)
+
+
+def story_of(case: Case) -> Story:
+    """The first difference is what the check found that decided, of two batches if any of all checks tells them."""
+    found = list(_found(case))
+    if not found:
+        return Story(first=None, following=())
+    check, number, first = next((one for one in found if _is_of_batches(one[-1])), found[0])
+    return Story(
+        first=Difference(check=check, violation=first, cells=tuple(_cells(first.expected or (), first.found or ()))),
+        following=tuple(_following(case, check, number)),
+    )
+
+
+def _found(case: Case) -> Iterator[tuple[str, int, Violation]]:
+    """All violations with their checks and their numbers there; those of the check that decided come first."""
+    cause = case.verdict.cause
+    decided = [] if cause is None else [report for report in case.verdict.checks if report.name == cause.check]
+    for report in [*decided, *(report for report in case.verdict.checks if report not in decided)]:
+        for number, violation in enumerate(report.result.violations):
+            yield report.name, number, violation
+
+
+def _is_of_batches(violation: Violation) -> bool:
+    return violation.expected is not None and violation.found is not None
+
+
+def _following(case: Case, check: str, number: int) -> Iterator[Following]:
+    for report in case.verdict.checks:
+        violations = report.result.violations
+        rest = violations[:number] + violations[number + 1 :] if report.name == check else violations
+        if rest:
+            yield Following(check=report.name, outcome=report.result.outcome, violations=rest)
+
+
+def _cells(expected: Sequence[Index], found: Sequence[Index]) -> Iterator[Cell]:
+    for one, other in zip_longest(expected, found):
+        yield Cell(expected=one, found=other, is_equal=one == other)
