@@ -143,6 +143,9 @@ def add_report_flags(parser: FlagGroup) -> None:
     parser.add_argument("--junit", metavar="F", help="write JUnit XML: one test case for each scenario")
     parser.add_argument("--json", metavar="F", help="write results.json, with everything in it")
     parser.add_argument("--markdown", metavar="F", help='write Markdown, as for "$GITHUB_STEP_SUMMARY"')
+    parser.add_argument(
+        "--trace", metavar="F", help="write a trace for https://ui.perfetto.dev, in Chrome's JSON format"
+    )
     parser.add_argument("--strict", action="store_true", help="UNKNOWN is a failure in JUnit, an error on GitHub")
 
 

@@ -50,6 +50,7 @@ def report_options(arguments: argparse.Namespace) -> ReportOptions:
         junit=arguments.junit,
         json=arguments.json,
         markdown=arguments.markdown,
+        trace=arguments.trace,
         is_strict=arguments.strict,
     )
 

@@ -25,13 +25,14 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
     junit: str | None = None
     json: str | None = None
     markdown: str | None = None
+    trace: str | None = None
     is_strict: bool = False
     """UNKNOWN is a failure in JUnit and an error on GitHub."""
 
     @property
     def is_any_wanted(self) -> bool:
         """Whether `write_reports` would write anything: a file, or annotations in GitHub Actions."""
-        return any((self.html, self.junit, self.json, self.markdown)) or is_github_actions()
+        return any((self.html, self.junit, self.json, self.markdown, self.trace)) or is_github_actions()
 
 
 def write_reports(wanted: ReportOptions, results: Results, cases: CaseEvidence) -> None:
@@ -61,6 +62,10 @@ def write_reports(wanted: ReportOptions, results: Results, cases: CaseEvidence) 
         from resumable.launch.report.markdown import markdown  # noqa: PLC0415
 
         write("--markdown", wanted.markdown, _encoded(markdown(results)))
+    if wanted.trace is not None:
+        from resumable.launch.report.trace import trace  # noqa: PLC0415
+
+        write("--trace", wanted.trace, trace(results, cases))
     if is_github_actions():
         print("\n".join(workflow_commands(results, here=Path.cwd(), strict=wanted.is_strict)))
 

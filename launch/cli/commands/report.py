@@ -19,7 +19,7 @@ def report(arguments: argparse.Namespace, _console: Console) -> int:
     """Write what was asked for; the exit code is the verdict's, as for the command that made the evidence."""
     wanted = report_options(arguments)
     if not wanted.is_any_wanted:
-        raise UsageError("report: nothing to write; name at least one of --html, --junit, --json, --markdown")
+        raise UsageError("report: nothing to write; name at least one of --html, --junit, --json, --markdown, --trace")
     run_dir = RunDir(root=Path(arguments.run_dir))
     results = read_results(run_dir)
     write_reports(wanted, results, CaseEvidence(run_dir.read_plan(), run_dir))

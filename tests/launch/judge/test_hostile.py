@@ -144,7 +144,7 @@ def test_a_link_in_the_place_of_a_draft_leads_nowhere(run_dir: RunDir, tmp_path:
 
 PAYLOAD = "\x1b]0;x\x07\x9b\u202e\u2028\n::error::pwned\n ##[error]pwned<script>[red]`|"
 STEERS = ("\x1b]", "\x07", "\x9b", "\u202e", "\u2028", "##[")
-FORMATS = ("--html", "--junit", "--markdown")
+FORMATS = ("--html", "--junit", "--markdown", "--trace")
 
 
 def texts_of(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -30,10 +30,10 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One page of each kind."""
     folder = tmp_path_factory.mktemp("pages")
     made = {
-        "invalid": timelines.page_of(samples.invalid(), folder / "invalid"),
-        "valid": timelines.page_of(samples.valid(), folder / "valid"),
-        "sweep": timelines.sweep_page(folder / "sweep"),
-        "hostile": timelines.hostile_page(folder / "hostile"),
+        "invalid": timelines.page_of(timelines.run_of(samples.invalid(), folder / "invalid")),
+        "valid": timelines.page_of(timelines.run_of(samples.valid(), folder / "valid")),
+        "sweep": timelines.page_of(timelines.sweep_run(folder / "sweep")),
+        "hostile": timelines.page_of(timelines.hostile_run(folder / "hostile")),
     }
     made["huge"] = timelines.with_data(made["invalid"], timelines.huge())
     for name, page in made.items():

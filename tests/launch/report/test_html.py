@@ -96,7 +96,7 @@ def test_the_title_is_the_verdict(name, word):
 )
 def test_an_invalid_run_is_told_from_the_fault_to_the_wrong_batch(words, tmp_path):
     """What died, what was lost and done again, the first difference, and how to do it again."""
-    assert words in Page(timelines.page_of(samples.invalid(), tmp_path / "run")).text
+    assert words in Page(timelines.page_of(timelines.run_of(samples.invalid(), tmp_path / "run"))).text
 
 
 @pytest.mark.parametrize("name", ["valid", "invalid", "unknown"])

@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 
-from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.report.page import page_data
 from resumable.launch.report.reading import CaseEvidence, read_results
@@ -13,15 +12,14 @@ from tests.launch.sweep.evidence import BAD, GOOD
 
 def test_a_sweep_shares_its_reference_and_begins_with_what_fails(tmp_path):
     """One track for the reference of all, and one for each case."""
-    data = timelines.data_in(timelines.sweep_page(tmp_path / "run"))
+    data = timelines.data_in(timelines.page_of(timelines.sweep_run(tmp_path / "run")))
     assert (3, {0}) == (len(data.tracks), {case.reference for case in data.cases.values()})
     assert ["reference-1", BAD.name, GOOD.name] == [track.name for track in data.tracks]
 
 
 def test_a_page_that_is_full_leaves_out_what_is_valid(tmp_path):
     """What failed is drawn first; the page says how many have no timeline."""
-    timelines.sweep_page(tmp_path / "run")
-    run_dir = RunDir(root=tmp_path / "run")
+    run_dir = timelines.sweep_run(tmp_path / "run")
     results = read_results(run_dir)
     anchors = {case.scenario: case.scenario for case in results.cases}
     data = page_data(results, anchors, CaseEvidence(run_dir.read_plan(), run_dir), max_batches=1)
@@ -33,14 +31,14 @@ def test_a_page_that_is_full_leaves_out_what_is_valid(tmp_path):
 @pytest.mark.parametrize("text", ["</script", "<!--", "<b1>", "\u2028", "\u2029", "\u202e"])
 def test_no_byte_of_the_evidence_leaves_its_place(tmp_path: Path, text: str) -> None:
     """Neither in the data of the script nor in what is printed beside it."""
-    page = timelines.hostile_page(tmp_path / "run")
+    page = timelines.page_of(timelines.hostile_run(tmp_path / "run"))
     own = page.count(text)
-    assert timelines.page_of(samples.invalid(), tmp_path / "harmless").count(text) == own
+    assert timelines.page_of(timelines.run_of(samples.invalid(), tmp_path / "harmless")).count(text) == own
 
 
 def test_the_data_are_plain_json(tmp_path):
     """In ASCII, and with every sample's name as it was, but for what nobody could see."""
-    page = timelines.hostile_page(tmp_path / "run")
+    page = timelines.page_of(timelines.hostile_run(tmp_path / "run"))
     data = page[page.index('id="data">') + len('id="data">') :]
     data = data[: data.index("</script>")]
     assert data.isascii()

@@ -50,14 +50,14 @@ NO_EVIDENCE = CaseEvidence(histories.plan(), RunDir(root=Path("/nowhere")))
 """As after the run directory was removed."""
 
 
-def page_of(evidence: Evidence, root: Path) -> str:
-    """The page of a run that left this evidence in a new folder, a millisecond a line and a second a life."""
+def run_of(evidence: Evidence, root: Path) -> RunDir:
+    """A run that left this evidence in a new folder, a millisecond a line and a second a life."""
     root.mkdir()
-    return _page(rewritten(samples.stored(evidence, root), timed))
+    return rewritten(samples.stored(evidence, root), timed)
 
 
-def sweep_page(root: Path) -> str:
-    """The page of a sweep of two points: one fails, one does not."""
+def sweep_run(root: Path) -> RunDir:
+    """A sweep of two points: one fails, one does not."""
     root.mkdir()
     groups = [histories.killed(samples.JOB, 5, rank=0), histories.resumed(samples.JOB, 4)]
     store(histories.evidence(samples.JOB, groups, GOOD.faults), root, GOOD.name)
@@ -65,19 +65,20 @@ def sweep_page(root: Path) -> str:
     run_dir.write_plan(PLAN)
     for point in (GOOD, BAD):
         VerdictStore(run_dir).enter(point, verdict(Outcome.VALID))
-    return _page(rewritten(run_dir, timed))
+    return rewritten(run_dir, timed)
 
 
-def hostile_page(root: Path) -> str:
-    """The page of a job whose every name and word is an attack on it."""
+def hostile_run(root: Path) -> RunDir:
+    """A job whose every name and word is an attack on who shows it."""
     root.mkdir()
     run_dir = rewritten(samples.stored(samples.invalid(), root), attacking)
     for log in root.glob("faulted/logs/*/*.err"):
         log.write_text(f"{ATTACK}\n")
-    return _page(run_dir)
+    return run_dir
 
 
-def _page(run_dir: RunDir) -> str:
+def page_of(run_dir: RunDir) -> str:
+    """The page of a run directory."""
     return html(read_results(run_dir), CaseEvidence(run_dir.read_plan(), run_dir))
 
 

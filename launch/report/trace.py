@@ -1,0 +1,187 @@
+"""Results as a trace in Chrome's JSON format, which https://ui.perfetto.dev and chrome://tracing open.
+
+A run is a process there, a rank two threads of it: what it trained on, and its checkpoints. All runs of a command lie on one
+axis, the monotonic clock of the machine.
+
+Source: "Trace Event Format", the document of the Chromium project.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain, count, pairwise
+
+import msgspec
+
+from resumable.launch.judge.results import Results
+from resumable.launch.reading.failures import ending
+from resumable.launch.reading.handovers import Read, Written, handovers_of
+from resumable.launch.reading.lives import Life, Run
+from resumable.launch.reading.trajectory import TrainedStep
+from resumable.launch.report.reading import CaseEvidence
+from resumable.launch.system.text_safety import printable
+
+Value = int | float | str | None | tuple["Value", ...]
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One event of the format; names and letters are the format's."""
+
+    ph: str
+    """`X` a slice, `i` an instant, `s` and `f` the ends of a flow, `M` metadata."""
+    name: str
+    pid: int
+    tid: int
+    cat: str = ""
+    ts: float | None = None
+    """Microseconds."""
+    dur: float | None = None
+    id: int | None = None
+    bp: str = ""
+    """`e`: a flow ends at the slice around it."""
+    s: str = ""
+    """How far an instant reaches: `t` its thread, `p` its process."""
+    args: dict[str, Value] = {}
+
+
+def trace(results: Results, cases: CaseEvidence) -> bytes:
+    """The trace of all cases, and of the reference that they share."""
+    evidence = [found for case in results.cases if (found := cases.find(case.scenario)) is not None]
+    references = {run.history.name: run for one in evidence for run in one.references}
+    runs = [*references.values(), *(one.faulted for one in evidence)]
+    names = {one.faulted.history.name: {fault.number: str(fault) for fault in one.scenario.faults} for one in evidence}
+    zero = min((life.trajectory.process.start.time_ns for run in runs for life in run.lives), default=0)
+    flows = count(1)
+    events = [
+        event
+        for pid, run in enumerate(runs, start=1)
+        for event in _Writer(run, names.get(run.history.name, {}), pid=pid, zero=zero, flows=flows).events()
+    ]
+    other = {"script": printable(results.script), "outcome": str(results.outcome)}
+    return msgspec.json.encode({"traceEvents": events, "displayTimeUnit": "ms", "otherData": other}) + b"\n"
+
+
+class _Writer:
+    """The events of one run."""
+
+    def __init__(self, run: Run, faults: dict[int, str], *, pid: int, zero: int, flows: Iterator[int]) -> None:
+        self._run = run
+        self._faults = faults
+        self._pid = pid
+        self._zero = zero
+        self._flows = flows
+
+    def events(self) -> Iterator[Event]:
+        yield from self._metadata()
+        for life in self._run.lives:
+            yield from self._life(life)
+        yield from self._checkpoints()
+        for firing in self._run.firings:
+            name = printable(self._faults.get(firing.fault, firing.kind))
+            yield self._instant(name, "fault", _training(firing.life.rank), firing.time_ns)
+        for hang in self._run.history.hangs:
+            yield self._instant("ended by the hang watch", "hang", _training(hang.rank), hang.time_ns)
+        for act in self._run.history.acts:
+            yield self._instant(f"node {act.node} {act.act}", "node", 0, act.time_ns)
+
+    def _metadata(self) -> Iterator[Event]:
+        yield self._named("process_name", 0, name=printable(self._run.history.name))
+        yield self._named("process_sort_index", 0, sort_index=self._pid)
+        for timeline in self._run.timelines:
+            rank = timeline.rank
+            for tid, name in ((_training(rank), f"rank {rank}"), (_storing(rank), f"rank {rank}, checkpoints")):
+                yield self._named("thread_name", tid, name=name)
+                yield self._named("thread_sort_index", tid, sort_index=tid)
+
+    def _named(self, what: str, tid: int, **args: Value) -> Event:
+        return Event(ph="M", name=what, pid=self._pid, tid=tid, args=args)
+
+    def _life(self, life: Life) -> Iterator[Event]:
+        start, end = life.trajectory.process.start, ending(life, self._run)
+        yield self._slice(
+            f"incarnation {life.incarnation}",
+            "incarnation",
+            _training(life.rank),
+            (start.time_ns, end.time_ns),
+            node=start.node,
+            pid=start.pid,
+            end=printable(end.how),
+        )
+        last = start.time_ns
+        for number, step in enumerate(life.steps):
+            span = self._span(life, step, last)
+            if span is not None:
+                last = span[1]
+                what = "kept" if number < life.num_kept else "lost"
+                name = f"step {life.first_step + number}"
+                yield self._slice(name, what, _training(life.rank), span, became=what, **_content(step))
+
+    def _span(self, life: Life, step: TrainedStep, last: int) -> tuple[int, int] | None:
+        """From the first batch, or from the step before where that was fetched ahead, to its end."""
+        lines = [*(batch.line for batch in step.batches), *([step.line] if step.line else [])]
+        if not lines:
+            return None
+        times = [life.trajectory.process.records[line - 1].time_ns for line in lines]
+        return max(last, min(times)), max(last, *times)
+
+    def _checkpoints(self) -> Iterator[Event]:
+        handovers = handovers_of(self._run)
+        reads = [(one.rank, one.time_ns, one.time_ns, f"load {one.path}") for one in handovers.read]
+        writes = [(one.rank, one.begin_ns, one.end_ns, f"save {one.path}") for one in handovers.written]
+        for rank, begin, end, name in _one_after_another([*reads, *writes]):
+            yield self._slice(printable(name), "checkpoint", _storing(rank), (begin, end))
+        for read in handovers.read:
+            if read.source is not None:
+                yield from self._flow(read, read.source)
+
+    def _flow(self, read: Read, written: Written) -> Iterator[Event]:
+        number = next(self._flows)
+        ends = (("s", written.rank, written.begin_ns, ""), ("f", read.rank, read.time_ns, "e"))
+        for letter, rank, time_ns, where in ends:
+            yield Event(
+                ph=letter,
+                name="checkpoint",
+                cat="checkpoint",
+                id=number,
+                pid=self._pid,
+                tid=_storing(rank),
+                ts=self._us(time_ns),
+                bp=where,
+            )
+
+    def _slice(self, name: str, kind: str, tid: int, span: tuple[int, int], **args: Value) -> Event:
+        begin, end = span
+        duration = max(end - begin, 1) / 1000
+        return Event(ph="X", name=name, cat=kind, pid=self._pid, tid=tid, ts=self._us(begin), dur=duration, args=args)
+
+    def _instant(self, name: str, kind: str, tid: int, time_ns: int) -> Event:
+        reach = "t" if tid else "p"
+        return Event(ph="i", name=name, cat=kind, pid=self._pid, tid=tid, ts=self._us(time_ns), s=reach)
+
+    def _us(self, time_ns: int) -> float:
+        return (time_ns - self._zero) / 1000
+
+
+def _training(rank: int) -> int:
+    return 2 * rank + 1
+
+
+def _storing(rank: int) -> int:
+    return 2 * rank + 2
+
+
+def _content(step: TrainedStep) -> dict[str, Value]:
+    samples = chain.from_iterable(batch.samples for batch in step.batches)
+    return {
+        "epoch": step.batches[0].epoch if step.batches else None,
+        "batch": step.batches[0].batch if step.batches else None,
+        "samples": " ".join(printable(str(sample)) for sample in samples),
+        "loss": step.losses[0] if len(step.losses) == 1 else step.losses,
+    }
+
+
+def _one_after_another(slices: Sequence[tuple[int, int, int, str]]) -> Iterator[tuple[int, int, int, str]]:
+    """The same without overlaps, which a thread of a trace cannot show: each ends where the next of its rank begins."""
+    for one, following in pairwise([*sorted(slices), (-1, 0, 0, "")]):
+        rank, begin, end, name = one
+        yield rank, begin, min(end, following[1]) if following[0] == rank else end, name
