@@ -146,6 +146,9 @@ def add_report_flags(parser: FlagGroup) -> None:
     parser.add_argument(
         "--trace", metavar="F", help="write a trace for https://ui.perfetto.dev, in Chrome's JSON format"
     )
+    parser.add_argument(
+        "--bundle", metavar="F.zip", help="write evidence, logs and page as one file, for `check` anywhere"
+    )
     parser.add_argument("--strict", action="store_true", help="UNKNOWN is a failure in JUnit, an error on GitHub")
 
 

@@ -51,6 +51,7 @@ def report_options(arguments: argparse.Namespace) -> ReportOptions:
         json=arguments.json,
         markdown=arguments.markdown,
         trace=arguments.trace,
+        bundle=arguments.bundle,
         is_strict=arguments.strict,
     )
 

@@ -118,10 +118,12 @@ def _main_parser() -> argparse.ArgumentParser:
     for name, texts in LAUNCHES.items():
         commands.add_parser(name, help=texts.summary, add_help=False)
     check = commands.add_parser("check", help="run the checks again, on stored evidence")
-    check.add_argument("run_dirs", nargs="+", metavar="RUN", help="a run directory of `verify` or `sweep`")
+    check.add_argument(
+        "run_dirs", nargs="+", metavar="RUN", help="a run directory of `verify` or `sweep`, or its bundle"
+    )
     add_output_flags(check)
     report = commands.add_parser("report", help="write files for people and programs, from stored evidence")
-    report.add_argument("run_dir", metavar="RUN", help="a run directory of `run`, `verify` or `sweep`")
+    report.add_argument("run_dir", metavar="RUN", help="a run directory of `run`, `verify` or `sweep`, or its bundle")
     add_report_flags(report)
     doctor = commands.add_parser("doctor", help="find what would make restarts fail on this machine, and how to fix it")
     add_doctor_flags(doctor)

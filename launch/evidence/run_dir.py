@@ -132,6 +132,13 @@ class RunDir:
     """The folder of one command."""
 
     root: Path
+    source: Path | None = None
+    """The bundle that it was unpacked from."""
+
+    @property
+    def name(self) -> Path:
+        """As the user would write it: the folder, or its bundle."""
+        return self.source or self.root
 
     @property
     def plan_file(self) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from resumable.launch.errors import LaunchError
+from resumable.launch.evidence.bundle import bundle
 from resumable.launch.judge.results import Results, encode_results
 from resumable.launch.report.annotations import workflow_commands
 from resumable.launch.report.reading import CaseEvidence
@@ -26,13 +27,14 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
     json: str | None = None
     markdown: str | None = None
     trace: str | None = None
+    bundle: str | None = None
     is_strict: bool = False
     """UNKNOWN is a failure in JUnit and an error on GitHub."""
 
     @property
     def is_any_wanted(self) -> bool:
         """Whether `write_reports` would write anything: a file, or annotations in GitHub Actions."""
-        return any((self.html, self.junit, self.json, self.markdown, self.trace)) or is_github_actions()
+        return any((self.html, self.junit, self.json, self.markdown, self.trace, self.bundle)) or is_github_actions()
 
 
 def write_reports(wanted: ReportOptions, results: Results, cases: CaseEvidence) -> None:
@@ -66,6 +68,11 @@ def write_reports(wanted: ReportOptions, results: Results, cases: CaseEvidence) 
         from resumable.launch.report.trace import trace  # noqa: PLC0415
 
         write("--trace", wanted.trace, trace(results, cases))
+    if wanted.bundle is not None:
+        from resumable.launch.report.html import html  # noqa: PLC0415
+
+        extra = {"report.html": _encoded(html(results, cases)), "results.json": encode_results(results)}
+        write("--bundle", wanted.bundle, bundle(cases.run_dir, extra))
     if is_github_actions():
         print("\n".join(workflow_commands(results, here=Path.cwd(), strict=wanted.is_strict)))
 

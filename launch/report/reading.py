@@ -44,7 +44,7 @@ def read_results(run_dir: RunDir) -> Results:
     return results_of(
         plan,
         judged,
-        run_dir=str(run_dir.root),
+        run_dir=str(run_dir.name),
         tools=_tools(folders),
         times_s={name: time_s for name, time_s in times.items() if time_s is not None},
         spans=spans,
@@ -73,7 +73,7 @@ class CaseEvidence:
     """
 
     def __init__(self, plan: Plan, run_dir: RunDir) -> None:
-        self._run_dir = run_dir
+        self.run_dir = run_dir
         self._scenarios = {scenario.name: scenario for scenario in plan.points or plan.scenarios[-1:]}
         self._whole = cache(partial(read_evidence, plan, run_dir))
         self._judge = cache(partial(PointJudge.of, plan, run_dir))
@@ -81,13 +81,13 @@ class CaseEvidence:
 
     def find(self, scenario: str) -> Evidence | None:
         """All that there is on a case, by the name of its scenario; None if it was not run."""
-        if scenario not in self._scenarios or not self._run_dir.scenario(scenario).root.is_dir():
+        if scenario not in self._scenarios or not self.run_dir.scenario(scenario).root.is_dir():
             return None
         return self._judge().evidence(self._scenarios[scenario]) if self._is_sweep else self._whole()
 
     def log_tails(self, scenario: str) -> tuple[LogTail, ...]:
         """What its ranks printed last."""
-        return log_tails(self._run_dir.scenario(scenario)) if scenario in self._scenarios else ()
+        return log_tails(self.run_dir.scenario(scenario)) if scenario in self._scenarios else ()
 
 
 def _time_s(folder: ScenarioDir) -> float | None:

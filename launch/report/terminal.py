@@ -35,7 +35,7 @@ def render(verdict: Verdict, plan: Plan, run_dir: RunDir, console: Console) -> N
         _print_findings(verdict, plan, console)
     console.print()
     console.print(_last_line(verdict), highlight=False)
-    console.print(f"look again: resumable check {run_dir.root}", highlight=False, soft_wrap=True)
+    console.print(f"look again: resumable check {run_dir.name}", highlight=False, soft_wrap=True)
 
 
 def _own_failure(verdict: Verdict) -> ReferenceFailed | None:

@@ -35,6 +35,13 @@ def read_whole(path: Path) -> bytes:
         return content
 
 
+def read_end(path: Path, size_bytes: int) -> bytes:
+    """The last bytes of a regular file, at most so many; raises as `read_whole` does."""
+    with _regular_file(path) as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - size_bytes))
+        return file.read(size_bytes)
+
+
 def last_lines(path: Path, num_lines: int, *, within: Path) -> list[str]:
     """The last lines of a regular file that hold something, of its last 64 KiB.
 
@@ -43,10 +50,7 @@ def last_lines(path: Path, num_lines: int, *, within: Path) -> list[str]:
     try:
         if not path.resolve().is_relative_to(within.resolve()):
             return []
-        with _regular_file(path) as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - _MAX_END_BYTES))
-            text = file.read(_MAX_END_BYTES).decode(errors="replace")
+        text = read_end(path, _MAX_END_BYTES).decode(errors="replace")
     except (OSError, ValueError):  # a NUL byte in the path is a ValueError
         return []
     return [line.rstrip() for line in text.splitlines() if line.strip()][-num_lines:]

@@ -10,6 +10,7 @@ from rich.console import Console
 from resumable.launch.cli.commands.sweep import print_sweep
 from resumable.launch.cli.commands.verify import print_verdict
 from resumable.launch.errors import DamagedPlanError
+from resumable.launch.evidence.bundle import opened
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.explain.outcome import Outcome, exit_code, worst
 from resumable.launch.judge.verdict import Verdict, write_verdict
@@ -26,7 +27,8 @@ def check(arguments: argparse.Namespace, console: Console) -> int:
     outcomes = []
     for root in arguments.run_dirs:
         try:
-            outcomes.append(_check(RunDir(root=Path(root)), console, is_quiet=arguments.quiet))
+            with opened(Path(root)) as run_dir:
+                outcomes.append(_check(run_dir, console, is_quiet=arguments.quiet))
         except DamagedPlanError as error:  # the others can still be judged
             complain(str(error))
             outcomes.append(Outcome.UNKNOWN)
@@ -43,7 +45,7 @@ def _check_sweep(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: boo
     """Judge every point that was run to its end, store the verdicts and print all of them together."""
     verdicts, store = review(plan, run_dir), VerdictStore(run_dir)
     is_ended = run_dir.verdict_file.exists() or (bool(plan.points) and len(verdicts) == len(plan.points))
-    results = sweep_results(plan, verdicts, run_dir=shown(run_dir.root))
+    results = sweep_results(plan, verdicts, run_dir=shown(run_dir.name))
     verdict = print_sweep(plan, run_dir, results, console, is_quiet=is_quiet, is_ended=is_ended)
     try:
         for point in plan.points:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from resumable.launch.cli.options import report_options
 from resumable.launch.errors import UsageError
-from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.evidence.bundle import opened
 from resumable.launch.explain.outcome import exit_code
 from resumable.launch.report.outputs import write_reports
 from resumable.launch.report.reading import CaseEvidence, read_results
@@ -19,8 +19,10 @@ def report(arguments: argparse.Namespace, _console: Console) -> int:
     """Write what was asked for; the exit code is the verdict's, as for the command that made the evidence."""
     wanted = report_options(arguments)
     if not wanted.is_any_wanted:
-        raise UsageError("report: nothing to write; name at least one of --html, --junit, --json, --markdown, --trace")
-    run_dir = RunDir(root=Path(arguments.run_dir))
-    results = read_results(run_dir)
-    write_reports(wanted, results, CaseEvidence(run_dir.read_plan(), run_dir))
+        raise UsageError(
+            "report: nothing to write; name at least one of --html, --junit, --json, --markdown, --trace, --bundle"
+        )
+    with opened(Path(arguments.run_dir)) as run_dir:
+        results = read_results(run_dir)
+        write_reports(wanted, results, CaseEvidence(run_dir.read_plan(), run_dir))
     return exit_code(results.outcome)

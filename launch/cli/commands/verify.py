@@ -82,4 +82,4 @@ def _carry_out(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool)
 
 def _one_line(verdict: Verdict, run_dir: RunDir) -> str:
     reason = f": {verdict.reason}" if verdict.reason else ""
-    return printable(f"{verdict.outcome.upper()} {shown(run_dir.root)}{reason}")
+    return printable(f"{verdict.outcome.upper()} {shown(run_dir.name)}{reason}")
