@@ -26,6 +26,8 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     """Why there is nothing to check as long as it has not; "" if there is."""
     is_comparison: bool = False
     """It accuses only a job that does the same twice."""
+    is_of_batches: bool = False
+    """It accuses by what batches were recorded; where losses and parameters are right to the last bit, none was wrong."""
     is_proof: bool = False
     """It compares what was trained on: without one such check that is valid nothing is proved."""
 

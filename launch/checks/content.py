@@ -33,6 +33,7 @@ content = Check(
     run=_content,
     on_resize="the number of ranks changed, so batches are different",
     is_comparison=True,
+    is_of_batches=True,
 )
 
 

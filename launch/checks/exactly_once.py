@@ -11,8 +11,9 @@ from resumable.launch.checks.check import Check
 from resumable.launch.evidence.rank_records import Loader
 from resumable.launch.explain.problems import SamplesMiscounted, Unit
 from resumable.launch.explain.result import MAX_INDICES, CheckResult, Violation, failed, passed, unknown
-from resumable.launch.explain.run_problems import NothingTrained
+from resumable.launch.explain.run_problems import JobUnfinished, NothingTrained
 from resumable.launch.reading.evidence import Evidence
+from resumable.launch.reading.failures import came_to_its_end
 from resumable.launch.reading.global_stream import Sample, samples_of
 from resumable.launch.reading.lives import Run
 from resumable.launch.system.wording import counted
@@ -25,11 +26,15 @@ def _exactly_once(evidence: Evidence) -> CheckResult:
     by_epoch = not evidence.profile.side_by_side
     expected = _counts(evidence.references[0], by_epoch=by_epoch)
     found = _counts(evidence.faulted, by_epoch=by_epoch)
+    if not came_to_its_end(evidence.faulted):  # what it has not done yet is not lost
+        expected = {epoch: expected.get(epoch, Counter()) & count for epoch, count in found.items()}
     violations = list(_differences(expected, found, _tolerance(evidence), _unit(evidence.references[0])))
     if violations:
         return failed(violations)
     if not found:
         return unknown(NothingTrained())
+    if not came_to_its_end(evidence.faulted):
+        return unknown(JobUnfinished())
     num = counted(sum(count.total() for count in found.values()), _unit(evidence.references[0]))
     return passed(f"{num} in {counted(len(found), 'epoch')}, none lost, none duplicated")
 
@@ -39,6 +44,7 @@ exactly_once = Check(
     claim="Over all ranks and restarts, each epoch trains on its samples as often as the uninterrupted run does.",
     run=_exactly_once,
     is_comparison=True,
+    is_of_batches=True,
 )
 
 

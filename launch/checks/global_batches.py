@@ -16,9 +16,11 @@ from resumable.launch.explain.problems import (
 )
 from resumable.launch.explain.reasons import Reason
 from resumable.launch.explain.result import MAX_INDICES, CheckResult, Violation, failed, passed, unknown
+from resumable.launch.explain.run_problems import JobUnfinished
 from resumable.launch.explain.world_size import explain_world_size_change
 from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.evidence import Evidence
+from resumable.launch.reading.failures import came_to_its_end
 from resumable.launch.reading.global_stream import (
     GlobalStep,
     Sample,
@@ -34,16 +36,18 @@ def _global_batches(evidence: Evidence) -> CheckResult:
     expected, found = (effective_stream(run) for run in (evidence.references[0], evidence.faulted))
     if all(step.incarnation == 0 for step in found):
         return unknown(NothingResumed())
+    is_whole = came_to_its_end(evidence.faulted)
     sizes = " then ".join(map(str, evidence.faulted.world_sizes))
     if len(_global_batch_sizes(evidence)) == 1:
-        violations = list(_differing_sets(expected, found))
+        violations = list(_differing_sets(expected, found, is_whole=is_whole))
         summary = f"{sizes} ranks: {counted(len(found), 'global batch')} equal as sets"
     else:
-        violations = list(_differing_order(expected, found, _num_droppable(evidence)))
+        num_missing = 0 if is_whole else sum(len(step.samples) for step in expected)
+        violations = list(_differing_order(expected, found, _num_droppable(evidence) + num_missing))
         summary = f"{sizes} ranks: every remaining sample once, in the same stream order"
     if violations:
         return failed(violations)
-    return passed(summary)
+    return passed(summary) if is_whole else unknown(JobUnfinished())
 
 
 global_batches = Check(
@@ -66,7 +70,9 @@ def _global_batch_sizes(evidence: Evidence) -> set[int | None]:
     }
 
 
-def _differing_sets(expected: Sequence[GlobalStep], found: Sequence[GlobalStep]) -> Iterator[Violation]:
+def _differing_sets(
+    expected: Sequence[GlobalStep], found: Sequence[GlobalStep], *, is_whole: bool
+) -> Iterator[Violation]:
     """The first global batch that is a different set of samples; padding, which repeats the epoch's own, does not count."""
     wanted_seen: dict[int, set[Sample]] = {}
     found_seen: dict[int, set[Sample]] = {}
@@ -76,7 +82,7 @@ def _differing_sets(expected: Sequence[GlobalStep], found: Sequence[GlobalStep])
             problem = GlobalBatchDiffers(step=number)
             yield _violation(problem, wanted.epoch, number, sorted(wanted_new, key=_order), sorted(got_new, key=_order))
             return
-    if len(expected) != len(found):
+    if len(expected) != len(found) and (is_whole or len(found) > len(expected)):
         num = min(len(expected), len(found))
         at = max(expected, found, key=len)[num]
         miscounted = GlobalBatchesMiscounted(num_found=len(found), num_expected=len(expected))

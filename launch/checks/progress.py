@@ -23,7 +23,14 @@ from resumable.launch.explain.run_problems import (
 from resumable.launch.explain.unusable_checkpoints import why_unreadable
 from resumable.launch.plan.fault_kinds import NOTICES
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.reading.failures import FaultEvent, has_ended_well, planned_ends, unplanned_death
+from resumable.launch.reading.failures import (
+    FaultEvent,
+    came_to_its_end,
+    has_ended_well,
+    planned_ends,
+    unplanned_death,
+    unplanned_ends,
+)
 from resumable.launch.system.wording import counted
 
 
@@ -31,9 +38,9 @@ def _progress(evidence: Evidence) -> CheckResult:
     history = evidence.faulted.history
     if not history.incarnations:
         return unknown(NoRankStarted())
-    deaths = [_about(death, evidence) for death in _unplanned(evidence)]
-    if deaths and deaths[0].incarnation == 0 and deaths[0].problem is not None:
-        return unknown(deaths[0].problem, deaths)
+    deaths = [_about(death, evidence) for death in unplanned_ends(evidence.faulted)]
+    if deaths and deaths[0].problem is not None and not _is_of_restart(deaths[0], evidence):
+        return unknown(deaths[0].problem, deaths, reason=deaths[0].reason)
     early = deaths or list(_taken_for_finished(evidence))
     if early:
         return failed(early)
@@ -52,14 +59,22 @@ progress = Check(
 )
 
 
-def _unplanned(evidence: Evidence) -> Iterator[FaultEvent]:
-    """Who is to blame for each incarnation that ended without a fault, though not well."""
-    planned = planned_ends(evidence.faulted)
-    for incarnation in evidence.faulted.history.incarnations:
-        if incarnation not in planned:
-            death = unplanned_death(evidence.faulted, incarnation)
-            if death is not None:
-                yield death
+def _is_of_restart(death: Violation, evidence: Evidence) -> bool:
+    """Whether an end that nobody planned is the job's own failure to go on.
+
+    One that came before anything was done to the job is not. Unless the evidence shows why the process had to end, neither
+    is one that a later start of the job got past, as what a restart does wrong it does wrong again; nor one by a signal
+    from outside, or from a kernel that is short of memory.
+    """
+    run, number = evidence.faulted, death.incarnation or 0
+    if not number:
+        return False
+    if not isinstance(death.reason, SeeLog):
+        return True
+    later = [life for life in run.lives if life.incarnation > number and life.rank == death.rank]
+    got_past = any(life.first_step + len(life.steps) > (death.step or 0) for life in later)
+    is_from_outside = isinstance(death.problem, DiedUnplanned) and death.problem.is_from_outside
+    return not is_from_outside and not (got_past and came_to_its_end(run))
 
 
 def _taken_for_finished(evidence: Evidence) -> Iterator[Violation]:
@@ -138,6 +153,7 @@ def _about(death: FaultEvent, evidence: Evidence) -> Violation:
             exit_code=death.exit_code,
             message=death.what.splitlines()[0],
             is_untouched=death.incarnation == 0,
+            is_from_outside=death.is_from_outside,
         ),
         reason=_why(death, evidence),
         rank=death.rank,

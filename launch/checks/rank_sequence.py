@@ -26,6 +26,7 @@ from resumable.launch.explain.result import MAX_INDICES, CheckResult, Violation,
 from resumable.launch.reading.checkpoints import loaded_by
 from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.evidence import Evidence
+from resumable.launch.reading.failures import has_ended_well
 from resumable.launch.reading.lives import Life, Run
 from resumable.launch.reading.reindexing import is_part
 from resumable.launch.reading.trajectory import BatchKey, Steps, TrainedBatch, TrainedStep
@@ -70,6 +71,7 @@ rank_sequence = Check(
     run=_rank_sequence,
     on_resize="the number of ranks changed; global_batches compares instead",
     is_comparison=True,
+    is_of_batches=True,
     is_proof=True,
 )
 
@@ -105,7 +107,7 @@ def _differences(evidence: Evidence) -> Iterator[Violation]:
         if expected is None:
             yield Violation(problem=UnknownRank(rank=life.rank), rank=life.rank, incarnation=life.incarnation)
             continue
-        must_end = life.incarnation in last and life.trajectory.process.exit is not None
+        must_end = life.incarnation in last and has_ended_well(life.trajectory.process)
         difference = _first_difference(life, expected, must_end=must_end)
         if difference is not None:
             why = _why(life, evidence, difference) if num_explained < MAX_EXPLAINED else None
@@ -124,7 +126,7 @@ def _why(life: Life, evidence: Evidence, difference: _Difference) -> Reason | No
             expected=evidence.expected,
             found=life.steps,
             first_step=life.first_step,
-            is_whole=life.trajectory.process.exit is not None,
+            is_whole=has_ended_well(life.trajectory.process),
             loader=number,
             batch_size=(loader.batch_size or 0) if loader else 0,
             num_workers=loader.num_workers if loader else 0,

@@ -36,6 +36,7 @@ replay_identical = Check(
     needs_reference=False,
     on_resize="the number of ranks changed, so the steps done again are cut differently",
     is_comparison=True,
+    is_of_batches=True,
 )
 
 

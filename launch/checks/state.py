@@ -29,8 +29,10 @@ from resumable.launch.explain.result import (
 )
 from resumable.launch.explain.run_problems import ReferenceVaries
 from resumable.launch.explain.state import explain_state_difference
+from resumable.launch.reading.arbiter import final_parameters, was_cut_off
 from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.evidence import Evidence
+from resumable.launch.reading.failures import came_to_its_end
 from resumable.launch.reading.lives import Life, Run
 from resumable.launch.reading.trajectory import Steps, TrainedStep
 from resumable.launch.system.wording import counted
@@ -104,24 +106,24 @@ def _disagreement(evidence: Evidence) -> ReferenceVaries | None:
             step = _first_difference(one.steps, two.steps)
             if step is not None:
                 return ReferenceVaries(what="its own losses or parameters", step=step)
-        if _final(first) != _final(other):
+        if final_parameters(first) != final_parameters(other):
             return ReferenceVaries(what="its own parameters at the end")
     return None
 
 
 def _violations(evidence: Evidence) -> Iterator[Violation]:
     """The first difference of every process, then the parameters at the end."""
-    reference_end = _final(evidence.references[0])
+    reference_end = final_parameters(evidence.references[0])
     is_different = False
     for life in evidence.faulted.lives:
         expected = evidence.expected.get(life.rank, ())
         number = _first_difference(expected[life.first_step :], life.steps)
-        if number is not None and not _was_cut_off(life, number):
+        if number is not None and not was_cut_off(life, number):
             is_different = True
             yield _violation(evidence, life, number)
-    found_end = _final(evidence.faulted)
-    if not is_different and found_end != reference_end:
-        ranks = [rank for rank in reference_end if found_end.get(rank) != reference_end[rank]]
+    found_end = final_parameters(evidence.faulted)
+    ranks = [rank for rank in reference_end if found_end.get(rank) != reference_end[rank]]
+    if not is_different and ranks and came_to_its_end(evidence.faulted):
         yield Violation(problem=FinalParametersDiffer(rank=ranks[0]), rank=ranks[0])
 
 
@@ -162,17 +164,5 @@ def _state_after(step: TrainedStep) -> tuple[object, ...]:
     return (step.after, step.record.buffers, losses)
 
 
-def _was_cut_off(life: Life, number: int) -> bool:
-    """Whether a process was killed in its last step: of two optimizers, only one may have done its part."""
-    return life.trajectory.process.exit is None and number == len(life.steps) - 1
-
-
 def _has_state(step: TrainedStep) -> bool:
     return step.after is not None or any(loss is not None for loss in step.losses)
-
-
-def _final(run: Run) -> dict[int, str | None]:
-    """Digest of the parameters at the end, by rank."""
-    last = run.history.incarnations[-1:]
-    exits = {p.rank: p.exit for p in run.history.processes if p.incarnation in last}
-    return {rank: exit_.parameters for rank, exit_ in exits.items() if exit_ is not None}

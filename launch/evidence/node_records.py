@@ -46,8 +46,11 @@ class RankHung(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag
     is_stopped: bool
     """By SIGSTOP."""
     stacks: list[str]
-    """Files with the stacks of all ranks of the node that could answer, relative to the run directory."""
+    """Files with the stacks of all ranks of the node that could answer, and of their loader workers, relative to the run
+    directory."""
     time_ns: int
+    place: str = ""
+    """Innermost line of the job's own code in which it stood, as `train.py:19`; "" where its stack does not show one."""
 
 
 class RankFailure(msgspec.Struct, frozen=True, kw_only=True):

@@ -157,6 +157,18 @@ class EpochLengthDiffers(Problem, frozen=True, kw_only=True):
 # State
 
 
+class StateContradicts(Problem, frozen=True, kw_only=True):
+    """Batches seem wrong where the state shows that none was."""
+
+    template = (
+        "{what}; yet losses and parameters are the uninterrupted run's to the last bit after each of {num_steps:step}: "
+        "the batches were misread, or which of them came makes no difference"
+    )
+    what: str
+    """What the batches seem to show."""
+    num_steps: int
+
+
 class StateDiffers(Problem, frozen=True, kw_only=True):
     """After a step something is not the uninterrupted run's, bit for bit."""
 

@@ -113,9 +113,17 @@ class DiedUnplanned(Problem, frozen=True, kw_only=True):
     message: str
     is_untouched: bool = False
     """No fault had been done to the job yet."""
+    is_from_outside: bool = False
+    """By a signal that nothing in the job sends itself, as far as anybody saw."""
 
     def __str__(self) -> str:
         return self.filled(untouched="; nothing had been done to it yet" if self.is_untouched else "")
+
+
+class JobUnfinished(Problem, frozen=True, kw_only=True):
+    """Nobody knows what would have come."""
+
+    template = "the job did not come to its end, so that nothing shows what it would have left out"
 
 
 class TakenForFinished(Problem, frozen=True, kw_only=True):

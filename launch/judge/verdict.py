@@ -12,10 +12,17 @@ from resumable.launch.checks.check import Check
 from resumable.launch.evidence.history import read_history
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.explain.outcome import Outcome, exit_code, worst
-from resumable.launch.explain.problems import CheckFailed, DiffersBeforeAnyFault, NothingCompared, Problem
+from resumable.launch.explain.problems import (
+    CheckFailed,
+    DiffersBeforeAnyFault,
+    NothingCompared,
+    Problem,
+    StateContradicts,
+)
 from resumable.launch.explain.result import AnyProblem, AnyReason, CheckResult, unknown
-from resumable.launch.explain.run_problems import EvidenceDamaged, ReferenceFailed, ReferenceNodeFailed
+from resumable.launch.explain.run_problems import DiedUnplanned, EvidenceDamaged, ReferenceFailed, ReferenceNodeFailed
 from resumable.launch.plan.plan import Plan
+from resumable.launch.reading.arbiter import num_equal_steps
 from resumable.launch.reading.evidence import Evidence, gather
 from resumable.launch.reading.failures import FaultEvent, fired_faults
 from resumable.launch.reading.lives import Run
@@ -112,6 +119,7 @@ def read_evidence(plan: Plan, run_dir: RunDir) -> Evidence:
 def judge_evidence(evidence: Evidence) -> Verdict:
     """Run every check and combine the answers."""
     reports = _without_yardstick(tuple(_run_check(check, evidence) for check in CHECKS))
+    reports = _arbitrated(reports, evidence)
     outcome, cause = combine(reports)
     return Verdict(
         outcome=outcome,
@@ -157,13 +165,15 @@ _CHECKS = {check.name: check for check in CHECKS}
 
 
 def _rank_as_cause(report: CheckReport) -> int:
-    """What a reference recorded of its own failure comes first, then missing evidence, then all that may follow from it."""
+    """A reference's own failure comes first, then missing evidence, then an end that nobody planned: the rest may follow."""
     match report.result.problem:
         case ReferenceNodeFailed() | ReferenceFailed(exit_code=int()):
             return 0
         case EvidenceDamaged():
             return 1
-    return 2
+        case DiedUnplanned():
+            return 2
+    return 3
 
 
 def _cause(report: CheckReport) -> Cause:
@@ -198,6 +208,23 @@ def _without_yardstick(reports: tuple[CheckReport, ...]) -> tuple[CheckReport, .
         else report
         for report in reports
     )
+
+
+def _arbitrated(reports: tuple[CheckReport, ...], evidence: Evidence) -> tuple[CheckReport, ...]:
+    """Where losses and parameters are right to the last bit, no batch was wrong: the recorder was, or it did not matter."""
+    of_batches = {check.name for check in CHECKS if check.is_of_batches}
+    accused = [r for r in reports if r.name in of_batches and r.result.outcome is Outcome.INVALID]
+    num_steps = num_equal_steps(evidence) if accused else None
+    if num_steps is None:
+        return reports
+    return tuple(_contradicted(report, num_steps) if report in accused else report for report in reports)
+
+
+def _contradicted(report: CheckReport, num_steps: int) -> CheckReport:
+    found = report.result.problem
+    contradiction = StateContradicts(what=str(found or ""), num_steps=num_steps)
+    result = unknown(contradiction, report.result.violations)
+    return msgspec.structs.replace(report, result=result)
 
 
 def _unproved(result: CheckResult, why: str) -> CheckResult:

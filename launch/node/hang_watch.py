@@ -26,16 +26,12 @@ from resumable.launch.evidence.rank_records import AnyRecord, Exit, Start, decod
 from resumable.launch.evidence.run_dir import ScenarioDir
 from resumable.launch.node.rank_processes import RankWatch, kill
 from resumable.launch.node.rendezvous import Round
-from resumable.launch.system.dump_signal import DUMP_SIGNAL
+from resumable.launch.node.stacks import dump_stacks, dump_stacks_of_children, is_stopped, is_waiting, job_place
 
-_STACKS_TIMEOUT_S, _STACKS_POLL_S = 2.0, 0.02
 _START_S = 60.0
 """How long a rank may take for its imports and data, if that is more than the longest silence."""
 _LAST_LINE_BYTES = 1 << 16
 _PASS_BORDERS = (b'{"event":"epoch_begin"', b'{"event":"epoch_end"')
-_COLLECTIVES = "/torch/distributed/distributed_c10d.py"
-_CALLS_INTO_C = ("/torch/distributed/", "/torch/nn/parallel/distributed.py", "in _engine_run_backward")
-"""Innermost frames within which C++ may wait for other ranks; with a frame further in, that one is where it stands."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,13 +55,6 @@ def find_culprit(silences: Collection[Silence], *, now_s: float, timeout_s: floa
 
 def _blame(silence: Silence) -> tuple[bool, bool, float]:
     return not silence.is_stopped, silence.is_waiting, silence.since_s
-
-
-def is_waiting(stacks: str) -> bool:
-    """Whether faulthandler's text shows a main thread in a collective: called by name, or by DDP within C++."""
-    main = stacks.rpartition("most recent call first")[2]
-    innermost = next((line for line in main.splitlines() if line.startswith("  File")), "")
-    return _COLLECTIVES in main or any(place in innermost for place in _CALLS_INTO_C)
 
 
 class HangWatch:
@@ -118,7 +107,11 @@ class HangWatch:
         incarnation = self._round.incarnation
         files = self._files(incarnation)
         silences = [silence for file in files for silence in self._silence(file, pids)]
-        if not silences or any(self._is_starting(file) for file in files):
+        wordless = self._without_a_word(files, pids)
+        begins = [silence.since_s for silence in wordless] + [begin for file in files for begin in _starting_s(file)]
+        is_starting = any(time.time() - begin < max(_START_S, self._timeout_s) for begin in begins)
+        silences += wordless
+        if not silences or is_starting:
             return
         own = [silence for silence in silences if silence.rank in pids]
         now_s = time.time()
@@ -127,10 +120,13 @@ class HangWatch:
         # Its own node should end it; one that is gone, or stopped itself, cannot.
         if is_ours or find_culprit(own, now_s=now_s, timeout_s=2 * self._timeout_s) is not None:
             self._acted_in = incarnation
-            stacks = self._dump_stacks(pids)
-            seen = [replace(s, is_waiting=s.rank in stacks and is_waiting(stacks[s.rank].read_text())) for s in own]
-            culprit = min(seen, key=_blame)
-            self._end(culprit, pids, stacks.values(), silent_s=now_s - culprit.since_s)
+            stacks = dump_stacks({self._stacks_file(rank): pid for rank, pid in pids.items()})
+            texts = {rank: stacks.get(self._stacks_file(rank), "") for rank in pids}
+            culprit = min((replace(s, is_waiting=is_waiting(texts[s.rank])) for s in own), key=_blame)
+            for rank, pid in pids.items():
+                dump_stacks_of_children(self._stacks_file(rank), pid)
+            place = job_place(texts[culprit.rank])
+            self._end(culprit, pids, stacks, silent_s=now_s - culprit.since_s, place=place)
 
     def _files(self, incarnation: int) -> list[Path]:
         return [
@@ -141,7 +137,17 @@ class HangWatch:
         rank = self._scenario_dir.rank_of(file)
         since_s = self._last_progress_s(file)
         if time.time() - since_s >= self._timeout_s and not isinstance(_last_record(file), Exit):
-            yield Silence(rank=rank, since_s=since_s, is_stopped=_is_stopped(pids.get(rank)))
+            yield Silence(rank=rank, since_s=since_s, is_stopped=is_stopped(pids.get(rank)))
+
+    def _without_a_word(self, files: Collection[Path], pids: Mapping[int, int]) -> list[Silence]:
+        """Own ranks that have not even said that they are there, though others have: before their first line they import."""
+        spoken = {self._scenario_dir.rank_of(file) for file in files}
+        starts = {rank: _started_s(pid) for rank, pid in pids.items() if spoken and rank not in spoken}
+        return [
+            Silence(rank=rank, since_s=since_s, is_stopped=is_stopped(pids[rank]))
+            for rank, since_s in starts.items()
+            if since_s is not None
+        ]
 
     def _last_progress_s(self, file: Path) -> float:
         """When it last recorded something else than passes without a batch: a job may spin through those for ever."""
@@ -149,11 +155,12 @@ class HangWatch:
             self._progress_s[file] = file.stat().st_mtime
         return self._progress_s.setdefault(file, file.stat().st_mtime)
 
-    def _is_starting(self, file: Path) -> bool:
-        is_early = time.time() - file.stat().st_mtime < max(_START_S, self._timeout_s)
-        return is_early and isinstance(_last_record(file), Start)
+    def _stacks_file(self, rank: int) -> Path:
+        return self._scenario_dir.stacks_file(incarnation=self._round.incarnation, rank=rank)
 
-    def _end(self, culprit: Silence, pids: Mapping[int, int], stacks: Iterable[Path], *, silent_s: float) -> None:
+    def _end(
+        self, culprit: Silence, pids: Mapping[int, int], stacks: Iterable[Path], *, silent_s: float, place: str
+    ) -> None:
         self._announce(
             RankHung(
                 incarnation=self._round.incarnation,
@@ -163,32 +170,10 @@ class HangWatch:
                 is_stopped=culprit.is_stopped,
                 stacks=[str(file.relative_to(self._scenario_dir.root.parent)) for file in stacks],
                 time_ns=time.monotonic_ns(),
+                place=place,
             )
         )
         kill(pids[culprit.rank])
-
-    def _dump_stacks(self, pids: Mapping[int, int]) -> dict[int, Path]:
-        """Ask every rank where it stands; a stopped one cannot answer, one that never said it would is not asked."""
-        files = {}
-        for rank, pid in pids.items():
-            file = self._scenario_dir.stacks_file(incarnation=self._round.incarnation, rank=rank)
-            if file.exists() and not _is_stopped(pid):
-                kill(pid, DUMP_SIGNAL)
-                files[rank] = file
-        _await_texts(files.values())
-        return {rank: file for rank, file in files.items() if file.stat().st_size}
-
-
-def _await_texts(files: Collection[Path]) -> None:
-    """Return when every file has text that grows no more: a stack is written piece by piece, the main thread's last."""
-    deadline = time.monotonic() + _STACKS_TIMEOUT_S
-    before: list[int] = []
-    while time.monotonic() < deadline:
-        sizes = [file.stat().st_size for file in files]
-        if all(sizes) and sizes == before:
-            return
-        before = sizes
-        time.sleep(_STACKS_POLL_S)
 
 
 def _spins(file: Path) -> bool:
@@ -210,7 +195,13 @@ def _last_record(file: Path) -> AnyRecord | None:
     return None
 
 
-def _is_stopped(pid: int | None) -> bool:
+def _starting_s(file: Path) -> Iterator[float]:
+    """When a rank said that it is there, if it has said nothing else yet."""
+    if isinstance(_last_record(file), Start):
+        yield file.stat().st_mtime
+
+
+def _started_s(pid: int) -> float | None:
     with contextlib.suppress(psutil.Error):
-        return pid is not None and psutil.Process(pid).status() == psutil.STATUS_STOPPED
-    return False
+        return float(psutil.Process(pid).create_time())
+    return None

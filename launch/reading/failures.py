@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from resumable.launch.evidence.history import Process
-from resumable.launch.evidence.node_records import RankEnded
+from resumable.launch.evidence.node_records import RankEnded, RankHung
 from resumable.launch.evidence.rank_records import Batch, Error, Exit
 from resumable.launch.plan.plan import Scenario
 from resumable.launch.reading.lives import Firing, Life, Run
@@ -16,6 +16,7 @@ from resumable.launch.reading.trajectory import TrainedBatch
 
 _COMMUNICATION = ("torch.distributed", "torch.autograd", "torch.nn.parallel")
 """Modules in which a rank waits for the others: in a collective of its own, or of DDP's within the backward pass."""
+_FROM_OUTSIDE = frozenset({None, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP})
 _NOTICE_LAG_NS = 500_000_000
 """Between the death of a process and the moment when its node has seen it; less than the grace before SIGKILL."""
 
@@ -41,6 +42,9 @@ class FaultEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The exception that ended it, with its module; "" where there was none."""
     exit_code: int | None = None
     """As a shell gives it, 128 + N for signal N; None where it is not known."""
+    is_from_outside: bool = False
+    """A signal ended it that a process gets from others or from the kernel, or nobody saw what did; the hang watch's signal
+    is not meant."""
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +103,7 @@ def unplanned_death(run: Run, incarnation: int) -> FaultEvent | None:
     exit_ = life.trajectory.process.exit
     return FaultEvent(
         exit_code=_exit_code(exit_, run, life),
+        is_from_outside=exit_ is None and not _hangs_of(life, run) and _agents_code(run, life) in _FROM_OUTSIDE,
         what=_how_it_ended(exit_, run, life),
         error=exit_.error.type if exit_ is not None and exit_.error is not None else "",
         is_planned=False,
@@ -156,6 +161,22 @@ def _first_batch_times(lives: Sequence[Life]) -> list[int]:
     return next((times for _, times in sorted(first.items()) if times), [])
 
 
+def came_to_its_end(run: Run) -> bool:
+    """Whether every rank of the last group ended well: only then what is missing is missing."""
+    last = max(run.history.incarnations, default=None)
+    if last is None:
+        return False
+    group = run.history.group(last)
+    return len(group) >= run.history.world_size(last) and all(map(has_ended_well, group))
+
+
+def unplanned_ends(run: Run) -> tuple[FaultEvent, ...]:
+    """Who is to blame for each incarnation that ended without a fault, though not well."""
+    planned = planned_ends(run)
+    deaths = (unplanned_death(run, number) for number in run.history.incarnations if number not in planned)
+    return tuple(death for death in deaths if death is not None)
+
+
 def has_ended_well(process: Process) -> bool:
     """Whether its script came to its end, or left with exit code 0."""
     return process.exit is not None and process.exit.reason != "exception" and process.exit.code == 0
@@ -195,13 +216,18 @@ def _ends_of(life: Life, run: Run) -> list[RankEnded]:
     return [end for end in run.history.rank_ends if (end.incarnation, end.rank, end.pid) == own]
 
 
+def _hangs_of(life: Life, run: Run) -> list[RankHung]:
+    """What the hang watch recorded of a process that it ended."""
+    own = (life.incarnation, life.rank, life.trajectory.process.start.pid)
+    return [hang for hang in run.history.hangs if (hang.incarnation, hang.rank, hang.pid) == own]
+
+
 def _how_it_ended(exit_: Exit | None, run: Run, life: Life) -> str:
     if exit_ is not None:
         return exit_.message or f"exit code {exit_.code}"
-    own = (life.incarnation, life.rank, life.trajectory.process.start.pid)
-    for hang in run.history.hangs:
-        if (hang.incarnation, hang.rank, hang.pid) == own:
-            return f"made no progress for {hang.silent_s:.0f} s and was ended by the hang watch"
+    for hang in _hangs_of(life, run):
+        place = f" at {hang.place}" if hang.place else ""
+        return f"made no progress for {hang.silent_s:.0f} s{place} and was ended by the hang watch"
     code = _agents_code(run, life)
     if code is not None and code < 0:
         return f"killed by signal {-code} ({_signal_name(-code)})"

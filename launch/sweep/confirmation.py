@@ -19,24 +19,27 @@ Which = Literal["each", "cause"]
 def confirmed(warm: Verdict, plain: Verdict) -> Verdict:
     """The verdict on a point that failed, once it has been run on plain processes.
 
-    What only one of the two shows is UNKNOWN, with both answers in its reason, unless the plain run is INVALID: its ranks
-    are the processes that torchrun would have started, so that it proves what it shows by itself.
+    It is confirmed where both runs have one cause, and not by failing in two ways. If not, it is UNKNOWN, with both
+    answers in its reason, unless the plain run is INVALID: its ranks are the processes that torchrun would have started, so
+    that it proves what it shows by itself.
     """
-    if plain.outcome is warm.outcome:
+    if kind_of(plain) == kind_of(warm):
         return msgspec.structs.replace(warm, confirmation="both", reason=f"{warm.reason} (holds on plain processes)")
+    only = "" if plain.outcome is warm.outcome else "only "
     if plain.outcome is Outcome.INVALID:
         return msgspec.structs.replace(
             warm,
             outcome=Outcome.INVALID,
             confirmation="only plain",
             cause=plain.cause,
-            reason=f"{plain.reason} (only on plain processes; on a warm node it was {_answer(warm)})",
+            reason=f"{plain.reason} ({only}on plain processes; on a warm node it was {_answer(warm)})",
         )
+    seen = f"{only}on a warm node: {warm.outcome.upper()}"
     return msgspec.structs.replace(
         warm,
         outcome=Outcome.UNKNOWN,
         confirmation="only warm",
-        reason=f"{warm.reason} (only on a warm node: {warm.outcome.upper()}; on plain processes it was {_answer(plain)})",
+        reason=f"{warm.reason} ({seen}; on plain processes it was {_answer(plain)})",
     )
 
 

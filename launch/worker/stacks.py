@@ -9,6 +9,6 @@ from resumable.launch.system.dump_signal import DUMP_SIGNAL
 
 
 def dump_stacks_on_request(file: Path) -> None:
-    """Write the Python stacks of all threads to `file` whenever this process gets `DUMP_SIGNAL`."""
+    """Append the Python stacks of all threads to `file` whenever this process, or one that it forks, gets `DUMP_SIGNAL`."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    faulthandler.register(DUMP_SIGNAL, file=file.open("w"), all_threads=True, chain=False)
+    faulthandler.register(DUMP_SIGNAL, file=file.open("a"), all_threads=True, chain=False)

@@ -83,16 +83,40 @@ def test_an_unplanned_death_is_invalid_and_says_whose():
 
 
 @pytest.mark.parametrize(
-    ("exit_code", "words"), [(-9, "killed by signal 9 (SIGKILL)"), (1, "ended with exit code 1, leaving no record")]
+    ("exit_code", "outcome", "words"),
+    [
+        (-9, Outcome.UNKNOWN, "killed by signal 9 (SIGKILL)"),
+        (-15, Outcome.UNKNOWN, "killed by signal 15 (SIGTERM)"),
+        (-11, Outcome.INVALID, "killed by signal 11 (SIGSEGV)"),
+        (1, Outcome.INVALID, "ended with exit code 1, leaving no record"),
+    ],
 )
-def test_a_process_that_vanished_is_told_by_its_exit_code(exit_code, words):
-    """A process that was killed from outside leaves no word; the agent knows how it ended."""
+def test_a_process_that_vanished_is_told_by_its_exit_code(exit_code, outcome, words):
+    """One that was killed leaves no word; the agent knows how it ended. What comes from outside is not the job's doing."""
     failure = RankFailure(rank=1, pid=1001, exit_code=exit_code)
     end = NodeEnded(node=0, outcome="failed", time_ns=0, failures=[failure])
     history = msgspec.structs.replace(with_end(whole(), 1), ends=(end,))
     result = judged(history)
-    assert result.outcome == Outcome.INVALID
-    assert result.summary.endswith(words)
+    assert (outcome, True) == (result.outcome, words in result.summary)
+
+
+@pytest.mark.parametrize(
+    ("lost", "outcome"), [("once", Outcome.UNKNOWN), ("for good", Outcome.INVALID)], ids=["once", "for good"]
+)
+def test_an_error_that_did_not_come_again_is_not_the_restarts(lost, outcome):
+    """What a restart does wrong it does wrong again: an error that the next start of the job got past proves nothing."""
+    own = Error(type="builtins.ConnectionError", module="urllib3.connection")
+    error = Exit(sequence=0, time_ns=0, reason="exception", code=1, message="ConnectionError: no route", error=own)
+    groups = [histories.killed(JOB, 5), histories.killed(JOB, 6, base=4, rank=-1), histories.resumed(JOB, 4)]
+    processes = [
+        process
+        for incarnation, lives in enumerate(groups)
+        for process in histories.group(JOB, lives, incarnation=incarnation)
+    ]
+    processes[2:4] = [histories.with_lines(process, [error]) for process in processes[2:4]]
+    num_kept = {"once": 6, "for good": 4}[lost]
+    result = judged(histories.history("faulted", processes[:num_kept]))
+    assert (outcome, True) == (result.outcome, "ConnectionError: no route" in result.summary)
 
 
 def test_a_death_before_any_fault_is_unknown():

@@ -300,3 +300,15 @@ def test_a_loss_that_is_no_number_equals_itself():
 def test_nothing_recorded_is_not_applicable():
     """A job without an optimizer and with losses elsewhere than on the CPU."""
     assert everywhere(nothing).outcome == Outcome.NOT_APPLICABLE
+
+
+def test_an_end_that_the_references_lack_proves_nothing_about_the_run():
+    """One of their ranks was killed before its last line: there is nothing to compare the end of the run with."""
+
+    def without_end(history: History) -> History:
+        killed = msgspec.structs.replace(history.processes[1], records=history.processes[1].records[:-1])
+        return msgspec.structs.replace(history, processes=(history.processes[0], killed))
+
+    first, second = (without_end(histories.reference(JOB, number)) for number in (1, 2))
+    run = histories.one_kill(JOB).faulted.history
+    assert state(histories.of_histories(run, JOB, [], first=first, second=second)).outcome is Outcome.VALID

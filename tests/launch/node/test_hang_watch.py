@@ -18,9 +18,11 @@ import pytest
 from resumable.launch.evidence.node_records import RankHung
 from resumable.launch.evidence.rank_records import Exit, Load, Record, Start, encode_line
 from resumable.launch.evidence.run_dir import ScenarioDir
-from resumable.launch.node.hang_watch import HangWatch, Silence, find_culprit, is_waiting
+from resumable.launch.node import hang_watch
+from resumable.launch.node.hang_watch import HangWatch, Silence, find_culprit
 from resumable.launch.node.rank_processes import RankWatch
 from resumable.launch.node.rendezvous import Round
+from resumable.launch.node.stacks import is_waiting, job_place
 from tests.integration.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(60)
@@ -104,6 +106,23 @@ def test_nobody_is_to_blame_before_the_timeout(silences: list[Silence]) -> None:
 def test_a_stack_tells_who_waits_for_others(stacks: str, expected: bool) -> None:
     """The main thread's, as faulthandler writes it."""
     assert expected == is_waiting(stacks)
+
+
+@pytest.mark.parametrize(
+    ("stacks", "expected"),
+    [
+        pytest.param(THREAD + SCRIPT, "train.py:7", id="the script"),
+        pytest.param(THREAD + f'  File "{os.__file__}", line 9 in sleep\n' + SCRIPT, "train.py:7", id="Python's own"),
+        pytest.param(THREAD + f'  File "{psutil.__file__}", line 9 in f\n' + SCRIPT, "train.py:7", id="a package"),
+        pytest.param(THREAD + '  File "<frozen runpy>", line 9 in f\n' + SCRIPT, "train.py:7", id="frozen"),
+        pytest.param(THREAD + '  File "/home/me/lib/data.py", line 9 in f\n' + SCRIPT, "data.py:9", id="its library"),
+        pytest.param(THREAD + SCRIPT + "\n" + THREAD + f'  File "{os.__file__}", line 9 in f\n', "", id="a thread's"),
+        pytest.param("", "", id="nothing"),
+    ],
+)
+def test_a_stack_tells_where_the_job_stands(stacks: str, expected: str) -> None:
+    """The innermost line that the job itself was written with."""
+    assert expected == job_place(stacks)
 
 
 class Node:
@@ -194,6 +213,50 @@ def test_a_rank_that_waits_in_a_collective_is_not_blamed_for_another(node: Node)
     node.start(0, WAITING, silent_s=TIMEOUT_S + 9)
     node.start(1, STUCK, silent_s=TIMEOUT_S + 5)
     assert node.look() == [1]
+
+
+PARENT = (
+    RANK.replace('print("ready", flush=True)', "")
+    + """
+import os, signal
+
+def in_a_worker():
+    exec(STAND_STILL)
+
+if os.fork() == 0:
+    signal.signal(signal.SIGRTMIN + 7, signal.SIG_DFL)
+    in_the_script()
+if os.fork() == 0:
+    in_a_worker()
+print("ready", flush=True)
+in_a_collective()
+"""
+)
+
+
+def test_loader_workers_say_where_they_stand_too(node: Node) -> None:
+    """Those that the rank has forked, after its own stack; who would be ended by the question is not asked."""
+    node.start(0, PARENT, silent_s=TIMEOUT_S + 9)
+    children = psutil.Process(node.children[0].pid).children()
+    assert node.look() == [0]
+    own, _, of_workers = node.stacks(0).partition("Process ")
+    answers = (text.count("most recent call first") for text in (own, of_workers))
+    assert ([1, 1], "in_a_worker" in own, "in_a_worker" in of_workers) == (list(answers), False, True)
+    assert [child.is_running() for child in children] == [True, True]
+    for child in children:
+        child.kill()
+
+
+@pytest.mark.parametrize(("longest_start_s", "ended"), [(1000.0, []), (0.0, [1])])
+def test_a_rank_that_has_not_said_a_word_is_the_one_that_hangs(
+    node: Node, monkeypatch: pytest.MonkeyPatch, longest_start_s: float, ended: list[int]
+) -> None:
+    """It stands still before its first line, in an import for example, while the other waits for it."""
+    monkeypatch.setattr(hang_watch, "_START_S", longest_start_s)
+    node.start(0, WAITING, silent_s=100)
+    node.start(1, STUCK, silent_s=0)
+    node.scenario_dir.event_file(incarnation=0, rank=1, pid=7).unlink()
+    assert ended == node.look(timeout_s=0.001)
 
 
 def test_a_stopped_rank_counts_as_hanging_and_is_not_asked(node: Node) -> None:

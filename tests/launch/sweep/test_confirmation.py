@@ -13,8 +13,8 @@ VALID, INVALID, UNKNOWN = Outcome.VALID, Outcome.INVALID, Outcome.UNKNOWN
 @pytest.mark.parametrize(
     ("warm", "plain", "outcome", "words"),
     [
-        (INVALID, INVALID, INVALID, "WARM (holds on plain processes)"),
-        (UNKNOWN, UNKNOWN, UNKNOWN, "WARM (holds on plain processes)"),
+        (INVALID, INVALID, INVALID, "PLAIN (on plain processes; on a warm node it was INVALID: WARM)"),
+        (UNKNOWN, UNKNOWN, UNKNOWN, "WARM (on a warm node: UNKNOWN; on plain processes it was UNKNOWN: PLAIN)"),
         (INVALID, VALID, UNKNOWN, "WARM (only on a warm node: INVALID; on plain processes it was VALID)"),
         (INVALID, UNKNOWN, UNKNOWN, "WARM (only on a warm node: INVALID; on plain processes it was UNKNOWN: PLAIN)"),
         (UNKNOWN, VALID, UNKNOWN, "WARM (only on a warm node: UNKNOWN; on plain processes it was VALID)"),
@@ -26,6 +26,17 @@ def test_what_only_the_warm_node_shows_is_unknown(warm: Outcome, plain: Outcome,
     made = confirmed(verdict(warm, NoFaultPlanned()), verdict(plain, NothingTrained()))
     expected = words.replace("WARM", str(NoFaultPlanned())).replace("PLAIN", str(NothingTrained()))
     assert (outcome, expected) == (made.outcome, made.reason)
+
+
+@pytest.mark.parametrize("outcome", [INVALID, UNKNOWN])
+def test_one_cause_confirms_the_other_run(outcome: Outcome) -> None:
+    """Wherever in the job it showed."""
+    made = confirmed(verdict(outcome, skipped(1)), verdict(outcome, skipped(2)))
+    assert (outcome, "both", True) == (
+        made.outcome,
+        made.confirmation,
+        made.reason.endswith("(holds on plain processes)"),
+    )
 
 
 def test_each_cause_is_confirmed_before_any_is_confirmed_twice() -> None:

@@ -1,0 +1,63 @@
+"""The state is the arbiter of what a job trained on: no wrong batch leaves losses and parameters right to the last bit."""
+
+from __future__ import annotations
+
+import math
+
+from resumable.launch.reading.evidence import Evidence
+from resumable.launch.reading.failures import came_to_its_end
+from resumable.launch.reading.lives import Life, Run
+from resumable.launch.reading.trajectory import Steps, TrainedStep
+
+
+def num_equal_steps(evidence: Evidence) -> int | None:
+    """How many steps have losses and parameters that are those of the uninterrupted run; None unless that holds for all.
+
+    All steps of all processes are meant, those included that a restart threw away, and the parameters at the end. Steps
+    whose loss or parameters are not known prove nothing, nor do those of a different number of ranks, whose sums round
+    differently.
+    """
+    run = evidence.faulted
+    if evidence.is_resized or not evidence.references or not came_to_its_end(run):
+        return None
+    lengths = {timeline.rank: len(timeline.steps) for timeline in run.timelines}
+    if lengths != {rank: len(steps) for rank, steps in evidence.expected.items()}:
+        return None
+    if final_parameters(run) != final_parameters(evidence.references[0]):
+        return None
+    if not all(_is_equal(life, evidence.expected[life.rank]) for life in run.lives):
+        return None
+    return sum(len(life.steps) for life in run.lives)
+
+
+def final_parameters(run: Run) -> dict[int, str | None]:
+    """Digest of the parameters at the end, by rank."""
+    last = run.history.incarnations[-1:]
+    exits = {p.rank: p.exit for p in run.history.processes if p.incarnation in last}
+    return {rank: exit_.parameters for rank, exit_ in exits.items() if exit_ is not None}
+
+
+def was_cut_off(life: Life, number: int) -> bool:
+    """Whether a process was killed in its last step: of two optimizers, only one may have done its part."""
+    return life.trajectory.process.exit is None and number == len(life.steps) - 1
+
+
+def _is_equal(life: Life, expected: Steps) -> bool:
+    wanted = expected[life.first_step :]
+    if len(life.steps) > len(wanted):
+        return False
+    pairs = zip(wanted, life.steps, strict=False)
+    return all(_are_equal(one, other) or was_cut_off(life, number) for number, (one, other) in enumerate(pairs))
+
+
+def _are_equal(one: TrainedStep, other: TrainedStep) -> bool:
+    found = _state_of(one)
+    return found is not None and found == _state_of(other)
+
+
+def _state_of(step: TrainedStep) -> tuple[object, ...] | None:
+    """What is compared, bit for bit; None where it is not known. A loss that is no number equals itself."""
+    if step.after is None or not step.losses or None in step.losses:
+        return None
+    losses = tuple("nan" if loss is None or math.isnan(loss) else loss for loss in step.losses)
+    return (step.after, step.record.buffers, losses)
