@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from resumable.launch.checks.artefacts import artefacts
 from resumable.launch.checks.check import Check
 from resumable.launch.checks.content import content
 from resumable.launch.checks.evidence_whole import evidence_whole
@@ -15,7 +16,6 @@ from resumable.launch.checks.ranks_agree import ranks_agree
 from resumable.launch.checks.reference import reference
 from resumable.launch.checks.replay_identical import replay_identical
 from resumable.launch.checks.resume_point import resume_point
-from resumable.launch.checks.saved_state import saved_state
 from resumable.launch.checks.state import state
 
 CHECKS: tuple[Check, ...] = (
@@ -31,6 +31,6 @@ CHECKS: tuple[Check, ...] = (
     resume_point,
     content,
     state,
-    saved_state,
+    artefacts,
     hygiene,
 )

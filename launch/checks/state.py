@@ -33,7 +33,7 @@ from resumable.launch.reading.arbiter import final_parameters, was_cut_off
 from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import came_to_its_end
-from resumable.launch.reading.lives import Life, Run
+from resumable.launch.reading.lives import Life
 from resumable.launch.reading.trajectory import Steps, TrainedStep
 from resumable.launch.system.wording import counted
 

@@ -192,14 +192,16 @@ class FinalParametersDiffer(Problem, frozen=True, kw_only=True):
 class SavedStateDiffers(Problem, frozen=True, kw_only=True):
     """A checkpoint holds something else than the uninterrupted run's of the same step."""
 
-    template = "rank {rank} saved different tensors{under} after {num_steps:step} than the uninterrupted run"
+    template = "rank {rank} saved different tensors{under}{in_file} after {num_steps:step} than the uninterrupted run"
     kind_by = ("keys",)
     rank: int
     num_steps: int
     keys: tuple[str, ...]
+    path: str = ""
 
     def __str__(self) -> str:
-        return self.filled(under=f" under {', '.join(map(repr, self.keys))}" if any(self.keys) else "")
+        under = f" under {', '.join(map(repr, self.keys))}" if any(self.keys) else ""
+        return self.filled(under=under, in_file=f" in {self.path}" if self.path else "")
 
 
 class NewOptimizer(Problem, frozen=True, kw_only=True):

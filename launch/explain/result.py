@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from resumable.launch.evidence.rank_records import Index
-from resumable.launch.explain import epoch_reasons, not_fired, order_reasons, resume_problems, run_problems
+from resumable.launch.explain import (
+    artefact_problems,
+    epoch_reasons,
+    not_fired,
+    order_reasons,
+    resume_problems,
+    run_problems,
+)
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.explain.problems import Problem
 from resumable.launch.explain.reasons import Reason
@@ -19,7 +26,7 @@ from resumable.launch.reading.lives import Life
 MAX_INDICES = 256
 """Indices of a batch or a set that a violation keeps; the rest is counted in its sentence."""
 
-_MODULES = (resume_problems, run_problems, epoch_reasons, order_reasons, not_fired)
+_MODULES = (artefact_problems, resume_problems, run_problems, epoch_reasons, order_reasons, not_fired)
 """Imported so that every problem and every reason is known below."""
 
 

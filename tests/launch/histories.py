@@ -67,13 +67,16 @@ def failed_reference(job: Job) -> History:
     return msgspec.structs.replace(whole, processes=processes)
 
 
-def killed(job: Job, step: int, *, fault: int = 0, rank: int = 1, base: int = 0) -> list[Life]:
+def killed(
+    job: Job, step: int, *, fault: int = 0, rank: int = 1, base: int = 0, saves_last: bool = False
+) -> list[Life]:
     """A group that did `step` steps since training began, `base` of them in its checkpoint, when a rank was killed."""
     return [
         Life(
             epochs=job.epochs_from(r, base),
             base=base,
             stop_after=step - base,
+            saves_last=saves_last,
             fault=fault if r == rank else None,
             loads=path_of(base) if base else None,
         )
@@ -178,7 +181,7 @@ def one_kill(
         Life(epochs=changes.get(f"rank{r}", list)(life.epochs), base=life.base, loads=life.loads)
         for r, life in enumerate(resumed(job, resume))
     ]
-    return evidence(job, [killed(job, at), after], [sigkill(at - 1)])
+    return evidence(job, [killed(job, at, saves_last=resume == at), after], [sigkill(at - 1)])
 
 
 def without_indices(history: History) -> History:

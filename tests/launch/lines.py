@@ -113,6 +113,8 @@ class Life:
     """Digest of the parameters that it loads; None: those that the job has after `base` steps."""
     stop_after: int | None = None
     """Steps until it is killed; None: it finishes."""
+    saves_last: bool = False
+    """It saves after the last of them, if it is the time, before it is killed."""
     fault: int | None = None
     """The fault that kills it; None: it is ended because another rank died."""
     loads: str | None = None
@@ -255,7 +257,7 @@ def _training(job: Job, life: Life, rank: int, states: Sequence[str]) -> list[An
             lines.extend(_step(_batch(epoch, number, indices), step, before, after, is_first=step == life.base))
             step += 1
             num_left -= 1
-            if rank == 0 and step % job.save_every == 0 and num_left > 0:
+            if rank == 0 and step % job.save_every == 0 and (num_left > 0 or life.saves_last):
                 lines.extend(_save(step))
         lines.append(EpochEnd(sequence=0, time_ns=0, loader=0, epoch=epoch, num_batches=len(batches) + len(skipped)))
     return lines

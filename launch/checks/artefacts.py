@@ -1,0 +1,89 @@
+"""What a job leaves behind: state that was lost shows there, if nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from resumable.launch.checks.check import Check
+from resumable.launch.explain.artefact_problems import (
+    DecisionNotRestored,
+    SavedKeysMissing,
+    SavedOutOfTurn,
+    SaveMissing,
+    SaveNeverFinished,
+    SaveNotMadeUp,
+)
+from resumable.launch.explain.problems import Problem, SavedStateDiffers
+from resumable.launch.explain.reasons import Reason, StateOfPart
+from resumable.launch.explain.result import CheckResult, Violation, failed, not_applicable, passed
+from resumable.launch.reading.artefact_comparison import ArtefactComparison, Missing, Pair
+from resumable.launch.reading.artefacts import Artefact
+from resumable.launch.reading.evidence import Evidence
+from resumable.launch.reading.expected_artefacts import ExpectedArtefacts
+from resumable.launch.reading.failures import came_to_its_end
+from resumable.launch.reading.lives import Life
+from resumable.launch.system.wording import counted
+
+
+def _artefacts(evidence: Evidence) -> CheckResult:
+    comparison = ArtefactComparison(evidence)
+    pairs = list(comparison.pairs())
+    violations = [violation for pair in pairs for violation in _differences(pair, comparison.expected)]
+    violations += [_out_of_turn(life, found) for life, found in comparison.out_of_turn()]
+    if came_to_its_end(evidence.faulted):  # what it has not done yet is not missing
+        violations += map(_missing, comparison.missing())
+    if violations:
+        return failed(violations)
+    if not pairs:
+        return not_applicable("nothing was seen saved after a restart, at a step where the uninterrupted run saves it")
+    return passed(f"{counted(len(pairs), 'save')} after a restart, with the same content")
+
+
+artefacts = Check(
+    name="artefacts",
+    claim="After a restart the job saves what the uninterrupted run saves at the same step, key by key, and finishes it.",
+    run=_artefacts,
+    on_resize="the number of ranks changed, so gradients are summed in a different order",
+    is_comparison=True,
+)
+
+
+def _differences(pair: Pair, expected: ExpectedArtefacts) -> Iterator[Violation]:
+    """What is not the same under which key, but for keys whose content is never the same."""
+    wanted, found = pair.wanted.content, pair.found.content
+    keys = [key for key in wanted if (pair.wanted.path, key) not in expected.varying]
+    missing = tuple(key for key in keys if key not in found)
+    differing = tuple(key for key in keys if key in found and found[key] != wanted[key])
+    rank, step, path = pair.life.rank, pair.wanted.step, pair.found.path
+    if missing:
+        problem: Problem = SavedKeysMissing(rank=rank, num_steps=step, path=path, keys=missing)
+        yield _violation(pair.life, step, problem, StateOfPart(), pair.found)
+    if differing:
+        problem = SavedStateDiffers(rank=rank, num_steps=step, path=path, keys=differing)
+        yield _violation(pair.life, step, problem, StateOfPart(), pair.found)
+
+
+def _out_of_turn(life: Life, found: Artefact) -> Violation:
+    problem = SavedOutOfTurn(rank=life.rank, num_steps=found.step, path=found.path)
+    return _violation(life, found.step, problem, DecisionNotRestored(), found)
+
+
+def _missing(missing: Missing) -> Violation:
+    life, step = missing.life, missing.step
+    if missing.begun is not None:
+        never_finished = SaveNeverFinished(rank=life.rank, num_steps=step, path=missing.path)
+        return _violation(life, step, never_finished, SaveNotMadeUp(), missing.begun)
+    reason: Reason = SaveNotMadeUp() if missing.was_ended_there else DecisionNotRestored()
+    return _violation(life, step, SaveMissing(rank=life.rank, num_steps=step, path=missing.path), reason, None)
+
+
+def _violation(life: Life, step: int, problem: Problem, reason: Reason, found: Artefact | None) -> Violation:
+    return Violation(
+        problem=problem,
+        reason=reason,
+        rank=life.rank,
+        incarnation=life.incarnation,
+        step=step,
+        file=life.trajectory.process.file,
+        line=None if found is None else found.line,
+    )

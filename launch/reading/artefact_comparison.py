@@ -1,0 +1,180 @@
+"""Sets what a run saved beside what the uninterrupted runs save: pairs, what is missing, what came out of turn.
+
+Time: linear in the lines of the run, and in the number of files that ranks save under names of their own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+import msgspec
+
+from resumable.launch.reading.artefacts import Artefact, artefacts_of, loaded_paths
+from resumable.launch.reading.differences import first_difference
+from resumable.launch.reading.evidence import Evidence
+from resumable.launch.reading.expected_artefacts import ExpectedArtefacts, expected_artefacts
+from resumable.launch.reading.lives import Life
+from resumable.launch.reading.trajectory import BatchKey, TrainedStep
+
+
+class Pair(msgspec.Struct, frozen=True, kw_only=True):
+    """A save and its counterpart."""
+
+    life: Life
+    wanted: Artefact
+    found: Artefact
+
+
+class Missing(msgspec.Struct, frozen=True, kw_only=True):
+    """A save that the uninterrupted runs make, and nobody made in the run."""
+
+    life: Life
+    """The process that did its step last."""
+    path: str
+    step: int
+    begun: Artefact | None
+    """What was begun of it."""
+    was_ended_there: bool
+    """The process ended right after the step."""
+
+
+class ArtefactComparison:
+    """Compares where training is right: what follows from wrong batches or wrong numbers is another check's matter.
+
+    Args:
+        evidence: With at least one reference.
+    """
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
+        self.expected: ExpectedArtefacts = expected_artefacts(evidence.references)
+        self._loaded = loaded_paths(evidence.faulted)
+        name = evidence.faulted.history.name
+        self._saves = {(life.incarnation, life.rank): artefacts_of(life, name) for life in evidence.faulted.lives}
+        self._right = {(life.incarnation, life.rank): self._num_right(life) for life in evidence.faulted.lives}
+
+    def pairs(self) -> Iterator[Pair]:
+        """What restarted processes have finished to save, each with what is saved there without a stop."""
+        for life in self._restarted:
+            nums: Counter[tuple[str, int]] = Counter()
+            for found in self._of(life):
+                if found.is_finished:
+                    wanted = self.expected.counterpart(life.rank, found, number=nums[found.path, found.step])
+                    nums[found.path, found.step] += 1
+                    if wanted is not None and self._is_right(life, wanted.step):
+                        yield Pair(life=life, wanted=wanted, found=found)
+
+    def out_of_turn(self) -> Iterator[tuple[Life, Artefact]]:
+        """Files that a restarted process overwrote where the uninterrupted runs leave them alone, the first time of each.
+
+        What a process goes on from may be saved at any time, in an emergency or so many steps after a restart; and what is
+        saved along with it then, with it.
+        """
+        told = set[tuple[int, str]]()
+        for life in self._restarted:
+            free = {
+                one.step
+                for one in self._of(life)
+                if self._is_checkpoint(life.rank, one) and (life.rank, one.path, one.step) not in self.expected.saves
+            }
+            for one in self._of(life):
+                is_early = not one.is_of_course or one.step in free or one.writer == "thread"
+                is_wrong = self.expected.leaves_alone(life.rank, one.path, one.step) and not is_early
+                if is_wrong and self._is_right(life, one.step) and (life.rank, one.path) not in told:
+                    told.add((life.rank, one.path))
+                    yield life, one
+
+    def missing(self) -> Iterator[Missing]:
+        """What nobody saved, the first of each file; for a run that came to its end."""
+        told = set[tuple[int, str]]()
+        for rank, path, step in self.expected.scheduled:
+            lives = self._lives_of(rank)
+            doer = next(
+                (one for one in reversed(lives) if one.first_step < step <= one.first_step + len(one.steps)), None
+            )
+            if doer is None or (rank, path) in told or not self._is_right(doer, step):
+                continue
+            missing = self._missing(doer, path, step)
+            if missing is not None and not self._is_excused(missing):
+                told.add((rank, path))
+                yield missing
+
+    def _missing(self, doer: Life, path: str, step: int) -> Missing | None:
+        later = [life for life in self._lives_of(doer.rank) if life.incarnation > doer.incarnation]
+        went_on = [life for life in later if life.first_step == step]
+        made = [one for life in (doer, *went_on) for one in self._of(life) if one.step == step]
+        if any(one.path == path and one.is_finished for one in made):
+            return None
+        begun = [one for one in self._of(doer) if one.step == step and self._would_have_been(one, path)]
+        return Missing(
+            life=doer,
+            path=path,
+            step=step,
+            begun=begun[-1] if begun else None,
+            was_ended_there=bool(later) and doer.first_step + len(doer.steps) == step,
+        )
+
+    def _is_excused(self, missing: Missing) -> bool:
+        """Whether it was saved at a later step, or the job saves so many steps after each restart."""
+        rank, path = missing.life.rank, missing.path
+        saves = [one for life in self._lives_of(rank) for one in self._of(life) if one.path == path and one.is_finished]
+        is_made_good = any(one.step > missing.step for one in saves)
+        if missing.begun is not None or missing.was_ended_there:
+            return is_made_good
+        return rank in self._ranks_with_schedule and not self.expected.is_final(rank, path)
+
+    @cached_property
+    def _ranks_with_schedule(self) -> frozenset[int]:
+        """Ranks whose restarted processes save their checkpoints at different steps than the uninterrupted runs."""
+        return frozenset(
+            life.rank
+            for life in self._restarted
+            for one in self._of(life)
+            if one.is_of_course
+            and self._is_checkpoint(life.rank, one)
+            and one.step not in self.expected.steps_of(life.rank)
+        )
+
+    @cached_property
+    def _restarted(self) -> Sequence[Life]:
+        return [life for life in self._evidence.faulted.lives if life.incarnation > 0]
+
+    def _is_checkpoint(self, rank: int, one: Artefact) -> bool:
+        """Whether a process may go on from it: one did, or it has a name that the uninterrupted runs do not have."""
+        return one.path in self._loaded or not self.expected.knows(rank, one.path)
+
+    def _would_have_been(self, one: Artefact, path: str) -> bool:
+        """Whether a save that was begun and never finished would have got this name."""
+        return not one.is_finished and path in {one.path, *self.expected.names.get(one.first_path, ())}
+
+    def _lives_of(self, rank: int) -> Sequence[Life]:
+        timeline = self._evidence.faulted.timeline(rank)
+        return timeline.lives if timeline is not None else ()
+
+    def _of(self, life: Life) -> Sequence[Artefact]:
+        return self._saves[life.incarnation, life.rank]
+
+    def _is_right(self, life: Life, step: int) -> bool:
+        return step <= self._right[life.incarnation, life.rank]
+
+    def _num_right(self, life: Life) -> int:
+        """Up to which step batches and numbers are right; batches alone, where the numbers do not repeat."""
+        wanted = self._evidence.expected.get(life.rank, ())[life.first_step :]
+        key = _keys_and_numbers if self._repeats(life.rank) else _keys
+        number = first_difference(wanted[: len(life.steps)], life.steps, key=key)
+        return life.first_step + (len(life.steps) if number is None else number)
+
+    def _repeats(self, rank: int) -> bool:
+        timelines = [run.timeline(rank) for run in self._evidence.references]
+        first, *others = ([*map(_keys_and_numbers, one.steps)] if one else [] for one in timelines)
+        return all(other == first for other in others)
+
+
+def _keys(step: TrainedStep) -> tuple[BatchKey, ...]:
+    return step.keys
+
+
+def _keys_and_numbers(step: TrainedStep) -> tuple[object, ...]:
+    return step.keys, step.after, repr(step.losses)  # by which a loss that is no number equals itself

@@ -1,0 +1,113 @@
+"""Every save of a run, under the name that it was put in place by, at its step of the training."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from resumable.launch.evidence.rank_records import AnyRecord, FaultFired, Rename, Save, Step, Writer
+from resumable.launch.plan.fault_kinds import NOTICES
+from resumable.launch.reading.checkpoints import loaded_by
+from resumable.launch.reading.failures import has_ended_well
+from resumable.launch.reading.lives import Life, Run
+
+
+class Artefact(msgspec.Struct, frozen=True, kw_only=True):
+    """One save of one process."""
+
+    path: str
+    """Within the folder of its scenario, if it lies there: the same in every run."""
+    first_path: str
+    """Under which its writing began."""
+    step: int
+    """Steps done since training began, when it was begun."""
+    line: int
+    """Where that stands in the evidence of its process, from 1."""
+    content: Mapping[str, str]
+    """Digest of each part, by its key."""
+    writer: Writer
+    is_finished: bool
+    is_of_course: bool
+    """Its process trained on or ended well afterwards, and had no notice before that it will be ended: it is no
+    emergency's."""
+
+
+def artefacts_of(life: Life, scenario: str) -> tuple[Artefact, ...]:
+    """All saves that a process began, in their order; what was never put into a file is left out."""
+    process = life.trajectory.process
+    lines = [step.line for step in life.trajectory.steps]
+    last = process.records[-1].sequence if has_ended_well(process) else max(lines, default=0) - 1
+    notices = (r.sequence for r in process.records if isinstance(r, FaultFired) and r.kind in NOTICES)
+    notice = min(notices, default=float("inf"))
+    return tuple(
+        Artefact(
+            path=within(one.name, scenario),
+            first_path=within(one.begin.path, scenario),
+            step=life.first_step + bisect_left(lines, one.begin.sequence + 1),
+            line=one.begin.sequence + 1,
+            content=one.begin.content,
+            writer=one.begin.writer,
+            is_finished=one.is_finished,
+            is_of_course=one.begin.sequence < min(last, notice),
+        )
+        for one in _saves_in(process.records)
+        if one.name
+    )
+
+
+def loaded_paths(run: Run) -> frozenset[str]:
+    """Files that any process went on from, within the folder of the scenario."""
+    return frozenset(
+        within(path, run.history.name) for life in run.lives for path in loaded_by(life.trajectory) if path
+    )
+
+
+def within(path: str, scenario: str) -> str:
+    """The path within a scenario's folder, wherever that lies; one that lies elsewhere as it is."""
+    _, found, inside = path.rpartition(f"/{scenario}/")
+    return inside if found else path
+
+
+@dataclass
+class _Saving:
+    """A save and what has become of it by now."""
+
+    begin: Save
+    name: str
+    is_finished: bool = False
+    is_settled: bool = False
+    """Where it lies now it was put; what is moved later is an older copy that makes room for the next one."""
+
+
+def _saves_in(records: Iterable[AnyRecord]) -> list[_Saving]:
+    saves: list[_Saving] = []
+    for record in records:
+        match record:
+            case Save(phase="begin"):
+                _settle(save for save in saves if save.begin.path == record.path)
+                saves.append(_Saving(begin=record, name=record.path))
+            case Save():
+                for save in [save for save in saves if save.begin.path == record.path][-1:]:
+                    save.is_finished = True
+            case Rename():
+                _move([save for save in saves if not save.is_settled], record)
+            case Step():
+                _settle(save for save in saves if save.begin.writer == "loop")
+    return saves
+
+
+def _settle(saves: Iterable[_Saving]) -> None:
+    for save in saves:
+        save.is_settled = True
+
+
+def _move(saves: list[_Saving], rename: Rename) -> None:
+    """Give a save its new name: the file itself, or all in a folder, or what was saved to a buffer last."""
+    named = [save for save in saves if save.name == rename.source or save.name.startswith(f"{rename.source}/")]
+    for save in named:
+        save.name = rename.target + save.name[len(rename.source) :]
+    for save in [] if named else [save for save in saves if not save.name][-1:]:
+        save.name = rename.target

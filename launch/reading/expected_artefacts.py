@@ -1,0 +1,125 @@
+"""What the uninterrupted runs save, as far as they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from resumable.launch.reading.artefacts import Artefact, artefacts_of
+from resumable.launch.reading.lives import Run
+
+Place = tuple[int, str, int]
+"""Rank, path and step."""
+
+
+class ExpectedArtefacts(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """What the first of them saved, and where the others differ from it."""
+
+    saves: Mapping[Place, Sequence[Artefact]]
+    """Finished saves that all of them made, as the first did."""
+    steps: Mapping[tuple[int, str], frozenset[int]]
+    """At which steps a rank saves under a path, if that is the same in all of them."""
+    varying: frozenset[tuple[str, str]]
+    """Path and key of what is not the same twice: the time of day, for example. It excuses itself, and nothing beside it."""
+    names: Mapping[str, frozenset[str]]
+    """Under which names files are put in place, by that under which their writing begins."""
+
+    def counterpart(self, rank: int, found: Artefact, *, number: int) -> Artefact | None:
+        """What a rank saves at this place; None if it saves nothing there.
+
+        A thread may have been handed its state some steps before it writes: what it writes tells which.
+
+        Args:
+            rank: Who saved.
+            found: What it saved.
+            number: It is the save of this number under its path at its step, from 0.
+        """
+        if found.writer != "thread":
+            there = self.saves.get((rank, found.path, found.step), ())
+            return there[number] if number < len(there) else None
+        own = [one for step in self.steps.get((rank, found.path), ()) for one in self.saves[rank, found.path, step]]
+        changing = {key for one in own for key in one.content if len({other.content.get(key) for other in own}) > 1}
+        scores = [sum(found.content.get(key) == one.content.get(key) for key in changing) for one in own]
+        best = max(scores, default=0)
+        return own[scores.index(best)] if best else None
+
+    @property
+    def scheduled(self) -> list[Place]:
+        """Places at which there must be a save, in the order of steps; what a thread writes may come at any."""
+        places = [
+            (rank, path, step)
+            for (rank, path), steps in self.steps.items()
+            for step in steps
+            if self.saves[rank, path, step][0].writer != "thread"
+        ]
+        return sorted(places, key=lambda place: (place[2], place[0], place[1]))
+
+    def knows(self, rank: int, path: str) -> bool:
+        """Whether a rank ever saves under this path."""
+        return (rank, path) in self.steps
+
+    def leaves_alone(self, rank: int, path: str, step: int) -> bool:
+        """Whether a rank saves under this path, and not at this step."""
+        return self.knows(rank, path) and step not in self.steps[rank, path]
+
+    def steps_of(self, rank: int) -> frozenset[int]:
+        """At which steps a rank saves anything."""
+        return frozenset().union(*(steps for (own, _), steps in self.steps.items() if own == rank))
+
+    def is_final(self, rank: int, path: str) -> bool:
+        """Whether a rank saves under this path once, at the very end, and nothing like it before: it is no checkpoint."""
+        last = max((step for steps in self.steps.values() for step in steps), default=0)
+        if self.steps.get((rank, path)) != frozenset({last}):
+            return False
+        keys = self.saves[rank, path, last][0].content.keys()
+        return all(
+            one.content.keys() != keys
+            for (own, _, step), saves in self.saves.items()
+            if own == rank and step < last
+            for one in saves
+        )
+
+
+def expected_artefacts(references: Sequence[Run]) -> ExpectedArtefacts:
+    """What these runs agree on; at least one."""
+    first, *others = (_by_place(run) for run in references)
+    steps = _steps(first)
+    agreed = {own for own, at in steps.items() if all(_steps(other).get(own) == at for other in others)}
+    saves = {place: saves for place, saves in first.items() if place[:2] in agreed}
+    return ExpectedArtefacts(
+        saves=saves,
+        steps={own: steps[own] for own in agreed},
+        varying=frozenset(
+            (one.path, key)
+            for place, own in saves.items()
+            for other in others
+            for one, two in zip(own, other[place], strict=False)
+            for key in one.content.keys() | two.content.keys()
+            if one.content.get(key) != two.content.get(key)
+        ),
+        names=_names(one for own in first.values() for one in own),
+    )
+
+
+def _names(artefacts: Iterable[Artefact]) -> dict[str, frozenset[str]]:
+    names: dict[str, set[str]] = {}
+    for one in artefacts:
+        names.setdefault(one.first_path, set()).add(one.path)
+    return {first: frozenset(own) for first, own in names.items()}
+
+
+def _by_place(run: Run) -> dict[Place, list[Artefact]]:
+    places: dict[Place, list[Artefact]] = {}
+    for life in run.lives:
+        for one in artefacts_of(life, run.history.name):
+            if one.is_finished:
+                places.setdefault((life.rank, one.path, one.step), []).append(one)
+    return places
+
+
+def _steps(places: Mapping[Place, object]) -> dict[tuple[int, str], frozenset[int]]:
+    steps: dict[tuple[int, str], set[int]] = {}
+    for rank, path, step in places:
+        steps.setdefault((rank, path), set()).add(step)
+    return {own: frozenset(at) for own, at in steps.items()}

@@ -1,0 +1,307 @@
+"""A rank that saves several files in a job of 24 steps, killed after 9 steps, which goes on after 8.
+
+What rank 0 saves stands in schedules: after which steps, under which name, with what under each key. They are written into
+the lines of an exact resume, where its saves belong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import msgspec
+import pytest
+
+from resumable.launch.checks.artefacts import artefacts
+from resumable.launch.evidence.history import History, Process
+from resumable.launch.evidence.rank_records import AnyRecord, Load, Rename, Save, Step, Writer
+from resumable.launch.explain.outcome import Outcome
+from resumable.launch.explain.result import CheckResult
+from tests.launch import histories
+from tests.launch.histories import Job
+
+JOB = Job(num_samples=32, save_every=1000)
+KILLED, RESUMED, END = 9, 8, 24
+Schedule = Callable[[int], bool]
+
+
+def every(num: int, begin: int = 0) -> Schedule:
+    return lambda step: step > begin and (step - begin) % num == 0
+
+
+def at(*steps: int) -> Schedule:
+    return lambda step: step in steps
+
+
+def never(_step: int) -> bool:
+    return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """What a process saves under a name."""
+
+    path: str
+    when: Schedule
+    content: Mapping[str, Callable[[int], object]] = field(default_factory=lambda: {"model": lambda step: step})
+    temporary: bool = True
+    """It is written beside, then renamed."""
+    unfinished: Schedule = never
+    """After which steps it is begun and not finished."""
+    writer: Writer = "loop"
+
+
+def lines_of(file: File, step: int, folder: str) -> list[AnyRecord]:
+    if not file.when(step) and not file.unfinished(step):
+        return []
+    path, draft = f"/runs/{folder}/work/{file.path}", f"/runs/{folder}/work/draft"
+    name = draft if file.temporary else path
+    content = {key: str(value(step)) for key, value in file.content.items()}
+    lines: list[AnyRecord] = [
+        Save(sequence=0, time_ns=0, path=name, phase="begin", content=content, writer=file.writer)
+    ]
+    if file.unfinished(step):
+        return lines
+    lines.append(Save(sequence=0, time_ns=0, path=name, phase="end"))
+    return [*lines, Rename(sequence=0, time_ns=0, source=draft, target=path)] if file.temporary else lines
+
+
+def saving(process: Process, files: Sequence[File], *, base: int, folder: str, loads: str | None = None) -> Process:
+    """The process with its saves; those after step `base` come first where it has loaded nothing."""
+    records: list[AnyRecord] = [process.records[0]]
+    records += [Load(sequence=0, time_ns=0, path=f"/runs/{folder}/work/{loads}")] if loads else []
+    step = base
+    for record in process.records[1:]:
+        records.append(record)
+        if isinstance(record, Step):
+            step += 1
+            records += [line for file in files for line in lines_of(file, step, folder)]
+    numbered = tuple(msgspec.structs.replace(record, sequence=number) for number, record in enumerate(records))
+    return msgspec.structs.replace(process, records=numbered)
+
+
+def without_loads(process: Process) -> Process:
+    records = [record for record in process.records if not isinstance(record, Load)]
+    return msgspec.structs.replace(process, records=tuple(records))
+
+
+def with_saves(history: History, *files: Sequence[File], loads: str = "latest.pt") -> History:
+    """Rank 0 saves these files, those of each incarnation."""
+
+    def changed(process: Process) -> Process:
+        base = RESUMED if process.incarnation else 0
+        own = files[process.incarnation] if process.rank == 0 else ()
+        loaded = loads if process.incarnation else None
+        return saving(without_loads(process), own, base=base, folder=history.name, loads=loaded)
+
+    return msgspec.structs.replace(history, processes=tuple(map(changed, history.processes)))
+
+
+LATEST = File(path="latest.pt", when=every(4), content={"model": lambda step: step, "average": lambda step: -step})
+BEST = File(path="best.pt", when=at(8))
+FINAL = File(path="model.pt", when=at(END), temporary=False)
+NUMBERED = tuple(File(path=f"step-{step}.pt", when=at(step)) for step in range(4, END + 1, 4))
+
+
+def judged(
+    reference: Sequence[File],
+    first: Sequence[File] | None = None,
+    second: Sequence[File] | None = None,
+    *,
+    other: Sequence[File] | None = None,
+    loads: str = "latest.pt",
+    run: History | None = None,
+) -> CheckResult:
+    """What is said of a run.
+
+    Args:
+        reference: What the uninterrupted run saves.
+        first: What the run saves before it is killed; None: the same.
+        second: What it saves after the restart; None: the same.
+        other: What the second uninterrupted run saves; None: the same.
+        loads: What it goes on from.
+        run: Its lines; None: of an exact resume.
+    """
+    exact = histories.one_kill(JOB, at=KILLED, resume=RESUMED).faulted.history
+    references = {
+        "first": with_saves(histories.reference(JOB, 1), reference),
+        "second": with_saves(histories.reference(JOB, 2), reference if other is None else other),
+    }
+    before = reference if first is None else first
+    faulted = with_saves(run or exact, before, reference if second is None else second, loads=loads)
+    return artefacts(histories.of_histories(faulted, JOB, [], **references))
+
+
+def keyed(path: str, when: Schedule, **values: object) -> File:
+    """A file whose parts are of the step, or as they are given."""
+    model = {"model": lambda step: step}
+    return File(path=path, when=when, content={**model, **{key: _as_function(v) for key, v in values.items()}})
+
+
+def _as_function(value: object) -> Callable[[int], object]:
+    return value if callable(value) else lambda _step: value
+
+
+ALL = (LATEST, BEST, FINAL, *NUMBERED)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        pytest.param((LATEST,), id="one file"),
+        pytest.param((LATEST, BEST), id="the best, which is not saved again"),
+        pytest.param((LATEST, FINAL), id="an export at the end"),
+        pytest.param((LATEST, *NUMBERED), id="a name for each step"),
+        pytest.param(ALL, id="all together"),
+        pytest.param((replace(LATEST, temporary=False),), id="written over"),
+        pytest.param((LATEST, replace(BEST, writer="thread")), id="by a thread"),
+    ],
+)
+def test_an_exact_resume_leaves_what_the_reference_leaves(files: Sequence[File]) -> None:
+    """Whatever it saves."""
+    assert judged(files).outcome is Outcome.VALID
+
+
+LOST = keyed("latest.pt", every(4), average="new")
+CLOCK = replace(LATEST, content={**LATEST.content, "clock": lambda step: step + 1})
+CLOCK_2 = replace(LATEST, content={**LATEST.content, "clock": lambda step: step + 2})
+CLOCK_3 = replace(LATEST, content={"model": lambda step: step, "average": lambda _: "new", "clock": lambda s: s + 3})
+CLOCK_4 = replace(LATEST, content={**LATEST.content, "clock": lambda step: step + 4})
+DROPPED = keyed("latest.pt", every(4))
+BY_THREAD = replace(LATEST, writer="thread")
+LATE = replace(LOST, writer="thread", when=lambda step: step == 5 or every(4, 1)(step))
+ON_TIME = replace(LATE, content=LATEST.content, when=LATE.when)
+
+
+@pytest.mark.parametrize(
+    ("reference", "second", "other", "words"),
+    [
+        pytest.param(
+            (LATEST,), (LOST,), None, "saved different tensors under 'average' in work/latest.pt after 12", id="lost"
+        ),
+        pytest.param((LATEST,), (DROPPED,), None, "work/latest.pt after 12 steps without 'average'", id="dropped"),
+        pytest.param((CLOCK,), (CLOCK_3,), (CLOCK_2,), "under 'average'", id="lost beside a clock"),
+        pytest.param((BY_THREAD,), (replace(LOST, writer="thread"),), None, "under 'average'", id="by a thread"),
+        pytest.param(
+            (LATEST, BEST), (LATEST, replace(BEST, when=at(16))), None, "saved work/best.pt after 16", id="best again"
+        ),
+        pytest.param(
+            (LATEST, replace(BEST, when=at(4, 16))),
+            (LATEST, replace(BEST, when=at(4))),
+            None,
+            "did not save work/best.pt after 16 steps",
+            id="best no more",
+        ),
+        pytest.param((LATEST, FINAL), (LATEST,), None, "did not save work/model.pt after 24 steps", id="no export"),
+        pytest.param(
+            (LATEST, FINAL),
+            (LATEST, replace(FINAL, when=never, unfinished=at(END))),
+            None,
+            "began to save work/model.pt after 24 steps, and nobody ever finished that",
+            id="half an export",
+        ),
+        pytest.param(
+            (LATEST, *NUMBERED), (LATEST, *NUMBERED[:-1]), None, "did not save work/step-24.pt", id="the last"
+        ),
+        pytest.param((LATEST, *NUMBERED), (LATEST, *NUMBERED[:3]), None, "did not save work/step-16.pt", id="some"),
+    ],
+)
+def test_what_is_lost_is_named(
+    reference: Sequence[File], second: Sequence[File], other: Sequence[File] | None, words: str
+) -> None:
+    """The file, the step, and what of it."""
+    result = judged(reference, second=second, other=other)
+    assert (result.outcome, words in result.summary) == (Outcome.INVALID, True), result.summary
+
+
+@pytest.mark.parametrize(
+    ("reference", "second", "other"),
+    [
+        pytest.param((CLOCK,), (CLOCK_4,), (CLOCK_2,), id="a clock is never the same"),
+        pytest.param((LATEST,), (replace(LATEST, when=every(4, 1)),), None, id="so many steps after each restart"),
+        pytest.param(
+            (LATEST, replace(BEST, when=every(4))),
+            (replace(LATEST, when=every(4, 1)), replace(BEST, when=every(4, 1))),
+            None,
+            id="and an export with each",
+        ),
+        pytest.param(
+            (LATEST, BEST), (LATEST, replace(BEST, when=at(16))), (LATEST, replace(BEST, when=at(12))), id="chance"
+        ),
+        pytest.param((BY_THREAD,), (ON_TIME,), None, id="a thread that comes to it a step later"),
+        pytest.param((LATEST,), (LATEST, File(path="new.pt", when=at(10))), None, id="a file that nobody knows"),
+    ],
+)
+def test_nobody_is_accused_of_what_may_be(
+    reference: Sequence[File], second: Sequence[File], other: Sequence[File] | None
+) -> None:
+    """Neither of what is never the same, nor of a schedule that begins with each process."""
+    result = judged(reference, second=second, other=other)
+    assert Outcome.INVALID is not result.outcome, result.summary
+
+
+def test_an_export_is_asked_for_whatever_the_schedule() -> None:
+    """It comes at the end, and is unlike all that was saved before."""
+    later = [File(path=f"step-{step}.pt", when=at(step)) for step in range(9, END, 4)]
+    export = keyed("model.pt", at(END), config=1)
+    result = judged((*NUMBERED, export), second=later, loads="step-8.pt")
+    assert "did not save work/model.pt after 24 steps" in result.summary
+
+
+def test_names_of_steps_may_begin_with_each_process() -> None:
+    """So many steps after each restart; the first of them was what it went on from."""
+    later = [File(path=f"step-{step}.pt", when=at(step)) for step in range(9, END, 4)]
+    result = judged(NUMBERED, second=later, loads="step-8.pt")
+    assert Outcome.INVALID is not result.outcome, result.summary
+
+
+TORN = replace(FINAL, when=never, unfinished=at(RESUMED))
+EXPORT, AGAIN = replace(FINAL, when=at(RESUMED)), replace(FINAL, when=at(RESUMED, END))
+
+
+@pytest.mark.parametrize(
+    ("reference", "first", "second", "expected"),
+    [
+        pytest.param(AGAIN, TORN, AGAIN, "", id="made good at a later step"),
+        pytest.param(EXPORT, TORN, EXPORT, "began to save work/model.pt after 8", id="torn and taken for done"),
+        pytest.param(EXPORT, replace(EXPORT, when=never), EXPORT, "did not save work/model.pt after 8", id="not begun"),
+    ],
+)
+def test_a_stop_in_the_middle_of_a_save_must_be_made_good(
+    reference: File, first: File, second: File, expected: str
+) -> None:
+    """By a process that goes on from the very step: it does not do it again."""
+    exact = histories.one_kill(JOB, at=RESUMED, resume=RESUMED).faulted.history
+    result = judged((LATEST, reference), (LATEST, first), (LATEST, second), run=exact)
+    assert (bool(expected), True) == (result.outcome is Outcome.INVALID, expected in result.summary), result.summary
+
+
+def other_parameters(line: AnyRecord) -> AnyRecord:
+    return msgspec.structs.replace(line, after="other") if isinstance(line, Step) else line
+
+
+def test_what_follows_from_other_parameters_is_another_checks_matter() -> None:
+    """Nothing is told twice."""
+    exact = histories.one_kill(JOB, at=KILLED, resume=RESUMED).faulted.history
+    processes = [
+        msgspec.structs.replace(process, records=tuple(map(other_parameters, process.records)))
+        if process.incarnation
+        else process
+        for process in exact.processes
+    ]
+    run = msgspec.structs.replace(exact, processes=tuple(processes))
+    assert judged((LATEST, FINAL), second=(LOST,), run=run).outcome is Outcome.NOT_APPLICABLE
+
+
+def test_a_job_that_did_not_come_to_its_end_is_not_asked_for_its_export() -> None:
+    """Something ended it, and that is another check's matter."""
+    exact = histories.one_kill(JOB, at=KILLED, resume=RESUMED).faulted.history
+    cut = msgspec.structs.replace(exact.processes[-2], records=exact.processes[-2].records[:-1])
+    run = msgspec.structs.replace(exact, processes=(*exact.processes[:-2], cut, exact.processes[-1]))
+    assert judged((LATEST, FINAL), second=(LATEST,), run=run).outcome is Outcome.VALID
+
+
+def test_nothing_to_compare_with_is_not_applicable() -> None:
+    """`resumable run` has no reference."""
+    evidence = msgspec.structs.replace(histories.one_kill(JOB), references=())
+    assert artefacts(evidence).outcome is Outcome.NOT_APPLICABLE
