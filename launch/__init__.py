@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from resumable.launch.api.fault import Fault
     from resumable.launch.api.job_result import JobResult, RankResult
     from resumable.launch.api.launcher import Launcher
+    from resumable.launch.api.verdict import Verdict
     from resumable.launch.evidence.history import History
     from resumable.launch.explain.outcome import Outcome
-    from resumable.launch.judge.verdict import Verdict
 
 __all__ = ["Fault", "History", "JobResult", "Launcher", "Outcome", "RankResult", "Verdict"]
 
@@ -33,7 +33,7 @@ _MODULES = {
     "Launcher": "resumable.launch.api.launcher",
     "Outcome": "resumable.launch.explain.outcome",
     "RankResult": "resumable.launch.api.job_result",
-    "Verdict": "resumable.launch.judge.verdict",
+    "Verdict": "resumable.launch.api.verdict",
 }
 
 

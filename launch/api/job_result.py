@@ -7,13 +7,14 @@ from functools import cached_property
 
 import msgspec
 
+from resumable.launch.api.verdict import Verdict
 from resumable.launch.errors import UsageError
 from resumable.launch.evidence.function_call import read_value
 from resumable.launch.evidence.history import History, read_history
 from resumable.launch.evidence.node_records import NodeEnded
 from resumable.launch.evidence.rank_records import Index
 from resumable.launch.evidence.run_dir import RunDir
-from resumable.launch.judge.verdict import Verdict, judge_evidence
+from resumable.launch.judge.verdict import judge_evidence
 from resumable.launch.plan.plan import Plan
 from resumable.launch.reading.evidence import Evidence, gather
 from resumable.launch.reading.failures import log_file
@@ -98,7 +99,8 @@ class JobResult:
             msgspec.structs.replace(reference.history, name=f"reference-{number}")
             for number, reference in enumerate(references, start=1)
         ]
-        return judge_evidence(gather(self._plan, self._scenario, histories, self.history))
+        verdict = judge_evidence(gather(self._plan, self._scenario, histories, self.history))
+        return Verdict.of(verdict, self._plan, self.run_dir)
 
     @cached_property
     def _evidence(self) -> Evidence:

@@ -7,7 +7,7 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,21 +15,27 @@ from typing import Self
 import msgspec
 
 from resumable.launch.api.job_result import JobResult
+from resumable.launch.api.shared_references import SharedReferences
+from resumable.launch.api.sweep import swept_verdict
+from resumable.launch.api.verdict import Verdict
 from resumable.launch.cli.torchrun_parser import torchrun_flags_with
 from resumable.launch.cluster import Cluster
+from resumable.launch.errors import UsageError
 from resumable.launch.evidence.function_call import write_call
+from resumable.launch.evidence.node_records import NodeEnded
 from resumable.launch.evidence.run_dir import RunDir
-from resumable.launch.judge.verdict import Verdict
+from resumable.launch.judge.verdict import judge, write_verdict
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import FaultRequest
-from resumable.launch.plan.options import DEFAULT_IMAGE, ClusterKind, JobOptions
-from resumable.launch.plan.plan import Plan, RestartMethod, Script, StartMethod
+from resumable.launch.plan.options import DEFAULT_IMAGE, ClusterKind, JobOptions, SweepOptions
+from resumable.launch.plan.plan import Command, Plan, RestartMethod, Scenario, Script, StartMethod
 from resumable.launch.plan.planner import make_plan
 from resumable.launch.plan.scripts import built_in_job, refuse_missing_data, script_file
 from resumable.launch.run.setup import cluster_of
-from resumable.launch.run.supervisor import Supervisor
+from resumable.launch.run.supervisor import Supervisor, has_succeeded
 
 Job = Callable[..., object] | str | os.PathLike[str]
+Faults = FaultRequest | str | Sequence[FaultRequest | str]
 _run_numbers = itertools.count()
 
 
@@ -127,7 +133,7 @@ class Launcher:
         job: Job | None = None,
         /,
         *arguments: object,
-        faults: FaultRequest | str | Sequence[FaultRequest | str] = (),
+        faults: Faults = (),
         **options: object,
     ) -> JobResult:
         """Run a job to its end, restarts included.
@@ -147,30 +153,18 @@ class Launcher:
             UsageError: what is asked for cannot be done.
             NodeError: a node died that should not have.
         """
-        folder = self._root / time.strftime(f"%Y%m%d-%H%M%S-{os.getpid()}-{next(_run_numbers)}")
-        run_dir = RunDir(root=folder)
-        plan = self._plan(_script(job, arguments, folder), faults)
-        folder.mkdir(parents=True)
-        if callable(job):
-            write_call(Path(plan.script.path), job, arguments, options)
-        run_dir.write_plan(plan)
-        with contextlib.ExitStack() as own:
-            supervisor = Supervisor(plan, run_dir, self._nodes(plan, run_dir, own))
-            [scenario] = plan.scenarios
-            try:
-                ended = supervisor.run(scenario)
-            except BaseException:
-                supervisor.interrupt()
-                self._forget_nodes()
-                raise
-        return JobResult(plan, run_dir, ended)
+        run_dir = self._new_run_dir()
+        plan = self._plan(_script(job, arguments, run_dir.root), faults, command="python")
+        self._prepare(plan, run_dir, job, arguments, options)
+        [scenario] = plan.scenarios
+        return JobResult(plan, run_dir, self._carry_out(plan, scenario, run_dir))
 
     def verify(
         self,
         job: Job | None = None,
         /,
         *arguments: object,
-        faults: FaultRequest | str | Sequence[FaultRequest | str],
+        faults: Faults,
         **options: object,
     ) -> Verdict:
         """Run a job twice undisturbed and once with faults, and judge.
@@ -188,13 +182,108 @@ class Launcher:
             UsageError: what is asked for cannot be done.
             NodeError: a node died that should not have.
         """
-        references = [self.run(job, *arguments, **options) for _ in range(2)]  # type: ignore[arg-type]
-        return self.run(job, *arguments, faults=faults, **options).check(against=references)
+        return self._proof(job, arguments, options, faults, references=None)
 
-    def _plan(self, script: Script, faults: FaultRequest | str | Sequence[FaultRequest | str]) -> Plan:
+    def verify_with(
+        self,
+        references: SharedReferences,
+        job: Job | None,
+        arguments: Sequence[object],
+        options: Mapping[str, object],
+        faults: Faults,
+    ) -> Verdict:
+        """As `verify`, with references that others may have made: the job has to be the same."""
+        return self._proof(job, arguments, options, faults, references=references)
+
+    def sweep(
+        self,
+        job: Job | None = None,
+        /,
+        *arguments: object,
+        at: str = "all",
+        ranks: str = "each",
+        kinds: str = "sigkill",
+        sample: int | None = None,
+        budget: float | None = None,
+    ) -> Verdict:
+        """Run a script twice undisturbed, then once for every point of its training with a fault there, and judge each.
+
+        Args:
+            job: A script's path, or None for the built-in job.
+            arguments: As for `run`.
+            at: Moments, in the words of the command line: `all`, `every:N`, or a list such as `3,10-20,save#1+during`.
+            ranks: Who is hit: `each`, `any`, `all`, or a list such as `0,2-3,0+1`.
+            kinds: Kinds of faults, such as `sigkill,torn(keep=0.5)`.
+            sample: Only so many of the points, drawn from the seed.
+            budget: Begin no point after so many seconds.
+
+        Returns:
+            The verdict on all points together; its explanation has the grid, and a command that repeats each failure.
+
+        Raises:
+            UsageError: what is asked for cannot be done.
+            NodeError: nodes die as fast as they are started.
+        """
+        if callable(job):
+            raise UsageError("sweep: expected a script, or none for the built-in job; a function can be verified")
+        until = float("inf") if budget is None else time.monotonic() + budget
+        run_dir = self._new_run_dir()
+        swept = SweepOptions(at=at, ranks=ranks, kinds=kinds, sample=sample)
+        script = _script(job, arguments, run_dir.root)
+        plan = make_plan(msgspec.structs.replace(self._options, command="sweep", script=script, sweep=swept))
+        run_dir.root.mkdir(parents=True)
+        run_dir.write_plan(plan)
+        return swept_verdict(plan, run_dir, until=until)
+
+    def _proof(
+        self,
+        job: Job | None,
+        arguments: Sequence[object],
+        options: Mapping[str, object],
+        faults: Faults,
+        *,
+        references: SharedReferences | None,
+    ) -> Verdict:
+        run_dir = self._new_run_dir()
+        plan = self._plan(_script(job, arguments, run_dir.root), faults, command="verify")
+        self._prepare(plan, run_dir, job, arguments, options)
+
+        def run_references() -> bool:
+            return all(has_succeeded(self._carry_out(plan, reference, run_dir)) for reference in plan.references)
+
+        is_fit = run_references() if references is None else references.provide(plan, run_dir, run_references)
+        if is_fit:
+            self._carry_out(plan, plan.scenarios[-1], run_dir)
+        verdict = judge(plan, run_dir)
+        write_verdict(verdict, run_dir)
+        return Verdict.of(verdict, plan, run_dir)
+
+    def _new_run_dir(self) -> RunDir:
+        return RunDir(root=self._root / time.strftime(f"%Y%m%d-%H%M%S-{os.getpid()}-{next(_run_numbers)}"))
+
+    @staticmethod
+    def _prepare(
+        plan: Plan, run_dir: RunDir, job: Job | None, arguments: Sequence[object], options: Mapping[str, object]
+    ) -> None:
+        run_dir.root.mkdir(parents=True)
+        if callable(job):
+            write_call(Path(plan.script.path), job, tuple(arguments), dict(options))
+        run_dir.write_plan(plan)
+
+    def _carry_out(self, plan: Plan, scenario: Scenario, run_dir: RunDir) -> list[NodeEnded]:
+        with contextlib.ExitStack() as own:
+            supervisor = Supervisor(plan, run_dir, self._nodes(plan, run_dir, own))
+            try:
+                return supervisor.run(scenario)
+            except BaseException:
+                supervisor.interrupt()
+                self._forget_nodes()
+                raise
+
+    def _plan(self, script: Script, faults: Faults, *, command: Command) -> Plan:
         several = [faults] if isinstance(faults, str | FaultRequest) else faults
         requests = tuple(parse_fault(fault) if isinstance(fault, str) else fault for fault in several)
-        return make_plan(msgspec.structs.replace(self._options, script=script, faults=requests))
+        return make_plan(msgspec.structs.replace(self._options, command=command, script=script, faults=requests))
 
     def _nodes(self, plan: Plan, run_dir: RunDir, own: contextlib.ExitStack) -> Cluster:
         if not self._is_warm:

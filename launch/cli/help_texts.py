@@ -19,10 +19,14 @@ Kills a training job, lets it restart, and proves that it goes on with exactly t
   resumable verify                                     try it: the built-in job, killed twice
   resumable verify --nproc-per-node 2 train.py ARGS    your script, killed after step 7
   resumable sweep --nproc-per-node 2 train.py ARGS     killed after every step, on every rank
+  resumable example ddp > train.py                     a script that resumes exactly, to start from
   resumable doctor                                     can jobs restart on this machine?
 
 all commands: resumable --help
 """
+
+EXAMPLES = ("ddp", "plain", "torchdata", "lightning", "accelerate")
+"""Scripts in `launch/jobs/examples`, by their names."""
 
 EXIT_CODES = "exit codes: 0 VALID, 1 INVALID, 2 usage, 3 UNKNOWN, 70 internal error"
 

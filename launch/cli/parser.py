@@ -19,13 +19,13 @@ from resumable.launch.cli.flags import (
     add_report_flags,
     add_sweep_flags,
 )
-from resumable.launch.cli.help_texts import BEGINNING, EXIT_CODES, LAUNCHES, ShortHelp, whole_epilog
+from resumable.launch.cli.help_texts import BEGINNING, EXAMPLES, EXIT_CODES, LAUNCHES, ShortHelp, whole_epilog
 from resumable.launch.cli.torchrun_parser import add_torchrun_flags
 from resumable.launch.errors import LaunchError, UsageError
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.sweep_words import parse_at, parse_kinds
 
-COMMANDS = (*LAUNCHES, "check", "report", "doctor")
+COMMANDS = (*LAUNCHES, "check", "report", "doctor", "example")
 
 _FAULT_WORDS = {"--fault": parse_fault, "--at": parse_at, "--kinds": parse_kinds}
 """Options of ours that a script hardly has too, if their value can be read as one."""
@@ -127,6 +127,8 @@ def _main_parser() -> argparse.ArgumentParser:
     add_report_flags(report)
     doctor = commands.add_parser("doctor", help="find what would make restarts fail on this machine, and how to fix it")
     add_doctor_flags(doctor)
+    example = commands.add_parser("example", help="print a training script that resumes exactly, to start from")
+    example.add_argument("name", choices=EXAMPLES, metavar="NAME", help=f"one of {', '.join(EXAMPLES)}")
     return parser
 
 

@@ -59,6 +59,11 @@ class When(msgspec.Struct, frozen=True):
     part: Part | None = None
     """Only for save."""
 
+    @property
+    def is_after_a_restart(self) -> bool:
+        """Whether it comes only once the job has been started again."""
+        return self.point in (Point.RESUME, Point.LOAD)
+
     def __str__(self) -> str:
         match self.point:
             case Point.EPOCH_BATCH:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import msgspec
@@ -83,6 +84,19 @@ def parse_ranks(text: str, *, world_size: int) -> Who | tuple[tuple[int, ...], .
         return Who(text)
     groups = sorted({group for word in text.split(",") for group in _groups(text, word.strip(), world_size)})
     return tuple(sorted(groups, key=len))
+
+
+def rank_groups(
+    ranks: Who | tuple[tuple[int, ...], ...], able: Sequence[int], draw: random.Random
+) -> Iterator[tuple[str, Sequence[int]]]:
+    """Who of the ranks that can be hit is hit together, by name; `draw` decides for `any`."""
+    if ranks is Who.ALL and able:
+        yield "all", able
+    elif ranks is Who.ANY and able:
+        rank = draw.choice(able)
+        yield f"rank{rank}", [rank]
+    elif not isinstance(ranks, Who):
+        yield from ((f"rank{'+'.join(map(str, group))}", group) for group in ranks if set(group) <= set(able))
 
 
 def parse_kinds(text: str) -> tuple[SweptKind, ...]:

@@ -10,12 +10,11 @@ import msgspec
 
 from resumable.launch.errors import UsageError
 from resumable.launch.plan.fault_kinds import FaultKind
-from resumable.launch.plan.fault_model import FaultRequest, PlannedFault, Point, When, Who, resolve
+from resumable.launch.plan.fault_model import FaultRequest, PlannedFault, Point, When, resolve
 from resumable.launch.plan.plan import Plan, Scenario, SweepSpec
-from resumable.launch.plan.sweep_words import parse_at, parse_kinds, parse_ranks
+from resumable.launch.plan.sweep_words import parse_at, parse_kinds, parse_ranks, rank_groups
 from resumable.launch.sweep.training_length import TrainingLength
 
-_AFTER_A_RESTART = (Point.RESUME, Point.LOAD)
 _NUMBER = re.compile(r"\d+")
 _UNNAMEABLE = re.compile(r"[^a-z0-9.]")
 
@@ -77,7 +76,7 @@ def _named_faults(
     for kind in parse_kinds(spec.kinds):
         for when in _moments(spec, length):
             able = [rank for rank in sorted(length.ranks) if _can_happen(kind.kind, when, rank, length)]
-            groups = list(_groups(ranks, able, draw))
+            groups = list(rank_groups(ranks, able, draw))
             if not groups and parse_at(spec.at).listed:
                 raise UsageError(f"--at {spec.at}: none of the ranks reaches {when}; {_described(length)}")
             for name, group in groups:
@@ -100,22 +99,9 @@ def _can_happen(kind: FaultKind, when: When, rank: int, length: TrainingLength) 
     return is_there and length.has(when, rank)
 
 
-def _groups(
-    ranks: Who | tuple[tuple[int, ...], ...], able: Sequence[int], draw: random.Random
-) -> Iterator[tuple[str, Sequence[int]]]:
-    """Who is hit together, by name."""
-    if ranks is Who.ALL and able:
-        yield "all", able
-    elif ranks is Who.ANY and able:
-        rank = draw.choice(able)
-        yield f"rank{rank}", [rank]
-    elif not isinstance(ranks, Who):
-        yield from ((f"rank{'+'.join(map(str, group))}", group) for group in ranks if set(group) <= set(able))
-
-
 def _first_fault(when: When, ranks: Sequence[int], length: TrainingLength) -> Iterator[FaultRequest]:
     """A moment that comes after a restart needs one: the first of the ranks is killed half way."""
-    if when.point in _AFTER_A_RESTART:
+    if when.is_after_a_restart:
         yield FaultRequest(kind=FaultKind.SIGKILL, when=When(Point.STEP, (length.num_steps // 2,)), who=ranks[0])
 
 

@@ -41,10 +41,10 @@ def sweep(arguments: argparse.Namespace, console: Console) -> int:
     begin = time.monotonic()
     until = float("inf") if arguments.budget is None else begin + arguments.budget
     plan, run_dir = open_sweep(job_options(arguments), run_dir=arguments.run_dir, log_dir=arguments.log_dir)
-    num_jobs = _num_jobs(arguments.jobs, plan)
+    num_jobs = num_jobs_of(arguments.jobs, plan)
     store = VerdictStore(run_dir)
     num_before = len(store.found(plan.points))
-    clusters = partial(_cluster_of_job, plan, run_dir)
+    clusters = partial(cluster_of_job, plan, run_dir)
     if not arguments.quiet:
         console.print(f"evidence in {shown(run_dir.root)}", soft_wrap=True)
     with signals_raise(), alone_in(run_dir):
@@ -102,12 +102,17 @@ def print_sweep(
     return verdict
 
 
-def _cluster_of_job(plan: Plan, run_dir: RunDir, job: int) -> Cluster:
+def cluster_of_job(plan: Plan, run_dir: RunDir, job: int) -> Cluster:
     """What its nodes print goes into a folder of its own."""
     return cluster_of(plan, run_dir, name=f"job-{job}")
 
 
-def _num_jobs(wanted: int | None, plan: Plan) -> int:
+def num_jobs_of(wanted: int | None, plan: Plan) -> int:
+    """Runs at the same time: as many as are wanted, or as the cores allow.
+
+    Raises:
+        UsageError: the plan allows no more than one.
+    """
     topology = plan.topology
     if topology.store_port:
         if wanted not in (None, 1):

@@ -1,0 +1,74 @@
+"""What a test gets as `resume_rig`: a launcher that knows the point of the test and remembers what it has judged."""
+
+from __future__ import annotations
+
+from resumable.launch.api.job_result import JobResult
+from resumable.launch.api.launcher import Faults, Job, Launcher
+from resumable.launch.api.mark import MarkedPoint
+from resumable.launch.api.shared_references import SharedReferences
+from resumable.launch.api.verdict import Verdict
+from resumable.launch.errors import UsageError
+
+
+class ResumeRig:
+    """Runs jobs, breaks them, and judges what came of it; `Launcher` says what arguments mean.
+
+    Args:
+        launcher: Runs them.
+        point: Where the mark of the test hits its job; None: the test says it.
+        references: Shared by the points of one test.
+    """
+
+    def __init__(self, launcher: Launcher, point: MarkedPoint | None, references: SharedReferences) -> None:
+        self.launcher = launcher
+        self.point = point
+        """What the mark's `at=`, `ranks=` and `kinds=` have made of this test; None without them."""
+        self.verdicts: list[Verdict] = []
+        """All that was judged in this test."""
+        self._references = references
+
+    def run(self, job: Job | None = None, /, *arguments: object, faults: Faults = (), **options: object) -> JobResult:
+        """Run a job to its end, restarts included; see `Launcher.run`."""
+        return self.launcher.run(job, *arguments, faults=faults, **options)
+
+    def verify(
+        self, job: Job | None = None, /, *arguments: object, faults: Faults | None = None, **options: object
+    ) -> Verdict:
+        """Run a job twice undisturbed and once with faults, and judge; see `Launcher.verify`.
+
+        Args:
+            job: As for `Launcher.run`.
+            arguments: As for `Launcher.run`.
+            faults: What is done to it; None: what the mark of this test says.
+            options: As for `Launcher.run`.
+
+        Raises:
+            UsageError: neither the call nor the mark says what is to be done.
+        """
+        if faults is not None:
+            return self._kept(self.launcher.verify(job, *arguments, faults=faults, **options))
+        if self.point is None:
+            raise UsageError('expected faults= here, or at= in the mark, such as @pytest.mark.resume(at="3,10-20")')
+        if self.point.sweep is not None:
+            return self._kept(self.launcher.sweep(job, *arguments, **self.point.sweep))  # type: ignore[arg-type]
+        return self._kept(self.launcher.verify_with(self._references, job, arguments, options, self.point.faults))
+
+    def sweep(
+        self,
+        job: Job | None = None,
+        /,
+        *arguments: object,
+        at: str = "all",
+        ranks: str = "each",
+        kinds: str = "sigkill",
+        sample: int | None = None,
+        budget: float | None = None,
+    ) -> Verdict:
+        """Hit a script at every point of its training, and judge all of them together; see `Launcher.sweep`."""
+        return self._kept(
+            self.launcher.sweep(job, *arguments, at=at, ranks=ranks, kinds=kinds, sample=sample, budget=budget)
+        )
+
+    def _kept(self, verdict: Verdict) -> Verdict:
+        self.verdicts.append(verdict)
+        return verdict

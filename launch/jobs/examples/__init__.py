@@ -1,0 +1,1 @@
+"""Training scripts to start from, each whole, resuming exactly; `resumable example NAME` prints one."""

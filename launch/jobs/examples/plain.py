@@ -1,0 +1,68 @@
+"""One process without a launcher that goes on with exactly the next batch, wherever it was killed.
+
+resumable verify train.py --epochs 2
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.data import TensorDataset
+
+from resumable.samplers import ResumableDataLoader, ResumableRandomSampler
+
+CHECKPOINT = Path("checkpoint.pt")
+"""In the working directory; `resumable verify` gives each run one of its own."""
+
+
+def save(parts: dict[str, Any], step: int) -> None:
+    """Write everything that decides how training goes on, the random state included."""
+    state = {name: part.state_dict() for name, part in parts.items()}
+    draft = CHECKPOINT.with_suffix(".draft")
+    torch.save({**state, "random": torch.get_rng_state(), "step": step}, draft)
+    draft.replace(CHECKPOINT)  # there as a whole, or still the one before
+
+
+def load(parts: dict[str, Any]) -> int:
+    """Go on where the checkpoint was written; returns the number of steps done."""
+    if not CHECKPOINT.exists():
+        return 0
+    state = torch.load(CHECKPOINT, weights_only=True, map_location="cpu")
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
+    torch.set_rng_state(state["random"])
+    return int(state["step"])
+
+
+def main() -> None:
+    """Train, saving after every fifth step."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--epochs", type=int, default=2)
+    epochs = parser.parse_args().epochs
+    torch.manual_seed(0)
+    data = TensorDataset(torch.randn(256, 16), torch.randint(0, 4, (256,)))
+    model = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Dropout(0.1), nn.Linear(64, 4))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=10, gamma=0.5)
+    sampler = ResumableRandomSampler(data, batch_size=8)
+    loader = ResumableDataLoader(data, batch_size=8, sampler=sampler)
+    parts = {"model": model, "optimizer": optimizer, "schedule": schedule, "loader": loader}
+    step = load(parts)
+    for epoch in range(sampler.epoch, epochs):
+        loader.set_epoch(epoch)
+        for inputs, targets in loader:
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(model(inputs), targets)
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            step += 1
+            if step % 5 == 0:
+                save(parts, step)
+    print(f"trained {step} steps")
+
+
+if __name__ == "__main__":
+    main()

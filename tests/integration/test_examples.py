@@ -1,0 +1,67 @@
+"""The scripts that `resumable example` prints: killed in the middle, at a border and in a later epoch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from resumable.launch.cli.help_texts import EXAMPLES
+
+pytestmark = pytest.mark.integration
+
+FRAMEWORKS = {"ddp": 2, "plain": 1, "torchdata": 2, "lightning": 2, "accelerate": 2}
+"""Ranks of each."""
+FORGOTTEN = {
+    '    parts = {"model": network, "optimizer": optimizer, "schedule": schedule, "loader": loader}': "rank_sequence",
+    '        torch.set_rng_state(state["random"][dist.get_rank()])': "state",
+}
+"""Lines of the DDP example without what they restore last, and the check that notices."""
+
+
+def command(*arguments: str, folder: Path, timeout: int = 280) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "resumable.launch", *arguments]
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def example(name: str, folder: Path) -> str:
+    printed = command("example", name, folder=folder)
+    assert (printed.returncode, printed.stderr) == (0, "")
+    return printed.stdout
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_resumes_exactly(name: str, tmp_path: Path) -> None:
+    """Killed twice: at the end of the first epoch, and in the middle of the second."""
+    (tmp_path / "train.py").write_text(example(name, tmp_path))
+    num_ranks = FRAMEWORKS[name]
+    last = 256 // 8 // num_ranks - 1
+    faults = (f"--fault=sigkill@step={last}:rank=0", f"--fault=sigkill@epoch=1,batch=7:rank={num_ranks - 1}")
+    ended = command("verify", "-q", "--nproc-per-node", str(num_ranks), *faults, "train.py", folder=tmp_path)
+    assert ended.stdout.startswith("VALID"), ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("line", FORGOTTEN)
+def test_an_example_without_one_of_its_lines_is_found_out(line: str, tmp_path: Path) -> None:
+    """What it saves is what it takes."""
+    source = example("ddp", tmp_path)
+    shorter = line.replace(', "loader": loader', "") if "loader" in line else line.partition("torch")[0] + "pass"
+    assert source.count(line) == 1
+    (tmp_path / "train.py").write_text(source.replace(line, shorter))
+    ended = command("verify", "-q", "--nproc-per-node", "2", "train.py", folder=tmp_path)
+    assert (ended.stdout.split()[0], f"{FORGOTTEN[line]}:" in ended.stdout) == ("INVALID", True), ended.stdout
+
+
+def test_examples_are_short_and_name_how_they_are_proved(tmp_path: Path) -> None:
+    """One reads them before one changes them."""
+    for name in EXAMPLES:
+        lines = example(name, tmp_path).splitlines()
+        assert (len(lines) < 100, any("resumable verify" in line for line in lines)) == (True, True), name
+
+
+def test_an_example_that_there_is_not_names_those_that_there_are(tmp_path: Path) -> None:
+    """Usage."""
+    refused = command("example", "jax", folder=tmp_path)
+    assert (refused.returncode, "'ddp'" in refused.stderr) == (2, True)

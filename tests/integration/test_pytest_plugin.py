@@ -1,0 +1,176 @@
+"""The pytest plugin in a project of its own: real jobs, killed at the points of a mark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+JOB = """
+import sys
+import torch
+import torch.distributed as dist
+from resumable.samplers import ResumableDataLoader, ResumableDistributedSampler
+
+dist.init_process_group("gloo")
+torch.manual_seed(0)
+data = torch.randn(16, 2)
+model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 1))
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+loader = ResumableDataLoader(data, batch_size=2, sampler=ResumableDistributedSampler(data, batch_size=2))
+try:
+    saved = torch.load("checkpoint.pt")
+    model.load_state_dict(saved["model"])
+    if "forgetful" not in sys.argv:
+        loader.load_state_dict(saved["loader"])
+except FileNotFoundError:
+    pass
+for batch in loader:
+    optimizer.zero_grad()
+    model(batch).square().mean().backward()
+    optimizer.step()
+    if dist.get_rank() == 0:
+        torch.save({"model": model.state_dict(), "loader": loader.state_dict()}, "checkpoint.tmp")
+        __import__("os").replace("checkpoint.tmp", "checkpoint.pt")
+        print("saved", flush=True)
+    dist.barrier()
+dist.destroy_process_group()
+"""
+POINTS = """
+import pytest
+
+@pytest.mark.resume(nproc_per_node=2, at="1,2", ranks="each", kinds=["sigkill"])
+def test_training_survives(resume_rig):
+    resume_rig.verify("train.py", *ARGUMENTS).assert_valid()
+"""
+NAMES = [f"test_training_survives[sigkill@step={step}:rank={rank}]" for step in (1, 2) for rank in (0, 1)]
+
+
+class Project:
+    """A repository with a job and tests of it."""
+
+    def __init__(self, pytester: pytest.Pytester) -> None:
+        self.pytester = pytester
+        (pytester.path / "train.py").write_text(JOB)
+
+    def tests(self, source: str, *arguments: str) -> None:
+        (self.pytester.path / "test_training.py").write_text(
+            source.replace("*ARGUMENTS", ", ".join(map(repr, arguments)))
+        )
+
+    def run(self, *flags: str) -> pytest.RunResult:
+        return self.pytester.runpytest_subprocess("-p", "no:cacheprovider", "--strict-markers", *flags, timeout=280)
+
+    @property
+    def base(self) -> Path:
+        return self.pytester.path / "base"
+
+    def num_runs(self) -> int:
+        """Run directories that are left."""
+        return sum(file.parent.parent.name.startswith("resume") for file in self.base.rglob("plan.json"))
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester) -> Project:
+    return Project(pytester)
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_each_point_of_a_mark_is_a_test_and_they_share_their_references(project: Project, workers: str) -> None:
+    """In the order of moments and ranks; however many workers run them, the job runs undisturbed twice."""
+    project.tests(POINTS)
+    listed = project.run("--collect-only", "-q").stdout.lines
+    assert [line.partition("::")[2] for line in listed if "::" in line] == NAMES
+    ended = project.run("-n", workers, f"--basetemp={project.base}", "--resume-keep", "all", "-v")
+    ended.assert_outcomes(passed=4)
+    made = [
+        file for file in project.base.rglob("reference-*/work/checkpoint.pt") if "resume-references" not in str(file)
+    ]
+    assert (len(made), project.num_runs()) == (2, 4)
+
+
+def test_a_job_that_forgets_its_sampler_fails_with_a_reason_that_can_be_read(project: Project) -> None:
+    """Samples, place, evidence, the command that does it again and what the ranks printed; no dump of a verdict."""
+    project.tests(POINTS, "forgetful")
+    ended = project.run("-n", "2", f"--basetemp={project.base}", "--resume-sweep", "quick", "--resume-report", "pages")
+    ended.assert_outcomes(failed=3)
+    ended.stdout.re_match_lines_random(
+        [
+            r"E .*trained on different samples in batch \d of epoch 0",
+            r"E .*it restarted epoch 0 from its first batch",
+            r"E +expected +\d+",
+            r"E .*INVALID: rank_sequence: rank 0",
+            r"E .*look again: resumable check /.*",
+            r"E .*repeat: resumable verify --nproc-per-node 2 .*--fault sigkill@step=1:rank=0 .*train.py forgetful",
+            r"-+ resume faulted/logs/i000/rank0.out -+",
+            r"saved",
+            r"FAILED test_training.py::test_training_survives\[sigkill@step=1:rank=0\].*",
+        ]
+    )
+    assert "Verdict(" not in ended.stdout.str()
+    assert project.num_runs() == 3
+    pages = sorted(path.name for path in (project.pytester.path / "pages").glob("*.html"))
+    hit = ("1-rank=0", "2-rank=0", "2-rank=1")
+    assert [f"test_training.py-test_training_survives-sigkill@step={point}-.html" for point in hit] == pages
+
+
+def test_a_bare_assert_gives_the_reason_and_the_report(project: Project) -> None:
+    """Who writes `assert verdict` sees as much."""
+    project.tests(
+        "def test_training(resume_rig):\n"
+        "    verdict = resume_rig.verify('train.py', 'forgetful', faults='sigkill@step=2:rank=1')\n"
+        "    assert verdict\n"
+    )
+    ended = project.run(f"--basetemp={project.base}", "--resume-keep", "none")
+    ended.assert_outcomes(failed=1)
+    ended.stdout.re_match_lines_random([r"E +assert <Verdict INVALID: rank_sequence: .*", r"-+ resume verdict -+"])
+    assert project.num_runs() == 0
+
+
+def test_a_mark_of_which_only_the_job_knows_the_points_is_one_test(project: Project) -> None:
+    """As many as the job has steps; the kept directory is that of the sweep."""
+    project.tests(POINTS.replace('at="1,2", ranks="each"', 'at="every:2", ranks="any"'))
+    ended = project.run(f"--basetemp={project.base}", "-v", "--resume-keep", "all")
+    ended.assert_outcomes(passed=1)
+    ended.stdout.fnmatch_lines(["*test_training_survives[[]every:2[]] PASSED*"])
+    [plan] = project.base.rglob("plan.json")
+    points = sorted(path.name.partition("-rank")[0] for path in plan.parent.glob("sigkill-*"))
+    assert points == ["sigkill-step0000", "sigkill-step0002"]
+
+
+def test_points_that_the_budget_has_no_time_for_are_skipped(project: Project) -> None:
+    """And are said to be."""
+    project.tests(POINTS)
+    ended = project.run("--resume-budget", "0.000001", "-rs")
+    ended.assert_outcomes(skipped=4)
+    ended.stdout.fnmatch_lines(["*--resume-budget 1e-06: the time is used up*"])
+
+
+@pytest.mark.parametrize(
+    ("mark", "words"),
+    [
+        ("nproc_per_nod=2", "nproc_per_nod: did you mean nproc_per_node?"),
+        ('at="evry:2"', "--at evry:2: expected all, every:N or a list"),
+        ('at="1", kinds="sigkil"', "unknown kind 'sigkil'"),
+        ('at="1", ranks="7"', "--ranks 7"),
+        ('ranks="each"', "ranks='each': expected at= beside it"),
+        ('at="resume+1"', "expected steps= beside it"),
+        ('at="all", steps=0', "steps=0: expected the number of the job's optimizer steps"),
+    ],
+)
+def test_a_mistyped_mark_names_what_is_wrong(project: Project, mark: str, words: str) -> None:
+    """Without a traceback of ours."""
+    project.tests(f"import pytest\n@pytest.mark.resume({mark})\ndef test_training(resume_rig):\n    pass\n")
+    ended = project.run()
+    text = ended.stdout.str() + ended.stderr.str()
+    assert (ended.ret != 0, words in text, "Traceback" in text) == (True, True, False), text
+
+
+def test_a_test_without_a_point_must_say_what_is_done(project: Project) -> None:
+    """Nothing was interrupted otherwise."""
+    project.tests("def test_training(resume_rig):\n    resume_rig.verify('train.py')\n")
+    ended = project.run()
+    ended.assert_outcomes(failed=1)
+    ended.stdout.fnmatch_lines(["*UsageError: expected faults= here, or at= in the mark*"])
