@@ -6,7 +6,7 @@ QUICK ?= tests/launch tests/samplers tests/test_architecture.py
 COVERED ?= tests/launch tests/samplers tests/test_architecture.py tests/integration/test_import_names.py
 SOAK ?= 50
 BENCH ?= build/bench
-COMPAT ?= 2.13.0 2.14.1
+COMPAT ?= 2.6.0 2.13.0 2.14.1
 
 .DEFAULT_GOAL := help
 .PHONY: help verify sweep simulate containers matrix quick test coverage lint types check soak controls bench compat clean

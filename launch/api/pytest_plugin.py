@@ -205,10 +205,7 @@ def _finish(rig: ResumeRig, request: pytest.FixtureRequest) -> None:
 def _write_report(folder: Path, test: str, number: int, verdict: Verdict) -> None:
     from resumable.launch.evidence.run_dir import RunDir  # noqa: PLC0415
     from resumable.launch.report.outputs import ReportOptions, write_reports  # noqa: PLC0415
-    from resumable.launch.report.reading import (
-        CaseEvidence,
-        read_results,
-    )
+    from resumable.launch.report.reading import CaseEvidence, read_results  # noqa: PLC0415
 
     folder.mkdir(parents=True, exist_ok=True)
     name = _UNNAMEABLE.sub("-", test)[-_MAX_NAME:] + (f"-{number}" if number else "")

@@ -6,6 +6,7 @@ port runs code as the job does. On one machine all who have business there come 
 
 from __future__ import annotations
 
+import os
 import socket
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -56,7 +57,13 @@ def tcp_store(address: str, port: int, *, is_master: bool = False, **options: An
         raise RuntimeError(f"{address}:{port}: {error.strerror}") from error
     with listener:
         port = listener.getsockname()[1]
-        return TCPStore(address, port, is_master=True, master_listen_fd=listener.detach(), **options)
+        options |= {"is_master": True}
+        copy = os.dup(listener.fileno())
+        try:
+            return TCPStore(address, port, master_listen_fd=copy, **options)
+        except RuntimeError:  # as of torch 2.6, whose libuv backend takes no socket of somebody else
+            os.close(copy)
+            return TCPStore(address, port, master_listen_fd=listener.detach(), use_libuv=False, **options)
 
 
 def _family(address: str) -> socket.AddressFamily:

@@ -102,8 +102,9 @@ def _check_logs(flags: Flags) -> None:
 
     if flags["logs_specs"] is not None:
         raise _refusal("logs_specs", flags, "logs go to the run directory, as --redirects and --tee say")
+    handler = flags.get("event_log_handler")  # a flag that older releases of torch do not have
     try:
-        get_logging_handler(str(flags["event_log_handler"]))
+        get_logging_handler("null" if handler is None else str(handler))
     except KeyError as error:
         raise _refusal("event_log_handler", flags, "no such handler is registered") from error
 

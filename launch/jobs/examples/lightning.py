@@ -47,7 +47,7 @@ class Model(lightning.LightningModule):
         super().__init__()
         self.network = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Dropout(0.1), nn.Linear(64, 4))
 
-    def train_dataloader(self) -> ResumableDataLoader[list[Tensor]]:
+    def train_dataloader(self) -> ResumableDataLoader[tuple[Tensor, ...]]:
         """Made here, where the trainer knows the rank; Lightning saves its position with every checkpoint."""
         drawn = torch.Generator().manual_seed(0)
         data = TensorDataset(torch.randn(256, 16, generator=drawn), torch.randint(0, 4, (256,), generator=drawn))

@@ -62,7 +62,7 @@ def main() -> None:
     loader = StatefulDataLoader(data, batch_sampler=sampler, generator=own)
     parts = {"model": network, "optimizer": optimizer, "schedule": schedule, "loader": loader}
     step = load(parts)
-    for epoch in range(sampler.sampler.epoch, epochs):
+    for epoch in range(step // len(loader), epochs):  # the loader hands on its state when it is iterated
         sampler.set_epoch(epoch)
         for inputs, targets in loader:
             optimizer.zero_grad()

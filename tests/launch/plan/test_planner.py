@@ -7,6 +7,7 @@ import pytest
 
 from resumable.launch.errors import LaunchError, ScriptNotFoundError, UsageError
 from resumable.launch.plan.plan import BUILT_IN_JOB, Plan
+from resumable.launch.plan.torchrun_flags import check_flags
 from tests.launch.plans import plan_of
 
 
@@ -32,6 +33,24 @@ def test_the_scripts_own_arguments_are_never_ours(script: str) -> None:
 def test_torchruns_flags_keep_their_spellings(script: str, spelling: str) -> None:
     """Both spellings of torchrun are understood."""
     assert plan("verify", spelling, script).scenarios[0].nproc_per_start == (3,)
+
+
+def test_flags_of_a_release_of_torch_without_the_newer_ones_are_as_good(
+    script: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that torch 2.6 lacks are not asked for, save by a torch that has them."""
+    newer = {
+        "duplicate_stderr_filters",
+        "duplicate_stdout_filters",
+        "event_log_handler",
+        "numa_binding",
+        "shutdown_timeout",
+        "signals_to_handle",
+        "virtual_local_rank",
+    }
+    flags = {name: value for name, value in plan("run", script).torchrun.items() if name not in newer}
+    monkeypatch.setattr("torch.distributed.run.config_from_args", lambda _: None)
+    check_flags(flags)
 
 
 def test_a_flag_with_its_value_attached_does_not_swallow_the_script(script: str) -> None:

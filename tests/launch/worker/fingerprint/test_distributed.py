@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import math
 import multiprocessing
 from collections.abc import Callable
@@ -19,6 +20,10 @@ from resumable.launch.worker.fingerprint.states import state_fingerprint
 
 Make = Callable[[DeviceMesh], object]
 FORK = multiprocessing.get_context("fork")
+needs_data_on_all_ranks = pytest.mark.skipif(
+    "src_data_rank" not in inspect.signature(distribute_tensor).parameters,
+    reason="this release of torch sends a tensor from rank 0 before it is split, and nobody answers here",
+)
 
 
 def on_rank(rank: int, sizes: tuple[int, ...], make: Make, is_whole: bool, answer: Connection) -> None:
@@ -46,6 +51,7 @@ def placed(tensor: torch.Tensor, placements: list[Placement]) -> Make:
     return lambda mesh: {"p": distribute_tensor(tensor, mesh, placements, src_data_rank=None)}
 
 
+@needs_data_on_all_ranks
 @pytest.mark.parametrize("is_whole", [True, False])
 @pytest.mark.parametrize(
     ("sizes", "placements"),
@@ -70,6 +76,7 @@ def test_a_distributed_tensor_has_the_fingerprint_of_the_whole_on_any_mesh(sizes
     assert on_all_ranks(sizes, placed(tensor, placements), is_whole=is_whole) == expected
 
 
+@needs_data_on_all_ranks
 def test_more_ranks_than_rows_leave_some_with_nothing() -> None:
     """An empty shard adds nothing."""
     tensor = torch.randn(3, 5)
@@ -111,6 +118,7 @@ def plain() -> object:
     return dict(torch.nn.Sequential(torch.nn.Linear(12, 10), torch.nn.Linear(10, 8)).named_parameters())
 
 
+@needs_data_on_all_ranks
 @pytest.mark.parametrize("sizes", [(1, 2), (2, 2), (3, 2), (2, 4)], ids=repr)
 def test_a_module_that_is_split_in_two_ways_has_the_fingerprint_of_the_plain_one(sizes: tuple[int, ...]) -> None:
     """Tensor parallel within, fully sharded without: both may cut the same dimension."""

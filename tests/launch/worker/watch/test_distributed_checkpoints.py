@@ -20,7 +20,10 @@ from resumable.launch.worker.watch.saving import Saving
 from tests.launch.worker.conftest import FAULT, Interrupter, Listener, told
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore:torch.distributed is disabled", "ignore:Detected an existing checkpoint"
+    "ignore:torch.distributed is disabled",
+    "ignore:torch.distributed is unavailable",  # in the words of torch 2.6
+    "ignore:TypedStorage is deprecated",  # torch 2.6 itself uses it
+    "ignore:Detected an existing checkpoint",
 )
 ONCE = [("Save", "begin", "a"), ("Save", "end", "a")]
 
