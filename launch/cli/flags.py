@@ -137,6 +137,11 @@ def add_output_flags(parser: FlagGroup) -> None:
     parser.add_argument("--quiet", "-q", action="store_true", help="print the verdict only")
 
 
+def add_watch_flags(parser: FlagGroup) -> None:
+    """How often to look."""
+    parser.add_argument("--once", action="store_true", help="print how it is now, and leave")
+
+
 def add_report_flags(parser: FlagGroup) -> None:
     """One for each format, and `--strict`."""
     parser.add_argument("--html", metavar="F", help="write one self-contained HTML page; - is the standard output")

@@ -18,6 +18,7 @@ from resumable.launch.cli.flags import (
     add_output_flags,
     add_report_flags,
     add_sweep_flags,
+    add_watch_flags,
 )
 from resumable.launch.cli.help_texts import BEGINNING, EXAMPLES, EXIT_CODES, LAUNCHES, ShortHelp, whole_epilog
 from resumable.launch.cli.torchrun_parser import add_torchrun_flags
@@ -25,7 +26,7 @@ from resumable.launch.errors import LaunchError, UsageError
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.sweep_words import parse_at, parse_kinds
 
-COMMANDS = (*LAUNCHES, "check", "report", "doctor", "example")
+COMMANDS = (*LAUNCHES, "check", "watch", "report", "doctor", "example")
 
 _FAULT_WORDS = {"--fault": parse_fault, "--at": parse_at, "--kinds": parse_kinds}
 """Options of ours that a script hardly has too, if their value can be read as one."""
@@ -122,6 +123,9 @@ def _main_parser() -> argparse.ArgumentParser:
         "run_dirs", nargs="+", metavar="RUN", help="a run directory of `verify` or `sweep`, or its bundle"
     )
     add_output_flags(check)
+    watch = commands.add_parser("watch", help="show how far a run is, while it goes on")
+    watch.add_argument("run_dir", metavar="RUN", help="its run directory")
+    add_watch_flags(watch)
     report = commands.add_parser("report", help="write files for people and programs, from stored evidence")
     report.add_argument("run_dir", metavar="RUN", help="a run directory of `run`, `verify` or `sweep`, or its bundle")
     add_report_flags(report)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from resumable.launch.evidence.growing_file import GrowingFile
 from resumable.launch.evidence.run_dir import ScenarioDir
 
 _STEP = b'"event":"step"'
@@ -21,24 +22,20 @@ class StepCounter:
 
     def __init__(self, scenario_dir: ScenarioDir) -> None:
         self._scenario_dir = scenario_dir
-        self._offsets: dict[Path, int] = {}
+        self._files: dict[Path, GrowingFile] = {}
         self.num_steps = 0
         """Steps of all incarnations, those done again included."""
 
     def update(self) -> None:
         """Read on."""
-        for file in self._scenario_dir.event_files(rank=0):
-            with file.open("rb") as lines:
-                lines.seek(self._offsets.get(file, 0))
-                new = lines.read()
-            whole = new[: new.rfind(b"\n") + 1]
-            self._offsets[file] = self._offsets.get(file, 0) + len(whole)
-            self.num_steps += whole.count(_STEP)
+        for path in self._scenario_dir.event_files(rank=0):
+            file = self._files.setdefault(path, GrowingFile(path))
+            self.num_steps += sum(_STEP in line for line in file.new_lines())
 
     @property
     def num_incarnations(self) -> int:
         """Incarnations of rank 0 so far."""
-        return len(self._offsets)
+        return len(self._files)
 
 
 class ProgressLine:

@@ -35,6 +35,13 @@ def read_whole(path: Path) -> bytes:
         return content
 
 
+def read_from(path: Path, offset: int, size_bytes: int) -> bytes:
+    """At most so many bytes of a regular file, from an offset on; raises as `read_whole` does."""
+    with _regular_file(path) as file:
+        file.seek(offset)
+        return file.read(size_bytes)
+
+
 def read_end(path: Path, size_bytes: int) -> bytes:
     """The last bytes of a regular file, at most so many; raises as `read_whole` does."""
     with _regular_file(path) as file:

@@ -1,0 +1,68 @@
+"""`resumable watch` on runs that are over, under way, or not begun."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from resumable.launch.cli.main import main
+from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.judge.verdict import judge_evidence, write_verdict
+from resumable.launch.sweep.verdict_store import VerdictStore
+from tests.launch import histories
+from tests.launch.report import samples, timelines
+from tests.launch.sweep.evidence import BAD
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+
+
+def watched(run_dir: RunDir, capsys: pytest.CaptureFixture[str], *flags: str) -> list[str]:
+    assert main(["watch", str(run_dir.root), *flags]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_run_that_is_over_is_shown_once(tmp_path, capsys):
+    """Its last scenario, then how to look at it."""
+    run_dir = timelines.run_of(samples.valid(), tmp_path / "run")
+    write_verdict(judge_evidence(samples.valid()), run_dir)
+    lines = watched(run_dir, capsys)
+    assert [line.split(":")[0] for line in lines] == ["faulted, rank 0", "faulted, rank 1", "it is over"]
+    assert lines[0].endswith("1 restart, finished")
+
+
+def test_a_run_that_goes_on_is_shown_as_it_is_now(tmp_path, capsys):
+    """With `--once`; else it would be waited for."""
+    run_dir = timelines.run_of(samples.valid(), tmp_path / "run")
+    for path in run_dir.root.glob("faulted/events/*"):
+        path.unlink()
+    lines = watched(run_dir, capsys, "--once")
+    assert [line.split(":")[0] for line in lines] == ["reference-2, rank 0", "reference-2, rank 1"]
+
+
+def test_a_run_that_has_not_begun_says_so(tmp_path, capsys):
+    """There is a plan, and no evidence yet."""
+    run_dir = RunDir(root=tmp_path)
+    run_dir.write_plan(histories.plan())
+    assert watched(run_dir, capsys, "--once") == ["not begun yet"]
+
+
+def test_a_sweep_shows_its_grid(tmp_path, capsys):
+    """What is done, and what runs."""
+    run_dir = timelines.sweep_run(tmp_path / "run")
+    VerdictStore(run_dir).enter(BAD, judge_evidence(samples.invalid()))
+    before = watched(run_dir, capsys, "--once")
+    (run_dir.scenario(BAD.name).root / "verdict.json").unlink()
+    after = watched(run_dir, capsys, "--once")
+    assert (before[3].rstrip(), before[-1]) == ("rank 1  X", "points: 2 of 2, 1 VALID, 1 INVALID")
+    assert (after[3].rstrip(), after[-1]) == ("rank 1  >", "points: 1 of 2, 1 VALID")
+
+
+def test_what_is_no_run_directory_is_refused(tmp_path, capsys):
+    """It will not become one."""
+    assert main(["watch", str(tmp_path)]) == 2
+    assert "is no run directory" in capsys.readouterr().err
