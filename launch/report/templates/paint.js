@@ -175,14 +175,17 @@ function paintLinks(brush) {
   const { pen, colors, scale, scene } = brush;
   const rows = new Map(scene.layout.placed.map((one) => [one.lane, one]));
   pen.strokeStyle = colors.link;
-  pen.lineWidth = 1.2;
-  pen.globalAlpha = 0.75;
+  const fan = new Map();  // how many processes read a save: the lines of many would hide what lies below
+  for (const { save } of scene.shown.links) fan.set(String(save), (fan.get(String(save)) ?? 0) + 1);
   for (const { save, load } of scene.shown.links) {
     const from = rows.get(scene.shown.lanes[save[0]]), to = rows.get(scene.shown.lanes[load[0]]);
     if (!from || !to) continue;
     const x0 = scale.x(placeOf(scene, from.lane, from.lane.marks[save[1]])), x1 = scale.x(placeOf(scene, to.lane, to.lane.marks[load[1]]));
     if (Math.max(x0, x1) < scale.left - 8 || Math.min(x0, x1) > scale.right + PAD) continue;
     const y0 = from.y + from.height + 2, y1 = to.y + to.height / 2;
+    const isSelected = to.lane === scene.selected || from.lane === scene.selected;
+    pen.globalAlpha = isSelected ? 1 : Math.min(0.75, 3 / fan.get(String(save)));
+    pen.lineWidth = isSelected ? 1.8 : 1.2;
     const bend = Math.min(40, 12 + Math.abs(x1 - x0) / 3);
     pen.beginPath();
     pen.moveTo(x0, y0);

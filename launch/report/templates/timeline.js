@@ -114,6 +114,13 @@ class Timeline {
     document.documentElement.dataset.paintMs = (performance.now() - begin).toFixed(1);
   }
 
+  /** On paper: all of it, in the light colours. */
+  print(isPrinted) {
+    this.isPrinted = isPrinted;
+    document.documentElement.classList.toggle("printed", isPrinted);
+    this.paintNow();
+  }
+
   ready() {
     document.documentElement.dataset.ready = this.state.anchor || "none";
   }
@@ -211,8 +218,8 @@ class Timeline {
     stage.addEventListener("scroll", () => this.draw());
     stage.addEventListener("keydown", (event) => this.onKey(event));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.shown && this.draw());
-    window.addEventListener("beforeprint", () => { this.isPrinted = true; if (this.shown) this.paintNow(); });
-    window.addEventListener("afterprint", () => { this.isPrinted = false; if (this.shown) this.paintNow(); });
+    window.addEventListener("beforeprint", () => this.print(true));
+    window.addEventListener("afterprint", () => this.print(false));
     tools.addEventListener("submit", (event) => event.preventDefault());
     tools.addEventListener("click", (event) => {
       const { view, zoom } = event.target.dataset ?? {};
