@@ -22,7 +22,7 @@ COPIED = [
 ]
 """What the image is built from, and so all that a build may need."""
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.egg-info")
-BUILD_SDIST = "import setuptools.build_meta as backend; print(backend.build_sdist('dist'))"
+BUILD_SDIST = "import sys; sys.path.insert(0, '.build'); import backend; print(backend.build_sdist('dist'))"
 START = "import resumable.launch; print(resumable.launch.__file__); from resumable.launch.cli.main import main; main()"
 
 
@@ -74,7 +74,7 @@ def installed(wheel: Path) -> set[str]:
 
 def test_nothing_is_installed_beside_one_package(wheel: Path) -> None:
     """`launch` and `samplers` stay free for the user."""
-    expected = {"resumable"}
+    expected = {"resumable", "zz_resumable.pth"}
     assert expected == {name.split("/")[0] for name in installed(wheel)}
 
 
@@ -87,7 +87,7 @@ def test_everything_in_both_folders_is_installed(wheel: Path, sources: Path) -> 
         if path.is_file()
     }
     pages = {name for name in files if name.startswith("launch/") and name.endswith("README.md")}
-    expected = {"resumable/__init__.py"} | {f"resumable/{name}" for name in files - pages}
+    expected = {"resumable/__init__.py", "zz_resumable.pth"} | {f"resumable/{name}" for name in files - pages}
     assert expected == installed(wheel)
 
 

@@ -10,10 +10,11 @@ import msgspec
 from resumable.launch.checks.check import Check
 from resumable.launch.evidence.rank_records import Loader
 from resumable.launch.explain.problems import SamplesMiscounted, Unit
-from resumable.launch.explain.result import MAX_INDICES, CheckResult, Violation, failed, passed, unknown
+from resumable.launch.explain.result import MAX_INDICES, CheckResult, Violation, failed, not_applicable, passed, unknown
 from resumable.launch.explain.run_problems import JobUnfinished, NothingTrained
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import came_to_its_end
+from resumable.launch.reading.first_epochs import usual_epoch
 from resumable.launch.reading.global_stream import Sample, samples_of
 from resumable.launch.reading.lives import Run
 from resumable.launch.system.wording import counted
@@ -23,6 +24,8 @@ _ALL = -1
 
 
 def _exactly_once(evidence: Evidence) -> CheckResult:
+    if not evidence.references:
+        return _as_before(evidence)
     by_epoch = not evidence.profile.side_by_side
     expected = _counts(evidence.references[0], by_epoch=by_epoch)
     found = _counts(evidence.faulted, by_epoch=by_epoch)
@@ -43,9 +46,28 @@ exactly_once = Check(
     name="exactly_once",
     claim="Over all ranks and restarts, each epoch trains on its samples as often as the uninterrupted run does.",
     run=_exactly_once,
+    needs_reference=False,
     is_comparison=True,
     is_of_batches=True,
 )
+
+
+def _as_before(evidence: Evidence) -> CheckResult:
+    """Without a reference: each epoch after a restart as the whole ones before it, as far as the job has come."""
+    run = evidence.faulted
+    if len(run.history.incarnations) < 2 or evidence.profile.side_by_side:
+        return not_applicable("there is no uninterrupted run to compare with")
+    usual = usual_epoch(run)
+    if usual is None:
+        return not_applicable("no epoch that was whole before the first restart says what an epoch holds")
+    found = _counts(run, by_epoch=True)
+    epochs = sorted(found) if came_to_its_end(run) else sorted(found)[:-1]
+    expected = dict.fromkeys(epochs, usual)
+    violations = list(_differences(expected, {e: found[e] for e in epochs}, _tolerance(evidence), _unit(run)))
+    if violations:
+        return failed(violations)
+    num = counted(sum(found[epoch].total() for epoch in epochs), _unit(run))
+    return passed(f"{num} in {counted(len(epochs), 'epoch')}, each as the epochs before the first restart")
 
 
 class _Tolerance(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,6 +29,8 @@ def _fault_fired(evidence: Evidence) -> CheckResult:
     faults = evidence.scenario.faults
     if not faults and not evidence.references:
         return not_applicable("no fault was planned")
+    if not faults and evidence.is_foreign and len(evidence.faulted.history.incarnations) > 1:
+        return not_applicable("no fault was planned; it was interrupted all the same")
     if not faults:
         return unknown(NoFaultPlanned())
     violations = [v for v in (_violation(fault, evidence) for fault in faults) if v is not None]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from resumable.launch.checks.check import Check
 from resumable.launch.evidence.history import History
-from resumable.launch.explain.result import CheckResult, Violation, failed, passed, unknown
+from resumable.launch.explain.result import CheckResult, Violation, failed, not_applicable, passed, unknown
 from resumable.launch.explain.run_problems import LogsMissing, ProcessesLeft
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.system.wording import counted
@@ -19,6 +19,8 @@ def _hygiene(evidence: Evidence) -> CheckResult:
     leftover = tuple(pid for history in histories for end in history.ends for pid in end.leftover_pids)
     if leftover:
         return failed([Violation(problem=ProcessesLeft(pids=leftover))])
+    if evidence.is_foreign:
+        return not_applicable("somebody else started the ranks, and keeps their logs")
     flags = evidence.plan.torchrun
     if flags.get("redirects") in _TO_CONSOLE and flags.get("tee") in _TO_CONSOLE:
         return passed("no process left; the ranks wrote to the console")

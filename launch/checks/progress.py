@@ -39,6 +39,11 @@ def _progress(evidence: Evidence) -> CheckResult:
     if not history.incarnations:
         return unknown(NoRankStarted())
     deaths = [_about(death, evidence) for death in unplanned_ends(evidence.faulted)]
+    if evidence.is_foreign:  # why he restarted it is his affair; that it ended well is not
+        last = history.incarnations[-1]
+        deaths = [death for death in deaths if death.incarnation == last]
+        if deaths and deaths[0].problem is not None:
+            return unknown(deaths[0].problem, deaths)
     if deaths and deaths[0].problem is not None and not _is_of_restart(deaths[0], evidence):
         return unknown(deaths[0].problem, deaths, reason=deaths[0].reason)
     early = deaths or list(_taken_for_finished(evidence))

@@ -48,7 +48,7 @@ reference = Check(
 
 def _problems(evidence: Evidence) -> Iterator[Problem]:
     """Why the references are no yardstick."""
-    needed = 1 if evidence.plan.command == "python" else max(2, len(evidence.plan.references))
+    needed = 1 if evidence.plan.command in ("python", "record") else max(2, len(evidence.plan.references))
     if len(evidence.references) < needed:
         yield ReferenceMissing()
     for run in evidence.references:

@@ -85,6 +85,16 @@ def add_job_flags(parser: FlagGroup) -> None:
     )
 
 
+def add_record_flags(parser: FlagGroup) -> None:
+    """Where the evidence of somebody else's ranks goes."""
+    parser.add_argument(
+        "--run-dir",
+        "--run_dir",
+        metavar="DIR",
+        help="where the evidence goes, on a file system that all hosts share (default: a new folder in ./runs)",
+    )
+
+
 def add_fault_flags(parser: FlagGroup) -> None:
     """What is done to the job."""
     parser.add_argument(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
-from resumable.launch.cli.parser import parse
+from resumable.launch.cli.parser import is_somebody_elses, parse
 from resumable.launch.errors import DamagedPlanError, LaunchError, NodeError
 from resumable.launch.explain.outcome import ExitCode
 from resumable.launch.system.environment import is_ci
@@ -22,7 +23,7 @@ _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES
 def command() -> int:
     """Carry out one command in a process of its own; returns its exit code. Nothing that it started outlives it."""
     open_closed_streams()
-    with leaving_none_behind():
+    with contextlib.nullcontext() if is_somebody_elses(sys.argv[1:]) else leaving_none_behind():
         return main()
 
 

@@ -16,6 +16,7 @@ from resumable.launch.cli.flags import (
     add_fault_flags,
     add_job_flags,
     add_output_flags,
+    add_record_flags,
     add_report_flags,
     add_sweep_flags,
     add_watch_flags,
@@ -26,7 +27,7 @@ from resumable.launch.errors import LaunchError, UsageError
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.sweep_words import parse_at, parse_kinds
 
-COMMANDS = (*LAUNCHES, "check", "watch", "report", "doctor", "example")
+COMMANDS = (*LAUNCHES, "record", "check", "watch", "report", "doctor", "example")
 
 _FAULT_WORDS = {"--fault": parse_fault, "--at": parse_at, "--kinds": parse_kinds}
 """Options of ours that a script hardly has too, if their value can be read as one."""
@@ -37,6 +38,11 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> None:  # type: ignore[override]
         raise UsageError(f"{message}\ntry: {self.prog} --help")
+
+
+def is_somebody_elses(argv: Sequence[str]) -> bool:
+    """Whether what is started is a command of the user's own, which may leave processes behind as it always does."""
+    return argv[:1] == ["record"]
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -50,6 +56,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         raise UsageError(f"what is to be done?\n\n{BEGINNING}".rstrip())
     if argv[0] in LAUNCHES:
         return _launch_arguments(argv[0], argv[1:])
+    if argv[0] == "record":
+        return _record_arguments(argv[1:])
     _refuse_unknown(argv[0])
     return _main_parser().parse_args(argv)
 
@@ -65,6 +73,23 @@ def _launch_arguments(command: str, argv: Sequence[str]) -> argparse.Namespace:
     arguments.command = command
     arguments.training_script = tail[0] if tail else None
     arguments.training_script_args = tail[1:]
+    return arguments
+
+
+def _record_arguments(argv: Sequence[str]) -> argparse.Namespace:
+    """What stands behind the first word that is no option of ours, or behind `--`, is the command."""
+    parser = _Parser(
+        prog="resumable record",
+        usage="resumable record [--run-dir DIR] -- COMMAND [ARGS]",
+        description="Run a command that starts ranks, such as torchrun, accelerate launch or srun, and keep the evidence of "
+        "what each rank trains on, over all restarts. With the same --run-dir, further attempts are added.",
+    )
+    add_record_flags(parser)
+    head, tail = _split_at_script(parser, argv)
+    arguments = parser.parse_args(head)
+    if not tail:
+        parser.error("no command is given: resumable record -- COMMAND")
+    arguments.command, arguments.recorded = "record", tail
     return arguments
 
 
@@ -118,9 +143,16 @@ def _main_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     for name, texts in LAUNCHES.items():
         commands.add_parser(name, help=texts.summary, add_help=False)
+    commands.add_parser("record", help="keep the evidence of any command that starts ranks", add_help=False)
     check = commands.add_parser("check", help="run the checks again, on stored evidence")
     check.add_argument(
-        "run_dirs", nargs="+", metavar="RUN", help="a run directory of `verify` or `sweep`, or its bundle"
+        "run_dirs",
+        nargs="+",
+        metavar="RUN",
+        help="a run directory or its bundle; several that were only recorded are one job: its attempts, or its hosts",
+    )
+    check.add_argument(
+        "--against", metavar="REFERENCE", help="a recorded job that ran undisturbed, to compare recorded ones with"
     )
     add_output_flags(check)
     watch = commands.add_parser("watch", help="show how far a run is, while it goes on")

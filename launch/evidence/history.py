@@ -28,6 +28,7 @@ from resumable.launch.evidence.node_records import (
 from resumable.launch.evidence.rank_records import FORMAT_VERSION, AnyRecord, Exit, FaultFired, Start, Step, decode_line
 from resumable.launch.evidence.run_dir import ScenarioDir
 from resumable.launch.evidence.seal import broken_seals
+from resumable.launch.evidence.worker_groups import ends_of, in_order, with_numbers
 from resumable.launch.system.safe_io import read_whole
 from resumable.launch.system.wording import place
 
@@ -116,18 +117,32 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
         return max([*announced, *(process.start.world_size for process in self.group(incarnation))])
 
 
-def read_history(scenario: ScenarioDir) -> History:
-    """The evidence of one scenario; whatever is wrong with it stands in `History.damage`."""
+def read_history(scenario: ScenarioDir, *parts: ScenarioDir) -> History:
+    """The evidence of one scenario; whatever is wrong with it stands in `History.damage`.
+
+    Args:
+        scenario: Its folder.
+        parts: More folders of the same: what somebody else started may have left one on every host, or one an attempt.
+    """
     name = scenario.root.name
     if not scenario.root.is_dir():
         return History(name=name, damage=(Damage(path=name, what="the scenario was not run"),))
     damage: list[Damage] = []
     processes = list(_read_processes(scenario, damage))
     said, has_links = _read_nodes(scenario, damage)
+    folders = [[record for record in said if isinstance(record, RoundStarted)]]
+    for part in parts:
+        processes.extend(_read_processes(part, damage, path=f"{part.root.parent.name}/"))
+        folders.append([record for record in _read_nodes(part, damage)[0] if isinstance(record, RoundStarted)])
     seals = [record for record in said if isinstance(record, Sealed)]
     damage.extend(_unsealed(scenario, seals))
-    rounds = [record for record in said if isinstance(record, RoundStarted)]
     rank_ends = [record for record in said if isinstance(record, RankEnded)]
+    ends = [record for record in said if isinstance(record, NodeEnded)]
+    rounds = in_order(folders) or folders[0]
+    if rounds and rounds[0].group:
+        processes, orphans = with_numbers(processes, rounds)
+        damage.extend(Damage(path=file, what=what) for file, what in orphans)
+        ends = ends or ends_of(rounds, processes)
     damage.extend(_inconsistencies(name, processes, rounds))
     damage.extend(_unsaid_ends(name, processes, rank_ends))
     damage.extend(_unsaid_faults(scenario, processes))
@@ -135,7 +150,7 @@ def read_history(scenario: ScenarioDir) -> History:
         name=name,
         processes=tuple(sorted(processes, key=lambda process: (process.incarnation, process.rank))),
         rounds=tuple(sorted(rounds, key=lambda round_: (round_.incarnation, round_.node))),
-        ends=tuple(record for record in said if isinstance(record, NodeEnded)),
+        ends=tuple(ends),
         rank_ends=tuple(rank_ends),
         acts=tuple(record for record in said if isinstance(record, NodeFaultActed)),
         hangs=tuple(record for record in said if isinstance(record, RankHung)),
@@ -145,10 +160,11 @@ def read_history(scenario: ScenarioDir) -> History:
     )
 
 
-def _read_processes(scenario: ScenarioDir, damage: list[Damage]) -> Iterator[Process]:
-    for path in sorted(scenario.events.glob("*.jsonl")):
-        file = _relative(scenario, path)
-        records, is_torn = _read_lines(path, file, decode_line, damage)
+def _read_processes(scenario: ScenarioDir, damage: list[Damage], *, path: str = "") -> Iterator[Process]:
+    """What each process of a folder wrote; `path` stands before the names of files."""
+    for file_path in sorted(scenario.events.glob("*.jsonl")):
+        file = path + _relative(scenario, file_path)
+        records, is_torn = _read_lines(file_path, file, decode_line, damage)
         if not records:
             continue  # killed before its first line was whole: as if the process had never been
         start = records[0]

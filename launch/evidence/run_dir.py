@@ -4,9 +4,10 @@ RUN/
   plan.json               what was to be done
   verdict.json            what came of it; a sweep that was interrupted has none
   <scenario>/             reference-1, reference-2, faulted; or run; or a point of a sweep, with a verdict.json of its own
-    events/               one file a process: i<incarnation>-r<rank>-<pid>.jsonl
+    events/               one file a process: i<incarnation>-r<rank>-<pid>.jsonl, or g<group>-r<rank>-<host>-<pid>.jsonl
     nodes/                node-<n>-<tag>.jsonl (rounds, ends), one for every node process; supervisor.jsonl
                           (faults of nodes, and the seal)
+                          life-<incarnation>.jsonl of a worker group that somebody else has started
     logs/i<incarnation>/  rank<rank>.out and rank<rank>.err; rank<rank>.stacks of one that hung
     fired/                one file for every fault that has fired; <fault>.done once the supervisor has done its part
     work/                 working directory of the job
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,6 +32,8 @@ from resumable.launch.system.safe_io import decoded, read_whole, replace_whole
 from resumable.launch.system.wording import listed
 
 _MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+_NO_NAME = re.compile(r"[^A-Za-z0-9.]")
+_MAX_HOST = 64
 _MAX_NAME_BYTES = 250
 """With the ending of a point's cold start, what file systems take."""
 _MAX_SHOWN = 40
@@ -71,7 +75,7 @@ class ScenarioDir:
 
     def event_files(self, *, rank: int | None = None) -> list[Path]:
         """Evidence of all processes, or of one rank's, in the order of incarnations."""
-        pattern = "i*-r*-*.jsonl" if rank is None else f"i*-r{rank:04d}-*.jsonl"
+        pattern = "*-r*-*.jsonl" if rank is None else f"*-r{rank:04d}-*.jsonl"
         return sorted(self.events.glob(pattern))
 
     def stacks_file(self, *, incarnation: int, rank: int) -> Path:
@@ -115,6 +119,19 @@ class ScenarioDir:
     def node_file(self, number: int, tag: str) -> Path:
         """What one node process says; a node that takes the place of a lost one has the same number and another tag."""
         return self.nodes / f"node-{number}-{tag[:8]}.jsonl"
+
+    def life_file(self, number: int) -> Path:
+        """What rank 0 of somebody else's worker group says of it; by this file the number is the group's."""
+        return self.nodes / f"life-{number:03d}.jsonl"
+
+    def life_files(self) -> list[Path]:
+        """Those of all worker groups, in their order."""
+        return sorted(self.nodes.glob("life-*.jsonl"))
+
+    def group_event_file(self, *, group: str, rank: int, host: str, pid: int) -> Path:
+        """Evidence of one process of such a group."""
+        name = _NO_NAME.sub("_", host)[:_MAX_HOST]
+        return self.events / f"g{group[:16]}-r{rank:04d}-{name}-{pid}.jsonl"
 
     @property
     def supervisor_file(self) -> Path:

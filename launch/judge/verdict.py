@@ -10,7 +10,7 @@ import msgspec
 from resumable.launch.checks import CHECKS
 from resumable.launch.checks.check import Check
 from resumable.launch.evidence.history import read_history
-from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.explain.outcome import Outcome, exit_code, worst
 from resumable.launch.explain.problems import (
     CheckFailed,
@@ -110,10 +110,24 @@ def judge(plan: Plan, run_dir: RunDir) -> Verdict:
 def read_evidence(plan: Plan, run_dir: RunDir) -> Evidence:
     """The evidence of everything but a sweep: of its last scenario, beside its references."""
     judged = plan.scenarios[-1]
-    references = [] if plan.command == "run" else [s for s in plan.references if s.name != judged.name]
+    references = [] if plan.command in ("run", "record") else [s for s in plan.references if s.name != judged.name]
     histories = [read_history(run_dir.scenario(scenario.name)) for scenario in references]
     faulted = read_history(run_dir.scenario(judged.name))
     return gather(plan, judged, histories, faulted)
+
+
+def judge_recorded(plan: Plan, run_dirs: Sequence[RunDir], references: Sequence[ScenarioDir]) -> Verdict:
+    """Say what the evidence of a job proves that somebody else has started.
+
+    Args:
+        plan: Of the job, with one scenario.
+        run_dirs: All run directories of the job: of its attempts, or of its hosts.
+        references: Undisturbed runs; none if there is none.
+    """
+    [scenario] = plan.scenarios
+    first, *others = (run_dir.scenario(scenario.name) for run_dir in run_dirs)
+    histories = [read_history(folder) for folder in references]
+    return judge_evidence(gather(plan, scenario, histories, read_history(first, *others)))
 
 
 def judge_evidence(evidence: Evidence) -> Verdict:

@@ -23,6 +23,8 @@ _TORCHRUN_DEFAULTS = {
 
 def repeat_command(plan: Plan, scenario: Scenario) -> str:
     """The command line, quoted for a shell; every draw of the plan stands in it as it fell."""
+    if plan.command == "record":
+        return shlex.join(["resumable", "record", "--", plan.script.path, *plan.script.arguments])
     command = "run" if plan.command == "run" else "verify"
     return shlex.join(["resumable", command, *_topology(plan, scenario), *_ours(plan, scenario), *_script(plan)])
 

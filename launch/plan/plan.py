@@ -19,8 +19,9 @@ PLAN_VERSION = 2
 BUILT_IN_JOB = "resumable.launch.jobs.digits"
 RUN_DIR_PLACEHOLDER = "{run_dir}"
 
-Command = Literal["run", "verify", "sweep", "python"]
-"""python: one scenario that a `Launcher` runs; its caller decides later what it is compared with."""
+Command = Literal["run", "verify", "sweep", "python", "record"]
+"""record: somebody else starts the ranks.
+python: one scenario that a `Launcher` runs; its caller decides later what it is compared with."""
 StartMethod = Literal["forkserver", "subprocess"]
 RestartMethod = Literal["agent", "job"]
 Recording = Literal["full", "ends"]

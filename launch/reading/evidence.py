@@ -39,6 +39,11 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return tuple(damage for run in (*self.references, self.faulted) for damage in run.history.damage)
 
     @property
+    def is_foreign(self) -> bool:
+        """Somebody else has started the ranks, and restarts them when he likes."""
+        return any(round_.group for round_ in self.faulted.history.rounds)
+
+    @property
     def is_resized(self) -> bool:
         """The number of ranks changed between two incarnations."""
         return len(set(self.faulted.world_sizes)) > 1

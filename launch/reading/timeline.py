@@ -16,7 +16,7 @@ from resumable.launch.reading.checkpoints import Checkpoint, damaged_by, is_with
 from resumable.launch.reading.lives import Life, Run, Timeline
 from resumable.launch.reading.reindexing import renamed
 from resumable.launch.reading.resume import Clues, find_resume_point
-from resumable.launch.reading.trajectory import Steps, TrainedStep, Trajectory, trace
+from resumable.launch.reading.trajectory import Steps, TrainedBatch, TrainedStep, Trajectory, trace
 
 
 def assemble(history: History, profile: LoopProfile, reference: Mapping[int, Steps] | None = None) -> Run:
@@ -112,7 +112,22 @@ class _Builder:
         batches = [batch for done in last[-1:] for batch in done.batches]
         if not batches:
             return 0
-        return batches[-1].epoch + any(life.trajectory.pass_ended for life in self.latest.values())
+        return batches[-1].epoch + (self._is_whole(batches[-1], last) or self._has_pass_ended())
+
+    def _has_pass_ended(self) -> bool:
+        return any(life.trajectory.pass_ended for life in self.latest.values())
+
+    def _is_whole(self, latest: TrainedBatch, steps: Steps) -> bool:
+        """Whether all batches of an epoch were trained on, as its loader counts them: nobody has asked for one more yet."""
+        lengths = {
+            life.trajectory.loaders[latest.loader].num_batches
+            for life in self.latest.values()
+            if latest.loader in life.trajectory.loaders
+        }
+        num = sum(
+            batch.epoch == latest.epoch and batch.loader == latest.loader for step in steps for batch in step.batches
+        )
+        return lengths == {num}
 
     def _carry_on(self, life: Life) -> None:
         """Cut back what the rank had done to the resume point, and add what it did then.

@@ -10,6 +10,7 @@ import msgspec
 
 from resumable.launch.evidence.node_records import NodeEnded, RoundStarted, decode_node_line
 from resumable.launch.evidence.rank_records import Start, decode_line
+from resumable.launch.evidence.recorded_runs import stored_plan
 from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.explain.run_problems import NotJudged
 from resumable.launch.judge.results import Results, Span, Tools, own_tools, results_of, spans_of
@@ -31,7 +32,7 @@ def read_results(run_dir: RunDir) -> Results:
     Raises:
         EvidenceError: `run_dir` is no run directory, another version wrote it, or its plan is damaged.
     """
-    plan = run_dir.read_plan()
+    plan = stored_plan(run_dir)
     spans: dict[str, tuple[Span, ...]] = {}
     if plan.sweep is None:
         evidence = read_evidence(plan, run_dir)

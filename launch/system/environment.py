@@ -22,6 +22,52 @@ NODE_TAG = "RESUMABLE_NODE"
 _COMPILE_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
 
+RECORD = "RESUMABLE_RECORD"
+"""Where the ranks of a job are recorded that somebody else starts: set by `resumable record`, or by the user."""
+_RECORDED_SCENARIO = "RESUMABLE_RECORD_SCENARIO"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """Where this process is recorded, should it be a rank."""
+
+    run_dir: Path
+    scenario: str = "run"
+
+    def environment(self, *, site: Path) -> dict[str, str]:
+        """The caller's environment for a command whose ranks are to be recorded.
+
+        Args:
+            site: A folder whose `sitecustomize` brings the recorder into interpreters that have not installed it.
+        """
+        path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
+        return {**os.environ, RECORD: str(self.run_dir), _RECORDED_SCENARIO: self.scenario, "PYTHONPATH": path}
+
+
+def recording() -> Recording | None:
+    """Where this process is to be recorded; None if nobody asks for it."""
+    folder = os.environ.get(RECORD)
+    if not folder:
+        return None
+    return Recording(run_dir=Path(folder).absolute(), scenario=os.environ.get(_RECORDED_SCENARIO) or "run")
+
+
+def said_rank() -> tuple[int, int] | None:
+    """Rank and number of ranks as launchers say them; None where one of the two is missing or no number."""
+    try:
+        return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    except (KeyError, ValueError):
+        return None
+
+
+def said_local_rank() -> int:
+    """Rank on this machine as launchers and schedulers say it; 0 where none does."""
+    for name in ("LOCAL_RANK", "SLURM_LOCALID"):
+        with contextlib.suppress(KeyError, ValueError):
+            return int(os.environ[name])
+    return 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class RankEnvironment:
     """What a rank learns from its environment."""
@@ -69,7 +115,8 @@ def node_environment(*, tag: str, nproc_per_node: int, one_machine: bool) -> dic
         defaults["OMP_NUM_THREADS"] = "1"
     if one_machine:
         defaults["GLOO_SOCKET_IFNAME"] = "lo"
-    return {**defaults, **os.environ, NODE_TAG: tag}
+    callers = {name: value for name, value in os.environ.items() if name != RECORD}  # ranks of ours are recorded anyway
+    return {**defaults, **callers, NODE_TAG: tag}
 
 
 def compose_environment(settings: Mapping[str, str]) -> dict[str, str]:

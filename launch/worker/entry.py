@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from resumable.launch.evidence.rank_records import FORMAT_VERSION, Exit, ExitReason, Start
+from resumable.launch.evidence.rank_records import FORMAT_VERSION, Start
 from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.plan.plan import Plan, Script
 from resumable.launch.system.environment import RankEnvironment
 from resumable.launch.system.processes import die_with_parent
-from resumable.launch.worker.error_facts import error_facts
+from resumable.launch.worker.ending import Ending, FinalState
 from resumable.launch.worker.exit import (
     call_before_abrupt_exit,
     die_of,
@@ -34,10 +34,6 @@ from resumable.launch.worker.stacks import dump_stacks_on_request
 from resumable.launch.worker.torch_private import await_threads, keep_buckets, run_exit_handlers
 from resumable.launch.worker.watch.training import TrainingWatch
 from resumable.launch.worker.watching import watch
-
-FinalState = Callable[[], str | None]
-_PATIENCE_S = 1.0
-"""How long a script that leaves at once may be kept."""
 
 
 def run_rank() -> None:
@@ -125,33 +121,8 @@ def _earlier_files(environment: RankEnvironment, scenario_dir: ScenarioDir) -> l
     return [file for incarnation, file in sorted(files.items()) if incarnation < environment.incarnation]
 
 
-class _Ending:
-    """How the script ended; what is recorded first counts."""
-
-    def __init__(self, recorder: Recorder, final_state: FinalState) -> None:
-        self._recorder = recorder
-        self._final_state = final_state
-        self._is_recorded = False
-
-    def record(self, reason: ExitReason, code: int = 0, message: str = "", error: BaseException | None = None) -> None:
-        """Record it, with the parameters if it ended well."""
-        if not self._is_recorded:
-            self._is_recorded = True
-            parameters = self._final_state() if code == 0 else None
-            facts = None if error is None else error_facts(error)
-            self._recorder.emit(Exit, reason=reason, code=code, message=message, error=facts, parameters=parameters)
-            self._recorder.close()
-
-    def record_abrupt(self, status: int) -> None:
-        """The script leaves by `os._exit`, perhaps because its main thread stands still."""
-        if self._recorder.is_active:
-            with self._recorder.alone_within(_PATIENCE_S) as is_alone:
-                if is_alone:
-                    self.record("system_exit", status & 0xFF)
-
-
 def _run_recorded(script: Script, recorder: Recorder, final_state: FinalState, patches: Patches) -> None:
-    ending = _Ending(recorder, final_state)
+    ending = Ending(recorder, final_state)
     call_before_abrupt_exit(patches, ending.record_abrupt)
     is_interrupted = False
     try:

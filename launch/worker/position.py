@@ -127,6 +127,19 @@ class Position:
         if self._lineage is not None:
             self._base = self._lineage.find(state)
 
+    def take_up(self, earlier: Sequence[Sequence[AnyRecord]] | None) -> None:
+        """Say before the first step that this is a later process of its rank.
+
+        Args:
+            earlier: Lines of each earlier one; None: nobody has read them, and nothing is counted since training began.
+        """
+        self._lineage = None if earlier is None else Lineage(record for life in earlier for record in life)
+        self._base = None
+        whole = [life for life in earlier or () if any(isinstance(record, Step) for record in life)]
+        self._known_profile = profile_of((0, life) for life in whole) if whole else None
+        if self._lines is not None:
+            self._learn(self._lines)
+
     def follow(self, record: AnyRecord) -> None:
         """Take note of one line."""
         for tally in self._tallies:

@@ -49,7 +49,7 @@ class Recorder:
         if not self.is_active:
             return
         with self.alone():
-            record = self._write(record_type, fields)
+            record = self.write(record_type, fields)
             for observer in self._observers:
                 observer(record)
 
@@ -67,7 +67,7 @@ class Recorder:
             if is_alone:
                 self._lock.release()
 
-    def _write(self, record_type: type[AnyRecord], fields: dict[str, Any]) -> AnyRecord:
+    def write(self, record_type: type[AnyRecord], fields: dict[str, Any]) -> AnyRecord:
         """Give the record the next number and write it.
 
         A signal's handler may run after any call, and save a checkpoint for example: its lines then come first.

@@ -29,7 +29,7 @@ PRIVATE_NAMES = {
     "torch.distributed:Reducer": ("_rebuild_buckets",),
     "torch.distributed.checkpoint.filesystem": ("_write_files_from_queue",),
     "torch.distributed.checkpoint.state_dict_saver": ("_save_state_dict",),
-    "torch.distributed.distributed_c10d": ("_world",),
+    "torch.distributed.distributed_c10d": ("_get_default_store", "_world"),
     "torch.distributed.distributed_c10d:_World": ("pg_map",),
     "torch.nn:Module": ("_buffers", "_non_persistent_buffers_set", "_parameters"),
     "torch.utils.data:DataLoader": ("_dataset_kind",),
@@ -120,6 +120,11 @@ def own_saved_buffers(module: torch.nn.Module) -> Iterator[torch.Tensor]:
 def process_groups() -> Iterable[dist.ProcessGroup]:
     """Every process group that this process has now."""
     return distributed_c10d._world.pg_map
+
+
+def default_store() -> dist.Store:  # type: ignore[name-defined]
+    """The store by which the ranks of the default process group found each other."""
+    return distributed_c10d._get_default_store()
 
 
 def keep_buckets(patches: Patches) -> None:

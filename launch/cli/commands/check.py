@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from resumable.launch.cli.commands.sweep import print_sweep
-from resumable.launch.cli.commands.verify import print_verdict
-from resumable.launch.errors import DamagedPlanError
+from resumable.launch.cli.commands.verify import print_verdict, show_verdict
+from resumable.launch.errors import DamagedPlanError, UsageError
 from resumable.launch.evidence.bundle import opened
-from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.evidence.recorded_runs import stored_plan
+from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.explain.outcome import Outcome, exit_code, worst
-from resumable.launch.judge.verdict import Verdict, write_verdict
+from resumable.launch.judge.verdict import Verdict, judge_recorded, write_verdict
 from resumable.launch.plan.plan import Plan
 from resumable.launch.run.setup import shown
 from resumable.launch.sweep.review import review
@@ -23,22 +26,47 @@ from resumable.launch.system.standard_streams import complain
 
 
 def check(arguments: argparse.Namespace, console: Console) -> int:
-    """Judge every run directory; INVALID beats UNKNOWN beats VALID."""
+    """Judge every run directory; INVALID beats UNKNOWN beats VALID. All that were only recorded are one job."""
     outcomes = []
-    for root in arguments.run_dirs:
-        try:
-            with opened(Path(root)) as run_dir:
-                outcomes.append(_check(run_dir, console, is_quiet=arguments.quiet))
-        except DamagedPlanError as error:  # the others can still be judged
-            complain(str(error))
-            outcomes.append(Outcome.UNKNOWN)
+    recorded: list[tuple[RunDir, Plan]] = []
+    with contextlib.ExitStack() as bundles:
+        for root in arguments.run_dirs:
+            try:
+                run_dir = bundles.enter_context(opened(Path(root)))
+                plan = stored_plan(run_dir)
+                if plan.command == "record":
+                    recorded.append((run_dir, plan))
+                else:
+                    outcomes.append(_check(run_dir, plan, console, is_quiet=arguments.quiet))
+            except DamagedPlanError as error:  # the others can still be judged
+                complain(str(error))
+                outcomes.append(Outcome.UNKNOWN)
+        if recorded:
+            outcomes.append(_check_recorded(recorded, arguments.against, console, is_quiet=arguments.quiet))
+    if arguments.against is not None and not recorded:
+        raise UsageError(
+            f"--against {arguments.against}: none of these was only recorded; they have references of their own"
+        )
     return exit_code(worst(outcomes))
 
 
-def _check(run_dir: RunDir, console: Console, *, is_quiet: bool) -> Outcome:
-    plan = run_dir.read_plan()
+def _check(run_dir: RunDir, plan: Plan, console: Console, *, is_quiet: bool) -> Outcome:
     judged = print_verdict if plan.sweep is None else _check_sweep
     return judged(plan, run_dir, console, is_quiet=is_quiet).outcome
+
+
+def _check_recorded(
+    recorded: Sequence[tuple[RunDir, Plan]], against: str | None, console: Console, *, is_quiet: bool
+) -> Outcome:
+    run_dir, plan = recorded[0]
+    references: list[ScenarioDir] = []
+    if against is not None:
+        undisturbed = RunDir(root=Path(against))
+        known = stored_plan(undisturbed)
+        scenarios = known.scenarios if known.command == "record" else known.references
+        references = [undisturbed.scenario(scenario.name) for scenario in scenarios]
+    verdict = judge_recorded(plan, [one for one, _ in recorded], references)
+    return show_verdict(verdict, plan, run_dir, console, is_quiet=is_quiet).outcome
 
 
 def _check_sweep(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool) -> Verdict:

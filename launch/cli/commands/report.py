@@ -10,6 +10,7 @@ from rich.console import Console
 from resumable.launch.cli.options import report_options
 from resumable.launch.errors import UsageError
 from resumable.launch.evidence.bundle import opened
+from resumable.launch.evidence.recorded_runs import stored_plan
 from resumable.launch.explain.outcome import exit_code
 from resumable.launch.report.outputs import write_reports
 from resumable.launch.report.reading import CaseEvidence, read_results
@@ -24,5 +25,5 @@ def report(arguments: argparse.Namespace, _console: Console) -> int:
         )
     with opened(Path(arguments.run_dir)) as run_dir:
         results = read_results(run_dir)
-        write_reports(wanted, results, CaseEvidence(run_dir.read_plan(), run_dir))
+        write_reports(wanted, results, CaseEvidence(stored_plan(run_dir), run_dir))
     return exit_code(results.outcome)

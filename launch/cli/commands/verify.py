@@ -53,7 +53,11 @@ def _print_beginning(plan: Plan, run_dir: RunDir, console: Console, *, is_defaul
 
 def print_verdict(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool) -> Verdict:
     """Judge the evidence, store the verdict and print it."""
-    verdict = judge(plan, run_dir)
+    return show_verdict(judge(plan, run_dir), plan, run_dir, console, is_quiet=is_quiet)
+
+
+def show_verdict(verdict: Verdict, plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool) -> Verdict:
+    """Store a verdict and print it."""
     try:
         write_verdict(verdict, run_dir)
     except OSError as error:

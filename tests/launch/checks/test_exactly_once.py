@@ -1,11 +1,15 @@
+from collections.abc import Callable
 from dataclasses import replace
+
+import pytest
 
 from resumable.launch.checks.exactly_once import exactly_once
 from resumable.launch.checks.reference import reference
+from resumable.launch.evidence.recorded_runs import record_plan
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.reading.evidence import Evidence, gather
 from tests.launch import histories
-from tests.launch.histories import Job, Life
+from tests.launch.histories import Epochs, Job, Life
 
 JOB = Job(num_samples=32)
 
@@ -123,3 +127,50 @@ def test_padding_is_no_repeat():
     """An epoch that does not divide evenly is padded with its own samples."""
     job = replace(JOB, num_samples=33)
     assert exactly_once(histories.one_kill(job)).outcome == Outcome.VALID
+
+
+def alone(whole: Evidence) -> Evidence:
+    """The same where nobody has an uninterrupted run."""
+    plan = record_plan()
+    return gather(plan, plan.scenarios[0], [], whole.faulted.history)
+
+
+LATER = {"at": 13, "resume": 12}
+"""In the middle of the second epoch."""
+
+
+@pytest.mark.parametrize("at", [9, 13, 16, 17, 23])
+def test_epochs_after_a_restart_are_as_those_before_it(at: int) -> None:
+    """At whichever place it was killed, the border of an epoch included."""
+    result = exactly_once(alone(histories.one_kill(JOB, at=at, resume=at - 1)))
+    summary = "96 samples in 3 epochs, each as the epochs before the first restart"
+    assert (result.outcome, result.summary) == (Outcome.VALID, summary)
+
+
+@pytest.mark.parametrize(
+    ("change", "summary"),
+    [
+        (lambda epochs: [epochs[0][1:], *epochs[1:]], "epoch 1: 2 samples lost"),
+        (lambda epochs: [[epochs[0][0], *epochs[0]], *epochs[1:]], "epoch 1: 2 samples duplicated"),
+        (lambda epochs: [epochs[0], *(epoch[4:] for epoch in epochs[1:])], "epoch 2: 8 samples lost"),
+    ],
+    ids=["skipped", "again", "next epoch cut short"],
+)
+def test_without_a_reference_a_loss_is_seen_too(change: Callable[[Epochs], Epochs], summary: str) -> None:
+    """The whole epochs before the restart say what an epoch holds."""
+    result = exactly_once(alone(histories.one_kill(JOB, **LATER, rank1=change)))
+    assert (result.outcome, result.summary) == (Outcome.INVALID, summary)
+
+
+def test_a_job_that_was_killed_in_its_first_epoch_says_nothing() -> None:
+    """Nobody has seen a whole one before."""
+    assert exactly_once(alone(histories.one_kill(JOB, at=5, resume=4))).outcome == Outcome.NOT_APPLICABLE
+
+
+def test_epochs_that_differ_say_nothing() -> None:
+    """What is drawn with replacement holds different samples each time."""
+    drawn = replace(JOB, num_samples=34)
+    lives = histories.killed(drawn, 22)
+    lives = [replace(life, epochs=[life.epochs[0], [[1] * 2, *life.epochs[1][1:]], *life.epochs[2:]]) for life in lives]
+    whole = histories.evidence(drawn, [lives, histories.resumed(drawn, 21)], [])
+    assert exactly_once(alone(whole)).outcome == Outcome.NOT_APPLICABLE

@@ -1,0 +1,60 @@
+"""Worker groups that somebody else has started: put in order, and their ends inferred from the ends of their ranks.
+
+No node of ours speaks for them. Rank 0 of each said what it is a part of, and took a number in its run directory. Where
+there is one run directory for each attempt, every attempt has begun at 0, and the clocks of their machines give the order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from resumable.launch.evidence.node_records import NodeEnded, NodeOutcome, RoundStarted
+from resumable.launch.evidence.rank_records import Step
+
+if TYPE_CHECKING:
+    from resumable.launch.evidence.history import Process
+
+
+def in_order(folders: Sequence[Sequence[RoundStarted]]) -> list[RoundStarted]:
+    """The groups of all folders, numbered through.
+
+    Args:
+        folders: What each run directory holds; hosts that share none have each a part of the same groups.
+    """
+    numbered = [sorted((r for r in folder if r.group), key=lambda r: r.incarnation) for folder in folders]
+    if len([folder for folder in numbered if folder]) > 1:
+        numbered = [sorted((r for folder in numbered for r in folder), key=lambda r: r.time_unix or 0.0)]
+    rounds = {round_.group: round_ for folder in numbered for round_ in folder}
+    return [msgspec.structs.replace(round_, incarnation=number) for number, round_ in enumerate(rounds.values())]
+
+
+def with_numbers(
+    processes: Sequence[Process], rounds: Sequence[RoundStarted]
+) -> tuple[list[Process], list[tuple[str, str]]]:
+    """The processes with the numbers of their groups, and files whose group has none, with what is wrong with each.
+
+    A group whose rank 0 has died before it took a number is none, unless it has trained.
+    """
+    numbers = {round_.group: round_.incarnation for round_ in rounds}
+    placed: list[Process] = []
+    orphans: list[tuple[str, str]] = []
+    for process in processes:
+        number = numbers.get(process.start.group)
+        if number is not None:
+            start = msgspec.structs.replace(process.start, incarnation=number)
+            placed.append(msgspec.structs.replace(process, start=start, records=(start, *process.records[1:])))
+        elif any(isinstance(record, Step) for record in process.records):
+            orphans.append((process.file, "nothing from rank 0 of its worker group, which trained"))
+    return placed, orphans
+
+
+def ends_of(rounds: Sequence[RoundStarted], processes: Sequence[Process]) -> list[NodeEnded]:
+    """How the last group ended, as its ranks say it; nothing while one of them has said nothing."""
+    last = rounds[-1]
+    exits = [process.exit for process in processes if process.incarnation == last.incarnation]
+    has_ended = len(exits) == last.world_size and all(exit_ is not None and exit_.code == 0 for exit_ in exits)
+    outcome: NodeOutcome = "succeeded" if has_ended else "failed"
+    return [NodeEnded(node=0, outcome=outcome, time_ns=last.time_ns)]

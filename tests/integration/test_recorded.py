@@ -1,0 +1,140 @@
+"""Ranks that somebody else starts: recorded over all their lives, and judged with an undisturbed run and without."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from resumable.launch.evidence.history import read_history
+from resumable.launch.evidence.run_dir import RunDir
+
+JOB = str(Path(__file__).parent / "jobs" / "plain.py")
+TIMEOUT_S = 240
+ENVIRONMENT = {
+    **os.environ,
+    "OMP_NUM_THREADS": "1",
+    "GLOO_SOCKET_IFNAME": "lo",
+    "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",  # without it a plain torchrun fails at random
+}
+
+
+def port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return str(free.getsockname()[1])
+
+
+def torchrun(*words: str) -> list[str]:
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", "2"]
+    return [sys.executable, *launcher, "--max-restarts", "2", JOB, *words]
+
+
+def spawn(*words: str) -> list[str]:
+    return [sys.executable, JOB, *words, "spawn", port()]
+
+
+def resumable(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "resumable.launch", *words],
+        cwd=folder,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    ended = resumable("record", "--run-dir", "run", "--", *torchrun("work", "-1"), folder=folder)
+    assert ended.returncode == 0, ended.stderr
+    return folder / "run"
+
+
+@pytest.mark.parametrize(("how", "code", "outcome"), [((), 0, "VALID"), (("careless",), 1, "INVALID")])
+def test_torchrun_that_restarts_its_ranks(
+    tmp_path: Path, undisturbed: Path, how: tuple[str, ...], code: int, outcome: str
+) -> None:
+    """One run directory holds both lives; the good job is proved right, the careless one wrong even without a reference."""
+    ended = resumable("record", "--run-dir", "run", "--", *torchrun("work", "7", *how), folder=tmp_path)
+    assert (ended.returncode, "recorded 2 ranks in 2 incarnations" in ended.stderr) == (0, True), ended.stderr
+    compared = resumable("check", "--quiet", "run", "--against", str(undisturbed), folder=tmp_path)
+    assert (compared.returncode, compared.stdout.split(" ")[0]) == (code, outcome), compared.stdout
+    alone = resumable("check", "run", folder=tmp_path)
+    assert ("exactly_once      WRONG" in alone.stdout, "exactly_once      ok" in alone.stdout) == (code == 1, code == 0)
+
+
+@pytest.mark.parametrize(("how", "code"), [((), 0), (("careless",), 1)])
+def test_a_script_that_spawns_its_ranks_and_is_started_again(
+    tmp_path: Path, undisturbed: Path, how: tuple[str, ...], code: int
+) -> None:
+    """Each attempt is a life of its own in the same run directory."""
+    first = resumable("record", "--run-dir", "run", "--", *spawn("work", "7", *how), folder=tmp_path)
+    second = resumable("record", "--run-dir", "run", "--", *spawn("work", "7", *how), folder=tmp_path)
+    assert (first.returncode != 0, second.returncode) == (True, 0), second.stderr
+    compared = resumable("check", "--quiet", "run", "--against", str(undisturbed), folder=tmp_path)
+    assert compared.returncode == code, compared.stdout
+
+
+def test_attempts_with_a_folder_each_are_one_job(tmp_path: Path, undisturbed: Path) -> None:
+    """Whatever the order in which they are named; the variable alone does what the command does."""
+    for attempt in ("a", "b"):
+        variables = {**ENVIRONMENT, "RESUMABLE_RECORD": str(tmp_path / attempt), "PYTHONPATH": path_of_the_hook()}
+        subprocess.run(
+            spawn("work", "7"), cwd=tmp_path, env=variables, timeout=TIMEOUT_S, check=False, capture_output=True
+        )
+    compared = resumable("check", "--quiet", "b", "a", "--against", str(undisturbed), folder=tmp_path)
+    assert compared.returncode == 0, compared.stdout
+    one = resumable("check", "b", "--against", str(undisturbed), folder=tmp_path)
+    assert one.returncode == 3, one.stdout
+
+
+def path_of_the_hook() -> str:
+    from resumable.launch.run.foreign_command import SITE  # noqa: PLC0415 - of the installed package
+
+    return os.pathsep.join([str(SITE), os.environ.get("PYTHONPATH", "")])
+
+
+HELPERS = """
+import multiprocessing, sys
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+def help():
+    list(DataLoader(TensorDataset(torch.ones(4)), batch_size=2))
+
+if __name__ == "__main__":
+    model = torch.nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    data = TensorDataset(torch.ones(8, 1))
+    for (x,) in DataLoader(data, batch_size=2, num_workers=2, multiprocessing_context=sys.argv[1]):
+        model(x).sum().backward()
+        optimizer.step()
+    helper = multiprocessing.get_context(sys.argv[1]).Process(target=help)
+    helper.start()
+    helper.join()
+    sys.exit(int(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_loader_workers_and_helpers_are_no_ranks(tmp_path: Path, method: str) -> None:
+    """One process trains; its end and its exit code are recorded."""
+    (tmp_path / "job.py").write_text(HELPERS)
+    ended = resumable("record", "--run-dir", "run", "--", sys.executable, "job.py", method, "5", folder=tmp_path)
+    history = read_history(RunDir(root=tmp_path / "run").scenario("run"))
+    [process] = history.processes
+    assert (ended.returncode, process.start.world_size, process.exit.code, history.damage) == (5, 1, 5, ())
+
+
+def test_a_command_in_which_nobody_trains_is_said_to_have_no_ranks(tmp_path: Path) -> None:
+    """Silence is never success."""
+    ended = resumable("record", "--run-dir", "run", "--", sys.executable, "-c", "import torch", folder=tmp_path)
+    assert (ended.returncode, "no rank was recorded in run" in ended.stderr) == (0, True)
+    assert resumable("check", "--quiet", "run", folder=tmp_path).returncode == 3

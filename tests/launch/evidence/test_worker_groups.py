@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from resumable.launch.evidence.history import Process
+from resumable.launch.evidence.node_records import RoundStarted
+from resumable.launch.evidence.rank_records import FORMAT_VERSION, AnyRecord, Exit, Start, Step
+from resumable.launch.evidence.worker_groups import ends_of, in_order, with_numbers
+
+
+def life(number: int, group: str, *, time_unix: float = 0.0, world_size: int = 1) -> RoundStarted:
+    return RoundStarted(
+        incarnation=number,
+        node=0,
+        num_nodes=1,
+        ranks=list(range(world_size)),
+        world_size=world_size,
+        time_ns=0,
+        group=group,
+        time_unix=time_unix,
+    )
+
+
+def process(group: str, *records: AnyRecord, rank: int = 0, incarnation: int = 9) -> Process:
+    start = Start(
+        sequence=0,
+        time_ns=0,
+        format=FORMAT_VERSION,
+        incarnation=incarnation,
+        rank=rank,
+        local_rank=0,
+        world_size=1,
+        node=0,
+        pid=1,
+        python="3",
+        torch="2",
+        group=group,
+    )
+    return Process(file=f"{group}-{rank}", start=start, records=(start, *records))
+
+
+STEP = Step(sequence=1, time_ns=0, step=0)
+EXIT = Exit(sequence=1, time_ns=0, reason="finished")
+
+
+def numbers(*folders: list[RoundStarted]) -> dict[str, int]:
+    return {round_.group: round_.incarnation for round_ in in_order(folders)}
+
+
+def test_in_one_run_directory_the_numbers_that_were_taken_count() -> None:
+    """No clock does: those of two hosts differ."""
+    assert numbers([life(0, "a", time_unix=9.0), life(1, "b", time_unix=5.0)]) == {"a": 0, "b": 1}
+
+
+def test_attempts_with_a_folder_each_come_in_the_order_of_their_clocks() -> None:
+    """Each began at 0."""
+    assert numbers([life(0, "late", time_unix=9.0)], [life(0, "early", time_unix=5.0)]) == {"early": 0, "late": 1}
+
+
+def test_hosts_with_a_folder_each_have_one_group() -> None:
+    """Only one of them has its rank 0."""
+    assert numbers([life(0, "a")], []) == {"a": 0}
+
+
+def test_a_process_has_the_number_of_its_group() -> None:
+    """Whatever it took itself for when it began."""
+    placed, orphans = with_numbers([process("b"), process("a", rank=1)], in_order([[life(0, "a"), life(1, "b")]]))
+    assert ([(p.incarnation, p.records[0].incarnation) for p in placed], orphans) == ([(1, 1), (0, 0)], [])
+
+
+def test_a_group_that_trained_without_rank_0_is_missing_evidence() -> None:
+    """One that never trained is none."""
+    placed, orphans = with_numbers([process("x", STEP), process("y")], in_order([[life(0, "a")]]))
+    assert (placed, [file for file, _ in orphans]) == ([], ["x-0"])
+
+
+def test_a_job_has_ended_well_once_every_rank_of_its_last_group_has() -> None:
+    """A rank that left nothing has not."""
+    rounds = in_order([[life(0, "a", world_size=2)]])
+    one, both = [process("a", EXIT, incarnation=0)], [process("a", EXIT, incarnation=0, rank=r) for r in (0, 1)]
+    assert [ends_of(rounds, ended)[0].outcome for ended in (one, both)] == ["failed", "succeeded"]
