@@ -86,7 +86,7 @@ def test_everything_in_both_folders_is_installed(wheel: Path, sources: Path) -> 
         for path in (sources / name).rglob("*")
         if path.is_file()
     }
-    pages = {name for name in files if name.startswith("launch/") and name.endswith("README.md")}
+    pages = {name for name in files if name.startswith("launch/") and name.endswith(("README.md", ".png"))}
     expected = {"resumable/__init__.py", "zz_resumable.pth"} | {f"resumable/{name}" for name in files - pages}
     assert expected == installed(wheel)
 
