@@ -26,6 +26,7 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     rank: int
     incarnation: int
+    host: str
     step: int
     """Steps since training began that were done when it was begun."""
     begin_ns: int
@@ -79,6 +80,7 @@ def _written(life: Life) -> Iterator[tuple[Written, bool]]:
                     path=file.path,
                     rank=life.rank,
                     incarnation=life.incarnation,
+                    host=life.trajectory.process.start.host,
                     step=life.first_step + bisect_left(steps, file.begin + 1),
                     begin_ns=records[file.begin].time_ns,
                     end_ns=records[file.end].time_ns,
@@ -119,9 +121,10 @@ def _source(load: Load, life: Life, written: Sequence[Written]) -> Written | Non
 
 
 def _is_before(one: Written, load: Load, life: Life) -> bool:
+    """Within an incarnation the clock tells it, which two machines do not share."""
     if one.incarnation != life.incarnation:
         return one.incarnation < life.incarnation
-    return one.end_ns <= load.time_ns
+    return one.host == life.trajectory.process.start.host and one.end_ns <= load.time_ns
 
 
 def _is_there(one: Written, load: Load) -> bool:

@@ -12,9 +12,10 @@ import msgspec
 
 from resumable.launch.judge.results import Span, spans_of
 from resumable.launch.reading.failures import ending
-from resumable.launch.reading.handovers import handovers_of
-from resumable.launch.reading.lives import Firing, Life, Run
+from resumable.launch.reading.handovers import Handovers, handovers_of
+from resumable.launch.reading.lives import Life, Run
 from resumable.launch.reading.trajectory import TrainedBatch, TrainedStep
+from resumable.launch.report.clocks import Clocks
 from resumable.launch.system.text_safety import printable
 
 Losses = float | None | tuple[float | None, ...]
@@ -59,7 +60,7 @@ class Lane(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     how: str
     """The end in words."""
     begin_us: int = 0
-    """Since the run began."""
+    """Since the run began on its machine."""
     end_us: int = 0
     numbers: tuple[tuple[int, int], ...] = ()
     """Of its batches: a number in the page's samples, and how many follow with the next numbers; itself counted."""
@@ -106,16 +107,16 @@ def track_of(run: Run, number_of: Callable[[TrainedBatch], int], names: dict[int
 
     Time and memory: linear in the number of its lines.
     """
-    zero = min((life.trajectory.process.start.time_ns for life in run.lives), default=0)
-    marks, links = _marks(run, names or {}, zero)
+    clocks = Clocks([run])
+    marks = _Marks(run, names or {}, clocks)
     lanes = tuple(
-        _lane(life, span, run, number_of=number_of, zero=zero, marks=marks[number])
+        _lane(life, span, run, number_of=number_of, clocks=clocks, marks=marks.of_lanes[number])
         for number, (life, span) in enumerate(zip(run.lives, spans_of(run), strict=True))
     )
     events = tuple(
-        NodeEvent(at_us=_us(act.time_ns - zero), text=f"node {act.node} {act.act}") for act in run.history.acts
+        NodeEvent(at_us=round(clocks.us(act.time_ns)), text=f"node {act.node} {act.act}") for act in run.history.acts
     )
-    return Track(name=printable(run.history.name), lanes=lanes, links=links, node_events=events)
+    return Track(name=printable(run.history.name), lanes=lanes, links=tuple(marks.links), node_events=events)
 
 
 def _lane(
@@ -124,12 +125,12 @@ def _lane(
     run: Run,
     *,
     number_of: Callable[[TrainedBatch], int],
-    zero: int,
+    clocks: Clocks,
     marks: Sequence[Mark],
 ) -> Lane:
     process, start = life.trajectory.process, life.trajectory.process.start
     batches = [*chain.from_iterable(step.batches for step in life.steps), *life.unfinished, *life.waiting]
-    received = [process.records[batch.line - 1].time_ns - zero for batch in batches]
+    received = [clocks.us(process.records[batch.line - 1].time_ns, life) for batch in batches]
     end = ending(life, run)
     return Lane(
         rank=span.rank,
@@ -143,15 +144,15 @@ def _lane(
         num_replayed=span.num_replayed,
         end=span.end,
         how=printable(end.how),
-        begin_us=_us(start.time_ns - zero),
-        end_us=_us(end.time_ns - zero),
+        begin_us=round(clocks.us(start.time_ns, life)),
+        end_us=round(clocks.us(end.time_ns, life)),
         numbers=tuple(_ranges(number_of(batch) for batch in batches)),
         places=tuple((*place, num) for place, num in _places(batches)),
         sizes=tuple(_counted(len(step.batches) for step in life.steps)),
         num_unfinished=len(life.unfinished),
         num_waiting=len(life.waiting),
         received_us=_differences(received),
-        done_us=_differences([time_ns - zero for time_ns in _done(life)]),
+        done_us=_differences([clocks.us(time_ns, life) for time_ns in _done(life)]),
         losses=tuple(step.losses[0] if len(step.losses) == 1 else step.losses for step in life.steps),
         marks=tuple(marks),
     )
@@ -170,41 +171,40 @@ def _last_line(step: TrainedStep) -> int:
     return step.line or max((batch.line for batch in step.batches), default=0)
 
 
-def _marks(run: Run, names: dict[int, str], zero: int) -> tuple[list[list[Mark]], tuple[Link, ...]]:
-    """Of each lane, and what leads from one to another."""
-    lane_of = {(life.incarnation, life.rank): number for number, life in enumerate(run.lives)}
-    marks: list[list[Mark]] = [[] for _ in run.lives]
+class _Marks:
+    """The marks of each lane, and what leads from one to another."""
 
-    def add(incarnation: int, rank: int, mark: Mark) -> tuple[int, int]:
-        lane = lane_of[incarnation, rank]
-        marks[lane].append(mark)
-        return lane, len(marks[lane]) - 1
+    def __init__(self, run: Run, names: dict[int, str], clocks: Clocks) -> None:
+        self._lives = {(life.incarnation, life.rank): (number, life) for number, life in enumerate(run.lives)}
+        self._clocks = clocks
+        self.of_lanes: list[list[Mark]] = [[] for _ in run.lives]
+        self.links: list[Link] = []
+        self._add_checkpoints(handovers_of(run))
+        for firing in run.firings:
+            name = names.get(firing.fault, firing.kind)
+            self._add(firing.life, "fault", firing.num_steps, firing.time_ns, name)
+        for hang in run.history.hangs:
+            _, life = self._lives.get((hang.incarnation, hang.rank), (0, None))
+            if life is not None:
+                text = f"no progress for {hang.silent_s:.0f} s: ended by the hang watch"
+                self._add(life, "hang", life.first_step + len(life.steps), hang.time_ns, text)
 
-    handovers = handovers_of(run)
-    saves = {}
-    for one in handovers.written:
-        mark = Mark(kind="save", step=one.step, at_us=_us(one.end_ns - zero), text=printable(one.path))
-        saves[one] = add(one.incarnation, one.rank, mark)
-    links = []
-    for read in handovers.read:
-        mark = Mark(kind="load", step=read.step, at_us=_us(read.time_ns - zero), text=printable(read.path))
-        place = add(read.incarnation, read.rank, mark)
-        if read.source is not None:
-            links.append(Link(save=saves[read.source], load=place))
-    for firing in run.firings:
-        add(firing.life.incarnation, firing.life.rank, _fault(firing, names, zero))
-    ends = {(life.incarnation, life.rank): life.first_step + len(life.steps) for life in run.lives}
-    for hang in run.history.hangs:
-        key = (hang.incarnation, hang.rank)
-        if key in lane_of:
-            text = f"no progress for {hang.silent_s:.0f} s: ended by the hang watch"
-            add(*key, Mark(kind="hang", step=ends[key], at_us=_us(hang.time_ns - zero), text=text))
-    return marks, tuple(links)
+    def _add_checkpoints(self, handovers: Handovers) -> None:
+        saves = {}
+        for one in handovers.written:
+            _, life = self._lives[one.incarnation, one.rank]
+            saves[one] = self._add(life, "save", one.step, one.end_ns, one.path)
+        for read in handovers.read:
+            _, life = self._lives[read.incarnation, read.rank]
+            place = self._add(life, "load", read.step, read.time_ns, read.path)
+            if read.source is not None:
+                self.links.append(Link(save=saves[read.source], load=place))
 
-
-def _fault(firing: Firing, names: dict[int, str], zero: int) -> Mark:
-    text = printable(names.get(firing.fault, firing.kind))
-    return Mark(kind="fault", step=firing.num_steps, at_us=_us(firing.time_ns - zero), text=text)
+    def _add(self, life: Life, kind: str, step: int, time_ns: int, text: str) -> tuple[int, int]:
+        lane, _ = self._lives[life.incarnation, life.rank]
+        at_us = round(self._clocks.us(time_ns, life))
+        self.of_lanes[lane].append(Mark(kind=kind, step=step, at_us=at_us, text=printable(text)))
+        return lane, len(self.of_lanes[lane]) - 1
 
 
 def _ranges(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
@@ -244,10 +244,6 @@ def _counted(values: Iterable[int]) -> Iterator[tuple[int, int]]:
         yield last, num
 
 
-def _differences(times_ns: Sequence[int]) -> tuple[int, ...]:
-    times = [_us(time_ns) for time_ns in times_ns]
+def _differences(times_us: Sequence[float]) -> tuple[int, ...]:
+    times = [round(time_us) for time_us in times_us]
     return tuple(later - earlier for earlier, later in zip(chain([0], times), times, strict=False))
-
-
-def _us(time_ns: int) -> int:
-    return round(time_ns / 1000)

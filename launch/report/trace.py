@@ -1,7 +1,7 @@
 """Results as a trace in Chrome's JSON format, which https://ui.perfetto.dev and chrome://tracing open.
 
 A run is a process there, a rank two threads of it: what it trained on, and its checkpoints. All runs of a command lie on one
-axis, the monotonic clock of the machine.
+axis.
 
 Source: "Trace Event Format", the document of the Chromium project.
 """
@@ -18,9 +18,14 @@ from resumable.launch.reading.failures import ending
 from resumable.launch.reading.handovers import Read, Written, handovers_of
 from resumable.launch.reading.lives import Life, Run
 from resumable.launch.reading.trajectory import TrainedStep
+from resumable.launch.report.clocks import Clocks
 from resumable.launch.report.reading import CaseEvidence
 from resumable.launch.system.text_safety import printable
 
+_LEAST_US = 0.001
+"""That a slice lasts: one without a duration would not be seen."""
+_Slice = tuple[int, float, float, str]
+"""Rank, begin and end in microseconds, name."""
 Value = int | float | str | None | tuple["Value", ...]
 
 
@@ -50,12 +55,11 @@ def trace(results: Results, cases: CaseEvidence) -> bytes:
     references = {run.history.name: run for one in evidence for run in one.references}
     runs = [*references.values(), *(one.faulted for one in evidence)]
     names = {one.faulted.history.name: {fault.number: str(fault) for fault in one.scenario.faults} for one in evidence}
-    zero = min((life.trajectory.process.start.time_ns for run in runs for life in run.lives), default=0)
-    flows = count(1)
+    clocks, flows = Clocks(runs), count(1)
     events = [
         event
         for pid, run in enumerate(runs, start=1)
-        for event in _Writer(run, names.get(run.history.name, {}), pid=pid, zero=zero, flows=flows).events()
+        for event in _Writer(run, names.get(run.history.name, {}), pid=pid, clocks=clocks, flows=flows).events()
     ]
     other = {"script": printable(results.script), "outcome": str(results.outcome)}
     return msgspec.json.encode({"traceEvents": events, "displayTimeUnit": "ms", "otherData": other}) + b"\n"
@@ -64,11 +68,12 @@ def trace(results: Results, cases: CaseEvidence) -> bytes:
 class _Writer:
     """The events of one run."""
 
-    def __init__(self, run: Run, faults: dict[int, str], *, pid: int, zero: int, flows: Iterator[int]) -> None:
+    def __init__(self, run: Run, faults: dict[int, str], *, pid: int, clocks: Clocks, flows: Iterator[int]) -> None:
         self._run = run
         self._faults = faults
         self._pid = pid
-        self._zero = zero
+        self._clocks = clocks
+        self._lives = {(life.incarnation, life.rank): life for life in run.lives}
         self._flows = flows
 
     def events(self) -> Iterator[Event]:
@@ -78,11 +83,12 @@ class _Writer:
         yield from self._checkpoints()
         for firing in self._run.firings:
             name = printable(self._faults.get(firing.fault, firing.kind))
-            yield self._instant(name, "fault", _training(firing.life.rank), firing.time_ns)
+            yield self._instant(name, "fault", _training(firing.life.rank), self._us(firing.time_ns, firing.life))
         for hang in self._run.history.hangs:
-            yield self._instant("ended by the hang watch", "hang", _training(hang.rank), hang.time_ns)
+            at = self._us(hang.time_ns, self._lives.get((hang.incarnation, hang.rank)))
+            yield self._instant("ended by the hang watch", "hang", _training(hang.rank), at)
         for act in self._run.history.acts:
-            yield self._instant(f"node {act.node} {act.act}", "node", 0, act.time_ns)
+            yield self._instant(f"node {act.node} {act.act}", "node", 0, self._us(act.time_ns, None))
 
     def _metadata(self) -> Iterator[Event]:
         yield self._named("process_name", 0, name=printable(self._run.history.name))
@@ -98,16 +104,16 @@ class _Writer:
 
     def _life(self, life: Life) -> Iterator[Event]:
         start, end = life.trajectory.process.start, ending(life, self._run)
+        last = self._us(start.time_ns, life)
         yield self._slice(
             f"incarnation {life.incarnation}",
             "incarnation",
             _training(life.rank),
-            (start.time_ns, end.time_ns),
+            (last, self._us(end.time_ns, life)),
             node=start.node,
             pid=start.pid,
             end=printable(end.how),
         )
-        last = start.time_ns
         for number, step in enumerate(life.steps):
             span = self._span(life, step, last)
             if span is not None:
@@ -116,18 +122,21 @@ class _Writer:
                 name = f"step {life.first_step + number}"
                 yield self._slice(name, what, _training(life.rank), span, became=what, **_content(step))
 
-    def _span(self, life: Life, step: TrainedStep, last: int) -> tuple[int, int] | None:
+    def _span(self, life: Life, step: TrainedStep, last: float) -> tuple[float, float] | None:
         """From the first batch, or from the step before where that was fetched ahead, to its end."""
         lines = [*(batch.line for batch in step.batches), *([step.line] if step.line else [])]
         if not lines:
             return None
-        times = [life.trajectory.process.records[line - 1].time_ns for line in lines]
+        times = [self._us(life.trajectory.process.records[line - 1].time_ns, life) for line in lines]
         return max(last, min(times)), max(last, *times)
 
     def _checkpoints(self) -> Iterator[Event]:
         handovers = handovers_of(self._run)
-        reads = [(one.rank, one.time_ns, one.time_ns, f"load {one.path}") for one in handovers.read]
-        writes = [(one.rank, one.begin_ns, one.end_ns, f"save {one.path}") for one in handovers.written]
+        reads = [(one.rank, at := self._when(one, one.time_ns), at, f"load {one.path}") for one in handovers.read]
+        writes = [
+            (one.rank, self._when(one, one.begin_ns), self._when(one, one.end_ns), f"save {one.path}")
+            for one in handovers.written
+        ]
         for rank, begin, end, name in _one_after_another([*reads, *writes]):
             yield self._slice(printable(name), "checkpoint", _storing(rank), (begin, end))
         for read in handovers.read:
@@ -136,8 +145,8 @@ class _Writer:
 
     def _flow(self, read: Read, written: Written) -> Iterator[Event]:
         number = next(self._flows)
-        ends = (("s", written.rank, written.begin_ns, ""), ("f", read.rank, read.time_ns, "e"))
-        for letter, rank, time_ns, where in ends:
+        begin, end = self._when(written, written.begin_ns), self._when(read, read.time_ns)
+        for letter, rank, at, where in (("s", written.rank, begin, ""), ("f", read.rank, end, "e")):
             yield Event(
                 ph=letter,
                 name="checkpoint",
@@ -145,21 +154,24 @@ class _Writer:
                 id=number,
                 pid=self._pid,
                 tid=_storing(rank),
-                ts=self._us(time_ns),
+                ts=at,
                 bp=where,
             )
 
-    def _slice(self, name: str, kind: str, tid: int, span: tuple[int, int], **args: Value) -> Event:
+    def _slice(self, name: str, kind: str, tid: int, span: tuple[float, float], **args: Value) -> Event:
         begin, end = span
-        duration = max(end - begin, 1) / 1000
-        return Event(ph="X", name=name, cat=kind, pid=self._pid, tid=tid, ts=self._us(begin), dur=duration, args=args)
+        duration = max(end - begin, _LEAST_US)
+        return Event(ph="X", name=name, cat=kind, pid=self._pid, tid=tid, ts=begin, dur=duration, args=args)
 
-    def _instant(self, name: str, kind: str, tid: int, time_ns: int) -> Event:
+    def _instant(self, name: str, kind: str, tid: int, at: float) -> Event:
         reach = "t" if tid else "p"
-        return Event(ph="i", name=name, cat=kind, pid=self._pid, tid=tid, ts=self._us(time_ns), s=reach)
+        return Event(ph="i", name=name, cat=kind, pid=self._pid, tid=tid, ts=at, s=reach)
 
-    def _us(self, time_ns: int) -> float:
-        return (time_ns - self._zero) / 1000
+    def _us(self, time_ns: int, life: Life | None) -> float:
+        return self._clocks.us(time_ns, life)
+
+    def _when(self, one: Read | Written, time_ns: int) -> float:
+        return self._us(time_ns, self._lives[one.incarnation, one.rank])
 
 
 def _training(rank: int) -> int:
@@ -180,7 +192,7 @@ def _content(step: TrainedStep) -> dict[str, Value]:
     }
 
 
-def _one_after_another(slices: Sequence[tuple[int, int, int, str]]) -> Iterator[tuple[int, int, int, str]]:
+def _one_after_another(slices: Sequence[_Slice]) -> Iterator[_Slice]:
     """The same without overlaps, which a thread of a trace cannot show: each ends where the next of its rank begins."""
     for one, following in pairwise([*sorted(slices), (-1, 0, 0, "")]):
         rank, begin, end, name = one
