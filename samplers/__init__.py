@@ -9,13 +9,16 @@ from resumable.samplers.distributed import ResumableDistributedSampler
 from resumable.samplers.errors import (
     AgreementError,
     DuplicateSamplerError,
+    OrderLawError,
     PositionUnknownError,
     SamplerError,
     StateFormatError,
     StateMismatchError,
     UnknownSamplerError,
 )
+from resumable.samplers.groups import Groups, PackedDataset, Packs, TokenBatches
 from resumable.samplers.loader import ResumableDataLoader
+from resumable.samplers.orders import Blocks, Endless, Mixture, Order
 from resumable.samplers.registry import SAMPLER_REGISTRY, SamplerRegistry, create_sampler
 from resumable.samplers.sampler import ResumableSampler
 from resumable.samplers.seeded import SeededDataset
@@ -29,7 +32,15 @@ ResumableSamplerType: TypeAlias = ResumableSampler
 __all__ = [
     "SAMPLER_REGISTRY",
     "AgreementError",
+    "Blocks",
     "DuplicateSamplerError",
+    "Endless",
+    "Groups",
+    "Mixture",
+    "Order",
+    "OrderLawError",
+    "PackedDataset",
+    "Packs",
     "PositionUnknownError",
     "ResumableBatchSampler",
     "ResumableDataLoader",
@@ -46,6 +57,7 @@ __all__ = [
     "SeededDataset",
     "StateFormatError",
     "StateMismatchError",
+    "TokenBatches",
     "UnknownSamplerError",
     "as_dcp",
     "check_agreement",

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 from torch.utils.data import BatchSampler
 
@@ -36,6 +36,7 @@ class ResumableBatchSampler(BatchSampler):
                 "ResumableDistributedSampler, in whose place Lightning's Trainer puts no sampler of its own; in a batch "
                 "sampler it puts one unless use_distributed_sampler=False"
             )
+        self._yields_groups = progress_of(sampler).groups_are_batches
         if batch_size not in (None, sampler.batch_size):
             raise ValueError(
                 f"batch_size={batch_size!r}: the sampler counts in batches of {sampler.batch_size}; give it this size"
@@ -53,7 +54,7 @@ class ResumableBatchSampler(BatchSampler):
         """Begin a pass at the position of the sampler."""
         samples = iter(self.sampler)
         self._latest_pass = samples.epoch_pass
-        return BatchIterator(samples, self.batch_size)
+        return BatchIterator(samples, None if self._yields_groups else self.batch_size)
 
     @property
     def start_iter(self) -> int:
@@ -87,13 +88,20 @@ class ResumableBatchSampler(BatchSampler):
 
 
 class BatchIterator(Iterator[list[int]]):
-    """One pass, in batches, with a state of its own as `SamplerIterator` has."""
+    """One pass, in batches, with a state of its own as `SamplerIterator` has.
 
-    def __init__(self, samples: SamplerIterator, batch_size: int) -> None:
+    Args:
+        samples: The pass.
+        batch_size: Items in a batch; None if they are batches themselves.
+    """
+
+    def __init__(self, samples: SamplerIterator, batch_size: int | None) -> None:
         self._samples = samples
         self._batch_size = batch_size
 
     def __next__(self) -> list[int]:
+        if self._batch_size is None:
+            return cast("list[int]", next(self._samples))
         batch = list(islice(self._samples, self._batch_size))
         if not batch:
             raise StopIteration

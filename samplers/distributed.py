@@ -5,7 +5,8 @@ from typing import Any
 from torch.utils.data import Dataset, DistributedSampler
 
 from resumable.samplers.arguments import DropLast, integer, length
-from resumable.samplers.orders import SequentialOrder, order_named
+from resumable.samplers.groups import Groups
+from resumable.samplers.orders import Order, OrderLike, SequentialOrder
 from resumable.samplers.registry import SAMPLER_REGISTRY
 from resumable.samplers.sampler import ResumableSampler
 from resumable.samplers.seeded import SeededDataset
@@ -29,7 +30,8 @@ class ResumableDistributedSampler(ResumableSampler, DistributedSampler[int]):
             ranks), `"global"` drops a global batch that is not full, so that what is dropped depends on
             `num_replicas * batch_size` only; a state then asks for the same product.
         batch_size: Samples in a batch of this rank's loader; the unit of `start_iter` and `commit`.
-        order: Name of the order when `shuffle` is on, see `resumable.samplers.orders`.
+        order: Order when `shuffle` is on: its name, or an order, see `resumable.samplers.orders`.
+        groups: How samples are grouped, if they are, see `resumable.samplers.groups`; ranks then take turns by group.
         dataset_fingerprint: The caller's own mark of the data's content; a state with a different one is refused.
 
     Raises:
@@ -49,7 +51,8 @@ class ResumableDistributedSampler(ResumableSampler, DistributedSampler[int]):
         drop_last: DropLast = False,
         batch_size: int = 1,
         *,
-        order: str = "randperm",
+        order: OrderLike = "randperm",
+        groups: Groups | None = None,
         dataset_fingerprint: str | None = None,
     ) -> None:
         num_samples = length("dataset", dataset)
@@ -64,7 +67,7 @@ class ResumableDistributedSampler(ResumableSampler, DistributedSampler[int]):
         )
         ResumableSampler.__init__(
             self,
-            order_named(order) if shuffle else SequentialOrder(),
+            unless_sequential(order, shuffle),
             num_samples=num_samples,
             seed=seed,
             shuffle=shuffle,
@@ -72,11 +75,31 @@ class ResumableDistributedSampler(ResumableSampler, DistributedSampler[int]):
             num_replicas=torchs.num_replicas,
             rank=torchs.rank,
             batch_size=batch_size,
+            groups=groups,
             dataset_fingerprint=dataset_fingerprint,
         )
-        vars(self).update({name: value for name, value in vars(torchs).items() if name != "epoch"})
+        found = vars(torchs).items()
+        vars(self).update({name: value for name, value in found if name not in {"epoch", "num_samples", "total_size"}})
         if isinstance(dataset, SeededDataset):
             self.mark_epochs()
-        # With drop_last="global" these are not what torch has computed.
-        self.num_samples = len(self)
-        self.total_size = self.num_samples * self.num_replicas
+
+    @property
+    def num_samples(self) -> int:  # type: ignore[override]
+        """`len()`: as torch has it, but for `drop_last="global"` and groups."""
+        return len(self)
+
+    @property
+    def total_size(self) -> int:  # type: ignore[override]
+        """What all ranks read in a whole epoch, padding included."""
+        return len(self) * self.num_replicas
+
+
+def unless_sequential(order: OrderLike, shuffle: bool) -> OrderLike:
+    """Return the order that is meant.
+
+    Raises:
+        ValueError: an order was given, and then not to be used.
+    """
+    if shuffle is False and isinstance(order, Order):
+        raise ValueError(f"shuffle=False with order={order.name}: an order of its own decides how samples are arranged")
+    return SequentialOrder() if shuffle is False else order

@@ -1,6 +1,6 @@
 """A sample's index that carries its epoch along."""
 
-from typing import Self
+from typing import Self, overload
 
 
 class EpochIndex(int):
@@ -20,3 +20,20 @@ class EpochIndex(int):
 
     def __reduce__(self) -> tuple[type[Self], tuple[int, int]]:
         return type(self), (int(self), self.epoch)
+
+
+@overload
+def marked(item: int, epoch: int) -> EpochIndex: ...
+
+
+@overload
+def marked(item: list[int], epoch: int) -> list[int]: ...
+
+
+@overload
+def marked(item: int | list[int], epoch: int) -> int | list[int]: ...
+
+
+def marked(item: int | list[int], epoch: int) -> int | list[int]:
+    """Return a sample, or each sample of a group, with its epoch."""
+    return EpochIndex(item, epoch) if isinstance(item, int) else [EpochIndex(sample, epoch) for sample in item]

@@ -3,31 +3,23 @@
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from operator import length_hint
 from typing import Any
 
 from resumable.samplers.cursor import Cursor
-from resumable.samplers.epoch_index import EpochIndex
+from resumable.samplers.deal import Deal, Item
+from resumable.samplers.epoch_index import marked
 from resumable.samplers.frameworks.drawing import Drawer
-from resumable.samplers.orders import Stream
-from resumable.samplers.share import Share
-
-_MIN_BLOCK_ROWS = 64
-_MAX_BLOCK_ROWS = 32_768
-_BLOCK_GROWTH = 7
 
 
 class EpochPass:
     """A pass that has begun.
 
-    Samples are read in blocks, and each block is handed on as a list iterator, which knows by itself how much of it is
-    left: counting what was drawn costs nothing per sample.
+    Items, which are samples or groups of them, are read in blocks, and each block is handed on as a list iterator, which
+    knows by itself how much of it is left: counting what was drawn costs nothing per sample.
     """
 
-    def __init__(
-        self, *, origin: Cursor, epoch: int, num_moves: int, share: Share, stream: Stream, marks_epoch: bool
-    ) -> None:
+    def __init__(self, *, origin: Cursor, epoch: int, num_moves: int, deal: Deal, marks_epoch: bool) -> None:
         self.origin = origin
         """The cursor before this pass began, to which a load into its iterator returns."""
         self.epoch = epoch
@@ -37,14 +29,13 @@ class EpochPass:
         """Positions in the stream of what could not be loaded, and was left out by a loop that went on."""
         self.is_before_set_epoch = False
         """Whether it had drawn when `set_epoch` named its epoch once more."""
-        self._share = share
-        self._stream = stream
+        self._deal = deal
         self._marks_epoch = marks_epoch
         self._owner: weakref.ref[object] | None = None
         self._reads_ahead = False
         self._thread: int | None = None
         self._num_read = 0
-        self._block: Iterator[int] | None = None
+        self._block: Iterator[Item] | None = None
         self._num_delivered_batches: int | None = None
         self._num_committed_batches: int | None = None
         self._num_done_when_the_next_began: int | None = None
@@ -62,17 +53,17 @@ class EpochPass:
 
     def is_padding(self, batch: int) -> list[bool]:
         """For each sample of this rank's `batch`-th batch of the pass, whether it is padding."""
-        return [position >= self._share.num_samples for position in self._positions(batch)]
+        return [is_padding for row in self._rows(batch) for is_padding in self._deal.padding(row)]
 
     @property
     def batch_size(self) -> int:
-        """Samples in a batch of who draws."""
-        return self._share.batch_size
+        """Items in a batch of who draws."""
+        return self._deal.batch_size
 
     @property
     def start(self) -> int:
         """Position in the stream at which it began."""
-        return self._share.start
+        return self._deal.start
 
     @property
     def has_drawn(self) -> bool:
@@ -92,7 +83,7 @@ class EpochPass:
     @property
     def ended(self) -> bool:
         """Whether everything is done. An empty pass has ended once somebody asked for its first sample."""
-        return self.has_drawn and self.num_done >= self._share.num_rows
+        return self.has_drawn and not self._deal.has_row(self.num_done)
 
     @property
     def is_under_way(self) -> bool:
@@ -123,7 +114,7 @@ class EpochPass:
     @property
     def is_empty(self) -> bool:
         """Whether there was nothing left of the epoch when it began."""
-        return self._share.num_rows == 0
+        return not self._deal.has_row(0)
 
     @property
     def is_uncertain(self) -> bool:
@@ -138,23 +129,23 @@ class EpochPass:
     @property
     def drawn(self) -> int:
         """Position in the stream up to which this pass was drawn."""
-        return self._share.consumed(self._num_drawn)
+        return self._deal.consumed(self._num_drawn)
 
     @property
     def consumed(self) -> int:
         """Position in the stream: what was committed, else what was delivered, else what was drawn."""
-        return self._share.consumed(self.num_done)
+        return self._deal.consumed(self.num_done)
 
     @property
     def num_done(self) -> int:
-        """Number of this rank's samples up to that position."""
+        """Number of this rank's items up to that position."""
         counted = self._num_delivered_batches if self._num_committed_batches is None else self._num_committed_batches
-        return self._num_drawn if counted is None else counted * self._share.batch_size
+        return self._num_drawn if counted is None else counted * self._deal.batch_size
 
     @property
     def drawn_batches(self) -> int:
         """Number of batches that were drawn, a last short one included."""
-        return -(-self._num_drawn // self._share.batch_size)
+        return -(-self._num_drawn // self._deal.batch_size)
 
     @property
     def delivered_batches(self) -> int:
@@ -163,19 +154,16 @@ class EpochPass:
 
     @property
     def num_remaining(self) -> int:
-        """Number of samples that this rank has left behind that position."""
-        return max(0, self._share.num_rows - self.num_done)
+        """Number of items that this rank has left behind that position."""
+        return max(0, self._deal.num_rows - self.num_done)
 
     def begin_drawing(self, drawer: Drawer, earlier: Sequence["EpochPass"]) -> None:
         """Take over what is known of who draws, and of the passes before this one, ahead of the first sample."""
         self._began_during = tuple(candidate for candidate in earlier if candidate.is_under_way)
         self._thread = threading.get_ident()
         self._reads_ahead = drawer.reads_ahead
-        self._share = replace(
-            self._share,
-            batch_size=drawer.batch_size or self._share.batch_size,
-            whole_batches=self._share.whole_batches or drawer.drop_last,
-        )
+        if drawer.drop_last or drawer.batch_size not in (None, self._deal.batch_size):
+            self._deal = self._deal.in_batches(drawer.batch_size or self._deal.batch_size, drop_last=drawer.drop_last)
 
     def note_the_next(self) -> None:
         """Note that a later pass draws its first sample now."""
@@ -201,7 +189,7 @@ class EpochPass:
         """Note that the loop went on behind so many batches that could not be loaded."""
         for _ in range(num_failed):
             number = self._num_delivered_batches or 0
-            self.skipped += (position for position in self._positions(number) if position < self._share.num_samples)
+            self.skipped += (position for row in self._rows(number) for position in self._deal.positions(row))
             self._num_delivered_batches = number + 1
 
     def commit(self, num_batches: int) -> None:
@@ -214,18 +202,17 @@ class EpochPass:
         num_drawn_batches = self.drawn_batches
         if committed > num_drawn_batches:
             raise ValueError(
-                f"num_batches={num_batches}: that makes {committed} batches of {self._share.batch_size} samples in "
+                f"num_batches={num_batches}: that makes {committed} batches of {self._deal.batch_size} samples in "
                 f"this pass, but only {num_drawn_batches} were drawn; is the sampler's batch_size the loader's?"
             )
         self._num_committed_batches = committed
 
-    def next_block(self) -> Iterator[int] | None:
+    def next_block(self) -> Iterator[Item] | None:
         """Read the next block of this rank's samples; None after the last."""
         first = self._num_read
-        # Some times longer than all before it: the first sample waits for few others, and the last one for few blocks.
-        num_rows = min(max(first * _BLOCK_GROWTH, _MIN_BLOCK_ROWS), _MAX_BLOCK_ROWS)
-        stop = min(first + num_rows, self._share.num_rows)
-        self._block = iter(self._samples(first, stop))
+        stop = self._deal.next_stop(first)
+        items = self._deal.items(first, stop) if stop > first else ()
+        self._block = iter([marked(item, self.epoch) for item in items] if self._marks_epoch else items)
         self._num_read = stop
         return self._block if stop > first else None
 
@@ -239,17 +226,9 @@ class EpochPass:
     def _num_drawn(self) -> int:
         return self._num_read - (0 if self._block is None else length_hint(self._block))
 
-    def _positions(self, batch: int) -> range:
-        first = batch * self._share.batch_size
-        return self._share.positions(first, min(first + self._share.batch_size, self._share.num_rows))
-
-    def _samples(self, first: int, stop: int) -> list[int]:
-        positions = self._share.positions(first, stop)
-        padded = stop == self._share.num_rows and self._share.num_padding and stop > first
-        samples: list[int] = self._stream.at(positions[:-1] if padded else positions).tolist()
-        if padded:
-            wrapped = positions[-1] % self._share.num_samples
-            samples += self._stream.at(range(wrapped, wrapped + 1)).tolist()
-        if self._marks_epoch:
-            return [EpochIndex(sample, self.epoch) for sample in samples]
-        return samples
+    def _rows(self, batch: int) -> range:
+        first = batch * self._deal.batch_size
+        stop = first
+        while stop < first + self._deal.batch_size and self._deal.has_row(stop):
+            stop += 1
+        return range(first, stop)

@@ -21,6 +21,10 @@ class AgreementError(SamplerError, RuntimeError):
     """The ranks of a job stand at different places, or read different data."""
 
 
+class OrderLawError(SamplerError, AssertionError):
+    """An order of the user's breaks one of the laws on which exact resuming rests."""
+
+
 class DuplicateSamplerError(SamplerError, ValueError):
     """A sampler name is registered twice."""
 

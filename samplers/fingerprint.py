@@ -7,18 +7,27 @@ from importlib import metadata
 import numpy as np
 import torch
 
+from resumable.samplers.groups import Groups
 from resumable.samplers.orders import Stream
 from resumable.samplers.state import Writer
 
 _NUM_ENDS = 32
 
 
-def order_fingerprint(stream: Stream, num_samples: int) -> str:
-    """Return a digest of the first and last 32 samples of a stream: 16 hexadecimal digits, the same on all machines."""
-    head = stream.at(range(min(_NUM_ENDS, num_samples)))
-    tail = stream.at(range(max(0, num_samples - _NUM_ENDS), num_samples))
-    ends = np.concatenate([head, tail]).astype("<i8")
-    return hashlib.blake2b(ends.tobytes(), digest_size=8).hexdigest()
+def order_fingerprint(stream: Stream, length: int | None, groups: Groups | None = None) -> str:
+    """Return a digest of the first and last 32 samples of a stream: 16 hexadecimal digits, the same on all machines.
+
+    Args:
+        stream: The stream.
+        length: Its length; None if it does not end, and has no last samples.
+        groups: How it is cut; what that depends on, as the samples' lengths, goes into the digest too.
+    """
+    first = min(_NUM_ENDS, _NUM_ENDS if length is None else length)
+    last = range(0) if length is None else range(max(0, length - _NUM_ENDS), length)
+    positions = np.array([*range(first), *last], dtype=np.int64)
+    ends = stream.at(positions).astype("<i8")
+    mark = b"" if groups is None else groups.mark(ends)
+    return hashlib.blake2b(ends.tobytes() + mark, digest_size=8).hexdigest()
 
 
 @cache

@@ -9,7 +9,7 @@ from resumable.samplers.progress import Progress
 
 
 class SamplerIterator(chain[int]):
-    """Yields the samples of one pass as plain ints.
+    """Yields the samples of one pass as plain ints; where they are grouped, the list of each group.
 
     torchdata's `StatefulDataLoader` takes the state of this object with every batch, and so stays exact while its
     workers read ahead.
@@ -67,4 +67,4 @@ class _Blocks(Iterator[Iterator[int]]):
         if block is None:
             self.ended = True
             raise StopIteration
-        return block
+        return cast("Iterator[int]", block)

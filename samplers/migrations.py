@@ -7,15 +7,25 @@ from typing import Any
 from resumable.samplers.errors import StateFormatError
 
 FORMAT = "resumable-sampler"
-VERSION = 2
+VERSION = 3
 
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
 
-MIGRATIONS: Mapping[int, Migration] = MappingProxyType({1: lambda values: values | {"skipped": []}})
+
+def _with_parameters(values: dict[str, Any]) -> dict[str, Any]:
+    stream = values.get("stream")
+    if not isinstance(stream, Mapping):
+        return values  # which the reader of the state refuses
+    return values | {"amendments": [], "stream": {**stream, "parameters": {}, "groups": None}}
+
+
+MIGRATIONS: Mapping[int, Migration] = MappingProxyType(
+    {1: lambda values: values | {"skipped": []}, 2: _with_parameters}
+)
 """Version `n` to the function that turns a state of version `n` into one of version `n + 1`, without those two keys.
 
 A new version of the state adds one line here and one golden file to the tests. Version 1 knew nothing of batches that
-could not be loaded.
+could not be loaded, version 2 nothing of orders with parameters, of groups and of amendments.
 """
 
 

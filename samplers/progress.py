@@ -11,6 +11,7 @@ from resumable.samplers.cursor import Cursor
 from resumable.samplers.epoch_pass import EpochPass
 from resumable.samplers.errors import PositionUnknownError
 from resumable.samplers.frameworks.drawing import drawer, is_asked_by_torchdata
+from resumable.samplers.loading import loadable
 from resumable.samplers.state import LIMIT
 from resumable.samplers.training_pass import passes_that_matter, training_pass
 
@@ -37,6 +38,11 @@ class Progress:
         self._warned = False
 
     @property
+    def groups_are_batches(self) -> bool:
+        """Whether what is dealt out are batches, not samples."""
+        return self.config.groups is not None and self.config.groups.is_batch
+
+    @property
     def epoch(self) -> int:
         """Epoch of the next pass, or of the one under way."""
         return self._cursor.epoch
@@ -44,21 +50,39 @@ class Progress:
     @property
     def start_iter(self) -> int:
         """Batch of the epoch with which the next pass begins."""
-        consumed = self._cursor_now().begin(self.config.num_samples).consumed
-        if consumed == self.config.num_samples:
-            return self.config.num_batches
-        return consumed // (self.config.layout.batch_size * self.config.layout.num_replicas)
+        cursor = self._cursor_now()
+        begun = cursor.begin(self._length(cursor))
+        if not begun.consumed:
+            return 0
+        if begun.consumed == self._length(begun):
+            return self.config.num_batches(begun.epoch)
+        return self.config.deal(begun.epoch, 0).rows_before(begun.consumed) // self.config.layout.batch_size
+
+    @property
+    def num_in_epoch(self) -> int:
+        """Number of items that this rank reads in the whole of the present epoch.
+
+        Raises:
+            TypeError: it does not end.
+        """
+        if self.config.is_endless:
+            raise TypeError("an endless order has no length: count its steps")
+        return self.config.num_rows(self.epoch)
 
     @property
     def num_remaining(self) -> int:
         """Number of samples that this rank has left in the epoch, from the position that `state` gives."""
         current = training_pass(self._candidates())
-        return self.config.share(self._cursor.consumed).num_rows if current is None else current.num_remaining
+        if current is None:
+            return self.config.deal(self._cursor.epoch, self._cursor.consumed).num_rows
+        return current.num_remaining
 
     def set_epoch(self, epoch: int) -> None:
         """Name the epoch of the next pass."""
         cursor = self._cursor_now()
-        moved = cursor.set_epoch(epoch, self.config.num_samples)
+        # A run without epochs goes on whatever a framework counts.
+        epoch = 0 if self.config.is_endless else epoch
+        moved = cursor.set_epoch(epoch, self._length(cursor))
         if epoch != cursor.epoch:
             self._move(moved)
             return
@@ -68,16 +92,16 @@ class Progress:
 
     def skip_to_batch(self, start_iter: int) -> None:
         """Begin the next pass with a batch of the epoch."""
-        num_batches = integer("start_iter", start_iter, low=0, high=self.config.num_batches + 1)
-        share = self.config.share(0)
-        consumed = share.consumed(num_batches * share.batch_size) if num_batches else 0
-        self._move(self._cursor_now().skip_to(consumed))
+        cursor = self._cursor_now()
+        num_batches = integer("start_iter", start_iter, low=0, high=self.config.num_batches(cursor.epoch) + 1)
+        deal = self.config.deal(cursor.epoch, 0)
+        self._move(cursor.skip_to(deal.consumed(num_batches * deal.batch_size) if num_batches else 0))
         self._counts_in_batches = num_batches > 0
 
     def advance(self) -> None:
         """Name the next epoch if the latest was read to its end, and none was named since; for loops that name none."""
         cursor = self._cursor_now()
-        moved = cursor.advance(self.config.num_samples)
+        moved = cursor.advance(self._length(cursor))
         if moved.epoch != cursor.epoch:
             self._move(moved)
 
@@ -95,13 +119,12 @@ class Progress:
     def begin_pass(self) -> EpochPass:
         """Begin a pass at the present position."""
         cursor = self._cursor_now()
-        begun = cursor.begin(self.config.num_samples)
+        begun = cursor.begin(self._length(cursor))
         self._latest = EpochPass(
             origin=cursor,
             num_moves=self._num_moves,
             epoch=begun.epoch,
-            share=self.config.share(begun.consumed),
-            stream=self.config.stream(begun.epoch),
+            deal=self.config.deal(begun.epoch, begun.consumed),
             marks_epoch=self.config.marks_epochs,
         )
         return self._latest
@@ -126,6 +149,11 @@ class Progress:
             raise ValueError(
                 f"batch_size={found.batch_size} in the loader, but the sampler, where start_iter and drop_last='global' "
                 f"count in batches, has batch_size={size}: give it the loader's"
+            )
+        if self.groups_are_batches and found.batch_size is not None:
+            raise ValueError(
+                "the sampler makes the batches, and the loader makes batches of them: give it as "
+                "batch_sampler=ResumableBatchSampler(sampler)"
             )
         epoch_pass.begin_drawing(found, self._passes)
         if epoch_pass.num_moves == self._num_moves:
@@ -204,8 +232,8 @@ class Progress:
             # Nothing was drawn of the epoch that set_epoch has named. (StatefulDataLoader restores a finished epoch with
             # an iterator that it throws away; what its workers ask that for must not end the epoch.)
             return self._cursor
-        drawn = current.origin.begin(self.config.num_samples).draw()
-        return drawn.finish(self.config.num_samples) if current.ended else drawn
+        drawn = current.origin.begin(self._length(current.origin)).draw()
+        return drawn.finish(self._length(drawn)) if current.ended else drawn
 
     def _move(self, cursor: Cursor) -> None:
         """Set the position: no earlier pass says anything about it."""
@@ -214,10 +242,16 @@ class Progress:
         self._skipped, self._counts_in_batches = (), False
 
     def _load(self, cursor: Cursor, state_dict: Mapping[str, Any], allow: Collection[str]) -> None:
-        saved = self.config.loadable(state_dict, allow=allow)
-        self._move(cursor.load(epoch=saved.epoch, consumed=saved.consumed, num_samples=self.config.num_samples))
+        saved, config = loadable(self.config, state_dict, allow=allow)
+        length = config.length(saved.epoch)
+        moved = cursor.load(epoch=saved.epoch, consumed=saved.consumed, num_samples=length)
+        self.config = replace(config, whole_batches=self.config.whole_batches, marks_epochs=self.config.marks_epochs)
+        self._move(moved)
         if saved.epoch == self._cursor.epoch:
             self._skipped = saved.skipped
+
+    def _length(self, cursor: Cursor) -> int:
+        return self.config.length(cursor.epoch)
 
     def _skipped_with(self, epoch_pass: EpochPass) -> Sequence[int]:
         before = (position for position in self._skipped if position < epoch_pass.start)

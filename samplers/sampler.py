@@ -7,8 +7,9 @@ from torch.utils.data import Sampler
 
 from resumable.samplers.arguments import DropLast, drop_last_rule, flag, integer, optional_text
 from resumable.samplers.config import SamplerConfig
+from resumable.samplers.groups import Groups
 from resumable.samplers.iterator import SamplerIterator
-from resumable.samplers.orders import Order
+from resumable.samplers.orders import OrderLike, order_of
 from resumable.samplers.progress import Progress
 from resumable.samplers.state import LIMIT, Layout, StreamSpec
 
@@ -31,7 +32,7 @@ class ResumableSampler(Sampler[int]):
     Constructing costs nothing that grows with the number of samples.
 
     Args:
-        order: How the samples of an epoch are arranged.
+        order: How the samples of an epoch are arranged: the name of an order, or an order.
         num_samples: Length of an epoch's stream, `0 <= num_samples < 2**62`.
         seed: Seed of the order.
         shuffle: Whether the order changes from epoch to epoch; recorded in the state.
@@ -40,6 +41,7 @@ class ResumableSampler(Sampler[int]):
         num_replicas: Number of ranks.
         rank: This rank, `0 <= rank < num_replicas`.
         batch_size: Samples in a rank's batch.
+        groups: How samples are grouped, if they are; each item is then the list of a group's samples.
         dataset_fingerprint: A mark of the data set's content; a state with a different one is refused.
 
     Raises:
@@ -49,7 +51,7 @@ class ResumableSampler(Sampler[int]):
 
     def __init__(
         self,
-        order: Order,
+        order: OrderLike,
         *,
         num_samples: int,
         seed: int = 0,
@@ -58,23 +60,33 @@ class ResumableSampler(Sampler[int]):
         num_replicas: int = 1,
         rank: int = 0,
         batch_size: int = 1,
+        groups: Groups | None = None,
         dataset_fingerprint: str | None = None,
     ) -> None:
+        order = order_of(order)
         # NumPy's integers become plain ones here: a state must go through JSON.
+        num_samples = integer("num_samples", num_samples, low=0, high=LIMIT)
+        order.check(num_samples)
+        batch_size = integer("batch_size", batch_size, low=1, high=LIMIT)
+        if groups is not None and groups.is_batch and batch_size > 1:
+            raise ValueError(f"batch_size={batch_size}: {groups.name} makes the batches; leave it 1")
+        spec = StreamSpec(
+            order=order.name,
+            seed=integer("seed", seed, low=-LIMIT, high=LIMIT),
+            shuffle=flag("shuffle", shuffle),
+            num_samples=num_samples,
+            drop_last=drop_last_rule("drop_last", drop_last),
+            parameters=order.parameters,
+            groups=None if groups is None else {"kind": groups.name, **groups.parameters},
+        )
+        layout = Layout(num_replicas=integer("num_replicas", num_replicas, low=1, high=LIMIT), batch_size=batch_size)
         self._progress = Progress(
             SamplerConfig(
                 order=order,
-                spec=StreamSpec(
-                    order=order.name,
-                    seed=integer("seed", seed, low=-LIMIT, high=LIMIT),
-                    shuffle=flag("shuffle", shuffle),
-                    num_samples=integer("num_samples", num_samples, low=0, high=LIMIT),
-                    drop_last=drop_last_rule("drop_last", drop_last),
-                ),
-                layout=Layout(
-                    num_replicas=integer("num_replicas", num_replicas, low=1, high=LIMIT),
-                    batch_size=integer("batch_size", batch_size, low=1, high=LIMIT),
-                ),
+                groups=groups,
+                spec=spec,
+                declared=spec,
+                layout=layout,
                 rank=integer("rank", rank, low=0, high=num_replicas),
                 dataset_fingerprint=optional_text("dataset_fingerprint", dataset_fingerprint),
                 kind=type(self).__name__,
@@ -82,8 +94,14 @@ class ResumableSampler(Sampler[int]):
         )
 
     def __len__(self) -> int:
-        """Return the number of samples that this rank reads in a whole epoch, whatever was skipped."""
-        return self._progress.config.share(0).num_rows
+        """Return the number of samples, or of groups, that this rank reads in a whole epoch, whatever was skipped.
+
+        Where samples are grouped, it is that of the present epoch, and takes a walk through it the first time.
+
+        Raises:
+            TypeError: the order is endless.
+        """
+        return self._progress.num_in_epoch
 
     def __iter__(self) -> SamplerIterator:
         """Begin a pass at the position of the sampler; beginning one, or breaking one off, does not move it."""

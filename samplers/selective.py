@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resumable.samplers.arguments import DropLast, integer
-from resumable.samplers.orders import ChosenOrder, SequentialOrder, WeightedOrder, order_named
+from resumable.samplers.distributed import unless_sequential
+from resumable.samplers.orders import ChosenOrder, OrderLike, WeightedOrder, order_of
 from resumable.samplers.registry import SAMPLER_REGISTRY
 from resumable.samplers.sampler import ResumableSampler
 from resumable.samplers.state import LIMIT
@@ -27,7 +28,7 @@ class ResumableSubsetSampler(ResumableSampler):
         num_replicas: Number of ranks.
         rank: This rank.
         drop_last: What happens to a last row that does not suffice for all ranks, see `ResumableDistributedSampler`.
-        order: Name of the order when `shuffle` is on, see `resumable.samplers.orders`.
+        order: Order when `shuffle` is on: its name, or an order, see `resumable.samplers.orders`.
         dataset_fingerprint: The caller's own mark of the data's content; a state with a different one is refused.
 
     Raises:
@@ -45,10 +46,10 @@ class ResumableSubsetSampler(ResumableSampler):
         num_replicas: int = 1,
         rank: int = 0,
         drop_last: DropLast = False,
-        order: str = "randperm",
+        order: OrderLike = "randperm",
         dataset_fingerprint: str | None = None,
     ) -> None:
-        chosen = ChosenOrder.of(indices, order_named(order) if shuffle else SequentialOrder())
+        chosen = ChosenOrder.of(indices, order_of(unless_sequential(order, shuffle)))
         super().__init__(
             chosen,
             num_samples=chosen.samples.size,

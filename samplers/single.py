@@ -3,7 +3,8 @@
 from collections.abc import Sized
 
 from resumable.samplers.arguments import length
-from resumable.samplers.orders import SequentialOrder, order_named
+from resumable.samplers.groups import Groups
+from resumable.samplers.orders import OrderLike, SequentialOrder
 from resumable.samplers.registry import SAMPLER_REGISTRY
 from resumable.samplers.sampler import ResumableSampler
 from resumable.samplers.seeded import SeededDataset
@@ -20,7 +21,8 @@ class ResumableRandomSampler(ResumableSampler):
         data_source: Anything with a length.
         seed: Seed of the shuffles.
         batch_size: Samples in a batch of the loader; the unit of `start_iter` and `commit`.
-        order: Name of the order, see `resumable.samplers.orders`.
+        order: Name of the order, or an order, see `resumable.samplers.orders`.
+        groups: How samples are grouped, if they are, see `resumable.samplers.groups`.
         dataset_fingerprint: The caller's own mark of the data's content; a state with a different one is refused.
 
     Raises:
@@ -34,14 +36,16 @@ class ResumableRandomSampler(ResumableSampler):
         seed: int = 0,
         batch_size: int = 1,
         *,
-        order: str = "randperm",
+        order: OrderLike = "randperm",
+        groups: Groups | None = None,
         dataset_fingerprint: str | None = None,
     ) -> None:
         super().__init__(
-            order_named(order),
+            order,
             num_samples=length("data_source", data_source),
             seed=seed,
             batch_size=batch_size,
+            groups=groups,
             dataset_fingerprint=dataset_fingerprint,
         )
         self.data_source = data_source

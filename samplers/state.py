@@ -25,6 +25,19 @@ class StreamSpec(Struct, frozen=True, kw_only=True):
     shuffle: bool
     num_samples: _Count
     drop_last: bool | Literal["global"]
+    parameters: dict[str, Any]
+    """What else the order depends on, as sizes of blocks or weights of a mixture."""
+    groups: dict[str, Any] | None
+    """How samples are grouped: kind and version, and what the groups depend on; None if they are not."""
+
+
+class Amendment(Struct, frozen=True, kw_only=True):
+    """What of the stream's description held up to a position, from which on it was amended."""
+
+    epoch: _Count
+    consumed: _Count
+    num_samples: _Count
+    parameters: dict[str, Any]
 
 
 class Layout(Struct, frozen=True, kw_only=True):
@@ -50,7 +63,7 @@ COMPARED_FIELDS = (
     GLOBAL_BATCH,
 )
 """Everything in which two states can differ, so that they are not positions in the same stream."""
-_ORDER_FIELDS = ("order", "seed", "shuffle", "num_samples")
+_ORDER_FIELDS = ("order", "seed", "shuffle", "num_samples", "parameters", "groups")
 
 
 class Writer(Struct, frozen=True, kw_only=True):
@@ -71,10 +84,12 @@ class SamplerState(Struct, frozen=True, kw_only=True):
     """Class of the sampler that wrote it: for people, never compared."""
     epoch: _Count
     consumed: _Count
-    """Position in the epoch's stream, in samples of all ranks together, `0 <= consumed <= stream.num_samples`."""
+    """Position in the epoch's stream, in samples of all ranks together."""
     skipped: list[_Count]
     """Positions in the epoch's stream that the writing rank's loop left out, because they could not be loaded."""
     stream: StreamSpec
+    amendments: list[Amendment]
+    """What held before `stream` did, in the order in which it ended: old positions keep their meaning."""
     layout: Layout
     fingerprint: Fingerprint
     writer: Writer
@@ -96,12 +111,7 @@ class SamplerState(Struct, frozen=True, kw_only=True):
         problems = list(_problems("", values, cls))
         if problems:
             raise StateFormatError("damaged sampler state: " + "; ".join(problems))
-        found = msgspec.convert(values, cls, strict=True)
-        if found.consumed > found.stream.num_samples:
-            raise StateFormatError(
-                f"damaged sampler state: consumed={found.consumed}: an epoch has {found.stream.num_samples} samples"
-            )
-        return found
+        return msgspec.convert(values, cls, strict=True)
 
     def differences(self, ours: "SamplerState") -> Iterator[tuple[str, object, object]]:
         """Yield (field, saved value, our value) wherever the two are not positions in the same stream."""

@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from resumable.samplers.orders.order import Order, Stream
+from resumable.samplers.orders.order import Order
+from resumable.samplers.orders.stream import Era, Positions, Stream
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ChosenOrder:
+@dataclass(frozen=True, eq=False)
+class ChosenOrder(Order):
     """Arranges the places in a list of samples as another order does, and yields the samples that stand there."""
 
     places: Order
@@ -32,13 +34,22 @@ class ChosenOrder:
         return cls(places, values.astype(np.int64))
 
     @property
-    def name(self) -> str:
+    def name(self) -> str:  # type: ignore[override]
         """Name of the order of the places."""
         return self.places.name
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the order of the places depends on."""
+        return self.places.parameters
 
     def stream(self, *, num_samples: int, seed: int, epoch: int) -> Stream:
         """Return the stream of an epoch."""
         return _Chosen(self.places.stream(num_samples=num_samples, seed=seed, epoch=epoch), self.samples)
+
+    def epoch_stream(self, eras: Sequence[Era], *, seed: int, epoch: int) -> Stream:
+        """Return the stream of an epoch in which the list may have become longer."""
+        return _Chosen(self.places.epoch_stream(eras, seed=seed, epoch=epoch), self.samples)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +57,6 @@ class _Chosen:
     places: Stream
     samples: NDArray[np.int64]
 
-    def at(self, positions: range) -> NDArray[np.int64]:
+    def at(self, positions: Positions) -> Positions:
         chosen: NDArray[np.int64] = self.samples[self.places.at(positions)]
         return chosen

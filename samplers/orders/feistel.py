@@ -1,4 +1,4 @@
-"""`feistel/1`: a shuffle that is computed, not stored."""
+"""`feistel/2`: a shuffle that is computed, not stored; and `feistel/1`, for states that name it."""
 
 import hashlib
 import struct
@@ -7,20 +7,26 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from resumable.samplers.orders.order import Stream
+from resumable.samplers.orders.keyed import key, shuffled
+from resumable.samplers.orders.order import Order
+from resumable.samplers.orders.stream import Positions, Stream
 
 _NUM_ROUNDS = 6
 _MIN_BITS = 6
 """Narrower halves know too few round functions: over 3 bits the orders of five samples are far from equally likely."""
+_MAX_LISTED = 4096
+"""Up to here an order is a list in `feistel/2`. Halves of 6 bits and less leave neighbours together too often."""
 
 
-@dataclass(frozen=True, slots=True)
-class FeistelOrder:
+@dataclass(frozen=True)
+class FeistelOrder(Order):
     """A pseudorandom permutation in constant memory, of which any position can be had at once.
 
-    A Feistel network over a power of two (the smallest that holds `num_samples`, but at least 64); a result beyond
-    `num_samples` is sent through the network again until it falls inside ("cycle walking"), rarely more than once or
-    twice. A walk that starts inside comes back inside, so that this is a bijection for *every* number of samples.
+    A Feistel network over a power of two (the smallest that holds `num_samples`); a result beyond `num_samples` is sent
+    through the network again until it falls inside ("cycle walking"), rarely more than once or twice. A walk that starts
+    inside comes back inside, so that this is a bijection for *every* number of samples. Of a power of two a network gives
+    only even permutations: half of the keys exchange two samples more. Up to 4096 samples, where a network of so few bits
+    would be biased, random numbers are sorted instead.
 
     The network's halves differ by one bit where the width is odd, and are changed in turn. Its six round functions
     are keyed by a hash of (seed, epoch, number of samples): neighbouring seeds and epochs share nothing, unlike seeds
@@ -31,15 +37,51 @@ class FeistelOrder:
     multiplies by the constants of A. Appleby's MurmurHash3.
     """
 
+    name: str = "feistel/2"
+
+    def stream(self, *, num_samples: int, seed: int, epoch: int) -> Stream:
+        """Derive the keys of an epoch; no time or memory that grows with `num_samples`."""
+        if num_samples <= _MAX_LISTED:
+            return _List(shuffled(num_samples, key("feistel/2.list", seed, epoch, num_samples)))
+        is_odd = key("feistel/2.parity", seed, epoch, num_samples) % 2 == 1
+        return _network(self.name, num_samples, seed, epoch, is_odd=is_odd)
+
+
+@dataclass(frozen=True)
+class FirstFeistelOrder(Order):
+    """The shuffle of earlier releases: a network for every number of samples, of 64 places and more.
+
+    Between 33 and 1000 samples, neighbours stay neighbours up to 1.07 times as often as they should, and all
+    permutations of 64 and 128 samples are even.
+    """
+
     name: str = "feistel/1"
 
     def stream(self, *, num_samples: int, seed: int, epoch: int) -> Stream:
         """Derive the keys of an epoch; no time or memory that grows with `num_samples`."""
-        identity = struct.pack("<qqq", seed, epoch, num_samples)
-        digest = hashlib.blake2b(identity, digest_size=8 * _NUM_ROUNDS, person=b"feistel/1").digest()
-        keys = np.frombuffer(digest, dtype="<u4").astype(np.uint32).reshape(_NUM_ROUNDS, 2)
-        num_bits = max((num_samples - 1).bit_length(), _MIN_BITS)
-        return _Network(num_samples=num_samples, low_bits=num_bits - num_bits // 2, high_bits=num_bits // 2, keys=keys)
+        return _network(self.name, num_samples, seed, epoch, is_odd=False)
+
+
+def _network(name: str, num_samples: int, seed: int, epoch: int, *, is_odd: bool) -> "_Network":
+    identity = struct.pack("<qqq", seed, epoch, num_samples)
+    digest = hashlib.blake2b(identity, digest_size=8 * _NUM_ROUNDS, person=name.encode()).digest()
+    num_bits = max((num_samples - 1).bit_length(), _MIN_BITS)
+    return _Network(
+        num_samples=num_samples,
+        low_bits=num_bits - num_bits // 2,
+        high_bits=num_bits // 2,
+        keys=np.frombuffer(digest, dtype="<u4").astype(np.uint32).reshape(_NUM_ROUNDS, 2),
+        is_odd=is_odd,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _List:
+    samples: Positions
+
+    def at(self, positions: Positions) -> Positions:
+        found: Positions = self.samples[positions]
+        return found
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -49,14 +91,18 @@ class _Network:
     high_bits: int
     keys: NDArray[np.uint32]
     """Two words for each round."""
+    is_odd: bool
+    """Whether samples 0 and 1 are exchanged in the end."""
 
-    def at(self, positions: range) -> NDArray[np.int64]:
-        samples = self._permuted(np.arange(positions.start, positions.stop, positions.step, dtype=np.int64))
+    def at(self, positions: Positions) -> Positions:
+        samples = self._permuted(np.array(positions, dtype=np.int64))
         outside = np.flatnonzero(samples >= self.num_samples)
         while outside.size:
             walked = self._permuted(samples[outside])
             samples[outside] = walked
             outside = outside[walked >= self.num_samples]
+        if self.is_odd:
+            samples ^= samples < 2
         return samples
 
     def _permuted(self, values: NDArray[np.int64]) -> NDArray[np.int64]:

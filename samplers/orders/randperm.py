@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from resumable.samplers.orders.order import Stream
+from resumable.samplers.orders.order import Order
 from resumable.samplers.orders.shuffled_head import is_foreseeable, shuffled_head
+from resumable.samplers.orders.stream import Positions, Samples, Stream
 
 _INT32_LIMIT = 2**31
 _HEAD_LENGTH = 4096
@@ -16,8 +17,8 @@ _MIN_NUM_SAMPLES_FOR_HEAD = 2**18
 """Below, torch has drawn the whole permutation before the head alone is found."""
 
 
-@dataclass(frozen=True, slots=True)
-class RandpermOrder:
+@dataclass(frozen=True)
+class RandpermOrder(Order):
     """The order that `RandomSampler` and `DistributedSampler` would use.
 
     `torch.randperm(num_samples)` on the CPU from a generator seeded with `seed + epoch`. Drawn in int32 where that
@@ -44,9 +45,10 @@ class _Permutation:
         self._seed = seed
         self._head_length = head_length
 
-    def at(self, positions: range) -> NDArray[np.integer]:
-        samples = self._head if positions.stop <= self._head_length else self._whole
-        return samples[positions.start : positions.stop : positions.step]
+    def at(self, positions: Positions) -> Samples:
+        in_head = bool(self._head_length) and int(positions.max(initial=0)) < self._head_length
+        samples = self._head if in_head else self._whole
+        return samples[positions]
 
     @cached_property
     def _head(self) -> NDArray[np.integer]:

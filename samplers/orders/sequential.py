@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from resumable.samplers.orders.order import Stream
+from resumable.samplers.orders.order import Order
+from resumable.samplers.orders.stream import Positions, Stream
 
 
-@dataclass(frozen=True, slots=True)
-class SequentialOrder:
+@dataclass(frozen=True)
+class SequentialOrder(Order):
     """Sample `i` at position `i`, whatever seed and epoch are. Time and memory per block only."""
 
     name: str = "sequential/1"
@@ -20,5 +18,5 @@ class SequentialOrder:
 
 
 class _Ascending:
-    def at(self, positions: range) -> NDArray[np.int64]:
-        return np.arange(positions.start, positions.stop, positions.step, dtype=np.int64)
+    def at(self, positions: Positions) -> Positions:
+        return positions

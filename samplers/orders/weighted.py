@@ -1,20 +1,18 @@
 """`weighted/1`: draws with replacement, some samples more often than others."""
 
-import hashlib
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from resumable.samplers.orders.order import Stream
+from resumable.samplers.orders.keyed import hashes, key
+from resumable.samplers.orders.order import Order
+from resumable.samplers.orders.stream import Era, Positions, Stream
 
-_GAMMA = np.uint64(0x9E3779B97F4A7C15)
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class WeightedOrder:
+@dataclass(frozen=True, eq=False)
+class WeightedOrder(Order):
     """Independent draws, each sample with a probability in proportion to its weight.
 
     Draw `p` of an epoch is found from the `p`-th number of a SplitMix64 generator that is seeded with a hash of
@@ -49,30 +47,23 @@ class WeightedOrder:
 
     def stream(self, *, num_samples: int, seed: int, epoch: int) -> Stream:
         """Return the draws of an epoch, the first ones of an endless row."""
-        digest = hashlib.blake2b(struct.pack("<qq", seed, epoch), digest_size=8, person=b"weighted/1").digest()
-        return _Draws(self.cumulative, np.frombuffer(digest, dtype="<u8").astype(np.uint64))
+        return _Draws(self.cumulative, key("weighted/1", seed, epoch))
+
+    def epoch_stream(self, eras: Sequence[Era], *, seed: int, epoch: int) -> Stream:
+        """Return the draws of an epoch: more of them are the next ones of the row."""
+        return self.stream(num_samples=eras[-1].num_samples, seed=seed, epoch=epoch)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Draws:
     cumulative: NDArray[np.float64]
-    start: NDArray[np.uint64]
-    """State of the generator before the first draw, one element."""
+    start: int
+    """Key of the generator."""
 
-    def at(self, positions: range) -> NDArray[np.int64]:
-        counts = np.arange(positions.start + 1, positions.stop + 1, positions.step, dtype=np.uint64)
+    def at(self, positions: Positions) -> Positions:
+        uniform = (hashes(self.start, positions.astype(np.uint64) + np.uint64(1)) >> np.uint64(11)) * 2.0**-53
         total = self.cumulative[-1]
         # A product may round up to the sum itself, which lies behind the last sample.
-        points = np.minimum(_uniform(self.start + counts * _GAMMA) * total, np.nextafter(total, 0))
+        points = np.minimum(uniform * total, np.nextafter(total, 0))
         drawn: NDArray[np.int64] = np.searchsorted(self.cumulative, points, side="right").astype(np.int64)
         return drawn
-
-
-def _uniform(state: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """SplitMix64's output for each state, as a number from 0 up to but not including 1."""
-    mixed = state ^ (state >> np.uint64(30))
-    mixed *= np.uint64(0xBF58476D1CE4E5B9)
-    mixed ^= mixed >> np.uint64(27)
-    mixed *= np.uint64(0x94D049BB133111EB)
-    mixed ^= mixed >> np.uint64(31)
-    return (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53

@@ -16,4 +16,4 @@ def test_the_comparison_writes_its_figures_and_says_what_it_skipped(tmp_path):
     measured = {(measurement["contender"], measurement["unit"]) for measurement in written["measurements"]}
     skipped = {line.partition(":")[0] for line in written["skipped"]}
     assert {contender.name for contender in CONTENDERS} == {name for name, _ in measured} | skipped
-    assert "ours, feistel/1" in (tmp_path / "samplers.txt").read_text()
+    assert "ours, feistel/2" in (tmp_path / "samplers.txt").read_text()

@@ -2,6 +2,7 @@
 
 from importlib import metadata
 
+import numpy as np
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ def test_equal_digests_mean_equal_ends(num_samples, seeds):
     """Two orders have one digest exactly if they begin and end alike."""
     streams = [order_named("feistel").stream(num_samples=num_samples, seed=seed, epoch=0) for seed in seeds]
     ends = [
-        [*stream.at(range(min(32, num_samples))), *stream.at(range(max(0, num_samples - 32), num_samples))]
+        [*stream.at(np.arange(min(32, num_samples))), *stream.at(np.arange(max(0, num_samples - 32), num_samples))]
         for stream in streams
     ]
     digests = [order_fingerprint(stream, num_samples) for stream in streams]

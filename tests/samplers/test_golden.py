@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from resumable.samplers import ResumableDistributedSampler, ResumableWeightedSampler
+from resumable.samplers import (
+    Blocks,
+    Endless,
+    Mixture,
+    Packs,
+    ResumableDistributedSampler,
+    ResumableWeightedSampler,
+    TokenBatches,
+)
 from resumable.samplers.migrations import VERSION
 from tests.samplers.jobs import draw
 
@@ -21,8 +29,40 @@ CASES = {
         [601, 441, 857, 55, 81],
     ),
     "version-1-feistel": (
-        lambda: ResumableDistributedSampler(range(10**6), order="feistel", **ARGUMENTS),
+        lambda: ResumableDistributedSampler(range(10**6), order="feistel/1", **ARGUMENTS),
         [792881, 562064, 499389, 763813, 426505],
+    ),
+    "version-3-feistel": (
+        lambda: ResumableDistributedSampler(range(10**6), order="feistel", **ARGUMENTS),
+        [617735, 131244, 432625, 560540, 785054],
+    ),
+    "version-3-mixture": (
+        lambda: ResumableDistributedSampler(
+            range(700),
+            order=Endless(Mixture.of({"a": (500, 0.7), "b": (200, 0.3)}, order=[Blocks(16), "randperm"])),
+            **ARGUMENTS,
+        ),
+        [480, 143, 473, 26, 21],
+    ),
+    "version-3-token-batches": (
+        lambda: ResumableDistributedSampler(
+            range(1000),
+            order="randperm",
+            groups=TokenBatches([1 + i * 7 % 50 for i in range(1000)], 150),
+            num_replicas=2,
+            rank=0,
+        ),
+        [[890, 740, 540, 290], [139, 239, 789, 439, 289, 339], [563, 663, 913]],
+    ),
+    "version-3-packs": (
+        lambda: ResumableDistributedSampler(
+            range(1000),
+            order="feistel",
+            groups=Packs([1 + i * 7 % 50 for i in range(1000)], 100),
+            num_replicas=2,
+            rank=0,
+        ),
+        [[484, 705, 403, 636], [926, 156, 173, 894, 786], [235, 410, 432, 758]],
     ),
     "version-1-weighted": (
         lambda: ResumableWeightedSampler([1.0, 2.0, 3.0], 1000, seed=7),

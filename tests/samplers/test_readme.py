@@ -14,6 +14,8 @@ pytestmark = [
     # torchdata itself calls what this torch has deprecated; one process saves without a group.
     pytest.mark.filterwarnings("ignore:'set_vital' is deprecated"),
     pytest.mark.filterwarnings("ignore:torch.distributed is"),
+    # It says what the caller wanted.
+    pytest.mark.filterwarnings("ignore:the stream is amended"),
     # Lightning too, and it has advice for small jobs.
     pytest.mark.filterwarnings("ignore:.*LeafSpec"),
     pytest.mark.filterwarnings("ignore:::lightning"),

@@ -101,7 +101,7 @@ def _grains(num_samples: int, num_ranks: int, num_skipped: int) -> Iterator[int]
 
 
 CONTENDERS = (
-    Contender(name="ours, feistel/1", unit="sample", start=_ours("feistel"), max_num_samples=2**62 - 1),
+    Contender(name="ours, feistel/2", unit="sample", start=_ours("feistel"), max_num_samples=2**62 - 1),
     Contender(name="ours, randperm/1", unit="sample", start=_ours("randperm"), max_num_samples=10**9),
     Contender(name="torch DistributedSampler", unit="sample", start=_torchs, max_num_samples=10**8),
     Contender(
@@ -112,7 +112,7 @@ CONTENDERS = (
         package="torchdata",
     ),
     Contender(name="grain index_shuffle", unit="sample", start=_grains, max_num_samples=2**32 - 1, package="grain"),
-    Contender(name="ours, feistel/1", unit="batch", start=_our_batches("feistel"), max_num_samples=2**62 - 1),
+    Contender(name="ours, feistel/2", unit="batch", start=_our_batches("feistel"), max_num_samples=2**62 - 1),
     Contender(name="ours, randperm/1", unit="batch", start=_our_batches("randperm"), max_num_samples=10**8),
     Contender(name="torch BatchSampler", unit="batch", start=_torchs_batches, max_num_samples=10**8),
     Contender(

@@ -11,7 +11,7 @@ POWERS = [2**k + offset for k in range(6, 25) for offset in (-1, 0, 1)]
 
 
 def shuffled(name, num_samples, *, seed=0, epoch=0):
-    return order_named(name).stream(num_samples=num_samples, seed=seed, epoch=epoch).at(range(num_samples))
+    return order_named(name).stream(num_samples=num_samples, seed=seed, epoch=epoch).at(np.arange(num_samples))
 
 
 def is_permutation(samples, num_samples):
@@ -38,7 +38,7 @@ def test_no_two_positions_of_a_huge_epoch_hold_the_same_sample(num_samples, seed
     """Sampled where it cannot be counted: distinct positions hold distinct samples within bounds."""
     start = data.draw(st.integers(0, num_samples - 2**12))
     step = data.draw(st.integers(1, (num_samples - start) // 2**12))
-    positions = range(start, start + step * 2**12, step)
+    positions = np.arange(start, start + step * 2**12, step)
     samples = order_named("feistel").stream(num_samples=num_samples, seed=seed, epoch=3).at(positions)
     assert np.unique(samples).size == 2**12
     assert 0 <= samples.min() <= samples.max() < num_samples
@@ -64,7 +64,7 @@ def first_samples(name, num_samples):
         for seed in range(0, 10_000, 1000)
         for epoch in range(60)
     ]
-    return np.concatenate([order.at(range(num_samples // 3, num_samples // 3 + 1)) for order in orders])
+    return np.concatenate([order.at(np.arange(num_samples // 3, num_samples // 3 + 1)) for order in orders])
 
 
 def epochs(name, num_samples):
@@ -103,7 +103,7 @@ MEASURES = [
 
 
 @pytest.mark.parametrize("name", ["feistel", "randperm"])
-@pytest.mark.parametrize("num_samples", [12, 100, 4097, 200_000])
+@pytest.mark.parametrize("num_samples", [12, 100, 4096, 4097, 200_000])
 @pytest.mark.parametrize(("measure", "num_missing"), MEASURES, ids=lambda value: getattr(value, "__name__", None))
 def test_the_order_is_as_uniform_as_torchs(name, num_samples, measure, num_missing):
     """By each measure both orders lie within what chance alone does: five standard deviations."""
@@ -124,3 +124,42 @@ def test_all_orders_of_few_samples_are_equally_likely(num_samples):
 def test_seed_and_epoch_are_not_added():
     """Seed 0 in epoch 1 is not seed 1 in epoch 0, as it is with `randperm/1`."""
     assert not np.array_equal(shuffled("feistel", 1000, seed=0, epoch=1), shuffled("feistel", 1000, seed=1, epoch=0))
+
+
+def surplus_of_neighbours(name, num_samples):
+    """Standard deviations by which neighbouring samples follow each other more often than by chance."""
+    num_epochs = 1_000_000 // num_samples
+    orders = [shuffled(name, num_samples, epoch=epoch) for epoch in range(num_epochs)]
+    found = sum(int((np.abs(np.diff(order)) == 1).sum()) for order in orders)
+    expected = 2 * (num_samples - 1) / num_samples * num_epochs
+    return (found - expected) / np.sqrt(expected)
+
+
+def is_even(order):
+    """Whether an even number of exchanges makes the permutation."""
+    left, num_cycles = set(range(len(order))), 0
+    while left:
+        num_cycles += 1
+        sample = left.pop()
+        while (sample := int(order[sample])) in left:
+            left.remove(sample)
+    return (len(order) - num_cycles) % 2 == 0
+
+
+@pytest.mark.parametrize("num_samples", [33, 48, 64, 65, 100, 128, 200, 333, 512, 1000])
+def test_neighbours_do_not_stay_together(num_samples):
+    """No more often than chance has it, within four standard deviations."""
+    assert abs(surplus_of_neighbours("feistel/2", num_samples)) < 4
+
+
+@pytest.mark.parametrize("num_samples", [33, 64, 128, 1000, 8192])
+def test_odd_permutations_are_as_likely_as_even_ones(num_samples):
+    """Of a power of two too: 100 epochs, within four standard deviations."""
+    num_even = sum(is_even(shuffled("feistel/2", num_samples, epoch=epoch)) for epoch in range(100))
+    assert abs(num_even - 50) < 20
+
+
+def test_the_measures_find_what_the_first_version_did():
+    """They can fail."""
+    assert surplus_of_neighbours("feistel/1", 128) > 4
+    assert all(is_even(shuffled("feistel/1", 64, epoch=epoch)) for epoch in range(100))

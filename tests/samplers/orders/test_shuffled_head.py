@@ -56,7 +56,7 @@ def test_nothing_is_drawn_for_the_first_samples_of_a_long_permutation(monkeypatc
     expected = drawn(300_000, 7)[:512]
     stream = RandpermOrder().stream(num_samples=300_000, seed=3, epoch=4)
     monkeypatch.setattr(torch, "randperm", None)
-    assert np.array_equal(expected, stream.at(range(512)))
+    assert np.array_equal(expected, stream.at(np.arange(512)))
 
 
 def test_a_torch_that_shuffles_short_permutations_otherwise_is_not_foreseen(monkeypatch):
@@ -65,7 +65,7 @@ def test_a_torch_that_shuffles_short_permutations_otherwise_is_not_foreseen(monk
     torch_shuffles_as_foreseen.cache_clear()
     stream = RandpermOrder().stream(num_samples=300_000, seed=0, epoch=0)
     torch_shuffles_as_foreseen.cache_clear()
-    assert stream.at(range(4)).tolist() == [0, 1, 2, 3]
+    assert stream.at(np.arange(4)).tolist() == [0, 1, 2, 3]
 
 
 def test_a_torch_that_shuffles_long_permutations_otherwise_is_told(monkeypatch):
@@ -73,4 +73,4 @@ def test_a_torch_that_shuffles_long_permutations_otherwise_is_told(monkeypatch):
     stream = RandpermOrder().stream(num_samples=300_000, seed=0, epoch=0)
     monkeypatch.setattr(torch, "randperm", lambda length, **_: torch.arange(length))
     with pytest.raises(RuntimeError, match="draws a different permutation of 300000 samples"):
-        stream.at(range(300_000))
+        stream.at(np.arange(300_000))

@@ -1,0 +1,115 @@
+"""What one rank reads of the rest of an epoch, item by item: samples, or groups of them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+
+from resumable.samplers.orders import Stream
+from resumable.samplers.share import Share
+
+Item = int | list[int]
+"""A sample, or the samples of a group."""
+
+_MIN_BLOCK_ROWS = 64
+_MAX_BLOCK_ROWS = 32_768
+_BLOCK_GROWTH = 7
+
+
+class Deal(Protocol):
+    """One rank's part of the rest of an epoch. Row `k` is the `k`-th item of each rank.
+
+    Where rows end is known without reading the rest of the epoch; how many there are may take a walk through it.
+    """
+
+    @property
+    def start(self) -> int:
+        """Position in the epoch's stream from which on it is dealt."""
+
+    @property
+    def batch_size(self) -> int:
+        """Items in a batch of this rank."""
+
+    @property
+    def num_rows(self) -> int:
+        """Number of items that each rank reads, padding included; the same for all ranks."""
+
+    def has_row(self, row: int) -> bool:
+        """Whether there is a row of this number."""
+
+    def next_stop(self, row: int) -> int:
+        """Return up to which row to read at a time, from `row` on; `row` itself at the end."""
+
+    def items(self, first: int, stop: int) -> Sequence[Item]:
+        """Return this rank's items of rows that there are."""
+
+    def consumed(self, num_rows: int) -> int:
+        """Return the position up to which all ranks are done once each has read so many rows.
+
+        The last row takes everything that is left with it: padding is not counted, and a tail that is dropped is over.
+        """
+
+    def rows_before(self, position: int) -> int:
+        """Return how many whole rows end at or before a position."""
+
+    def positions(self, row: int) -> range:
+        """Return the positions of this rank's item in a row; none if it is padding."""
+
+    def padding(self, row: int) -> list[bool]:
+        """Return which samples of this rank's item in a row are padding: all of them or none."""
+
+    def in_batches(self, batch_size: int, *, drop_last: bool) -> "Deal":
+        """Return it as a loader takes it, whose batches are of another size, or which drops a last one that is not full."""
+
+
+class SampleDeal:
+    """Samples, dealt out one by one: every position is known by arithmetic."""
+
+    def __init__(self, share: Share, stream: Stream) -> None:
+        self._share = share
+        self._stream = stream
+        self.start = share.start
+        self.batch_size = share.batch_size
+        self.num_rows = share.num_rows
+
+    def has_row(self, row: int) -> bool:
+        """Whether there is a row of this number."""
+        return row < self.num_rows
+
+    def next_stop(self, row: int) -> int:
+        """Some times more than all before it: the first sample waits for few others, and the last one for few blocks."""
+        return min(row + min(max(row * _BLOCK_GROWTH, _MIN_BLOCK_ROWS), _MAX_BLOCK_ROWS), self.num_rows)
+
+    def items(self, first: int, stop: int) -> list[int]:
+        """Return this rank's samples of some rows."""
+        rows = self._share.positions(first, stop)
+        positions = np.arange(rows.start, rows.stop, rows.step, dtype=np.int64)
+        if stop == self.num_rows and self._share.num_padding and stop > first:
+            positions[-1] %= self._share.num_samples
+        samples: list[int] = self._stream.at(positions).tolist()
+        return samples
+
+    def consumed(self, num_rows: int) -> int:
+        """Return the position up to which all ranks are done."""
+        return self._share.consumed(num_rows)
+
+    def rows_before(self, position: int) -> int:
+        """Return how many whole rows end at or before a position."""
+        if position >= self._share.num_samples:
+            return self.num_rows
+        return (position - self.start) // self._share.num_replicas
+
+    def positions(self, row: int) -> range:
+        """Return the position of this rank's sample in a row, if it is no padding."""
+        [position] = self._share.positions(row, row + 1)
+        return range(position, min(position + 1, self._share.num_samples))
+
+    def padding(self, row: int) -> list[bool]:
+        """Return whether this rank's sample in a row is padding."""
+        return [not self.positions(row)]
+
+    def in_batches(self, batch_size: int, *, drop_last: bool) -> "SampleDeal":
+        """Return it as a loader takes it."""
+        share = replace(self._share, batch_size=batch_size, whole_batches=self._share.whole_batches or drop_last)
+        return SampleDeal(share, self._stream)
