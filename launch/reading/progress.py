@@ -97,13 +97,15 @@ class RunProgress:
         latest = {start.rank: process.progress(start, file.silent_s) for start, file, process in begun}
         return tuple(progress for rank, progress in sorted(latest.items()) if rank < world_size)
 
+    @property
+    def has_succeeded(self) -> bool:
+        """Whether all ranks have come to their end: nobody starts them again."""
+        return bool(self.ranks) and all(rank.doing == "finished" for rank in self.ranks)
+
 
 def num_steps_of(reference: RunProgress) -> int | None:
     """How many steps training has, from a reference that has come to its end; None from any other."""
-    ranks = reference.ranks
-    if not ranks or any(rank.doing != "finished" for rank in ranks):
-        return None
-    return max(rank.num_steps for rank in ranks)
+    return max(rank.num_steps for rank in reference.ranks) if reference.has_succeeded else None
 
 
 class _Process:

@@ -13,6 +13,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from resumable.launch.evidence.recorded_runs import stored_plan
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.explain.outcome import ExitCode
 from resumable.launch.plan.plan import Plan, Scenario, on_plain_processes
@@ -93,7 +94,7 @@ class _Watcher:
 
     def look(self) -> _Look:
         """How it is now."""
-        plan = self._run_dir.read_plan()
+        plan = stored_plan(self._run_dir)
         is_judged = self._run_dir.verdict_file.exists()  # before what may change until it is read
         return self._of_sweep(plan, is_judged) if plan.sweep and plan.points else self._of_ranks(plan, is_judged)
 
@@ -108,7 +109,7 @@ class _Watcher:
         return _Look(
             drawing=progress_table(name, progress.ranks, total),
             lines=tuple(progress_line(name, rank, total) for rank in progress.ranks),
-            is_over=is_judged or (is_last and progress.is_over),
+            is_over=is_judged or (is_last and (progress.is_over or progress.has_succeeded)),
         )
 
     def _has_begun(self, scenario: Scenario) -> bool:

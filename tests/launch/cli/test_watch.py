@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from resumable.launch.cli.main import main
+from resumable.launch.evidence.recorded_runs import SCENARIO, record_plan
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.verdict import judge_evidence, write_verdict
 from resumable.launch.sweep.verdict_store import VerdictStore
@@ -42,6 +43,14 @@ def test_a_run_that_goes_on_is_shown_as_it_is_now(tmp_path, capsys):
         path.unlink()
     lines = watched(run_dir, capsys, "--once")
     assert [line.split(":")[0] for line in lines] == ["reference-2, rank 0", "reference-2, rank 1"]
+
+
+def test_a_job_that_somebody_else_started_is_over_with_its_ranks(tmp_path, capsys):
+    """Nobody seals it, and nobody judges it."""
+    run_dir = timelines.run_of(samples.valid(), tmp_path / "run")
+    (run_dir.root / "reference-1").rename(run_dir.root / SCENARIO)
+    run_dir.write_plan(record_plan())
+    assert [line.split(":")[0] for line in watched(run_dir, capsys)] == ["run, rank 0", "run, rank 1"]
 
 
 def test_a_run_that_has_not_begun_says_so(tmp_path, capsys):
