@@ -60,6 +60,7 @@ class Launcher:
         hang_timeout: A rank that makes no progress for so many seconds is ended. None: 300, or less where a fault needs it.
         grace: Seconds between SIGTERM and SIGKILL for the ranks that survive one that died; None: 5.
         content: Compare what is in the batches too, not only which samples.
+        references: Uninterrupted runs to compare with, at least 2.
         preload: Modules that the fork server imports besides torch.
         cluster: `"local"`: nodes are process trees of this machine. `"compose"`: they are containers.
         image: Image of the containers.
@@ -85,6 +86,7 @@ class Launcher:
         hang_timeout: float | None = None,
         grace: float | None = None,
         content: bool = False,
+        references: int = 2,
         preload: Sequence[str] = (),
         cluster: ClusterKind = "local",
         image: str = DEFAULT_IMAGE,
@@ -106,6 +108,7 @@ class Launcher:
             hang_timeout_s=hang_timeout,
             grace_s=grace,
             content=content,
+            num_references=references,
             preload=tuple(preload),
             cluster=cluster,
             image=image,
@@ -167,7 +170,7 @@ class Launcher:
         faults: Faults,
         **options: object,
     ) -> Verdict:
-        """Run a job twice undisturbed and once with faults, and judge.
+        """Run a job undisturbed, as often as `references` says, and once with faults, and judge.
 
         Args:
             job: As for `run`.
@@ -206,7 +209,7 @@ class Launcher:
         sample: int | None = None,
         budget: float | None = None,
     ) -> Verdict:
-        """Run a script twice undisturbed, then once for every point of its training with a fault there, and judge each.
+        """Run a script undisturbed, then once for every point of its training with a fault there, and judge each.
 
         Args:
             job: A script's path, or None for the built-in job.

@@ -15,6 +15,7 @@ from resumable.launch.checks.rank_sequence import rank_sequence
 from resumable.launch.checks.ranks_agree import ranks_agree
 from resumable.launch.checks.reference import reference
 from resumable.launch.checks.replay_identical import replay_identical
+from resumable.launch.checks.restored import restored
 from resumable.launch.checks.resume_point import resume_point
 from resumable.launch.checks.state import state
 
@@ -23,6 +24,7 @@ CHECKS: tuple[Check, ...] = (
     evidence_whole,
     fault_fired,
     progress,
+    restored,
     rank_sequence,
     global_batches,
     exactly_once,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Literal
 
@@ -11,44 +10,32 @@ from resumable.launch.checks.preconditions import HAD_FINISHED, differs_before_a
 from resumable.launch.explain.problems import (
     DiffersBeforeAnyFault,
     FinalParametersDiffer,
-    FirstLearningRates,
-    NewOptimizer,
     NothingResumed,
     StateDiffers,
 )
-from resumable.launch.explain.reasons import IsSaved
-from resumable.launch.explain.restored import has_first_schedule, has_loaded, has_new_optimizer
 from resumable.launch.explain.result import (
     CheckResult,
     Violation,
-    at_resume,
     failed,
     not_applicable,
     passed,
     unknown,
 )
-from resumable.launch.explain.run_problems import ReferenceVaries
 from resumable.launch.explain.state import explain_state_difference
-from resumable.launch.reading.arbiter import final_parameters, was_cut_off
-from resumable.launch.reading.differences import first_difference
+from resumable.launch.reading.arbiter import was_cut_off
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import came_to_its_end
 from resumable.launch.reading.lives import Life
-from resumable.launch.reading.trajectory import Steps, TrainedStep
+from resumable.launch.reading.repeatability import Distance, distances, final_parameters, first_different_state
+from resumable.launch.reading.trajectory import TrainedStep
 from resumable.launch.system.wording import counted
-
-_DIFFERENT_ORDER = "the number of ranks changed, so gradients are summed in a different order"
 
 
 def _state(evidence: Evidence) -> CheckResult:
-    """On a different number of ranks sums are rounded differently: then only what a process starts with is looked at."""
-    if evidence.is_resized:
-        return _restored(evidence)
     if not any(_has_state(step) for steps in evidence.expected.values() for step in steps):
         return not_applicable("neither losses nor parameters were recorded")
-    disagreement = _disagreement(evidence)
-    if disagreement is not None:
-        return unknown(disagreement)
+    if evidence.disagreement is not None:
+        return not_applicable(_how_far_apart(evidence))
     violations = list(_violations(evidence))
     if differs_before_any_fault(violations, evidence):
         return unknown(DiffersBeforeAnyFault(), violations)
@@ -59,35 +46,26 @@ state = Check(
     name="state",
     claim="Losses, parameters and buffers equal those of the uninterrupted run, bit for bit.",
     run=_state,
+    on_resize="the number of ranks changed, so gradients are summed in a different order; see restored",
     is_comparison=True,
 )
 
 
-def _restored(evidence: Evidence) -> CheckResult:
-    """Whether each process went on with the state of its optimizers and schedulers."""
-    resumed = [life for life in evidence.faulted.resumed if life.first_step]
-    violations = [v for life in resumed for v in _not_restored(evidence, life)]
-    if violations:
-        return failed(violations)
-    restarts = {life.incarnation for life in resumed if life.resume is not None and life.resume.how == "parameters"}
-    if not restarts:
-        return not_applicable(_DIFFERENT_ORDER)
-    return passed(
-        f"{counted(len(restarts), 'restart')} from parameters as they were, none with a new optimizer or schedule; "
-        f"{_DIFFERENT_ORDER} then"
+def _how_far_apart(evidence: Evidence) -> str:
+    """Of a job whose numbers do not repeat."""
+    apart, faulted = distances(evidence.references, evidence.faulted)
+    return (
+        f"its numbers do not repeat: {counted(len(evidence.references), 'uninterrupted run')} differ by up to "
+        f"{_figures(apart)}, the faulted run from the nearest of them by up to {_figures(faulted)}; "
+        "what is proved rests on the order of the data, on restored and on everything else that is exact"
     )
 
 
-def _not_restored(evidence: Evidence, life: Life) -> Iterator[Violation]:
-    if not has_loaded(evidence.faulted, life.incarnation):
-        return
-    rank, incarnation, step = life.rank, life.incarnation, life.first_step
-    if has_new_optimizer(evidence, life):
-        problem = NewOptimizer(rank=rank, incarnation=incarnation, step=step)
-        yield at_resume(life, problem, IsSaved(part="optimizer"))
-    if has_first_schedule(evidence, life):
-        rates = FirstLearningRates(rank=rank, incarnation=incarnation, step=step)
-        yield at_resume(life, rates, IsSaved(part="scheduler"))
+def _figures(distance: Distance) -> str:
+    parts = (("loss", distance.loss), ("the norm of the parameters", distance.parameter_norm))
+    return (
+        " and ".join(f"{value:.1e} in {what}" for what, value in parts if value is not None) or "what was not measured"
+    )
 
 
 def _nothing_differs(evidence: Evidence) -> CheckResult:
@@ -98,26 +76,13 @@ def _nothing_differs(evidence: Evidence) -> CheckResult:
     return passed(f"losses and parameters bit-equal after each of {counted(num_steps, 'step')}")
 
 
-def _disagreement(evidence: Evidence) -> ReferenceVaries | None:
-    """Where the references differ from each other."""
-    first, *others = evidence.references
-    for other in others:
-        for one, two in zip(first.timelines, other.timelines, strict=False):
-            step = _first_difference(one.steps, two.steps)
-            if step is not None:
-                return ReferenceVaries(what="its own losses or parameters", step=step)
-        if final_parameters(first) != final_parameters(other):
-            return ReferenceVaries(what="its own parameters at the end")
-    return None
-
-
 def _violations(evidence: Evidence) -> Iterator[Violation]:
     """The first difference of every process, then the parameters at the end."""
     reference_end = final_parameters(evidence.references[0])
     is_different = False
     for life in evidence.faulted.lives:
         expected = evidence.expected.get(life.rank, ())
-        number = _first_difference(expected[life.first_step :], life.steps)
+        number = first_different_state(expected[life.first_step :], life.steps)
         if number is not None and not was_cut_off(life, number):
             is_different = True
             yield _violation(evidence, life, number)
@@ -147,21 +112,6 @@ def _differing(wanted: TrainedStep, found: TrainedStep) -> Literal["loss", "buff
     if wanted.after != found.after:
         return "parameters"
     return "loss" if wanted.record.buffers == found.record.buffers else "buffers"
-
-
-def _first_difference(expected: Steps, found: Steps) -> int | None:
-    """The first step of both whose state differs; one of which only another rank's checkpoint tells has none."""
-    seen = [(wanted, got) for wanted, got in zip(expected, found, strict=False)]
-    return first_difference(
-        [_state_after(wanted if got.line else TrainedStep()) for wanted, got in seen],
-        [_state_after(got if got.line else TrainedStep()) for _, got in seen],
-    )
-
-
-def _state_after(step: TrainedStep) -> tuple[object, ...]:
-    """What is compared, bit for bit; a loss that is no number equals itself."""
-    losses = tuple("nan" if loss is not None and math.isnan(loss) else loss for loss in step.losses)
-    return (step.after, step.record.buffers, losses)
 
 
 def _has_state(step: TrainedStep) -> bool:

@@ -78,6 +78,13 @@ def add_job_flags(parser: FlagGroup) -> None:
         help="compare what is in the batches too: the same samples, the same augmentation",
     )
     parser.add_argument(
+        "--references",
+        type=int,
+        default=2,
+        metavar="N",
+        help="uninterrupted runs to compare with; more of them show better how far a job's numbers vary (default: 2)",
+    )
+    parser.add_argument(
         "--preload", action="append", default=[], metavar="MODULE", help="imported by the fork server too"
     )
     parser.add_argument(

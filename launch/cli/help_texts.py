@@ -60,9 +60,9 @@ LAUNCHES = {
     "verify": CommandHelp(
         summary="run a job undisturbed, then with faults, and compare",
         synopsis="[--fault F]...",
-        about="Runs SCRIPT twice undisturbed and once with faults, and compares what every rank trained on. Without "
-        "--fault one rank, drawn from --seed, is killed after step 7. Without SCRIPT it is the built-in job, a small "
-        "network that learns handwritten digits.",
+        about="Runs SCRIPT undisturbed, twice by default, and once with faults, and compares what every rank trained on. "
+        "Without --fault one rank, drawn from --seed, is killed after step 7. Without SCRIPT it is the built-in job, a "
+        "small network that learns handwritten digits.",
         examples="""\
   resumable verify                                              the built-in job, killed twice
   resumable verify --nproc-per-node 2 train.py --epochs 2

@@ -35,6 +35,7 @@ def job_options(arguments: argparse.Namespace) -> JobOptions:
         grace_s=arguments.grace,
         is_recorded=arguments.record,
         content=arguments.content,
+        num_references=arguments.references,
         preload=tuple(arguments.preload),
         cluster=arguments.cluster,
         image=arguments.image,

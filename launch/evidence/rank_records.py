@@ -194,7 +194,8 @@ class State(Record, frozen=True, kw_only=True, tag="state"):
     components: dict[str, dict[str, Fingerprint]]
     """By component and by name; of parameters and optimizer every element counts."""
     quick: dict[str, Fingerprint] = {}
-    """The quick form, by component, as the steps have it."""
+    """The quick form, by component, as the steps have it. At the start, `buffers` are there, be it empty, if they were seen
+    before the first forward pass and no other process replaces them in it."""
 
 
 class Save(Record, frozen=True, kw_only=True, tag="save"):

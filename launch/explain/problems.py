@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Literal
 
 from resumable.launch.explain.statement import Statement
+from resumable.launch.reading.restoring import Component
 from resumable.launch.system.wording import counted
 
 Unit = Literal["sample", "batch"]
+_STATE: dict[Component, str] = {
+    "parameters": "parameters",
+    "optimizer": "optimizer state",
+    "buffers": "buffers",
+    "scaler": "gradient scaler state",
+}
 
 
 class Problem(Statement, frozen=True, kw_only=True):
@@ -204,17 +212,39 @@ class SavedStateDiffers(Problem, frozen=True, kw_only=True):
         return self.filled(under=under, in_file=f" in {self.path}" if self.path else "")
 
 
-class NewOptimizer(Problem, frozen=True, kw_only=True):
-    """The state of the optimizer was not restored."""
+class NotRestored(Problem, frozen=True, kw_only=True):
+    """A process went on with something else than the run had at the save that it loaded."""
 
-    template = "rank {rank} in incarnation {incarnation} went on from step {step} with an optimizer that has no state"
-    rank: int
+    template = "{who} went on from step {step} {what}{at_save}{which}"
+    kind_by = ("component", "is_lost")
+    rank: int | None
+    """None: all ranks together, each of which has its part."""
     incarnation: int
     step: int
+    component: Component
+    is_lost: bool = False
+    """It had nothing of it."""
+    names: tuple[str, ...] = ()
+    """Of what is different, as far as that is known."""
+    num_names: int = 0
+    """How many there are, those that are not named included."""
+    save_step: int
+    """Steps that the save holds."""
+    path: str = ""
+
+    def __str__(self) -> str:
+        what = _STATE[self.component]
+        who = "the ranks together" if self.rank is None else f"rank {self.rank}"
+        target = PurePath(self.path).name or "its state"
+        at_save = f" this run had when it saved {target} after {counted(self.save_step, 'step')}"
+        num_more = self.num_names - len(self.names)
+        which = f": {', '.join(self.names)}{f' and {num_more} more' if num_more else ''}" if self.names else ""
+        verb = f"without the {what} that" if self.is_lost else f"with {what} different from what"
+        return self.filled(who=f"{who} in incarnation {self.incarnation}", what=verb, at_save=at_save, which=which)
 
 
-class FirstLearningRates(Problem, frozen=True, kw_only=True):
-    """The state of the scheduler was not restored."""
+class ScheduleBegunAgain(Problem, frozen=True, kw_only=True):
+    """On another number of ranks: the scheduler began from scratch."""
 
     template = (
         "rank {rank} in incarnation {incarnation} went on from step {step} "
@@ -223,6 +253,28 @@ class FirstLearningRates(Problem, frozen=True, kw_only=True):
     rank: int
     incarnation: int
     step: int
+
+
+class SaveUnknown(Problem, frozen=True, kw_only=True):
+    """Numbers do not repeat, so that nothing else shows whether the state was restored."""
+
+    template = (
+        "incarnation {incarnation} went on from step {step} with a state that no save of this run was seen to hold; "
+        "its numbers do not repeat, so that nothing else shows whether that is right"
+    )
+    incarnation: int
+    step: int
+
+
+class RateDiffers(Problem, frozen=True, kw_only=True):
+    """A step was done with a learning rate that it has in no other run, nor had in this one."""
+
+    template = "rank {rank} in incarnation {incarnation} did step {step} with learning rate {found}, not {expected}"
+    rank: int
+    incarnation: int
+    step: int
+    found: float
+    expected: float
 
 
 class DiffersBeforeAnyFault(Problem, frozen=True, kw_only=True):

@@ -116,12 +116,27 @@ class StateOfPart(Reason, frozen=True, kw_only=True):
     template = "training is right up to there, so that this part of the state was not restored: an average (EMA)?"
 
 
-class IsSaved(Reason, frozen=True, kw_only=True):
-    """The state of a part of training was seen to be new."""
+class ComponentNotRestored(Reason, frozen=True, kw_only=True):
+    """What must be saved and loaded."""
 
-    template = "is the {part}'s state saved and loaded?"
-    kind_by = ("part",)
-    part: Literal["optimizer", "scheduler"]
+    template = "{advice}"
+    kind_by = ("component", "is_lost")
+    component: Literal["parameters", "optimizer", "buffers", "scaler", "rate"]
+    is_lost: bool = False
+
+    def __str__(self) -> str:
+        lost = f"{self.component} lost" if self.is_lost else self.component
+        return self.filled(advice=_ADVICE.get(lost, _ADVICE[self.component]))
+
+
+_ADVICE = {
+    "parameters": "is all of the model's `state_dict()` saved and loaded?",
+    "optimizer": "is all of the optimizer's `state_dict()` loaded, into an optimizer with its parameters in the same order?",
+    "optimizer lost": "the optimizer began without any state: is its `state_dict()` saved and loaded?",
+    "buffers": "are buffers, such as running statistics, saved and loaded, by each rank that has its own?",
+    "scaler": "is the state of the GradScaler saved and loaded?",
+    "rate": "is the state of the learning-rate scheduler saved and loaded?",
+}
 
 
 class FollowsFromBatches(Reason, frozen=True, kw_only=True):
@@ -157,12 +172,6 @@ class ModelNotRestored(Reason, frozen=True, kw_only=True):
     """The first step began with parameters that the job never had."""
 
     template = "batches are right but the parameters that it started from are not: is the model's state loaded?"
-
-
-class OptimizerNotRestored(Reason, frozen=True, kw_only=True):
-    """An optimizer as new."""
-
-    template = "batches are right but the optimizer began without any state: is its `state_dict()` saved and loaded?"
 
 
 class SchedulerOffCount(Reason, frozen=True, kw_only=True):

@@ -1,20 +1,78 @@
-"""Optimizers and schedulers that were not restored: the first step of a process shows it, on any number of ranks."""
+"""Whether a process was meant to go on with something else than what was saved, and with which learning rates it went on."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import pairwise
 
+from resumable.launch.explain.problems import RateDiffers
+from resumable.launch.explain.reasons import ComponentNotRestored
+from resumable.launch.explain.result import Violation
 from resumable.launch.reading.checkpoints import loaded_by
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life, Run
-from resumable.launch.reading.trajectory import Steps
+from resumable.launch.reading.restoring import Start
+from resumable.launch.reading.trajectory import Steps, TrainedStep
+
+_SAME_RATE = 1e-6
+"""Relative: a rate that is computed from the step may be rounded differently from one that is multiplied step by step."""
 
 
-def has_new_optimizer(evidence: Evidence, life: Life) -> bool:
-    """Whether a process went on with an optimizer as new, in a job where that happens in the very first step only."""
-    is_habit = any(step.record.has_new_optimizer for steps in _undisturbed(evidence) for step in steps[1:])
-    return life.first_step > 0 and life.steps[0].record.has_new_optimizer and not is_habit
+def was_meant(evidence: Evidence, start: Start, component: str) -> bool:
+    """Whether a component that differs from the save is nevertheless what the job has at this step.
+
+    A script may load weights and begin with a new optimizer, or make one in the middle of training: then it does so in
+    its uninterrupted run too. And what makes no difference in the step that follows is no loss.
+    """
+    life = start.life
+    witnesses = list(_same_step(evidence, life))
+    if component == "optimizer" and component in start.lost and any(w.record.has_new_optimizer for w in witnesses):
+        return True
+    found = life.steps[0]
+    is_visible = component in start.plain and bool(found.record.components)
+    return is_visible and any(
+        (found.record.components, found.losses) == (w.record.components, w.losses) for w in witnesses
+    )
+
+
+def rate_violation(evidence: Evidence, life: Life) -> Violation | None:
+    """The first step that was done with a different learning rate than before, or in all references."""
+    for number, step in enumerate(life.steps):
+        found = step.record.learning_rate
+        expected = {other.record.learning_rate for other in _same_step(evidence, life, number)}
+        if found is None or len(expected) != 1:
+            continue
+        [rate] = expected
+        if rate is not None and not math.isclose(rate, found, rel_tol=_SAME_RATE):
+            problem = RateDiffers(
+                rank=life.rank, incarnation=life.incarnation, step=life.first_step + number, found=found, expected=rate
+            )
+            return Violation(
+                problem=problem,
+                reason=ComponentNotRestored(component="rate"),
+                rank=life.rank,
+                incarnation=life.incarnation,
+                step=life.first_step + number,
+                file=life.trajectory.process.file,
+                line=step.line,
+            )
+    return None
+
+
+def _same_step(evidence: Evidence, life: Life, number: int = 0) -> Iterator[TrainedStep]:
+    """The same step of this rank in earlier processes, which had not just been started, and in the references."""
+    step = life.first_step + number
+    earlier = [
+        other for other in evidence.faulted.lives if other.rank == life.rank and other.incarnation < life.incarnation
+    ]
+    for other in earlier:
+        if other.first_step < step < other.first_step + len(other.steps):
+            yield other.steps[step - other.first_step]
+    for reference in evidence.references:
+        timeline = reference.timeline(life.rank)
+        if timeline is not None and step < len(timeline.steps):
+            yield timeline.steps[step]
 
 
 def has_first_schedule(evidence: Evidence, life: Life) -> bool:
@@ -24,10 +82,10 @@ def has_first_schedule(evidence: Evidence, life: Life) -> bool:
     new scheduler for a different number of ranks: one that goes on has different rates, and rates that recur do so in the
     uninterrupted run too.
     """
-    if life.first_step == 0 or life.steps[0].record.scheduler_steps != 0:
+    if life.first_step == 0 or life.steps[0].record.scheduler_steps != 0 or not evidence.references:
         return False
     first = next(other for other in evidence.faulted.lives if other.rank == life.rank)
-    undisturbed = next(_undisturbed(evidence))
+    undisturbed = evidence.references[0].timelines[0].steps
     num_steps = min(len(first.steps), len(life.steps))
     begun, found = _curves(first.steps[1:num_steps]), _curves(life.steps[1:num_steps])
     expected = _curves(undisturbed[life.first_step + 1 : life.first_step + num_steps])
@@ -42,10 +100,6 @@ def _curves(steps: Steps) -> tuple[list[float], list[float]]:
 
 def _begins_once_more(begun: list[float], found: list[float], expected: list[float]) -> bool:
     return found == begun and len(set(begun)) > 1 and found[: len(expected)] != expected
-
-
-def _undisturbed(evidence: Evidence) -> Iterator[Steps]:
-    return (timeline.steps for run in evidence.references for timeline in run.timelines)
 
 
 def has_loaded(run: Run, incarnation: int) -> bool:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from resumable.launch.explain.reasons import (
     BuffersNotRestored,
+    ComponentNotRestored,
     FollowsFromBatches,
     LearningRateDiffers,
     ModelNotRestored,
-    OptimizerNotRestored,
     Reason,
     ScaleNotRestored,
     SchedulerOffCount,
     SomeStateNotRestored,
 )
-from resumable.launch.explain.restored import has_new_optimizer
+from resumable.launch.explain.restored import was_meant
 from resumable.launch.explain.unusable_checkpoints import why_wrong
 from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life
+from resumable.launch.reading.restoring import MUST_BE_RESTORED
 from resumable.launch.reading.trajectory import BatchKey, TrainedStep
 
 
@@ -49,8 +50,11 @@ def _not_restored(evidence: Evidence, life: Life, number: int) -> Reason:
         return ScaleNotRestored(step=step)
     if number == 0 and (life.resume is None or life.resume.how != "parameters"):
         return ModelNotRestored()
-    if has_new_optimizer(evidence, life):
-        return OptimizerNotRestored()
+    for start in evidence.starts:
+        if start.life is life:
+            for component in MUST_BE_RESTORED:
+                if component in start.differing and not was_meant(evidence, start, component):
+                    return ComponentNotRestored(component=component, is_lost=component in start.lost)
     if (
         wanted.record.learning_rate != found.record.learning_rate
     ):  # equal ones: a new scheduler may begin where the old one stood

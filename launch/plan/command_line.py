@@ -48,8 +48,7 @@ def _topology(plan: Plan, scenario: Scenario) -> Iterator[str]:
 def _ours(plan: Plan, scenario: Scenario) -> Iterator[str]:
     if plan.containers is not None:
         yield from ("--cluster", "compose", "--image", plan.containers.image)
-    if plan.content:
-        yield "--content"
+    yield from _comparison(plan)
     if plan.seed:
         yield from ("--seed", str(plan.seed))
     if scenario.start_method != "forkserver":
@@ -75,3 +74,11 @@ def _script(plan: Plan) -> Iterator[str]:
             yield "--module"
         yield script.path
     yield from script.arguments
+
+
+def _comparison(plan: Plan) -> Iterator[str]:
+    """What a run is compared with, and by what."""
+    if plan.content:
+        yield "--content"
+    if len(plan.references) > 2:
+        yield from ("--references", str(len(plan.references)))

@@ -58,6 +58,8 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
     is_recorded: bool = False
     """Record what is trained on even where nothing needs it."""
     content: bool = False
+    num_references: int = 2
+    """Uninterrupted runs to compare with: one alone cannot show whether the job repeats itself."""
     preload: tuple[str, ...] = ()
     cluster: ClusterKind = "local"
     image: str = DEFAULT_IMAGE
@@ -71,6 +73,10 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
         _check_choice("--cluster", self.cluster, get_args(ClusterKind))
         _check_seconds("--hang-timeout", self.hang_timeout_s)
         _check_seconds("--grace", self.grace_s)
+        if self.num_references < 2:
+            raise UsageError(
+                f"--references {self.num_references}: expected 2 or more; one run cannot show whether the job repeats itself"
+            )
         if self.max_restarts is not None and not (isinstance(self.max_restarts, int) and self.max_restarts >= 0):
             raise UsageError(f"--max-restarts {self.max_restarts}: expected 0 or more")
 

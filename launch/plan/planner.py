@@ -162,7 +162,7 @@ def _scenarios(
 def _references(options: JobOptions, nproc_per_node: int) -> tuple[Scenario, ...]:
     return tuple(
         Scenario(name=f"reference-{number}", nproc_per_start=(nproc_per_node,), start_method=options.start_method)
-        for number in (1, 2)
+        for number in range(1, options.num_references + 1)
     )
 
 

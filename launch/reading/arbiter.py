@@ -6,7 +6,8 @@ import math
 
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import came_to_its_end
-from resumable.launch.reading.lives import Life, Run
+from resumable.launch.reading.lives import Life
+from resumable.launch.reading.repeatability import final_parameters
 from resumable.launch.reading.trajectory import Steps, TrainedStep
 
 
@@ -28,13 +29,6 @@ def num_equal_steps(evidence: Evidence) -> int | None:
     if not all(_is_equal(life, evidence.expected[life.rank]) for life in run.lives):
         return None
     return sum(len(life.steps) for life in run.lives)
-
-
-def final_parameters(run: Run) -> dict[int, str | None]:
-    """Digest of the parameters at the end, by rank."""
-    last = run.history.incarnations[-1:]
-    exits = {p.rank: p.exit for p in run.history.processes if p.incarnation in last}
-    return {rank: exit_.parameters for rank, exit_ in exits.items() if exit_ is not None}
 
 
 def was_cut_off(life: Life, number: int) -> bool:

@@ -11,6 +11,8 @@ from resumable.launch.evidence.history import Damage, History
 from resumable.launch.evidence.loop_profile import LoopProfile, profile_of
 from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.reading.lives import Run
+from resumable.launch.reading.repeatability import Disagreement, disagreement
+from resumable.launch.reading.restoring import Start, starts_of
 from resumable.launch.reading.timeline import assemble
 from resumable.launch.reading.trajectory import Steps
 
@@ -32,6 +34,16 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def expected(self) -> dict[int, Steps]:
         """What each rank should train on, from the first reference; empty without one."""
         return expected_steps(self.references[0]) if self.references else {}
+
+    @cached_property
+    def starts(self) -> tuple[Start, ...]:
+        """What the resumed processes started from, beside the saves that they loaded, as far as that is known."""
+        return starts_of(self.faulted)
+
+    @cached_property
+    def disagreement(self) -> Disagreement | None:
+        """Where the references differ in their numbers; None if they repeat themselves."""
+        return disagreement(self.references)
 
     @property
     def damage(self) -> tuple[Damage, ...]:

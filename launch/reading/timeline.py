@@ -16,6 +16,7 @@ from resumable.launch.reading.checkpoints import Checkpoint, damaged_by, is_with
 from resumable.launch.reading.lives import Life, Run, Timeline
 from resumable.launch.reading.reindexing import renamed
 from resumable.launch.reading.resume import Clues, find_resume_point
+from resumable.launch.reading.saves import Saved, saved_by, saves_read
 from resumable.launch.reading.trajectory import Steps, TrainedBatch, TrainedStep, Trajectory, trace
 
 
@@ -43,13 +44,16 @@ class _Builder:
         self.lives: dict[tuple[int, int], Life] = {}
         self.latest: dict[int, Life] = {}
         self.checkpoints: list[Checkpoint] = []
+        self.saved: list[Saved] = []
         self.states: dict[str, set[int]] = {}
         for steps in reference.values():
             _note_states(self.states, steps, 0)
 
     def add(self, group: Sequence[Trajectory]) -> None:
         """Place the processes of one incarnation."""
-        placed = [self._place(trajectory) for trajectory in group]
+        read = saves_read(group, [one for one in self.saved if one.step == one.earliest_step])
+        placed = [self._place(trajectory, [step for _, step in read]) for trajectory in group]
+        self.saved.extend(one for life in placed for one in saved_by(life.trajectory, life.first_step))
         written = [checkpoint for life in placed for checkpoint in written_by(life.trajectory, life.first_step)]
         damaged = [file for life in placed for file in damaged_by(life.trajectory)]
         self.checkpoints = [
@@ -73,12 +77,13 @@ class _Builder:
         timelines = tuple(Timeline(rank=rank, lives=own[rank], steps=_effective(own[rank])) for rank in ranks)
         return Run(history=history, timelines=timelines, checkpoints=tuple(self.checkpoints))
 
-    def _place(self, trajectory: Trajectory) -> Life:
+    def _place(self, trajectory: Trajectory, read: Sequence[int]) -> Life:
+        """The process where it went on; `read`: steps of the saves that its group read, as far as content tells."""
         rank, incarnation = trajectory.process.rank, trajectory.process.incarnation
         before = self.done.get(rank, ())
         resume = None
         if trajectory.steps and incarnation > 0:
-            resume = find_resume_point(trajectory.steps, self._clues(trajectory, before))
+            resume = find_resume_point(trajectory.steps, self._clues(trajectory, before, read))
         first_step = resume.step if resume else (len(before) if incarnation > 0 else 0)
         epoch = self._epoch_at(first_step, rank)
         steps = renamed(trajectory, first_step, self.reference, self.profile)
@@ -92,12 +97,12 @@ class _Builder:
             waiting=_shifted(TrainedStep(batches=trajectory.waiting), epoch).batches,
         )
 
-    def _clues(self, trajectory: Trajectory, before: Steps) -> Clues:
+    def _clues(self, trajectory: Trajectory, before: Steps, read: Sequence[int]) -> Clues:
         known = {checkpoint.path: checkpoint.step for checkpoint in self.checkpoints if checkpoint.is_step_sure}
         loaded = [known[path] for path in loaded_by(trajectory) if path in known]
         return Clues(
             states=self.states,
-            checkpoint=loaded[-1] if loaded else None,
+            checkpoint=read[-1] if read else (loaded[-1] if loaded else None),
             expected=self.reference.get(trajectory.process.rank, before),
             num_done=len(before) or max(map(len, self.done.values()), default=0),
         )

@@ -32,7 +32,8 @@ from resumable.launch.worker.recorder import Recorder
 from resumable.launch.worker.script import print_script_traceback, run_script
 from resumable.launch.worker.stacks import dump_stacks_on_request
 from resumable.launch.worker.torch_private import await_threads, keep_buckets, run_exit_handlers
-from resumable.launch.worker.watch.training import TrainingWatch
+from resumable.launch.worker.watch.saving import keys_saved_in
+from resumable.launch.worker.watch.state import StateWatch
 from resumable.launch.worker.watching import watch
 
 
@@ -60,7 +61,7 @@ def run_rank() -> None:
         dump_stacks_on_request(scenario_dir.stacks_file(incarnation=environment.incarnation, rank=environment.rank))
     final_state: FinalState = _nothing
     if plan.recording == "full":
-        final_state = _watch(recorder, environment, plan, scenario_dir, patches).final_state
+        final_state = _watch(recorder, environment, plan, scenario_dir, patches).note_end
     if plan.command != "run":
         keep_buckets(patches)
     _run_recorded(script, recorder, final_state, patches)
@@ -84,7 +85,7 @@ def _introduce(recorder: Recorder, environment: RankEnvironment) -> None:
 
 def _watch(
     recorder: Recorder, environment: RankEnvironment, plan: Plan, scenario_dir: ScenarioDir, patches: Patches
-) -> TrainingWatch:
+) -> StateWatch:
     """Record from now on what the script does, and let the planned faults happen."""
     earlier = read_earlier(_earlier_files(environment, scenario_dir))
     position = Position(earlier if environment.incarnation > 0 else None)
@@ -106,7 +107,7 @@ def _watch(
         position,
         make_trigger,
         patches,
-        has_buffers=environment.rank == 0,
+        saved_keys=lambda: keys_saved_in(_saving_files(environment, scenario_dir)),
         digests_content=plan.content,
     )
 
@@ -119,6 +120,12 @@ def _earlier_files(environment: RankEnvironment, scenario_dir: ScenarioDir) -> l
         for file in scenario_dir.event_files(rank=rank)
     }
     return [file for incarnation, file in sorted(files.items()) if incarnation < environment.incarnation]
+
+
+def _saving_files(environment: RankEnvironment, scenario_dir: ScenarioDir) -> list[Path]:
+    """Evidence of earlier incarnations of this rank, and of rank 0, which may save for all."""
+    files = (file for rank in {0, environment.rank} for file in scenario_dir.event_files(rank=rank))
+    return [file for file in files if scenario_dir.incarnation_of(file) < environment.incarnation]
 
 
 def _run_recorded(script: Script, recorder: Recorder, final_state: FinalState, patches: Patches) -> None:

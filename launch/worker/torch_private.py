@@ -6,6 +6,7 @@ A release may take any of them away: `PRIVATE_NAMES` lists them, and a test says
 from __future__ import annotations
 
 import atexit
+import sys
 import threading
 import weakref
 from collections.abc import Container, Iterable, Iterator
@@ -31,7 +32,8 @@ PRIVATE_NAMES = {
     "torch.distributed.checkpoint.state_dict_saver": ("_save_state_dict",),
     "torch.distributed.distributed_c10d": ("_get_default_store", "_world"),
     "torch.distributed.distributed_c10d:_World": ("pg_map",),
-    "torch.nn:Module": ("_buffers", "_non_persistent_buffers_set", "_parameters"),
+    "torch.nn:Module": ("_buffers", "_modules", "_non_persistent_buffers_set", "_parameters"),
+    "torch.distributed.tensor:DTensor": ("_local_tensor",),
     "torch.utils.data:DataLoader": ("_dataset_kind",),
     "torch.utils.data.dataloader": ("_BaseDataLoaderIter", "_DatasetKind", "_MultiProcessingDataLoaderIter"),
     "torch.utils.data.dataloader:_BaseDataLoaderIter": ("_dataset", "_next_index", "_reset"),
@@ -105,16 +107,46 @@ def prefetching_fetcher(module: ModuleType) -> type:
     return fetcher
 
 
-def own_parameters(module: torch.nn.Module) -> Iterable[torch.nn.Parameter | None]:
-    """Those of the module itself, each as often as it has a name there."""
-    return module._parameters.values()
+def is_made(module: torch.nn.Module) -> bool:
+    """Whether its construction has come as far as its having parts."""
+    return "_modules" in vars(module)
 
 
-def own_saved_buffers(module: torch.nn.Module) -> Iterator[torch.Tensor]:
-    """Buffers of the module itself that its `state_dict()` holds."""
+def own_parameters(module: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Parameter]]:
+    """Those of the module itself with their names there."""
+    return ((name, parameter) for name, parameter in module._parameters.items() if parameter is not None)
+
+
+def buffers_of(module: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """Buffers of the module itself that its `state_dict()` holds, with their names there."""
     for name, buffer in module._buffers.items():
         if buffer is not None and name not in module._non_persistent_buffers_set:
-            yield buffer
+            yield name, buffer
+
+
+def buffer_of(module: torch.nn.Module, name: str) -> torch.Tensor | None:
+    """The buffer that the module has under this name now."""
+    return module._buffers.get(name)
+
+
+def children_of(module: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Module]]:
+    """Modules that are parts of it, with their names there; the same one perhaps several times."""
+    return ((name, child) for name, child in module._modules.items() if child is not None)
+
+
+def local_tensor(tensor: torch.Tensor) -> torch.Tensor:
+    """The memory of this process behind a tensor, without the cost of asking a `DTensor` for it."""
+    local: torch.Tensor = getattr(tensor, "_local_tensor", tensor)
+    return local
+
+
+def partition_of(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer | None:
+    """What works inside a `ZeroRedundancyOptimizer`: the optimizer of this rank's part of the parameters."""
+    module = sys.modules.get("torch.distributed.optim.zero_redundancy_optimizer")
+    if module is None or not isinstance(optimizer, module.ZeroRedundancyOptimizer):
+        return None
+    part: torch.optim.Optimizer | None = getattr(optimizer, "optim", None)
+    return part
 
 
 def process_groups() -> Iterable[dist.ProcessGroup]:

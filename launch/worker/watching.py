@@ -8,14 +8,13 @@ from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.patching import Patches
 from resumable.launch.worker.position import Position
 from resumable.launch.worker.recorder import Recorder
-from resumable.launch.worker.watch.buffers import BufferWatch
 from resumable.launch.worker.watch.checkpoints import CheckpointWatch
 from resumable.launch.worker.watch.distributed_checkpoints import DistributedCheckpointWatch
 from resumable.launch.worker.watch.framework_iterators import FrameworkIteratorWatch
 from resumable.launch.worker.watch.inputs import InputWatch
 from resumable.launch.worker.watch.loaders import LoaderWatch
 from resumable.launch.worker.watch.saving import Saving
-from resumable.launch.worker.watch.schedulers import SchedulerWatch
+from resumable.launch.worker.watch.state import StateWatch
 from resumable.launch.worker.watch.training import TrainingWatch
 
 MakeTrigger = Callable[[Callable[[], Sequence[int]]], Trigger]
@@ -28,9 +27,9 @@ def watch(
     make_trigger: MakeTrigger,
     patches: Patches,
     *,
-    has_buffers: bool,
+    saved_keys: Callable[[], set[frozenset[str]]],
     digests_content: bool,
-) -> TrainingWatch:
+) -> StateWatch:
     """Record from now on what the script does, and let the planned faults happen.
 
     Args:
@@ -38,26 +37,26 @@ def watch(
         position: Follows them.
         make_trigger: Makes what lets faults happen.
         patches: Take it all back.
-        has_buffers: Whether this process is asked for its buffers: rank 0 saves for all, and under DDP the others have its.
+        saved_keys: Gives the keys under which earlier processes of the job have saved: what is read under such keys is
+            looked at.
         digests_content: Whether the content of every batch is digested.
 
     Returns:
-        What knows the parameters.
+        What knows the training state.
     """
-    buffers, schedulers = BufferWatch(), SchedulerWatch()
-    training = TrainingWatch(recorder, position, schedulers, buffers if has_buffers else None)
+    state = StateWatch(recorder)
+    training = TrainingWatch(recorder, position, state)
     loaders = LoaderWatch(recorder, digests_content=digests_content)
     trigger = make_trigger(loaders.worker_pids)
     inputs = InputWatch(recorder)
-    saving = Saving(recorder, trigger)
+    saving = Saving(recorder, trigger, state.note_save, saved_keys)
     checkpoints = CheckpointWatch(recorder, trigger, saving)
     distributed_checkpoints = DistributedCheckpointWatch(trigger, saving)
-    for observe in (inputs.observe, position.follow, training.observe, trigger.observe):
+    for observe in (inputs.observe, position.follow, state.observe, training.observe, trigger.observe):
         recorder.observe(observe)
     framework_iterators = FrameworkIteratorWatch(loaders)
     for one in (
-        buffers,
-        schedulers,
+        state,
         loaders,
         framework_iterators,
         inputs,
@@ -66,4 +65,4 @@ def watch(
         training,
     ):
         one.install(patches)
-    return training
+    return state

@@ -79,3 +79,30 @@ def test_a_job_that_does_not_is_caught(verify: Verify, faults: str, flags: list[
     result = judged(verify, faults, *flags)
     assert result.outcome == "invalid", result.verdict.reason
     assert re.search(explanation, result.explanations), result.explanations
+
+
+SHARDED = str(Path(__file__).parent / "jobs" / "fully_sharded.py")
+
+
+def resized(verify: Verify, num_ranks: int, *arguments: str) -> Judged:
+    """Four ranks save their shards, and another number goes on."""
+    restart = ("--restart", "job", "--restart-nproc-per-node", str(num_ranks))
+    return verify("--nproc-per-node", "4", *restart, "--fault", "sigkill@step=6:rank=1", SHARDED, *arguments)
+
+
+@pytest.mark.parametrize("num_ranks", [2, 8])
+def test_shards_that_are_dealt_out_again_are_the_same_state(verify: Verify, num_ranks: int) -> None:
+    """Parameters and moments lie on another number of ranks, element by element as they were."""
+    result = resized(verify, num_ranks)
+    assert (result.outcome, result.verdict.reason) == ("valid", "")
+    [summary] = [report.result.summary for report in result.verdict.checks if report.name == "restored"]
+    assert summary == "1 restart: parameters and optimizer as saved after 6 steps"
+
+
+@pytest.mark.parametrize("num_ranks", [2, 8])
+def test_moments_that_one_shard_lacks_are_named(verify: Verify, num_ranks: int) -> None:
+    """Nothing else shows it: sums are rounded differently on another number of ranks."""
+    result = resized(verify, num_ranks, "--zero-moments", "1")
+    sentence = "the ranks together in incarnation 1 went on from step 6 with optimizer state different from what"
+    assert result.outcome == "invalid"
+    assert result.verdict.reason.startswith(f"restored: {sentence}")

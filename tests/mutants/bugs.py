@@ -111,8 +111,18 @@ NODE_BUGS = (
     ),
     PlantedBug(name="listed-by-every-node", explanation=r"went on from step 1\d, rank \d went on", faults=ONE_LOST),
     PlantedBug(name="progress-in-batches", explanation=r"counted in batches", faults=FEWER, arguments=FOUR_EPOCHS),
-    PlantedBug(name="optimizer-forgotten", explanation=r"optimizer's state saved", faults=FEWER, arguments=FOUR_EPOCHS),
-    PlantedBug(name="scheduler-forgotten", explanation=r"scheduler's state saved", faults=FEWER, arguments=FOUR_EPOCHS),
+    PlantedBug(
+        name="optimizer-forgotten",
+        explanation=r"the optimizer began without any state",
+        faults=FEWER,
+        arguments=FOUR_EPOCHS,
+    ),
+    PlantedBug(
+        name="scheduler-forgotten",
+        explanation=r"state of the learning-rate scheduler saved",
+        faults=FEWER,
+        arguments=FOUR_EPOCHS,
+    ),
     PlantedBug(name="world-size-kept", explanation=r"still deal .* to 3 ranks", faults=FEWER, arguments=FOUR_EPOCHS),
     PlantedBug(
         name="overwriting",

@@ -35,6 +35,7 @@ from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.patching import Args, Kwargs, Patches
 from resumable.launch.worker.position import Position, read_earlier
 from resumable.launch.worker.recorder import Recorder
+from resumable.launch.worker.watch.saving import keys_saved_in
 from resumable.launch.worker.watching import watch
 
 
@@ -58,19 +59,19 @@ class RecordedProcess:
     def install(self) -> None:
         """Put everything in place."""
         self._patches.on_undo(register_optimizer_step_pre_hook(self._before_step).remove)
-        training = watch(
+        state = watch(
             self._recorder,
             self._position,
             self._make_trigger,
             self._patches,
-            has_buffers=True,
+            saved_keys=lambda: keys_saved_in(self._scenario_dir.event_files(rank=0)),
             digests_content=self._plan is not None and self._plan.content,
         )
         for module in (dist, distributed_c10d):
             self._patches.wrap(module, "init_process_group", self._around_init)
         if self._plan is not None and self._plan.command == "verify":
             torch_private.keep_buckets(self._patches)
-        self._ending = Ending(self._recorder, training.final_state)
+        self._ending = Ending(self._recorder, state.note_end)
         call_before_abrupt_exit(self._patches, self._ending.record_abrupt)
         self._patches.wrap_hot(sys, "exit", self._around_exit)
         self._recorder.observe(self._forget_exit)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
 from resumable.launch.evidence.fingerprints import Fingerprint, fingerprint, total
-from resumable.launch.worker.fingerprint.keys import signed, text_key
+from resumable.launch.worker.fingerprint.keys import text_key
 from resumable.launch.worker.fingerprint.pieces import Holding, OpaqueTensorError, holding_of
 from resumable.launch.worker.fingerprint.sums import quick_sum, whole_sum
 
@@ -18,12 +18,35 @@ _MAX_DEPTH = 16
 """What is nested deeper than anybody nests on purpose may contain itself."""
 
 
-def state_fingerprint(state: Any, *, is_whole: bool = True) -> Fingerprint:
-    """Of a state of any kind, all its key paths together."""
-    return total(state_fingerprints(state, is_whole=is_whole).values())
+def state_fingerprint(state: Any, *, is_whole: bool = True, path: str = "") -> Fingerprint:
+    """Of a state of any kind, all its key paths together.
+
+    Args:
+        state: As for `state_fingerprints`.
+        is_whole: Likewise.
+        path: Where it lies in a larger state; "": it is the whole.
+    """
+    return total(state_fingerprints(state, is_whole=is_whole, path=path).values())
 
 
-def state_fingerprints(state: Any, *, is_whole: bool = True) -> dict[str, Fingerprint]:
+def named_fingerprints(parts: Iterable[tuple[str, Any]]) -> dict[str, Fingerprint]:
+    """Of each part of a state, by name: those of one name together."""
+    named: dict[str, Fingerprint] = {}
+    for name, part in parts:
+        own = state_fingerprint(part, path=_escaped(name))
+        named[name] = named[name] + own if name in named else own
+    return named
+
+
+def as_part(one: Fingerprint) -> Fingerprint:
+    """The same of what this process alone holds, though it holds it whole: its part of what ranks have shared out."""
+    if not one.whole:
+        return one
+    shared = fingerprint(int(one.whole, 16), one.num_whole, is_part=True)
+    return shared + Fingerprint(part=one.part, num_part=one.num_part)
+
+
+def state_fingerprints(state: Any, *, is_whole: bool = True, path: str = "") -> dict[str, Fingerprint]:
     """Of each leaf of a state, by its key path: the keys on the way to it with "/" between them.
 
     The path takes part, so that the fingerprints below any path add up to one of what lies there, and leaves that
@@ -32,9 +55,11 @@ def state_fingerprints(state: Any, *, is_whole: bool = True) -> dict[str, Finger
     Args:
         state: Nested mappings, sequences, sets, tensors, arrays, numbers, text and generators.
         is_whole: Every element of every tensor; otherwise those of the quick form.
+        path: Where the state lies in a larger one, with "/" in keys escaped; "": it is the whole.
     """
+    above = (path,) if path else ()
     with torch.no_grad():
-        return {path: _leaf(path, value, is_whole=is_whole) for path, value in _leaves(state, (), 0)}
+        return {place: _leaf(place, value, is_whole=is_whole) for place, value in _leaves(state, above, 0)}
 
 
 def tensor_fingerprint(name: str, tensor: torch.Tensor, *, is_whole: bool = True) -> Fingerprint:
@@ -49,15 +74,20 @@ def tensor_fingerprint(name: str, tensor: torch.Tensor, *, is_whole: bool = True
 
 def holding_fingerprint(name: str, holding: Holding, *, is_whole: bool = True) -> Fingerprint:
     """Of what this process holds of a tensor of that name."""
-    presence = text_key(f"{name} {holding.dtype} {holding.shape}")
-    factor = signed(text_key(f"{presence}") | 1)
+    presence, factor = presence_of(name, holding)
     value = num_elements = 0
     for piece in holding.pieces:
-        value += int((whole_sum(piece) if is_whole else quick_sum(piece)) * factor)
+        value += int(whole_sum(piece) if is_whole else quick_sum(piece)) * factor
         num_elements += piece.local.numel()
         # That the tensor is there, be it of zeros, is for one process to say.
         value += presence if not any(piece.offsets) else 0
     return fingerprint(value, num_elements, is_part=holding.is_part)
+
+
+def presence_of(name: str, holding: Holding) -> tuple[int, int]:
+    """What stands for a tensor of that name, type and shape, whatever its elements, and by what their sum is multiplied."""
+    presence = text_key(f"{name} {holding.dtype} {holding.shape}")
+    return presence, text_key(f"{presence}") | 1
 
 
 def _leaves(state: Any, path: tuple[str, ...], depth: int) -> Iterator[tuple[str, Any]]:

@@ -10,14 +10,15 @@ import torch
 from resumable.launch.worker.fingerprint.keys import BLOCK_WORDS, block_keys, place_keys, word_keys
 from resumable.launch.worker.fingerprint.pieces import Piece
 
-_WORD_BYTES = 4
+WORD_BYTES = 4
 _CPU_BLOCKS, _DEVICE_BLOCKS = 16, 512
 """Blocks at a time: products that stay in a core's cache; on an accelerator enough to keep it busy, in 16 MiB."""
 _CHUNK_ELEMENTS = 1 << 18
 _MANY_ROWS = 64
 """Rows of a block of a tensor that are worth being taken all at once."""
-_SAMPLE_RUNS, _SAMPLE_RUN = 64, 16
+SAMPLE_RUNS, SAMPLE_RUN = 64, 16
 """The quick form takes so many runs of so many elements; a run is about one line of a cache."""
+_WIDE_STEP = 512
 
 
 def whole_sum(piece: Piece) -> torch.Tensor:
@@ -48,11 +49,23 @@ def quick_sum(piece: Piece) -> torch.Tensor:
 
 def sampled_elements(num_elements: int) -> torch.Tensor:
     """Numbers of the elements of the quick form, in a tensor of so many: int64, ascending."""
-    if num_elements <= _SAMPLE_RUNS * _SAMPLE_RUN:
+    step = sample_step(num_elements)
+    if step is None:
         return torch.arange(num_elements)
-    starts = torch.arange(_SAMPLE_RUNS) * (num_elements - _SAMPLE_RUN) // (_SAMPLE_RUNS - 1)
-    numbers: torch.Tensor = torch.unique(starts[:, None] + torch.arange(_SAMPLE_RUN))
-    return numbers
+    starts = torch.arange(SAMPLE_RUNS) * step
+    starts[-1] = num_elements - SAMPLE_RUN
+    return (starts[:, None] + torch.arange(SAMPLE_RUN)).reshape(-1)
+
+
+def sample_step(num_elements: int) -> int | None:
+    """How far apart the runs of the quick form begin, all but the last, which ends the tensor; None if it takes all.
+
+    A wide step is odd, so that the runs do not all lie in the same columns of a matrix whose width is a power of two.
+    """
+    if num_elements <= SAMPLE_RUNS * SAMPLE_RUN:
+        return None
+    step = (num_elements - SAMPLE_RUN) // (SAMPLE_RUNS - 1)
+    return step - 1 if step > _WIDE_STEP and step % 2 == 0 else step
 
 
 def _zero(device: torch.device) -> torch.Tensor:
@@ -64,15 +77,15 @@ def _run_sum(flat: torch.Tensor, start: int) -> torch.Tensor:
     data = flat.contiguous().view(torch.uint8)
     first_byte = start * flat.element_size()
     total = _zero(flat.device)
-    head = min(-first_byte % _WORD_BYTES, data.numel())
+    head = min(-first_byte % WORD_BYTES, data.numel())
     if head:
         total += _padded_sum(data[:head], first_byte)
-    tail = (data.numel() - head) % _WORD_BYTES
+    tail = (data.numel() - head) % WORD_BYTES
     words = data[head : data.numel() - tail]
     if words.numel():
-        is_aligned = words.storage_offset() % _WORD_BYTES == 0
+        is_aligned = words.storage_offset() % WORD_BYTES == 0
         total += _words_sum(
-            (words if is_aligned else words.clone()).view(torch.int32), (first_byte + head) // _WORD_BYTES
+            (words if is_aligned else words.clone()).view(torch.int32), (first_byte + head) // WORD_BYTES
         )
     if tail:
         total += _padded_sum(data[-tail:], first_byte + data.numel() - tail)
@@ -81,10 +94,10 @@ def _run_sum(flat: torch.Tensor, start: int) -> torch.Tensor:
 
 def _padded_sum(data: torch.Tensor, first_byte: int) -> torch.Tensor:
     """Of bytes that fill a part of one word."""
-    word = torch.zeros(_WORD_BYTES, dtype=torch.uint8, device=data.device)
-    place = first_byte % _WORD_BYTES
+    word = torch.zeros(WORD_BYTES, dtype=torch.uint8, device=data.device)
+    place = first_byte % WORD_BYTES
     word[place : place + data.numel()] = data
-    return _words_sum(word.view(torch.int32), first_byte // _WORD_BYTES)
+    return _words_sum(word.view(torch.int32), first_byte // WORD_BYTES)
 
 
 def _words_sum(words: torch.Tensor, first: int) -> torch.Tensor:
@@ -150,21 +163,26 @@ def _gathered_sum(rows: torch.Tensor, starts: torch.Tensor) -> torch.Tensor:
     num_rows = max(1, _CHUNK_ELEMENTS // length)
     for some, begins in zip(torch.split(rows, num_rows), torch.split(starts, num_rows), strict=True):
         numbers = begins[:, None] + torch.arange(length, device=rows.device)
-        total += _keyed_sum(some.reshape(-1), *_element_keys(numbers.reshape(-1), rows.dtype))
+        total += _keyed_sum(some.reshape(-1), *element_keys(numbers.reshape(-1), rows.dtype))
     return total
 
 
-def _element_keys(numbers: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor | None]:
+def word_type(dtype: torch.dtype) -> torch.dtype:
+    """The integers as which the elements of a type are taken: their own bits, or words of 32 if they have more."""
+    return {1: torch.int8, 2: torch.int16}.get(dtype.itemsize, torch.int32)
+
+
+def element_keys(numbers: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Keys of elements, and which bits of each, sign-extended, count.
 
     Returns:
         int64 of shape (elements, words of each), and int64 of shape (elements, 1), or None: all count.
     """
-    if dtype.itemsize >= _WORD_BYTES:
-        per_element = dtype.itemsize // _WORD_BYTES
+    if dtype.itemsize >= WORD_BYTES:
+        per_element = dtype.itemsize // WORD_BYTES
         words = numbers[:, None] * per_element + torch.arange(per_element, device=numbers.device)
         return word_keys(words), None
-    per_word = _WORD_BYTES // dtype.itemsize
+    per_word = WORD_BYTES // dtype.itemsize
     num_bits = 8 * dtype.itemsize
     places = numbers % per_word
     keys = word_keys(numbers // per_word) << (places * num_bits)
@@ -174,8 +192,7 @@ def _element_keys(numbers: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tens
 
 
 def _keyed_sum(elements: torch.Tensor, keys: torch.Tensor, masks: torch.Tensor | None) -> torch.Tensor:
-    bits = {1: torch.int8, 2: torch.int16}.get(elements.element_size(), torch.int32)
-    words = elements.contiguous().view(-1).view(bits).view(keys.shape).to(torch.int64)
+    words = elements.contiguous().view(-1).view(word_type(elements.dtype)).view(keys.shape).to(torch.int64)
     return ((words if masks is None else words & masks) * keys).sum()
 
 
@@ -184,19 +201,24 @@ def _sample(
     sizes: tuple[int, ...], shape: tuple[int, ...], offsets: tuple[int, ...], dtype: torch.dtype, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
     """The elements of the quick form that lie in a block: their numbers in it, their keys, which bits count."""
-    numbers = sampled_elements(math.prod(shape))
-    if sizes != shape and shape:
-        numbers, places = _within(numbers, sizes, shape, offsets)
-    else:
-        places = numbers
-    keys, masks = _element_keys(numbers, dtype)
+    numbers, places = sampled_within(sizes, shape, offsets)
+    keys, masks = element_keys(numbers, dtype)
     return places.to(device), keys.to(device), masks if masks is None else masks.to(device)
 
 
-def _within(
-    numbers: torch.Tensor, sizes: tuple[int, ...], shape: tuple[int, ...], offsets: tuple[int, ...]
+def sampled_within(
+    sizes: tuple[int, ...], shape: tuple[int, ...], offsets: tuple[int, ...]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Those of these elements of the whole that lie in a block, and their numbers there."""
+    """The elements of the quick form that lie in a block of a tensor: their numbers in the whole, and in the block.
+
+    Args:
+        sizes: Of the block.
+        shape: Of the whole.
+        offsets: Where the block begins in it.
+    """
+    numbers = sampled_elements(math.prod(shape))
+    if sizes == shape or not shape:
+        return numbers, numbers
     inside = torch.ones_like(numbers, dtype=torch.bool)
     places = torch.zeros_like(numbers)
     for coordinate, size, offset in zip(torch.unravel_index(numbers, shape), sizes, offsets, strict=True):

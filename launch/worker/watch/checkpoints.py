@@ -14,7 +14,6 @@ import torch
 
 from resumable.launch.evidence.rank_records import Rename
 from resumable.launch.plan.fault_model import PlannedFault
-from resumable.launch.worker.digest import saved_content
 from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.patching import Args, Kwargs, Patches
 from resumable.launch.worker.recorder import Recorder
@@ -43,7 +42,7 @@ class CheckpointWatch:
 
     def _around_save(self, original: Callable[..., None], _instance: None, args: Args, kwargs: Kwargs) -> None:
         def save(obj: Any, f: Any, *args: Any, **kwargs: Any) -> None:
-            with self._saving.save(path_of(f), lambda: saved_content(obj)) as fault:
+            with self._saving.save(path_of(f), obj) as fault:
                 if fault is None:
                     original(obj, f, *args, **kwargs)
                 else:
@@ -62,7 +61,7 @@ class CheckpointWatch:
         kwargs: Kwargs,
     ) -> None:
         def save_file(tensors: Any, filename: Any, *args: Any, **kwargs: Any) -> None:
-            with self._saving.save(path_of(filename), lambda: saved_content(tensors)) as fault:
+            with self._saving.save(path_of(filename), tensors) as fault:
                 if fault is None:
                     original(tensors, filename, *args, **kwargs)
                 else:
@@ -84,8 +83,9 @@ class CheckpointWatch:
 
     def _around_load(self, original: Callable[..., Any], _instance: None, args: Args, kwargs: Kwargs) -> Any:
         source = args[0] if args else kwargs.get("f", kwargs.get("filename"))
-        with self._saving.load(path_of(source)):
-            return original(*args, **kwargs)
+        with self._saving.load(path_of(source)) as read:
+            read.append(original(*args, **kwargs))
+            return read[0]
 
     def _around_rename(self, original: Callable[..., None], _instance: None, args: Args, kwargs: Kwargs) -> None:
         original(*args, **kwargs)

@@ -12,7 +12,6 @@ from types import ModuleType
 from typing import Any
 
 from resumable.launch.plan.fault_model import PlannedFault
-from resumable.launch.worker.digest import saved_content
 from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.patching import Args, Kwargs, Patches, Wrapper
 from resumable.launch.worker.torch_private import SAVE_STATE_DICT, WRITE_FILES
@@ -49,14 +48,12 @@ class DistributedCheckpointWatch:
             patches.when_imported(f"{_DCP}.{module}", partial(_wrap_function, patches, function, around))
 
     def _around_save(self, original: Callable[..., Any], _instance: None, args: Args, kwargs: Kwargs) -> Any:
-        content = partial(saved_content, _state_dict(args, kwargs))
-        with self._saving.save(_path(args, kwargs, "storage_writer"), content) as fault:
+        with self._saving.save(_path(args, kwargs, "storage_writer"), _state_dict(args, kwargs)) as fault:
             self._thread.fault = fault
             return original(*args, **kwargs)
 
     def _around_async_save(self, original: Callable[..., Any], _instance: None, args: Args, kwargs: Kwargs) -> Any:
-        content = saved_content(_state_dict(args, kwargs))
-        save = self._saving.begin_in_background(_path(args, kwargs, "storage_writer"), content)
+        save = self._saving.begin_in_background(_path(args, kwargs, "storage_writer"), _state_dict(args, kwargs))
         try:
             answer = original(*args, **kwargs)
         except BaseException:
@@ -102,8 +99,10 @@ class DistributedCheckpointWatch:
             original(*args, **kwargs)
 
     def _around_load(self, original: Callable[..., Any], _instance: None, args: Args, kwargs: Kwargs) -> Any:
-        with self._saving.load(_path(args, kwargs, "storage_reader")):
-            return original(*args, **kwargs)
+        with self._saving.load(_path(args, kwargs, "storage_reader")) as read:
+            answer = original(*args, **kwargs)
+            read.append(_state_dict(args, kwargs))  # which it has filled
+            return answer
 
 
 def _wrap_function(patches: Patches, name: str, wrapper: Wrapper, module: ModuleType) -> None:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from resumable.launch.evidence.fingerprints import Fingerprint
 from resumable.launch.evidence.rank_records import Load, Save, Writer
 from resumable.launch.plan.fault_model import PlannedFault
+from resumable.launch.worker.digest import saved_content
 from resumable.launch.worker.faults.trigger import Trigger
+from resumable.launch.worker.fingerprint.content import content_fingerprints, keys_of
+from resumable.launch.worker.position import read_earlier
 from resumable.launch.worker.recorder import Recorder
 
 
@@ -27,11 +33,28 @@ class Saving:
 
     What is saved within a save in the same thread is part of it, and so with loads: `torch.distributed.checkpoint` saves
     and loads tensor by tensor.
+
+    Args:
+        recorder: Gets the lines.
+        trigger: Knows what is to happen in the middle of a save.
+        note_state: Called before a save of the training loop's begins, to record what it has at that moment.
+        saved_keys: Gives the keys under which earlier processes of this job have saved; asked with the first load. What is
+            read and has other keys is none of its checkpoints: data that is read for every batch, for example.
     """
 
-    def __init__(self, recorder: Recorder, trigger: Trigger) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        trigger: Trigger,
+        note_state: Callable[[], None] = lambda: None,
+        saved_keys: Callable[[], set[frozenset[str]]] = set,
+    ) -> None:
         self._recorder = recorder
         self._trigger = trigger
+        self._note_state = note_state
+        self._saved_keys = saved_keys
+        self._earlier_keys: set[frozenset[str]] | None = None
+        self._own_keys: set[frozenset[str]] = set()
         self._thread = threading.local()
         self._background: list[BackgroundSave] = []
 
@@ -41,14 +64,14 @@ class Saving:
         return getattr(self._thread, "is_saving", False)
 
     @contextlib.contextmanager
-    def save(self, path: str, content: Callable[[], dict[str, str]] = dict) -> Iterator[PlannedFault | None]:
+    def save(self, path: str, state: Any) -> Iterator[PlannedFault | None]:
         """A save in this thread, which gives the fault that is to happen in the middle of it.
 
         One that was begun in the background does not begin again.
 
         Args:
             path: Where it goes.
-            content: Gives the digests of what is saved.
+            state: What is saved.
         """
         if self.is_saving or not self._recorder.is_active:
             yield None
@@ -57,7 +80,7 @@ class Saving:
             begun = next((save for save in self._background if save.path == path), None)
             if begun is not None:
                 self._background.remove(begun)
-            yield (begun.fault if begun is not None else self._begin(path, content(), _this_writer()))
+            yield (begun.fault if begun is not None else self._begin(path, state, _this_writer()))
             self._recorder.emit(Save, path=path, phase="end")
 
     @contextlib.contextmanager
@@ -71,21 +94,30 @@ class Saving:
             self._thread.is_saving = was_saving
 
     @contextlib.contextmanager
-    def load(self, path: str) -> Iterator[None]:
-        """A load in this thread; recorded once it is done."""
+    def load(self, path: str) -> Iterator[list[Any]]:
+        """A load in this thread, recorded once it is done; what was read is put into the list that it gives."""
+        read: list[Any] = []
         if getattr(self._thread, "is_loading", False):
-            yield
+            yield read
             return
         self._thread.is_loading = True
         try:
-            yield
+            yield read
         finally:
             self._thread.is_loading = False
-        self._recorder.emit(Load, path=path)
+        self._recorder.emit(Load, path=path, fingerprints=self._of_read(read))
 
-    def begin_in_background(self, path: str, content: dict[str, str]) -> BackgroundSave:
+    def _of_read(self, read: list[Any]) -> dict[str, Fingerprint]:
+        if not read or not self._recorder.is_active:
+            return {}
+        if self._earlier_keys is None:
+            self._earlier_keys = self._saved_keys()
+        is_checkpoint = keys_of(read[0]) in self._earlier_keys | self._own_keys
+        return content_fingerprints(read[0]) if is_checkpoint else {}
+
+    def begin_in_background(self, path: str, state: Any) -> BackgroundSave:
         """A save of the state as it is now, whoever will write it."""
-        save = BackgroundSave(path, self._begin(path, content, "torch"))
+        save = BackgroundSave(path, self._begin(path, state, "torch"))
         self._background.append(save)
         return save
 
@@ -96,9 +128,25 @@ class Saving:
             if is_done:
                 self._recorder.emit(Save, path=save.path, phase="end")
 
-    def _begin(self, path: str, content: dict[str, str], writer: Writer) -> PlannedFault | None:
-        self._recorder.emit(Save, path=path, phase="begin", content=content, writer=writer)
+    def _begin(self, path: str, state: Any, writer: Writer) -> PlannedFault | None:
+        if writer != "thread":  # the training goes on meanwhile, so that what there is now may not be what it saves
+            self._note_state()
+        fingerprints = content_fingerprints(state)
+        self._own_keys.add(frozenset(fingerprints))
+        self._recorder.emit(
+            Save, path=path, phase="begin", content=saved_content(state), writer=writer, fingerprints=fingerprints
+        )
         return self._trigger.fault_during_save()
+
+
+def keys_saved_in(files: Iterable[Path]) -> set[frozenset[str]]:
+    """The keys of each save that these files of evidence tell of."""
+    return {
+        frozenset(record.fingerprints)
+        for life in read_earlier(files)
+        for record in life
+        if isinstance(record, Save) and record.phase == "begin"
+    }
 
 
 def _this_writer() -> Writer:

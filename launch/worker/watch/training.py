@@ -1,21 +1,19 @@
-"""Watches the training itself: backward passes, optimizer steps, and the parameters that the steps start from."""
+"""Watches the training itself: backward passes, optimizer steps, and the state that the steps start from and leave."""
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, Step
-from resumable.launch.worker.digest import state_digest
-from resumable.launch.worker.patching import Args, Kwargs, Patches
+from resumable.launch.evidence.fingerprints import Fingerprint
+from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, State, Step
+from resumable.launch.worker.patching import Patches
 from resumable.launch.worker.position import Position
 from resumable.launch.worker.recorder import Recorder
-from resumable.launch.worker.watch.buffers import BufferWatch
-from resumable.launch.worker.watch.schedulers import SchedulerWatch
+from resumable.launch.worker.watch.state import StateWatch, text_of
 
 
 class TrainingWatch:
@@ -29,19 +27,16 @@ class TrainingWatch:
     Args:
         recorder: Gets the lines.
         position: Where training stands.
-        schedulers: Of the learning rates.
-        buffers: Of the modules that are trained; None: they are not recorded.
+        state: What is trained.
     """
 
-    def __init__(
-        self, recorder: Recorder, position: Position, schedulers: SchedulerWatch, buffers: BufferWatch | None = None
-    ) -> None:
+    def __init__(self, recorder: Recorder, position: Position, state: StateWatch) -> None:
         self._recorder = recorder
         self._position = position
-        self._schedulers = schedulers
-        self._buffers = buffers
-        self._optimizers: list[weakref.ref[torch.optim.Optimizer]] = []
+        self._state = state
         self._before: str | None = None
+        self._start: dict[str, Any] = {}
+        """What there was before the first step."""
         self._depth = 0
         """Of optimizers that step within each other."""
         self._is_in_backward = False
@@ -54,7 +49,6 @@ class TrainingWatch:
 
     def install(self, patches: Patches) -> None:
         """Wrap autograd's backward and hook every optimizer."""
-        patches.wrap(torch.optim.Optimizer, "__init__", self._around_optimizer_init)
         patches.wrap_hot(torch.autograd, "backward", self._around_backward)
         patches.on_undo(register_optimizer_step_pre_hook(self._before_step).remove)
         patches.on_undo(register_optimizer_step_post_hook(self._after_step).remove)
@@ -62,28 +56,7 @@ class TrainingWatch:
     def observe(self, record: AnyRecord) -> None:
         """With the first batches of a process, find out which step it resumes at: faults may ask for it."""
         if isinstance(record, Batch) and self._position.num_steps == 0 and not self._position.is_known:
-            self._position.resume_at(self.state())
-
-    def parameters(self) -> Iterator[torch.Tensor]:
-        """Parameters of all optimizers that still exist, each once."""
-        optimizers = [reference() for reference in self._optimizers]
-        groups = [group for optimizer in optimizers if optimizer is not None for group in optimizer.param_groups]
-        yield from {id(parameter): parameter for group in groups for parameter in group["params"]}.values()
-
-    def state(self) -> str:
-        """Digest of the parameters as they are now; the quick one."""
-        return state_digest(self.parameters(), whole=False)
-
-    def final_state(self) -> str | None:
-        """Digest of every byte of them; None if the script has let all its optimizers go."""
-        parameters = list(self.parameters())
-        return state_digest(parameters, whole=True) if parameters else None
-
-    def _around_optimizer_init(
-        self, original: Callable[..., None], optimizer: torch.optim.Optimizer, args: Args, kwargs: Kwargs
-    ) -> None:
-        original(*args, **kwargs)
-        self._optimizers.append(weakref.ref(optimizer))
+            self._position.resume_at(text_of(self._state.parameters()))
 
     def _around_backward(self, original: Callable[..., None]) -> Callable[..., None]:
         def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
@@ -102,16 +75,18 @@ class TrainingWatch:
 
     def _before_step(self, optimizer: torch.optim.Optimizer, _args: object, _kwargs: object) -> None:
         if self._position.num_steps == 0 and self._depth == 0 and not self._is_held_back:
-            self._before = self.state()
+            self._before = text_of(self._state.parameters())
             self._position.resume_at(self._before)
+            self._start = self._state.at_start()
         if not _has_state(optimizer):
             self._stateless.append(optimizer)
-        self._scheduler_steps = self._schedulers.num_steps()
+        self._scheduler_steps = self._state.num_steps_scheduled()
         self._learning_rate = _learning_rate(optimizer)
         self._depth += 1
 
-    def _after_step(self, _optimizer: object, _args: object, _kwargs: object) -> None:
+    def _after_step(self, optimizer: torch.optim.Optimizer, _args: object, _kwargs: object) -> None:
         self._depth -= 1
+        self._state.optimizers.note_step(optimizer)
         if self._is_in_backward:
             self._is_held_back = True
         elif self._depth <= 0:
@@ -124,13 +99,17 @@ class TrainingWatch:
         if not self._recorder.is_active or not (position.has_backward or position.is_after_step):
             return
         number = position.num_steps - (not position.has_backward)
-        after = self.state()
+        if number == 0 and self._start.get("components"):
+            self._recorder.emit(State, **self._start)
+        components = self._state.after_step()
         self._recorder.emit(
             Step,
             step=number,
             before=self._before if number == 0 else None,
-            after=after,
-            buffers=self._buffers.state(self.parameters()) if self._buffers is not None else None,
+            after=text_of(components.get("parameters", Fingerprint())),
+            buffers=text_of(components.get("buffers", Fingerprint())) or None,
+            components=components,
+            parameter_norm=self._state.parameter_norm(),
             has_new_optimizer=has_new_optimizer,
             scheduler_steps=self._scheduler_steps,
             learning_rate=self._learning_rate,

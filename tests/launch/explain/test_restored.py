@@ -1,4 +1,4 @@
-"""What is judged of the state on another number of ranks."""
+"""What is judged of the learning rates on another number of ranks."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,7 +7,7 @@ from math import factorial
 import msgspec
 import pytest
 
-from resumable.launch.checks.state import state
+from resumable.launch.checks.restored import restored
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.rank_records import AnyRecord, Load, Step
 from resumable.launch.explain.outcome import Outcome
@@ -43,58 +43,11 @@ def judged(
     references = [histories.reference(JOB, number) for number in (1, 2)]
     first, second = [changed(one, reference, 0) if reference else one for one in references]
     history = changed(changed(faulted, before or same, 0), change, *incarnations)
-    return state(histories.of_histories(history, JOB, [], first=first, second=second))
+    return restored(histories.of_histories(history, JOB, [], first=first, second=second))
 
 
 def same(line: AnyRecord) -> AnyRecord:
     return line
-
-
-def with_new_optimizer(line: AnyRecord) -> AnyRecord:
-    is_first = isinstance(line, Step) and line.before is not None
-    return msgspec.structs.replace(line, has_new_optimizer=True) if is_first else line
-
-
-def with_new_optimizer_every_epoch(line: AnyRecord) -> AnyRecord:
-    return msgspec.structs.replace(line, has_new_optimizer=line.step % 6 == 0) if isinstance(line, Step) else line
-
-
-def test_parameters_that_the_job_had_and_an_optimizer_with_state_are_valid():
-    """No more than that is said."""
-    result = judged(same)
-    assert (result.outcome, result.summary) == (
-        Outcome.VALID,
-        "1 restart from parameters as they were, none with a new optimizer or schedule; "
-        "the number of ranks changed, so gradients are summed in a different order then",
-    )
-
-
-def test_an_optimizer_that_was_not_restored_is_told():
-    """The batches and the parameters are right all the same."""
-    result = judged(with_new_optimizer, 1)
-    sentence = "rank 0 in incarnation 1 went on from step 2 with an optimizer that has no state"
-    assert (result.outcome, result.summary) == (Outcome.INVALID, sentence)
-    assert [violation.rank for violation in result.violations] == [0, 1]
-    assert {violation.explanation for violation in result.violations} == {"is the optimizer's state saved and loaded?"}
-
-
-def without_loading(line: AnyRecord) -> AnyRecord:
-    return with_new_optimizer(msgspec.structs.replace(line, path="") if isinstance(line, Load) else line)
-
-
-def test_a_job_that_loads_nothing_has_begun_anew():
-    """Whatever step its parameters seem to be of: with a learning rate of 0 they never change."""
-    assert judged(without_loading, 1).outcome == Outcome.VALID
-
-
-def test_a_job_that_begins_anew_has_a_new_optimizer():
-    """Before the first checkpoint there is nothing to go on from."""
-    assert judged(with_new_optimizer, 1, resume=0).outcome == Outcome.NOT_APPLICABLE
-
-
-def test_a_job_that_makes_new_optimizers_is_not_accused():
-    """It does so without a stop, too."""
-    assert judged(with_new_optimizer, 1, reference=with_new_optimizer_every_epoch).outcome == Outcome.VALID
 
 
 def scheduled(counted: Callable[[int], int], rate: Callable[[int], float]) -> Change:
@@ -135,7 +88,9 @@ def test_a_scheduler_that_was_not_restored_is_told(before, change):
     result = judged(change, 1, before=before, reference=before)
     sentence = "rank 0 in incarnation 1 went on from step 2 with the learning rates that the job began with"
     assert (result.outcome, result.summary) == (Outcome.INVALID, sentence)
-    assert {violation.explanation for violation in result.violations} == {"is the scheduler's state saved and loaded?"}
+    assert {violation.explanation for violation in result.violations} == {
+        "is the state of the learning-rate scheduler saved and loaded?"
+    }
 
 
 @pytest.mark.parametrize(
@@ -153,28 +108,13 @@ def test_a_scheduler_that_was_not_restored_is_told(before, change):
 )
 def test_other_schedules_are_not_accused(before, change):
     """A job may make a scheduler that fits another number of ranks."""
-    assert judged(change, 1, before=before, reference=before).outcome == Outcome.VALID
+    assert judged(change, 1, before=before, reference=before).outcome == Outcome.NOT_APPLICABLE
 
 
-def with_a_share(line: AnyRecord) -> AnyRecord:
-    """As in a job that deals its parameters out to the ranks."""
-    is_first = isinstance(line, Step) and line.before is not None
-    return msgspec.structs.replace(line, before=f"share {id(line)}") if is_first else line
+def without_loading(line: AnyRecord) -> AnyRecord:
+    return begun_anew(msgspec.structs.replace(line, path="") if isinstance(line, Load) else line)
 
 
-def test_shares_of_parameters_are_others_on_another_number_of_ranks():
-    """Nothing tells whether they are right."""
-    result = judged(with_a_share, 0, 1)
-    assert (result.outcome, result.summary) == (
-        Outcome.NOT_APPLICABLE,
-        "the number of ranks changed, so gradients are summed in a different order",
-    )
-
-
-def without_parameters(line: AnyRecord) -> AnyRecord:
-    return msgspec.structs.replace(line, before=None, after=None) if isinstance(line, Step) else line
-
-
-def test_nothing_is_said_where_no_parameters_were_recorded():
-    """A job without an optimizer."""
-    assert judged(without_parameters, 0, 1, reference=without_parameters).outcome == Outcome.NOT_APPLICABLE
+def test_a_job_that_loads_nothing_has_begun_anew():
+    """Whatever step its parameters seem to be of: with a learning rate of 0 they never change."""
+    assert judged(without_loading, 1, before=falling, reference=falling).outcome == Outcome.NOT_APPLICABLE

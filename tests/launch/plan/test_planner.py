@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from resumable.launch.errors import LaunchError, ScriptNotFoundError, UsageError
+from resumable.launch.plan.command_line import repeat_command
 from resumable.launch.plan.plan import BUILT_IN_JOB, Plan
 from resumable.launch.plan.torchrun_flags import check_flags
 from tests.launch.plans import plan_of
@@ -66,6 +67,13 @@ def test_verify_runs_the_reference_twice_and_then_the_faults(script: str) -> Non
         ("reference-2", 0),
         ("faulted", 1),
     ]
+
+
+def test_there_may_be_more_references(script: str) -> None:
+    """They show how far a job's numbers vary; one alone shows nothing."""
+    made = plan("verify", "--references", "4", "--fault", "sigkill@step=1:rank=0", script)
+    assert [scenario.name for scenario in made.references] == [f"reference-{number}" for number in (1, 2, 3, 4)]
+    assert "--references 4" in repeat_command(made, made.scenarios[-1])
 
 
 def test_without_a_script_the_built_in_job_is_verified() -> None:
@@ -133,6 +141,7 @@ def test_a_plan_survives_being_written_and_read(script: str) -> None:
         (("verify", "--restart-nproc-per-node", "2", "train.py"), "--restart job"),
         (("verify", "--rdzv-endpoint", "host:1", "train.py"), "for `resumable run`"),
         (("verify", "--backend", "gloo", "train.py"), "for the built-in job"),
+        (("verify", "--references", "1", "train.py"), "expected 2 or more"),
         (("verify", "--no-such-flag", "train.py"), "--no-such-flag"),
         (("verify", "--fault", "nonsense", "train.py"), "expected kind@when:who"),
         (("nonsense",), "nonsense"),

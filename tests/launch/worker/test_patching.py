@@ -14,14 +14,13 @@ import pytest
 import torch
 
 from resumable.launch.worker.patching import Args, Kwargs, Patches
-from resumable.launch.worker.watch.buffers import BufferWatch
 from resumable.launch.worker.watch.checkpoints import CheckpointWatch
 from resumable.launch.worker.watch.distributed_checkpoints import DistributedCheckpointWatch
 from resumable.launch.worker.watch.framework_iterators import FrameworkIteratorWatch
 from resumable.launch.worker.watch.inputs import InputWatch
 from resumable.launch.worker.watch.loaders import LoaderWatch
 from resumable.launch.worker.watch.saving import Saving
-from resumable.launch.worker.watch.schedulers import SchedulerWatch
+from resumable.launch.worker.watch.state import StateWatch
 from resumable.launch.worker.watch.training import TrainingWatch
 from tests.launch.worker.conftest import Interrupter, Listener
 
@@ -150,17 +149,16 @@ def test_every_watch_can_be_taken_back(listener: Listener) -> None:
     owners = [pkgutil.resolve_name(name) for name in OWNERS]
     before = [identities(owner) for owner in owners]
     patches = Patches()
-    schedulers, loaders = SchedulerWatch(), LoaderWatch(listener)
+    state, loaders = StateWatch(listener), LoaderWatch(listener)
     saving = Saving(listener, Interrupter())
     for watch in (
-        BufferWatch(),
         CheckpointWatch(listener, Interrupter(), saving),
         DistributedCheckpointWatch(Interrupter(), saving),
         InputWatch(listener),
         FrameworkIteratorWatch(loaders),
-        TrainingWatch(listener, None, schedulers),
+        TrainingWatch(listener, None, state),
         loaders,
-        schedulers,
+        state,
     ):
         watch.install(patches)
     untouched = [name for name, owner, was in zip(OWNERS, owners, before, strict=True) if was == identities(owner)]

@@ -1,0 +1,95 @@
+"""A process goes on with what the run had when it saved what the process loaded: no reference is needed to see it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from resumable.launch.checks.check import Check
+from resumable.launch.explain.problems import NotRestored, SaveUnknown, ScheduleBegunAgain
+from resumable.launch.explain.reasons import ComponentNotRestored
+from resumable.launch.explain.restored import has_first_schedule, has_loaded, rate_violation, was_meant
+from resumable.launch.explain.result import CheckResult, Violation, at_resume, failed, not_applicable, passed, unknown
+from resumable.launch.reading.evidence import Evidence
+from resumable.launch.reading.lives import Life
+from resumable.launch.reading.restoring import MUST_BE_RESTORED, Start, start_state
+from resumable.launch.system.wording import counted, listed
+
+_MAX_NAMES = 3
+
+
+def _restored(evidence: Evidence) -> CheckResult:
+    """Where numbers do not repeat this is the proof that state was restored: what does not show it is then unknown."""
+    resumed = [life for life in evidence.faulted.resumed if life.first_step]
+    if not resumed:
+        return not_applicable("no rank went on from a checkpoint")
+    starts = evidence.starts
+    violations = [*_different_states(evidence, starts), *_different_rates(evidence, resumed, starts)]
+    if violations:
+        return failed(violations)
+    unknown_ones = [life for life in resumed if life.incarnation not in {start.life.incarnation for start in starts}]
+    if unknown_ones and evidence.disagreement is not None:
+        life = unknown_ones[0]
+        return unknown(SaveUnknown(incarnation=life.incarnation, step=life.first_step))
+    if not starts:
+        is_recorded = any(start_state(life) is not None for life in resumed)
+        return not_applicable(
+            "no save of this run was seen to be loaded" if is_recorded else "what processes start from was not recorded"
+        )
+    return passed(_figures(starts))
+
+
+restored = Check(
+    name="restored",
+    claim="Each process goes on with the state that this run had at the save that it loaded, element by element.",
+    run=_restored,
+    needs_reference=False,
+)
+
+
+def _different_states(evidence: Evidence, starts: Sequence[Start]) -> Iterator[Violation]:
+    together: set[tuple[int, str]] = set()
+    for start in starts:
+        for component in MUST_BE_RESTORED:
+            is_told = (start.life.incarnation, component) in together
+            if component in start.differing and not is_told and not was_meant(evidence, start, component):
+                is_spread = component in start.spread
+                together |= {(start.life.incarnation, component)} if is_spread else set()
+                names = start.differing[component]
+                problem = NotRestored(
+                    rank=None if is_spread else start.life.rank,
+                    incarnation=start.life.incarnation,
+                    step=start.life.first_step,
+                    component=component,
+                    is_lost=component in start.lost,
+                    names=names[:_MAX_NAMES],
+                    num_names=len(names),
+                    save_step=start.moment[1],
+                    path=start.path,
+                )
+                reason = ComponentNotRestored(component=component, is_lost=component in start.lost)
+                yield at_resume(start.life, problem, reason)
+
+
+def _different_rates(evidence: Evidence, resumed: Sequence[Life], starts: Sequence[Start]) -> Iterator[Violation]:
+    """A scheduler that was restored may follow the losses; what decides is the rates of the steps."""
+    restored_ones = {start.life.incarnation for start in starts if "schedulers" in start.equal}
+    for life in resumed:
+        if not has_loaded(evidence.faulted, life.incarnation) or life.incarnation in restored_ones:
+            continue
+        if evidence.is_resized:
+            if has_first_schedule(evidence, life):
+                problem = ScheduleBegunAgain(rank=life.rank, incarnation=life.incarnation, step=life.first_step)
+                yield at_resume(life, problem, ComponentNotRestored(component="rate"))
+            continue
+        violation = rate_violation(evidence, life)
+        if violation is not None:
+            yield violation
+
+
+def _figures(starts: Sequence[Start]) -> str:
+    components = [name for name in MUST_BE_RESTORED if any(name in start.equal for start in starts)]
+    restarts = {start.life.incarnation: start.moment[1] for start in starts}
+    saves = listed([f"after {counted(step, 'step')}" for step in restarts.values()])
+    num_unknown = sum(not start.equal for start in starts)
+    note = f"; of {counted(num_unknown, 'process')} nothing is known" if num_unknown else ""
+    return f"{counted(len(restarts), 'restart')}: {listed(components)} as saved {saves}{note}"

@@ -1,0 +1,111 @@
+"""Watches the optimizers: the parameters that they train, and what they keep about them."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from resumable.launch.worker.patching import Args, Kwargs, Patches
+from resumable.launch.worker.torch_private import partition_of
+
+
+@dataclass(eq=False)
+class Held:
+    """What an optimizer holds. It outlives the optimizer by as long as somebody needs to look at it.
+
+    Args:
+        parameters: With their places: number of the group, and in the group.
+        state: What is kept about each of them.
+        is_partition: It keeps the state of its part of the parameters, and other ranks that of the rest.
+        has_stepped: It took part in the training.
+    """
+
+    parameters: list[tuple[str, torch.Tensor]] = field(default_factory=list)
+    state: dict[Any, Any] = field(default_factory=dict)
+    is_partition: bool = False
+    has_stepped: bool = False
+
+    def follow(self, optimizer: torch.optim.Optimizer) -> None:
+        """Look at the optimizer again: loading a state makes it new."""
+        groups = getattr(optimizer, "param_groups", ())
+        self.parameters = [
+            (f"{number}/{place}", parameter)
+            for number, group in enumerate(groups)
+            for place, parameter in enumerate(group["params"])
+        ]
+        self.state = getattr(optimizer, "state", {})
+
+
+class OptimizerWatch:
+    """Knows the optimizers of this process.
+
+    Args:
+        on_last_end: Called when the last of the optimizers that trained is gone, with what those held that did not
+            outlive the last step: a script's function `main` may have returned.
+    """
+
+    def __init__(self, on_last_end: Callable[[list[Held]], None]) -> None:
+        self._on_last_end = on_last_end
+        self._held: dict[int, tuple[weakref.ref[torch.optim.Optimizer], Held]] = {}
+        self._ended: list[Held] = []
+        """Of optimizers that are gone, since the last step."""
+
+    def install(self, patches: Patches) -> None:
+        """Wrap their construction."""
+        patches.wrap(torch.optim.Optimizer, "__init__", self._around_init)
+
+    def held(self) -> list[Held]:
+        """What those that still exist hold now, in the order in which they were made."""
+        alive = [
+            (optimizer, own) for reference, own in list(self._held.values()) if (optimizer := reference()) is not None
+        ]
+        partitions = {id(part): optimizer for optimizer, _ in alive if (part := partition_of(optimizer)) is not None}
+        for optimizer, own in alive:
+            own.follow(optimizer)
+            own.is_partition = id(optimizer) in partitions
+            if partition_of(optimizer) is not None:
+                own.state = {}
+        return [own for _, own in alive]
+
+    def note_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """This one has trained: what ended before it did not outlive the training."""
+        self._ended.clear()
+        if id(optimizer) not in self._held:  # a copy
+            self._track(optimizer)
+        self._held[id(optimizer)][1].has_stepped = True
+
+    def _around_init(
+        self, original: Callable[..., None], optimizer: torch.optim.Optimizer, args: Args, kwargs: Kwargs
+    ) -> None:
+        original(*args, **kwargs)
+        self._track(optimizer)
+
+    def _track(self, optimizer: torch.optim.Optimizer) -> None:
+        held = Held()
+        held.follow(optimizer)
+        self._held[id(optimizer)] = weakref.ref(optimizer), held
+        weakref.finalize(optimizer, self._end, id(optimizer), held).atexit = False
+
+    def _end(self, key: int, held: Held) -> None:
+        """The optimizer is gone; its parameters are there as long as `held` is."""
+        self._held.pop(key, None)
+        if not held.has_stepped:
+            return
+        self._ended.append(held)
+        if not any(own.has_stepped for _, own in self._held.values()):
+            ended, self._ended = self._ended, []
+            self._on_last_end(ended)
+
+
+def parameters_of(held: Iterable[Held]) -> Iterator[tuple[str, torch.Tensor]]:
+    """Every parameter once, with the place that tells it if no module has a name for it."""
+    seen: set[int] = set()
+    for number, own in enumerate(held):
+        for place, parameter in own.parameters:
+            if id(parameter) not in seen:
+                seen.add(id(parameter))
+                yield f"{number}/{place}", parameter

@@ -1,0 +1,240 @@
+"""Watches the training state of this process: what it starts from, what it has at each save, and at its end."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.amp.grad_scaler import GradScaler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from resumable.launch.evidence.fingerprints import Fingerprint, total
+from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, Load, Moment, State
+from resumable.launch.worker.fingerprint.quick import Named, QuickForm
+from resumable.launch.worker.fingerprint.states import as_part, named_fingerprints, state_fingerprint
+from resumable.launch.worker.patching import Patches
+from resumable.launch.worker.recorder import Recorder
+from resumable.launch.worker.watch.instances import Instances
+from resumable.launch.worker.watch.modules import LiveModules
+from resumable.launch.worker.watch.optimizers import Held, OptimizerWatch, parameters_of
+
+ByName = dict[str, Fingerprint]
+"""Fingerprints of one component of the training state."""
+
+
+class StateWatch:
+    """Takes fingerprints of this process's training state.
+
+    Args:
+        recorder: Gets the lines.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._modules = LiveModules()
+        self.optimizers = OptimizerWatch(self._keep_end)
+        self._schedulers = Instances(LRScheduler, ReduceLROnPlateau)
+        self._scalers = Instances(GradScaler)
+        self._quick = {component: QuickForm() for component in ("parameters", "optimizer", "partition", "buffers")}
+        self._start = _Start()
+        self._end: tuple[dict[str, ByName], dict[str, Fingerprint]] | None = None
+        """What the last optimizers held when they were gone."""
+
+    def install(self, patches: Patches) -> None:
+        """Watch what is made."""
+        for watch in (self.optimizers, self._schedulers, self._scalers):
+            watch.install(patches)
+
+    def observe(self, record: AnyRecord) -> None:
+        """Until the first backward pass, keep in mind what forward passes and schedulers change."""
+        match record:
+            case Backward():
+                self._start.is_over = True
+            case Load() if not self._start.is_over:
+                self._start.buffers = None
+            case Batch() if not self._start.is_over:
+                self._prepare_start()
+
+    def parameters(self) -> Fingerprint:
+        """Of all optimizers that still exist; the quick form."""
+        return self._taken("parameters", self._parameters(self._held()))
+
+    def after_step(self) -> dict[str, Fingerprint]:
+        """The quick form of each component; what a process does not have is left out."""
+        return self._quick_forms(self._held())
+
+    def parameter_norm(self) -> float:
+        """Of the parameters of which the quick form was taken last."""
+        return self._quick["parameters"].norm()
+
+    def num_steps_scheduled(self) -> int | None:
+        """What the scheduler that was stepped most has counted (`last_epoch`); None if there is none."""
+        numbers = [getattr(scheduler, "last_epoch", None) for scheduler in self._schedulers.alive()]
+        return max([number for number in numbers if isinstance(number, int)], default=None)
+
+    def at_start(self) -> dict[str, Any]:
+        """The fields of a `State` before the first step."""
+        held = self._held()
+        start = self._start
+        components = self._learned(held) | {"buffers": start.buffers or {}} | _of_raw(start.raw or {})
+        quick = self._quick_forms(held)
+        quick.pop("buffers", None)
+        if start.quick_buffers is not None:
+            quick["buffers"] = start.quick_buffers
+        return _fields("start", components, quick)
+
+    def note_save(self) -> None:
+        """Record what this process has as it begins to save."""
+        held = self._held()
+        components = self._learned(held) | {"buffers": self._buffers()} | _of_raw(self._raw())
+        self._emit(_fields("save", components, self._quick_forms(held)))
+
+    def note_end(self) -> str | None:
+        """Record what this process ends with.
+
+        Returns:
+            The parameters among it as one text; None if no optimizer trained any.
+        """
+        held = self._held()
+        if any(own.has_stepped for own in held):
+            components, quick = self._learned(held) | {"buffers": self._buffers()}, self._quick_forms(held)
+        elif self._end is not None:
+            components, quick = self._end
+        else:
+            components, quick = self._learned(held), self._quick_forms(held)
+        self._emit(_fields("end", components, quick))
+        parameters = components["parameters"]
+        return text_of(total(parameters.values())) if parameters else None
+
+    def _held(self) -> list[Held]:
+        return self.optimizers.held()
+
+    def _keep_end(self, held: list[Held]) -> None:
+        self._end = self._learned(held), self._quick_forms(held)
+        for form in self._quick.values():
+            form.forget()
+
+    def _emit(self, fields: dict[str, Any]) -> None:
+        if fields["components"]:
+            self._recorder.emit(State, **fields)
+
+    def _parameters(self, held: Iterable[Held]) -> list[Named]:
+        placed = list(parameters_of(held))
+        self._modules.follow(parameter for _, parameter in placed)
+        return [(self._modules.name_of(parameter) or place, parameter) for place, parameter in placed]
+
+    def _learned(self, held: Sequence[Held]) -> dict[str, ByName]:
+        """Parameters and optimizer, every element of them."""
+        parameters = self._parameters(held)
+        return {
+            "parameters": named_fingerprints(parameters),
+            "optimizer": _merged(
+                {name: as_part(one) if own.is_partition else one for name, one in states.items()}
+                for own in held
+                for states in [named_fingerprints(self._states(own, parameters))]
+            ),
+        }
+
+    def _states(self, held: Held, parameters: Sequence[Named]) -> Iterator[tuple[str, Any]]:
+        names = {id(parameter): name for name, parameter in parameters}
+        for key, state in held.state.items():
+            if state is not None and not (isinstance(state, Mapping) and not state):
+                yield names.get(id(key), "?") if isinstance(key, torch.Tensor) else str(key), state
+
+    def _buffers(self) -> ByName:
+        return named_fingerprints(self._modules.buffers())
+
+    def _quick_forms(self, held: Sequence[Held]) -> dict[str, Fingerprint]:
+        parameters = self._parameters(held)
+        if not parameters:
+            return {}
+        forms = {
+            "parameters": self._taken("parameters", parameters),
+            "optimizer": self._quick_optimizer(held, parameters),
+            "buffers": self._taken("buffers", list(self._modules.buffers())),
+        }
+        return {component: form for component, form in forms.items() if form != Fingerprint()}
+
+    def _quick_optimizer(self, held: Sequence[Held], parameters: Sequence[Named]) -> Fingerprint:
+        whole = [leaf for own in held if not own.is_partition for leaf in self._leaves(own, parameters)]
+        part = [leaf for own in held if own.is_partition for leaf in self._leaves(own, parameters)]
+        return self._taken_of_any("optimizer", whole) + as_part(self._taken_of_any("partition", part))
+
+    def _leaves(self, held: Held, parameters: Sequence[Named]) -> Iterator[tuple[str, Any]]:
+        for name, state in self._states(held, parameters):
+            for key, value in state.items() if isinstance(state, dict) else (("", state),):
+                yield f"{name}/{key}", value
+
+    def _taken_of_any(self, component: str, leaves: list[tuple[str, Any]]) -> Fingerprint:
+        """Numbers beside tensors are different each time."""
+        tensors = [leaf for leaf in leaves if isinstance(leaf[1], torch.Tensor)]
+        rest = [leaf for leaf in leaves if not isinstance(leaf[1], torch.Tensor)]
+        of_rest = [state_fingerprint(value, is_whole=False, path=path) for path, value in rest]
+        return total([self._taken(component, tensors), *of_rest])
+
+    def _taken(self, component: str, tensors: list[Named]) -> Fingerprint:
+        return self._quick[component].take(tensors)
+
+    def _prepare_start(self) -> None:
+        self._start.raw = self._raw()
+        if self._start.buffers is None and self._parameters(self._held()) and not self._modules.gets_buffers:
+            self._start.buffers = self._buffers()
+            self._start.quick_buffers = self._taken("buffers", list(self._modules.buffers()))
+
+    def _raw(self) -> dict[str, dict[str, Any]]:
+        """Components of little, as they are now: nobody changes these objects later."""
+        schedulers = [
+            {name: value for name, value in vars(scheduler).items() if name != "optimizer"}
+            for scheduler in self._schedulers.alive()
+        ]
+        scalers = [scaler.state_dict() for scaler in self._scalers.alive()]
+        return {
+            "schedulers": {str(number): state for number, state in enumerate(schedulers)},
+            "scaler": {str(number): state for number, state in enumerate(scalers)},
+            "random": {
+                "python": repr(random.getstate()),
+                "numpy": np.random.get_state(legacy=False),
+                "torch": torch.get_rng_state(),
+                **({"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_initialized() else {}),  # type: ignore[no-untyped-call]
+            },
+        }
+
+
+class _Start:
+    """What is known of the state before the first forward and backward pass."""
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self.raw: dict[str, dict[str, Any]] | None = None
+        """When the last batch came."""
+        self.buffers: ByName | None = None
+        """When the first batch after the last load came: later forward passes may have changed them."""
+        self.quick_buffers: Fingerprint | None = None
+
+
+def text_of(fingerprint: Fingerprint) -> str:
+    """A fingerprint as one word."""
+    return fingerprint.whole + fingerprint.part
+
+
+def _fields(moment: Moment, components: dict[str, ByName], quick: dict[str, Fingerprint]) -> dict[str, Any]:
+    return {
+        "moment": moment,
+        "components": {name: parts for name, parts in components.items() if parts},
+        "quick": quick,
+    }
+
+
+def _of_raw(raw: Mapping[str, Mapping[str, Any]]) -> dict[str, ByName]:
+    return {component: named_fingerprints(parts.items()) for component, parts in raw.items()}
+
+
+def _merged(parts: Iterable[ByName]) -> ByName:
+    merged: ByName = {}
+    for own in parts:
+        for name, one in own.items():
+            merged[name] = merged[name] + one if name in merged else one
+    return merged

@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from resumable.launch.checks.restored import restored
+from resumable.launch.evidence.fingerprints import Fingerprint
+from resumable.launch.evidence.history import History
+from resumable.launch.evidence.rank_records import AnyRecord, Backward, Load, Save, State, Step
+from resumable.launch.explain.outcome import Outcome
+from resumable.launch.explain.result import CheckResult
+from tests.launch import histories
+from tests.launch.histories import Job
+from tests.launch.states import changed, one, shard, with_component, with_states
+
+JOB = Job(num_samples=32)
+Change = Callable[[AnyRecord], AnyRecord | None]
+
+
+def run_with(*changes: tuple[Change, int, int | None], job: Job = JOB) -> History:
+    """Rank 1 is killed after five steps, all go on after four; then these lines are changed: how, incarnation, rank."""
+    history = with_states(histories.one_kill(job).faulted.history)
+    for change, incarnation, rank in changes:
+        history = changed(history, change, incarnation=incarnation, rank=rank)
+    return history
+
+
+def judged(history: History, *, job: Job = JOB, **references: History) -> CheckResult:
+    return restored(histories.of_histories(history, job, [], **references))
+
+
+def alone(history: History) -> CheckResult:
+    """Without any reference."""
+    evidence = histories.of_histories(history, JOB, [])
+    return restored(msgspec.structs.replace(evidence, references=()))
+
+
+def at_start(
+    component: str, change: Callable[[dict[str, Fingerprint]], dict[str, Fingerprint]], *, has_effect: bool = True
+) -> Change:
+    """A component is different when the process starts, and so is what comes of it."""
+
+    def spoil(line: AnyRecord) -> AnyRecord:
+        if isinstance(line, Step) and has_effect:
+            effect = {name: form + one("effect") for name, form in line.components.items()}
+            return msgspec.structs.replace(line, components=effect)
+        if isinstance(line, State) and line.moment == "start":
+            return with_component(line, component, change(line.components.get(component, {})))
+        return line
+
+    return spoil
+
+
+def nothing(_parts: dict[str, Fingerprint]) -> dict[str, Fingerprint]:
+    return {}
+
+
+def first_zeroed(parts: dict[str, Fingerprint]) -> dict[str, Fingerprint]:
+    return {name: one("zeros") if number == 0 else own for number, (name, own) in enumerate(parts.items())}
+
+
+def test_what_was_saved_and_is_there_again_is_valid() -> None:
+    """Component by component, with references and without."""
+    expected = (Outcome.VALID, "1 restart: parameters, optimizer, buffers and scaler as saved after 4 steps")
+    for result in (judged(run_with()), alone(run_with())):
+        assert expected == (result.outcome, result.summary)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize(
+    ("component", "change", "sentence", "advice"),
+    [
+        ("parameters", first_zeroed, "with parameters different from what this run had", "is all of the model's"),
+        ("optimizer", first_zeroed, "with optimizer state different from what this run had", "in the same order?"),
+        (
+            "optimizer",
+            nothing,
+            "without the optimizer state that this run had",
+            "the optimizer began without any state",
+        ),
+        ("buffers", first_zeroed, "with buffers different from what this run had", "running statistics"),
+    ],
+)
+def test_what_is_lost_is_named(component, change, sentence, advice, rank) -> None:
+    """On the rank that saved for all, and on the others."""
+    result = alone(run_with((at_start(component, change), 1, rank)))
+    assert result.outcome == Outcome.INVALID
+    [violation] = result.violations
+    assert f"rank {rank} in incarnation 1 went on from step 4 {sentence}" in violation.sentence
+    assert (violation.rank, violation.step) == (rank, 4)
+    assert advice in violation.explanation
+
+
+def test_a_lost_scale_is_named() -> None:
+    """Of the rank that saved: what the others had is not in their steps."""
+    result = alone(run_with((at_start("scaler", first_zeroed), 1, 0)))
+    assert "gradient scaler state different from" in result.summary
+
+
+def test_random_state_accuses_nobody() -> None:
+    """A loader that is made draws from it, and rightly."""
+    assert alone(run_with((at_start("random", first_zeroed), 1, None))).outcome == Outcome.VALID
+
+
+def without_name(line: AnyRecord) -> AnyRecord:
+    return msgspec.structs.replace(line, path="") if isinstance(line, Load | Save) else line
+
+
+def test_paths_do_not_matter() -> None:
+    """A buffer in memory has none: equal content tells which save was read."""
+    history = run_with((without_name, 0, None), (without_name, 1, None))
+    spoilt = changed(history, at_start("optimizer", nothing), incarnation=1, rank=1)
+    assert [alone(history).outcome, alone(spoilt).outcome] == [Outcome.VALID, Outcome.INVALID]
+
+
+def unseen(line: AnyRecord) -> AnyRecord | None:
+    return None if isinstance(line, Load) else line
+
+
+def test_where_nothing_was_seen_to_be_read_the_parameters_tell_the_step() -> None:
+    """A checkpoint of a kind that nobody watches: what goes with its parameters must have come back too."""
+    history = run_with((unseen, 1, None))
+    spoilt = changed(history, at_start("optimizer", nothing), incarnation=1, rank=1)
+    assert [alone(history).outcome, alone(spoilt).outcome] == [Outcome.VALID, Outcome.INVALID]
+
+
+def not_recorded(line: AnyRecord) -> AnyRecord | None:
+    return None if isinstance(line, State) else line
+
+
+def test_evidence_of_a_release_that_did_not_record_it_is_not_judged() -> None:
+    """Nothing is known."""
+    result = judged(run_with((not_recorded, 0, None), (not_recorded, 1, None)))
+    assert (result.outcome, result.summary) == (
+        Outcome.NOT_APPLICABLE,
+        "what processes start from was not recorded",
+    )
+
+
+def noisy(line: AnyRecord) -> AnyRecord:
+    return msgspec.structs.replace(line, loss=-1.0) if isinstance(line, Backward) else line
+
+
+def test_where_numbers_do_not_repeat_nothing_else_shows_it() -> None:
+    """Not to know what a process started from is then not to know whether it is right."""
+    second = changed(histories.reference(JOB, 2), noisy, incarnation=0)
+    history = run_with((not_recorded, 0, None), (not_recorded, 1, None))
+    assert judged(history, second=second).outcome == Outcome.UNKNOWN
+
+
+def with_new_optimizer(step: int) -> Change:
+    return lambda line: (
+        msgspec.structs.replace(line, has_new_optimizer=True) if isinstance(line, Step) and line.step == step else line
+    )
+
+
+@pytest.mark.parametrize(("step", "expected"), [(4, Outcome.VALID), (3, Outcome.INVALID)])
+def test_an_optimizer_that_is_new_at_this_step_in_any_run_is_meant_to_be(step: int, expected: Outcome) -> None:
+    """A warm restart, or a second stage that takes the first one's weights only."""
+    first = changed(histories.reference(JOB, 1), with_new_optimizer(step), incarnation=0)
+    history = run_with((at_start("optimizer", nothing), 1, None))
+    assert judged(history, first=first).outcome == expected
+
+
+def test_what_makes_no_difference_in_the_next_step_is_no_loss() -> None:
+    """Where each number repeats: this process does to the last bit what the earlier one did, which lost nothing."""
+    history = run_with((at_start("optimizer", first_zeroed, has_effect=False), 1, None))
+    assert judged(history, first=with_states(histories.reference(JOB, 1))).outcome == Outcome.VALID
+
+
+def hidden_from_quick_form(line: AnyRecord) -> AnyRecord | None:
+    spoilt = at_start("optimizer", first_zeroed, has_effect=False)(line)
+    return (
+        msgspec.structs.replace(spoilt, quick=line.quick)
+        if isinstance(spoilt, State) and isinstance(line, State)
+        else line
+    )
+
+
+def test_what_the_quick_form_does_not_see_is_lost_all_the_same() -> None:
+    """A row of a large table: that the next step looks the same shows nothing."""
+    history = run_with((hidden_from_quick_form, 1, 0))
+    assert judged(history, first=with_states(histories.reference(JOB, 1))).outcome == Outcome.INVALID
+
+
+def averaged(line: AnyRecord) -> AnyRecord:
+    if isinstance(line, State) and line.moment == "save":
+        return with_component(line, "parameters", {"layer.weight": one("average")})
+    return line
+
+
+def test_a_job_that_saves_with_other_weights_in_its_model_goes_on_with_its_own() -> None:
+    """It puts an average in for the time of the save: after the step it had what it goes on with."""
+    assert alone(run_with((averaged, 0, None))).outcome == Outcome.VALID
+
+
+def with_rate(rate: Callable[[int], float]) -> Change:
+    return lambda line: msgspec.structs.replace(line, learning_rate=rate(line.step)) if isinstance(line, Step) else line
+
+
+@pytest.mark.parametrize(
+    ("rate", "expected"),
+    [(lambda step: 0.9**step, Outcome.VALID), (lambda step: 0.9 ** max(0, step - 4), Outcome.INVALID)],
+)
+def test_a_learning_rate_that_no_run_has_at_this_step_is_invalid(rate, expected) -> None:
+    """However the job computes it."""
+    references = {
+        name: changed(histories.reference(JOB, number), with_rate(lambda step: 0.9**step), incarnation=0)
+        for number, name in enumerate(("first", "second"), start=1)
+    }
+    history = run_with((with_rate(lambda step: 0.9**step), 0, None), (with_rate(rate), 1, None))
+    assert judged(history, **references).outcome == expected
+
+
+FOUR = Job(world_size=4, num_samples=48)
+TWO = replace(FOUR, world_size=2, batch_size=4)
+EIGHT = replace(FOUR, world_size=8, batch_size=1)
+
+
+def resized(after: Job, *, is_sharded: bool) -> History:
+    """Four ranks are killed after five steps, another number goes on after two; every rank of a sharded job saves."""
+    groups = [histories.killed(FOUR, 5), histories.resized(FOUR, after, 2)]
+    history = histories.evidence(FOUR, groups, [], after).faulted.history
+    if is_sharded:
+        history = changed(history, lambda line: line, incarnation=0)
+        history = msgspec.structs.replace(history, processes=tuple(map(_saving, history.processes)))
+    return with_states(history, is_sharded=is_sharded)
+
+
+def _saving(process):
+    """A rank that saves when rank 0 does."""
+    if process.incarnation or process.rank == 0:
+        return process
+    lines = []
+    for line in process.records:
+        lines.append(line)
+        if isinstance(line, Step) and (line.step + 1) % FOUR.save_every == 0:
+            path = f"ckpt/step-{line.step + 1}.pt"
+            lines += [Save(sequence=0, time_ns=0, path=path, phase=phase) for phase in ("begin", "end")]
+    records = tuple(msgspec.structs.replace(line, sequence=number) for number, line in enumerate(lines))
+    return msgspec.structs.replace(process, records=records)
+
+
+@pytest.mark.parametrize("is_sharded", [False, True])
+@pytest.mark.parametrize("after", [TWO, EIGHT], ids=["two", "eight"])
+def test_on_another_number_of_ranks_the_same_state_is_valid(after: Job, is_sharded: bool) -> None:
+    """Whether each rank holds all of it or its shards."""
+    result = judged(resized(after, is_sharded=is_sharded), job=FOUR)
+    assert (result.outcome, result.summary) == (
+        Outcome.VALID,
+        "1 restart: parameters, optimizer, buffers and scaler as saved after 2 steps",
+    )
+
+
+@pytest.mark.parametrize("after", [TWO, EIGHT], ids=["two", "eight"])
+def test_a_shard_whose_moments_are_zeros_shows(after: Job) -> None:
+    """Of one rank, which alone has it."""
+    history = resized(after, is_sharded=True)
+    zeroed = at_start("optimizer", lambda parts: {**parts, "layer.bias": shard(one("zeros"), 0, 2)})
+    result = judged(changed(history, zeroed, incarnation=1, rank=1), job=FOUR)
+    assert result.outcome == Outcome.INVALID
+    assert result.violations[0].problem.names == ("layer.bias",)
