@@ -62,6 +62,18 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """What each process trained on; left out for a sweep."""
 
 
+class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
+    """A point of a sweep that was planned and not run: the sweep came to its end before, as by its budget."""
+
+    name: str
+    """Its faults."""
+    scenario: str
+    """The folder that it would have had."""
+    planned_faults: tuple[PlannedFault, ...]
+    repeat: str
+    """One shell command that does it."""
+
+
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
     """Cases by outcome."""
 
@@ -95,6 +107,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     """Where the evidence lies."""
     counts: Counts
     cases: tuple[Case, ...]
+    left_out: tuple[LeftOut, ...] = ()
     tools: Tools
     started: str | None = None
     """ISO 8601 with the offset from UTC; None where nobody wrote it down."""
@@ -139,6 +152,17 @@ def results_of(
         for scenario, verdict in judged
     )
     outcomes = [case.verdict.outcome for case in cases]
+    names = {case.scenario for case in cases}
+    left_out = tuple(
+        LeftOut(
+            name=" ".join(map(str, point.faults)),
+            scenario=point.name,
+            planned_faults=point.faults,
+            repeat=repeat_command(plan, point),
+        )
+        for point in (plan.points if plan.sweep is not None else ())
+        if point.name not in names
+    )
     return Results(
         kind=plan.command,
         outcome=worst(outcomes),
@@ -151,6 +175,7 @@ def results_of(
             unknown=len(outcomes) - outcomes.count(Outcome.VALID) - outcomes.count(Outcome.INVALID),
         ),
         cases=cases,
+        left_out=left_out,
         tools=tools or own_tools(),
         started=started,
         finished=finished,

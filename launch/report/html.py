@@ -14,11 +14,10 @@ from resumable.launch.explain.outcome import Outcome
 from resumable.launch.judge.causes import causes_of
 from resumable.launch.judge.results import Case, Results
 from resumable.launch.report.batches import shortened
-from resumable.launch.report.grid import case_grids, outcome_of, outside_grids
+from resumable.launch.report.grid import case_grids, mark_of_cell, marks_for, outside_grids
 from resumable.launch.report.page import MAX_BATCHES, page_data
 from resumable.launch.report.reading import CaseEvidence
 from resumable.launch.report.story import story_of
-from resumable.launch.sweep.marks import OUTCOMES
 from resumable.launch.system.text_safety import printable, script_json
 from resumable.launch.system.wording import counted, place
 
@@ -49,10 +48,8 @@ def html(results: Results, cases: CaseEvidence, *, max_batches: int = MAX_BATCHE
         lstrip_blocks=True,
         finalize=_harmless,
     )
-    environment.filters.update(
-        shortened=shortened, place=place, outcome=outcome_of, story=story_of, counted=counted, number=_number
-    )
-    environment.globals["marks"] = OUTCOMES
+    environment.filters.update(shortened=shortened, place=place, mark=mark_of_cell, story=story_of, counted=counted)
+    environment.globals["marks"] = marks_for(results)
     anchors = {case.scenario: f"case-{number}" for number, case in enumerate(results.cases)}
     detailed = _detailed(results)
     data = page_data(results, anchors, cases, max_batches=max_batches)
@@ -95,7 +92,3 @@ def _source(text: str) -> str:
 def _harmless(value: object) -> object:
     """Every plain string that the page prints; autoescape comes after it."""
     return printable(value) if type(value) is str else value
-
-
-def _number(value: float) -> str:
-    return f"{value:,}".replace(",", "\u202f")

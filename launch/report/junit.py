@@ -15,15 +15,15 @@ _MAX_VIOLATIONS = 10
 
 
 def junit(results: Results, *, strict: bool = False) -> bytes:
-    """One test suite with a test case for each case.
+    """One test suite with a test case for each case, and for each point of a sweep that was not run.
 
-    INVALID is a failure; UNKNOWN is skipped, or a failure too if `strict`.
+    INVALID is a failure; UNKNOWN is skipped, or a failure too if `strict`; what was not run is skipped.
     """
     num_failures = results.counts.invalid + (results.counts.unknown if strict else 0)
-    num_skipped = 0 if strict else results.counts.unknown
+    num_skipped = len(results.left_out) + (0 if strict else results.counts.unknown)
     figures = {
         "name": f"resumable {results.kind}",
-        "tests": str(len(results.cases)),
+        "tests": str(len(results.cases) + len(results.left_out)),
         "failures": str(num_failures),
         "errors": "0",
         "time": _seconds(sum(case.time_s or 0.0 for case in results.cases)),
@@ -37,6 +37,9 @@ def junit(results: Results, *, strict: bool = False) -> bytes:
         ET.SubElement(properties, "property", {"name": name, "value": printable(value)})
     for case in results.cases:
         suite.append(_case(case, results, strict=strict))
+    for point in results.left_out:
+        element = ET.SubElement(suite, "testcase", _names(point.name, results))
+        ET.SubElement(element, "skipped", {"message": "not run: the sweep came to its end before"})
     ET.indent(root)
     document: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
     return document + b"\n"
@@ -52,8 +55,12 @@ def _properties(results: Results) -> Iterator[tuple[str, str]]:
         yield "torch", results.tools.torch
 
 
+def _names(name: str, results: Results) -> dict[str, str]:
+    return {"classname": printable(results.script), "name": printable(name)}
+
+
 def _case(case: Case, results: Results, *, strict: bool) -> ET.Element:
-    element = ET.Element("testcase", {"classname": printable(results.script), "name": printable(case.name)})
+    element = ET.Element("testcase", _names(case.name, results))
     element.set("time", _seconds(case.time_s or 0.0))
     outcome, message = case.verdict.outcome, printable(case.verdict.reason)
     if outcome is Outcome.INVALID or (strict and outcome is not Outcome.VALID):

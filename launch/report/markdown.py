@@ -10,9 +10,8 @@ from resumable.launch.explain.result import Violation
 from resumable.launch.judge.causes import CauseGroup, causes_of
 from resumable.launch.judge.results import Case, Results
 from resumable.launch.report.batches import marked_difference
-from resumable.launch.report.grid import case_grids, outcome_of, outside_grids
+from resumable.launch.report.grid import Point, case_grids, mark_of_cell, marks_for, outside_grids
 from resumable.launch.sweep.grid import Grid
-from resumable.launch.sweep.marks import OUTCOMES
 from resumable.launch.system.text_safety import fenced
 from resumable.launch.system.text_safety import markdown as escaped
 from resumable.launch.system.wording import counted, place
@@ -23,7 +22,6 @@ MAX_VIOLATIONS = 5
 MAX_CASES = 20
 MAX_COLUMNS = 100
 
-_LEGEND = "  ".join(f"{mark.letter} {mark.meaning}" for mark in OUTCOMES.values())
 _WIDTH = 90
 
 
@@ -41,7 +39,7 @@ def _blocks(results: Results) -> Iterator[str]:
     yield _headline(results)
     if results.kind == "sweep":
         yield _counts(results)
-        yield from (block for grid in case_grids(results) for block in _grid(grid))
+        yield from (block for grid in case_grids(results) for block in _grid(grid, _legend(results)))
         others = outside_grids(results)
         if others:
             yield _table(("case", "outcome"), [(_code(case.name), case.verdict.outcome.upper()) for case in others])
@@ -62,7 +60,8 @@ def _headline(results: Results) -> str:
 def _counts(results: Results) -> str:
     counts = results.counts
     cases = counted(len(results.cases), "case")
-    return f"{cases}: {counts.valid} VALID, {counts.invalid} INVALID, {counts.unknown} UNKNOWN"
+    not_run = f"; {counted(len(results.left_out), 'point')} not run" if results.left_out else ""
+    return f"{cases}: {counts.valid} VALID, {counts.invalid} INVALID, {counts.unknown} UNKNOWN{not_run}"
 
 
 def _checks(case: Case) -> Iterator[str]:
@@ -83,7 +82,11 @@ def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _grid(grid: Grid[Case]) -> Iterator[str]:
+def _legend(results: Results) -> str:
+    return "  ".join(f"{mark.letter} {mark.meaning}" for mark in marks_for(results))
+
+
+def _grid(grid: Grid[Point], legend: str) -> Iterator[str]:
     """Blocks of at most `MAX_COLUMNS` moments, one character each, with their numbers written downwards."""
     for first in range(0, len(grid.columns), MAX_COLUMNS):
         part = slice(first, first + MAX_COLUMNS)
@@ -92,7 +95,7 @@ def _grid(grid: Grid[Case]) -> Iterator[str]:
         digits = ["".join(column) for column in zip_longest(*_aligned(labels), fillvalue=" ")]
         heads = [f"{grid.unit if n == 0 else '':<{width}}  {line}" for n, line in enumerate(digits)]
         rows = [f"{row.who:<{width}}  {''.join(map(_mark, row.cells[part]))}" for row in grid.rows]
-        yield fenced("\n".join([f"{grid.kind}, rank by {grid.unit}", *heads, *rows, _LEGEND]), "text")
+        yield fenced("\n".join([f"{grid.kind}, rank by {grid.unit}", *heads, *rows, legend]), "text")
 
 
 def _aligned(labels: tuple[str, ...]) -> list[str]:
@@ -100,8 +103,8 @@ def _aligned(labels: tuple[str, ...]) -> list[str]:
     return [label.rjust(longest) for label in labels]
 
 
-def _mark(cases: tuple[Case, ...]) -> str:
-    return OUTCOMES[outcome_of(cases)].letter if cases else " "
+def _mark(points: tuple[Point, ...]) -> str:
+    return mark_of_cell(points).letter if points else " "
 
 
 def _cause(cause: CauseGroup) -> Iterator[str]:

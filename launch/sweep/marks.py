@@ -28,6 +28,7 @@ OUTCOMES = {
 }
 NOT_APPLICABLE = Mark(letter="", symbol="", word="-", style="dim", meaning="not applicable")
 TO_DO = Mark(letter="-", symbol="", word="", style="dim", meaning="to do")
+NOT_RUN = Mark(letter="-", symbol="-", word="", style="dim", meaning="not run")
 RUNNING = Mark(letter=">", symbol="", word="", style="cyan", meaning="running")
 AGAIN = Mark(letter="~", symbol="", word="", style="cyan", meaning="again on plain processes")
 

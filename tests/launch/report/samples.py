@@ -23,6 +23,7 @@ from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import FaultEvent
 from tests.launch import histories
 from tests.launch.histories import Job
+from tests.launch.sweep.sweeps import drawn
 
 JOB = Job(num_samples=64, batch_size=4)
 TOOLS = Tools(resumable="0.1", python="3.11", torch="2.6")
@@ -86,6 +87,12 @@ def sweep(num_steps: int = 12, num_ranks: int = 2) -> Results:
     }
     judged = [(scenario, verdicts[outcome_at(scenario.faults[0])]) for scenario in plan.scenarios]
     return results_of(plan, judged, run_dir="runs/1", tools=TOOLS)
+
+
+def broken_off() -> Results:
+    """A sweep of two points whose budget was spent after the first, which is INVALID."""
+    plan = drawn(at="4", ranks="0-1")
+    return results_of(plan, [(plan.points[0], judge_evidence(invalid()))], run_dir="runs/1", tools=TOOLS)
 
 
 def outcome_at(fault: PlannedFault) -> Outcome:

@@ -2,7 +2,8 @@ import msgspec
 
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.judge.results import Case
-from resumable.launch.report.grid import case_grids, outcome_of, outside_grids
+from resumable.launch.report.grid import case_grids, mark_of_cell, marks_for, outcome_of, outside_grids
+from resumable.launch.sweep.marks import NOT_RUN, OUTCOMES
 from tests.launch.report import samples
 
 
@@ -33,3 +34,12 @@ def test_of_cases_in_one_cell_the_worst_shows():
     cases = samples.sweep().cases[3], samples.sweep().cases[15]
     assert [case.verdict.outcome for case in cases] == [Outcome.VALID, Outcome.INVALID]
     assert outcome_of(cases) == Outcome.INVALID
+
+
+def test_what_was_not_run_has_a_cell_of_its_own():
+    """And stands in the legend; where all was run, it does not."""
+    results = samples.broken_off()
+    [grid] = case_grids(results)
+    looks = {mark_of_cell(cell) for row in grid.rows for cell in row.cells}
+    assert {NOT_RUN, OUTCOMES[Outcome.INVALID]} == looks
+    assert (NOT_RUN in marks_for(results), NOT_RUN in marks_for(samples.sweep())) == (True, False)

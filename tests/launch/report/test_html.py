@@ -50,6 +50,7 @@ ALL = {
     "invalid": samples.of(samples.invalid()),
     "unknown": samples.of(samples.undecided()),
     "sweep": samples.sweep(),
+    "broken off": samples.broken_off(),
     "empty": samples.empty(),
     "hostile": samples.hostile(),
     "fixed": samples.fixed(),
@@ -122,6 +123,14 @@ def test_a_sweep_shows_its_grid_and_every_cell_leads_to_its_case():
     targets = {f"#{value}" for name, value in page.attributes if name == "id" and value.startswith("case-")}
     assert (len(results.cases), targets) == (len(targets), links)
     assert page.attributes.count(("class", "invalid")) == 2
+
+
+def test_what_was_not_run_is_seen_as_such():
+    """A cell without a timeline, a figure, and a word in the legend."""
+    page = Page(without_evidence(ALL["broken off"]))
+    assert ("class", "not-run") in page.attributes
+    assert ("title", f"{ALL['broken off'].left_out[0].name}: not run") in page.attributes
+    assert "not run 1" in page.text
 
 
 def test_many_violations_are_counted():

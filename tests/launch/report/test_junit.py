@@ -89,3 +89,13 @@ def test_only_what_common_readers_know_is_written(results, strict):
 def test_no_case_is_an_empty_suite():
     """And still a document."""
     assert (suite(samples.empty()).get("tests"), suite(samples.empty()).findall("testcase")) == ("0", [])
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_what_was_not_run_is_skipped_and_counted(strict):
+    """It is no failure, however strict: nothing is known of it."""
+    results = samples.broken_off()
+    found = suite(results, strict=strict)
+    case = found.findall("testcase")[-1]
+    assert (case.get("name"), [child.tag for child in case]) == (results.left_out[0].name, ["skipped"])
+    assert (found.get("tests"), found.get("failures"), found.get("skipped")) == ("2", "1", "1")

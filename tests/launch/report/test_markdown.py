@@ -103,3 +103,9 @@ def test_nothing_judged_is_unknown():
     """An empty sweep has a headline and no grid."""
     text = markdown(samples.empty())
     assert ("## Resume UNKNOWN" in text, "0 cases" in text, "```" in text) == (True, True, False)
+
+
+def test_what_was_not_run_is_counted_and_has_a_mark():
+    """In the figures, the grid and its legend."""
+    text = markdown(samples.broken_off())
+    assert ("1 case: 0 VALID, 1 INVALID, 0 UNKNOWN; 1 point not run" in text, "- not run" in text) == (True, True)
