@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 
 from resumable.launch.cli.torchrun_parser import torchrun_flags
 from resumable.launch.errors import UsageError
+from resumable.launch.plan.command_plans import own_command
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.options import JobOptions, SweepOptions
 from resumable.launch.plan.plan import Script
@@ -61,6 +63,16 @@ def _sweep(arguments: argparse.Namespace) -> SweepOptions:
     return SweepOptions(at=arguments.at, ranks=arguments.ranks, kinds=arguments.kinds, sample=arguments.sample)
 
 
+def _no_command(word: str, command: Script) -> str:
+    """What to write instead: `run` and `sweep` start ranks themselves."""
+    whole = shlex.join([command.path, *command.arguments])
+    return (
+        f"{word}: {command.path} is a program, which may start ranks itself; write `resumable verify -- {whole}` or "
+        f"`resumable record -- {whole}`, give its script to `resumable {word}` with the same flags, or run it as every rank "
+        "with --no-python"
+    )
+
+
 def _script(arguments: argparse.Namespace) -> Script:
     path, rest = arguments.training_script, tuple(arguments.training_script_args)
     if path is None:
@@ -79,4 +91,12 @@ def _script(arguments: argparse.Namespace) -> Script:
         return script_module(path, rest)
     if arguments.no_python:
         return Script(path=path, arguments=rest, is_program=True)
-    return script_file(path, rest)
+    return _command(arguments.command, path, rest) or script_file(path, rest)
+
+
+def _command(word: str, path: str, rest: tuple[str, ...]) -> Script | None:
+    """A program instead of a script, such as a pasted `torchrun ...`."""
+    command = own_command((path, *rest))
+    if command is not None and word != "verify":
+        raise UsageError(_no_command(word, command))
+    return command

@@ -25,6 +25,13 @@ def repeat_command(plan: Plan, scenario: Scenario) -> str:
     """The command line, quoted for a shell; every draw of the plan stands in it as it fell."""
     if plan.command == "record":
         return shlex.join(["resumable", "record", "--", plan.script.path, *plan.script.arguments])
+    if plan.script.is_command:
+        faults = [word for fault in scenario.faults for word in ("--fault", str(fault))]
+        again = ["--restart", scenario.restart] if scenario.restart == "agent" else []
+        content = ["--content"] if plan.content else []
+        return shlex.join(
+            ["resumable", "verify", *content, *again, *faults, "--", plan.script.path, *plan.script.arguments]
+        )
     command = "run" if plan.command == "run" else "verify"
     return shlex.join(["resumable", command, *_topology(plan, scenario), *_ours(plan, scenario), *_script(plan)])
 

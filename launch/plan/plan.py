@@ -46,6 +46,8 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     """Where a module is looked for first, as by `python -m`: where the command was given; empty: the working directory."""
     is_program: bool = False
     """torchrun's `--no-python`: a program that is no Python script."""
+    is_command: bool = False
+    """A program that starts the ranks itself, such as torchrun or srun; `folder` is where the command was given."""
     is_function: bool = False
     """`path` is a file with a pickled call, see `resumable.launch.evidence.function_call`."""
 

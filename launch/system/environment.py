@@ -44,6 +44,11 @@ class Recording:
         return {**os.environ, RECORD: str(self.run_dir), _RECORDED_SCENARIO: self.scenario, "PYTHONPATH": path}
 
 
+def with_folder(environment: Mapping[str, str], folder: str) -> dict[str, str]:
+    """The same for a command that runs elsewhere, and whose Python looks for modules in this folder all the same."""
+    return {**environment, "PYTHONPATH": os.pathsep.join([environment["PYTHONPATH"], folder])}
+
+
 def recording() -> Recording | None:
     """Where this process is to be recorded; None if nobody asks for it."""
     folder = os.environ.get(RECORD)

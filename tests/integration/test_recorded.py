@@ -138,3 +138,20 @@ def test_a_command_in_which_nobody_trains_is_said_to_have_no_ranks(tmp_path: Pat
     ended = resumable("record", "--run-dir", "run", "--", sys.executable, "-c", "import torch", folder=tmp_path)
     assert (ended.returncode, "no rank was recorded in run" in ended.stderr) == (0, True)
     assert resumable("check", "--quiet", "run", folder=tmp_path).returncode == 3
+
+
+@pytest.mark.parametrize(("how", "code", "outcome"), [((), 0, "VALID"), (("careless",), 1, "INVALID")])
+def test_a_command_is_verified(tmp_path: Path, how: tuple[str, ...], code: int, outcome: str) -> None:
+    """References, a fault that a rank does to itself, another start of the command, and a verdict."""
+    words = (
+        "verify",
+        "--quiet",
+        "--run-dir",
+        "run",
+        "--fault",
+        "sigkill@step=7:rank=1",
+        "--",
+        *torchrun("work", "-1", *how),
+    )
+    ended = resumable(*words, folder=tmp_path)
+    assert (ended.returncode, ended.stdout.split(" ")[0]) == (code, outcome), ended.stdout + ended.stderr

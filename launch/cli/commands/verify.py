@@ -7,14 +7,19 @@ import argparse
 from rich.console import Console
 
 from resumable.launch.cli.options import job_options, report_options
+from resumable.launch.errors import UsageError
+from resumable.launch.evidence.history import read_history
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.explain.outcome import ExitCode
 from resumable.launch.judge.verdict import Verdict, judge, write_verdict
-from resumable.launch.plan.plan import Plan
+from resumable.launch.plan.command_plans import command_plan, with_faults
+from resumable.launch.plan.options import JobOptions
+from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.plan.planner import make_plan
 from resumable.launch.report.outputs import write_reports
 from resumable.launch.report.reading import CaseEvidence, read_results
 from resumable.launch.report.terminal import render
+from resumable.launch.run.foreign_command import run_scenario
 from resumable.launch.run.progress_line import ProgressLine
 from resumable.launch.run.setup import cluster_of, create_run_dir, shown
 from resumable.launch.run.supervisor import Supervisor, has_succeeded
@@ -25,13 +30,18 @@ from resumable.launch.system.text_safety import printable
 
 def verify(arguments: argparse.Namespace, console: Console) -> int:
     """Run every scenario of the plan and judge the last one."""
-    plan = make_plan(job_options(arguments))
+    options = job_options(arguments)
+    is_foreign = options.script.is_command
+    plan = command_plan(options) if is_foreign else make_plan(options)
     run_dir = create_run_dir(plan, run_dir=arguments.run_dir, log_dir=arguments.log_dir)
     if not arguments.quiet:
         _print_beginning(plan, run_dir, console, is_default=not arguments.fault)
     with signals_raise():
         try:
-            _carry_out(plan, run_dir, console, is_quiet=arguments.quiet)
+            if is_foreign:
+                plan = _carry_out_command(plan, options, run_dir, console, is_quiet=arguments.quiet)
+            else:
+                _carry_out(plan, run_dir, console, is_quiet=arguments.quiet)
         except Interrupted as error:
             complain(
                 f"interrupted by {error}; all ranks are ended, the evidence is kept\n"
@@ -47,6 +57,9 @@ def verify(arguments: argparse.Namespace, console: Console) -> int:
 
 def _print_beginning(plan: Plan, run_dir: RunDir, console: Console, *, is_default: bool) -> None:
     console.print(f"evidence in {shown(run_dir.root)}", soft_wrap=True)
+    if plan.script.is_command:
+        console.print("the command starts the ranks; those of `resumable verify` itself are faster", soft_wrap=True)
+        return
     faults = ", ".join(str(fault) for fault in plan.scenarios[-1].faults)
     console.print(f"to be done: {faults}{' (--fault chooses)' if is_default else ''}", soft_wrap=True)
 
@@ -82,6 +95,27 @@ def _carry_out(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool)
                     raise
             if scenario in plan.references and not has_succeeded(ended):
                 break
+
+
+def _carry_out_command(plan: Plan, options: JobOptions, run_dir: RunDir, console: Console, *, is_quiet: bool) -> Plan:
+    """The same with ranks that the user's command starts; returns the plan with the faults that came of it."""
+    logs = run_dir.root / "commands"
+    logs.mkdir(exist_ok=True)
+
+    def carry_out(scenario: Scenario) -> bool:
+        with ProgressLine(run_dir.scenario(scenario.name), scenario.name, console, is_quiet=is_quiet) as line:
+            return run_scenario(plan, scenario, run_dir, on_tick=line.tick, log=lambda name: logs / f"{name}.log")
+
+    if not carry_out(plan.scenarios[0]):
+        return plan
+    ranks = read_history(run_dir.scenario(plan.scenarios[0].name)).processes
+    if not ranks:
+        raise UsageError(f"{plan.script.path}: ended well, and no rank was recorded: none made an optimizer step")
+    plan = with_faults(plan, options, world_size=ranks[0].start.world_size)
+    run_dir.write_plan(plan)
+    if carry_out(plan.scenarios[1]):
+        carry_out(plan.scenarios[2])
+    return plan
 
 
 def _one_line(verdict: Verdict, run_dir: RunDir) -> str:
