@@ -102,6 +102,15 @@ def add_record_flags(parser: FlagGroup) -> None:
     )
 
 
+def add_who_flags(parser: FlagGroup) -> None:
+    """What is looked for; all numbers count from 0 since training began."""
+    parser.add_argument("--step", type=int, metavar="N", help="an optimizer step")
+    parser.add_argument("--sample", metavar="I", help="an index of the data set")
+    parser.add_argument("--epoch", type=int, metavar="E", help="an epoch")
+    parser.add_argument("--batch", type=int, metavar="B", help="with --epoch: one of each rank's batches in it")
+    parser.add_argument("--json", metavar="F", help="write it for programs; - is the standard output")
+
+
 def add_fault_flags(parser: FlagGroup) -> None:
     """What is done to the job."""
     parser.add_argument(

@@ -20,6 +20,7 @@ from resumable.launch.cli.flags import (
     add_report_flags,
     add_sweep_flags,
     add_watch_flags,
+    add_who_flags,
 )
 from resumable.launch.cli.help_texts import BEGINNING, EXAMPLES, EXIT_CODES, LAUNCHES, ShortHelp, whole_epilog
 from resumable.launch.cli.torchrun_parser import add_torchrun_flags
@@ -27,7 +28,7 @@ from resumable.launch.errors import LaunchError, UsageError
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.sweep_words import parse_at, parse_kinds
 
-COMMANDS = (*LAUNCHES, "record", "check", "watch", "report", "doctor", "example")
+COMMANDS = (*LAUNCHES, "record", "check", "who", "watch", "report", "doctor", "example")
 
 _FAULT_WORDS = {"--fault": parse_fault, "--at": parse_at, "--kinds": parse_kinds}
 """Options of ours that a script hardly has too, if their value can be read as one."""
@@ -155,6 +156,9 @@ def _main_parser() -> argparse.ArgumentParser:
         "--against", metavar="REFERENCE", help="a recorded job that ran undisturbed, to compare recorded ones with"
     )
     add_output_flags(check)
+    who = commands.add_parser("who", help="which samples were trained on in a step, and when a sample was")
+    who.add_argument("run_dirs", nargs="+", metavar="RUN", help="a run directory, or all of one recorded job")
+    add_who_flags(who)
     watch = commands.add_parser("watch", help="show how far a run is, while it goes on")
     watch.add_argument("run_dir", metavar="RUN", help="its run directory")
     add_watch_flags(watch)
