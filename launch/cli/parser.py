@@ -28,7 +28,7 @@ from resumable.launch.errors import LaunchError, UsageError
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.sweep_words import parse_at, parse_kinds
 
-COMMANDS = (*LAUNCHES, "record", "check", "who", "watch", "report", "doctor", "example")
+COMMANDS = (*LAUNCHES, "record", "check", "who", "watch", "report", "doctor", "example", "completion")
 
 _FAULT_WORDS = {"--fault": parse_fault, "--at": parse_at, "--kinds": parse_kinds}
 """Options of ours that a script hardly has too, if their value can be read as one."""
@@ -77,8 +77,14 @@ def _launch_arguments(command: str, argv: Sequence[str]) -> argparse.Namespace:
     return arguments
 
 
-def _record_arguments(argv: Sequence[str]) -> argparse.Namespace:
-    """What stands behind the first word that is no option of ours, or behind `--`, is the command."""
+def command_parsers() -> dict[str, argparse.ArgumentParser]:
+    """The parser of each command, by its name."""
+    [commands] = [action for action in options_of(_main_parser()) if action.dest == "command"]
+    others = {**dict(commands.choices or ()), "record": _record_parser()}
+    return {name: _launch_parser(name) if name in LAUNCHES else others[name] for name in COMMANDS}
+
+
+def _record_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="resumable record",
         usage="resumable record [--run-dir DIR] -- COMMAND [ARGS]",
@@ -86,6 +92,12 @@ def _record_arguments(argv: Sequence[str]) -> argparse.Namespace:
         "what each rank trains on, over all restarts. With the same --run-dir, further attempts are added.",
     )
     add_record_flags(parser)
+    return parser
+
+
+def _record_arguments(argv: Sequence[str]) -> argparse.Namespace:
+    """What stands behind the first word that is no option of ours, or behind `--`, is the command."""
+    parser = _record_parser()
     head, tail = _split_at_script(parser, argv)
     arguments = parser.parse_args(head)
     if not tail:
@@ -169,6 +181,8 @@ def _main_parser() -> argparse.ArgumentParser:
     add_doctor_flags(doctor)
     example = commands.add_parser("example", help="print a training script that resumes exactly, to start from")
     example.add_argument("name", choices=EXAMPLES, metavar="NAME", help=f"one of {', '.join(EXAMPLES)}")
+    completion = commands.add_parser("completion", help="print what a shell needs to complete commands and options")
+    completion.add_argument("shell", choices=["bash", "zsh", "fish"], help="bash: source <(resumable completion bash)")
     return parser
 
 
