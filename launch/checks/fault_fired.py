@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from resumable.launch.checks.check import Check
-from resumable.launch.evidence.rank_records import Save
+from resumable.launch.evidence.rank_records import FaultRefused, Save
 from resumable.launch.explain import not_fired
 from resumable.launch.explain.problems import Problem
 from resumable.launch.explain.reasons import Reason
@@ -85,6 +85,9 @@ def _why_not(fault: PlannedFault, evidence: Evidence) -> Reason:
 
 
 def _why_never_due(fault: PlannedFault, timeline: Timeline) -> Reason:
+    refused = {r.path: r.why for r in _records(timeline) if isinstance(r, FaultRefused) and r.fault == fault.number}
+    if refused:
+        return not_fired.FilesRefused(refused=refused)
     num_saves = sum(record.phase == "begin" for record in _records(timeline) if isinstance(record, Save))
     reason = _why_not_at_save(fault, timeline.rank, num_saves) if fault.when.point is Point.SAVE else None
     if reason is not None:

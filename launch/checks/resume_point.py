@@ -7,7 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from resumable.launch.checks.check import Check
 from resumable.launch.evidence.rank_records import Save
 from resumable.launch.explain.problems import Problem
-from resumable.launch.explain.reasons import NoEmergencyCheckpoint, NothingLoaded, OverwriteUnfinished, Reason
+from resumable.launch.explain.reasons import (
+    NoEmergencyCheckpoint,
+    NothingLoaded,
+    OverwriteUnfinished,
+    Reason,
+    RemovedTooSoon,
+)
 from resumable.launch.explain.result import CheckResult, Violation, at_resume, failed, not_applicable, passed, unknown
 from resumable.launch.explain.resume_problems import (
     NoCheckpointEver,
@@ -65,7 +71,10 @@ def _figures(life: Life) -> str:
 
 def _violation(life: Life, complete: Sequence[Checkpoint], resumed: Sequence[Life]) -> Violation | None:
     """What is wrong with the place where a process went on; None if nothing is."""
-    newest = _newest(life, [checkpoint for checkpoint in complete if _could_load(checkpoint, life, resumed)])
+    loadable = [checkpoint for checkpoint in complete if _could_load(checkpoint, life, resumed)]
+    newest = _newest(life, [checkpoint for checkpoint in loadable if not checkpoint.is_removed])
+    if newest is None or newest.step <= life.first_step:  # what was there once could have been kept
+        newest = _newest(life, loadable)
     if life.first_step > len(life.before) and life.before:
         problem = ResumedTooFar(
             rank=life.rank, incarnation=life.incarnation, step=life.first_step, num_done=len(life.before)
@@ -95,6 +104,8 @@ def _lost(life: Life, newest: Checkpoint) -> Problem:
 
 
 def _why(life: Life, newest: Checkpoint | None = None) -> Reason | None:
+    if newest is not None and newest.is_removed:
+        return RemovedTooSoon(path=newest.path)
     if newest is not None and newest.is_half_overwritten:
         return OverwriteUnfinished()
     return None if any(loaded_by(life.trajectory)) else NothingLoaded()

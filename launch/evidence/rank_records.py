@@ -219,6 +219,12 @@ class Rename(Record, frozen=True, kw_only=True, tag="rename"):
     target: str
 
 
+class Remove(Record, frozen=True, kw_only=True, tag="remove"):
+    """A file or folder below the directory in which the job began was removed."""
+
+    path: str
+
+
 class Load(Record, frozen=True, kw_only=True, tag="load"):
     """A checkpoint was read. `path` is "" where the source has no name (a buffer)."""
 
@@ -237,6 +243,15 @@ class FaultFired(Record, frozen=True, kw_only=True, tag="fault"):
     """The file that it damages, which may be one of a checkpoint's, or the checkpoint whose writing it spoils."""
     pid: int | None = None
     """The loader worker that it kills."""
+
+
+class FaultRefused(Record, frozen=True, kw_only=True, tag="refused"):
+    """A file that a fault would have damaged, and that it leaves alone."""
+
+    fault: int
+    """Number of the fault in the plan."""
+    path: str
+    why: Literal["it is a link", "it is not the run's own"]
 
 
 class Error(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -274,8 +289,10 @@ AnyRecord = (
     | State
     | Save
     | Rename
+    | Remove
     | Load
     | FaultFired
+    | FaultRefused
     | Exit
 )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from resumable.launch.evidence.rank_records import AnyRecord, Rename, Save, Writer
+from resumable.launch.evidence.rank_records import AnyRecord, Remove, Rename, Save, Writer
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +20,8 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     first_path: str = ""
     """Under which it was written, before it was renamed."""
     writer: Writer = "loop"
+    is_removed: bool = False
+    """The same process removed it afterwards."""
 
 
 def files_in(records: Iterable[AnyRecord]) -> list[File]:
@@ -38,7 +40,15 @@ def files_in(records: Iterable[AnyRecord]) -> list[File]:
                 files.append(_file(begun.get(record.path, record), record))
             case Rename():
                 files = list(_renamed(files, record))
+            case Remove():
+                files = [_without(file, record) for file in files]
     return files
+
+
+def _without(file: File, removed: Remove) -> File:
+    """The file, which may be what was removed, or have lain in it where that was a folder."""
+    is_removed = file.path == removed.path or file.path.startswith(f"{removed.path}/")
+    return msgspec.structs.replace(file, is_removed=True) if is_removed else file
 
 
 def _file(begin: Save, end: Save) -> File:

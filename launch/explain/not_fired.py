@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from resumable.launch.explain.reasons import Reason
 
 
@@ -69,6 +71,17 @@ class CheckpointGone(Reason, frozen=True, kw_only=True):
         "no checkpoint of rank {rank} was in the run's own folders under the name it was written by; links do not count"
     )
     rank: int
+
+
+class FilesRefused(Reason, frozen=True, kw_only=True):
+    """There was one, and it is not to be damaged."""
+
+    template = "{files}: left alone, as a fault damages only files of the run's own, and follows no link"
+    refused: Mapping[str, str]
+    """Why, by path."""
+
+    def __str__(self) -> str:
+        return self.filled(files=", ".join(f"{path} ({why})" for path, why in self.refused.items()))
 
 
 class NoCheckpoint(Reason, frozen=True, kw_only=True):

@@ -31,6 +31,13 @@ class OverwriteUnfinished(Reason, frozen=True, kw_only=True):
     template = f"its writer never finished the next one that it wrote over it: {WRITE_ATOMICALLY}"
 
 
+class RemovedTooSoon(Reason, frozen=True, kw_only=True):
+    """The older checkpoint went before a newer one was whole."""
+
+    template = "the job itself had removed {path}: remove a checkpoint once the next one is complete"
+    path: str
+
+
 class HalfWritten(Reason, frozen=True, kw_only=True):
     """A file that was not whole."""
 

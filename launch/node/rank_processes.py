@@ -6,14 +6,17 @@ import contextlib
 import os
 import select
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 
+import psutil
 from torch.distributed.elastic.multiprocessing.api import (
     MultiprocessContext,
     PContext,
     RunProcsResult,
+    SignalException,
     SubprocessContext,
 )
 
@@ -21,7 +24,7 @@ from resumable.launch.evidence.node_records import RankEnded
 from resumable.launch.node.fork_servers import ForkServers
 from resumable.launch.node.rendezvous import Round
 from resumable.launch.node.torch_private import IS_DONE, answer_for, limit_join, processes_of
-from resumable.launch.system.processes import reap_adopted
+from resumable.launch.system.processes import is_tracker, reap_adopted
 
 _LAG_S = 1.0
 """Between the end of a process and the moment when the thread that waits for it has noticed."""
@@ -74,6 +77,8 @@ class RankWatch:
 
         def limited_close(context: PContext, death_sig: signal.Signals | None = None, timeout: float = 30) -> None:
             ends, self._ends = self._ends, None
+            if death_sig is not None and isinstance(sys.exc_info()[1], SignalException):
+                _pass_on(context, death_sig)
             close(context, death_sig, timeout if self._grace_s is None else self._grace_s)  # type: ignore[arg-type]
             if ends is not None:
                 self._tell(ends, _exit_codes(context))
@@ -144,6 +149,22 @@ def kill(pid: int, signum: int = signal.SIGKILL) -> None:
     """Send a signal to a rank that may be gone."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signum)
+
+
+def _pass_on(context: PContext, signum: int) -> None:
+    """Give a signal that the node got to all that its ranks have started, loader workers for example.
+
+    A scheduler signals every process of a job, and so does torchrun, whose ranks lead process groups; torch's agent signals
+    ranks that are functions alone.
+    """
+    children: dict[int, psutil.Process] = {}
+    for pid in context.pids().values() if isinstance(context, MultiprocessContext) else ():
+        with contextlib.suppress(psutil.Error):
+            children |= {child.pid: child for child in psutil.Process(pid).children(recursive=True)}
+    for child in children.values():
+        with contextlib.suppress(psutil.Error):
+            if not is_tracker(child):
+                child.send_signal(signum)
 
 
 def _limit(context: PContext, grace_s: float) -> None:

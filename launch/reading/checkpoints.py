@@ -13,7 +13,7 @@ from pathlib import PurePath
 
 import msgspec
 
-from resumable.launch.evidence.rank_records import AnyRecord, Backward, FaultFired, Load, Save
+from resumable.launch.evidence.rank_records import AnyRecord, Backward, FaultFired, Load, Remove, Save
 from resumable.launch.evidence.written_files import files_in
 from resumable.launch.plan.fault_kinds import CHECKPOINT_DAMAGE
 from resumable.launch.reading.trajectory import TrainedBatch, Trajectory
@@ -39,6 +39,8 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     """No thread of the job wrote it, which may have been handed its state some steps before."""
     is_half_overwritten: bool = False
     """Its writer died while it wrote the next one over it."""
+    is_removed: bool = False
+    """A process of the job removed it."""
     num_accumulated: int = 0
     """Batches that had had their backward pass when it was begun, and whose optimizer step was still to come."""
 
@@ -76,6 +78,7 @@ def written_by(trajectory: Trajectory, first_step: int) -> tuple[Checkpoint, ...
             is_settled=file.end < (last if file.writer == "loop" else last_begun[_series(file.first_path)]),
             is_step_sure=file.writer != "thread",
             is_half_overwritten=file.path in unfinished,
+            is_removed=file.is_removed,
             num_accumulated=_num_begun(groups[bisect_left(lines, file.begin + 1)], backwards, file.begin),
         )
         for file in files_in(process.records)
@@ -107,6 +110,11 @@ def damaged_by(trajectory: Trajectory) -> frozenset[str]:
     """Files of checkpoints that a fault damaged after they were whole."""
     records = trajectory.process.records
     return frozenset(r.path for r in records if isinstance(r, FaultFired) and r.kind in CHECKPOINT_DAMAGE)
+
+
+def removed_by(trajectory: Trajectory) -> tuple[str, ...]:
+    """Files and folders that a process removed."""
+    return tuple(record.path for record in trajectory.process.records if isinstance(record, Remove))
 
 
 def loaded_by(trajectory: Trajectory) -> tuple[str, ...]:

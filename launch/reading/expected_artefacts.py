@@ -17,7 +17,9 @@ class ExpectedArtefacts(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """What the first of them saved, and where the others differ from it."""
 
     saves: Mapping[Place, Sequence[Artefact]]
-    """Finished saves that all of them made, as the first did."""
+    """Finished saves that all of them made, as the first did; without those of threads."""
+    threaded: Mapping[tuple[int, str], Sequence[Artefact]]
+    """What threads of a rank save under a path, in order: at which step they come to it may be another one each time."""
     steps: Mapping[tuple[int, str], frozenset[int]]
     """At which steps a rank saves under a path, if that is the same in all of them."""
     varying: frozenset[tuple[str, str]]
@@ -38,7 +40,7 @@ class ExpectedArtefacts(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         if found.writer != "thread":
             there = self.saves.get((rank, found.path, found.step), ())
             return there[number] if number < len(there) else None
-        own = [one for step in self.steps.get((rank, found.path), ()) for one in self.saves[rank, found.path, step]]
+        own = self.threaded.get((rank, found.path), ())
         changing = {key for one in own for key in one.content if len({other.content.get(key) for other in own}) > 1}
         scores = [sum(found.content.get(key) == one.content.get(key) for key in changing) for one in own]
         best = max(scores, default=0)
@@ -46,22 +48,16 @@ class ExpectedArtefacts(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def scheduled(self) -> list[Place]:
-        """Places at which there must be a save, in the order of steps; what a thread writes may come at any."""
-        places = [
-            (rank, path, step)
-            for (rank, path), steps in self.steps.items()
-            for step in steps
-            if self.saves[rank, path, step][0].writer != "thread"
-        ]
-        return sorted(places, key=lambda place: (place[2], place[0], place[1]))
+        """Places at which there must be a save, in the order of steps."""
+        return sorted(self.saves, key=lambda place: (place[2], place[0], place[1]))
 
     def knows(self, rank: int, path: str) -> bool:
         """Whether a rank ever saves under this path."""
-        return (rank, path) in self.steps
+        return (rank, path) in self.steps or (rank, path) in self.threaded
 
     def leaves_alone(self, rank: int, path: str, step: int) -> bool:
         """Whether a rank saves under this path, and not at this step."""
-        return self.knows(rank, path) and step not in self.steps[rank, path]
+        return (rank, path) in self.steps and step not in self.steps[rank, path]
 
     def steps_of(self, rank: int) -> frozenset[int]:
         """At which steps a rank saves anything."""
@@ -87,14 +83,26 @@ def expected_artefacts(references: Sequence[Run]) -> ExpectedArtefacts:
     steps = _steps(first)
     agreed = {own for own, at in steps.items() if all(_steps(other).get(own) == at for other in others)}
     saves = {place: saves for place, saves in first.items() if place[:2] in agreed}
+    threads, *other_threads = (_by_threads(run) for run in references)
+    threaded = {
+        own: saves
+        for own, saves in threads.items()
+        if all(len(other.get(own, ())) == len(saves) for other in other_threads)
+    }
+    pairs = [pair for place, own in saves.items() for other in others for pair in zip(own, other[place], strict=False)]
+    pairs += [
+        pair
+        for own, saves in threaded.items()
+        for other in other_threads
+        for pair in zip(saves, other[own], strict=True)
+    ]
     return ExpectedArtefacts(
         saves=saves,
+        threaded=threaded,
         steps={own: steps[own] for own in agreed},
         varying=frozenset(
             (one.path, key)
-            for place, own in saves.items()
-            for other in others
-            for one, two in zip(own, other[place], strict=False)
+            for one, two in pairs
             for key in one.content.keys() | two.content.keys()
             if one.content.get(key) != two.content.get(key)
         ),
@@ -113,9 +121,18 @@ def _by_place(run: Run) -> dict[Place, list[Artefact]]:
     places: dict[Place, list[Artefact]] = {}
     for life in run.lives:
         for one in artefacts_of(life, run.history.name):
-            if one.is_finished:
+            if one.is_finished and one.writer != "thread":
                 places.setdefault((life.rank, one.path, one.step), []).append(one)
     return places
+
+
+def _by_threads(run: Run) -> dict[tuple[int, str], list[Artefact]]:
+    threaded: dict[tuple[int, str], list[Artefact]] = {}
+    for life in run.lives:
+        for one in artefacts_of(life, run.history.name):
+            if one.is_finished and one.writer == "thread":
+                threaded.setdefault((life.rank, one.path), []).append(one)
+    return threaded
 
 
 def _steps(places: Mapping[Place, object]) -> dict[tuple[int, str], frozenset[int]]:

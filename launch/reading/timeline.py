@@ -12,7 +12,7 @@ import msgspec
 
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.loop_profile import LoopProfile
-from resumable.launch.reading.checkpoints import Checkpoint, damaged_by, is_within, loaded_by, written_by
+from resumable.launch.reading.checkpoints import Checkpoint, damaged_by, is_within, loaded_by, removed_by, written_by
 from resumable.launch.reading.lives import Life, Run, Timeline
 from resumable.launch.reading.reindexing import renamed
 from resumable.launch.reading.resume import Clues, find_resume_point
@@ -56,10 +56,11 @@ class _Builder:
         self.saved.extend(one for life in placed for one in saved_by(life.trajectory, life.first_step))
         written = [checkpoint for life in placed for checkpoint in written_by(life.trajectory, life.first_step)]
         damaged = [file for life in placed for file in damaged_by(life.trajectory)]
+        removed = [(path, life.rank) for life in placed for path in removed_by(life.trajectory)]
+        known = [_unless_removed(one, removed, incarnation=None) for one in self.checkpoints]
+        known += [_unless_removed(one, removed, incarnation=one.incarnation) for one in written]
         self.checkpoints = [
-            checkpoint
-            for checkpoint in (*self.checkpoints, *written)
-            if not any(is_within(file, checkpoint.path) for file in damaged)
+            checkpoint for checkpoint in known if not any(is_within(file, checkpoint.path) for file in damaged)
         ]
         for life in placed:
             self.lives[life.incarnation, life.rank] = life
@@ -160,6 +161,22 @@ class _Builder:
                 _note_states(self.states, life.steps, life.first_step)
         self.done = {rank: steps for rank, steps in self.done.items() if rank < world_size}
         self.latest = {rank: life for rank, life in self.latest.items() if rank < world_size}
+
+
+def _unless_removed(
+    checkpoint: Checkpoint, removed: Iterable[tuple[str, int]], *, incarnation: int | None
+) -> Checkpoint:
+    """The checkpoint, marked if it was removed by a process of a later group, or by another one of its own group.
+
+    Args:
+        checkpoint: Of this group, or of an earlier one.
+        removed: Paths that this group removed, each with the rank that did it.
+        incarnation: Of this group if the checkpoint is of it: its own rank's removals are known in their order.
+    """
+    is_removed = any(
+        is_within(checkpoint.path, path) and (incarnation is None or rank != checkpoint.rank) for path, rank in removed
+    )
+    return msgspec.structs.replace(checkpoint, is_removed=True) if is_removed else checkpoint
 
 
 def _joined(done: Steps, first_step: int, steps: Steps) -> Steps:

@@ -13,6 +13,7 @@ from resumable.launch.worker.watch.distributed_checkpoints import DistributedChe
 from resumable.launch.worker.watch.framework_iterators import FrameworkIteratorWatch
 from resumable.launch.worker.watch.inputs import InputWatch
 from resumable.launch.worker.watch.loaders import LoaderWatch
+from resumable.launch.worker.watch.removals import RemovalWatch
 from resumable.launch.worker.watch.saving import Saving
 from resumable.launch.worker.watch.state import StateWatch
 from resumable.launch.worker.watch.training import TrainingWatch
@@ -62,6 +63,7 @@ def watch(
         inputs,
         checkpoints,
         distributed_checkpoints,
+        RemovalWatch(recorder),
         training,
     ):
         one.install(patches)

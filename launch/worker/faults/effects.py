@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from resumable.launch.plan.fault_kinds import FaultKind
 from resumable.launch.plan.fault_model import PlannedFault
@@ -107,10 +107,15 @@ def damageable_part(checkpoint: Path, rank: int) -> Path | None:
     return max(own or data, key=lambda file: (file.stat().st_size, file.name), default=None)
 
 
-def may_be_damaged(file: Path, folders: Iterable[Path]) -> bool:
-    """Whether a file is no link and lies in one of these folders, once the links on its way are resolved."""
+def why_not_damaged(file: Path, folders: Iterable[Path]) -> Literal["it is a link", "it is not the run's own", None]:
+    """Why a file may not be damaged; None if it may.
+
+    It must be no link, and lie in one of these folders once the links on its way are resolved.
+    """
+    if file.is_symlink():
+        return "it is a link"
     place = file.resolve()
-    return not file.is_symlink() and any(place.is_relative_to(folder.resolve()) for folder in folders)
+    return None if any(place.is_relative_to(folder.resolve()) for folder in folders) else "it is not the run's own"
 
 
 def damage(fault: PlannedFault, path: Path) -> None:

@@ -6,13 +6,13 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from resumable.launch.evidence.rank_records import AnyRecord, Batch, FaultFired, Load, Rename, Save, Step
+from resumable.launch.evidence.rank_records import AnyRecord, Batch, FaultFired, FaultRefused, Load, Rename, Save, Step
 from resumable.launch.evidence.run_dir import ScenarioDir
 from resumable.launch.evidence.written_files import files_in
 from resumable.launch.plan.fault_kinds import CHECKPOINT_DAMAGE, NODE_KINDS, FaultKind
 from resumable.launch.plan.fault_model import Part, PlannedFault, Point, When
 from resumable.launch.system.environment import RankEnvironment
-from resumable.launch.worker.faults.effects import Effects, damageable_part, may_be_damaged
+from resumable.launch.worker.faults.effects import Effects, damageable_part, why_not_damaged
 from resumable.launch.worker.position import Position
 from resumable.launch.worker.recorder import Recorder
 
@@ -64,7 +64,7 @@ class Trigger:
 
     def observe(self, record: AnyRecord) -> None:
         """Perform what is due now that this was recorded; its own records are no events."""
-        if not self._armed or isinstance(record, FaultFired):
+        if not self._armed or isinstance(record, FaultFired | FaultRefused):
             return
         self._count(record)
         for fault in list(self._armed):
@@ -139,7 +139,7 @@ class Trigger:
         self._armed.remove(fault)
         pid = None
         if fault.kind in CHECKPOINT_DAMAGE:
-            path = self._file_to_damage()
+            path = self._file_to_damage(fault)
             if not path:
                 return
         if fault.kind is FaultKind.LOADERKILL:
@@ -157,16 +157,20 @@ class Trigger:
                 self._effects.damage(fault, Path(path))
             self._effects.perform(fault, loader_worker=pid, path=path)
 
-    def _file_to_damage(self) -> str:
-        """Of the newest checkpoint that is there; "" if none is.
+    def _file_to_damage(self, fault: PlannedFault) -> str:
+        """Of the newest checkpoint that is there; "" if none is. What comes first and may not be damaged is named.
 
         What was seen saved comes before what was only renamed into place: a script may have taken that from elsewhere.
         """
         newest_first = reversed((*self._found, *files_in(self._writes)))
         saved_first = sorted(newest_first, key=lambda file: not file.is_saved)
         parts = (damageable_part(Path(file.path), self._environment.rank) for file in saved_first if file.path)
-        own = (part for part in parts if part is not None and may_be_damaged(part, self._folders))
-        return next(map(str, own), "")
+        for part in dict.fromkeys(part for part in parts if part is not None):
+            why = why_not_damaged(part, self._folders)
+            if why is None:
+                return str(part)
+            self._recorder.emit(FaultRefused, fault=fault.number, path=str(part), why=why)
+        return ""
 
     def _wait_for_companions(self, fault: PlannedFault) -> None:
         """Let those that die at the same moment all reach it: the agent ends the others as soon as it sees one dead."""

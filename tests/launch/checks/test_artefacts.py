@@ -169,8 +169,12 @@ CLOCK_3 = replace(LATEST, content={"model": lambda step: step, "average": lambda
 CLOCK_4 = replace(LATEST, content={**LATEST.content, "clock": lambda step: step + 4})
 DROPPED = keyed("latest.pt", every(4))
 BY_THREAD = replace(LATEST, writer="thread")
-LATE = replace(LOST, writer="thread", when=lambda step: step == 5 or every(4, 1)(step))
-ON_TIME = replace(LATE, content=LATEST.content, when=LATE.when)
+BY_LATE_THREAD = File(
+    path="latest.pt",
+    when=at(4, 8, 12, 17, 20, END),
+    content={"model": lambda step: step - step % 4, "average": lambda step: step % 4 - step},
+    writer="thread",
+)
 
 
 @pytest.mark.parametrize(
@@ -182,6 +186,9 @@ ON_TIME = replace(LATE, content=LATEST.content, when=LATE.when)
         pytest.param((LATEST,), (DROPPED,), None, "work/latest.pt after 12 steps without 'average'", id="dropped"),
         pytest.param((CLOCK,), (CLOCK_3,), (CLOCK_2,), "under 'average'", id="lost beside a clock"),
         pytest.param((BY_THREAD,), (replace(LOST, writer="thread"),), None, "under 'average'", id="by a thread"),
+        pytest.param(
+            (BY_THREAD,), (replace(LOST, writer="thread"),), (BY_LATE_THREAD,), "under 'average'", id="by a late thread"
+        ),
         pytest.param(
             (LATEST, BEST), (LATEST, replace(BEST, when=at(16))), None, "saved work/best.pt after 16", id="best again"
         ),
@@ -228,7 +235,8 @@ def test_what_is_lost_is_named(
         pytest.param(
             (LATEST, BEST), (LATEST, replace(BEST, when=at(16))), (LATEST, replace(BEST, when=at(12))), id="chance"
         ),
-        pytest.param((BY_THREAD,), (ON_TIME,), None, id="a thread that comes to it a step later"),
+        pytest.param((BY_THREAD,), (BY_LATE_THREAD,), None, id="a thread that comes to it a step later"),
+        pytest.param((BY_THREAD,), (BY_THREAD,), (BY_LATE_THREAD,), id="a thread that does so in one reference"),
         pytest.param((LATEST,), (LATEST, File(path="new.pt", when=at(10))), None, id="a file that nobody knows"),
     ],
 )

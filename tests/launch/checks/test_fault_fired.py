@@ -4,14 +4,14 @@ import pytest
 from resumable.launch.checks.fault_fired import fault_fired
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.node_records import NodeAct, NodeFaultActed, RankHung
-from resumable.launch.evidence.rank_records import AnyRecord, Batch, Error, Exit, Save, Step
+from resumable.launch.evidence.rank_records import AnyRecord, Batch, Error, Exit, FaultRefused, Save, Step
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.explain.result import CheckResult
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_kinds import FaultKind
 from resumable.launch.plan.fault_model import PlannedFault, Point, When, resolve
 from tests.launch import histories
-from tests.launch.histories import Job
+from tests.launch.histories import Job, Life
 
 JOB = Job()
 
@@ -230,3 +230,15 @@ def test_a_fault_after_a_restart_that_never_came_says_so():
     """`resume+0` needs a restart."""
     result = fault_fired(histories.evidence(JOB, [histories.resumed(JOB, 0)], [at_resume(0)]))
     assert "there was no restart that it could follow" in result.summary
+
+
+def test_files_that_a_fault_leaves_alone_are_named():
+    """With the reason: whoever reads it knows what to do."""
+    refused = FaultRefused(sequence=0, time_ns=0, fault=0, path="/runs/latest.pt", why="it is a link")
+    lives = [Life(epochs=JOB.epochs_from(rank, 0)) for rank in (0, 1)]
+    group = histories.group(JOB, lives, incarnation=0)
+    group[1] = histories.with_lines(group[1], [refused])
+    planned = fault("torn@step=4:rank=1")
+    result = fault_fired(histories.of_histories(histories.history("faulted", group), JOB, [planned]))
+    words = "/runs/latest.pt (it is a link): left alone, as a fault damages only files of the run's own, and follows no link"
+    assert (Outcome.UNKNOWN, f"{planned}: did not fire: {words}") == (result.outcome, result.summary)

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from resumable.launch.checks.resume_point import resume_point
-from resumable.launch.evidence.rank_records import AnyRecord, FaultFired, Load, Rename, Save
+from resumable.launch.evidence.rank_records import AnyRecord, FaultFired, Load, Remove, Rename, Save
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.explain.result import CheckResult
 from resumable.launch.plan.fault_grammar import parse_fault
@@ -281,3 +281,38 @@ def test_a_reading_that_its_rank_did_not_survive_excuses_no_other_rank():
     assert (
         resume_point(histories.of_histories(history, JOB, [fault("sigkill@load#0:rank=0")])).outcome == Outcome.INVALID
     )
+
+
+GONE = Remove(sequence=0, time_ns=0, path="ckpt/step-4.pt")
+GONE_2 = Remove(sequence=0, time_ns=0, path="ckpt/step-2.pt")
+NEXT_HALF = Save(sequence=0, time_ns=0, path="ckpt/step-6.pt", phase="begin")
+NEXT_WHOLE = [NEXT_HALF, Save(sequence=0, time_ns=0, path="ckpt/step-6.pt", phase="end"), LOG]
+
+
+@pytest.mark.parametrize(
+    ("rank", "lines", "resume", "expected"),
+    [
+        pytest.param(
+            0, [GONE_2, GONE, NEXT_HALF], 0, "ckpt/step-4.pt: remove a checkpoint once", id="before the next is whole"
+        ),
+        pytest.param(1, [GONE_2, GONE], 0, "ckpt/step-4.pt: remove a checkpoint once", id="by another rank"),
+        pytest.param(0, [GONE, NEXT_HALF], 2, "ckpt/step-4.pt: remove a checkpoint once", id="an older one was left"),
+        pytest.param(0, [*NEXT_WHOLE, GONE], 6, "", id="after the next was whole"),
+        pytest.param(0, [GONE, *NEXT_WHOLE], 6, "", id="before it, and nothing came in between"),
+        pytest.param(0, [msgspec.structs.replace(GONE, path="ckpt")], 0, "ckpt/step-4.pt", id="with its folder"),
+        pytest.param(0, [GONE_2], 4, "", id="an older one"),
+    ],
+)
+def test_a_checkpoint_is_not_to_be_removed_before_there_is_another(rank, lines, resume, expected):
+    """What was there once could have been gone on from."""
+    first = histories.group(JOB, histories.killed(JOB, 6), incarnation=0)
+    first[rank] = histories.with_lines(first[rank], lines)
+    lives = [
+        replace(life, loads=f"ckpt/step-{resume}.pt" if resume else None) for life in histories.resumed(JOB, resume)
+    ]
+    second = histories.group(JOB, lives, incarnation=1)
+    result = resume_point(histories.of_histories(histories.history("faulted", [*first, *second]), JOB, []))
+    assert (bool(expected), True) == (
+        result.outcome is Outcome.INVALID,
+        expected in "".join(violation.explanation for violation in result.violations),
+    ), result.summary

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
-from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, start_processes
+from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException, start_processes
 from torch.distributed.elastic.multiprocessing.api import MultiprocessContext, PContext
 
 from resumable.launch.evidence.node_records import RankEnded
@@ -150,3 +151,38 @@ def test_a_signal_to_a_rank_that_is_gone_is_no_error() -> None:
     child = os.spawnlp(os.P_NOWAIT, sys.executable, sys.executable, "-S", "-c", "")
     os.waitpid(child, 0)
     kill(child)
+
+
+WITH_A_WORKER = """
+import os, signal, time
+
+def told(signum, frame):
+    open(os.environ["READY"] + str(os.getpid() == rank), "w").close()
+    os._exit(0)
+
+rank = os.getpid()
+signal.signal(signal.SIGTERM, told)
+if os.fork() == 0:
+    open(os.environ["READY"], "w").close()
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("is_notice", "worker_is_told"), [(True, True), (False, False)])
+def test_a_notice_goes_to_all_that_a_rank_has_started(
+    start: Callable[..., PContext], ready: Path, is_notice: bool, worker_is_told: bool
+) -> None:
+    """As a scheduler signals every process; when ranks are ended because one failed, each sees to its own children."""
+    with watching(10).attached():
+        context = start(functions, WITH_A_WORKER, "import time; time.sleep(60)")
+        wait_until(ready.exists, timeout_s=60)
+        children = [child for pid in context.pids().values() for child in psutil.Process(pid).children()]
+        try:
+            raise SignalException("", signal.SIGTERM) if is_notice else ValueError
+        except (SignalException, ValueError):
+            context.close(signal.SIGTERM)
+    psutil.wait_procs(children if is_notice else ())
+    files = [ready.with_name(f"ready{is_rank}").exists() for is_rank in (True, False)]
+    assert [True, worker_is_told] == files
+    for child in children if not is_notice else ():
+        child.kill()

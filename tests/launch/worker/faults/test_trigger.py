@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from resumable.launch.evidence.rank_records import AnyRecord
+from resumable.launch.evidence.rank_records import AnyRecord, FaultRefused
 from tests.launch.worker.stage import Stage, loaded, loader, placed_in, renamed, saved, trained
 
 STORY: dict[str, AnyRecord] = {
@@ -24,6 +24,7 @@ STORY: dict[str, AnyRecord] = {
 }
 """Two batches an epoch. The first save is renamed into place, the second is not, the third is followed by a fourth."""
 LABELS = list(STORY)
+LINK, OUTSIDE = "it is a link", "it is not the run's own"
 LATER = [loader(), *trained(1), *saved("b"), *trained(2)]
 
 
@@ -167,18 +168,28 @@ def test_damage_is_done_to_the_newest_checkpoint_that_is_there(
 
 
 @pytest.mark.parametrize(
-    ("events", "name"),
+    ("events", "name", "refused"),
     [
-        pytest.param([*saved("a"), *saved("../outside/b")], "a", id="a file outside the run's folders"),
-        pytest.param([*saved("a"), *saved("folder/b")], "a", id="a file behind a link to a folder"),
-        pytest.param([*saved("a"), renamed("t", "link")], "a", id="a link to a file outside"),
-        pytest.param([*saved("a"), renamed("t", "near")], "a", id="a link to a file of the run"),
-        pytest.param([*saved("a"), renamed("t", "given")], "a", id="a file that was only renamed"),
-        pytest.param([*saved("../outside/b"), renamed("t", "link")], None, id="nothing else is there"),
+        pytest.param(
+            [*saved("a"), *saved("../outside/b")], "a", [("b", OUTSIDE)], id="a file outside the run's folders"
+        ),
+        pytest.param([*saved("a"), *saved("folder/b")], "a", [("b", OUTSIDE)], id="a file behind a link to a folder"),
+        pytest.param([*saved("link")], None, [("link", LINK)], id="a link to a file outside"),
+        pytest.param([*saved("a"), *saved("near")], "a", [("near", LINK)], id="a link to a file of the run"),
+        pytest.param([*saved("a"), renamed("t", "link")], "a", [], id="a link that was only renamed"),
+        pytest.param([*saved("a"), renamed("t", "given")], "a", [], id="a file that was only renamed"),
+        pytest.param(
+            [*saved("../outside/b"), renamed("t", "link")],
+            None,
+            [("b", OUTSIDE), ("link", LINK)],
+            id="nothing else",
+        ),
     ],
 )
-def test_what_is_not_the_runs_own_is_never_damaged(tmp_path: Path, events: list[AnyRecord], name: str | None) -> None:
-    """Whatever links lead to it; the newest file of the run's own is taken in its place, or none."""
+def test_what_is_not_the_runs_own_is_never_damaged(
+    tmp_path: Path, events: list[AnyRecord], name: str | None, refused: list[tuple[str, str]]
+) -> None:
+    """Whatever links lead to it; the newest file of the run's own is taken in its place, or none. It is named, and why."""
     run, outside = tmp_path / "run", tmp_path / "outside"
     for folder in (run, outside):
         folder.mkdir()
@@ -190,6 +201,8 @@ def test_what_is_not_the_runs_own_is_never_damaged(tmp_path: Path, events: list[
     stage = Stage(run, "torn@step=0:rank=0")
     stage.show(*(placed_in(run, event) for event in events), *trained(0))
     assert stage.performed.damaged == ([name] if name else [])
+    told = [(Path(record.path).name, record.why) for record in stage.listener.of(FaultRefused)]
+    assert (refused, [0] * len(refused)) == (told, [record.fault for record in stage.listener.of(FaultRefused)])
 
 
 @pytest.mark.parametrize("rank", [0, 1])

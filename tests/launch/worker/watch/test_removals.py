@@ -1,0 +1,53 @@
+"""What the job removes itself."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from resumable.launch.worker.patching import Patches
+from resumable.launch.worker.watch.removals import RemovalWatch
+from tests.launch.worker.conftest import Listener, told
+
+
+@pytest.fixture
+def folder(tmp_path: Path, listener: Listener, patches: Patches, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory in which a job begins, watched during one test; it holds a checkpoint and a file."""
+    (tmp_path / "work" / "step-4" / "shards").mkdir(parents=True)
+    for name in ("step-4/state.pt", "step-4/shards/a", "file"):
+        (tmp_path / "work" / name).touch()
+    (tmp_path / "elsewhere").touch()
+    monkeypatch.chdir(tmp_path / "work")
+    RemovalWatch(listener).install(patches)
+    return tmp_path / "work"
+
+
+def nothing_there() -> None:
+    with contextlib.suppress(FileNotFoundError):
+        Path("nowhere").unlink()
+
+
+@pytest.mark.parametrize(
+    ("remove", "expected"),
+    [
+        pytest.param(lambda: os.remove(b"file"), [("Remove", "file")], id="remove"),  # noqa: PTH107
+        pytest.param(lambda: os.unlink(b"step-4/state.pt"), [("Remove", "state.pt")], id="unlink"),  # noqa: PTH108
+        pytest.param(lambda: Path("step-4/state.pt").unlink(), [("Remove", "state.pt")], id="Path.unlink"),
+        pytest.param(lambda: shutil.rmtree("step-4"), [("Remove", "step-4")], id="a whole folder, once"),
+        pytest.param(lambda: shutil.rmtree("nowhere", ignore_errors=True), [], id="nothing"),
+        pytest.param(Path("../elsewhere").unlink, [], id="elsewhere"),
+        pytest.param(nothing_there, [], id="what is not there"),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_what_is_removed_is_told(
+    listener: Listener, remove: Callable[[], None], expected: list[tuple[str, str]]
+) -> None:
+    """Below the directory in which the job began, with its absolute path, once it is gone."""
+    remove()
+    assert expected == told(listener)
