@@ -23,7 +23,9 @@ def _content(evidence: Evidence) -> CheckResult:
     violations = [v for v in (_first_violation(evidence, rank) for rank in evidence.expected) if v is not None]
     if violations:
         return failed(violations)
-    num = sum(len(_batches(steps)) for steps in evidence.expected.values())
+    num = sum(len(_pairs(evidence, rank)) for rank in evidence.expected)
+    if not num:
+        return not_applicable("no batch with the right samples was found, so that there was no content to compare")
     return passed(f"{counted(num, 'batch')} equal to the last byte")
 
 
@@ -45,13 +47,19 @@ def _digest(batch: TrainedBatch) -> str | None:
     return batch.digest
 
 
-def _first_violation(evidence: Evidence, rank: int) -> Violation | None:
-    """The first batch of a rank with the right samples and different content; the rest is another check's matter."""
+def _pairs(evidence: Evidence, rank: int) -> list[tuple[TrainedBatch, TrainedBatch]]:
+    """Batches of a rank with the samples that they should have, each with its counterpart."""
     timeline = evidence.faulted.timeline(rank)
     found, expected = _batches(timeline.steps if timeline else ()), _batches(evidence.expected[rank])
-    pairs = [
-        pair for pair in zip(expected, found, strict=False) if pair[0].indices and pair[0].indices == pair[1].indices
+    pairs = zip(expected, found, strict=False)
+    return [
+        (one, two) for one, two in pairs if one.indices and one.indices == two.indices and one.digest and two.digest
     ]
+
+
+def _first_violation(evidence: Evidence, rank: int) -> Violation | None:
+    """The first batch of a rank with the right samples and different content; the rest is another check's matter."""
+    pairs = _pairs(evidence, rank)
     place = first_difference([one for one, _ in pairs], [other for _, other in pairs], key=_digest)
     if place is None:
         return None

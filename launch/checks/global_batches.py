@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from resumable.launch.checks.check import Check
+from resumable.launch.explain.order_reasons import GlobalBatchRepeated
 from resumable.launch.explain.problems import (
     EpochLengthDiffers,
     GlobalBatchDiffers,
@@ -79,8 +80,15 @@ def _differing_sets(
     for number, (wanted, got) in enumerate(zip(expected, found, strict=False)):
         wanted_new, got_new = _news(wanted, wanted_seen), _news(got, found_seen)
         if set(wanted_new) != set(got_new):
-            problem = GlobalBatchDiffers(step=number)
-            yield _violation(problem, wanted.epoch, number, sorted(wanted_new, key=_order), sorted(got_new, key=_order))
+            again = None if got_new else _first_with(found[:number], got)
+            yield _violation(
+                GlobalBatchDiffers(step=number),
+                wanted.epoch,
+                number,
+                sorted(wanted_new, key=_order),
+                sorted(got_new or got.samples, key=_order),
+                reason=None if again is None else GlobalBatchRepeated(step=again),
+            )
             return
     if len(expected) != len(found) and (is_whole or len(found) > len(expected)):
         num = min(len(expected), len(found))
@@ -142,6 +150,13 @@ def _news(step: GlobalStep, seen: dict[int, set[Sample]]) -> list[Sample]:
     new = [sample for sample in without_repeats(step.samples) if sample not in known]
     known.update(new)
     return new
+
+
+def _first_with(steps: Sequence[GlobalStep], again: GlobalStep) -> int | None:
+    """The first step that trained on any of these samples of the same epoch."""
+    samples = set(again.samples)
+    found = (n for n, step in enumerate(steps) if step.epoch == again.epoch and not samples.isdisjoint(step.samples))
+    return next(found, None)
 
 
 def _order(sample: Sample) -> tuple[bool, int, str]:

@@ -10,6 +10,7 @@ from resumable.launch.checks.check import Check
 from resumable.launch.checks.preconditions import HAD_FINISHED, differs_before_any_fault, had_finished_before_fault
 from resumable.launch.explain.batch_order import explain
 from resumable.launch.explain.first_wrong_epoch import RankComparison
+from resumable.launch.explain.interleaving import explain_interleaving
 from resumable.launch.explain.order_reasons import PartOfDataset
 from resumable.launch.explain.problems import (
     BatchAfterEnd,
@@ -120,7 +121,8 @@ def _why(life: Life, evidence: Evidence, difference: _Difference) -> Reason | No
     loader = next((loader for own, loader in life.trajectory.loaders.items() if number in (None, own)), None)
     if loader is not None and is_part(loader, evidence.profile):
         return PartOfDataset(num_samples=loader.num_samples or 0)
-    return explain(
+    rest = evidence.expected[life.rank][life.first_step :]
+    return explain_interleaving(rest, life.steps) or explain(
         RankComparison(
             rank=life.rank,
             expected=evidence.expected,
@@ -130,6 +132,8 @@ def _why(life: Life, evidence: Evidence, difference: _Difference) -> Reason | No
             loader=number,
             batch_size=(loader.batch_size or 0) if loader else 0,
             num_workers=loader.num_workers if loader else 0,
+            num_batches=(loader.num_batches or 0) if loader else 0,
+            has_epochs=life.trajectory.sampler_epoch is not None,
             num_accumulated=_num_accumulated(life, evidence.faulted),
         )
     )
@@ -192,4 +196,5 @@ def _problem(rank: int, wanted: TrainedBatch | None, found: TrainedBatch | None)
         return BatchAfterEnd(rank=rank)
     if found is None:
         return BatchMissing(rank=rank, epoch=wanted.epoch, batch=wanted.batch)
-    return BatchDiffers(rank=rank, epoch=wanted.epoch, batch=wanted.batch)
+    is_by_content = not wanted.indices and not found.indices
+    return BatchDiffers(rank=rank, epoch=wanted.epoch, batch=wanted.batch, is_by_content=is_by_content)

@@ -69,8 +69,9 @@ def _first_violation(life: Life, replay: Replay) -> Violation | None:
     if place is None:
         return None
     old, new = replay[place]
+    is_by_content = not old.indices and not new.indices
     return Violation(
-        problem=ReplayDiffers(rank=life.rank, epoch=old.epoch, batch=old.batch),
+        problem=ReplayDiffers(rank=life.rank, epoch=old.epoch, batch=old.batch, is_by_content=is_by_content),
         rank=life.rank,
         incarnation=life.incarnation,
         epoch=old.epoch,

@@ -20,6 +20,7 @@ from resumable.launch.explain.epoch_reasons import (
     LastBatchDiffers,
     LastBatchMissing,
     SkipNotCleared,
+    StepsBeyondEnd,
 )
 from resumable.launch.explain.first_wrong_epoch import FirstWrongEpoch, RankComparison, find_first_wrong_epoch
 from resumable.launch.explain.order_reasons import (
@@ -30,7 +31,9 @@ from resumable.launch.explain.order_reasons import (
     EpochOrderRepeated,
     EpochRestarted,
     EpochSkipped,
+    FinishedEpochRepeated,
     FitsNowhere,
+    GeneratorNotRestored,
     OrderDiffers,
     OrderUnknown,
     ReadsSamplesOfRank,
@@ -70,11 +73,19 @@ def _different_length(wrong: FirstWrongEpoch) -> Reason | None:
     common = min(num_wanted, num_found)
     if wrong.found[:common] != wrong.wanted[:common]:
         return None
+    if num_found > num_wanted and _ends_in_mid_epoch(wrong):
+        return StepsBeyondEnd(epoch=wrong.epoch, num=num_found - num_wanted)
     if num_found > num_wanted:
         return EpochTooLong(epoch=wrong.epoch, num=num_found - num_wanted)
     if num_found == num_wanted - 1:
         return LastBatchMissing(epoch=wrong.epoch)
     return EpochTruncated(epoch=wrong.epoch, num_found=num_found, num_expected=num_wanted)
+
+
+def _ends_in_mid_epoch(wrong: FirstWrongEpoch) -> bool:
+    """Whether the uninterrupted run stops in this epoch before all of its batches came."""
+    lengths = [wrong.comparison.num_batches, *map(len, wrong.epochs.values())]
+    return wrong.epoch == max(wrong.epochs) and len(wrong.epochs[wrong.epoch]) < max(lengths)
 
 
 def _tail(wrong: FirstWrongEpoch) -> Reason | None:
@@ -108,12 +119,20 @@ def _same_epoch(wrong: FirstWrongEpoch) -> Reason | None:
 def _replayed(wrong: FirstWrongEpoch, batch: int) -> Reason:
     if batch == 0:
         return EpochRestarted(epoch=wrong.epoch, batch=wrong.start)
+    is_in_steps = batch * _num_batches_a_step(wrong) == wrong.start
     return BatchesReplayed(
         num=wrong.start - batch,
         batch=batch,
         num_done=wrong.start,
-        is_in_samples=_is_skip_in_samples(wrong, batch * wrong.comparison.batch_size),
+        is_in_samples=not is_in_steps and _is_skip_in_samples(wrong, batch * wrong.comparison.batch_size),
+        is_in_steps=is_in_steps,
     )
+
+
+def _num_batches_a_step(wrong: FirstWrongEpoch) -> int:
+    """Batches of most steps of the rank."""
+    nums = Counter(len(step.batches) for step in wrong.comparison.expected[wrong.comparison.rank])
+    return nums.most_common(1)[0][0] if nums else 1
 
 
 def _is_skip_in_samples(wrong: FirstWrongEpoch, sample: int) -> bool:
@@ -152,9 +171,15 @@ def _skip_cause(wrong: FirstWrongEpoch, batch: int) -> SkipCause:
 
 
 def _epoch_skipped(wrong: FirstWrongEpoch) -> Reason | None:
-    if wrong.place != (wrong.epoch + 1, 0):
+    if wrong.place != (wrong.epoch + 1, 0) or wrong.is_followed_by(wrong.epoch + 1):
         return None
     return EpochSkipped(epoch=wrong.epoch, is_begun=wrong.start > 0)
+
+
+def _finished_epoch(wrong: FirstWrongEpoch) -> Reason | None:
+    """The epoch before the border at which the process went on comes again, and then the others."""
+    is_before = wrong.is_first and wrong.start == 0 and wrong.place == (wrong.epoch - 1, 0)
+    return FinishedEpochRepeated(epoch=wrong.epoch - 1) if is_before and wrong.is_followed_by(wrong.epoch) else None
 
 
 def _different_epoch(wrong: FirstWrongEpoch) -> Reason | None:
@@ -167,6 +192,8 @@ def _different_epoch(wrong: FirstWrongEpoch) -> Reason | None:
         return WrongPlace(epoch=wrong.epoch, batch=wrong.start, found_epoch=epoch, found_batch=batch)
     if epoch == wrong.epoch - 1 and not wrong.is_first:
         return EpochOrderRepeated(epoch=wrong.epoch, previous=epoch)
+    if not wrong.comparison.has_epochs:
+        return GeneratorNotRestored(epoch=wrong.epoch, found_epoch=epoch)
     return SamplerEpochWrong(epoch=wrong.epoch, found_epoch=epoch)
 
 
@@ -214,7 +241,9 @@ def _different_order(wrong: FirstWrongEpoch) -> Reason | None:
     if found and Counter(found) == Counter(_parts(wrong.wanted)):
         return OrderDiffers(epoch=wrong.epoch, unit="samples" if _samples(wrong.found) else "batches")
     known = {part for epochs in wrong.rank_epochs.values() for part in _parts(chain(*epochs.values()))}
-    return OrderUnknown(epoch=wrong.epoch) if found and known.issuperset(found) else None
+    if not found or not known.issuperset(found):
+        return None
+    return OrderUnknown(epoch=wrong.epoch) if wrong.comparison.has_epochs else GeneratorNotRestored(epoch=wrong.epoch)
 
 
 def _fits_nowhere(wrong: FirstWrongEpoch) -> Reason:
@@ -228,6 +257,7 @@ RULES: tuple[Callable[[FirstWrongEpoch], Reason | None], ...] = (
     _tail,
     _rank_of_another,
     _epoch_skipped,
+    _finished_epoch,
     _different_epoch,
     _cut_elsewhere,
     _no_permutation,

@@ -19,6 +19,14 @@ class EpochBeyondEnd(Reason, frozen=True, kw_only=True):
     epoch: int
 
 
+class StepsBeyondEnd(Reason, frozen=True, kw_only=True):
+    """The order is right, and the end is not."""
+
+    template = "it went {num:batch} past the end of training, which without a stop ends in the middle of epoch {epoch}"
+    epoch: int
+    num: int
+
+
 class EpochTooLong(Reason, frozen=True, kw_only=True):
     """All its batches, and more."""
 

@@ -31,6 +31,10 @@ class RankComparison(msgspec.Struct, frozen=True, kw_only=True):
     batch_size: int = 0
     """0 where the loader does not say."""
     num_workers: int = 0
+    num_batches: int = 0
+    """Of a whole epoch, as the loader says; 0 where it does not."""
+    has_epochs: bool = True
+    """The sampler says in which epoch it is."""
     num_accumulated: int = 0
     """Batches after `first_step` whose gradients had been summed up when the checkpoint was written, for a later step."""
 
@@ -48,6 +52,8 @@ class FirstWrongEpoch(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Batch of its epoch at which the process resumed."""
     is_first: bool
     """The pass is the one in which the process resumed."""
+    following: list[BatchKey]
+    """The pass after it, as far as it came."""
 
     @cached_property
     def rank_epochs(self) -> dict[int, Epochs]:
@@ -58,6 +64,10 @@ class FirstWrongEpoch(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def epochs(self) -> Epochs:
         """Batches of the rank in the uninterrupted run."""
         return self.rank_epochs[self.comparison.rank]
+
+    def is_followed_by(self, epoch: int) -> bool:
+        """Whether the next pass begins as this epoch of the uninterrupted run does."""
+        return bool(self.following) and self.epochs.get(epoch, [])[: len(self.following)] == self.following
 
     @cached_property
     def place(self) -> tuple[int, int] | None:
@@ -96,6 +106,7 @@ def find_first_wrong_epoch(comparison: RankComparison) -> FirstWrongEpoch | None
             found=got,
             resume_batch=resume_batch,
             is_first=epoch == first_epoch,
+            following=found.get(epoch + 1, []),
         )
     return None
 

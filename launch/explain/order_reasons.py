@@ -22,17 +22,22 @@ class BatchesReplayed(Reason, frozen=True, kw_only=True):
     """It went on too early in the epoch."""
 
     template = "it replayed {num:batch} from before the restart (from batch {batch} on){as_if}"
-    kind_by = ("is_in_samples",)
+    kind_by = ("is_in_samples", "is_in_steps")
     num: int
     batch: int
     num_done: int
     """Batches of the epoch that were done before the restart."""
     is_in_samples: bool
     """It skipped so many samples as it should have skipped batches."""
+    is_in_steps: bool = False
+    """It skipped so many batches as there were optimizer steps, each of several batches."""
 
     def __str__(self) -> str:
-        as_if = f", as if it had skipped {self.num_done} samples instead of {counted(self.num_done, 'batch')}"
-        return self.filled(as_if=as_if if self.is_in_samples else "")
+        batches = counted(self.num_done, "batch")
+        as_if = f", as if it had skipped {self.num_done} samples instead of {batches}" if self.is_in_samples else ""
+        if self.is_in_steps:
+            as_if = f": it skipped {self.batch}, the number of optimizer steps, instead of {batches}"
+        return self.filled(as_if=as_if)
 
 
 SkipCause = Literal["accumulation", "read ahead", "twice", "in samples", "of all ranks", "unknown"]
@@ -69,6 +74,16 @@ class BatchesSkipped(Reason, frozen=True, kw_only=True):
             case "unknown":
                 pass
         return self.filled(details=details)
+
+
+class ChoiceDiffers(Reason, frozen=True, kw_only=True):
+    """Which of several loaders comes next is drawn or counted, and that was lost."""
+
+    template = (
+        "each of the {num_loaders:loader} goes on at its place, but they come in different turns: "
+        "is what chooses between them saved and loaded?"
+    )
+    num_loaders: int
 
 
 class BatchSizeDiffers(Reason, frozen=True, kw_only=True):
@@ -181,6 +196,35 @@ class SamplerEpochWrong(Reason, frozen=True, kw_only=True):
         return self.filled(hint="is wrong (off by one?)" if self.found_epoch else "was not restored (set_epoch)")
 
 
+class FinishedEpochRepeated(Reason, frozen=True, kw_only=True):
+    """The restart came at the border of two epochs."""
+
+    template = (
+        "epoch {epoch} was finished before the restart, and is trained on again; all later ones come one epoch late"
+    )
+    epoch: int
+
+
+class GeneratorNotRestored(Reason, frozen=True, kw_only=True):
+    """The sampler knows of no epoch: the order that it draws comes from a generator, or from a count of its own."""
+
+    template = (
+        "epoch {epoch} has {what}: is the state of the generator that draws it, or the sampler's, saved and loaded?"
+    )
+    epoch: int
+    found_epoch: int | None = None
+    """The epoch whose order it has; None if it has none that the uninterrupted run has."""
+
+    @property
+    def kind(self) -> tuple[str, ...]:
+        """Which epoch it is makes no difference."""
+        return (self.code,)
+
+    def __str__(self) -> str:
+        known = self.found_epoch is not None
+        return self.filled(what=f"epoch {self.found_epoch}'s order" if known else "an order of its own")
+
+
 class SamplesDuplicated(Reason, frozen=True, kw_only=True):
     """No permutation."""
 
@@ -216,7 +260,10 @@ class FitsNowhere(Reason, frozen=True, kw_only=True):
     def __str__(self) -> str:
         if self.unit == "samples":
             return self.filled(what="the samples fit", more="")
-        more = ": different samples, or the same ones put together or transformed differently"
+        more = (
+            ": different samples, or the same ones put together or transformed differently; "
+            "is the state of the generator that they are drawn by saved and loaded?"
+        )
         return self.filled(what="the content of its batches fits", more=more)
 
 
@@ -231,6 +278,16 @@ class PartOfDataset(Reason, frozen=True, kw_only=True):
 
 
 # Another number of ranks
+
+
+class GlobalBatchRepeated(Reason, frozen=True, kw_only=True):
+    """All ranks together train again on what they have trained on."""
+
+    template = (
+        "global batch {step} is trained on again: was the skip counted in a number of micro-batches or ranks "
+        "that is a different one now?"
+    )
+    step: int
 
 
 class ProgressInBatches(Reason, frozen=True, kw_only=True):

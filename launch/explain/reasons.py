@@ -203,6 +203,51 @@ class LearningRateDiffers(Reason, frozen=True, kw_only=True):
     expected: float | None
 
 
+class InputsDiffer(Reason, frozen=True, kw_only=True):
+    """The loss differs before anything else does."""
+
+    template = (
+        "samples and parameters are right, and yet the loss of step {step} is not, before its update: what was made of the "
+        "samples differs (augmentation, seeds of loader workers), or what the model draws (dropout). Is the state of every "
+        "generator saved and loaded? --content tells which of the two it is"
+    )
+    step: int
+
+
+class RandomStateOfRanks(Reason, frozen=True, kw_only=True):
+    """Of some ranks alone."""
+
+    template = (
+        "samples and parameters are right, and yet the first loss of {which} after the restart is not, though that of the "
+        "other ranks is: did every rank load rank 0's random state? Each has a generator of its own"
+    )
+    ranks: tuple[int, ...]
+    step: int
+
+    def __str__(self) -> str:
+        return self.filled(which=f"rank {', '.join(map(str, self.ranks))}")
+
+
+class UpdateDiffers(Reason, frozen=True, kw_only=True):
+    """The first update of a process, from right gradients."""
+
+    template = (
+        "samples, parameters, the first loss and the learning rate are right, and yet the update of step {step} is not: "
+        "is the optimizer's state loaded, and does it lie with the parameters that it was saved for (in their order)?"
+    )
+    step: int
+
+
+class UpdateLeftOut(Reason, frozen=True, kw_only=True):
+    """The first step of a process changed nothing."""
+
+    template = (
+        "samples, parameters and the first loss are right, and yet step {step} changed nothing: a gradient scaler leaves "
+        "steps out when its scale is too great; is its state saved and loaded?"
+    )
+    step: int
+
+
 class SomeStateNotRestored(Reason, frozen=True, kw_only=True):
     """Nothing tells which."""
 

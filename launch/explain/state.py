@@ -6,12 +6,16 @@ from resumable.launch.explain.reasons import (
     BuffersNotRestored,
     ComponentNotRestored,
     FollowsFromBatches,
+    InputsDiffer,
     LearningRateDiffers,
     ModelNotRestored,
+    RandomStateOfRanks,
     Reason,
     ScaleNotRestored,
     SchedulerOffCount,
     SomeStateNotRestored,
+    UpdateDiffers,
+    UpdateLeftOut,
 )
 from resumable.launch.explain.restored import was_meant
 from resumable.launch.explain.unusable_checkpoints import why_wrong
@@ -42,6 +46,7 @@ def _different_batches(evidence: Evidence, life: Life, step: int) -> Reason | No
 
 
 def _not_restored(evidence: Evidence, life: Life, number: int) -> Reason:
+    """What differs first tells: the loss comes before the update, and what the update is made of before its result."""
     step, found = life.first_step + number, life.steps[number]
     wanted = evidence.expected[life.rank][step]
     if _only_buffers_differ(wanted, found):
@@ -50,16 +55,51 @@ def _not_restored(evidence: Evidence, life: Life, number: int) -> Reason:
         return ScaleNotRestored(step=step)
     if number == 0 and (life.resume is None or life.resume.how != "parameters"):
         return ModelNotRestored()
+    return _not_loaded(evidence, life) or _of_losses(evidence, life, number) or _of_update(evidence, life, number)
+
+
+def _not_loaded(evidence: Evidence, life: Life) -> Reason | None:
+    """A component of the state that the process began with, and that is not what the run had saved."""
     for start in evidence.starts:
-        if start.life is life:
-            for component in MUST_BE_RESTORED:
-                if component in start.differing and not was_meant(evidence, start, component):
-                    return ComponentNotRestored(component=component, is_lost=component in start.lost)
-    if (
-        wanted.record.learning_rate != found.record.learning_rate
-    ):  # equal ones: a new scheduler may begin where the old one stood
+        for component in MUST_BE_RESTORED if start.life is life else ():
+            if component in start.differing and not was_meant(evidence, start, component):
+                return ComponentNotRestored(component=component, is_lost=component in start.lost)
+    return None
+
+
+def _of_update(evidence: Evidence, life: Life, number: int) -> Reason:
+    step, found = life.first_step + number, life.steps[number]
+    wanted = evidence.expected[life.rank][step]
+    if wanted.record.learning_rate != found.record.learning_rate:  # a new scheduler may begin where the old one stood
         return _off_schedule(wanted, found)
+    if number == 0 and found.losses and None not in found.losses and wanted.after != found.after:
+        return UpdateLeftOut(step=step) if found.after == found.before else UpdateDiffers(step=step)
     return SomeStateNotRestored(what="parameters" if wanted.after != found.after else "loss", step=step)
+
+
+def _of_losses(evidence: Evidence, life: Life, number: int) -> Reason | None:
+    """What a different loss before the first different update tells: samples and parameters were right then."""
+    step = life.first_step + number
+    before = life.steps[number - 1].after if number else life.steps[0].before
+    if before is None:
+        return None
+    group = [other for other in evidence.faulted.lives if other.incarnation == life.incarnation]
+    known = {other.rank: _losses_at(evidence, other, step) for other in group}
+    differing = tuple(rank for rank, pair in known.items() if pair is not None and pair[0] != pair[1])
+    if not differing:
+        return None
+    if number == 0 and len(differing) < len(known):
+        return RandomStateOfRanks(ranks=differing, step=step)
+    return InputsDiffer(step=step)
+
+
+def _losses_at(evidence: Evidence, life: Life, step: int) -> tuple[str, str] | None:
+    """The losses of a step of a rank, expected and found; None where they are not known."""
+    wanted = evidence.expected.get(life.rank, ())[step : step + 1]
+    found = life.steps[step - life.first_step :][:1] if step >= life.first_step else ()
+    if not wanted or not found or None in wanted[0].losses or None in found[0].losses or not found[0].losses:
+        return None
+    return repr(wanted[0].losses), repr(found[0].losses)
 
 
 def _off_schedule(wanted: TrainedStep, found: TrainedStep) -> Reason:

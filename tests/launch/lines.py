@@ -247,7 +247,15 @@ def _training(job: Job, life: Life, rank: int, states: Sequence[str]) -> list[An
     for epoch, batches in enumerate(life.epochs):
         if num_left <= 0:
             break
-        lines.append(EpochBegin(sequence=0, time_ns=next(clock), loader=0, epoch=epoch))
+        lines.append(
+            EpochBegin(
+                sequence=0,
+                time_ns=next(clock),
+                loader=0,
+                epoch=epoch,
+                sampler_epoch=life.base // job.num_batches + epoch,
+            )
+        )
         skipped = list(life.fast_forward) if epoch == 0 else []
         lines.extend(_batch(epoch, number, indices) for number, indices in enumerate(skipped))
         for number, indices in enumerate(batches, start=len(skipped)):
