@@ -15,7 +15,7 @@ from resumable.launch.explain.run_problems import JobUnfinished, NothingTrained
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import came_to_its_end
 from resumable.launch.reading.first_epochs import usual_epoch
-from resumable.launch.reading.global_stream import Sample, samples_of
+from resumable.launch.reading.global_stream import Sample, samples_a_turn, samples_of
 from resumable.launch.reading.lives import Run
 from resumable.launch.system.wording import counted
 
@@ -89,7 +89,8 @@ def _tolerance(evidence: Evidence) -> _Tolerance:
         return _Tolerance()
     size = max(evidence.faulted.world_sizes)
     sizes = [loader.batch_size or 1 for loader in _loaders(evidence.faulted) if loader.drop_last]
-    return _Tolerance(num_extra=size - 1, num_dropped=max((size * batch - 1 for batch in sizes), default=0))
+    turn = max(samples_a_turn(run) for run in (*evidence.references[:1], evidence.faulted))
+    return _Tolerance(num_extra=(size - 1) * turn, num_dropped=max((size * batch - 1 for batch in sizes), default=0))
 
 
 def _counts(run: Run, *, by_epoch: bool) -> dict[int, Counter[Sample]]:

@@ -1,7 +1,9 @@
 """The ranks' batches joined into one stream, as if a single rank had trained.
 
-Samplers of a distributed job deal a common order out in turns: position `j * W + r` of the stream is the `j`-th sample
-of rank `r` of `W`. Read back this way, runs with other numbers of ranks can be compared.
+Samplers of a distributed job deal a common order out in turns. Most deal sample by sample: position `j * W + r` of the
+stream is the `j`-th sample of rank `r` of `W`. Some deal whole batches, as those that cut them by a budget of tokens: the
+`j`-th batch of each rank follows the one of the rank before. Read back in the same way, runs with other numbers of ranks
+can be compared.
 """
 
 from __future__ import annotations
@@ -27,14 +29,26 @@ class GlobalStep(msgspec.Struct, frozen=True, kw_only=True):
     """In stream order, padding included. A batch without indices is one sample: its digest."""
 
 
-def effective_stream(run: Run) -> tuple[GlobalStep, ...]:
-    """The steps that no restart cut off, in order."""
+def effective_stream(run: Run, *, by_batch: bool = False) -> tuple[GlobalStep, ...]:
+    """The steps that no restart cut off, in order, read as dealt sample by sample, or by whole batches."""
     steps: list[GlobalStep] = []
     for incarnation in run.history.incarnations:
         group = [life for life in run.lives if life.incarnation == incarnation]
         num_steps = max((life.num_kept for life in group), default=0)
-        steps.extend(_joined(group, number) for number in range(num_steps))
+        steps.extend(_joined(group, number, by_batch=by_batch) for number in range(num_steps))
     return tuple(step for step in steps if step.samples)
+
+
+def samples_a_turn(run: Run) -> int:
+    """The most samples that a rank gets when it is its turn: one, or a batch where ranks' batches differ in size."""
+    largest, is_uneven = 1, False
+    for incarnation in run.history.incarnations:
+        group = [life for life in run.lives if life.incarnation == incarnation]
+        for number in range(min((life.num_kept for life in group), default=0)):
+            sizes = [[len(samples_of(batch.key)) for batch in life.steps[number].batches] for life in group]
+            is_uneven = is_uneven or any(theirs != sizes[0] for theirs in sizes)
+            largest = max(largest, *chain.from_iterable(sizes), 1)
+    return largest if is_uneven else 1
 
 
 def epochs_of(stream: Iterable[GlobalStep]) -> dict[int, list[Sample]]:
@@ -64,15 +78,15 @@ def samples_of(key: BatchKey) -> tuple[Sample, ...]:
     return () if key is None else (key,)
 
 
-def _joined(group: Sequence[Life], number: int) -> GlobalStep:
+def _joined(group: Sequence[Life], number: int, *, by_batch: bool) -> GlobalStep:
     steps = [life.steps[number] if number < life.num_kept else TrainedStep() for life in group]
-    columns = [[s for batch in step.batches for s in samples_of(batch.key)] for step in steps]
-    missing = object()
-    turns = chain.from_iterable(zip_longest(*columns, fillvalue=missing))
+    batches = [[samples_of(batch.key) for batch in step.batches] for step in steps]
+    columns = batches if by_batch else [[(s,) for batch in column for s in batch] for column in batches]
+    turns = chain.from_iterable(zip_longest(*columns, fillvalue=()))
     epochs = [batch.epoch for step in steps for batch in step.batches]
     return GlobalStep(
         incarnation=group[0].incarnation,
         world_size=len(group),
         epoch=min(epochs, default=0),
-        samples=tuple([sample for sample in turns if isinstance(sample, int | str)]),
+        samples=tuple(chain.from_iterable(turns)),
     )

@@ -81,3 +81,15 @@ def test_a_trainer_with_torchs_loader_is_caught(verify: Callable[..., Judged], l
     judged = verify(*KILLED_TWICE, str(JOBS / f"in_{library}.py"))
     assert judged.outcome == "invalid"
     assert sentence in judged.explanations
+
+
+@pytest.mark.parametrize(("before", "after"), [("4", "3"), ("3", "8")])
+@pytest.mark.parametrize("stream", ["mixture", "budget"])
+def test_streams_that_are_made_of_others_go_on_exactly_on_other_numbers_of_ranks(
+    verify: Callable[..., Judged], stream: str, before: str, after: str
+) -> None:
+    """Killed twice: a mixture of blocks without borders, and batches of blocks that are cut by a budget."""
+    sizes = ("--nproc-per-node", before, "--restart", "job", "--restart-nproc-per-node", after)
+    faults = ("--fault", "sigkill@step=5:rank=1", "--fault", "sigkill@step=11:rank=2")
+    judged = verify(*sizes, *faults, str(JOBS / "streams.py"), stream)
+    assert (judged.outcome, judged.verdict.reason) == ("valid", "")

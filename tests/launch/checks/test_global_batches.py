@@ -3,6 +3,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from resumable.launch.checks.exactly_once import exactly_once
 from resumable.launch.checks.global_batches import global_batches
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.explain.result import CheckResult
@@ -123,6 +124,33 @@ def test_the_number_of_ranks_may_change_twice():
     second = [Life(epochs=three.epochs_at(r, 0, consumed), base=12) for r in range(3)]
     evidence = histories.evidence(job, [histories.killed(job, 3), first, second], [], two, three)
     assert global_batches(evidence).outcome == Outcome.VALID
+
+
+class WholeBatches(Job):
+    """Its ranks take turns by batches of 1 to 4 samples, as those that are cut by a budget."""
+
+    def epoch(self, rank, epoch, consumed=0):
+        order, batches, first = self.order(epoch), [], 0
+        while first < len(order):
+            size = 1 + order[first] % 4
+            batches, first = [*batches, order[first : first + size]], first + size
+        starts = [sum(map(len, batches[:number])) for number in range(len(batches))]
+        rest = batches[starts.index(consumed) :]
+        return (rest + batches[: -len(rest) % self.world_size])[rank :: self.world_size]
+
+
+@pytest.mark.parametrize("after", [2, 3, 8])
+@pytest.mark.parametrize(("moved", "outcome"), [(0, Outcome.VALID), (1, Outcome.INVALID)])
+def test_ranks_may_take_turns_by_whole_batches_of_any_size(after, moved, outcome):
+    """The order of the batches is what is kept; one that goes on a batch further on has lost one."""
+    job = WholeBatches(world_size=4, num_samples=64, num_epochs=1)
+    other = WholeBatches(world_size=after, num_samples=64, num_epochs=1)
+    dealt = [job.epoch(rank, 0) for rank in range(4)]
+    consumed = sum(len(batch) for batches in dealt for batch in batches[:2]) + moved * len(dealt[0][2])
+    lives = [Life(epochs=[other.epoch(rank, 0, consumed)], base=2) for rank in range(after)]
+    evidence = histories.evidence(job, [histories.killed(job, 3), lives], [], other)
+    assert global_batches(evidence).outcome == outcome
+    assert exactly_once(evidence).outcome == outcome
 
 
 def test_an_unchanged_number_of_ranks_is_not_applicable():
