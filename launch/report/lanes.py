@@ -5,7 +5,7 @@ What follows one another is kept as its beginning and a length; times are differ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, pairwise
 
 import msgspec
@@ -77,6 +77,8 @@ class Lane(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     done_us: tuple[int, ...] = ()
     """When each step was done, since the one before."""
     losses: tuple[Losses, ...] = ()
+    strays: tuple[tuple[int, int], ...] = ()
+    """Of its steps, from 0: those that left different parameters than the reference's, as the first and how many follow."""
     marks: tuple[Mark, ...] = ()
 
 
@@ -97,20 +99,51 @@ class Track(msgspec.Struct, frozen=True, kw_only=True):
     node_events: tuple[NodeEvent, ...] = ()
 
 
-def track_of(run: Run, number_of: Callable[[TrainedBatch], int], names: dict[int, str] | None = None) -> Track:
+States = Mapping[int, Sequence[str | None]]
+"""Digest of the parameters after each step, by rank; None where it is not known."""
+
+
+def states_of(references: Sequence[Run]) -> States:
+    """What the parameters should be after each step, where all references agree."""
+    by_run = [{timeline.rank: timeline.steps for timeline in run.timelines} for run in references]
+    ranks = set.intersection(*map(set, by_run)) if by_run else set()
+    return {
+        rank: [
+            steps[0].after if len({step.after for step in steps}) == 1 else None
+            for steps in zip(*(run[rank] for run in by_run), strict=False)
+        ]
+        for rank in ranks
+    }
+
+
+def track_of(
+    run: Run,
+    number_of: Callable[[TrainedBatch], int],
+    names: dict[int, str] | None = None,
+    states: States | None = None,
+) -> Track:
     """The lanes of a run.
 
     Args:
         run: The run.
         number_of: Gives each distinct batch a number.
         names: Of the planned faults, by number; one that has none is called by its kind.
+        states: What the parameters should be after each step; compared only where as many ranks train.
 
     Time and memory: linear in the number of its lines.
     """
     clocks = Clocks([run])
     marks = _Marks(run, names or {}, clocks)
     lanes = tuple(
-        _lane(life, span, run, number_of=number_of, clocks=clocks, marks=marks.of_lanes[number])
+        _lane(
+            life,
+            span,
+            run,
+            number_of=number_of,
+            clocks=clocks,
+            marks=marks.of_lanes[number],
+            strays=tuple(_ranges(_strays(life, states or {}))),
+        )
         for number, (life, span) in enumerate(zip(run.lives, spans_of(run), strict=True))
     )
     events = tuple(
@@ -127,6 +160,7 @@ def _lane(
     number_of: Callable[[TrainedBatch], int],
     clocks: Clocks,
     marks: Sequence[Mark],
+    strays: tuple[tuple[int, int], ...],
 ) -> Lane:
     process, start = life.trajectory.process, life.trajectory.process.start
     batches = [*chain.from_iterable(step.batches for step in life.steps), *life.unfinished, *life.waiting]
@@ -154,8 +188,18 @@ def _lane(
         received_us=_differences(received),
         done_us=_differences([clocks.us(time_ns, life) for time_ns in _done(life)]),
         losses=tuple(step.losses[0] if len(step.losses) == 1 else step.losses for step in life.steps),
+        strays=strays,
         marks=tuple(marks),
     )
+
+
+def _strays(life: Life, states: States) -> Iterator[int]:
+    if life.trajectory.process.start.world_size != len(states):
+        return
+    expected = states.get(life.rank, ())[life.first_step :]
+    for number, (step, right) in enumerate(zip(life.steps, expected, strict=False)):
+        if right is not None and step.after is not None and step.after != right:
+            yield number
 
 
 def _done(life: Life) -> Iterator[int]:

@@ -9,7 +9,7 @@ import msgspec
 from resumable.launch.explain.outcome import BY_SEVERITY, Outcome
 from resumable.launch.judge.results import Case, Results
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.report.lanes import Lane, Track, track_of
+from resumable.launch.report.lanes import Lane, Track, states_of, track_of
 from resumable.launch.report.reading import CaseEvidence
 from resumable.launch.report.samples import MAX_INDICES, BatchNumbers, Samples
 
@@ -87,7 +87,7 @@ class _Builder:
             return nothing
         reference = self._reference(evidence)
         names = {fault.number: str(fault) for fault in evidence.scenario.faults}
-        track = track_of(evidence.faulted, self.numbers.number_of, names)
+        track = track_of(evidence.faulted, self.numbers.number_of, names, states_of(evidence.references))
         return PageCase(outcome=case.verdict.outcome, track=self._entered(track), reference=reference)
 
     def _reference(self, evidence: Evidence) -> int | None:

@@ -73,7 +73,7 @@ def _found(case: Case) -> Iterator[tuple[str, int, Violation]]:
 
 
 def _is_of_batches(violation: Violation) -> bool:
-    return violation.expected is not None and violation.found is not None
+    return bool(violation.expected or violation.found)
 
 
 def _following(case: Case, check: str, number: int) -> Iterator[Following]:

@@ -40,7 +40,7 @@ function summed(differences, length) {
  */
 function unpackLane(packed, isReference) {
   const lane = { end: "", num_steps: 0, num_kept: 0, num_replayed: 0, first_step: 0, begin_us: 0, end_us: 0, node: 0, pid: 0,
-    numbers: [], places: [], sizes: [], num_unfinished: 0, num_waiting: 0, received_us: [], done_us: [], losses: [], marks: [],
+    numbers: [], places: [], sizes: [], num_unfinished: 0, num_waiting: 0, received_us: [], done_us: [], losses: [], strays: [], marks: [],
     ...packed, isReference };
   const length = lane.numbers.reduce((sum, [, num]) => sum + num, 0);
   lane.length = length;
@@ -148,7 +148,12 @@ function nameOf(lane) {
   return lane.isReference ? `rank ${lane.rank}, reference` : `rank ${lane.rank}, incarnation ${lane.incarnation}`;
 }
 
+/** Whether a step left different parameters than the reference's. */
+function isStray(lane, step) {
+  return lane.strays.some(([first, num]) => step - lane.first_step >= first && step - lane.first_step < first + num);
+}
+
 /** What became of a batch, in words. */
 function wordOf(lane, at) {
-  return WORDS[lane.state[at]] + (lane.differs[at] ? ", differs" : "");
+  return WORDS[lane.state[at]] + (lane.differs[at] ? ", differs" : "") + (isStray(lane, lane.step[at]) ? ", parameters differ" : "");
 }

@@ -6,7 +6,7 @@ const MIN_BOX = 3, MIN_TEXT = 26, FONT = "system-ui, sans-serif", MONO = "ui-mon
 /** The page's colours, as its style sheet has them now. */
 function paletteOf(element) {
   const style = getComputedStyle(element);
-  const names = ["paper", "ink", "quiet", "line", "panel", "kept", "again", "lost", "reference", "differs", "valid", "invalid", "link", "found"];
+  const names = ["paper", "ink", "quiet", "line", "panel", "kept", "again", "lost", "reference", "differs", "strays", "valid", "invalid", "link", "found"];
   return Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
 }
 
@@ -68,7 +68,21 @@ function paintLane(brush, { lane, y, height }) {
       fillPart(brush, lane, begin, scale.x(begins[begin]), y, Math.max(1, (ends[end] - begins[begin]) / scale.perPixel), height);
     }
   }
+  paintStrays(brush, lane, y + height);
   paintFound(brush, lane, y, height);
+}
+
+/** A line below the steps that left different parameters than the reference's. */
+function paintStrays(brush, lane, y) {
+  const { pen, colors, scale, state } = brush;
+  pen.fillStyle = colors.strays;
+  for (const [first, num] of lane.strays) {
+    const [begin] = rangeOf(lane, lane.first_step + first), [, end] = rangeOf(lane, lane.first_step + first + num - 1);
+    if (end <= begin) continue;
+    const x0 = scale.x(state.view === "time" ? lane.t0[begin] : lane.x0[begin]);
+    const x1 = scale.x(state.view === "time" ? lane.t1[end - 1] : lane.x1[end - 1]);
+    pen.fillRect(x0, y + 1, Math.max(1, x1 - x0), 2);
+  }
 }
 
 /** A rectangle in the colour of a batch; hatched where a restart threw it away. */
@@ -144,11 +158,13 @@ function paintEpochs(brush) {
   pen.lineWidth = 1;
   pen.setLineDash([1, 3]);
   pen.beginPath();
-  if (state.view === "step") {
-    for (const { at } of brush.scene.epochs) line(pen, scale.x(at), AXIS, scale.x(at), layout.height);
-  } else {
+  for (const { at } of brush.scene.epochs) line(pen, scale.x(at), AXIS, scale.x(at), layout.height);
+  if (!brush.scene.epochs.length) {
     for (const { lane, y, height } of layout.placed) {
-      for (const { time } of epochsOf(lane)) line(pen, scale.x(time), y - 2, scale.x(time), y + height + 2);
+      for (const { at, time } of epochsOf(lane)) {
+        const x = scale.x(state.view === "time" ? time : at);
+        line(pen, x, y - 2, x, y + height + 2);
+      }
     }
   }
   pen.stroke();
@@ -310,10 +326,8 @@ function paintAxis(brush, width) {
   for (const tick of ticks) pen.fillText(state.view === "time" ? durationOf(tick, apart) : String(tick), scale.x(tick), 8);
   pen.textAlign = "left";
   pen.font = `9.5px ${FONT}`;
-  if (state.view === "step") {
-    for (const { at, epoch } of scene.epochs) {
-      if (scale.x(at) >= scale.left - 8 && scale.x(at) < scale.right - 20) pen.fillText(`epoch ${epoch}`, scale.x(at) + 3, 18);
-    }
+  for (const { at, epoch } of scene.epochs) {
+    if (scale.x(at) >= scale.left - 8 && scale.x(at) < scale.right - 20) pen.fillText(`epoch ${epoch}`, scale.x(at) + 3, 18);
   }
   pen.strokeStyle = colors.line;
   pen.lineWidth = 1;

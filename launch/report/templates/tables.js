@@ -73,7 +73,7 @@ function stepRow(shown, lane, state, pick) {
 
 function wordsOf(lane, begin, end) {
   const differing = [...Array(end - begin).keys()].find((n) => lane.differs[begin + n]);
-  return make("span", { class: differing === undefined ? "" : "differs" }, wordOf(lane, begin + (differing ?? 0)));
+  return make("span", { class: differing === undefined && !isStray(lane, lane.step[begin]) ? "" : "differs" }, wordOf(lane, begin + (differing ?? 0)));
 }
 
 /** The incarnation of a lane as the address has it. */

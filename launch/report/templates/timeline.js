@@ -41,15 +41,17 @@ class Timeline {
     if (!this.shown) return;
     const section = document.getElementById(anchor);
     section.querySelector(".timeline-place").append(this.element);
-    this.epochs = epochsOf(this.longest());
     const first = section.dataset;
     if (this.state.step === null && this.state.sample === "" && first.step !== undefined) {
       Object.assign(this.state, { step: Number(first.step), rank: first.rank ? Number(first.rank) : null, life: first.life ?? null });
     }
   }
 
-  longest() {
-    return [...this.shown.references, ...this.shown.lanes].reduce((best, lane) => lane.num_steps > best.num_steps ? lane : best);
+  /** Where epochs begin in all lanes alike; none by time, and none where the number of ranks changed: each lane has its own. */
+  epochs() {
+    const { references, lanes } = this.shown;
+    if (this.state.view === "time" || lanes.some((lane) => lane.world_size !== (references[0] ?? lanes[0]).world_size)) return [];
+    return epochsOf([...references, ...lanes].reduce((best, lane) => lane.num_steps > best.num_steps ? lane : best));
   }
 
   /** Changes the state, and with it the address and all that is shown. */
@@ -102,7 +104,7 @@ class Timeline {
     const life = this.state.life;
     const selected = [...this.shown.references, ...this.shown.lanes].find((lane) => lane.rank === this.state.rank && lifeOf(lane) === life);
     return { shown: this.shown, state: this.state, layout: this.layout, scale, colors: paletteOf(this.element), top: this.isPrinted ? 0 : this.stage.scrollTop,
-      width, height: shownHeight, ratio: Math.min(3, window.devicePixelRatio || 1), found: this.found, selected, epochs: this.epochs };
+      width, height: shownHeight, ratio: Math.min(3, window.devicePixelRatio || 1), found: this.found, selected, epochs: this.epochs() };
   }
 
   paintNow() {

@@ -79,7 +79,7 @@ def test_a_failure_opens_at_its_first_difference(tab, pages):
     open_page(tab, pages, "invalid")
     assert (tab.text("#at-step h3"), selected(tab)) == ("Step 4", "rank 1, incarnation 1")
     assert "0, 4" in tab.text("#at-step tr.selected")
-    assert "done again, differs" in tab.text("#at-step tr.selected")
+    assert "done again, differs, parameters differ" in tab.text("#at-step tr.selected")
 
 
 def test_expected_and_found_are_side_by_side(tab, pages):
@@ -168,6 +168,7 @@ def test_the_keys_do_what_the_hand_does(tab, pages):
         ("#hide=reference", "reference", False),
         ("#hide=reference,saves", "link", False),
         ("#ranks=0", "differs", False),
+        ("#ranks=0", "strays", True),
         ("#view=time", "differs", True),
     ],
 )
@@ -188,7 +189,7 @@ def test_only_what_differs_leaves_the_ranks_that_do(tab, pages):
 def test_nothing_differs_in_a_valid_run(tab, pages):
     """What was done again is in its own colour, and none is in that of a difference."""
     open_page(tab, pages, "valid")
-    assert (has_color(tab, "differs"), has_color(tab, "again")) == (False, True)
+    assert [has_color(tab, name) for name in ("differs", "strays", "again")] == [False, False, True]
 
 
 def test_a_narrow_window_needs_no_scrolling_sideways(tab, pages):

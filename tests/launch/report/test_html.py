@@ -133,6 +133,25 @@ def test_what_was_not_run_is_seen_as_such():
     assert "not run 1" in page.text
 
 
+def test_what_the_reason_has_said_is_not_said_again():
+    """Of a violation that is about no batch only the place is left."""
+    results = samples.fixed()
+    [report] = results.cases[0].verdict.checks
+    bare = msgspec.structs.replace(
+        report.result.violations[0], expected=None, found=None, lost=(), extra=(), sentence="it is wrong"
+    )
+    result = msgspec.structs.replace(report.result, violations=(bare,))
+    checks = (msgspec.structs.replace(report, result=result),)
+    verdict = msgspec.structs.replace(results.cases[0].verdict, reason="it is wrong: why", checks=checks)
+    case = msgspec.structs.replace(results.cases[0], verdict=verdict)
+    text = Page(without_evidence(msgspec.structs.replace(results, cases=(case,)))).text
+    assert ("The first difference" in text, text.count("it is wrong"), "i001-r0001-1.jsonl:8" in text) == (
+        False,
+        1,
+        True,
+    )
+
+
 def test_many_violations_are_counted():
     """The page stays readable."""
     results = samples.fixed()

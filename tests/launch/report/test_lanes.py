@@ -1,9 +1,13 @@
 from itertools import chain
 
+import msgspec
 import pytest
 
+from resumable.launch.evidence.history import Process
+from resumable.launch.evidence.rank_records import Step
+from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Run
-from resumable.launch.report.lanes import Lane, Track, track_of
+from resumable.launch.report.lanes import Lane, Track, states_of, track_of
 from resumable.launch.report.samples import BatchNumbers, Samples
 from tests.launch import histories
 from tests.launch.histories import Job
@@ -94,3 +98,52 @@ def test_a_kill_and_what_was_handed_on_are_marked():
     ends = {(marks[link.save[0]][link.save[1]], marks[link.load[0]][link.load[1]]) for link in track.links}
     assert {(("save", 4, "ckpt/step-4.pt"), ("load", 4, "ckpt/step-4.pt"))} == ends
     assert [(link.save[0], link.load[0]) for link in track.links] == [(0, 2), (0, 3)]
+
+
+def strays(evidence: Evidence) -> list[tuple[tuple[int, int], ...]]:
+    track = track_of(evidence.faulted, BatchNumbers().number_of, states=states_of(evidence.references))
+    return [lane.strays for lane in track.lanes]
+
+
+def other_numbers() -> Evidence:
+    """A job whose references agree in their batches and in no parameters."""
+    second = histories.reference(JOB, 2)
+    return histories.of_histories(
+        samples.invalid().faulted.history,
+        JOB,
+        [histories.sigkill(4)],
+        second=msgspec.structs.replace(second, processes=tuple(map(renumbered, second.processes))),
+    )
+
+
+def renumbered(process: Process) -> Process:
+    records = [
+        msgspec.structs.replace(record, after=f"{record.after}'") if isinstance(record, Step) else record
+        for record in process.records
+    ]
+    return msgspec.structs.replace(process, records=tuple(records))
+
+
+@pytest.mark.parametrize(
+    ("evidence", "expected"),
+    [
+        pytest.param(samples.valid(), [()] * 4, id="as it should be"),
+        pytest.param(
+            samples.invalid(), [(), (), ((0, 20),), ((0, 19),)], id="from the first wrong batch on, in all ranks"
+        ),
+        pytest.param(other_numbers(), [()] * 4, id="numbers that never repeat"),
+        pytest.param(
+            histories.evidence(
+                JOB,
+                [histories.killed(JOB, 5), histories.resized(JOB, Job(world_size=4, num_samples=64, batch_size=4), 4)],
+                [histories.sigkill(4)],
+                Job(world_size=4, num_samples=64, batch_size=4),
+            ),
+            [()] * 6,
+            id="another number of ranks",
+        ),
+    ],
+)
+def test_steps_that_leave_other_parameters_stray(evidence, expected):
+    """Where the references agree on them, and as many ranks train."""
+    assert expected == strays(evidence)
