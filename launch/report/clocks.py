@@ -6,7 +6,7 @@ the processes of one incarnation start together, and after those of the one befo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from resumable.launch.evidence.history import Process
 from resumable.launch.reading.lives import Life, Run
@@ -16,15 +16,19 @@ class Clocks:
     """Where each machine's clock stands when the axis begins.
 
     Args:
-        runs: All that lie on the axis, in the order in which they were run.
+        runs: That lie on the axis, in the order in which they were run.
     """
 
-    def __init__(self, runs: Iterable[Run]) -> None:
+    def __init__(self, *runs: Run) -> None:
         self._zeros: dict[str, int] = {}
         self._latest = 0
         for run in runs:
-            for incarnation in run.history.incarnations:
-                self._align(run.history.group(incarnation))
+            self.add(run)
+
+    def add(self, run: Run) -> None:
+        """Put a further run on the axis."""
+        for incarnation in run.history.incarnations:
+            self._align(run.history.group(incarnation))
 
     def _align(self, group: Sequence[Process]) -> None:
         """A machine that is new starts with those that are known, or after all that was before."""

@@ -68,6 +68,7 @@ def html(results: Results, cases: CaseEvidence, *, max_batches: int = MAX_BATCHE
         script=script,
         policy=f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)}; img-src data:",
         max_violations=MAX_VIOLATIONS,
+        max_batches=max_batches,
     )
 
 

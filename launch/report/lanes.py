@@ -132,7 +132,7 @@ def track_of(
 
     Time and memory: linear in the number of its lines.
     """
-    clocks = Clocks([run])
+    clocks = Clocks(run)
     marks = _Marks(run, names or {}, clocks)
     lanes = tuple(
         _lane(

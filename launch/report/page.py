@@ -8,8 +8,8 @@ import msgspec
 
 from resumable.launch.explain.outcome import BY_SEVERITY, Outcome
 from resumable.launch.judge.results import Case, Results
-from resumable.launch.reading.evidence import Evidence
-from resumable.launch.report.lanes import Lane, Track, states_of, track_of
+from resumable.launch.reading.lives import Run
+from resumable.launch.report.lanes import Track, states_of, track_of
 from resumable.launch.report.reading import CaseEvidence
 from resumable.launch.report.samples import MAX_INDICES, BatchNumbers, Samples
 
@@ -80,30 +80,25 @@ class _Builder:
 
     def add(self, case: Case, cases: CaseEvidence) -> PageCase:
         nothing = PageCase(outcome=case.verdict.outcome)
-        if self._room <= 0:
-            return nothing
-        evidence = cases.find(case.scenario)
+        evidence = cases.find(case.scenario) if self._room > 0 else None
         if evidence is None or not evidence.faulted.lives:
             return nothing
-        reference = self._reference(evidence)
+        new = [run for run in evidence.references[:1] if run.lives and run.history.name not in self._references]
+        num_batches = sum(map(_num_batches, (*new, evidence.faulted)))
+        if num_batches > self._room:
+            return nothing
+        self._room -= num_batches
+        for run in new:
+            self._references[run.history.name] = self._entered(track_of(run, self.numbers.number_of))
         names = {fault.number: str(fault) for fault in evidence.scenario.faults}
         track = track_of(evidence.faulted, self.numbers.number_of, names, states_of(evidence.references))
+        reference = next((self._references.get(run.history.name) for run in evidence.references), None)
         return PageCase(outcome=case.verdict.outcome, track=self._entered(track), reference=reference)
 
-    def _reference(self, evidence: Evidence) -> int | None:
-        """Of the case; all cases of a sweep share it."""
-        if not evidence.references or not evidence.references[0].lives:
-            return None
-        name = evidence.references[0].history.name
-        if name not in self._references:
-            self._references[name] = self._entered(track_of(evidence.references[0], self.numbers.number_of))
-        return self._references[name]
-
     def _entered(self, track: Track) -> int:
-        self._room -= sum(map(_num_batches, track.lanes))
         self.tracks.append(track)
         return len(self.tracks) - 1
 
 
-def _num_batches(lane: Lane) -> int:
-    return sum(num for _, num in lane.numbers)
+def _num_batches(run: Run) -> int:
+    return sum(len(step.batches) for life in run.lives for step in life.steps)

@@ -50,17 +50,24 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def trace(results: Results, cases: CaseEvidence) -> bytes:
-    """The trace of all cases, and of the reference that they share."""
-    evidence = [found for case in results.cases if (found := cases.find(case.scenario)) is not None]
-    references = {run.history.name: run for one in evidence for run in one.references}
-    runs = [*references.values(), *(one.faulted for one in evidence)]
-    names = {one.faulted.history.name: {fault.number: str(fault) for fault in one.scenario.faults} for one in evidence}
-    clocks, flows = Clocks(runs), count(1)
-    events = [
-        event
-        for pid, run in enumerate(runs, start=1)
-        for event in _Writer(run, names.get(run.history.name, {}), pid=pid, clocks=clocks, flows=flows).events()
-    ]
+    """The trace of all cases, and of the reference that they share.
+
+    The evidence of one case at a time lies in memory, beside the references.
+    """
+    clocks, flows, pids = Clocks(), count(1), count(1)
+    events: list[Event] = []
+    written: set[str] = set()
+    for case in results.cases:
+        evidence = cases.find(case.scenario)
+        if evidence is None:
+            continue
+        names = {fault.number: str(fault) for fault in evidence.scenario.faults}
+        for run in (*evidence.references, evidence.faulted):
+            if run.history.name not in written:
+                written.add(run.history.name)
+                clocks.add(run)
+                faults = names if run is evidence.faulted else {}
+                events.extend(_Writer(run, faults, pid=next(pids), clocks=clocks, flows=flows).events())
     other = {"script": printable(results.script), "outcome": str(results.outcome)}
     return msgspec.json.encode({"traceEvents": events, "displayTimeUnit": "ms", "otherData": other}) + b"\n"
 

@@ -183,6 +183,7 @@ def steering(run_dir: RunDir, capsys: pytest.CaptureFixture[str]) -> list[str]:
     capsys.readouterr()
     main(["check", str(run_dir.root)])
     main(["check", "--quiet", str(run_dir.root)])
+    main(["watch", "--once", str(run_dir.root)])
     main(["report", str(run_dir.root), *(word for flag in FORMATS for word in (flag, f"out/{flag}"))])
     files = {file.name: file.read_text() for file in Path().glob("out/*")}
     shown = "".join([*capsys.readouterr(), *files.values()])

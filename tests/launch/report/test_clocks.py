@@ -66,4 +66,4 @@ def test_machines_that_are_all_new_go_on_where_the_others_ended():
 def test_what_the_command_saw_has_the_clock_of_its_machine():
     """Where no rank ran there, that of the first that did."""
     run = run_on([("a", "b"), ("a", "b")], {"a": DAY_NS, "b": 9 * DAY_NS})
-    assert Clocks([run]).us(DAY_NS + 5000) == 5.0
+    assert Clocks(run).us(DAY_NS + 5000) == 5.0
