@@ -9,7 +9,7 @@ BENCH ?= build/bench
 COMPAT ?= 2.6.0 2.13.0 2.14.1
 
 .DEFAULT_GOAL := help
-.PHONY: help verify sweep simulate containers matrix quick test coverage lint types check soak controls bench compat clean
+.PHONY: help verify sweep simulate containers matrix slurm quick test coverage lint types check soak controls bench compat clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ containers: .venv/installed ## the tests that need containers; `make test` skips
 
 matrix: .venv/installed ## every node of three lost, replaced, preempted and cut off, as process trees and as containers: 76 runs
 	docker/engine.sh docker/matrix.sh
+
+slurm: .venv/installed ## jobs of a real Slurm on the loopback: a rank, a node, a preemption; skipped where it is not installed
+	$(RUN)/pytest -rs tests/slurm
 
 test: .venv/installed ## run the tests
 	$(RUN)/pytest -n 2 --dist loadgroup

@@ -67,7 +67,9 @@ def _as_before(evidence: Evidence) -> CheckResult:
     if violations:
         return failed(violations)
     num = counted(sum(found[epoch].total() for epoch in epochs), _unit(run))
-    return passed(f"{num} in {counted(len(epochs), 'epoch')}, each as the epochs before the first restart")
+    return passed(
+        f"{num} in {counted(len(epochs), 'epoch')}, each as those before the first restart; in which order is not proved"
+    )
 
 
 class _Tolerance(msgspec.Struct, frozen=True, kw_only=True):

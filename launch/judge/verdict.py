@@ -170,11 +170,14 @@ def combine(reports: Sequence[CheckReport]) -> tuple[Outcome, Cause | None]:
     if outcome is not Outcome.VALID:
         first = min(deciding, key=_rank_as_cause, default=None)
         return outcome, Cause(problem=NothingCompared()) if first is None else _cause(first)
-    if not any(_CHECKS[report.name].is_proof for report in deciding if report.name in _CHECKS):
+    names = {report.name for report in deciding}
+    if not (names >= _PROOF_ALONE or any(_CHECKS[name].is_proof for name in names & _CHECKS.keys())):
         return Outcome.UNKNOWN, Cause(problem=NothingCompared())
     return Outcome.VALID, None
 
 
+_PROOF_ALONE = frozenset({"restored", "exactly_once"})
+"""What a run proves without any other: it went on with the state that it had saved, and lost and repeated no sample."""
 _CHECKS = {check.name: check for check in CHECKS}
 
 

@@ -1,4 +1,4 @@
-"""The first stage, in every interpreter of a recorded job: it waits for torch, and a program without torch never feels it.
+"""The first stage, in every interpreter of a recorded job: it waits for torch, and a program without torch hardly feels it.
 
 It is called from a `.pth` file, which Python runs at each start, or from a `sitecustomize` module. Agents, launchers and
 loader workers come by here as well as ranks: which of them this process is shows later.
@@ -7,7 +7,13 @@ loader workers come by here as well as ranks: which of them this process is show
 from __future__ import annotations
 
 import functools
+import importlib.util
 import sys
+from collections.abc import Callable
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+_TORCH = "torch"
 
 
 @functools.cache
@@ -22,19 +28,48 @@ def enter() -> None:
         wanted = recording()
         if wanted is None:
             return
-        import wrapt  # noqa: PLC0415
 
-        def awake(_torch: object) -> None:
-            try:
-                from resumable.launch.worker.entering.process import RecordedProcess  # noqa: PLC0415
+        def awake() -> None:
+            from resumable.launch.worker.entering.process import RecordedProcess  # noqa: PLC0415
 
-                RecordedProcess(wanted).install()
-            except Exception as error:  # a program that only imports torch must not suffer
-                _complain(error)
+            RecordedProcess(wanted).install()
 
-        wrapt.register_post_import_hook(awake, "torch")
+        if _TORCH in sys.modules:
+            awake()
+        else:
+            sys.meta_path.insert(0, _WaitingFinder(awake))
     except Exception as error:  # the interpreter may be one in which what the recorder needs is not installed
         _complain(error)
+
+
+class _WaitingFinder:
+    """Finds nothing itself, and calls a function once torch has been imported; wrapt, which can do it too, imports asyncio.
+
+    Args:
+        awake: The function; whatever it raises is said.
+    """
+
+    def __init__(self, awake: Callable[[], None]) -> None:
+        self._awake = awake
+
+    def find_spec(self, name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
+        """Of torch, as the other finders find it, with a loader that calls the function."""
+        if name != _TORCH:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            load = spec.loader.exec_module
+
+            def exec_module(module: ModuleType) -> None:
+                load(module)
+                try:
+                    self._awake()
+                except Exception as error:  # a program that only imports torch must not suffer
+                    _complain(error)
+
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
 
 
 def _complain(error: Exception) -> None:

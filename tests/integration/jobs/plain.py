@@ -1,8 +1,9 @@
-"""DDP, checkpoints after each step, killed once: FOLDER [KILLED_AFTER_STEP] [careless]; `spawn` starts its own ranks."""
+"""DDP, saved after each step, killed once: FOLDER KILLED_AFTER_STEP [careless] [slow]; `spawn` starts its own ranks."""
 
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -43,6 +44,7 @@ def train(folder: Path, killed_after: int, *, is_careless: bool) -> None:
                 torch.save(state, folder / "draft")
                 (folder / "draft").replace(checkpoint)
             dist.barrier()
+            time.sleep(0.5 if "slow" in sys.argv else 0)
             if done == killed_after and rank == dist.get_world_size() - 1 and not died.exists():
                 died.touch()
                 os.kill(os.getpid(), signal.SIGKILL)

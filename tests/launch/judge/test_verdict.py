@@ -311,3 +311,20 @@ def test_evidence_without_batches_is_unknown():
         histories.of_histories(blind[0], JOB, [histories.sigkill(4)], first=blind[1], second=blind[2])
     )
     assert judged.outcome == Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("restored", "exactly_once"), Outcome.VALID),
+        (("restored",), Outcome.UNKNOWN),
+        (("exactly_once", "evidence_whole"), Outcome.UNKNOWN),
+    ],
+)
+def test_a_run_proves_alone_that_it_went_on_with_its_state_and_lost_no_sample(
+    names: tuple[str, ...], expected: Outcome
+) -> None:
+    """Both together; neither says enough by itself."""
+    reports = [CheckReport(name=name, claim="", result=passed("")) for name in names]
+    outcome, _ = combine(reports)
+    assert expected is outcome

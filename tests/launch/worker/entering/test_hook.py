@@ -35,7 +35,9 @@ def by_path_file(program: str) -> str:
 
 PATH = os.pathsep.join([str(SITE), str(SOURCES)])
 STEP = "import torch; m = torch.nn.Linear(1, 1); o = torch.optim.SGD(m.parameters()); m(torch.ones(1)).backward(); o.step()"
-LOADED = "print(sorted(m for m in sys.modules if m.startswith('resumable') or m in ('torch', 'wrapt', 'msgspec')))"
+LOADED = (
+    "print(sorted(m for m in sys.modules if m.split('.')[0] in ('resumable', 'torch', 'wrapt', 'msgspec', 'asyncio')))"
+)
 
 
 def test_nothing_is_loaded_unless_it_is_asked_for(tmp_path: Path) -> None:
@@ -47,6 +49,7 @@ def test_a_program_without_torch_gets_no_recorder(tmp_path: Path) -> None:
     """It is waited for, and does not come."""
     said = python(by_path_file(LOADED), tmp_path, PYTHONPATH="", RESUMABLE_RECORD=str(tmp_path / "run"))
     assert ("resumable.launch.worker.entering.hook" in said.stdout, "process" in said.stdout) == (True, False)
+    assert [name for name in ("wrapt", "asyncio") if name in said.stdout] == []
     assert ("msgspec" in said.stdout, (tmp_path / "run").exists(), said.stderr) == (False, False, "")
 
 

@@ -1,0 +1,99 @@
+"""Jobs of a real Slurm: every attempt is recorded in one run directory, and judged, with and without an undisturbed run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from resumable.launch.run.foreign_command import SITE
+from tests.integration.waiting import wait_until
+from tests.slurm.cluster import Slurm, running
+
+JOB = Path(__file__).parents[1] / "integration" / "jobs" / "plain.py"
+TIMEOUT_S = 240
+VARIABLES = {
+    "OMP_NUM_THREADS": "1",
+    "GLOO_SOCKET_IFNAME": "lo",
+    "PYTHONPATH": os.pathsep.join([str(SITE), *filter(None, [os.environ.get("PYTHONPATH")])]),
+}
+TASKS = """\
+#!/bin/sh
+#SBATCH --nodes=2 --ntasks-per-node=1 --requeue --open-mode=append --output=log
+export MASTER_ADDR=127.0.0.1 MASTER_PORT=$((20000 + (SLURM_JOB_ID * 16 + ${{SLURM_RESTART_COUNT:-0}}) % 10000))
+srun --kill-on-bad-exit=1 sh -c 'RANK=$SLURM_PROCID WORLD_SIZE=$SLURM_NTASKS LOCAL_RANK=$SLURM_LOCALID exec {job}'
+code=$?
+[ $code = 0 ] || [ "${{SLURM_RESTART_COUNT:-0}}" -ge 3 ] || {{ scontrol requeue "$SLURM_JOB_ID"; sleep 60; }}
+exit $code
+"""
+AGENTS = """\
+#!/bin/sh
+#SBATCH --nodes=2 --ntasks-per-node=1 --requeue --open-mode=append --output=log
+port=$((20000 + (SLURM_JOB_ID * 16 + ${{SLURM_RESTART_COUNT:-0}}) % 10000))
+srun --kill-on-bad-exit=1 {python} -m torch.distributed.run --nnodes 2 --nproc-per-node 1 --max-restarts 0 \\
+    --rdzv-backend c10d --rdzv-endpoint 127.0.0.1:$port --rdzv-id "$SLURM_JOB_ID.${{SLURM_RESTART_COUNT:-0}}" \\
+    --local-addr 127.0.0.1 {script}
+code=$?
+[ $code = 0 ] || [ "${{SLURM_RESTART_COUNT:-0}}" -ge 3 ] || {{ scontrol requeue "$SLURM_JOB_ID"; sleep 60; }}
+exit $code
+"""
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
+    with running(tmp_path_factory.mktemp("slurm")) as cluster:
+        yield cluster
+
+
+def submitted(slurm: Slurm, folder: Path, script: str, *words: str) -> str:
+    """The number of a job whose ranks are recorded in `run`."""
+    job = " ".join([str(JOB), "work", *words])
+    (folder / "job.sh").write_text(script.format(python=sys.executable, script=job, job=f"{sys.executable} {job}"))
+    variables = {**VARIABLES, "RESUMABLE_RECORD": str(folder / "run")}
+    return slurm.run("sbatch", "--parsable", "job.sh", cwd=folder, **variables).strip()
+
+
+def checked(folder: Path) -> tuple[int, str]:
+    command = [sys.executable, "-m", "resumable.launch", "check", "--quiet", "run"]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    return ended.returncode, ended.stdout
+
+
+def num_lives(folder: Path) -> int:
+    return len(list(folder.glob("run/run/nodes/life-*.jsonl")))
+
+
+@pytest.mark.parametrize(("how", "code"), [((), 0), (("careless",), 1)])
+@pytest.mark.parametrize("script", [TASKS, AGENTS], ids=["srun python", "srun torchrun"])
+def test_a_requeued_job_is_one_run(slurm: Slurm, tmp_path: Path, script: str, how: tuple[str, ...], code: int) -> None:
+    """A rank is killed, the batch script requeues its own job, and both attempts are judged without any other run."""
+    job = submitted(slurm, tmp_path, script, "7", *how)
+    wait_until(lambda: slurm.state(job) == "COMPLETED", timeout_s=TIMEOUT_S)
+    assert (checked(tmp_path)[0], num_lives(tmp_path)) == (code, 2), checked(tmp_path)
+
+
+def num_steps(folder: Path) -> int:
+    return max((file.read_bytes().count(b'"event":"step"') for file in folder.glob("run/run/events/*")), default=0)
+
+
+def test_a_job_whose_node_is_lost_is_one_run(slurm: Slurm, tmp_path: Path) -> None:
+    """It is requeued, and goes on when the node is back."""
+    job = submitted(slurm, tmp_path, TASKS, "-1", "slow")
+    wait_until(lambda: num_steps(tmp_path) >= 7, timeout_s=TIMEOUT_S)
+    slurm.kill_node(2, tasks=True)
+    slurm.start_node(2)
+    wait_until(lambda: slurm.state(job) == "COMPLETED", timeout_s=TIMEOUT_S)
+    assert (checked(tmp_path)[0], num_lives(tmp_path)) == (0, 2), checked(tmp_path)
+
+
+def test_a_preempted_job_is_one_run(slurm: Slurm, tmp_path: Path) -> None:
+    """A job of a partition that comes first takes its nodes, and it is requeued by Slurm itself."""
+    job = submitted(slurm, tmp_path, TASKS, "-1", "slow")
+    wait_until(lambda: num_steps(tmp_path) >= 7, timeout_s=TIMEOUT_S)
+    slurm.run("srun", "--partition=high", "--nodes=2", "--exclusive", "true", cwd=tmp_path)
+    wait_until(lambda: slurm.state(job) == "COMPLETED", timeout_s=TIMEOUT_S)
+    assert (checked(tmp_path)[0], num_lives(tmp_path)) == (0, 2), checked(tmp_path)
