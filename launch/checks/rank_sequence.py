@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
 from resumable.launch.checks.check import Check
 from resumable.launch.checks.preconditions import HAD_FINISHED, differs_before_any_fault, had_finished_before_fault
+from resumable.launch.evidence.rank_records import Loader
 from resumable.launch.explain.batch_order import explain
 from resumable.launch.explain.first_wrong_epoch import RankComparison
 from resumable.launch.explain.interleaving import explain_interleaving
@@ -121,8 +122,13 @@ def _why(life: Life, evidence: Evidence, difference: _Difference) -> Reason | No
     loader = next((loader for own, loader in life.trajectory.loaders.items() if number in (None, own)), None)
     if loader is not None and is_part(loader, evidence.profile):
         return PartOfDataset(num_samples=loader.num_samples or 0)
-    rest = evidence.expected[life.rank][life.first_step :]
-    return explain_interleaving(rest, life.steps) or explain(
+    turns = explain_interleaving(
+        evidence.expected[life.rank][life.first_step :],
+        life.steps,
+        wanted_loaders=_loaders_of(evidence, life.rank),
+        found_loaders=life.trajectory.loaders,
+    )
+    return turns or explain(
         RankComparison(
             rank=life.rank,
             expected=evidence.expected,
@@ -137,6 +143,12 @@ def _why(life: Life, evidence: Evidence, difference: _Difference) -> Reason | No
             num_accumulated=_num_accumulated(life, evidence.faulted),
         )
     )
+
+
+def _loaders_of(evidence: Evidence, rank: int) -> Mapping[int, Loader]:
+    """Those of the uninterrupted run."""
+    timeline = evidence.references[0].timeline(rank)
+    return timeline.lives[0].trajectory.loaders if timeline is not None else {}
 
 
 def _num_accumulated(life: Life, run: Run) -> int:

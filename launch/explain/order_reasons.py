@@ -80,10 +80,10 @@ class ChoiceDiffers(Reason, frozen=True, kw_only=True):
     """Which of several loaders comes next is drawn or counted, and that was lost."""
 
     template = (
-        "each of the {num_loaders:loader} goes on at its place, but they come in different turns: "
-        "is what chooses between them saved and loaded?"
+        "each of the {num_streams:stream} goes on at its place, but they come in different turns: "
+        "is what chooses between the loaders saved and loaded?"
     )
-    num_loaders: int
+    num_streams: int
 
 
 class BatchSizeDiffers(Reason, frozen=True, kw_only=True):
@@ -208,21 +208,15 @@ class FinishedEpochRepeated(Reason, frozen=True, kw_only=True):
 class GeneratorNotRestored(Reason, frozen=True, kw_only=True):
     """The sampler knows of no epoch: the order that it draws comes from a generator, or from a count of its own."""
 
-    template = (
-        "epoch {epoch} has {what}: is the state of the generator that draws it, or the sampler's, saved and loaded?"
-    )
+    template = "epoch {epoch} {what}: the state of the generator that draws it, or of the sampler, was not restored"
     epoch: int
     found_epoch: int | None = None
     """The epoch whose order it has; None if it has none that the uninterrupted run has."""
 
-    @property
-    def kind(self) -> tuple[str, ...]:
-        """Which epoch it is makes no difference."""
-        return (self.code,)
-
     def __str__(self) -> str:
         known = self.found_epoch is not None
-        return self.filled(what=f"epoch {self.found_epoch}'s order" if known else "an order of its own")
+        what = f"goes on in epoch {self.found_epoch}'s order" if known else "has an order of its own"
+        return self.filled(what=what)
 
 
 class SamplesDuplicated(Reason, frozen=True, kw_only=True):

@@ -56,3 +56,13 @@ def test_a_job_whose_content_differs_by_itself_is_unknown() -> None:
 def test_content_that_nobody_recorded_is_not_judged() -> None:
     """It must be asked for: it costs a digest of every batch."""
     assert judged(is_asked=False).outcome == Outcome.NOT_APPLICABLE
+
+
+def test_only_what_was_compared_is_counted() -> None:
+    """A batch with different samples is another check's matter, and equal to nothing."""
+    job = Job(num_samples=32)
+    evidence = histories.one_kill(job, rank1=lambda epochs: [epochs[0][::-1], *epochs[1:]])
+    plan = msgspec.structs.replace(evidence.plan, content=True)
+    references = [digested(histories.reference(job, number)) for number in (1, 2)]
+    result = content(gather(plan, evidence.scenario, references, digested(evidence.faulted.history)))
+    assert (result.outcome, result.summary) == (Outcome.VALID, "44 batches equal to the last byte")

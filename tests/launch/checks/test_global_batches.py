@@ -169,3 +169,16 @@ def test_no_training_after_the_change_is_unknown():
     job = Job(world_size=4, num_samples=48)
     other = replace(job, world_size=2)
     assert judged(job, other, [Life(epochs=[]), Life(epochs=[])]).outcome == Outcome.UNKNOWN
+
+
+def test_a_global_batch_that_comes_again_is_named():
+    """The skip was counted in what is a different number of ranks now."""
+    job = Job(world_size=4, batch_size=2, num_samples=48)
+    other = replace(job, world_size=2, batch_size=4)
+    lives = [replace(life, base=2, start=job.state(2)) for life in histories.resized(job, other, 1)]
+    result = judged(job, other, lives)
+    assert (result.outcome, "global batch 1 is trained on again" in result.violations[0].explanation) == (
+        Outcome.INVALID,
+        True,
+    )
+    assert result.violations[0].found

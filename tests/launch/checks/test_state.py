@@ -307,3 +307,53 @@ def test_an_end_that_the_references_lack_proves_nothing_about_the_run():
     first, second = (without_end(histories.reference(JOB, number)) for number in (1, 2))
     run = histories.one_kill(JOB).faulted.history
     assert state(histories.of_histories(run, JOB, [], first=first, second=second)).outcome is Outcome.VALID
+
+
+def with_first_loss(rank: int) -> Change:
+    """The rank's loss differs in its first step after the restart; what it draws depends on nothing that is restored."""
+    right = JOB.loss(rank, 4)
+    return lambda line: msgspec.structs.replace(line, loss=-1.0) if getattr(line, "loss", None) == right else line
+
+
+def from_step(step: int, after: str) -> Change:
+    """Parameters differ from a step on."""
+    return lambda line: (
+        msgspec.structs.replace(line, after=f"{after}-{line.step}")
+        if isinstance(line, Step) and line.step >= step
+        else line
+    )
+
+
+def unchanged_at_first(line: AnyRecord) -> AnyRecord:
+    """The first step after the restart leaves the parameters as they were; all later ones differ."""
+    line = from_step(5, "other")(line)
+    return msgspec.structs.replace(line, after=line.before) if isinstance(line, Step) and line.before else line
+
+
+@pytest.mark.parametrize(
+    ("losses", "change", "words"),
+    [
+        (
+            (0, 1),
+            from_step(4, "x"),
+            "the loss of step 4 is not, before its update: what was made of the samples differs",
+        ),
+        (
+            (1,),
+            from_step(4, "x"),
+            "the first loss of rank 1 after the restart is not, though that of the other ranks is",
+        ),
+        ((), from_step(4, "x"), "the update of step 4 is not: is the optimizer's state loaded"),
+        ((), unchanged_at_first, "step 4 changed nothing: a gradient scaler leaves steps out"),
+        ((), from_step(6, "x"), "batches are right but the parameters differ from step 6 on"),
+    ],
+    ids=["augmentation", "one rank's generator", "optimizer", "loss scale", "later"],
+)
+def test_what_differs_first_is_to_blame(losses: tuple[int, ...], change: Change, words: str) -> None:
+    """The loss comes before the update, and what an update is made of before its result."""
+    history = histories.one_kill(JOB).faulted.history
+    for rank in (0, 1):
+        own = with_first_loss(rank) if rank in losses else lambda line: line
+        history = changed(changed(history, own, incarnation=1, rank=rank), change, incarnation=1, rank=rank)
+    violation = state(histories.of_histories(history, JOB, [])).violations[0]
+    assert words in violation.explanation

@@ -13,7 +13,7 @@ import pytest
 
 from resumable.launch.checks.rank_sequence import rank_sequence
 from resumable.launch.evidence.history import History, Process
-from resumable.launch.evidence.rank_records import AnyRecord, Batch, Step
+from resumable.launch.evidence.rank_records import AnyRecord, Batch, EpochBegin, Step
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.explain.result import CheckResult
 from tests.launch import histories
@@ -349,3 +349,103 @@ def test_of_two_loaders_side_by_side_the_one_that_differs_is_explained(first, ot
     faulted, one, two = (both(run, other) for run in runs)
     result = rank_sequence(histories.of_histories(faulted, JOB, [histories.sigkill(10)], first=one, second=two))
     assert words == [violation.explanation[: len(words[0])] for violation in result.violations]
+
+
+def finished_once_more(rank: int) -> Epochs:
+    """The job was killed at the border of epochs 0 and 1, and its checkpoint says that epoch 0 is to come."""
+    return [JOB.epoch(rank, number) for number in range(3)]
+
+
+def at_the_border(bug: Bug) -> CheckResult:
+    changes = {f"rank{rank}": lambda _, rank=rank: bug(rank) for rank in range(JOB.world_size)}
+    return rank_sequence(histories.one_kill(JOB, at=9, resume=8, **changes))
+
+
+@pytest.mark.parametrize(
+    ("bug", "words"),
+    [
+        (finished_once_more, "epoch 0 was finished before the restart, and is trained on again"),
+        (
+            lambda rank: [JOB.epoch(rank, 2), JOB.epoch(rank, 2), JOB.epoch(rank, 3)],
+            "epoch 1 goes on in epoch 2's order",
+        ),
+        (lambda rank: [JOB.epoch(rank, 2), JOB.epoch(rank, 3)], "epoch 1 was skipped or is empty"),
+        (lambda rank: [JOB.epoch(rank, 0), *JOB.epochs_from(rank, 8)[1:]], "epoch 1 goes on in epoch 0's order"),
+    ],
+    ids=[
+        "a finished epoch again",
+        "a whole epoch in the next one's order",
+        "skipped",
+        "in the order of the one before",
+    ],
+)
+def test_what_comes_after_the_first_wrong_epoch_tells_what_became_of_it(bug: Bug, words: str) -> None:
+    """An order that comes once too often is none that was skipped."""
+    assert words in at_the_border(bug).violations[0].explanation
+
+
+def without_sampler_epochs(history: History) -> History:
+    """As a sampler leaves it that knows of no epoch."""
+
+    def told(line: AnyRecord) -> AnyRecord:
+        return msgspec.structs.replace(line, sampler_epoch=None) if isinstance(line, EpochBegin) else line
+
+    processes = [
+        msgspec.structs.replace(process, records=tuple(map(told, process.records))) for process in history.processes
+    ]
+    return msgspec.structs.replace(history, processes=tuple(processes))
+
+
+@pytest.mark.parametrize(
+    ("bug", "words"),
+    [
+        (one_epoch_late, "epoch 1 goes on in epoch 0's order: the state of the generator that draws it"),
+        (other_seed, "epoch 1 has an order of its own: the state of the generator that draws it"),
+    ],
+)
+def test_a_sampler_without_epochs_is_blamed_for_none(bug: Bug, words: str) -> None:
+    """A generator draws its order: nobody can set an epoch."""
+    changes = {f"rank{rank}": lambda _, rank=rank: bug(rank) for rank in range(JOB.world_size)}
+    faulted = histories.one_kill(JOB, at=13, resume=12, **changes).faulted.history
+    evidence = histories.of_histories(without_sampler_epochs(faulted), JOB, [histories.sigkill(12)])
+    explanation = rank_sequence(evidence).violations[0].explanation
+    assert (words in explanation, "set_epoch" in explanation) == (True, False)
+
+
+SHORT = replace(JOB, num_epochs=2)
+
+
+def stopped_in_mid_epoch(history: History, num_steps: int) -> History:
+    """All ranks of the last group stop after so many steps, and end well."""
+    last = history.incarnations[-1]
+
+    def cut(process: Process) -> Process:
+        places = [number for number, line in enumerate(process.records) if isinstance(line, Step)]
+        if process.incarnation != last or len(places) < num_steps:
+            return process
+        lines = (*process.records[: places[num_steps - 1] + 1], process.records[-1])
+        numbered = tuple(msgspec.structs.replace(line, sequence=number) for number, line in enumerate(lines))
+        return msgspec.structs.replace(process, records=numbered)
+
+    return msgspec.structs.replace(history, processes=tuple(map(cut, history.processes)))
+
+
+def test_a_step_past_the_end_of_training_is_none_that_was_not_dropped() -> None:
+    """Training ends after 14 of 16 steps, in mid-epoch; the restarted job does one more."""
+    first, second = (stopped_in_mid_epoch(histories.reference(SHORT, number), 14) for number in (1, 2))
+    run = stopped_in_mid_epoch(histories.one_kill(SHORT, at=13, resume=12).faulted.history, 3)
+    result = rank_sequence(histories.of_histories(run, SHORT, [histories.sigkill(12)], first=first, second=second))
+    expected = "it went 1 batch past the end of training, which without a stop ends in the middle of epoch 1"
+    assert (Outcome.INVALID, expected) == (result.outcome, result.violations[0].explanation)
+
+
+def test_batches_that_are_known_by_their_content_are_never_called_samples() -> None:
+    """Nobody knows which they are."""
+    evidence = histories.one_kill(JOB, at=13, resume=12, rank0=lambda _: replayed(0), rank1=lambda _: replayed(1))
+    runs = [histories.without_indices(run.history) for run in (evidence.faulted, *evidence.references)]
+    faulted, first, second = runs
+    result = rank_sequence(histories.of_histories(faulted, JOB, [histories.sigkill(12)], first=first, second=second))
+    assert ("different content in batch 4" in result.violations[0].sentence, "samples" in result.summary) == (
+        True,
+        False,
+    )
