@@ -60,6 +60,10 @@ class Project:
             source.replace("*ARGUMENTS", ", ".join(map(repr, arguments)))
         )
 
+    def collect(self, *flags: str) -> pytest.RunResult:
+        """Without a process of its own: no job is started."""
+        return self.pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:xdist", "--strict-markers", *flags)
+
     def run(self, *flags: str) -> pytest.RunResult:
         return self.pytester.runpytest_subprocess("-p", "no:cacheprovider", "--strict-markers", *flags, timeout=280)
 
@@ -81,7 +85,7 @@ def project(pytester: pytest.Pytester) -> Project:
 def test_each_point_of_a_mark_is_a_test_and_they_share_their_references(project: Project, workers: str) -> None:
     """In the order of moments and ranks; however many workers run them, the job runs undisturbed twice."""
     project.tests(POINTS)
-    listed = project.run("--collect-only", "-q").stdout.lines
+    listed = project.collect("--collect-only", "-q").stdout.lines
     assert [line.partition("::")[2] for line in listed if "::" in line] == NAMES
     ended = project.run("-n", workers, f"--basetemp={project.base}", "--resume-keep", "all", "-v")
     ended.assert_outcomes(passed=4)
@@ -143,7 +147,7 @@ def test_a_mark_of_which_only_the_job_knows_the_points_is_one_test(project: Proj
 def test_points_that_the_budget_has_no_time_for_are_skipped(project: Project) -> None:
     """And are said to be."""
     project.tests(POINTS)
-    ended = project.run("--resume-budget", "0.000001", "-rs")
+    ended = project.collect("--resume-budget", "0.000001", "-rs")
     ended.assert_outcomes(skipped=4)
     ended.stdout.fnmatch_lines(["*--resume-budget 1e-06: the time is used up*"])
 
@@ -151,7 +155,6 @@ def test_points_that_the_budget_has_no_time_for_are_skipped(project: Project) ->
 @pytest.mark.parametrize(
     ("mark", "words"),
     [
-        ("nproc_per_nod=2", "nproc_per_nod: did you mean nproc_per_node?"),
         ('at="evry:2"', "--at evry:2: expected all, every:N or a list"),
         ('at="1", kinds="sigkil"', "unknown kind 'sigkil'"),
         ('at="1", ranks="7"', "--ranks 7"),
@@ -163,9 +166,17 @@ def test_points_that_the_budget_has_no_time_for_are_skipped(project: Project) ->
 def test_a_mistyped_mark_names_what_is_wrong(project: Project, mark: str, words: str) -> None:
     """Without a traceback of ours."""
     project.tests(f"import pytest\n@pytest.mark.resume({mark})\ndef test_training(resume_rig):\n    pass\n")
-    ended = project.run()
+    ended = project.collect()
     text = ended.stdout.str() + ended.stderr.str()
     assert (ended.ret != 0, words in text, "Traceback" in text) == (True, True, False), text
+
+
+def test_a_mistyped_option_of_the_launcher_gets_the_nearest_right_one(project: Project) -> None:
+    """It is the launcher that refuses it."""
+    project.tests("import pytest\n@pytest.mark.resume(nproc_per_nod=2)\ndef test_training(resume_rig):\n    pass\n")
+    ended = project.run()
+    ended.stdout.fnmatch_lines(["*nproc_per_nod: did you mean nproc_per_node[?]"])
+    ended.stdout.no_fnmatch_line("*Traceback*")
 
 
 def test_a_test_without_a_point_must_say_what_is_done(project: Project) -> None:
