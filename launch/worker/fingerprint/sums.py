@@ -16,8 +16,11 @@ _CPU_BLOCKS, _DEVICE_BLOCKS = 16, 512
 _CHUNK_ELEMENTS = 1 << 18
 _MANY_ROWS = 64
 """Rows of a block of a tensor that are worth being taken all at once."""
-SAMPLE_RUNS, SAMPLE_RUN = 64, 16
-"""The quick form takes so many runs of so many elements; a run is about one line of a cache."""
+SAMPLE_RUNS, SAMPLE_RUN = 16, 16
+"""The quick form takes so many runs of so many elements of a large tensor. A run is about one line of a cache, and it is the
+number of lines that costs time: after a step of training none of them is in the cache."""
+_SMALL = SAMPLE_RUNS * SAMPLE_RUN
+"""Elements of a tensor that the quick form takes all, since they lie side by side."""
 _WIDE_STEP = 512
 
 
@@ -33,7 +36,7 @@ def whole_sum(piece: Piece) -> torch.Tensor:
 
 
 def quick_sum(piece: Piece) -> torch.Tensor:
-    """Sum over a fixed set of at most 1024 elements that are spread over the whole tensor."""
+    """Sum over a fixed set of elements that are spread over the whole tensor."""
     local = piece.local
     if local.is_sparse:
         return _listed_sum(piece)
@@ -62,7 +65,7 @@ def sample_step(num_elements: int) -> int | None:
 
     A wide step is odd, so that the runs do not all lie in the same columns of a matrix whose width is a power of two.
     """
-    if num_elements <= SAMPLE_RUNS * SAMPLE_RUN:
+    if num_elements <= _SMALL:
         return None
     step = (num_elements - SAMPLE_RUN) // (SAMPLE_RUNS - 1)
     return step - 1 if step > _WIDE_STEP and step % 2 == 0 else step

@@ -203,15 +203,15 @@ def test_flat_shards_with_their_borders_anywhere_are_merged() -> None:
 
 @pytest.mark.parametrize("num_elements", [1, 1000, 1025, 1100, 80_000, 4096 * 4096])
 def test_the_quick_form_looks_everywhere(num_elements: int) -> None:
-    """At most 1024 elements, the first and the last among them, and none far from the next."""
+    """At most 256 elements, the first and the last among them, and none far from the next."""
     numbers = sampled_elements(num_elements)
     gaps = numbers.diff(prepend=torch.tensor([-1]))
-    assert len(numbers) <= 1024
+    assert len(numbers) <= 256
     assert [0, num_elements - 1] == [int(numbers[0]), int(numbers[-1])]
     assert int(gaps.min()) >= 1
-    assert int(gaps.max()) <= max(1, num_elements / 50)
+    assert int(gaps.max()) <= max(1, num_elements / 12)
 
 
 def test_the_quick_form_sees_every_part_of_a_matrix() -> None:
     """Its runs do not all lie in the same columns."""
-    assert len((sampled_elements(4096 * 4096) % 4096).unique()) > 900
+    assert len((sampled_elements(4096 * 4096) % 4096).unique()) > 200

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import math
+
+import msgspec
+import pytest
+
+from resumable.launch.evidence.rank_records import AnyRecord, Backward, Step
+from resumable.launch.reading.repeatability import Disagreement, Distance, disagreement, distances
+from tests.launch import histories
+from tests.launch.histories import Job
+from tests.launch.states import changed
+
+JOB = Job()
+
+
+def with_numbers(factor: float):
+    def change(line: AnyRecord) -> AnyRecord:
+        if isinstance(line, Step):
+            return msgspec.structs.replace(line, parameter_norm=2.0 * factor)
+        return msgspec.structs.replace(line, loss=3.0 * factor) if isinstance(line, Backward) else line
+
+    return change
+
+
+def measured(first: float, second: float, faulted: float) -> tuple[Distance, Distance]:
+    runs = {
+        name: changed(histories.reference(JOB, number), with_numbers(factor), incarnation=0)
+        for number, (name, factor) in enumerate((("first", first), ("second", second)), start=1)
+    }
+    history = histories.one_kill(JOB).faulted.history
+    for incarnation in (0, 1):
+        history = changed(history, with_numbers(faulted), incarnation=incarnation)
+    evidence = histories.of_histories(history, JOB, [], **runs)
+    return distances(evidence.references, evidence.faulted)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "apart", "from_nearest"),
+    [
+        ((1.0, 1.0, 1.0), 0.0, 0.0),
+        ((1.0, 0.9, 0.9), 0.1, 0.0),
+        ((1.0, 0.9, 2.0), 0.1, 0.5),
+        ((1.0, math.nan, 1.0), math.inf, 0.0),
+        ((math.nan, math.nan, math.nan), 0.0, 0.0),
+    ],
+)
+def test_distances_are_relative_and_from_the_nearest(numbers, apart, from_nearest) -> None:
+    """In losses and in the norm of the parameters; what is no number is far from every number."""
+    found = measured(*numbers)
+    expected = [apart, apart, from_nearest, from_nearest]
+    assert [value for one in found for value in (one.loss, one.parameter_norm)] == pytest.approx(expected)
+
+
+def test_runs_that_repeat_themselves_do_not_disagree() -> None:
+    """To the last bit."""
+    assert disagreement(histories.one_kill(JOB).references) is None
+
+
+def test_the_first_step_at_which_two_runs_differ_is_told() -> None:
+    """Of whichever rank."""
+
+    def later_loss(line: AnyRecord) -> AnyRecord:
+        is_late = isinstance(line, Backward) and line.loss == JOB.loss(1, 3)
+        return msgspec.structs.replace(line, loss=-1.0) if is_late else line
+
+    second = changed(histories.reference(JOB, 2), later_loss, incarnation=0)
+    evidence = histories.of_histories(histories.one_kill(JOB).faulted.history, JOB, [], second=second)
+    assert disagreement(evidence.references) == Disagreement(step=3)

@@ -1,0 +1,96 @@
+"""Verifies a job whose numbers do not repeat again and again: `python -m tests.noise --num-runs 100`.
+
+Half of the runs lose a part of their state after the restart (momenta, a bias, running statistics, the loss scale): each of
+these must come out INVALID by the check `restored`, and each of the others VALID. Every run is drawn from its number alone.
+Nodes and references are shared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from resumable.launch import Launcher
+from resumable.launch.api.job_result import JobResult
+
+JOB = str(Path(__file__).parent / "integration/jobs/noisy.py")
+LOSSES = ("momentum", "bias", "buffer", "scale", "schedule")
+KINDS = ("sigkill", "sigterm(grace=0)", "exit(3)", "exception", "abort")
+NUM_STEPS = 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """What one run does."""
+
+    faults: tuple[str, ...]
+    lost: str | None
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return () if self.lost is None else ("--lose", self.lost)
+
+    @property
+    def expected(self) -> str:
+        return "valid" if self.lost is None else "invalid by restored"
+
+    def __str__(self) -> str:
+        return f"{self.lost or 'nothing'} lost, {' '.join(self.faults)}"
+
+
+def draw(number: int) -> Drawn:
+    """Run `number`: one or two kills with a checkpoint before them."""
+    draws = random.Random(f"noise/{number}")
+    lost = draws.choice(LOSSES) if number % 2 else None
+    step = draws.randrange(4, NUM_STEPS - 3)
+    faults = [f"{draws.choice(KINDS)}@step={step}:rank={draws.randrange(2)}"]
+    if draws.random() < 0.3:
+        faults.append(f"{draws.choice(KINDS)}@resume+{draws.randrange(3)}:rank={draws.randrange(2)}")
+    return Drawn(faults=tuple(faults), lost=lost)
+
+
+def found(launcher: Launcher, drawn: Drawn, references: list[JobResult]) -> tuple[str, str, JobResult]:
+    """How it came out, and why."""
+    result = launcher.run(JOB, *drawn.arguments, faults=drawn.faults)
+    verdict = result.check(against=references)
+    by_restored = verdict.reason.startswith("restored: ")
+    outcome = f"{verdict.outcome} by restored" if verdict.outcome == "invalid" and by_restored else verdict.outcome
+    return str(outcome), verdict.reason, result
+
+
+def main() -> int:
+    """Run them; 0 if each came out as it should."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--num-runs", type=int, default=100)
+    parser.add_argument("--first", type=int, default=1, help="number of the first run")
+    arguments = parser.parse_args()
+    root = Path(tempfile.mkdtemp(prefix="noise-"))
+    counts: Counter[tuple[str, bool]] = Counter()
+    with Launcher(2, root=root) as launcher:
+        references = [launcher.run(JOB) for _ in range(2)]
+        for number in range(arguments.first, arguments.first + arguments.num_runs):
+            drawn = draw(number)
+            outcome, reason, result = found(launcher, drawn, references)
+            is_right = outcome == drawn.expected
+            counts["planted" if drawn.lost else "right", is_right] += 1
+            print(f"{number:4d} {'ok' if is_right else 'WRONG'}  {drawn}: {outcome} {reason}", flush=True)
+            if is_right:
+                shutil.rmtree(result.run_dir.root)
+    num_wrong = sum(num for (_, is_right), num in counts.items() if not is_right)
+    print(
+        f"{counts['planted', True]} of {counts['planted', True] + counts['planted', False]} losses found, "
+        f"{counts['right', False]} false alarms in {counts['right', True] + counts['right', False]} right runs"
+    )
+    if not num_wrong:
+        shutil.rmtree(root)
+    return int(num_wrong > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
