@@ -64,11 +64,10 @@ class Tab:
         return answer["result"].get("value")
 
     def text(self, selector: str) -> str:
-        """What a person sees of an element; "" if there is none."""
+        """What a person sees of an element; "" if there is none, or it is hidden."""
+        element = f"document.querySelector({json.dumps(selector)})"
         return str(
-            self.value(
-                f"(document.querySelector({json.dumps(selector)})?.innerText ?? '').replace(/\\s+/g, ' ').trim()"
-            )
+            self.value(f"({element}?.checkVisibility() ? {element}.innerText : '').replace(/\\s+/g, ' ').trim()")
         )
 
     def press(self, *keys: str) -> None:
@@ -83,6 +82,19 @@ class Tab:
         """The left button, at a point of the window."""
         for kind in ("mousePressed", "mouseReleased"):
             self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+        self.settle()
+
+    def hover(self, x: float, y: float) -> None:
+        """The pointer, to a point of the window."""
+        self.send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+        self.settle()
+
+    def drag(self, x: float, y: float, *, by: float) -> None:
+        """From a point of the window sideways, in a few moves."""
+        self.send("Input.dispatchMouseEvent", type="mousePressed", x=x, y=y, button="left", clickCount=1)
+        for part in range(1, 5):
+            self.send("Input.dispatchMouseEvent", type="mouseMoved", x=x + by * part / 4, y=y, button="left")
+        self.send("Input.dispatchMouseEvent", type="mouseReleased", x=x + by, y=y, button="left", clickCount=1)
         self.settle()
 
     def settle(self) -> None:

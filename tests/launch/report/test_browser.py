@@ -136,16 +136,44 @@ def test_a_click_on_a_sample_searches_it(tab, pages):
     assert f"sample={samples.JOB.epoch(0, 0)[4][0]}" in str(tab.value("location.hash"))
 
 
+def place_of(tab: Tab, step: float, num_steps: int = 24) -> tuple[float, float]:
+    """Where the first lane, rank 0's reference, shows a step, in a window that holds the whole page."""
+    tab.look(width=1200, height=2000)
+    x, y = tab.value(
+        "(() => { const box = document.querySelector('canvas').getBoundingClientRect();"
+        f" return [box.left + 94 + (box.width - 94 - 12) * {step} / {num_steps}, box.top + 24 + 5]; }})()"
+    )
+    return float(x), float(y)
+
+
 def test_a_click_on_a_batch_selects_it(tab, pages):
     """In the canvas, where its box is."""
     open_page(tab, pages, "invalid", "#step=0")
-    x, y = tab.value(
-        "(() => { const box = document.querySelector('canvas').getBoundingClientRect(); scrollTo(0, 0);"
-        " return [box.left + 94 + (box.width - 94 - 12) * 10.5 / 24, box.top + scrollY + 24 + 5]; })()"
-    )
-    tab.look(width=1200, height=2000)
-    tab.click(x, y)
+    tab.click(*place_of(tab, 10.5))
     assert (tab.text("#at-step h3"), selected(tab)) == ("Step 10", "rank 0, reference")
+
+
+def test_the_pointer_tells_what_lies_under_it(tab, pages):
+    """Whose batch it is, and what became of it; nothing where nothing is."""
+    open_page(tab, pages, "invalid", "#step=0")
+    x, y = place_of(tab, 10.5)
+    tab.hover(x, y)
+    assert tab.text(".tip") == "rank 0, reference step 10, epoch 1, batch 2: reference"
+    tab.hover(x, y - 200)
+    assert tab.text(".tip") == ""
+
+
+def test_a_drag_moves_what_is_shown_and_selects_nothing(tab, pages):
+    """By as many steps as the hand has moved, and not beyond the beginning."""
+    open_page(tab, pages, "invalid", "#step=0&from=12&to=18")
+    x, y = place_of(tab, 12)
+    width = tab.value("document.querySelector('canvas').getBoundingClientRect().width - 94 - 12")
+    tab.drag(x, y, by=float(width) / 3)
+    state = tab.value("parseState(location.hash)")
+    assert (round(state["from"], 1), round(state["to"], 1), state["step"]) == (10.0, 16.0, 0)
+    tab.drag(x, y, by=900)
+    tab.drag(x, y, by=900)
+    assert tab.value("parseState(location.hash).from") == 0
 
 
 def test_the_keys_do_what_the_hand_does(tab, pages):
