@@ -72,7 +72,8 @@ def family(tag: str, *, root: int | None = None) -> list[psutil.Process]:
 
     Args:
         tag: Of a node.
-        root: The node, if it adopts orphans: all that is below it belongs to it too.
+        root: The node, if it adopts orphans: all that is below it belongs to it too. Once it is gone, its number may be
+            another process's, which does not carry the tag.
     """
     found: dict[int, psutil.Process] = {}
     for process in psutil.process_iter():
@@ -80,8 +81,10 @@ def family(tag: str, *, root: int | None = None) -> list[psutil.Process]:
             if tag_of(process.environ()) == tag:
                 found[process.pid] = process
     if root is not None:
-        with contextlib.suppress(psutil.Error):
-            found |= {process.pid: process for process in psutil.Process(root).children(recursive=True)}
+        with contextlib.suppress(psutil.Error, OSError):
+            node = psutil.Process(root)
+            if root == os.getpid() or tag_of(node.environ()) == tag:
+                found |= {process.pid: process for process in node.children(recursive=True)}
     return [process for process in found.values() if process.pid != os.getpid() and is_running(process)]
 
 

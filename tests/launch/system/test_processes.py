@@ -6,6 +6,8 @@ import sys
 import uuid
 from pathlib import Path
 
+import psutil
+
 from resumable.launch.system.environment import node_environment
 from resumable.launch.system.processes import family, kill_tagged
 
@@ -60,3 +62,21 @@ def test_what_a_killed_process_shared_is_unlinked() -> None:
         assert semaphore.exists()
         killed, leftover = kill_tagged(tag)
     assert (killed, leftover, family(tag), semaphore.exists()) == ([holder.pid], [], [], False)
+
+
+PARENT = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(child.pid, flush=True)
+child.wait()
+"""
+
+
+def test_who_got_the_number_of_a_node_that_is_gone_loses_no_child() -> None:
+    """The system gives it to the next process: perhaps to another run's node."""
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True) as stranger:
+        assert stranger.stdout is not None
+        child = int(stranger.stdout.readline())
+        found = family(uuid.uuid4().hex, root=stranger.pid)
+        psutil.Process(child).kill()
+    assert found == []
