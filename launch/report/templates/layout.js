@@ -44,7 +44,7 @@ function layoutOf(shown, state) {
 function scaleOf(shown, state, width) {
   const whole = state.view === "time" ? shown.duration : shown.numSteps;
   const unit = state.view === "time" ? 1e6 : 1;  // the address has seconds
-  const left = width < 560 ? 58 : 94;
+  const left = width < 560 ? 66 : 94;
   let from = state.from === null ? 0 : state.from * unit, to = state.to === null ? whole : state.to * unit;
   if (!(to > from)) { from = 0; to = whole; }
   const room = Math.max(1, width - left - PAD);

@@ -296,7 +296,7 @@ function paintLabels(brush, top, height) {
     if (end < top || y > top + height) continue;
     pen.fillStyle = colors.ink;
     pen.font = `12px ${FONT}`;
-    pen.fillText(scale.left < 70 ? `r${rank}` : `rank ${rank}`, 2, (y + end) / 2 - top - 3);
+    pen.fillText(scale.left < 80 ? `r${rank}` : `rank ${rank}`, 2, (y + end) / 2 - top - 3);
     pen.strokeStyle = colors.line;
     pen.lineWidth = 1;
     pen.beginPath();
