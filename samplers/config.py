@@ -16,7 +16,7 @@ from resumable.samplers.orders import Era, Order, Stream
 from resumable.samplers.share import Share
 from resumable.samplers.state import LIMIT, Amendment, Fingerprint, Layout, SamplerState, StreamSpec
 
-_MAX_DIGESTS = 4
+_MAX_EPOCHS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +47,8 @@ class SamplerConfig:
     """Whether each index carries its epoch, for a `SeededDataset`."""
     _streams: dict[int, Stream] = field(default_factory=dict, compare=False, repr=False)
     """The latest stream under its epoch: a pass, the digest in its states and a loaded state ask for the same one."""
+    _templates: dict[int, dict[str, Any]] = field(default_factory=dict, compare=False, repr=False)
+    """States of the latest epochs, with no position."""
     _num_rows: dict[tuple[int, bool], int] = field(default_factory=dict, compare=False, repr=False)
     """Number of items in the latest epoch: where samples are grouped, counting them takes a walk."""
     _digests: dict[int, str] = field(default_factory=dict, compare=False, repr=False)
@@ -56,7 +58,7 @@ class SamplerConfig:
         """Return what the constructor made, with nothing amended."""
         if (self.spec, self.amendments) == (self.declared, ()):
             return self
-        return replace(self, spec=self.declared, amendments=(), _streams={}, _digests={}, _num_rows={})
+        return replace(self, spec=self.declared, amendments=(), _streams={}, _digests={}, _num_rows={}, _templates={})
 
     @cached_property
     def eras(self) -> list[Era]:
@@ -133,24 +135,37 @@ class SamplerConfig:
         held = Amendment(
             epoch=epoch, consumed=consumed, num_samples=self.spec.num_samples, parameters=self.spec.parameters
         )
-        return replace(self, spec=ours, amendments=(*self.amendments, held), _streams={}, _digests={}, _num_rows={})
+        return replace(
+            self, spec=ours, amendments=(*self.amendments, held), _streams={}, _digests={}, _num_rows={}, _templates={}
+        )
 
     def state(self, epoch: int, consumed: int, skipped: Sequence[int] = ()) -> dict[str, Any]:
         """Return a position as a state."""
-        # As SamplerState.to_dict would, several times faster: a loader may ask for one with each batch.
-        return {
-            "format": FORMAT,
-            "version": VERSION,
-            "kind": self.kind,
-            "epoch": epoch,
-            "consumed": consumed,
-            "skipped": [*skipped],
-            "stream": msgspec.to_builtins(self.spec),
-            "amendments": msgspec.to_builtins([*self.amendments]),
-            "layout": msgspec.to_builtins(self.layout),
-            "fingerprint": {"dataset": self.dataset_fingerprint, "order": self.order_digest(epoch)},
-            "writer": msgspec.to_builtins(writer()),
-        }
+        # As SamplerState.to_dict would, several times faster, for a loader may ask for one with each batch: what stays the
+        # same in an epoch is copied in one call.
+        template = self._templates.get(epoch)
+        if template is None:
+            template = self._templates[epoch] = {
+                "format": FORMAT,
+                "version": VERSION,
+                "kind": self.kind,
+                "epoch": epoch,
+                "consumed": 0,
+                "skipped": [],
+                "stream": self.spec,
+                "amendments": [*self.amendments],
+                "layout": self.layout,
+                "fingerprint": {"dataset": self.dataset_fingerprint, "order": self.order_digest(epoch)},
+                "writer": writer(),
+            }
+            # Of two epochs that are alive at once, neither makes the other's be found again with each state.
+            for oldest in list(self._templates)[:-_MAX_EPOCHS]:
+                del self._templates[oldest]
+        state: dict[str, Any] = msgspec.to_builtins(template)
+        state["consumed"] = consumed
+        if skipped:
+            state["skipped"] = [*skipped]
+        return state
 
     def standing(self, epoch: int) -> SamplerState:
         """Return the state at the start of an epoch, to compare others with."""
@@ -172,8 +187,7 @@ class SamplerConfig:
         if digest is None:
             length = None if self.is_endless else self.length(epoch)
             digest = self._digests[epoch] = order_fingerprint(self.stream(epoch), length, self.groups)
-            # Of two epochs that are alive at once, neither makes the other's be found again with each state.
-            for oldest in list(self._digests)[:-_MAX_DIGESTS]:
+            for oldest in list(self._digests)[:-_MAX_EPOCHS]:
                 del self._digests[oldest]
         return digest
 

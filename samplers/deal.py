@@ -92,7 +92,9 @@ class SampleDeal:
 
     def consumed(self, num_rows: int) -> int:
         """Return the position up to which all ranks are done."""
-        return self._share.consumed(num_rows)
+        if num_rows >= self.num_rows:
+            return self._share.num_samples
+        return self.start + num_rows * self._share.num_replicas
 
     def rows_before(self, position: int) -> int:
         """Return how many whole rows end at or before a position."""

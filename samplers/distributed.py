@@ -2,14 +2,16 @@
 
 from typing import Any
 
+from torch.distributed.device_mesh import DeviceMesh
 from torch.utils.data import Dataset, DistributedSampler
 
 from resumable.samplers.arguments import DropLast, integer, length
 from resumable.samplers.groups import Groups
+from resumable.samplers.mesh import share_of
 from resumable.samplers.orders import Order, OrderLike, SequentialOrder
 from resumable.samplers.registry import SAMPLER_REGISTRY
 from resumable.samplers.sampler import ResumableSampler
-from resumable.samplers.seeded import SeededDataset
+from resumable.samplers.seeded import is_seeded
 from resumable.samplers.state import LIMIT
 
 
@@ -32,6 +34,9 @@ class ResumableDistributedSampler(ResumableSampler, DistributedSampler[int]):
         batch_size: Samples in a batch of this rank's loader; the unit of `start_iter` and `commit`.
         order: Order when `shuffle` is on: its name, or an order, see `resumable.samplers.orders`.
         groups: How samples are grouped, if they are, see `resumable.samplers.groups`; ranks then take turns by group.
+        mesh: In place of `num_replicas` and `rank`, the data-parallel dimensions of a device mesh, as `mesh["dp"]` or
+            `mesh["dp_replicate", "dp_shard"]`. Ranks that share their coordinates there (tensor, context or pipeline
+            parallel ones) read the same samples.
         dataset_fingerprint: The caller's own mark of the data's content; a state with a different one is refused.
 
     Raises:
@@ -53,8 +58,13 @@ class ResumableDistributedSampler(ResumableSampler, DistributedSampler[int]):
         *,
         order: OrderLike = "randperm",
         groups: Groups | None = None,
+        mesh: DeviceMesh | None = None,
         dataset_fingerprint: str | None = None,
     ) -> None:
+        if mesh is not None:
+            if (num_replicas, rank) != (None, None):
+                raise ValueError(f"num_replicas={num_replicas}, rank={rank}: they follow from the mesh; give it alone")
+            num_replicas, rank = share_of(mesh)
         num_samples = length("dataset", dataset)
         if num_replicas is not None:
             num_replicas = integer("num_replicas", num_replicas, low=1, high=LIMIT)
@@ -80,7 +90,7 @@ class ResumableDistributedSampler(ResumableSampler, DistributedSampler[int]):
         )
         found = vars(torchs).items()
         vars(self).update({name: value for name, value in found if name not in {"epoch", "num_samples", "total_size"}})
-        if isinstance(dataset, SeededDataset):
+        if is_seeded(dataset):
             self.mark_epochs()
 
     @property

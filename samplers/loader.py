@@ -13,7 +13,7 @@ from resumable.samplers.epoch_pass import EpochPass
 from resumable.samplers.frameworks.accelerate_adapter import AcceleratedLoader
 from resumable.samplers.progress import Progress
 from resumable.samplers.sampler import ResumableSampler, progress_of
-from resumable.samplers.seeded import SeededDataset
+from resumable.samplers.seeded import is_seeded
 
 _T = TypeVar("_T")
 
@@ -82,7 +82,7 @@ class ResumableDataLoader(AcceleratedLoader, DataLoader[_T]):
         vars(self)["batch_sampler"] = batches
         self._progress = progress_of(batches.sampler)
         self._progress.has_loader = True
-        if isinstance(dataset, SeededDataset):
+        if is_seeded(dataset):
             self._progress.mark_epochs()
 
     def __iter__(self) -> "Delivery[_T]":  # type: ignore[override]

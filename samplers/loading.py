@@ -66,7 +66,9 @@ def _continued(declared: SamplerConfig, saved: SamplerState) -> SamplerConfig | 
     spec = msgspec.structs.replace(declared.spec, **held)
     if (spec, saved.amendments) == (declared.spec, []):
         return declared
-    continued = replace(declared, spec=spec, amendments=(*saved.amendments,), _streams={}, _digests={}, _num_rows={})
+    continued = replace(
+        declared, spec=spec, amendments=(*saved.amendments,), _streams={}, _digests={}, _num_rows={}, _templates={}
+    )
     for before, after in pairwise(continued.eras):
         why_not = _reading(partial(declared.order.why_not_amended, before, after))
         if before.start > after.start or why_not:

@@ -254,5 +254,7 @@ class Progress:
         return self.config.length(cursor.epoch)
 
     def _skipped_with(self, epoch_pass: EpochPass) -> Sequence[int]:
+        if not self._skipped:
+            return epoch_pass.skipped
         before = (position for position in self._skipped if position < epoch_pass.start)
         return [*before, *epoch_pass.skipped]

@@ -13,6 +13,9 @@ from resumable.samplers.orders import OrderLike, order_of
 from resumable.samplers.progress import Progress
 from resumable.samplers.state import LIMIT, Layout, StreamSpec
 
+_FIXED = frozenset({"seed", "shuffle", "drop_last", "num_replicas", "rank"})
+"""What cannot be assigned: a new value would change nothing of what is read."""
+
 
 class ResumableSampler(Sampler[int]):
     """A sampler that can stop after any batch and continue exactly, on the same or another number of ranks.
@@ -80,6 +83,7 @@ class ResumableSampler(Sampler[int]):
             groups=None if groups is None else {"kind": groups.name, **groups.parameters},
         )
         layout = Layout(num_replicas=integer("num_replicas", num_replicas, low=1, high=LIMIT), batch_size=batch_size)
+        vars(self)["seed"] = spec.seed
         self._progress = Progress(
             SamplerConfig(
                 order=order,
@@ -121,6 +125,13 @@ class ResumableSampler(Sampler[int]):
     def batch_size(self) -> int:
         """Number of samples in a rank's batch: the unit of `start_iter` and `commit`."""
         return self._progress.config.layout.batch_size
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in _FIXED and name in vars(self):
+            raise AttributeError(
+                f"{name}={value!r}: stream and share are what the sampler was made with: make a new one"
+            )
+        super().__setattr__(name, value)
 
     @property
     def start_iter(self) -> int:

@@ -54,7 +54,9 @@ class SeededDataset(Dataset[_T], Generic[_T]):
         """
         if not isinstance(index, EpochIndex):
             raise TypeError(
-                f"index={index!r} carries no epoch: make the sampler for the SeededDataset itself, or call at(index, epoch)"
+                f"index={index!r} carries no epoch: make the sampler for the SeededDataset itself, or call "
+                "at(index, epoch). torch's Subset and ConcatDataset drop the epoch: put them inside, as "
+                "SeededDataset(Subset(…), seed)"
             )
         return self.at(int(index), index.epoch)
 
@@ -62,6 +64,30 @@ class SeededDataset(Dataset[_T], Generic[_T]):
         """Return a sample as an epoch has it, whatever sampler or loader there is."""
         with _forked(_digest(self.seed, epoch, index)):
             return self.dataset[index]
+
+    def __getitems__(self, indices: list[int]) -> list[_T]:
+        """Return a batch's samples, each with random state of its own.
+
+        A data set that fetches a batch at once is asked for one sample at a time, for each has its own random state.
+        """
+        return [self[index] for index in indices]
+
+    def __getattr__(self, name: str) -> object:
+        """Return what the data set itself has, as its classes or its columns."""
+        if name == "dataset" or name.startswith("__"):
+            raise AttributeError(name)  # in a copy that is being made, or as a protocol of Python's
+        return getattr(self.dataset, name)
+
+
+def is_seeded(dataset: object) -> bool:
+    """Whether indices must carry their epoch: for a `SeededDataset`, also in a wrapper that keeps it as `dataset`."""
+    seen: set[int] = set()
+    while dataset is not None and id(dataset) not in seen:
+        if isinstance(dataset, SeededDataset):
+            return True
+        seen.add(id(dataset))
+        dataset = vars(dataset).get("dataset") if hasattr(dataset, "__dict__") else None
+    return False
 
 
 def numpy_generator() -> np.random.Generator:

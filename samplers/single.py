@@ -2,12 +2,12 @@
 
 from collections.abc import Sized
 
-from resumable.samplers.arguments import length
+from resumable.samplers.arguments import flag, length
 from resumable.samplers.groups import Groups
 from resumable.samplers.orders import OrderLike, SequentialOrder
 from resumable.samplers.registry import SAMPLER_REGISTRY
 from resumable.samplers.sampler import ResumableSampler
-from resumable.samplers.seeded import SeededDataset
+from resumable.samplers.seeded import is_seeded
 
 
 @SAMPLER_REGISTRY.register
@@ -23,6 +23,9 @@ class ResumableRandomSampler(ResumableSampler):
         batch_size: Samples in a batch of the loader; the unit of `start_iter` and `commit`.
         order: Name of the order, or an order, see `resumable.samplers.orders`.
         groups: How samples are grouped, if they are, see `resumable.samplers.groups`.
+        replacement: Must stay False: torch's name for what `ResumableWeightedSampler` does.
+        num_samples: As long as the data set, if given.
+        generator: Must stay None: the position in a generator that moves on could not be found again.
         dataset_fingerprint: The caller's own mark of the data's content; a state with a different one is refused.
 
     Raises:
@@ -38,8 +41,12 @@ class ResumableRandomSampler(ResumableSampler):
         *,
         order: OrderLike = "randperm",
         groups: Groups | None = None,
+        replacement: bool = False,
+        num_samples: int | None = None,
+        generator: None = None,
         dataset_fingerprint: str | None = None,
     ) -> None:
+        _check_torchs(data_source, replacement=replacement, num_samples=num_samples, generator=generator)
         super().__init__(
             order,
             num_samples=length("data_source", data_source),
@@ -49,8 +56,26 @@ class ResumableRandomSampler(ResumableSampler):
             dataset_fingerprint=dataset_fingerprint,
         )
         self.data_source = data_source
-        if isinstance(data_source, SeededDataset):
+        if is_seeded(data_source):
             self.mark_epochs()
+
+
+def _check_torchs(data_source: Sized, *, replacement: bool, num_samples: int | None, generator: object) -> None:
+    """Refuse what torch's `RandomSampler` would do and this one does not, and say what does."""
+    if flag("replacement", replacement):
+        raise ValueError(
+            "replacement=True: ResumableWeightedSampler(torch.ones(len(data_source)), num_samples) draws with replacement"
+        )
+    if num_samples is not None and num_samples != length("data_source", data_source):
+        raise ValueError(
+            f"num_samples={num_samples}: an epoch holds each of the {len(data_source)} samples once. For a part of them "
+            "use ResumableSubsetSampler; for more, order=Endless() and as many steps as you like"
+        )
+    if generator is not None:
+        raise ValueError(
+            "generator: a generator that moves on cannot be found again after a restart; give a seed, as "
+            "seed=generator.initial_seed()"
+        )
 
 
 @SAMPLER_REGISTRY.register
@@ -76,5 +101,5 @@ class ResumableSequentialSampler(ResumableSampler):
             dataset_fingerprint=dataset_fingerprint,
         )
         self.data_source = data_source
-        if isinstance(data_source, SeededDataset):
+        if is_seeded(data_source):
             self.mark_epochs()

@@ -31,6 +31,9 @@ class ChosenOrder(Order):
         wrong = np.flatnonzero(values < 0)
         if wrong.size:
             raise ValueError(f"indices[{wrong[0]}]={values[wrong[0]]}: expected a sample's index, 0 or more")
+        too_large = np.flatnonzero(values > np.iinfo(np.int64).max)
+        if too_large.size:
+            raise ValueError(f"indices[{too_large[0]}]={values[too_large[0]]}: expected one of 63 bits")
         return cls(places, values.astype(np.int64))
 
     @property

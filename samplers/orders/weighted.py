@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from resumable.samplers.orders.keyed import hashes, key
@@ -33,7 +34,9 @@ class WeightedOrder(Order):
         Raises:
             ValueError: the weights are no one-dimensional sequence, one is negative or not finite, or all are zero.
         """
-        values = np.asarray(weights, dtype=np.float64)
+        # NumPy has no bfloat16.
+        tensor = weights.to(torch.float64) if isinstance(weights, torch.Tensor) else weights
+        values = np.asarray(tensor, dtype=np.float64)
         if values.ndim != 1:
             raise ValueError(f"weights of shape {values.shape}: expected one dimension")
         wrong = np.flatnonzero(~np.isfinite(values) | (values < 0))

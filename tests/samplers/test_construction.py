@@ -1,8 +1,16 @@
 """What bad arguments get, and what constructing costs."""
 
+import numpy as np
 import pytest
+import torch
 
-from resumable.samplers import ResumableDistributedSampler, ResumableRandomSampler, ResumableSequentialSampler
+from resumable.samplers import (
+    ResumableDistributedSampler,
+    ResumableRandomSampler,
+    ResumableSequentialSampler,
+    ResumableSubsetSampler,
+    ResumableWeightedSampler,
+)
 
 
 @pytest.mark.parametrize(
@@ -60,3 +68,56 @@ def test_an_empty_data_set_has_empty_epochs():
     """Nothing to read is no error."""
     sampler = ResumableDistributedSampler([], 3, 1)
     assert (list(sampler), len(sampler), sampler.remaining) == ([], 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        ({"replacement": True}, "ResumableWeightedSampler"),
+        ({"num_samples": 5}, "ResumableSubsetSampler"),
+        ({"num_samples": 15}, "Endless"),
+        ({"generator": torch.Generator()}, "initial_seed"),
+    ],
+)
+def test_what_torchs_random_sampler_takes_is_refused_with_what_to_write(arguments, advice):
+    """As torch, or a clear error."""
+    with pytest.raises(ValueError, match=advice):
+        ResumableRandomSampler(range(10), **arguments)
+
+
+def test_what_torchs_random_sampler_takes_by_default_is_taken():
+    """Spelled out, as configurations do."""
+    sampler = ResumableRandomSampler(range(10), seed=3, replacement=False, num_samples=10, generator=None)
+    assert list(ResumableRandomSampler(range(10), seed=3)) == list(sampler)
+
+
+@pytest.mark.parametrize("name", ["seed", "shuffle", "drop_last", "num_replicas", "rank"])
+def test_what_the_stream_is_made_of_cannot_be_assigned(name):
+    """It would change nothing, and nobody would notice."""
+    sampler = ResumableDistributedSampler(range(10), 2, 0)
+    with pytest.raises(AttributeError, match=f"{name}=1: .* make a new one"):
+        setattr(sampler, name, 1)
+
+
+@pytest.mark.parametrize(
+    "epoch", [np.int32(3), np.uint64(3), torch.tensor(3), np.array(3)], ids=lambda e: type(e).__name__
+)
+def test_epochs_of_arrays_and_tensors_are_numbers(epoch):
+    """A state with one still goes through JSON."""
+    sampler = ResumableRandomSampler(range(10))
+    sampler.set_epoch(epoch)
+    assert (sampler.state_dict()["epoch"], type(sampler.state_dict()["epoch"])) == (3, int)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.int32, torch.uint8])
+def test_weights_of_any_type_are_weights(dtype):
+    """NumPy knows no bfloat16."""
+    expected = list(ResumableWeightedSampler([1.0, 2.0, 0.0], 50))
+    assert expected == list(ResumableWeightedSampler(torch.tensor([1, 2, 0], dtype=dtype), 50))
+
+
+def test_indices_of_64_bits_without_a_sign_are_indices():
+    """Those that a position can hold; larger ones are refused and not turned into negative ones."""
+    assert sorted(ResumableSubsetSampler(np.array([5, 2**63 - 1], dtype=np.uint64))) == [5, 2**63 - 1]
+    with pytest.raises(ValueError, match=r"indices\[1\]=9223372036854775808"):
+        ResumableSubsetSampler(np.array([5, 2**63], dtype=np.uint64))

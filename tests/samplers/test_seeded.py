@@ -6,9 +6,11 @@ import random
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, Dataset, RandomSampler
+from torch.utils.data import DataLoader, Dataset, RandomSampler, Subset
 
 from resumable.samplers import (
+    PackedDataset,
+    Packs,
     ResumableDataLoader,
     ResumableDistributedSampler,
     ResumableRandomSampler,
@@ -140,3 +142,49 @@ def test_a_bad_argument_is_refused(arguments, error):
     """As everywhere, at construction."""
     with pytest.raises(error):
         SeededDataset(*arguments)
+
+
+class Columns(Augmented):
+    """A data set that knows more than its samples, and fetches batches at once."""
+
+    classes = ("cat", "dog")
+
+    def __getitems__(self, indices):
+        raise AssertionError("one random state for all of them")
+
+
+def test_a_batch_that_is_fetched_at_once_has_the_same_augmentation():
+    """torch asks a data set that has `__getitems__` for whole batches; each sample keeps its own random state."""
+    data = SeededDataset(Columns(), seed=5)
+    indices = [EpochIndex(index, 3) for index in (4, 7)]
+    assert [data.at(4, 3).tolist(), data.at(7, 3).tolist()] == [
+        sample.tolist() for sample in data.__getitems__(indices)
+    ]
+    assert by_index(epoch_of(loader_of({}), 1)) == sorted(data.at(index, 1).tolist() for index in range(24))
+
+
+def test_what_the_data_set_has_can_be_asked_for_through_it():
+    """Its classes, for example; and what neither has is missing, in copies too."""
+    data = pickle.loads(pickle.dumps(SeededDataset(Columns(), seed=5)))
+    assert data.classes == ("cat", "dog")
+    with pytest.raises(AttributeError, match="colour"):
+        _ = data.colour
+
+
+def test_a_subset_is_augmented_inside_and_refused_outside():
+    """torch's Subset replaces the index, and with it the epoch: the message shows how it works."""
+    inside = SeededDataset(Subset(Augmented(), [3, 1]), seed=5)
+    assert len(list(ResumableDataLoader(inside, sampler=ResumableRandomSampler(inside)))) == 2
+    outside = Subset(SeededDataset(Augmented(), seed=5), [3, 1])
+    with pytest.raises(TypeError, match=r"SeededDataset\(Subset"):
+        next(iter(ResumableDataLoader(outside, sampler=ResumableRandomSampler(outside))))
+
+
+def test_packs_of_seeded_samples_are_augmented_by_their_epoch():
+    """A wrapper that hands the index on keeps it."""
+    data = PackedDataset(SeededDataset(Augmented(), seed=5))
+    sampler = ResumableRandomSampler(data, groups=Packs([1] * 24, 4))
+    sampler.set_epoch(2)
+    [pack, *_] = [*map(list, sampler)]
+    seeded = SeededDataset(Augmented(), seed=5)
+    assert [seeded.at(sample, 2).tolist() for sample in pack] == [sample.tolist() for sample in data[pack]]
