@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +17,13 @@ from resumable.launch.worker.watch.checkpoints import path_of
 
 
 class RemovalWatch:
-    """Records what is removed below the directory in which the job begins: libraries remove files of theirs elsewhere."""
+    """Records what is removed below the directory in which the job begins, but for temporary files that lie below it too."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._folder = Path.cwd()
+        temporary = Path(tempfile.gettempdir())
+        self._elsewhere = temporary if temporary.is_relative_to(self._folder) else None
         self._thread = threading.local()
 
     def install(self, patches: Patches) -> None:
@@ -33,7 +36,7 @@ class RemovalWatch:
         is_part = getattr(self._thread, "is_removing", False)
         target: Any = args[0] if args else kwargs.get("path")
         path = "" if is_part or kwargs.get("dir_fd") is not None else path_of(target)
-        is_ours = bool(path) and Path(path).is_relative_to(self._folder) and os.path.lexists(path)
+        is_ours = bool(path) and self._is_of_job(Path(path)) and os.path.lexists(path)
         self._thread.is_removing = True
         try:
             original(*args, **kwargs)
@@ -41,3 +44,7 @@ class RemovalWatch:
             self._thread.is_removing = is_part
         if is_ours and not os.path.lexists(path):
             self._recorder.emit(Remove, path=path)
+
+    def _is_of_job(self, path: Path) -> bool:
+        is_elsewhere = self._elsewhere is not None and path.is_relative_to(self._elsewhere)
+        return path.is_relative_to(self._folder) and not is_elsewhere

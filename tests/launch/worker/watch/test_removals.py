@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,3 +52,15 @@ def test_what_is_removed_is_told(
     """Below the directory in which the job began, with its absolute path, once it is gone."""
     remove()
     assert expected == told(listener)
+
+
+def test_temporary_files_are_none_of_the_jobs(
+    listener: Listener, folder: Path, patches: Patches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a job begins above the folder for them, in `/` for example, libraries remove a lot of those."""
+    patches.undo()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder / "step-4"))
+    RemovalWatch(listener).install(patches)
+    shutil.rmtree("step-4/shards")
+    Path("file").unlink()
+    assert told(listener) == [("Remove", "file")]
