@@ -28,7 +28,7 @@ from resumable.launch.evidence.node_records import (
 from resumable.launch.evidence.rank_records import FORMAT_VERSION, AnyRecord, Exit, FaultFired, Start, Step, decode_line
 from resumable.launch.evidence.run_dir import ScenarioDir
 from resumable.launch.evidence.seal import broken_seals
-from resumable.launch.evidence.worker_groups import ends_of, in_order, with_numbers
+from resumable.launch.evidence.worker_groups import ends_of, in_order, overlaps, with_numbers
 from resumable.launch.system.safe_io import read_whole
 from resumable.launch.system.wording import place
 
@@ -142,6 +142,7 @@ def read_history(scenario: ScenarioDir, *parts: ScenarioDir) -> History:
     if rounds and rounds[0].group:
         processes, orphans = with_numbers(processes, rounds)
         damage.extend(Damage(path=file, what=what) for file, what in orphans)
+        damage.extend(Damage(path=file, line=line, what=what) for file, line, what in overlaps(processes))
         ends = ends or ends_of(rounds, processes)
     damage.extend(_inconsistencies(name, processes, rounds))
     damage.extend(_unsaid_ends(name, processes, rank_ends))

@@ -233,6 +233,13 @@ class Load(Record, frozen=True, kw_only=True, tag="load"):
     """Of what was read, as of what is saved; left out where no save of this job had such keys."""
 
 
+class Superseded(Record, frozen=True, kw_only=True, tag="superseded"):
+    """Rank 0 of a worker group that somebody else started has seen that a later group of the job has begun."""
+
+    life: int
+    """Number of that group."""
+
+
 class FaultFired(Record, frozen=True, kw_only=True, tag="fault"):
     """A fault is about to act; written and synced before it does."""
 
@@ -291,6 +298,7 @@ AnyRecord = (
     | Rename
     | Remove
     | Load
+    | Superseded
     | FaultFired
     | FaultRefused
     | Exit

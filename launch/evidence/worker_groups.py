@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from resumable.launch.evidence.node_records import NodeEnded, NodeOutcome, RoundStarted
-from resumable.launch.evidence.rank_records import Step
+from resumable.launch.evidence.rank_records import Step, Superseded
 
 if TYPE_CHECKING:
     from resumable.launch.evidence.history import Process
@@ -49,6 +49,19 @@ def with_numbers(
         elif any(isinstance(record, Step) for record in process.records):
             orphans.append((process.file, "nothing from rank 0 of its worker group, which trained"))
     return placed, orphans
+
+
+def overlaps(processes: Sequence[Process]) -> list[tuple[str, int, str]]:
+    """Processes that trained on when they had seen a later group begin: file, line and what is wrong."""
+    found = []
+    for process in processes:
+        seen = next((record for record in process.records if isinstance(record, Superseded)), None)
+        after = process.records[seen.sequence + 1 :] if seen is not None else ()
+        step = next((record for record in after if isinstance(record, Step)), None)
+        if seen is not None and step is not None:
+            what = f"trained on although life {seen.life} of its folder had begun: two lives at a time"
+            found.append((process.file, step.sequence + 1, what))
+    return found
 
 
 def ends_of(rounds: Sequence[RoundStarted], processes: Sequence[Process]) -> list[NodeEnded]:

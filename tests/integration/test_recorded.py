@@ -37,14 +37,14 @@ def spawn(*words: str) -> list[str]:
     return [sys.executable, JOB, *words, "spawn", port()]
 
 
-def resumable(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def resumable(*words: str, folder: Path, timeout_s: float = TIMEOUT_S) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "resumable.launch", *words],
         cwd=folder,
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
-        timeout=TIMEOUT_S,
+        timeout=timeout_s,
         check=False,
     )
 
@@ -155,3 +155,13 @@ def test_a_command_is_verified(tmp_path: Path, how: tuple[str, ...], code: int, 
     )
     ended = resumable(*words, folder=tmp_path)
     assert (ended.returncode, ended.stdout.split(" ")[0]) == (code, outcome), ended.stdout + ended.stderr
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("how", "code"), [(("--resumable",), 0), ((), 1)])
+def test_lightning_starts_its_own_ranks(tmp_path: Path, how: tuple[str, ...], code: int) -> None:
+    """Rank 0 is the script, the others are children of it; Lightning itself goes on at an epoch's first batch."""
+    job = [sys.executable, str(Path(JOB).with_name("in_lightning.py")), *how]
+    words = ("verify", "--quiet", "--fault", "sigkill@step=12:rank=1", "--", "env", "WORLD_SIZE=2", *job)
+    ended = resumable(*words, folder=tmp_path, timeout_s=800)
+    assert ended.returncode == code, ended.stdout + ended.stderr

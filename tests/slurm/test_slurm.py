@@ -97,3 +97,15 @@ def test_a_preempted_job_is_one_run(slurm: Slurm, tmp_path: Path) -> None:
     slurm.run("srun", "--partition=high", "--nodes=2", "--exclusive", "true", cwd=tmp_path)
     wait_until(lambda: slurm.state(job) == "COMPLETED", timeout_s=TIMEOUT_S)
     assert (checked(tmp_path)[0], num_lives(tmp_path)) == (0, 2), checked(tmp_path)
+
+
+def test_two_lives_at_a_time_are_seen(slurm: Slurm, tmp_path: Path) -> None:
+    """Only the daemon of a node dies: the job is started elsewhere, while its old ranks train on."""
+    first = submitted(slurm, tmp_path, TASKS, "-1", "slow")
+    wait_until(lambda: num_steps(tmp_path) >= 2, timeout_s=TIMEOUT_S)
+    (tmp_path / "second").mkdir()
+    variables = {**VARIABLES, "RESUMABLE_RECORD": str(tmp_path / "run")}
+    second = slurm.run("sbatch", "--parsable", str(tmp_path / "job.sh"), cwd=tmp_path / "second", **variables).strip()
+    wait_until(lambda: {slurm.state(job) for job in (first, second)} == {"COMPLETED"}, timeout_s=TIMEOUT_S)
+    code, said = checked(tmp_path)
+    assert (code, "two lives at a time" in said) == (3, True), said

@@ -12,6 +12,7 @@ import platform
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,7 +23,7 @@ from torch.distributed import distributed_c10d
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from resumable.launch.errors import EvidenceError
-from resumable.launch.evidence.rank_records import FORMAT_VERSION, AnyRecord
+from resumable.launch.evidence.rank_records import FORMAT_VERSION, AnyRecord, Step, Superseded
 from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.plan.plan import Plan
 from resumable.launch.system.environment import RankEnvironment, Recording, said_local_rank, said_rank
@@ -37,6 +38,9 @@ from resumable.launch.worker.position import Position, read_earlier
 from resumable.launch.worker.recorder import Recorder
 from resumable.launch.worker.watch.saving import keys_saved_in
 from resumable.launch.worker.watching import watch
+
+_LOOK_S = 1.0
+"""Between two looks for a later group: a call to the file system of the run directory."""
 
 
 class RecordedProcess:
@@ -55,6 +59,8 @@ class RecordedProcess:
         self._exit_code: tuple[int, str] | None = None
         self._exit_error: BaseException | None = None
         self._is_rank = False
+        self._successor: tuple[int, Path] | None = None
+        self._next_look = 0.0
 
     def install(self) -> None:
         """Put everything in place."""
@@ -75,6 +81,7 @@ class RecordedProcess:
         call_before_abrupt_exit(self._patches, self._ending.record_abrupt)
         self._patches.wrap_hot(sys, "exit", self._around_exit)
         self._recorder.observe(self._forget_exit)
+        self._recorder.observe(self._look_for_successor)
         atexit.register(self._at_exit)
         os.register_at_fork(after_in_child=self._after_fork)
 
@@ -103,7 +110,8 @@ class RecordedProcess:
         rank, world_size, group = _membership()
         self._scenario_dir.create()
         if rank == 0:
-            claim_number(self._scenario_dir, group, world_size)
+            number = claim_number(self._scenario_dir, group, world_size)
+            self._successor = number + 1, self._scenario_dir.life_file(number + 1)
         before = list(earlier_groups(self._scenario_dir, group))
         host = socket.gethostname()
         file = self._scenario_dir.group_event_file(group=group, rank=rank, host=host, pid=os.getpid())
@@ -150,6 +158,16 @@ class RecordedProcess:
             original(status)
 
         return exit
+
+    def _look_for_successor(self, record: AnyRecord) -> None:
+        """A scheduler that has lost sight of a node starts the job elsewhere, while its old ranks train on."""
+        if not isinstance(record, Step) or self._successor is None or time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + _LOOK_S
+        number, file = self._successor
+        if file.exists():
+            self._successor = None
+            self._recorder.emit(Superseded, life=number)
 
     def _forget_exit(self, _record: AnyRecord) -> None:
         """A script that goes on has caught its own exit."""

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from resumable.launch.evidence.history import Process
 from resumable.launch.evidence.node_records import RoundStarted
-from resumable.launch.evidence.rank_records import FORMAT_VERSION, AnyRecord, Exit, Start, Step
-from resumable.launch.evidence.worker_groups import ends_of, in_order, with_numbers
+from resumable.launch.evidence.rank_records import FORMAT_VERSION, AnyRecord, Exit, Start, Step, Superseded
+from resumable.launch.evidence.worker_groups import ends_of, in_order, overlaps, with_numbers
 
 
 def life(number: int, group: str, *, time_unix: float = 0.0, world_size: int = 1) -> RoundStarted:
@@ -77,3 +77,17 @@ def test_a_job_has_ended_well_once_every_rank_of_its_last_group_has() -> None:
     rounds = in_order([[life(0, "a", world_size=2)]])
     one, both = [process("a", EXIT, incarnation=0)], [process("a", EXIT, incarnation=0, rank=r) for r in (0, 1)]
     assert [ends_of(rounds, ended)[0].outcome for ended in (one, both)] == ["failed", "succeeded"]
+
+
+def step(sequence: int) -> Step:
+    return Step(sequence=sequence, time_ns=0, step=sequence)
+
+
+SEEN = Superseded(sequence=2, time_ns=0, life=1)
+
+
+def test_a_group_that_trains_on_beside_a_later_one_is_named() -> None:
+    """The step in which it was when it saw that is none of those."""
+    alive = process("a", step(1), SEEN, step(3))
+    ended = process("b", step(1), SEEN, Exit(sequence=3, time_ns=0, reason="finished"))
+    assert [(file, line) for file, line, _ in overlaps([alive, ended, process("c", step(1))])] == [("a-0", 4)]
