@@ -16,6 +16,8 @@ from tests.slurm.cluster import Slurm, running
 
 JOB = Path(__file__).parents[1] / "integration" / "jobs" / "plain.py"
 TIMEOUT_S = 240
+HELD_AFTER = 3
+"""Steps after which a job that is held waits for the file `go`."""
 VARIABLES = {
     "OMP_NUM_THREADS": "1",
     "GLOO_SOCKET_IFNAME": "lo",
@@ -100,12 +102,16 @@ def test_a_preempted_job_is_one_run(slurm: Slurm, tmp_path: Path) -> None:
 
 
 def test_two_lives_at_a_time_are_seen(slurm: Slurm, tmp_path: Path) -> None:
-    """Only the daemon of a node dies: the job is started elsewhere, while its old ranks train on."""
-    first = submitted(slurm, tmp_path, TASKS, "-1", "slow")
-    wait_until(lambda: num_steps(tmp_path) >= 2, timeout_s=TIMEOUT_S)
+    """As where only the daemon of a node dies: the job is started elsewhere, while its old ranks train on."""
+    first = submitted(slurm, tmp_path, TASKS, "-1", "held")
+    wait_until(lambda: num_steps(tmp_path) >= HELD_AFTER, timeout_s=TIMEOUT_S)
     (tmp_path / "second").mkdir()
     variables = {**VARIABLES, "RESUMABLE_RECORD": str(tmp_path / "run")}
     second = slurm.run("sbatch", "--parsable", str(tmp_path / "job.sh"), cwd=tmp_path / "second", **variables).strip()
+    wait_until(lambda: num_lives(tmp_path) == 2, timeout_s=TIMEOUT_S)
+    for folder in (tmp_path, tmp_path / "second"):
+        (folder / "work").mkdir(exist_ok=True)
+        (folder / "work" / "go").touch()
     wait_until(lambda: {slurm.state(job) for job in (first, second)} == {"COMPLETED"}, timeout_s=TIMEOUT_S)
     code, said = checked(tmp_path)
     assert (code, "two lives at a time" in said) == (3, True), said

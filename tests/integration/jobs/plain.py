@@ -1,4 +1,4 @@
-"""DDP, saved after each step, killed once: FOLDER KILLED_AFTER_STEP [careless] [slow]; `spawn` starts its own ranks."""
+"""DDP, saved after each step, killed once: FOLDER KILLED_AFTER_STEP [careless] [slow] [held] [spawn PORT]."""
 
 import os
 import signal
@@ -13,6 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 BATCHES = 5
+HELD_AFTER = 3
 
 
 def train(folder: Path, killed_after: int, *, is_careless: bool) -> None:
@@ -45,6 +46,8 @@ def train(folder: Path, killed_after: int, *, is_careless: bool) -> None:
                 (folder / "draft").replace(checkpoint)
             dist.barrier()
             time.sleep(0.5 if "slow" in sys.argv else 0)
+            while "held" in sys.argv and done == HELD_AFTER and not (folder / "go").exists():
+                time.sleep(0.1)
             if done == killed_after and rank == dist.get_world_size() - 1 and not died.exists():
                 died.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
