@@ -19,6 +19,7 @@ from resumable.samplers.errors import (
 from resumable.samplers.groups import Groups, PackedDataset, Packs, TokenBatches
 from resumable.samplers.loader import ResumableDataLoader
 from resumable.samplers.orders import Blocks, Endless, Mixture, Order
+from resumable.samplers.planning import plan
 from resumable.samplers.registry import SAMPLER_REGISTRY, SamplerRegistry, create_sampler
 from resumable.samplers.sampler import ResumableSampler
 from resumable.samplers.seeded import SeededDataset
@@ -62,4 +63,5 @@ __all__ = [
     "as_dcp",
     "check_agreement",
     "create_sampler",
+    "plan",
 ]
