@@ -68,8 +68,9 @@ def test_a_paragraph_is_folded_behind_its_head() -> None:
     assert printed("one two three\nfour", width=12, head="ab") == ["ab  one two", "    three", "    four"]
 
 
-def test_a_log_keeps_a_sentence_in_one_line() -> None:
+def test_a_log_keeps_a_sentence_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever searches it finds it; a drawing stays a drawing."""
+    monkeypatch.delenv("COLUMNS", raising=False)
     console = OutputConsole(force_terminal=False)
     sentence = "word " * 100
     assert [f"    {sentence.rstrip()}"] == printed(sentence, width=console.width)
