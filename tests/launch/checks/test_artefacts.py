@@ -313,3 +313,22 @@ def test_nothing_to_compare_with_is_not_applicable() -> None:
     """`resumable run` has no reference."""
     evidence = msgspec.structs.replace(histories.one_kill(JOB), references=())
     assert artefacts(evidence).outcome is Outcome.NOT_APPLICABLE
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [("right", ""), ("wrong", "saved different tensors under 'average' in work/wrong-12.pt after 12")],
+)
+def test_a_name_may_depend_on_what_is_saved(values: str, words: str) -> None:
+    """A checksum in it, for example: what is saved in its place at the same step, with the same keys, is its counterpart."""
+    average = {"right": lambda step: -step, "wrong": lambda step: -step if step <= RESUMED else "new"}
+    content = {"model": lambda step: step}
+
+    def names(kind: str) -> list[File]:
+        return [
+            File(path=f"{kind}-{step}.pt", when=at(step), content={**content, "average": average[kind]})
+            for step in range(4, END + 1, 4)
+        ]
+
+    result = judged(names("right"), second=names(values), loads="right-8.pt")
+    assert (bool(words), True) == (result.outcome is Outcome.INVALID, words in result.summary), result.summary
