@@ -15,6 +15,7 @@ _STATE: dict[Component, str] = {
     "optimizer": "optimizer state",
     "buffers": "buffers",
     "scaler": "gradient scaler state",
+    "gradients": "accumulated gradients",
 }
 
 

@@ -128,7 +128,7 @@ class ComponentNotRestored(Reason, frozen=True, kw_only=True):
 
     template = "{advice}"
     kind_by = ("component", "is_lost")
-    component: Literal["parameters", "optimizer", "buffers", "scaler", "rate"]
+    component: Literal["parameters", "optimizer", "buffers", "scaler", "gradients", "rate"]
     is_lost: bool = False
 
     def __str__(self) -> str:
@@ -142,6 +142,7 @@ _ADVICE = {
     "optimizer lost": "the optimizer began without any state: is its `state_dict()` saved and loaded?",
     "buffers": "are buffers, such as running statistics, saved and loaded, by each rank that has its own?",
     "scaler": "is the state of the GradScaler saved and loaded?",
+    "gradients": "micro-batches before the save are in no step: save their gradients, or go on at the first of them",
     "rate": "is the state of the learning-rate scheduler saved and loaded?",
 }
 

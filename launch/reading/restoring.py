@@ -12,12 +12,12 @@ from resumable.launch.evidence.rank_records import State
 from resumable.launch.reading.lives import Life, Run
 from resumable.launch.reading.saves import Moment, Saved, saved_by, saves_read
 
-MUST_BE_RESTORED: tuple[Component, ...] = ("parameters", "optimizer", "buffers", "scaler")
+MUST_BE_RESTORED: tuple[Component, ...] = ("parameters", "optimizer", "buffers", "scaler", "gradients")
 """Whatever the job; schedulers show in the learning rates, random state in what it decides."""
 _TOLD = ("schedulers", "random")
 
 
-Component = Literal["parameters", "optimizer", "buffers", "scaler"]
+Component = Literal["parameters", "optimizer", "buffers", "scaler", "gradients"]
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
@@ -212,7 +212,7 @@ def _is_captured(state: State, component: str) -> bool:
     match component:
         case "buffers":
             return "buffers" in state.quick
-        case "scaler" | "schedulers" | "random":
+        case "scaler" | "schedulers" | "random" | "gradients":
             return "random" in state.components
     return True
 

@@ -12,7 +12,7 @@ from torch.amp.grad_scaler import GradScaler
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from resumable.launch.evidence.fingerprints import Fingerprint, total
-from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, Load, Moment, State
+from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, Load, Moment, State, Step
 from resumable.launch.worker.fingerprint.quick import Named, QuickForm
 from resumable.launch.worker.fingerprint.states import as_part, named_fingerprints, state_fingerprint
 from resumable.launch.worker.patching import Patches
@@ -40,6 +40,8 @@ class StateWatch:
         self._scalers = Instances(GradScaler)
         self._quick = {component: QuickForm() for component in ("parameters", "optimizer", "partition", "buffers")}
         self._start = _Start()
+        self._is_accumulating = False
+        """A backward pass came since the last step."""
         self._end: tuple[dict[str, ByName], dict[str, Fingerprint]] | None = None
         """What the last optimizers held when they were gone."""
 
@@ -52,7 +54,9 @@ class StateWatch:
         """Until the first backward pass, keep in mind what forward passes and schedulers change."""
         match record:
             case Backward():
-                self._start.is_over = True
+                self._start.is_over = self._is_accumulating = True
+            case Step():
+                self._is_accumulating = False
             case Load() if not self._start.is_over:
                 self._start.buffers = None
             case Batch() if not self._start.is_over:
@@ -79,7 +83,8 @@ class StateWatch:
         """The fields of a `State` before the first step."""
         held = self._held()
         start = self._start
-        components = self._learned(held) | {"buffers": start.buffers or {}} | _of_raw(start.raw or {})
+        before = {"buffers": start.buffers or {}, "gradients": start.gradients}
+        components = self._learned(held) | before | _of_raw(start.raw or {})
         quick = self._quick_forms(held)
         quick.pop("buffers", None)
         if start.quick_buffers is not None:
@@ -90,6 +95,8 @@ class StateWatch:
         """Record what this process has as it begins to save."""
         held = self._held()
         components = self._learned(held) | {"buffers": self._buffers()} | _of_raw(self._raw())
+        if self._is_accumulating:
+            components["gradients"] = self._gradients(self._parameters(held))
         self._emit(_fields("save", components, self._quick_forms(held)))
 
     def note_end(self) -> str | None:
@@ -147,6 +154,9 @@ class StateWatch:
     def _buffers(self) -> ByName:
         return named_fingerprints(self._modules.buffers())
 
+    def _gradients(self, parameters: Sequence[Named]) -> ByName:
+        return named_fingerprints((name, one.grad) for name, one in parameters if one.grad is not None)
+
     def _quick_forms(self, held: Sequence[Held]) -> dict[str, Fingerprint]:
         parameters = self._parameters(held)
         if not parameters:
@@ -180,7 +190,9 @@ class StateWatch:
 
     def _prepare_start(self) -> None:
         self._start.raw = self._raw()
-        if self._start.buffers is None and self._parameters(self._held()) and not self._modules.gets_buffers:
+        parameters = self._parameters(self._held())
+        self._start.gradients = self._gradients(parameters)
+        if self._start.buffers is None and parameters and not self._modules.gets_buffers:
             self._start.buffers = self._buffers()
             self._start.quick_buffers = self._taken("buffers", list(self._modules.buffers()))
 
@@ -213,6 +225,8 @@ class _Start:
         self.buffers: ByName | None = None
         """When the first batch after the last load came: later forward passes may have changed them."""
         self.quick_buffers: Fingerprint | None = None
+        self.gradients: ByName = {}
+        """When the last batch came: those of a window of accumulation that was open at the save."""
 
 
 def text_of(fingerprint: Fingerprint) -> str:

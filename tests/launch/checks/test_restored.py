@@ -9,7 +9,7 @@ import pytest
 from resumable.launch.checks.restored import restored
 from resumable.launch.evidence.fingerprints import Fingerprint
 from resumable.launch.evidence.history import History
-from resumable.launch.evidence.rank_records import AnyRecord, Backward, Load, Save, State, Step
+from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, Load, Save, State, Step
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.explain.result import CheckResult
 from tests.launch import histories
@@ -213,6 +213,48 @@ def test_a_learning_rate_that_no_run_has_at_this_step_is_invalid(rate, expected)
     }
     history = run_with((with_rate(lambda step: 0.9**step), 0, None), (with_rate(rate), 1, None))
     assert judged(history, **references).outcome == expected
+
+
+def with_open_window(line: AnyRecord) -> AnyRecord:
+    """The save came in the middle of a window of accumulation."""
+    if isinstance(line, State) and line.moment == "save":
+        return with_component(line, "gradients", {"layer.weight": one("gradient")})
+    return line
+
+
+def gradients_brought_back(line: AnyRecord) -> AnyRecord:
+    if isinstance(line, State) and line.moment == "start":
+        return with_component(line, "gradients", {"layer.weight": one("gradient")})
+    return line
+
+
+def other_first_batch() -> Change:
+    """The first step of the process is on different batches than it was before."""
+    seen: list[AnyRecord] = []
+
+    def change(line: AnyRecord) -> AnyRecord | None:
+        if isinstance(line, Batch) and not seen:
+            seen.append(line)
+            return msgspec.structs.replace(line, indices=[100, 101])
+        return line
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param([], Outcome.VALID, id="the window is done again"),
+        pytest.param([(other_first_batch(), 1, 0)], Outcome.INVALID, id="the rest of it is done"),
+        pytest.param(
+            [(other_first_batch(), 1, 0), (gradients_brought_back, 1, 0)], Outcome.VALID, id="with its gradients"
+        ),
+    ],
+)
+def test_gradients_of_an_open_window_are_part_of_the_state(changes, expected) -> None:
+    """A job brings them back, or does their micro-batches again."""
+    history = run_with((with_open_window, 0, 0), *changes)
+    assert judged(history).outcome == expected
 
 
 FOUR = Job(world_size=4, num_samples=48)

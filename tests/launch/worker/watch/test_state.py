@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from resumable.launch.evidence.fingerprints import Fingerprint
-from resumable.launch.evidence.rank_records import Backward, Batch, Load, State
+from resumable.launch.evidence.rank_records import Backward, Batch, Load, State, Step
 from resumable.launch.worker.patching import Patches
 from resumable.launch.worker.watch.state import StateWatch
 from tests.launch.worker.conftest import Listener
@@ -176,6 +176,34 @@ def test_the_start_is_what_was_there_before_the_first_forward_pass(watch: StateW
     torch.rand(1)
     watch.observe(BATCH)
     assert saved.components == watch.at_start()["components"]
+
+
+def test_gradients_count_while_a_window_of_accumulation_is_open(watch: StateWatch, listener: Listener) -> None:
+    """They are part of the state from a backward pass to the step that uses them."""
+    training = Training()
+    training.model(torch.randn(4, 4)).square().sum().backward()
+    watch.observe(BACKWARD)
+    names = at_save(watch, listener).components["gradients"].keys()
+    watch.observe(Step(sequence=0, time_ns=0, step=0))
+    after = at_save(watch, listener).components
+    assert ({"0.weight", "0.bias", "1.weight", "1.bias", "2.weight", "2.bias"}, False) == (names, "gradients" in after)
+
+
+def test_gradients_that_are_brought_back_are_part_of_the_start(watch: StateWatch, listener: Listener) -> None:
+    """A script may keep those of the micro-batches before the save in its checkpoint."""
+    before = Training()
+    before.model(torch.randn(4, 4)).square().sum().backward()
+    watch.observe(BACKWARD)
+    saved = at_save(watch, listener).components["gradients"]
+    gradients = [parameter.grad for parameter in before.model.parameters()]
+    after, second = Training(), StateWatch(listener)
+    second.optimizers = watch.optimizers
+    del before
+    for parameter, gradient in zip(after.model.parameters(), gradients, strict=True):
+        parameter.grad = gradient
+    second.observe(BATCH)
+    second.observe(BACKWARD)
+    assert second.at_start()["components"]["gradients"] == saved
 
 
 def test_without_a_batch_nobody_knows_what_was_there_before(watch: StateWatch) -> None:
