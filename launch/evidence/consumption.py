@@ -1,11 +1,17 @@
 """Which batches an optimizer step consumed: the one rule for it, inside a rank and for who reads its lines.
 
-Handed out, delivered and consumed are three things. A batch that the loop received is consumed by the next optimizer step
-if a backward pass ended in between and no later batch of the same loader came first; otherwise it was discarded: a script
-that fast-forwards after its restart, peeks at a batch or validates does so, and is right to. Several batches may belong to
-one step (gradient accumulation). A step without a backward pass before it is the second optimizer's part of the step
-before, or a phantom by which checkpoint libraries fill optimizer state. What is done before the first batch of a loader
-that is trained on is a warm-up, steps included.
+Handed out, delivered and consumed are three things. A batch is consumed by the optimizer step whose gradients it
+contributed to. Which batches a backward pass went back to was recorded where it could be seen, and so was that gradients
+were let go without a step, or that a gradient scaler left the step out. Several batches may belong to one step (gradient
+accumulation), and one batch to several steps.
+
+Where nothing shows what a backward pass went back to, the order decides: it is what the loop received since the last one,
+but of each loader only what came last, because a script that fast-forwards after its restart, peeks at a batch or validates
+does so, and is right to. If nothing came, it is once more what was let go just now.
+
+A step without a backward pass before it is the second optimizer's part of the step before, or a phantom by which checkpoint
+libraries fill optimizer state. What is done before the first batch of a loader that is trained on is a warm-up, steps
+included.
 
 Counterexample to "every batch that waits is consumed": two loaders that take turns, fast-forwarded after a restart. The last
 batches of both wait when the first backward pass comes, and only the one received last is trained on.
@@ -14,14 +20,15 @@ batches of both wait when the first backward pass comes, and only the one receiv
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 import msgspec
 
-from resumable.launch.evidence.loop_profile import LoopProfile
-from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, EpochEnd, Step
+from resumable.launch.evidence.loop_profile import MOST_BATCHES, LoaderRoles, LoopProfile
+from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, EpochEnd, LetGo, SkippedStep, Step
 
-_MOST_RECEIVED = 4096
-"""More batches than a step is made of: a script that fast-forwards through the rest of them need not fit into memory."""
+_MOST_KNOWN = 256
+"""So many batches can be gone back to, beside those that wait."""
 
 
 class ConsumedBatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +38,10 @@ class ConsumedBatch(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     """Ordinal of its pass among the passes of this process that were trained on; of its loader's where several loaders are
     trained on side by side."""
+    backward: int | None = None
+    """Line (`sequence`) of its first backward pass; None if it waits for one."""
+    is_again: bool = False
+    """An earlier step has consumed it too."""
 
 
 class ConsumedStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +52,8 @@ class ConsumedStep(msgspec.Struct, frozen=True, kw_only=True):
     """One for each backward pass."""
     record: Step | None
     """None in a job without an optimizer."""
+    carries: bool = False
+    """Gradients that the process did not make, which it must have from a checkpoint, are part of it."""
     line: int
     """Where the step, or else its last backward pass, stands in the file of its process, from 1."""
 
@@ -50,16 +63,27 @@ class Consumption:
 
     Args:
         profile: How the job's loop works.
-        training: Loaders whose batches are trained on; who follows a process that still runs may change it as it learns.
+        roles: Of its loaders; who follows a process that still runs may change them as it learns.
     """
 
-    def __init__(self, profile: LoopProfile, training: frozenset[int]) -> None:
+    def __init__(self, profile: LoopProfile, roles: LoaderRoles) -> None:
         self._profile = profile
-        self.training = training
-        self._has_begun = not training
+        self.roles = roles
+        self._has_begun = not profile.has_batches and not roles.training
         self._received: list[Batch] = []
+        self._known: dict[int, Batch] = {}
+        """Batches by their line."""
+        self._done: set[int] = set()
+        """Lines of known batches that a step has consumed."""
         self._consumed: list[ConsumedBatch] = []
         self._losses: list[float | None] = []
+        self._untold: list[int] = []
+        """Backward passes since the last step of which nothing shows what they went back to."""
+        self._is_skipped = False
+        """A scaler has left out the step of what was consumed."""
+        self._dropped: list[Batch] = []
+        """What was let go since the last step."""
+        self._carries = False
         self._backward_line = 0
         self._epochs: dict[tuple[int, int], int] = {}
         self._num_passes: Counter[int] = Counter()
@@ -69,12 +93,22 @@ class Consumption:
     @property
     def unfinished(self) -> tuple[ConsumedBatch, ...]:
         """Batches with a backward pass whose step has not come yet."""
-        return tuple(self._consumed)
+        return () if self._is_skipped else tuple(self._consumed)
+
+    @property
+    def losses(self) -> tuple[float | None, ...]:
+        """Of the backward passes since the last step, which has not come yet."""
+        return () if self._is_skipped else tuple(self._losses)
 
     @property
     def waiting(self) -> tuple[ConsumedBatch, ...]:
         """Batches that were received last and had no backward pass yet."""
-        return tuple([self._placed(batch) for batch in self._received if batch.loader in self.training])
+        return tuple([self._placed(batch) for batch in self._waiting(self.roles.training)])
+
+    @property
+    def is_untold(self) -> bool:
+        """Whether order alone says what the step that comes next consumes."""
+        return bool(self._untold)
 
     @property
     def has_backward(self) -> bool:
@@ -90,8 +124,14 @@ class Consumption:
         match record:
             case Batch() if record.grad_enabled:
                 return self._receive(record)
-            case Backward() if self._has_begun or self._begins():
-                self._consume(record)
+            case Backward():
+                self._carries |= record.carries
+                if self._has_begun or self._begins(record):
+                    self._consume(record)
+            case SkippedStep():
+                self._is_skipped = bool(self._losses)
+            case LetGo():
+                self._let_go()
             case Step() if self._losses:
                 return self._finish(record)
             case EpochEnd():
@@ -103,55 +143,102 @@ class Consumption:
         """The script came to its end: without optimizer steps that proves its last update."""
         return self._finish(None) if not self._profile.has_steps and self._losses else None
 
-    def _begins(self) -> bool:
+    def _begins(self, record: Backward) -> bool:
         """Whether a batch that may be trained on has come: before it a script warms up with batches of its own making."""
-        self._has_begun = any(batch.loader in self.training for batch in self._received)
+        self._has_begun = bool(self._reached(record) or self._waiting(self.roles.training))
         return self._has_begun
 
     def _receive(self, batch: Batch) -> ConsumedStep | None:
-        is_next = not self._profile.has_steps and self._losses and batch.loader in self.training
+        is_next = not self._profile.has_steps and self._losses and batch.loader in self.roles.training
         finished = self._finish(None) if is_next else None
         self._discard(batch.loader)
         self._received.append(batch)
-        del self._received[:-_MOST_RECEIVED]
+        del self._received[:-MOST_BATCHES]
+        self._known[batch.sequence] = batch
+        if len(self._known) > _MOST_KNOWN + len(self._received):
+            self._done.discard(next(iter(self._known)))
+            del self._known[next(iter(self._known))]
         return finished
 
     def _discard(self, loader: int) -> None:
-        """A batch that the next one of its loader follows was not trained on."""
+        """A batch that the next one of its loader follows was not trained on, as far as order tells."""
         if not self._profile.takes_together:
             self._received = [batch for batch in self._received if batch.loader != loader]
 
     def _consume(self, record: Backward) -> None:
+        if self._is_skipped:
+            self._let_go()
         self._losses.append(record.loss)
         self._backward_line = record.sequence + 1
+        if record.batches is not None:
+            untraced = self.roles.training - self.roles.traced
+            self._add([*self._reached(record), *self._next(untraced)], record.sequence)
+            return
+        self._untold.append(record.sequence)
         if not self._profile.takes_together:
-            self._move(1 if self._profile.takes_turns else len(self._received))
+            batches = self._next(self.roles.training)
+            self._add(batches[-1:] if self._profile.takes_turns else batches, record.sequence)
+            self._received = []
 
-    def _move(self, num_batches: int) -> None:
-        """Of what was received, the last so many batches are trained on."""
-        batches = [batch for batch in self._received if batch.loader in self.training][-num_batches:]
+    def _let_go(self) -> None:
+        """What was consumed since the last step will be in none, unless it is gone back to."""
+        self._dropped = [one.batch for one in self._consumed] or self._dropped
+        self._consumed, self._losses, self._untold = [], [], []
+        self._is_skipped = False
+
+    def _reached(self, record: Backward) -> list[Batch]:
+        batches = [self._known[line] for line in record.batches or () if line in self._known]
+        return [batch for batch in batches if batch.loader in self.roles.training]
+
+    def _next(self, loaders: frozenset[int]) -> list[Batch]:
+        """What order says that a backward pass is of: what waits, and else what was let go just now."""
+        dropped, self._dropped = self._dropped, []
+        return self._waiting(loaders) or [batch for batch in dropped if batch.loader in loaders]
+
+    def _waiting(self, loaders: frozenset[int]) -> list[Batch]:
+        return [batch for batch in self._received if batch.loader in loaders]
+
+    def _add(self, batches: Iterable[Batch], backward: int) -> None:
+        """These had a backward pass."""
+        lines = {one.batch.sequence for one in self._consumed}
         for batch in batches:
-            placed = self._placed(batch)
+            if batch.sequence in lines:
+                continue
+            placed = self._placed(batch, backward=backward)
             if (batch.loader, batch.epoch) not in self._epochs:
                 self._epochs[batch.loader, batch.epoch] = placed.epoch
                 self._num_passes[self.stream_of(batch)] += 1
             self._consumed.append(placed)
-        self._received = []
+            lines.add(batch.sequence)
+        self._received = [batch for batch in self._received if batch.sequence not in lines]
 
     def _finish(self, record: Step | None) -> ConsumedStep:
-        if self._profile.takes_together:
-            self._move(len(self._losses))
+        if self._profile.takes_together and self._untold:
+            batches = self._waiting(self.roles.training)[-len(self._untold) :]
+            for batch, backward in zip(batches, self._untold, strict=False):
+                self._add([batch], backward)
         step = ConsumedStep(
             batches=tuple(self._consumed),
             losses=tuple(self._losses),
             record=record,
+            carries=self._carries,
             line=record.sequence + 1 if record else self._backward_line,
         )
-        self._consumed, self._losses, self._received = [], [], []
+        lines = [one.batch.sequence for one in self._consumed]
+        # What a loop has fetched for the next step waits on; what it went past does not.
+        self._received = (
+            [] if self._untold else [batch for batch in self._received if batch.sequence > max(lines, default=0)]
+        )
+        self._done.update(lines)
+        self._let_go()
+        self._dropped = []
+        self._carries = False
         return step
 
-    def _placed(self, batch: Batch) -> ConsumedBatch:
-        return ConsumedBatch(batch=batch, epoch=self.epoch_of(batch))
+    def _placed(self, batch: Batch, *, backward: int | None = None) -> ConsumedBatch:
+        return ConsumedBatch(
+            batch=batch, epoch=self.epoch_of(batch), backward=backward, is_again=batch.sequence in self._done
+        )
 
     def stream_of(self, batch: Batch) -> int:
         """Passes of one stream follow each other; loaders that are trained on side by side are streams of their own."""

@@ -121,8 +121,8 @@ class Backward(Record, frozen=True, kw_only=True, tag="backward"):
     """Lines (`sequence`) of the batches that the forward passes got to which it went back; None where nothing shows."""
     beside: list[int] = []
     """Lines of further batches that forward passes got since the backward pass before, to which it did not go back."""
-    accumulates: bool | None = None
-    """Whether it added to gradients that were there before; None where nothing shows, or where a step had used them."""
+    carries: bool = False
+    """It was the first of its process, and added to gradients that were there already: they came with a checkpoint."""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,7 +130,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
     epoch: int
     num_batches: int
-    """Batches of that epoch that were trained on."""
+    """Batches of that epoch that training is past."""
     length: int | None = None
     """Batches of a whole epoch, where the loader says."""
 
@@ -140,11 +140,11 @@ class StepCount(msgspec.Struct, frozen=True, kw_only=True):
 
     num_steps: int
     num_batches: int
-    """Batches trained on."""
+    """Batches that training is past: it used them, or looked at them and let them go."""
     epoch: int
     """Epoch of the last batch that was trained on."""
     epoch_batches: int
-    """Batches of that epoch that were trained on."""
+    """Batches of that epoch that training is past."""
     epoch_length: int | None = None
     """Batches of a whole epoch, where the loader says."""
     places: dict[int, Place] = {}
@@ -180,6 +180,10 @@ class Step(Record, frozen=True, kw_only=True, tag="step"):
 
 class SkippedStep(Record, frozen=True, kw_only=True, tag="skipped_step"):
     """A gradient scaler found gradients that are not finite, and left the optimizer's step out."""
+
+
+class LetGo(Record, frozen=True, kw_only=True, tag="let_go"):
+    """The gradients of all backward passes since the last step were let go without one."""
 
 
 class State(Record, frozen=True, kw_only=True, tag="state"):
@@ -293,6 +297,7 @@ AnyRecord = (
     | Backward
     | Step
     | SkippedStep
+    | LetGo
     | State
     | Save
     | Rename

@@ -13,7 +13,7 @@ from pathlib import PurePath
 
 import msgspec
 
-from resumable.launch.evidence.rank_records import AnyRecord, Backward, FaultFired, Load, Remove, Save
+from resumable.launch.evidence.rank_records import AnyRecord, FaultFired, Load, Remove, Save
 from resumable.launch.evidence.written_files import files_in
 from resumable.launch.plan.fault_kinds import CHECKPOINT_DAMAGE
 from resumable.launch.reading.trajectory import TrainedBatch, Trajectory
@@ -54,16 +54,16 @@ def _series(path: str) -> str:
     return _DIGITS.sub("#", path)
 
 
-def written_by(trajectory: Trajectory, first_step: int) -> tuple[Checkpoint, ...]:
+def written_by(trajectory: Trajectory, first_step: int, num_carried: int = 0) -> tuple[Checkpoint, ...]:
     """Complete files of one process, in order; a file written again stands there again.
 
     Args:
         trajectory: what the process trained on.
         first_step: steps done since training began when the process started to train.
+        num_carried: batches whose gradients it had from a checkpoint.
     """
     process = trajectory.process
     lines = [step.line for step in trajectory.steps]
-    backwards = [0, *(record.sequence for record in process.records if isinstance(record, Backward))]
     groups = [*(step.batches for step in trajectory.steps), trajectory.unfinished]
     last = max(record.sequence for record in process.records if not isinstance(record, FaultFired))
     unfinished = _begun_only(process.records)
@@ -79,17 +79,17 @@ def written_by(trajectory: Trajectory, first_step: int) -> tuple[Checkpoint, ...
             is_step_sure=file.writer != "thread",
             is_half_overwritten=file.path in unfinished,
             is_removed=file.is_removed,
-            num_accumulated=_num_begun(groups[bisect_left(lines, file.begin + 1)], backwards, file.begin),
+            num_accumulated=_num_open(groups, bisect_left(lines, file.begin + 1), num_carried, line=file.begin + 1),
         )
         for file in files_in(process.records)
         if file.path
     )
 
 
-def _num_begun(batches: Iterable[TrainedBatch], backwards: Sequence[int], line: int) -> int:
-    """How many batches came before the last of these backward passes before a line; lines are numbered from 0."""
-    last = backwards[bisect_left(backwards, line) - 1]
-    return sum(batch.line <= last for batch in batches)
+def _num_open(steps: Sequence[Sequence[TrainedBatch]], step: int, num_carried: int, *, line: int) -> int:
+    """How many batches of a step had had their backward pass before a line."""
+    num_own = sum(batch.backward_line is not None and batch.backward_line < line for batch in steps[step])
+    return num_own + (num_carried if step == 0 else 0)
 
 
 def _begun_only(records: Iterable[AnyRecord]) -> set[str]:

@@ -54,7 +54,11 @@ class _Builder:
         read = saves_read(group, [one for one in self.saved if one.step == one.earliest_step])
         placed = [self._place(trajectory, [step for _, step in read]) for trajectory in group]
         self.saved.extend(one for life in placed for one in saved_by(life.trajectory, life.first_step))
-        written = [checkpoint for life in placed for checkpoint in written_by(life.trajectory, life.first_step)]
+        written = [
+            checkpoint
+            for life in placed
+            for checkpoint in written_by(life.trajectory, life.first_step, life.num_carried)
+        ]
         damaged = [file for life in placed for file in damaged_by(life.trajectory)]
         removed = [(path, life.rank) for life in placed for path in removed_by(life.trajectory)]
         known = [_unless_removed(one, removed, incarnation=None) for one in self.checkpoints]
@@ -86,17 +90,35 @@ class _Builder:
         if trajectory.steps and incarnation > 0:
             resume = find_resume_point(trajectory.steps, self._clues(trajectory, before, read))
         first_step = resume.step if resume else (len(before) if incarnation > 0 else 0)
-        epoch = self._epoch_at(first_step, rank)
+        open_step = self._open_at(trajectory, first_step, before)
+        epoch = self._epoch_at(first_step, rank, trajectory, num_open=len(open_step.batches)) - _first_epoch(trajectory)
         steps = renamed(trajectory, first_step, self.reference, self.profile)
+        carried = open_step if steps and steps[0].carries else TrainedStep()
         return Life(
             trajectory=trajectory,
             first_step=first_step,
             resume=resume,
             before=before,
-            steps=tuple([_shifted(step, epoch) for step in steps]),
+            steps=_with_carried(tuple([_shifted(step, epoch) for step in steps]), carried),
+            num_carried=len(carried.batches),
             unfinished=_shifted(TrainedStep(batches=trajectory.unfinished), epoch).batches,
             waiting=_shifted(TrainedStep(batches=trajectory.waiting), epoch).batches,
         )
+
+    def _open_at(self, trajectory: Trajectory, first_step: int, before: Steps) -> TrainedStep:
+        """The part of a step whose gradients waited when the checkpoint was written that a process went on from."""
+        paths = loaded_by(trajectory)
+        fitting = [one for one in self.checkpoints if one.path in paths and one.step == first_step]
+        num_open = fitting[-1].num_accumulated if fitting else 0
+        latest = self.latest.get(trajectory.process.rank)
+        step = TrainedStep()
+        if first_step < len(before):
+            step = before[first_step]
+        elif latest is not None:
+            step = TrainedStep(batches=latest.unfinished, losses=latest.trajectory.unfinished_losses)
+        batches = step.batches[:num_open]
+        num_passes = len({batch.backward_line for batch in batches})
+        return TrainedStep(batches=batches, losses=step.losses[:num_passes])
 
     def _clues(self, trajectory: Trajectory, before: Steps, read: Sequence[int]) -> Clues:
         known = {checkpoint.path: checkpoint.step for checkpoint in self.checkpoints if checkpoint.is_step_sure}
@@ -108,17 +130,24 @@ class _Builder:
             num_done=len(before) or max(map(len, self.done.values()), default=0),
         )
 
-    def _epoch_at(self, step: int, rank: int) -> int:
-        """Epoch of a step: as the reference has it, else as it was the first time, else the one that comes next."""
+    def _epoch_at(self, step: int, rank: int, trajectory: Trajectory, *, num_open: int) -> int:
+        """Epoch in which a process goes on: as the reference has it, else as it was the first time, else the next one.
+
+        A step that is made of several batches may lie in two epochs: the process goes on with the batch that it trains on
+        first, or if the step has none such, behind those that waited when its checkpoint was written.
+        """
+        first = [batch.key for one in trajectory.steps[:1] for batch in one.batches[:1]]
         known = (self.reference.get(rank, ()), self.done.get(rank, ()), *self.done.values())
         for steps in known:
             if step < len(steps) and steps[step].batches:
-                return steps[step].batches[0].epoch
+                batches = steps[step].batches
+                same = tuple(batch for batch in batches if [batch.key] == first)
+                return (same or batches[num_open:] or batches)[0].epoch
         last = self.done.get(rank) or max(self.done.values(), key=len, default=())
-        batches = [batch for done in last[-1:] for batch in done.batches]
-        if not batches:
+        latest = [batch for done in last[-1:] for batch in done.batches]
+        if not latest:
             return 0
-        return batches[-1].epoch + (self._is_whole(batches[-1], last) or self._has_pass_ended())
+        return latest[-1].epoch + (self._is_whole(latest[-1], last) or self._has_pass_ended())
 
     def _has_pass_ended(self) -> bool:
         return any(life.trajectory.pass_ended for life in self.latest.values())
@@ -177,6 +206,19 @@ def _unless_removed(
         is_within(checkpoint.path, path) and (incarnation is None or rank != checkpoint.rank) for path, rank in removed
     )
     return msgspec.structs.replace(checkpoint, is_removed=True) if is_removed else checkpoint
+
+
+def _first_epoch(trajectory: Trajectory) -> int:
+    """In which epoch of its process the first step lies: in a later one if whatever came before was let go."""
+    return next((batch.epoch for step in trajectory.steps[:1] for batch in step.batches), 0)
+
+
+def _with_carried(steps: Steps, carried: TrainedStep) -> Steps:
+    """The first step is made of the gradients, too, that came with the checkpoint."""
+    if not carried.batches:
+        return steps
+    batches, losses = (*carried.batches, *steps[0].batches), (*carried.losses, *steps[0].losses)
+    return (msgspec.structs.replace(steps[0], batches=batches, losses=losses), *steps[1:])
 
 
 def _joined(done: Steps, first_step: int, steps: Steps) -> Steps:

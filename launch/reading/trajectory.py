@@ -8,7 +8,7 @@ import msgspec
 
 from resumable.launch.evidence.consumption import ConsumedBatch, ConsumedStep, Consumption
 from resumable.launch.evidence.history import Process
-from resumable.launch.evidence.loop_profile import LoopProfile, training_loaders
+from resumable.launch.evidence.loop_profile import LoopProfile, roles_of
 from resumable.launch.evidence.rank_records import AnyRecord, Batch, EpochBegin, Index, Loader, Step
 
 BatchKey = tuple[Index, ...] | str | None
@@ -31,6 +31,8 @@ class TrainedBatch(msgspec.Struct, frozen=True, kw_only=True):
     """Where it stands in the file of its process, from 1."""
     digest: str | None = None
     """Of its content, where it was asked for or there are no indices."""
+    backward_line: int | None = None
+    """Where its first backward pass stands in that file; None if it had none."""
 
     @property
     def indices(self) -> tuple[Index, ...]:
@@ -53,6 +55,8 @@ class TrainedStep(msgspec.Struct, frozen=True, kw_only=True):
     """Its line, joined with those of further optimizers of the same step."""
     line: int = 0
     """Where the step stands in the file of its process; 0 for a step that only other evidence shows."""
+    carries: bool = False
+    """Gradients that its process did not make are part of it."""
 
     @property
     def keys(self) -> tuple[BatchKey, ...]:
@@ -88,6 +92,8 @@ class Trajectory(msgspec.Struct, frozen=True, kw_only=True):
     """What the sampler took for its epoch when the first trained batch came."""
     loaders: dict[int, Loader]
     """Loaders that were trained on."""
+    unfinished_losses: tuple[float | None, ...] = ()
+    """One for each backward pass whose step never came."""
 
 
 def trace(process: Process, profile: LoopProfile) -> Trajectory:
@@ -95,8 +101,8 @@ def trace(process: Process, profile: LoopProfile) -> Trajectory:
 
     Time and memory: linear in the number of its lines.
     """
-    training = training_loaders(process.records, by_inputs=process.rank in profile.by_inputs)
-    consumption = Consumption(profile, training)
+    roles = roles_of(process.records, by_inputs=process.rank in profile.by_inputs)
+    consumption = Consumption(profile, roles)
     steps: list[TrainedStep] = []
     consumed: list[Batch] = []
     for record in process.records:
@@ -116,16 +122,21 @@ def trace(process: Process, profile: LoopProfile) -> Trajectory:
         process=process,
         steps=tuple(steps),
         unfinished=_batches(consumption.unfinished),
+        unfinished_losses=consumption.losses,
         waiting=_batches(consumption.waiting),
         pass_ended=bool(consumed) and (consumed[-1].loader, consumed[-1].epoch) in consumption.ended,
         sampler_epoch=_sampler_epoch(process.records, consumed),
-        loaders={number: loaders[number] for number in training if number in loaders},
+        loaders={number: loaders[number] for number in roles.training if number in loaders},
     )
 
 
 def _step(done: ConsumedStep) -> TrainedStep:
     return TrainedStep(
-        batches=_batches(done.batches), losses=done.losses, record=done.record or NO_STEP, line=done.line
+        batches=_batches(done.batches),
+        losses=done.losses,
+        record=done.record or NO_STEP,
+        line=done.line,
+        carries=done.carries,
     )
 
 
@@ -139,17 +150,19 @@ def _joined(step: TrainedStep, later: Step) -> TrainedStep:
 
 
 def _batches(consumed: Iterable[ConsumedBatch]) -> tuple[TrainedBatch, ...]:
-    return tuple([_batch(one.batch, one.epoch) for one in consumed])
+    return tuple([_batch(one) for one in consumed])
 
 
-def _batch(batch: Batch, epoch: int) -> TrainedBatch:
+def _batch(one: ConsumedBatch) -> TrainedBatch:
+    batch = one.batch
     return TrainedBatch(
         loader=batch.loader,
-        epoch=epoch,
+        epoch=one.epoch,
         batch=batch.batch,
         key=batch.digest if batch.indices is None else tuple(batch.indices),
         line=batch.sequence + 1,
         digest=batch.digest,
+        backward_line=None if one.backward is None else one.backward + 1,
     )
 
 

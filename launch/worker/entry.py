@@ -29,9 +29,10 @@ from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.patching import Patches
 from resumable.launch.worker.position import Position, read_earlier
 from resumable.launch.worker.recorder import Recorder
+from resumable.launch.worker.rounding import keep_buckets
 from resumable.launch.worker.script import print_script_traceback, run_script
 from resumable.launch.worker.stacks import dump_stacks_on_request
-from resumable.launch.worker.torch_private import await_threads, keep_buckets, run_exit_handlers
+from resumable.launch.worker.torch_private import await_threads, run_exit_handlers
 from resumable.launch.worker.watch.saving import keys_saved_in
 from resumable.launch.worker.watch.state import StateWatch
 from resumable.launch.worker.watching import watch

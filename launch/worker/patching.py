@@ -1,8 +1,12 @@
 """Puts functions around those of other people's modules, at once or when they are imported, and takes all of it back.
 
 `wrapt` does it where a call costs much more than the wrapping does. What is called for every batch or module is wrapped by a
-plain function instead: a `FunctionWrapper` adds 0.5 µs to a method's call, a plain function 0.15 µs, and `torch.compile`
-looks into some of them.
+plain function instead: a `FunctionWrapper` adds 0.5 µs to a method's call, a plain function 0.15 µs.
+
+`torch.compile` may not make anything else of a job because it is watched. Two ways lead it to a function of ours. It
+follows a call within what it compiles: there a plain function steps aside, `if is_compiling(): return original(...)`, and
+the compiler folds that away. Or it meets the frame of a call between two compiled parts, and would compile that: it is told
+to skip the frames of plain functions, and what they call to take notes is `hidden`.
 """
 
 from __future__ import annotations
@@ -12,9 +16,12 @@ import functools
 import pkgutil
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, Self
+from typing import Any, ParamSpec, Self, TypeVar
 
+import torch
 import wrapt
+
+from resumable.launch.worker.torch_private import COMPILER, skip_frames_of
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
@@ -23,6 +30,8 @@ Wrapper = Callable[[Callable[..., Any], Any, Args, Kwargs], Any]
 Undo = Callable[[], None]
 
 _MISSING = object()
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Patches:
@@ -39,7 +48,40 @@ class Patches:
     def wrap_hot(self, owner: Any, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Undo:
         """Replace `owner.name` by the plain function `make(original)`: for what is called with every batch."""
         original = getattr(owner, name)
-        return self.replace(owner, name, functools.wraps(original)(make(original)))
+        made = make(original)
+        self.skip(made)
+        return self.replace(owner, name, functools.wraps(original)(made))
+
+    def hidden(self, function: Callable[P, R]) -> Callable[P, R]:
+        """The same function, which `torch.compile` leaves alone with all that it calls."""
+        current = function
+
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            return current(*args, **kwargs)
+
+        def hide(_compiler: ModuleType) -> None:
+            nonlocal current
+            current = torch.compiler.disable(function)  # type: ignore[no-untyped-call]
+
+        self.skip(call)
+        self.when_imported(COMPILER, hide)
+        return call
+
+    def traced(self, function: Callable[[], None]) -> Callable[[], None]:
+        """A function that `torch.compile` calls when it comes to it, once, and leaves out of what it compiles."""
+
+        def call() -> None:
+            function()
+
+        def leave_out(_compiler: ModuleType) -> None:
+            torch.compiler.assume_constant_result(call)  # type: ignore[no-untyped-call]
+
+        self.when_imported(COMPILER, leave_out)
+        return call
+
+    def skip(self, function: Callable[..., Any]) -> None:
+        """Have `torch.compile` compile no frame of this one; it may those of what it calls."""
+        self.when_imported(COMPILER, lambda _compiler: skip_frames_of(function))
 
     def replace(self, owner: Any, name: str, value: object) -> Undo:
         """Set `owner.name`.

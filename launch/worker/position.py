@@ -15,12 +15,13 @@ from pathlib import Path
 import msgspec
 
 from resumable.launch.evidence.consumption import ConsumedBatch, Consumption
-from resumable.launch.evidence.loop_profile import LoaderTally, LoopProfile, profile_of
+from resumable.launch.evidence.loop_profile import LoaderRoles, LoaderTally, LoopProfile, profile_of
 from resumable.launch.evidence.rank_records import (
     FIRST_INPUT,
     AnyRecord,
     Backward,
     Batch,
+    EpochEnd,
     Loader,
     Place,
     Step,
@@ -72,16 +73,40 @@ def read_earlier(files: Iterable[Path]) -> list[list[AnyRecord]]:
 
 @dataclass(kw_only=True)
 class _Count:
-    """Batches of this process that were trained on."""
+    """Batches of this process that its training has gone past."""
 
     num_batches: int = 0
     streams: dict[int, tuple[ConsumedBatch, int]] = field(default_factory=dict)
-    """The last batch of each stream, and how many of its epoch there were; the stream of the very last one comes last."""
+    """The last batch of each stream, and how far it is in its epoch; the stream of the very last one comes last."""
 
     def add(self, stream: int, one: ConsumedBatch) -> None:
-        last, num = self.streams.pop(stream, (one, 0))
-        self.streams[stream] = one, (num + 1 if last.epoch == one.epoch else 1)
-        self.num_batches += 1
+        """It was trained on now."""
+        if not one.is_again:
+            num_before, place = self.before(stream, one)
+            self.streams.pop(stream, None)
+            self.streams[stream] = one, place + 1
+            self.num_batches = num_before + 1
+
+    def before(self, stream: int, one: ConsumedBatch) -> tuple[int, int]:
+        """Batches that come before it: in all, and in its epoch; those that were looked at and let go are among them.
+
+        In the first epoch of a process only since the first one that was trained on: the others were fast-forwarded.
+        """
+        last, num = self.streams.get(stream, (None, 0))
+        if last is None or last.epoch != one.epoch:
+            num_between = one.batch.batch if one.epoch > 0 else 0
+            return self.num_batches + num_between, num_between
+        is_same_pass = _pass_of(last.batch) == _pass_of(one.batch)
+        num_between = max(one.batch.batch - last.batch.batch, 1) - 1 if is_same_pass else 0
+        return self.num_batches + num_between, num + num_between
+
+    def end(self, record: EpochEnd) -> None:
+        """A pass ran to its end: what was let go since the last batch that was trained on is behind it too."""
+        for stream, (last, num) in self.streams.items():
+            if _pass_of(last.batch) == (record.loader, record.epoch):
+                num_between = max(record.num_batches - 1 - last.batch.batch, 0)
+                self.streams[stream] = last, num + num_between
+                self.num_batches += num_between
 
     def with_more(self, more: Iterable[tuple[int, ConsumedBatch]]) -> _Count:
         longer = _Count(num_batches=self.num_batches, streams=dict(self.streams))
@@ -110,7 +135,7 @@ class Position:
         self._num_backwards = 0
         self._tallies = LoaderTally(by_inputs=False), LoaderTally(by_inputs=True)
         self._lengths: dict[int, int | None] = {}
-        self._begin(self._known_profile or LoopProfile(), frozenset())
+        self._begin(self._known_profile or LoopProfile(), LoaderRoles())
 
     @property
     def is_known(self) -> bool:
@@ -154,37 +179,37 @@ class Position:
                 if self._is_warm_up(record.loader) and self._lineage is not None:
                     self._base = None  # what the process starts from was asked before a warm-up
             case Batch() if self._num_backwards == 0:
-                self._consumption.training = self._training()
+                self._consumption.roles = self._roles()
             case Backward():
                 self._num_backwards += 1
                 if self._lines is not None:
                     self._learn(self._lines)
                     return
-                self._consumption.training = self._training()
+                self._consumption.roles = self._roles()
         self._take(record)
 
     def upcoming(self, batch: Batch) -> Upcoming | None:
         """Where this batch stands if it is trained on next; None while it is not known what came before."""
         if self._base is None or not batch.grad_enabled:
             return None
-        if batch.loader not in self._consumption.training:
+        if batch.loader not in self._consumption.roles.training:
             if not self._is_warm_up(batch.loader):
                 return None
             place = self._since_start(self._base, batch.loader, 0, 0)
             return Upcoming(batch=self._base.num_batches, epoch=place.epoch, epoch_batch=place.num_batches)
         before = [one for one in self._ahead() if _key(one.batch) != _key(batch)]
         count = self._count.with_more(self._streams([*self._consumption.unfinished, *before]))
-        epoch, stream = self._consumption.epoch_of(batch), self._consumption.stream_of(batch)
-        last, num = count.streams.get(stream, (None, 0))
-        place = self._since_start(self._base, stream, epoch, num if last is not None and last.epoch == epoch else 0)
-        num_before = self._base.num_batches + count.num_batches
-        return Upcoming(batch=num_before, epoch=place.epoch, epoch_batch=place.num_batches)
+        one = ConsumedBatch(batch=batch, epoch=self._consumption.epoch_of(batch))
+        stream = self._consumption.stream_of(batch)
+        num_before, num_of_epoch = count.before(stream, one)
+        place = self._since_start(self._base, stream, one.epoch, num_of_epoch)
+        return Upcoming(batch=self._base.num_batches + num_before, epoch=place.epoch, epoch_batch=place.num_batches)
 
     def count_step(self) -> StepCount | None:
         """What it makes since training began if a step is done now; None while it is not known what came before."""
         if self._base is None:
             return None
-        ahead = self._ahead() if self._profile.takes_together else []
+        ahead = self._ahead() if self._profile.takes_together and self._consumption.is_untold else []
         count = self._count.with_more(self._streams([*self._consumption.unfinished, *ahead]))
         places = {
             stream: msgspec.structs.replace(
@@ -202,9 +227,9 @@ class Position:
             places={**self._base.places, **places} if self._profile.side_by_side else {},
         )
 
-    def _begin(self, profile: LoopProfile, training: frozenset[int]) -> None:
+    def _begin(self, profile: LoopProfile, roles: LoaderRoles) -> None:
         self._profile = profile
-        self._consumption = Consumption(profile, training)
+        self._consumption = Consumption(profile, roles)
         self._count = _Count()
         self.num_steps = 0
         """Steps of this process, those of a warm-up not counted."""
@@ -213,7 +238,7 @@ class Position:
 
     def _learn(self, lines: Sequence[AnyRecord]) -> None:
         """Work out anew what the lines of this process mean, now that one more of them is known."""
-        self._begin(self._known_profile or profile_of([(0, lines)]), self._training())
+        self._begin(self._known_profile or profile_of([(0, lines)]), self._roles())
         for line in lines:
             self._take(line)
         if self._num_backwards == _NUM_BACKWARDS_TO_LEARN:
@@ -225,18 +250,20 @@ class Position:
             self.num_steps += 1
             for stream, one in self._streams(done.batches):
                 self._count.add(stream, one)
+        if isinstance(record, EpochEnd):
+            self._count.end(record)
         if isinstance(record, Step | Batch):
             self.is_after_step = isinstance(record, Step) and self.num_steps > 0
 
-    def _training(self) -> frozenset[int]:
-        """Loaders, as far as it has shown by now; inputs of models while no backward pass had a batch of a loader."""
+    def _roles(self) -> LoaderRoles:
+        """Of loaders, as far as it has shown by now; of inputs of models while no backward pass had a batch of a loader."""
         by_loaders, by_inputs = self._tallies
-        is_by_inputs = by_inputs.num_backwards > by_loaders.num_backwards == 0 or not by_loaders.training
-        return by_inputs.training if is_by_inputs else by_loaders.training
+        is_by_inputs = by_inputs.num_backwards > by_loaders.num_backwards == 0 or not by_loaders.roles.training
+        return by_inputs.roles if is_by_inputs else by_loaders.roles
 
     def _is_warm_up(self, loader: int) -> bool:
         """Whether all that was trained on by now may be a warm-up, since only this loader brings data."""
-        training = self._consumption.training
+        training = self._consumption.roles.training
         return self._lines is not None and loader < FIRST_INPUT and bool(training) and min(training) >= FIRST_INPUT
 
     def _ahead(self) -> list[ConsumedBatch]:
@@ -258,6 +285,10 @@ class Position:
 
 def _place_of(count: StepCount) -> Place:
     return Place(epoch=count.epoch, num_batches=count.epoch_batches, length=count.epoch_length)
+
+
+def _pass_of(batch: Batch) -> tuple[int, int]:
+    return batch.loader, batch.epoch
 
 
 def _key(batch: Batch) -> tuple[int, int, int]:

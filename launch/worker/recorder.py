@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from resumable.launch.evidence.chained_lines import chained
 from resumable.launch.evidence.rank_records import AnyRecord, encode_line
 
 _NOBODY = -1
+R = TypeVar("R", bound=AnyRecord)
 Observer = Callable[[AnyRecord], None]
 
 
@@ -26,6 +27,9 @@ class Recorder:
     Args:
         path: The file; it must not exist yet.
     """
+
+    _is_settling = False
+    _settle: Callable[[], None] | None = None
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
@@ -44,14 +48,29 @@ class Recorder:
         """Call `observer` after each line; it may end the process."""
         self._observers.append(observer)
 
-    def emit(self, record_type: type[AnyRecord], **fields: Any) -> None:
-        """Write one line with a single write(2), then call the observers, who hear of all lines in their order."""
+    def settle_with(self, settle: Callable[[], None]) -> None:
+        """Call `settle` before each line: it may write what happened before without having been seen."""
+        self._settle = settle
+
+    def emit(self, record_type: type[R], **fields: Any) -> R | None:
+        """Write one line with a single write(2), then call the observers, who hear of all lines in their order.
+
+        Returns:
+            What was written; None in a process that is not the rank.
+        """
         if not self.is_active:
-            return
+            return None
         with self.alone():
+            if self._settle is not None and not self._is_settling:
+                self._is_settling = True
+                try:
+                    self._settle()
+                finally:
+                    self._is_settling = False
             record = self.write(record_type, fields)
             for observer in self._observers:
                 observer(record)
+        return record
 
     def alone(self) -> AbstractContextManager[object]:
         """While it lasts no other thread writes a line: one that trained on would deny the fault that is just acting."""
@@ -67,7 +86,7 @@ class Recorder:
             if is_alone:
                 self._lock.release()
 
-    def write(self, record_type: type[AnyRecord], fields: dict[str, Any]) -> AnyRecord:
+    def write(self, record_type: type[R], fields: dict[str, Any]) -> R:
         """Give the record the next number and write it.
 
         A signal's handler may run after any call, and save a checkpoint for example: its lines then come first.

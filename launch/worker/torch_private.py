@@ -9,7 +9,7 @@ import atexit
 import sys
 import threading
 import weakref
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from multiprocessing import synchronize
 from types import CodeType, ModuleType
 from typing import Any
@@ -19,14 +19,15 @@ import torch.distributed as dist
 from torch.distributed import distributed_c10d
 from torch.utils.data import DataLoader, dataloader
 
-from resumable.launch.worker.patching import Patches
-
 PRIVATE_NAMES = {
     "accelerate.data_loader": ("DataLoaderShard",),
     "atexit": ("_run_exitfuncs",),
     "lightning.pytorch.loops.fetchers": ("_PrefetchDataFetcher",),
     "multiprocessing.synchronize": ("Event",),
     "threading": ("_shutdown",),
+    "torch:Tensor": ("_version",),
+    "torch:UntypedStorage": ("_cdata",),
+    "torch._dynamo.eval_frame": ("skip_code",),
     "torch.distributed:Reducer": ("_rebuild_buckets",),
     "torch.distributed.checkpoint.filesystem": ("_write_files_from_queue",),
     "torch.distributed.checkpoint.state_dict_saver": ("_save_state_dict",),
@@ -63,6 +64,10 @@ LoaderIterator = dataloader._BaseDataLoaderIter
 WorkersIterator = dataloader._MultiProcessingDataLoaderIter
 NEXT_INDEX, RESET, TRY_PUT_INDEX = "_next_index", "_reset", "_try_put_index"
 """Methods of theirs: draw the indices of a batch; begin a pass; give a batch to a loader worker."""
+COMPILER = "torch._dynamo"
+"""The module that brings `torch.compile`; it takes seconds to import."""
+REBUILD_BUCKETS = "_rebuild_buckets"
+"""Method of DDP's reducer: lays out again which gradients are added together."""
 SAVE_STATE_DICT = "_save_state_dict"
 """What `torch.distributed.checkpoint.save` calls once it is known who writes."""
 WRITE_FILES = "_write_files_from_queue"
@@ -149,6 +154,18 @@ def partition_of(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer | No
     return part
 
 
+def version_of(tensor: torch.Tensor) -> int:
+    """Goes up with each change in place."""
+    version: int = tensor._version
+    return version
+
+
+def storage_key(storage: torch.UntypedStorage) -> int:
+    """What distinguishes it from all others that exist, and from those that are gone while a weak reference is kept."""
+    key: int = storage._cdata
+    return key
+
+
 def process_groups() -> Iterable[dist.ProcessGroup]:
     """Every process group that this process has now."""
     return distributed_c10d._world.pg_map
@@ -159,14 +176,11 @@ def default_store() -> dist.Store:  # type: ignore[name-defined]
     return distributed_c10d._get_default_store()
 
 
-def keep_buckets(patches: Patches) -> None:
-    """Let DDP keep the buckets that it starts with, so that states can be compared to the last bit.
+def skip_frames_of(function: Callable[..., Any]) -> None:
+    """Have `torch.compile`, which must be imported, compile none of the function's frames; it may those of what it calls."""
+    from torch._dynamo.eval_frame import skip_code  # noqa: PLC0415 - with it comes the compiler, which a job may never need
 
-    DDP lays its buckets out again after the first backward pass of a process. With three ranks or more the elements then lie
-    elsewhere in gloo's ring and are added in a different order, so that a process that was restarted in between rounds
-    differently from one that was not: no fault of the script's, but not the same bits.
-    """
-    patches.replace(dist.Reducer, "_rebuild_buckets", lambda _reducer: False)  # type: ignore[attr-defined]
+    skip_code(function.__code__)
 
 
 def await_threads() -> None:

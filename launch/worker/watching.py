@@ -10,8 +10,8 @@ from resumable.launch.worker.position import Position
 from resumable.launch.worker.recorder import Recorder
 from resumable.launch.worker.watch.checkpoints import CheckpointWatch
 from resumable.launch.worker.watch.distributed_checkpoints import DistributedCheckpointWatch
+from resumable.launch.worker.watch.forwards import ForwardWatch
 from resumable.launch.worker.watch.framework_iterators import FrameworkIteratorWatch
-from resumable.launch.worker.watch.inputs import InputWatch
 from resumable.launch.worker.watch.loaders import LoaderWatch
 from resumable.launch.worker.watch.removals import RemovalWatch
 from resumable.launch.worker.watch.saving import Saving
@@ -46,21 +46,21 @@ def watch(
         What knows the training state.
     """
     state = StateWatch(recorder)
-    training = TrainingWatch(recorder, position, state)
-    loaders = LoaderWatch(recorder, digests_content=digests_content)
+    forwards = ForwardWatch(recorder)
+    training = TrainingWatch(recorder, position, forwards, state)
+    loaders = LoaderWatch(recorder, digests_content=digests_content, delivered=forwards.deliver)
     trigger = make_trigger(loaders.worker_pids)
-    inputs = InputWatch(recorder)
     saving = Saving(recorder, trigger, state.note_save, saved_keys)
     checkpoints = CheckpointWatch(recorder, trigger, saving)
     distributed_checkpoints = DistributedCheckpointWatch(trigger, saving)
-    for observe in (inputs.observe, position.follow, state.observe, training.observe, trigger.observe):
+    for observe in (forwards.observe, position.follow, state.observe, training.observe, trigger.observe):
         recorder.observe(observe)
     framework_iterators = FrameworkIteratorWatch(loaders)
     for one in (
         state,
         loaders,
         framework_iterators,
-        inputs,
+        forwards,
         checkpoints,
         distributed_checkpoints,
         RemovalWatch(recorder),

@@ -10,7 +10,7 @@ from typing import Any
 
 from resumable.launch.evidence.chained_lines import chained
 from resumable.launch.evidence.rank_records import AnyRecord, Start, encode_line
-from resumable.launch.worker.recorder import Recorder
+from resumable.launch.worker.recorder import R, Recorder
 
 _MOST_HELD = 1 << 16
 """Lines of a process that is no rank: one that only reads data, for example."""
@@ -45,14 +45,15 @@ class LateRecorder(Recorder):
         self._held = []
         self._begin_anew()
 
-    def emit(self, record_type: type[AnyRecord], **fields: Any) -> None:
+    def emit(self, record_type: type[R], **fields: Any) -> R | None:
         """See `Recorder`."""
         try:
-            super().emit(record_type, **fields)
+            return super().emit(record_type, **fields)
         except OSError:  # a disk that is full, a share that is gone
             self.close()
+            return None
 
-    def write(self, record_type: type[AnyRecord], fields: dict[str, Any]) -> AnyRecord:
+    def write(self, record_type: type[R], fields: dict[str, Any]) -> R:
         """See `Recorder`."""
         if self._held is None:
             return super().write(record_type, fields)

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 import torch
 import torch.distributed as dist
+from torch.compiler import is_compiling
 from torch.distributed import distributed_c10d
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
@@ -36,6 +37,7 @@ from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.patching import Args, Kwargs, Patches
 from resumable.launch.worker.position import Position, read_earlier
 from resumable.launch.worker.recorder import Recorder
+from resumable.launch.worker.rounding import keep_buckets
 from resumable.launch.worker.watch.saving import keys_saved_in
 from resumable.launch.worker.watching import watch
 
@@ -64,7 +66,7 @@ class RecordedProcess:
 
     def install(self) -> None:
         """Put everything in place."""
-        self._patches.on_undo(register_optimizer_step_pre_hook(self._before_step).remove)
+        self._watch_first_step()
         state = watch(
             self._recorder,
             self._position,
@@ -76,7 +78,7 @@ class RecordedProcess:
         for module in (dist, distributed_c10d):
             self._patches.wrap(module, "init_process_group", self._around_init)
         if self._plan is not None and self._plan.command == "verify":
-            torch_private.keep_buckets(self._patches)
+            keep_buckets(self._patches)
         self._ending = Ending(self._recorder, state.note_end)
         call_before_abrupt_exit(self._patches, self._ending.record_abrupt)
         self._patches.wrap_hot(sys, "exit", self._around_exit)
@@ -93,8 +95,15 @@ class RecordedProcess:
         original(*args, **kwargs)
         self._become_rank()
 
-    def _before_step(self, _optimizer: object, _args: object, _kwargs: object) -> None:
-        self._become_rank()
+    def _watch_first_step(self) -> None:
+        become_rank = self._patches.hidden(self._become_rank)
+
+        def before_step(_optimizer: object, _args: object, _kwargs: object) -> None:
+            if not is_compiling():
+                become_rank()
+
+        self._patches.skip(before_step)
+        self._patches.on_undo(register_optimizer_step_pre_hook(before_step).remove)
 
     def _become_rank(self) -> None:
         if self._is_rank or not self._recorder.is_active:

@@ -44,8 +44,8 @@ class FrameworkIteratorWatch:
                     data = next(batches)
                 except StopIteration:
                     break
-            for fields in prefetched.fetched[-1:] if prefetched.ends else prefetched.fetched[-2:-1]:
-                self._loaders.hand_out(fields)
+            for one in prefetched.fetched[-1:] if prefetched.ends else prefetched.fetched[-2:-1]:
+                self._loaders.hand_out(one.fields, data)  # which it may have moved to an accelerator
             del prefetched.fetched[:-1]
             yield data
         for fields in prefetched.ends:
@@ -69,11 +69,10 @@ class FrameworkIteratorWatch:
             except StopIteration:
                 self._end(prefetched)
                 raise
-            for fields in prefetched.fetched[
-                : len(prefetched.fetched) - len(fetcher.batches) * _num_loaders(prefetched)
-            ]:
-                self._loaders.hand_out(fields)
-                prefetched.fetched.remove(fields)
+            num_due = len(prefetched.fetched) - len(fetcher.batches) * _num_loaders(prefetched)
+            due, prefetched.fetched[:num_due] = prefetched.fetched[:num_due], []
+            for one in due:
+                self._loaders.hand_out(one.fields, one.data)
             return data
 
         return advance
@@ -85,4 +84,4 @@ class FrameworkIteratorWatch:
 
 
 def _num_loaders(prefetched: PrefetchedBatches) -> int:
-    return max(1, len({fields["loader"] for fields in prefetched.fetched}))
+    return max(1, len({one.fields["loader"] for one in prefetched.fetched}))

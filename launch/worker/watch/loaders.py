@@ -28,6 +28,9 @@ from resumable.launch.worker.patching import Args, Kwargs, Patches
 from resumable.launch.worker.recorder import Recorder
 from resumable.launch.worker.watch.subsets import whole_indices
 
+Delivered = Callable[[Batch, Any], None]
+"""Called with what was recorded of a batch, and with the batch."""
+
 
 @dataclass
 class _Pass:
@@ -46,11 +49,20 @@ class _Pass:
 
 
 @dataclass
+class Fetched:
+    """A batch that an iterator around a loader's has fetched."""
+
+    fields: dict[str, Any]
+    """Of its `Batch` record."""
+    data: Any
+
+
+@dataclass
 class PrefetchedBatches:
     """An iterator around a loader's: what it has fetched and not yet handed out."""
 
-    fetched: list[dict[str, Any]] = field(default_factory=list)
-    """Fields of `Batch` records, in order."""
+    fetched: list[Fetched] = field(default_factory=list)
+    """In order."""
     ends: list[dict[str, Any]] = field(default_factory=list)
     """Fields of `EpochEnd` records: the loader has no more."""
 
@@ -61,10 +73,18 @@ class LoaderWatch:
     Args:
         recorder: Gets the lines.
         digests_content: Digest the content of every batch, not only of those without indices.
+        delivered: Hears of every batch that the training loop receives.
     """
 
-    def __init__(self, recorder: Recorder, *, digests_content: bool = False) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        *,
+        digests_content: bool = False,
+        delivered: Delivered = lambda _batch, _data: None,
+    ) -> None:
         self._recorder = recorder
+        self._delivered = delivered
         self._digests_content = digests_content
         self._passes: weakref.WeakKeyDictionary[Any, _Pass] = weakref.WeakKeyDictionary()
         self._numbers: dict[tuple[object, ...], int] = {}
@@ -95,9 +115,11 @@ class LoaderWatch:
         finally:
             self._prefetched = None
 
-    def hand_out(self, fields: dict[str, Any]) -> None:
+    def hand_out(self, fields: dict[str, Any], data: Any) -> None:
         """The loop receives this batch now."""
-        self._recorder.emit(Batch, **{**fields, "grad_enabled": torch.is_grad_enabled()})
+        batch = self._recorder.emit(Batch, **{**fields, "grad_enabled": torch.is_grad_enabled()})
+        if batch is not None:
+            self._delivered(batch, data)
 
     def end_pass(self, fields: dict[str, Any]) -> None:
         """The loop learns now that the pass is over."""
@@ -206,9 +228,9 @@ class LoaderWatch:
             "digest": content_digest(data) if indices is None or self._digests_content else None,
         }
         if self._prefetched is not None:
-            self._prefetched.fetched.append(fields)
+            self._prefetched.fetched.append(Fetched(fields, data))
         else:
-            self.hand_out(fields)
+            self.hand_out(fields, data)
 
     def _loader_number(self, looks: dict[str, Any]) -> int:
         """Loaders that look alike share a number: a script may build a new one for every epoch."""

@@ -78,6 +78,13 @@ class OptimizerWatch:
             self._track(optimizer)
         self._held[id(optimizer)][1].has_stepped = True
 
+    def note_steps(self) -> None:
+        """Nobody knows which has trained, so all that exist have."""
+        for reference, _ in list(self._held.values()):
+            optimizer = reference()
+            if optimizer is not None:
+                self.note_step(optimizer)
+
     def _around_init(
         self, original: Callable[..., None], optimizer: torch.optim.Optimizer, args: Args, kwargs: Kwargs
     ) -> None:

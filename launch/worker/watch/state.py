@@ -62,6 +62,10 @@ class StateWatch:
             case Batch() if not self._start.is_over:
                 self._prepare_start()
 
+    def trained(self) -> Iterator[torch.Tensor]:
+        """The parameters of all optimizers that still exist, each once."""
+        yield from (parameter for _, parameter in parameters_of(self._held()))
+
     def parameters(self) -> Fingerprint:
         """Of all optimizers that still exist; the quick form."""
         return self._taken("parameters", self._parameters(self._held()))

@@ -6,13 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch.compiler import is_compiling
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from resumable.launch.evidence.fingerprints import Fingerprint
-from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, State, Step
+from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, LetGo, SkippedStep, State, Step
 from resumable.launch.worker.patching import Patches
 from resumable.launch.worker.position import Position
 from resumable.launch.worker.recorder import Recorder
+from resumable.launch.worker.watch.forwards import ForwardWatch
+from resumable.launch.worker.watch.gradients import GradientWatch
+from resumable.launch.worker.watch.scalers import ScalerWatch, is_void
 from resumable.launch.worker.watch.state import StateWatch, text_of
 
 
@@ -22,25 +26,37 @@ class TrainingWatch:
     A step without a backward pass before it is none: `torch.distributed.checkpoint` makes one to create optimizer state.
     Only a second optimizer that follows on the same backward pass counts, as part of the same step. An optimizer that
     another one steps (`ZeroRedundancyOptimizer`) is part of that one; those that step in hooks of a backward pass step with
-    its end.
+    its end. A step that `torch.compile` has taken into what it compiles cannot be seen: what was seen next shows that it was
+    done, when gradients had waited for it and a parameter is not what it was.
 
     Args:
         recorder: Gets the lines.
         position: Where training stands.
+        forwards: Knows what the backward passes go back to.
         state: What is trained.
     """
 
-    def __init__(self, recorder: Recorder, position: Position, state: StateWatch) -> None:
+    def __init__(self, recorder: Recorder, position: Position, forwards: ForwardWatch, state: StateWatch) -> None:
         self._recorder = recorder
         self._position = position
+        self._forwards = forwards
+        self._gradients = GradientWatch(state.trained)
         self._state = state
         self._before: str | None = None
         self._start: dict[str, Any] = {}
         """What there was before the first step."""
         self._depth = 0
         """Of optimizers that step within each other."""
+        self._num_calls = 0
+        """Steps that optimizers were asked for."""
+        self._is_void = False
+        """Whether the current step does nothing."""
         self._is_in_backward = False
         self._is_held_back = False
+        self._is_open = False
+        """Whether a backward pass came since the last step."""
+        self._are_steps_compiled = False
+        """Whether any was taken into what `torch.compile` compiles."""
         self._scheduler_steps: int | None = None
         """What the schedulers had counted before the current step."""
         self._learning_rate: float | None = None
@@ -49,48 +65,113 @@ class TrainingWatch:
 
     def install(self, patches: Patches) -> None:
         """Wrap autograd's backward and hook every optimizer."""
-        patches.wrap_hot(torch.autograd, "backward", self._around_backward)
-        patches.on_undo(register_optimizer_step_pre_hook(self._before_step).remove)
-        patches.on_undo(register_optimizer_step_post_hook(self._after_step).remove)
+        self._watch_backward(patches)
+        self._watch_steps(patches)
+        ScalerWatch(lambda: self._num_calls, self._record_skipped_step).install(patches)
+        self._recorder.settle_with(self._settle)
 
     def observe(self, record: AnyRecord) -> None:
         """With the first batches of a process, find out which step it resumes at: faults may ask for it."""
         if isinstance(record, Batch) and self._position.num_steps == 0 and not self._position.is_known:
             self._position.resume_at(text_of(self._state.parameters()))
 
-    def _around_backward(self, original: Callable[..., None]) -> Callable[..., None]:
-        def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
-            self._depth = 0  # an optimizer that failed has left its mark
-            self._is_in_backward = True
-            try:
-                original(tensors, *args, **kwargs)
-            finally:
-                self._is_in_backward = False
-            self._recorder.emit(Backward, loss=_scalar(tensors))
-            if self._is_held_back:
-                self._is_held_back = False
-                self._record_step()
+    def _watch_backward(self, patches: Patches) -> None:
+        before, after = patches.hidden(self._before_backward), patches.hidden(self._after_backward)
 
-        return backward
+        def around(original: Callable[..., None]) -> Callable[..., None]:
+            def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
+                if is_compiling() or self._is_in_backward:  # one that is part of another: checkpointed activations
+                    return original(tensors, *args, **kwargs)
+                facts = before(tensors)
+                self._is_in_backward = True
+                try:
+                    original(tensors, *args, **kwargs)
+                finally:
+                    self._is_in_backward = False
+                    self._forwards.leave_backward()
+                return after(tensors, facts)
 
-    def _before_step(self, optimizer: torch.optim.Optimizer, _args: object, _kwargs: object) -> None:
+            return backward
+
+        patches.wrap_hot(torch.autograd, "backward", around)
+
+    def _before_backward(self, tensors: Any) -> dict[str, Any]:
+        """What the record of it says of what was before."""
+        self._depth = 0  # an optimizer that failed has left its mark
+        self._settle()
+        if not self._is_open and self._position.num_steps == 0:
+            self._before = text_of(self._state.parameters())
+        batches, beside = self._forwards.enter_backward(tensors)
+        return {"batches": batches, "beside": beside, "carries": self._gradients.are_carried()}
+
+    def _after_backward(self, tensors: Any, facts: dict[str, Any]) -> None:
+        self._gradients.remember()
+        self._is_open = True
+        self._recorder.emit(Backward, loss=_scalar(tensors), **facts)
+        if self._is_held_back:
+            self._is_held_back = False
+            self._record_step()
+
+    def _watch_steps(self, patches: Patches) -> None:
+        before, after = patches.hidden(self._before_step), patches.hidden(self._after_step)
+        note_compiled = patches.traced(self._note_compiled_step)
+
+        def before_step(optimizer: torch.optim.Optimizer, _args: object, _kwargs: object) -> None:
+            if is_compiling():
+                note_compiled()
+            else:
+                before(optimizer)
+
+        def after_step(optimizer: torch.optim.Optimizer, _args: object, _kwargs: object) -> None:
+            if not is_compiling():
+                after(optimizer)
+
+        patches.skip(before_step)
+        patches.skip(after_step)
+        patches.on_undo(register_optimizer_step_pre_hook(before_step).remove)
+        patches.on_undo(register_optimizer_step_post_hook(after_step).remove)
+
+    def _note_compiled_step(self) -> None:
+        self._are_steps_compiled = True
+
+    def _before_step(self, optimizer: torch.optim.Optimizer) -> None:
         if self._position.num_steps == 0 and self._depth == 0 and not self._is_held_back:
             self._before = text_of(self._state.parameters())
             self._position.resume_at(self._before)
             self._start = self._state.at_start()
+        self._num_calls += 1
+        self._is_void = is_void(optimizer)
         if not _has_state(optimizer):
             self._stateless.append(optimizer)
         self._scheduler_steps = self._state.num_steps_scheduled()
         self._learning_rate = _learning_rate(optimizer)
         self._depth += 1
 
-    def _after_step(self, optimizer: torch.optim.Optimizer, _args: object, _kwargs: object) -> None:
+    def _after_step(self, optimizer: torch.optim.Optimizer) -> None:
         self._depth -= 1
         self._state.optimizers.note_step(optimizer)
         if self._is_in_backward:
             self._is_held_back = True
+        elif self._depth <= 0 and self._is_void:
+            self._record_skipped_step()
         elif self._depth <= 0:
             self._record_step()
+
+    def _settle(self) -> None:
+        """A compiled step may have been done, or gradients let go, which nothing of ours has seen."""
+        if not self._is_open or self._is_in_backward or self._depth > 0:
+            return
+        if self._are_steps_compiled and self._gradients.have_parameters_changed():
+            self._state.optimizers.note_steps()
+            self._record_step()
+        elif self._gradients.were_let_go():
+            self._is_open = False
+            self._recorder.emit(LetGo)
+
+    def _record_skipped_step(self) -> None:
+        self._settle()
+        if self._is_open:
+            self._recorder.emit(SkippedStep)
 
     def _record_step(self) -> None:
         has_new_optimizer = any(map(_has_state, self._stateless))
@@ -98,6 +179,7 @@ class TrainingWatch:
         position = self._position
         if not self._recorder.is_active or not (position.has_backward or position.is_after_step):
             return
+        self._is_open = False
         number = position.num_steps - (not position.has_backward)
         if number == 0 and self._start.get("components"):
             self._recorder.emit(State, **self._start)

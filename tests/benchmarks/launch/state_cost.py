@@ -22,6 +22,7 @@ from resumable.launch.evidence.rank_records import Batch
 from resumable.launch.worker.patching import Patches
 from resumable.launch.worker.position import Position
 from resumable.launch.worker.recorder import Recorder
+from resumable.launch.worker.watch.forwards import ForwardWatch
 from resumable.launch.worker.watch.state import StateWatch
 from resumable.launch.worker.watch.training import TrainingWatch
 
@@ -50,7 +51,7 @@ def measured() -> dict[str, float]:
         patches = Patches()
         recorder = Recorder(Path(folder) / "events.jsonl")
         state = StateWatch(recorder)
-        training = TrainingWatch(recorder, Position(None), state)
+        training = TrainingWatch(recorder, Position(None), ForwardWatch(recorder), state)
         for watch in (state, training):
             watch.install(patches)
         fingerprints = Timed(state.after_step)

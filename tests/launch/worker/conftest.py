@@ -23,8 +23,12 @@ class Listener:
     def __init__(self) -> None:
         self.records: list[AnyRecord] = []
 
-    def emit(self, record_type: type[AnyRecord], **fields: Any) -> None:
+    def emit(self, record_type: type[AnyRecord], **fields: Any) -> AnyRecord:
         self.records.append(record_type(sequence=len(self.records), time_ns=0, **fields))
+        return self.records[-1]
+
+    def settle_with(self, settle: Callable[[], None]) -> None:
+        """Nothing is left unseen."""
 
     def alone(self) -> AbstractContextManager[None]:
         """Nobody else records."""

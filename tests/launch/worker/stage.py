@@ -37,9 +37,10 @@ class Echo(Listener):
 
     trigger: Trigger
 
-    def emit(self, record_type: type[AnyRecord], **fields: Any) -> None:
-        super().emit(record_type, **fields)
-        self.trigger.observe(self.records[-1])
+    def emit(self, record_type: type[AnyRecord], **fields: Any) -> AnyRecord:
+        record = super().emit(record_type, **fields)
+        self.trigger.observe(record)
+        return record
 
 
 class Stage:
@@ -142,7 +143,7 @@ def trained(number: int) -> list[AnyRecord]:
     epoch, batch = divmod(number, BATCHES_AN_EPOCH)
     count = StepCount(num_steps=number + 1, num_batches=number + 1, epoch=epoch, epoch_batches=batch + 1)
     return [
-        Batch(sequence=0, time_ns=0, loader=0, epoch=epoch, batch=batch, indices=[number]),
+        Batch(sequence=number, time_ns=0, loader=0, epoch=epoch, batch=batch, indices=[number]),
         Backward(sequence=0, time_ns=0),
         Step(sequence=0, time_ns=0, step=number, before=f"{number}", after=f"{number + 1}", since_start=count),
     ]

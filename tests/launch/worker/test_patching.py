@@ -16,8 +16,8 @@ import torch
 from resumable.launch.worker.patching import Args, Kwargs, Patches
 from resumable.launch.worker.watch.checkpoints import CheckpointWatch
 from resumable.launch.worker.watch.distributed_checkpoints import DistributedCheckpointWatch
+from resumable.launch.worker.watch.forwards import ForwardWatch
 from resumable.launch.worker.watch.framework_iterators import FrameworkIteratorWatch
-from resumable.launch.worker.watch.inputs import InputWatch
 from resumable.launch.worker.watch.loaders import LoaderWatch
 from resumable.launch.worker.watch.saving import Saving
 from resumable.launch.worker.watch.state import StateWatch
@@ -154,9 +154,9 @@ def test_every_watch_can_be_taken_back(listener: Listener) -> None:
     for watch in (
         CheckpointWatch(listener, Interrupter(), saving),
         DistributedCheckpointWatch(Interrupter(), saving),
-        InputWatch(listener),
+        ForwardWatch(listener),
         FrameworkIteratorWatch(loaders),
-        TrainingWatch(listener, None, state),
+        TrainingWatch(listener, None, ForwardWatch(listener), state),
         loaders,
         state,
     ):

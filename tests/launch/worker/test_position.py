@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,11 @@ LENGTH = 3
 INPUT = Batch(sequence=0, time_ns=0, loader=FIRST_INPUT, epoch=0, batch=0, digest="d")
 
 
+LINES = count(1)
+
+
 def batch(epoch: int, number: int) -> Batch:
-    return Batch(sequence=0, time_ns=0, loader=0, epoch=epoch, batch=number, indices=[number])
+    return Batch(sequence=next(LINES), time_ns=0, loader=0, epoch=epoch, batch=number, indices=[number])
 
 
 def step(number: int, *, after: str, count: StepCount | None, before: str | None = None) -> Step:

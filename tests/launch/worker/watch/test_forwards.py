@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import msgspec
 import torch
 
-from resumable.launch.evidence.rank_records import Backward, Batch, EpochEnd, Loader
+from resumable.launch.evidence.rank_records import Batch, EpochEnd, Loader, Step
 from resumable.launch.worker.patching import Patches
-from resumable.launch.worker.watch.inputs import InputWatch
+from resumable.launch.worker.watch.forwards import ForwardWatch
 from tests.launch.worker.conftest import Listener
 
 
@@ -12,8 +13,8 @@ def calls_of(listener: Listener) -> list[tuple[int, int]]:
     return [(record.loader, record.batch) for record in listener.of(Batch)]
 
 
-def installed(listener: Listener, patches: Patches) -> InputWatch:
-    watch = InputWatch(listener)
+def installed(listener: Listener, patches: Patches) -> ForwardWatch:
+    watch = ForwardWatch(listener)
     watch.install(patches)
     return watch
 
@@ -64,16 +65,16 @@ def test_a_model_that_raises_is_watched_further(listener: Listener, patches: Pat
 
 
 DELIVERY = Batch(sequence=0, time_ns=0, loader=0, epoch=0, batch=0, indices=[1])
-BACKWARD = Backward(sequence=0, time_ns=0)
+STEP = Step(sequence=0, time_ns=0, step=0)
 END = EpochEnd(sequence=0, time_ns=0, loader=0, epoch=0, num_batches=1)
 
 
 def test_what_a_loader_has_delivered_is_no_input_of_a_models_own(listener: Listener, patches: Patches) -> None:
-    """Nothing counts twice; what a model is fed after a validation, or after the backward pass, counts."""
+    """Nothing counts twice; what a model is fed after a validation, or after the step, counts."""
     watch = installed(listener, patches)
     model = torch.nn.Linear(1, 1)
     counts = []
-    for record in (DELIVERY, BACKWARD, DELIVERY, END):
+    for record in (DELIVERY, STEP, DELIVERY, END):
         watch.observe(record)
         model(torch.ones(1, 1))
         counts.append(len(calls_of(listener)))
@@ -84,19 +85,36 @@ def test_all_data_at_once_may_be_cut_up_by_hand(listener: Listener, patches: Pat
     """What a model is fed of it counts, the first time as later."""
     watch = installed(listener, patches)
     model = torch.nn.Linear(1, 1)
-    for record in (Loader(sequence=0, time_ns=0, loader=0, dataset="D", num_batches=1), DELIVERY, BACKWARD, BACKWARD):
+    for record in (Loader(sequence=0, time_ns=0, loader=0, dataset="D", num_batches=1), DELIVERY, STEP, STEP):
         watch.observe(record)
         model(torch.ones(1, 1))
     assert calls_of(listener) == [(1000, number) for number in range(4)]
 
 
-def test_loaders_that_feed_the_training_end_the_watch(listener: Listener, patches: Patches) -> None:
-    """From then on calls cost what they cost without it. Validations do not end it, however many there are."""
-    original = torch.nn.Module.__call__
+def test_a_backward_pass_goes_back_to_the_batches_of_its_forward_passes(listener: Listener, patches: Patches) -> None:
+    """Through one model after another, and not to what another forward pass got."""
     watch = installed(listener, patches)
-    for record in [DELIVERY, END, BACKWARD] * 9 + [DELIVERY, BACKWARD] * 2:
-        watch.observe(record)
-    assert torch.nn.Module.__call__ is not original
-    watch.observe(DELIVERY)
-    watch.observe(BACKWARD)
-    assert torch.nn.Module.__call__ is original
+    first, second = torch.nn.Linear(2, 2), torch.nn.Linear(2, 1)
+    batches = [torch.full((1, 2), float(number)) for number in range(3)]
+    for line, batch in enumerate(batches):
+        watch.deliver(msgspec.structs.replace(DELIVERY, sequence=line), batch)
+    losses = [second(torch.relu(first(batch))).sum() for batch in batches]
+    assert watch.enter_backward((losses[0] * 2 + losses[2],)) == ([0, 2], [1])
+    watch.leave_backward()
+    assert watch.enter_backward((losses[1],)) == ([1], [])
+
+
+def test_a_loss_that_no_model_has_made_goes_back_to_nothing_that_is_known(listener: Listener, patches: Patches) -> None:
+    """Then order has to say what was trained on."""
+    watch = installed(listener, patches)
+    weight = torch.ones(2, requires_grad=True)
+    assert watch.enter_backward(((weight * torch.ones(2)).sum(),)) == (None, [])
+
+
+def test_what_is_done_again_within_a_backward_pass_is_no_input(listener: Listener, patches: Patches) -> None:
+    """Activations that were not kept are computed once more from what the model had made."""
+    watch = installed(listener, patches)
+    watch.enter_backward(())
+    torch.nn.Linear(1, 1)(torch.ones(1, 1))
+    watch.leave_backward()
+    assert calls_of(listener) == []

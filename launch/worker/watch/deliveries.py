@@ -1,0 +1,87 @@
+"""Knows a delivered batch again by the memory in which it lies: slices, views and parts of it are the batch."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.multiprocessing.reductions import StorageWeakRef
+
+from resumable.launch.worker.torch_private import storage_key
+from resumable.launch.worker.watch.tensors import tensors_in
+
+_MOST_STORAGES = 256
+Extent = tuple[int, int]
+"""Bytes of a storage, half-open."""
+
+
+@dataclass
+class _Memory:
+    """What lies in one storage. While the reference is kept, no other storage gets the same key."""
+
+    reference: StorageWeakRef
+    lines: dict[Extent, list[int]]
+    """Which batches each part was delivered with, oldest first; two at most."""
+
+
+class Deliveries:
+    """The batches that were delivered last, each known by the line that records it.
+
+    A data set may hand out views of one tensor, so that batches share a storage; then the parts tell them apart. What comes
+    with every batch, such as a mask that is made once, tells only if nothing else does.
+    """
+
+    def __init__(self) -> None:
+        self._memories: dict[int, _Memory] = {}
+
+    def note(self, data: Any, line: int) -> None:
+        """This batch was delivered."""
+        for tensor in tensors_in(data):
+            with contextlib.suppress(RuntimeError, NotImplementedError):  # without memory of its own: sparse, say
+                self._note(tensor, line)
+        if len(self._memories) > _MOST_STORAGES:
+            self._forget()
+
+    def lines_of(self, data: Any) -> set[int]:
+        """Lines of the batches that any tensor of this lies in."""
+        sure: set[int] = set()
+        likely: set[int] = set()
+        for tensor in tensors_in(data) if self._memories else ():
+            with contextlib.suppress(RuntimeError, NotImplementedError):
+                for lines in self._found(tensor):
+                    (sure if len(lines) == 1 else likely).add(lines[-1])
+        return sure or likely
+
+    def _note(self, tensor: torch.Tensor, line: int) -> None:
+        storage = tensor.untyped_storage()
+        memory = self._memories.get(storage_key(storage))
+        if memory is None:
+            memory = self._memories[storage_key(storage)] = _Memory(StorageWeakRef(storage), {})  # type: ignore[no-untyped-call]
+        lines = memory.lines.setdefault(_extent(tensor), [])
+        lines[:] = [*lines[-1:], line] if lines[-1:] != [line] else lines
+
+    def _found(self, tensor: torch.Tensor) -> list[list[int]]:
+        memory = self._memories.get(storage_key(tensor.untyped_storage()))
+        if memory is None:
+            return []
+        begin, end = extent = _extent(tensor)
+        if extent in memory.lines:
+            return [memory.lines[extent]]
+        return [lines for (first, last), lines in memory.lines.items() if first < end and begin < last]
+
+    def _forget(self) -> None:
+        """What is gone, and then the half that was delivered first."""
+        alive = [(key, memory) for key, memory in self._memories.items() if not memory.reference.expired()]  # type: ignore[no-untyped-call]
+        self._memories = dict(alive[-_MOST_STORAGES // 2 :])
+
+
+def _extent(tensor: torch.Tensor) -> Extent:
+    begin = int(tensor.storage_offset())
+    if tensor.is_contiguous():
+        num = tensor.numel()
+    else:
+        num = 1 + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    width = tensor.element_size()
+    return begin * width, (begin + num) * width

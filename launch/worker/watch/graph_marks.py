@@ -1,0 +1,46 @@
+"""Marks on autograd's graph: from what a forward pass gave, the batches that it got can be found again."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection
+from typing import Any
+
+from torch.autograd.graph import Node
+
+from resumable.launch.worker.watch.tensors import tensors_in
+
+_KEY = "resumable: lines of batches"
+_MOST_NODES = 1024
+"""Nodes that are looked at between a loss and the marks: what a script computes outside of all modules is short."""
+
+
+def mark(output: Any, lines: Collection[int]) -> None:
+    """Have `lines_behind` find these lines wherever the graph goes back to this output."""
+    for tensor in tensors_in(output):
+        if tensor.grad_fn is not None:
+            marks = _marks(tensor.grad_fn)
+            marks[_KEY] = marks.get(_KEY, frozenset()) | frozenset(lines)
+
+
+def lines_behind(data: Any) -> set[int]:
+    """Lines of the marks that the graph behind these tensors leads to first, on every way."""
+    lines: set[int] = set()
+    nodes = deque(tensor.grad_fn for tensor in tensors_in(data) if tensor.grad_fn is not None)
+    seen = set(nodes)
+    while nodes and len(seen) < _MOST_NODES:
+        node = nodes.popleft()
+        found = _marks(node).get(_KEY)
+        if found is not None:
+            lines |= found
+            continue
+        behind = {one for one, _ in node.next_functions if one is not None and one.next_functions} - seen
+        seen |= behind
+        nodes.extend(behind)
+    return lines
+
+
+def _marks(node: Node) -> dict[Any, Any]:
+    """What may be kept with a node, as long as it exists."""
+    marks: dict[Any, Any] = node.metadata  # type: ignore[assignment] # torch types the property as a method
+    return marks
