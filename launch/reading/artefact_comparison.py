@@ -119,7 +119,7 @@ class ArtefactComparison:
         )
 
     def _under_another_name(self, life: Life, found: Artefact) -> Artefact | None:
-        """What is saved at this step with the same keys, under a name that the process did not use: a checksum may be in it."""
+        """What is saved at this step with the same keys, under a name that this process did not use."""
         used = {one.path for one in self._of(life) if one.step == found.step}
         return next(
             (
