@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from resumable.launch.evidence.rank_records import Exit, ExitReason
-from resumable.launch.worker.error_facts import error_facts
+from resumable.launch.worker.error_facts import bounded, error_facts
 from resumable.launch.worker.recorder import Recorder
 
 FinalState = Callable[[], str | None]
@@ -27,7 +27,9 @@ class Ending:
             self._is_recorded = True
             parameters = self._final_state() if code == 0 else None
             facts = None if error is None else error_facts(error)
-            self._recorder.emit(Exit, reason=reason, code=code, message=message, error=facts, parameters=parameters)
+            self._recorder.emit(
+                Exit, reason=reason, code=code, message=bounded(message), error=facts, parameters=parameters
+            )
             self._recorder.close()
 
     def record_abrupt(self, status: int) -> None:

@@ -19,6 +19,7 @@ from resumable.launch.plan.plan import Plan, Script
 from resumable.launch.system.environment import RankEnvironment
 from resumable.launch.system.processes import die_with_parent
 from resumable.launch.worker.ending import Ending, FinalState
+from resumable.launch.worker.error_facts import message_of
 from resumable.launch.worker.exit import (
     call_before_abrupt_exit,
     die_of,
@@ -153,7 +154,7 @@ def _run_recorded(script: Script, recorder: Recorder, final_state: FinalState, p
     except BaseException as error:
         # Whatever ends the script is written down before it goes on its way.
         print_script_traceback(error)
-        ending.record("exception", 1, f"{type(error).__name__}: {error}", error)
+        ending.record("exception", 1, message_of(error), error)
         raise
     finally:
         # A child of a fork server would leave without either.

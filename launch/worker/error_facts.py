@@ -9,6 +9,23 @@ from resumable.launch.evidence.rank_records import Error
 FAULT_ATTRIBUTE = "resumable_fault"
 """Holds the number of the planned fault on an exception that it raised; it survives pickling, as to other ranks."""
 _MAX_DEPTH = 8
+_MOST_CHARACTERS = 4096
+
+
+def message_of(error: BaseException) -> str:
+    """Its class and what it says, however much that is; one that cannot say it is known by its class."""
+    try:
+        said = str(error)
+    except Exception as failure:  # the job's own code
+        said = f"(no message: its __str__ raised {type(failure).__name__})"
+    return f"{type(error).__name__}: {bounded(said)}"
+
+
+def bounded(text: str) -> str:
+    """The text, or its beginning with its length, where nobody would read all of it."""
+    if len(text) <= _MOST_CHARACTERS:
+        return text
+    return f"{text[:_MOST_CHARACTERS]}... ({len(text)} characters)"
 
 
 def error_facts(error: BaseException) -> Error:

@@ -32,6 +32,7 @@ from resumable.launch.worker import torch_private
 from resumable.launch.worker.ending import Ending
 from resumable.launch.worker.entering.late_recorder import LateRecorder
 from resumable.launch.worker.entering.membership import claim_number, draw_group, earlier_groups
+from resumable.launch.worker.error_facts import message_of
 from resumable.launch.worker.exit import call_before_abrupt_exit
 from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.patching import Args, Kwargs, Patches
@@ -190,7 +191,7 @@ class RecordedProcess:
         if isinstance(error, KeyboardInterrupt):
             self._ending.record("exception", 128 + signal.SIGINT, "KeyboardInterrupt", error)
         elif error is not None:
-            self._ending.record("exception", 1, f"{type(error).__name__}: {error}", error)
+            self._ending.record("exception", 1, message_of(error), error)
         elif self._exit_code is not None:
             self._ending.record("system_exit", *self._exit_code, self._exit_error)
         else:

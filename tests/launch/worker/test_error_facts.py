@@ -11,7 +11,7 @@ from torch.distributed.checkpoint.api import CheckpointException
 from resumable.launch.evidence.rank_records import Error
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import PlannedFault, resolve
-from resumable.launch.worker.error_facts import error_facts
+from resumable.launch.worker.error_facts import error_facts, message_of
 from resumable.launch.worker.faults.effects import perform
 
 
@@ -83,3 +83,29 @@ def test_an_endless_chain_ends() -> None:
     one, other = RuntimeError(), RuntimeError()
     one.__cause__, other.__cause__ = other, one
     assert error_facts(one).faults == ()
+
+
+class MuteError(Exception):
+    def __str__(self) -> str:
+        raise ValueError
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (KeyError("a"), "KeyError: 'a'"),
+        (ValueError(), "ValueError: "),
+        (MuteError(), "MuteError: (no message: its __str__ raised ValueError)"),
+        (ValueError("\udcff"), "ValueError: \udcff"),
+    ],
+    ids=["plain", "empty", "cannot be said", "no text"],
+)
+def test_whatever_an_exception_says_is_recorded(error: BaseException, message: str) -> None:
+    """And one that cannot say anything ends no record."""
+    assert message_of(error) == message
+
+
+def test_a_message_is_recorded_as_far_as_anybody_reads() -> None:
+    """It may hold a whole tensor."""
+    message = message_of(ValueError("x" * 100_000_000))
+    assert (len(message) < 5000, message.endswith("(100000000 characters)")) == (True, True)
