@@ -21,6 +21,7 @@ from resumable.launch.evidence.rank_records import (
     Load,
     Rename,
     Save,
+    State,
     Step,
     decode_line,
 )
@@ -60,7 +61,8 @@ class Rank:
     folder: Path
 
     def kinds(self) -> list[str]:
-        return [type(record).__name__ for record in self.records]
+        """What it did, in order; states are taken in between."""
+        return [type(record).__name__ for record in self.records if not isinstance(record, State)]
 
     def of(self, record_type: type[AnyRecord]) -> list[AnyRecord]:
         return [record for record in self.records if isinstance(record, record_type)]
