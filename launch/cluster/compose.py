@@ -123,6 +123,7 @@ class ComposeCluster(Members[ContainerNode]):
             "preload": " ".join(preload),
         }
         self._code_dir = code_dir.absolute()
+        self._run_dir = run_dir.absolute()
         self._log_dir = log_dir
         self._log_files = contextlib.ExitStack()
         self._project: docker.Project | None = None
@@ -184,10 +185,12 @@ class ComposeCluster(Members[ContainerNode]):
     def _start(self, project: docker.Project) -> None:
         if not docker.has_image(self._image):
             raise UsageError(f"image {self._image!r} does not exist here; pull it, or build it: docker/image.sh")
-        if os.getuid() == 0 and not self._code_dir.stat().st_mode & stat.S_IXOTH:
-            raise UsageError(
-                f"{self._code_dir} is closed to user {_IMAGE_USER[0]}, whom root's nodes run as: chmod o+rx"
-            )
+        if os.getuid() == 0:
+            os.chown(self._run_dir, *self._user)  # it is closed to all but its owner; root sees it all the same
+            if self._code_dir != self._run_dir and not self._code_dir.stat().st_mode & stat.S_IXOTH:
+                raise UsageError(
+                    f"{self._code_dir} is closed to user {self._user[0]}, whom root's nodes run as: chmod o+rx"
+                )
         project.up(store=1, node=self.topology.max_nodes)
         containers = sorted(project.containers("node"))
         for number, container in enumerate(containers):
