@@ -9,7 +9,7 @@ BENCH ?= build/bench
 COMPAT ?= 2.6.0 2.13.0 2.14.1
 
 .DEFAULT_GOAL := help
-.PHONY: help verify sweep simulate containers matrix slurm quick test coverage lint types check soak controls bench compat clean
+.PHONY: help verify sweep simulate containers matrix slurm quick test thorough coverage lint types check soak controls bench compat clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST)
@@ -33,10 +33,13 @@ slurm: .venv/installed ## jobs of a real Slurm on the loopback: a rank, a node, 
 	$(RUN)/pytest -rs tests/slurm
 
 test: .venv/installed ## run the tests
-	$(RUN)/pytest -n 2 --dist loadgroup
+	$(RUN)/pytest -n 2 --dist loadgroup -m 'not thorough'
+
+thorough: .venv/installed ## run further forms of what the tests show
+	$(RUN)/pytest -n 2 --dist loadgroup -m thorough
 
 quick: lint types ## what a change needs first, in two minutes: style, types, and the tests that start no ranks
-	$(RUN)/pytest -n 2 --dist loadgroup -m 'not slow and not integration and not containers' $(QUICK)
+	$(RUN)/pytest -n 2 --dist loadgroup -m 'not slow and not integration and not containers and not thorough' $(QUICK)
 
 coverage: .venv/installed ## how much of the code the tests of COVERED run, subprocesses included
 	$(RUN)/coverage erase && $(RUN)/coverage run -m pytest -n 2 --dist loadgroup $(COVERED) && $(RUN)/coverage combine --quiet && $(RUN)/coverage report

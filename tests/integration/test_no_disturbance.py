@@ -84,27 +84,29 @@ def flat(value: Any) -> Any:
     return [flat(one) for one in value] if isinstance(value, list | tuple) else value
 
 
+WAYS = ("ddp-sgd-scaler", "fsdp-fused", "ddp-aot_eager-hooks", "aot_eager-broken", "aot_eager-optimizer_step")
+FURTHER_WAYS = (
+    "ddp",
+    "ddp-sgd-hooks",
+    "ddp-fused",
+    "foreach",
+    "fsdp",
+    "aot_eager",
+    "aot_eager-whole_step",
+    "aot_eager-method",
+    "fsdp-aot_eager",
+)
+COMPILED_WAYS = ("inductor-broken-hooks",)
+FURTHER_COMPILED_WAYS = ("ddp-inductor", "inductor-optimizer_step", "inductor-whole_step")
+
+
 @pytest.mark.parametrize(
     "way",
     [
-        "ddp",
-        "ddp-sgd-hooks",
-        "ddp-fused",
-        "ddp-sgd-scaler",
-        "foreach",
-        "fsdp",
-        "fsdp-fused",
-        "aot_eager",
-        "ddp-aot_eager-hooks",
-        "aot_eager-broken",
-        "aot_eager-whole_step",
-        "aot_eager-optimizer_step",
-        "aot_eager-method",
-        "fsdp-aot_eager",
-        pytest.param("ddp-inductor", marks=needs_compiler),
-        pytest.param("inductor-broken-hooks", marks=needs_compiler),
-        pytest.param("inductor-optimizer_step", marks=needs_compiler),
-        pytest.param("inductor-whole_step", marks=needs_compiler),
+        *WAYS,
+        *(pytest.param(way, marks=pytest.mark.thorough) for way in FURTHER_WAYS),
+        *(pytest.param(way, marks=needs_compiler) for way in COMPILED_WAYS),
+        *(pytest.param(way, marks=[needs_compiler, pytest.mark.thorough]) for way in FURTHER_COMPILED_WAYS),
     ],
 )
 def test_the_recorder_changes_no_bit(tmp_path: Path, way: str) -> None:
