@@ -49,7 +49,7 @@ def test_the_flags_and_commands_in_the_guide_are_there() -> None:
     typed = set(re.findall(r"^    resumable (\w+)", GUIDE, re.MULTILINE))
     words = [sys.executable, "-m", "resumable.launch", "--help"]
     helped = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True).stdout
-    assert typed <= set(re.findall(r"^    (\w+) ", helped, re.MULTILINE))
+    assert typed <= set(re.findall(r"^    (\w+)", helped, re.MULTILINE))
 
 
 def test_the_picture_in_the_guide_is_there() -> None:

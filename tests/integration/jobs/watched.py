@@ -140,3 +140,4 @@ result = {
     "counted": counted(),
 }
 torch.save(result, f"result-{RANK}.pt")
+dist.destroy_process_group()
