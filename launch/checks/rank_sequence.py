@@ -8,7 +8,7 @@ import msgspec
 
 from resumable.launch.checks.check import Check
 from resumable.launch.checks.preconditions import HAD_FINISHED, differs_before_any_fault, had_finished_before_fault
-from resumable.launch.evidence.rank_records import Loader
+from resumable.launch.evidence.rank_records import FIRST_INPUT, Loader
 from resumable.launch.explain.batch_order import explain
 from resumable.launch.explain.first_wrong_epoch import RankComparison
 from resumable.launch.explain.interleaving import explain_interleaving
@@ -140,6 +140,7 @@ def _why(life: Life, evidence: Evidence, difference: _Difference) -> Reason | No
             num_workers=loader.num_workers if loader else 0,
             num_batches=(loader.num_batches or 0) if loader else 0,
             has_epochs=life.trajectory.sampler_epoch is not None,
+            has_loader=any(batch.loader < FIRST_INPUT for step in life.steps for batch in step.batches),
             num_accumulated=_num_accumulated(life, evidence.faulted),
         )
     )

@@ -28,6 +28,7 @@ from resumable.launch.explain.order_reasons import (
     BatchesShifted,
     BatchesSkipped,
     BatchSizeDiffers,
+    DrawnAgain,
     EpochOrderRepeated,
     EpochRestarted,
     EpochSkipped,
@@ -103,6 +104,12 @@ def _rank_of_another(wrong: FirstWrongEpoch) -> Reason | None:
         if rank != wrong.comparison.rank and wrong.found[: len(batches)] == batches[: len(wrong.found)] != []:
             return ReadsSamplesOfRank(rank=wrong.comparison.rank, other_rank=rank)
     return None
+
+
+def _without_loader(wrong: FirstWrongEpoch) -> Reason | None:
+    if wrong.comparison.has_loader or wrong.place is None or wrong.place[1] == wrong.start:
+        return None
+    return DrawnAgain(batch=wrong.start, found_batch=wrong.place[1])
 
 
 def _same_epoch(wrong: FirstWrongEpoch) -> Reason | None:
@@ -253,6 +260,7 @@ def _fits_nowhere(wrong: FirstWrongEpoch) -> Reason:
 RULES: tuple[Callable[[FirstWrongEpoch], Reason | None], ...] = (
     _after_the_end,
     _different_length,
+    _without_loader,
     _same_epoch,
     _tail,
     _rank_of_another,

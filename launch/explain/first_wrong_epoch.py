@@ -35,6 +35,8 @@ class RankComparison(msgspec.Struct, frozen=True, kw_only=True):
     """Of a whole epoch, as the loader says; 0 where it does not."""
     has_epochs: bool = True
     """The sampler says in which epoch it is."""
+    has_loader: bool = True
+    """A data loader gives the batches; without one they are known by what forward passes got."""
     num_accumulated: int = 0
     """Batches after `first_step` whose gradients had been summed up when the checkpoint was written, for a later step."""
 

@@ -219,6 +219,17 @@ class GeneratorNotRestored(Reason, frozen=True, kw_only=True):
         return self.filled(what=what)
 
 
+class DrawnAgain(Reason, frozen=True, kw_only=True):
+    """No loader gives the batches: whatever draws them began elsewhere."""
+
+    template = (
+        "no data loader gives its batches, and it went on with those from batch {found_batch} on instead of batch {batch}: "
+        "is the state of the generator that draws them saved and loaded?"
+    )
+    batch: int
+    found_batch: int
+
+
 class SamplesDuplicated(Reason, frozen=True, kw_only=True):
     """No permutation."""
 

@@ -12,7 +12,7 @@ import msgspec
 
 from resumable.launch.evidence.history import History, Process
 from resumable.launch.evidence.node_records import NodeEnded, RoundStarted
-from resumable.launch.evidence.rank_records import AnyRecord, Batch, Error, Exit, FaultFired
+from resumable.launch.evidence.rank_records import FIRST_INPUT, AnyRecord, Batch, Error, Exit, FaultFired
 from resumable.launch.plan.fault_kinds import FaultKind
 from resumable.launch.plan.fault_model import PlannedFault, Point, When
 from resumable.launch.plan.plan import Plan, Scenario, Script
@@ -188,6 +188,23 @@ def without_indices(history: History) -> History:
     """The same run of a job whose batches are known by their content only."""
     processes = tuple(
         msgspec.structs.replace(process, records=tuple(map(_by_content, process.records)))
+        for process in history.processes
+    )
+    return msgspec.structs.replace(history, processes=processes)
+
+
+def of_inputs(history: History) -> History:
+    """The same run of a job whose batches no data loader gives: they are what forward passes got."""
+    processes = tuple(
+        msgspec.structs.replace(
+            process,
+            records=tuple(
+                msgspec.structs.replace(record, loader=FIRST_INPUT + record.loader)
+                if hasattr(record, "loader")
+                else record
+                for record in process.records
+            ),
+        )
         for process in history.processes
     )
     return msgspec.structs.replace(history, processes=processes)

@@ -449,3 +449,18 @@ def test_batches_that_are_known_by_their_content_are_never_called_samples() -> N
         True,
         False,
     )
+
+
+def test_batches_that_no_loader_gives_are_drawn_by_a_generator() -> None:
+    """There is no epoch to restart, and no sampler to blame."""
+    job = Job(num_samples=256, num_epochs=1)
+    changes = {f"rank{rank}": lambda _, rank=rank: job.epochs_from(rank, 0) for rank in range(job.world_size)}
+    evidence = histories.one_kill(job, at=13, resume=12, **changes)
+    runs = (evidence.faulted, *evidence.references)
+    faulted, first, second = (histories.of_inputs(histories.without_indices(run.history)) for run in runs)
+    result = rank_sequence(histories.of_histories(faulted, job, [histories.sigkill(12)], first=first, second=second))
+    expected = (
+        "no data loader gives its batches, and it went on with those from batch 0 on instead of batch 12: "
+        "is the state of the generator that draws them saved and loaded?"
+    )
+    assert (Outcome.INVALID, expected) == (result.outcome, result.violations[0].explanation)
