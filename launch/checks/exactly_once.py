@@ -17,6 +17,7 @@ from resumable.launch.reading.failures import came_to_its_end
 from resumable.launch.reading.first_epochs import usual_epoch
 from resumable.launch.reading.global_stream import Sample, samples_a_turn, samples_of
 from resumable.launch.reading.lives import Run
+from resumable.launch.reading.trajectory import TrainedBatch
 from resumable.launch.system.wording import counted
 
 _ALL = -1
@@ -31,7 +32,8 @@ def _exactly_once(evidence: Evidence) -> CheckResult:
     found = _counts(evidence.faulted, by_epoch=by_epoch)
     if not came_to_its_end(evidence.faulted):  # what it has not done yet is not lost
         expected = {epoch: expected.get(epoch, Counter()) & count for epoch, count in found.items()}
-    violations = list(_differences(expected, found, _tolerance(evidence), _unit(evidence.references[0])))
+    tolerance = _tolerance(evidence, by_epoch=by_epoch)
+    violations = list(_differences(expected, found, tolerance, _unit(evidence.references[0])))
     if violations:
         return failed(violations)
     if not found:
@@ -63,7 +65,8 @@ def _as_before(evidence: Evidence) -> CheckResult:
     found = _counts(run, by_epoch=True)
     epochs = sorted(found) if came_to_its_end(run) else sorted(found)[:-1]
     expected = dict.fromkeys(epochs, usual)
-    violations = list(_differences(expected, {e: found[e] for e in epochs}, _tolerance(evidence), _unit(run)))
+    tolerance = _tolerance(evidence, by_epoch=True)
+    violations = list(_differences(expected, {e: found[e] for e in epochs}, tolerance, _unit(run)))
     if violations:
         return failed(violations)
     num = counted(sum(found[epoch].total() for epoch in epochs), _unit(run))
@@ -73,26 +76,58 @@ def _as_before(evidence: Evidence) -> CheckResult:
 
 
 class _Tolerance(msgspec.Struct, frozen=True, kw_only=True):
-    """How many samples an epoch may differ by, because a different number of ranks pads and drops differently."""
+    """How many samples an epoch may differ by, because a different number of ranks pads and drops differently.
+
+    Padding makes the last turn of an epoch whole: it stands in the last batch of a rank, and nowhere else.
+    """
 
     num_extra: int = 0
     num_dropped: int = 0
+    expected_ends: dict[int, Counter[Sample]] = {}
+    """The samples of the ranks' last batches of each epoch, in the uninterrupted run."""
+    found_ends: dict[int, Counter[Sample]] = {}
+    """The same in the faulted run."""
 
-    def allows(self, lost: Counter[Sample], extra: Counter[Sample], expected: Counter[Sample]) -> bool:
+    def allows(self, epoch: int, lost: Counter[Sample], extra: Counter[Sample], expected: Counter[Sample]) -> bool:
         """Whether this is padding (samples of the epoch once more or less) or a dropped tail."""
-        gone = sum(num for sample, num in lost.items() if expected[sample] <= num)
-        fresh = sum(num for sample, num in extra.items() if not expected[sample])
-        repeats = max(lost.total() - gone, extra.total() - fresh)
-        return max(gone, fresh) <= self.num_dropped and repeats <= self.num_extra
+        gone = Counter({sample: num for sample, num in lost.items() if expected[sample] <= num})
+        fresh = Counter({sample: num for sample, num in extra.items() if not expected[sample]})
+        fewer, more = lost - gone, extra - fresh
+        is_at_the_end = fewer <= self.expected_ends.get(epoch, Counter()) and more <= self.found_ends.get(
+            epoch, Counter()
+        )
+        repeats = max(fewer.total(), more.total())
+        return is_at_the_end and max(gone.total(), fresh.total()) <= self.num_dropped and repeats <= self.num_extra
 
 
-def _tolerance(evidence: Evidence) -> _Tolerance:
+def _tolerance(evidence: Evidence, *, by_epoch: bool) -> _Tolerance:
     if not evidence.is_resized:
         return _Tolerance()
+    reference = next(iter(evidence.references), evidence.faulted)
     size = max(evidence.faulted.world_sizes)
     sizes = [loader.batch_size or 1 for loader in _loaders(evidence.faulted) if loader.drop_last]
-    turn = max(samples_a_turn(run) for run in (*evidence.references[:1], evidence.faulted))
-    return _Tolerance(num_extra=(size - 1) * turn, num_dropped=max((size * batch - 1 for batch in sizes), default=0))
+    return _Tolerance(
+        num_extra=(size - 1) * max(samples_a_turn(run) for run in (reference, evidence.faulted)),
+        num_dropped=max((size * batch - 1 for batch in sizes), default=0),
+        expected_ends=_ends(reference, by_epoch=by_epoch),
+        found_ends=_ends(evidence.faulted, by_epoch=by_epoch),
+    )
+
+
+def _ends(run: Run, *, by_epoch: bool) -> dict[int, Counter[Sample]]:
+    """The samples of the last batch that each rank trained on of an epoch, in the incarnation that came to its end."""
+    last: dict[tuple[int, int], dict[tuple[int, int], TrainedBatch]] = {}
+    for life in run.lives:
+        for step in life.steps:
+            for batch in step.batches:
+                last.setdefault((batch.loader, batch.epoch), {})[life.incarnation, life.rank] = batch
+    ends: dict[int, Counter[Sample]] = {}
+    for (_, epoch), batches in last.items():
+        latest = max(incarnation for incarnation, _ in batches)
+        count = ends.setdefault(epoch if by_epoch else _ALL, Counter())
+        for (incarnation, _), batch in batches.items():
+            count.update(samples_of(batch.key) if incarnation == latest else ())
+    return ends
 
 
 def _counts(run: Run, *, by_epoch: bool) -> dict[int, Counter[Sample]]:
@@ -117,7 +152,7 @@ def _differences(
     for epoch in sorted(expected.keys() | found.keys()):
         wanted, got = expected.get(epoch, Counter()), found.get(epoch, Counter())
         lost, extra = wanted - got, got - wanted
-        if wanted == got or tolerance.allows(lost, extra, wanted):
+        if wanted == got or tolerance.allows(epoch, lost, extra, wanted):
             continue
         number = None if epoch == _ALL else epoch
         num_unexpected = sum(num for sample, num in extra.items() if not wanted[sample])

@@ -53,6 +53,18 @@ def test_an_order_of_another_rank_count_is_no_loss():
     assert exactly_once(histories.evidence(job, groups, [], other)).outcome == Outcome.VALID
 
 
+@pytest.mark.parametrize(("batch", "outcome"), [(0, Outcome.INVALID), (-1, Outcome.VALID)])
+def test_a_repeat_is_padding_at_the_end_of_an_epoch_alone(batch: int, outcome: Outcome) -> None:
+    """On another number of ranks one sample more may make the last turn whole; in mid-epoch it was trained on twice."""
+    other = replace(JOB, world_size=4)
+    lives = [Life(epochs=life.epochs, base=4) for life in histories.resized(JOB, other, 4)]
+    first, *later = lives[2].epochs
+    again = list(first)
+    again[batch] = [*first[batch], lives[0].epochs[0][0][0]]
+    lives[2] = replace(lives[2], epochs=[again, *later])
+    assert exactly_once(histories.evidence(JOB, [histories.killed(JOB, 5), lives], [], other)).outcome == outcome
+
+
 def test_a_loss_on_another_number_of_ranks_is_seen():
     """The tolerance for padding does not cover a sample that nobody trained on."""
     other = replace(JOB, world_size=4)
