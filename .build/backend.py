@@ -1,16 +1,23 @@
-"""setuptools, and `.src/*.pth` at the root of the wheel, where Python runs it at each start; editable installs too."""
+"""setuptools, and `.src/*.pth` at the root of the wheel, where Python runs it at each start; editable installs too.
+
+A source archive holds what this needs, this file included.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import shutil
+import tarfile
+import tempfile
 import zipfile
 from pathlib import Path
 
 from setuptools import build_meta
 from setuptools.build_meta import *  # noqa: F403 - every other hook is its own
 
-_SOURCES = Path(__file__).parents[1] / ".src"
+_ROOT = Path(__file__).parents[1]
+_SOURCES = _ROOT / ".src"
 
 
 def build_wheel(wheel_directory: str, *arguments: object, **options: object) -> str:
@@ -21,6 +28,22 @@ def build_wheel(wheel_directory: str, *arguments: object, **options: object) -> 
 def build_editable(wheel_directory: str, *arguments: object, **options: object) -> str:
     """See PEP 660."""
     return _with_path_files(wheel_directory, build_meta.build_editable(wheel_directory, *arguments, **options))
+
+
+def build_sdist(sdist_directory: str, *arguments: object, **options: object) -> str:
+    """See PEP 517; packed again with what setuptools takes for no part of the project."""
+    name = build_meta.build_sdist(sdist_directory, *arguments, **options)
+    file, top = Path(sdist_directory, name), name.removesuffix(".tar.gz")
+    with tempfile.TemporaryDirectory() as folder:
+        with tarfile.open(file) as archive:
+            archive.extractall(folder, filter="data")
+        for added in (Path(__file__), *_SOURCES.glob("*.pth")):
+            place = Path(folder, top, added.relative_to(_ROOT))
+            place.parent.mkdir(exist_ok=True)
+            shutil.copy(added, place)
+        with tarfile.open(file, "w:gz") as archive:
+            archive.add(Path(folder, top), top)
+    return name
 
 
 def _with_path_files(folder: str, name: str) -> str:
