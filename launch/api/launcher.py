@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, Unpack
 
 import msgspec
 
 from resumable.launch.api.job_result import JobResult
 from resumable.launch.api.shared_references import SharedReferences
 from resumable.launch.api.sweep import swept_verdict
+from resumable.launch.api.sweep_words import SweepWords
 from resumable.launch.api.verdict import Verdict
 from resumable.launch.cli.torchrun_parser import torchrun_flags_with
 from resumable.launch.cluster import Cluster
@@ -199,26 +200,15 @@ class Launcher:
         return self._proof(job, arguments, options, faults, references=references)
 
     def sweep(
-        self,
-        job: Job | None = None,
-        /,
-        *arguments: object,
-        at: str = "all",
-        ranks: str = "each",
-        kinds: str = "sigkill",
-        sample: int | None = None,
-        budget: float | None = None,
+        self, job: Job | None = None, /, *arguments: object, budget: float | None = None, **words: Unpack[SweepWords]
     ) -> Verdict:
-        """Run a script undisturbed, then once for every point of its training with a fault there, and judge each.
+        """Run a script twice undisturbed, then once for every point of its training with a fault there, and judge each.
 
         Args:
             job: A script's path, or None for the built-in job.
             arguments: As for `run`.
-            at: Moments, in the words of the command line: `all`, `every:N`, or a list such as `3,10-20,save#1+during`.
-            ranks: Who is hit: `each`, `any`, `all`, or a list such as `0,2-3,0+1`.
-            kinds: Kinds of faults, such as `sigkill,torn(keep=0.5)`.
-            sample: Only so many of the points, drawn from the seed.
             budget: Begin no point after so many seconds.
+            words: `at`, `ranks`, `kinds` and `sample`; `SweepWords` says what each means.
 
         Returns:
             The verdict on all points together; its explanation has the grid, and a command that repeats each failure.
@@ -231,7 +221,7 @@ class Launcher:
             raise UsageError("sweep: expected a script, or none for the built-in job; a function can be verified")
         until = float("inf") if budget is None else time.monotonic() + budget
         run_dir = self._new_run_dir()
-        swept = SweepOptions(at=at, ranks=ranks, kinds=kinds, sample=sample)
+        swept = SweepOptions(**words)
         script = _script(job, arguments, run_dir.root)
         plan = make_plan(msgspec.structs.replace(self._options, command="sweep", script=script, sweep=swept))
         run_dir.root.mkdir(parents=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
+from resumable.launch.api.sweep_words import SweepWords
 from resumable.launch.errors import UsageError
 from resumable.launch.plan.fault_kinds import FaultKind
 from resumable.launch.plan.fault_model import FaultRequest, Point, When
@@ -22,7 +23,7 @@ class MarkedPoint(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     faults: tuple[FaultRequest, ...] = ()
-    sweep: Mapping[str, str] | None = None
+    sweep: SweepWords | None = None
     """The sweep in the words of `Launcher.sweep`; None: the faults say it."""
 
 
@@ -54,7 +55,9 @@ def marked_points(mark: Mapping[str, object]) -> list[MarkedPoint]:
     whens = _moments(moments, steps)
     if not whens or not isinstance(nproc_per_node, int) or not isinstance(nnodes, int):
         parse_kinds(words["kinds"])
-        return [MarkedPoint(name=words["at"], sweep=words)]
+        return [
+            MarkedPoint(name=words["at"], sweep=SweepWords(at=words["at"], ranks=words["ranks"], kinds=words["kinds"]))
+        ]
     return list(_points(whens, words, world_size=nproc_per_node * nnodes, steps=steps))
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 from resumable.launch.api.job_result import JobResult
 from resumable.launch.api.launcher import Faults, Job, Launcher
 from resumable.launch.api.mark import MarkedPoint
 from resumable.launch.api.shared_references import SharedReferences
+from resumable.launch.api.sweep_words import SweepWords
 from resumable.launch.api.verdict import Verdict
 from resumable.launch.errors import UsageError
 
@@ -50,24 +53,14 @@ class ResumeRig:
         if self.point is None:
             raise UsageError('expected faults= here, or at= in the mark, such as @pytest.mark.resume(at="3,10-20")')
         if self.point.sweep is not None:
-            return self._kept(self.launcher.sweep(job, *arguments, **self.point.sweep))  # type: ignore[arg-type]
+            return self._kept(self.launcher.sweep(job, *arguments, **self.point.sweep))
         return self._kept(self.launcher.verify_with(self._references, job, arguments, options, self.point.faults))
 
     def sweep(
-        self,
-        job: Job | None = None,
-        /,
-        *arguments: object,
-        at: str = "all",
-        ranks: str = "each",
-        kinds: str = "sigkill",
-        sample: int | None = None,
-        budget: float | None = None,
+        self, job: Job | None = None, /, *arguments: object, budget: float | None = None, **words: Unpack[SweepWords]
     ) -> Verdict:
         """Hit a script at every point of its training, and judge all of them together; see `Launcher.sweep`."""
-        return self._kept(
-            self.launcher.sweep(job, *arguments, at=at, ranks=ranks, kinds=kinds, sample=sample, budget=budget)
-        )
+        return self._kept(self.launcher.sweep(job, *arguments, budget=budget, **words))
 
     def _kept(self, verdict: Verdict) -> Verdict:
         self.verdicts.append(verdict)

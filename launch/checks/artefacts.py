@@ -13,9 +13,10 @@ from resumable.launch.explain.artefact_problems import (
     SaveNeverFinished,
     SaveNotMadeUp,
 )
-from resumable.launch.explain.problems import Problem, SavedStateDiffers
+from resumable.launch.explain.problems import Problem
 from resumable.launch.explain.reasons import Reason, StateOfPart
 from resumable.launch.explain.result import CheckResult, Violation, failed, not_applicable, passed
+from resumable.launch.explain.state_problems import SavedStateDiffers
 from resumable.launch.reading.artefact_comparison import ArtefactComparison, Missing, Pair
 from resumable.launch.reading.artefacts import Artefact
 from resumable.launch.reading.evidence import Evidence

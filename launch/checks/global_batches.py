@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from resumable.launch.checks.check import Check
-from resumable.launch.explain.order_reasons import GlobalBatchRepeated
 from resumable.launch.explain.problems import (
     EpochLengthDiffers,
     GlobalBatchDiffers,
@@ -18,6 +17,7 @@ from resumable.launch.explain.problems import (
 from resumable.launch.explain.reasons import Reason
 from resumable.launch.explain.result import MAX_INDICES, CheckResult, Violation, failed, passed, unknown
 from resumable.launch.explain.run_problems import JobUnfinished
+from resumable.launch.explain.share_reasons import GlobalBatchRepeated
 from resumable.launch.explain.world_size import explain_world_size_change
 from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.evidence import Evidence

@@ -12,7 +12,6 @@ from resumable.launch.evidence.rank_records import FIRST_INPUT, Loader
 from resumable.launch.explain.batch_order import explain
 from resumable.launch.explain.first_wrong_epoch import RankComparison
 from resumable.launch.explain.interleaving import explain_interleaving
-from resumable.launch.explain.order_reasons import PartOfDataset
 from resumable.launch.explain.problems import (
     BatchAfterEnd,
     BatchDiffers,
@@ -25,6 +24,7 @@ from resumable.launch.explain.problems import (
 )
 from resumable.launch.explain.reasons import Reason
 from resumable.launch.explain.result import MAX_INDICES, CheckResult, Violation, failed, passed, unknown
+from resumable.launch.explain.share_reasons import PartOfDataset
 from resumable.launch.reading.checkpoints import loaded_by
 from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.evidence import Evidence

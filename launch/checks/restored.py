@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from resumable.launch.checks.check import Check
-from resumable.launch.explain.problems import NotRestored, SaveUnknown, ScheduleBegunAgain
 from resumable.launch.explain.reasons import ComponentNotRestored
 from resumable.launch.explain.restored import has_first_schedule, has_loaded, rate_violation, was_meant
 from resumable.launch.explain.result import CheckResult, Violation, at_resume, failed, not_applicable, passed, unknown
+from resumable.launch.explain.state_problems import NotRestored, SaveUnknown, ScheduleBegunAgain
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life
 from resumable.launch.reading.restoring import MUST_BE_RESTORED, Start, start_state

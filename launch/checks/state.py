@@ -7,12 +7,7 @@ from typing import Literal
 
 from resumable.launch.checks.check import Check
 from resumable.launch.checks.preconditions import HAD_FINISHED, differs_before_any_fault, had_finished_before_fault
-from resumable.launch.explain.problems import (
-    DiffersBeforeAnyFault,
-    FinalParametersDiffer,
-    NothingResumed,
-    StateDiffers,
-)
+from resumable.launch.explain.problems import DiffersBeforeAnyFault, NothingResumed
 from resumable.launch.explain.result import (
     CheckResult,
     Violation,
@@ -22,6 +17,7 @@ from resumable.launch.explain.result import (
     unknown,
 )
 from resumable.launch.explain.state import explain_state_difference
+from resumable.launch.explain.state_problems import FinalParametersDiffer, StateDiffers
 from resumable.launch.reading.arbiter import was_cut_off
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import came_to_its_end

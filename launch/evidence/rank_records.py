@@ -3,6 +3,8 @@
 Each process of the job writes one file, each event one JSON line. A line is written with a single `write(2)`, so what
 was written survives SIGKILL and only the last line of a file can be torn. `sequence` counts the lines of a file from 0
 without a gap: a lost line shows. `time_ns` is CLOCK_MONOTONIC, for durations on one machine; it decides no order.
+
+It is long because the whole format of a rank's file stands here, and nothing else: the page about it is made from it.
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator
 from itertools import pairwise
 
-from resumable.launch.explain.problems import RateDiffers
 from resumable.launch.explain.reasons import ComponentNotRestored
 from resumable.launch.explain.result import Violation
+from resumable.launch.explain.state_problems import RateDiffers
 from resumable.launch.reading.checkpoints import loaded_by
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life, Run

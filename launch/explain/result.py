@@ -17,6 +17,8 @@ from resumable.launch.explain import (
     order_reasons,
     resume_problems,
     run_problems,
+    share_reasons,
+    state_problems,
 )
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.explain.problems import Problem
@@ -26,7 +28,16 @@ from resumable.launch.reading.lives import Life
 MAX_INDICES = 256
 """Indices of a batch or a set that a violation keeps; the rest is counted in its sentence."""
 
-_MODULES = (artefact_problems, resume_problems, run_problems, epoch_reasons, order_reasons, not_fired)
+_MODULES = (
+    artefact_problems,
+    resume_problems,
+    run_problems,
+    state_problems,
+    epoch_reasons,
+    order_reasons,
+    share_reasons,
+    not_fired,
+)
 """Imported so that every problem and every reason is known below."""
 
 

@@ -27,8 +27,9 @@ from resumable.launch.worker.exit import (
     leave_once_answered,
 )
 from resumable.launch.worker.faults.trigger import Trigger
+from resumable.launch.worker.lineage import read_earlier
 from resumable.launch.worker.patching import Patches
-from resumable.launch.worker.position import Position, read_earlier
+from resumable.launch.worker.position import Position
 from resumable.launch.worker.recorder import Recorder
 from resumable.launch.worker.rounding import keep_buckets
 from resumable.launch.worker.script import print_script_traceback, run_script

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import msgspec
 
@@ -26,10 +25,9 @@ from resumable.launch.evidence.rank_records import (
     Place,
     Step,
     StepCount,
-    decode_line,
 )
+from resumable.launch.worker.lineage import ORIGIN, Lineage
 
-ORIGIN = StepCount(num_steps=0, num_batches=0, epoch=0, epoch_batches=0)
 _NUM_BACKWARDS_TO_LEARN = 32
 """After so many backward passes what was seen of the loop is believed, and its lines are kept no longer."""
 _MOST_LINES = 8192
@@ -43,32 +41,6 @@ class Upcoming:
     batch: int
     epoch: int
     epoch_batch: int
-
-
-class Lineage:
-    """What earlier incarnations of this rank have done, by the parameters that they had.
-
-    Args:
-        records: Their lines, oldest incarnation first.
-    """
-
-    def __init__(self, records: Iterable[AnyRecord]) -> None:
-        self._by_state: dict[str, StepCount] = {}
-        for record in records:
-            if isinstance(record, Step):
-                if not self._by_state and record.before is not None:
-                    self._by_state[record.before] = ORIGIN
-                if record.after is not None and record.since_start is not None:
-                    self._by_state[record.after] = record.since_start
-
-    def find(self, state: str) -> StepCount | None:
-        """The count at which the parameters had this digest; None if they never had. Without any step: the origin."""
-        return self._by_state.get(state) if self._by_state else ORIGIN
-
-
-def read_earlier(files: Iterable[Path]) -> list[list[AnyRecord]]:
-    """The lines of each evidence file; one that cannot be read ends its file, as a killed writer leaves it."""
-    return [list(_readable(file)) for file in files]
 
 
 @dataclass(kw_only=True)
@@ -293,12 +265,3 @@ def _pass_of(batch: Batch) -> tuple[int, int]:
 
 def _key(batch: Batch) -> tuple[int, int, int]:
     return batch.loader, batch.epoch, batch.batch
-
-
-def _readable(file: Path) -> Iterable[AnyRecord]:
-    with file.open("rb") as lines:
-        for line in lines:
-            try:
-                yield decode_line(line)
-            except msgspec.DecodeError:
-                return

@@ -35,8 +35,9 @@ from resumable.launch.worker.entering.membership import claim_number, draw_group
 from resumable.launch.worker.error_facts import message_of
 from resumable.launch.worker.exit import call_before_abrupt_exit
 from resumable.launch.worker.faults.trigger import Trigger
+from resumable.launch.worker.lineage import read_earlier
 from resumable.launch.worker.patching import Args, Kwargs, Patches
-from resumable.launch.worker.position import Position, read_earlier
+from resumable.launch.worker.position import Position
 from resumable.launch.worker.recorder import Recorder
 from resumable.launch.worker.rounding import keep_buckets
 from resumable.launch.worker.watch.saving import keys_saved_in

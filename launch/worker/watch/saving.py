@@ -15,7 +15,7 @@ from resumable.launch.plan.fault_model import PlannedFault
 from resumable.launch.worker.digest import saved_content
 from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.fingerprint.content import content_fingerprints, keys_of
-from resumable.launch.worker.position import read_earlier
+from resumable.launch.worker.lineage import read_earlier
 from resumable.launch.worker.recorder import Recorder
 
 

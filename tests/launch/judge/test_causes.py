@@ -3,9 +3,10 @@ import pytest
 
 from resumable.launch.explain.order_reasons import BatchesReplayed, BatchesSkipped
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.explain.problems import BatchDiffers, Problem, SamplesMiscounted, StateDiffers
+from resumable.launch.explain.problems import BatchDiffers, Problem, SamplesMiscounted
 from resumable.launch.explain.reasons import Reason
 from resumable.launch.explain.run_problems import DiedUnplanned, NoFaultPlanned
+from resumable.launch.explain.state_problems import StateDiffers
 from resumable.launch.judge.causes import causes_of
 from resumable.launch.judge.results import Results
 from resumable.launch.judge.verdict import Cause, Confirmation

@@ -22,7 +22,8 @@ from resumable.launch.evidence.rank_records import (
     encode_line,
 )
 from resumable.launch.reading.trajectory import trace
-from resumable.launch.worker.position import Lineage, Position, Upcoming, read_earlier
+from resumable.launch.worker.lineage import Lineage, read_earlier
+from resumable.launch.worker.position import Position, Upcoming
 from tests.launch.reading.test_trajectory import process
 
 LENGTH = 3

@@ -1,0 +1,41 @@
+"""Which share of the data a rank went on with, on another number of ranks or another data set; each class is a code."""
+
+from __future__ import annotations
+
+from resumable.launch.explain.reasons import Reason
+
+
+class PartOfDataset(Reason, frozen=True, kw_only=True):
+    """Its indices cannot be compared."""
+
+    template = (
+        "its data set has {num_samples:sample}, whose indices are different, and neither losses nor parameters show that "
+        "it went on with the right part"
+    )
+    num_samples: int
+
+
+class GlobalBatchRepeated(Reason, frozen=True, kw_only=True):
+    """All ranks together train again on what they have trained on."""
+
+    template = (
+        "global batch {step} is trained on again: was the skip counted in a number of micro-batches or ranks "
+        "that is a different one now?"
+    )
+    step: int
+
+
+class ProgressInBatches(Reason, frozen=True, kw_only=True):
+    """A position in batches means less with fewer ranks."""
+
+    template = "progress was counted in batches: those of {before} ranks were taken for batches of {after}"
+    before: int
+    after: int
+
+
+class SharesOfOldSize(Reason, frozen=True, kw_only=True):
+    """The samplers kept the number of ranks."""
+
+    template = "the samplers still deal the samples out to {before} ranks, though there are {after}"
+    before: int
+    after: int

@@ -1,0 +1,130 @@
+"""What can be wrong with a run's state: after steps, in what it saved, in what it went on with; each class is a code."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import Literal
+
+from resumable.launch.explain.problems import Problem
+from resumable.launch.reading.restoring import Component
+from resumable.launch.system.wording import counted
+
+_STATE: dict[Component, str] = {
+    "parameters": "parameters",
+    "optimizer": "optimizer state",
+    "buffers": "buffers",
+    "scaler": "gradient scaler state",
+    "gradients": "accumulated gradients",
+}
+
+
+class StateContradicts(Problem, frozen=True, kw_only=True):
+    """Batches seem wrong where the state shows that none was."""
+
+    template = (
+        "{what}; yet losses and parameters are the uninterrupted run's to the last bit after each of {num_steps:step}: "
+        "the batches were misread, or which of them came makes no difference"
+    )
+    what: str
+    """What the batches seem to show."""
+    num_steps: int
+
+
+class StateDiffers(Problem, frozen=True, kw_only=True):
+    """After a step something is not the uninterrupted run's, bit for bit."""
+
+    template = "rank {rank} has {differing} than the reference from step {step} on"
+    kind_by = ("what",)
+    rank: int
+    step: int
+    what: Literal["loss", "buffers", "parameters"]
+
+    def __str__(self) -> str:
+        return self.filled(differing="a different loss" if self.what == "loss" else f"different {self.what}")
+
+
+class FinalParametersDiffer(Problem, frozen=True, kw_only=True):
+    """The end is different, though no step was seen to be."""
+
+    template = "rank {rank} ends with different parameters than the reference"
+    rank: int
+
+
+class SavedStateDiffers(Problem, frozen=True, kw_only=True):
+    """A checkpoint holds something else than the uninterrupted run's of the same step."""
+
+    template = "rank {rank} saved different tensors{under}{in_file} after {num_steps:step} than the uninterrupted run"
+    kind_by = ("keys",)
+    rank: int
+    num_steps: int
+    keys: tuple[str, ...]
+    path: str = ""
+
+    def __str__(self) -> str:
+        under = f" under {', '.join(map(repr, self.keys))}" if any(self.keys) else ""
+        return self.filled(under=under, in_file=f" in {self.path}" if self.path else "")
+
+
+class NotRestored(Problem, frozen=True, kw_only=True):
+    """A process went on with something else than the run had at the save that it loaded."""
+
+    template = "{who} went on from step {step} {what}{at_save}{which}"
+    kind_by = ("component", "is_lost")
+    rank: int | None
+    """None: all ranks together, each of which has its part."""
+    incarnation: int
+    step: int
+    component: Component
+    is_lost: bool = False
+    """It had nothing of it."""
+    names: tuple[str, ...] = ()
+    """Of what is different, as far as that is known."""
+    num_names: int = 0
+    """How many there are, those that are not named included."""
+    save_step: int
+    """Steps that the save holds."""
+    path: str = ""
+
+    def __str__(self) -> str:
+        what = _STATE[self.component]
+        who = "the ranks together" if self.rank is None else f"rank {self.rank}"
+        target = PurePath(self.path).name or "its state"
+        at_save = f" this run had when it saved {target} after {counted(self.save_step, 'step')}"
+        num_more = self.num_names - len(self.names)
+        which = f": {', '.join(self.names)}{f' and {num_more} more' if num_more else ''}" if self.names else ""
+        verb = f"without the {what} that" if self.is_lost else f"with {what} different from what"
+        return self.filled(who=f"{who} in incarnation {self.incarnation}", what=verb, at_save=at_save, which=which)
+
+
+class ScheduleBegunAgain(Problem, frozen=True, kw_only=True):
+    """On another number of ranks: the scheduler began from scratch."""
+
+    template = (
+        "rank {rank} in incarnation {incarnation} went on from step {step} "
+        "with the learning rates that the job began with"
+    )
+    rank: int
+    incarnation: int
+    step: int
+
+
+class SaveUnknown(Problem, frozen=True, kw_only=True):
+    """Numbers do not repeat, so that nothing else shows whether the state was restored."""
+
+    template = (
+        "incarnation {incarnation} went on from step {step} with a state that no save of this run was seen to hold; "
+        "its numbers do not repeat, so that nothing else shows whether that is right"
+    )
+    incarnation: int
+    step: int
+
+
+class RateDiffers(Problem, frozen=True, kw_only=True):
+    """A step was done with a learning rate that it has in no other run, nor had in this one."""
+
+    template = "rank {rank} in incarnation {incarnation} did step {step} with learning rate {found}, not {expected}"
+    rank: int
+    incarnation: int
+    step: int
+    found: float
+    expected: float
