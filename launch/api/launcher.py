@@ -7,13 +7,14 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
 
 import msgspec
 
+from resumable.launch.api.job import Faults, Job, script_of
 from resumable.launch.api.job_result import JobResult
 from resumable.launch.api.shared_references import SharedReferences
 from resumable.launch.api.sweep import swept_verdict
@@ -31,12 +32,10 @@ from resumable.launch.plan.fault_model import FaultRequest
 from resumable.launch.plan.options import DEFAULT_IMAGE, ClusterKind, JobOptions, SweepOptions
 from resumable.launch.plan.plan import Command, Plan, RestartMethod, Scenario, Script, StartMethod
 from resumable.launch.plan.planner import make_plan
-from resumable.launch.plan.scripts import built_in_job, refuse_missing_data, script_file
+from resumable.launch.plan.scripts import built_in_job
 from resumable.launch.run.setup import cluster_of
 from resumable.launch.run.supervisor import Supervisor, has_succeeded
 
-Job = Callable[..., object] | str | os.PathLike[str]
-Faults = FaultRequest | str | Sequence[FaultRequest | str]
 _run_numbers = itertools.count()
 
 
@@ -158,7 +157,7 @@ class Launcher:
             NodeError: a node died that should not have.
         """
         run_dir = self._new_run_dir()
-        plan = self._plan(_script(job, arguments, run_dir.root), faults, command="python")
+        plan = self._plan(script_of(job, arguments, run_dir.root), faults, command="python")
         self._prepare(plan, run_dir, job, arguments, options)
         [scenario] = plan.scenarios
         return JobResult(plan, run_dir, self._carry_out(plan, scenario, run_dir))
@@ -222,7 +221,7 @@ class Launcher:
         until = float("inf") if budget is None else time.monotonic() + budget
         run_dir = self._new_run_dir()
         swept = SweepOptions(**words)
-        script = _script(job, arguments, run_dir.root)
+        script = script_of(job, arguments, run_dir.root)
         plan = make_plan(msgspec.structs.replace(self._options, command="sweep", script=script, sweep=swept))
         run_dir.root.mkdir(parents=True)
         run_dir.write_plan(plan)
@@ -238,7 +237,7 @@ class Launcher:
         references: SharedReferences | None,
     ) -> Verdict:
         run_dir = self._new_run_dir()
-        plan = self._plan(_script(job, arguments, run_dir.root), faults, command="verify")
+        plan = self._plan(script_of(job, arguments, run_dir.root), faults, command="verify")
         self._prepare(plan, run_dir, job, arguments, options)
 
         def run_references() -> bool:
@@ -290,14 +289,3 @@ class Launcher:
         """End nodes that are kept warm: after an error nobody knows what they still have to say."""
         self._cluster = None
         self._exit.close()
-
-
-def _script(job: Job | None, arguments: Sequence[object], folder: Path) -> Script:
-    """What every rank runs; the call of a function is still to be written, into the run's folder."""
-    words = tuple(map(str, arguments))
-    if job is None:
-        refuse_missing_data()
-        return built_in_job(*words)
-    if callable(job):
-        return Script(path=str(folder / "call.pkl"), is_function=True)
-    return script_file(job, words)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Unpack
 
+from resumable.launch.api.job import Faults, Job
 from resumable.launch.api.job_result import JobResult
-from resumable.launch.api.launcher import Faults, Job, Launcher
+from resumable.launch.api.launcher import Launcher
 from resumable.launch.api.mark import MarkedPoint
 from resumable.launch.api.shared_references import SharedReferences
 from resumable.launch.api.sweep_words import SweepWords
