@@ -29,6 +29,13 @@ def test_a_snippet_of_the_guide_runs_as_it_stands(number, tmp_path, monkeypatch)
     exec(compile(SNIPPETS[number], f"README snippet {number}", "exec"), {"__name__": "__main__"})
 
 
+def test_the_guides_links_lead_somewhere():
+    """To a heading in it, as GitHub makes anchors of them."""
+    headings = re.findall(r"^## (.*)$", README, flags=re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+    assert set(re.findall(r"\]\(#(.*?)\)", README)) <= anchors
+
+
 def test_the_guide_names_everything_that_is_public():
     """What is exported is told, errors and plain data aside."""
     told = set(re.findall(r"\w+", README))
