@@ -9,7 +9,7 @@ BENCH ?= build/bench
 COMPAT ?= 2.6.0 2.13.0 2.14.1
 
 .DEFAULT_GOAL := help
-.PHONY: help verify sweep simulate containers matrix slurm quick test thorough coverage lint types check soak controls bench compat clean
+.PHONY: help verify sweep simulate containers matrix slurm quick test thorough coverage lint types check soak controls bench peers compat clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ controls: .venv/installed ## sweep jobs with planted bugs: each found at every p
 bench: .venv/bench ## measure the samplers beside others, and the launcher; tables, figures and plot go to BENCH
 	$(RUN)/python -m tests.benchmarks.samplers $(BENCH) && $(RUN)/python -m tests.benchmarks.launch $(BENCH)
 
+peers: build/peers/venv/installed ## kill jobs of other stacks where it hurts, and write the scoreboard; an hour or two
+	build/peers/venv/bin/python -m tests.peers
+
 compat: ## run the core of the suite with each release of torch in COMPAT, in an environment of its own
 	$(PYTHON) -m tests.compat $(COMPAT)
 
@@ -78,3 +81,7 @@ clean: ## remove the virtual environment and everything generated
 
 .venv/bench: .venv/installed
 	$(RUN)/pip install --quiet -e '.[bench]' && touch $@
+
+build/peers/venv/installed: tests/peers/requirements.txt pyproject.toml
+	$(PYTHON) -m venv build/peers/venv && build/peers/venv/bin/pip install --quiet $(TORCH)
+	build/peers/venv/bin/pip install --quiet -e . -r tests/peers/requirements.txt && touch $@

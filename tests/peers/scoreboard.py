@@ -1,0 +1,130 @@
+"""What came of all stacks: as data, as Markdown, as a page, and as the table of the README."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import jinja2
+import msgspec
+
+from resumable.launch.explain.outcome import Outcome
+from resumable.launch.judge.verdict import Confirmation
+from resumable.launch.system.text_safety import markdown as escaped
+from resumable.launch.system.wording import listed
+from tests.peers.catalogue import STACKS, Stack
+from tests.peers.cells import CELLS
+
+MARKS = {Outcome.VALID: "✓", Outcome.INVALID: "✗"}
+
+Row = Mapping[str, "Result"]
+"""The results of one stack, by the name of a cell."""
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """One cell of one row."""
+
+    stack: str
+    cell: str
+    outcome: Outcome
+    confirmation: Confirmation
+    """Whether plain processes, without a fork server, gave the same cause."""
+    reason: str
+    """What the verdict says."""
+    repeat: str
+    """One command, given in this project's folder, that does it again."""
+    versions: dict[str, str]
+    """Of the stack's distributions, by name."""
+    date: str = ""
+    """ISO 8601."""
+
+    @property
+    def is_red(self) -> bool:
+        """Refuted, and plain processes say so too."""
+        return self.outcome is Outcome.INVALID and self.confirmation in ("both", "only plain")
+
+    @property
+    def mark(self) -> str:
+        """One character; a question mark where nothing is proved."""
+        return MARKS.get(self.outcome, "?")
+
+
+class Scoreboard(msgspec.Struct, frozen=True, kw_only=True):
+    """All that was measured; of each cell what came last."""
+
+    results: tuple[Result, ...] = ()
+
+    def with_result(self, result: Result) -> Scoreboard:
+        """The same with one cell measured anew, and without cells that there are no more."""
+        by_place = {(one.stack, one.cell): one for one in (*self.results, result)}
+        places = [(stack.name, cell.name) for stack in STACKS for cell in CELLS]
+        return Scoreboard(results=tuple(by_place[place] for place in places if place in by_place))
+
+    @property
+    def rows(self) -> list[tuple[Stack, Row]]:
+        """The stacks of which something is known."""
+        rows = [(stack, {one.cell: one for one in self.results if one.stack == stack.name}) for stack in STACKS]
+        return [(stack, row) for stack, row in rows if row]
+
+    @property
+    def red(self) -> list[Result]:
+        """All cells that are wrong."""
+        return [result for result in self.results if result.is_red]
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Of every distribution that took part."""
+        return dict(sorted({name: number for one in self.results for name, number in one.versions.items()}.items()))
+
+
+def read(file: Path) -> Scoreboard:
+    """What was stored; nothing, where nothing was."""
+    return msgspec.json.decode(file.read_bytes(), type=Scoreboard) if file.exists() else Scoreboard()
+
+
+def write(scoreboard: Scoreboard, file: Path) -> None:
+    """Store it, readable by a person."""
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(scoreboard), indent=2) + b"\n")
+
+
+def markdown(scoreboard: Scoreboard) -> str:
+    """The page about it."""
+    return _rendered("page.md.j2", scoreboard)
+
+
+def html(scoreboard: Scoreboard) -> str:
+    """The same as one file for a browser."""
+    return _rendered("page.html.j2", scoreboard)
+
+
+def table(scoreboard: Scoreboard) -> str:
+    """The marks alone, in Markdown."""
+    return _rendered("table.md.j2", scoreboard)
+
+
+def _grouped(row: Row, stack: Stack) -> list[tuple[str, list[Result]]]:
+    """The red cells of a row by their cause."""
+    groups: dict[str, list[Result]] = {}
+    for result in row.values():
+        if result.is_red:
+            groups.setdefault(stack.cause(result.cell), []).append(result)
+    return list(groups.items())
+
+
+def _rendered(template: str, scoreboard: Scoreboard) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=jinja2.select_autoescape(("html.j2",)),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["markdown"] = escaped
+    text = environment.get_template(template).render(
+        rows=scoreboard.rows,
+        cells=CELLS,
+        grouped=_grouped,
+        versions=scoreboard.versions,
+        days=listed(sorted({result.date for result in scoreboard.results})) if scoreboard.results else "",
+    )
+    return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
