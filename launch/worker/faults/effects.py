@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import resource
 import shutil
 import signal
+import socket
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -137,9 +139,48 @@ def damage(fault: PlannedFault, path: Path) -> None:
         file.write(bytes(byte ^ 0xFF for byte in data))
 
 
-def await_supervisor(done: Path) -> None:
-    """Stand still until the supervisor has done to the node what is to be done, or has ended this process with it."""
-    await_condition(done.exists, timeout_s=_SUPERVISOR_TIMEOUT_S)
+def await_supervisor(fault: PlannedFault, done: Path) -> None:
+    """Stand still until the supervisor has done to the node what is to be done, or has ended this process with it.
+
+    It signals the agent of a node that is preempted, and the agent its ranks: nothing is trained on before that has come. A
+    process that ignores SIGTERM, or whose main thread this is not, cannot tell, and goes on once the agent has it.
+    """
+    if fault.kind is not FaultKind.PREEMPT or not _is_told_of(signal.SIGTERM):
+        await_condition(done.exists, timeout_s=_SUPERVISOR_TIMEOUT_S)
+        return
+    with _signals_seen() as seen:
+        await_condition(lambda: signal.SIGTERM in seen() and done.exists(), timeout_s=_SUPERVISOR_TIMEOUT_S)
+
+
+def _is_told_of(signum: signal.Signals) -> bool:
+    """Whether this thread hears of the signal through Python, or the process ends of it."""
+    handler = signal.getsignal(signum)
+    is_handled = callable(handler) or handler == signal.SIG_DFL
+    return is_handled and threading.current_thread() is threading.main_thread()
+
+
+@contextlib.contextmanager
+def _signals_seen() -> Iterator[Callable[[], bytes]]:
+    """Numbers of the signals that have come since; whoever else is told of them is told later."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    seen = bytearray()
+
+    def look() -> bytes:
+        with contextlib.suppress(BlockingIOError):
+            seen.extend(ours.recv(1024))
+        return bytes(seen)
+
+    previous = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+    try:
+        yield look
+    finally:
+        signal.set_wakeup_fd(previous)
+        if previous != -1:
+            os.write(previous, look())
+        ours.close()
+        theirs.close()
 
 
 def await_companions(have_fired: Callable[[], bool]) -> None:
@@ -169,7 +210,7 @@ class Effects:
 
     perform: Performing = perform
     damage: Callable[[PlannedFault, Path], None] = damage
-    await_supervisor: Callable[[Path], None] = await_supervisor
+    await_supervisor: Callable[[PlannedFault, Path], None] = await_supervisor
     await_companions: Callable[[Callable[[], bool]], None] = await_companions
 
 

@@ -151,7 +151,7 @@ class Trigger:
         self._leave_mark(fault)
         self._wait_for_companions(fault)
         if fault.kind in NODE_KINDS:
-            self._effects.await_supervisor(self._scenario_dir.done_mark(fault.number))
+            self._effects.await_supervisor(fault, self._scenario_dir.done_mark(fault.number))
         else:
             if fault.kind in CHECKPOINT_DAMAGE:
                 self._effects.damage(fault, Path(path))

@@ -6,6 +6,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from resumable.launch.plan.fault_model import PlannedFault, resolve
 from resumable.launch.worker.faults.effects import (
     InjectedFaultError,
     await_condition,
+    await_supervisor,
     damage,
     damageable_part,
     perform,
@@ -214,3 +216,67 @@ def test_who_stands_still_goes_on_as_soon_as_it_may() -> None:
         await_condition(lambda: next(looks), timeout_s=300, sleep=slept.append)
     await_condition(lambda: False, timeout_s=0, sleep=slept.append)
     assert (len(slept), list(looks)) == (2, [])
+
+
+PREEMPTED = """
+import signal, sys, threading, time
+from pathlib import Path
+from resumable.launch.worker.faults.effects import await_supervisor
+from tests.launch.worker.faults.test_effects import fault
+{prelude}
+done = Path(sys.argv[1])
+def act():
+    done.touch()
+    time.sleep(1)
+    print("notice", flush=True)
+    signal.raise_signal(signal.SIGTERM)
+threading.Thread(target=act, daemon=True).start()
+await_supervisor(fault("preempt(grace=5)@step=1:node=0"), done)
+print("went on", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("prelude", "code", "said"),
+    [
+        pytest.param("", -signal.SIGTERM, "notice\n", id="who ends of it"),
+        pytest.param(
+            "signal.signal(signal.SIGTERM, lambda *_: signal.alarm(1))",
+            -signal.SIGALRM,
+            "notice\nwent on\n",
+            id="who handles it",
+        ),
+        pytest.param(
+            "signal.signal(signal.SIGTERM, signal.SIG_IGN); signal.alarm(5)",
+            -signal.SIGALRM,
+            "went on\nnotice\n",
+            id="who ignores it",
+        ),
+    ],
+)
+def test_nothing_is_done_between_a_preemption_and_its_notice(
+    tmp_path: Path, prelude: str, code: int, said: str
+) -> None:
+    """However long the agent takes to hand it on: what is lost after it is what was done when it came."""
+    command = [sys.executable, "-c", PREEMPTED.format(prelude=prelude), str(tmp_path / "0.done")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (ended.returncode, ended.stdout) == (code, said), ended.stderr
+
+
+def test_who_else_is_told_of_signals_is_told_of_the_notice(tmp_path: Path) -> None:
+    """As an event loop is."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    (tmp_path / "0.done").touch()
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    previous = signal.set_wakeup_fd(writer)
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    try:
+        await_supervisor(fault("preempt(grace=5)@step=1:node=0"), tmp_path / "0.done")
+        assert signal.set_wakeup_fd(previous) == writer
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert os.read(reader, 10) == bytes([signal.SIGTERM])
+    os.close(reader)
+    os.close(writer)
