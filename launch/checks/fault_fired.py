@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from resumable.launch.checks.check import Check
 from resumable.launch.evidence.rank_records import FaultRefused, Save
@@ -16,13 +16,20 @@ from resumable.launch.explain.run_problems import (
     FaultOnWrongRank,
     FaultRepeated,
     FaultWithoutEffect,
+    MissingEffect,
     NoFaultPlanned,
 )
-from resumable.launch.plan.fault_kinds import CHECKPOINT_DAMAGE, DEADLY, SAVE_ERRORS, STANDSTILLS, FaultKind
+from resumable.launch.plan.fault_kinds import CHECKPOINT_DAMAGE, DEADLY, SAVE_ERRORS, STANDSTILLS, FaultKind, NodeDeed
 from resumable.launch.plan.fault_model import Part, PlannedFault, Point, When
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Firing, Timeline
 from resumable.launch.system.wording import counted, listed
+
+_UNDONE: Mapping[NodeDeed, MissingEffect] = {
+    "lost": "no node was lost",
+    "cut": "no node was cut",
+    "interrupted": "no node was interrupted",
+}
 
 
 def _fault_fired(evidence: Evidence) -> CheckResult:
@@ -65,7 +72,7 @@ def _problem(fault: PlannedFault, own: Sequence[Firing], evidence: Evidence) -> 
     if not _is_in_time(fault, own[0]):
         return FaultAtWrongMoment(fault=str(fault), num_steps=own[0].num_steps)
     effect = _missing_effect(fault, own[0], evidence)
-    return None if effect is None else FaultWithoutEffect(fault=str(fault), effect=effect)
+    return None if effect is None else FaultWithoutEffect(fault=str(fault), rank=own[0].life.rank, effect=effect)
 
 
 def _why_not(fault: PlannedFault, evidence: Evidence) -> Reason:
@@ -154,12 +161,11 @@ def _ended_its_process(fault: PlannedFault, firing: Firing) -> bool:
     return exit_ is not None and exit_.error is not None and fault.number in exit_.error.faults
 
 
-def _missing_effect(fault: PlannedFault, firing: Firing, evidence: Evidence) -> str | None:
+def _missing_effect(fault: PlannedFault, firing: Firing, evidence: Evidence) -> MissingEffect | None:
     """What the fault should have done and did not."""
     process = firing.life.trajectory.process
     if fault.kind in DEADLY and firing.was_survived and not _ended_its_process(fault, firing):
-        caught = ": the script caught it" if fault.kind.facts.effect == "raises" else ""
-        return f"rank {process.rank} went on{caught}"
+        return "the script caught it" if fault.kind.facts.effect == "raises" else "the rank went on"
     # Which rank of a group that waits for each other is ended matters little; the others are ended with it.
     acts = {(act.fault, act.act) for act in evidence.faulted.history.acts}
     hung = {hang.incarnation for hang in evidence.faulted.history.hangs}
@@ -167,7 +173,7 @@ def _missing_effect(fault: PlannedFault, firing: Firing, evidence: Evidence) -> 
         return "the hang watch noticed nothing"
     deed = fault.kind.facts.deed
     if deed is not None and (fault.number, deed) not in acts:
-        return f"no node was {deed}"
+        return _UNDONE[deed]
     after = process.records[firing.line :]
     if fault.kind in SAVE_ERRORS and after and isinstance(after[0], Save) and after[0].phase == "end":
         return "the save went on"

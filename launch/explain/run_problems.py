@@ -81,13 +81,25 @@ class FaultAtWrongMoment(Problem, frozen=True, kw_only=True):
     num_steps: int
 
 
+MissingEffect = Literal[
+    "the rank went on",
+    "the script caught it",
+    "the save went on",
+    "the hang watch noticed nothing",
+    "no node was lost",
+    "no node was cut",
+    "no node was interrupted",
+]
+
+
 class FaultWithoutEffect(Problem, frozen=True, kw_only=True):
     """It fired and changed nothing."""
 
-    template = "{fault}: fired, and {effect}"
+    template = "{fault}: fired on rank {rank}, and {effect}"
     kind_by = ("effect",)
     fault: str
-    effect: str
+    rank: int
+    effect: MissingEffect
 
 
 # How the job ended

@@ -130,12 +130,14 @@ def test_a_fault_of_any_kind_that_had_its_effect_is_valid(text, lines, changes):
 @pytest.mark.parametrize(
     ("text", "lines", "changes", "words"),
     [
-        pytest.param("exit(3)@step=4:rank=1", [BATCH], {}, "rank 1 went on: the script caught it", id="exit"),
-        pytest.param("exception@step=4:rank=1", [STEP], {}, "rank 1 went on: the script caught it", id="exception"),
+        pytest.param("exit(3)@step=4:rank=1", [BATCH], {}, "fired on rank 1, and the script caught it", id="exit"),
+        pytest.param(
+            "exception@step=4:rank=1", [STEP], {}, "fired on rank 1, and the script caught it", id="exception"
+        ),
         pytest.param("exception@step=4:rank=1", [STEP, EXIT], {}, "the script caught it", id="another exception"),
-        pytest.param("abort@step=4:rank=1", [STEP], {}, "fired, and rank 1 went on", id="abort"),
-        pytest.param("torn@step=4:rank=1", [BATCH], {}, "fired, and rank 1 went on", id="torn"),
-        pytest.param("corrupt@step=4:rank=1", [BATCH], {}, "fired, and rank 1 went on", id="corrupt"),
+        pytest.param("abort@step=4:rank=1", [STEP], {}, "fired on rank 1, and the rank went on", id="abort"),
+        pytest.param("torn@step=4:rank=1", [BATCH], {}, "fired on rank 1, and the rank went on", id="torn"),
+        pytest.param("corrupt@step=4:rank=1", [BATCH], {}, "fired on rank 1, and the rank went on", id="corrupt"),
         pytest.param("hang@step=4:rank=1", [], {}, "the hang watch noticed nothing", id="hang"),
         pytest.param("sigstop@step=4:rank=1", [], {"hangs": (hung(1, 1),)}, "noticed nothing", id="a later hang"),
         pytest.param("diskfull@save#1:rank=1", [SAVED], {}, "the save went on", id="diskfull"),
