@@ -183,6 +183,13 @@ def add_report_flags(parser: FlagGroup) -> None:
     parser.add_argument("--strict", action="store_true", help="UNKNOWN is a failure in JUnit, an error on GitHub")
 
 
+def add_issue_flags(parser: FlagGroup) -> None:
+    """Which of the failures of a sweep."""
+    parser.add_argument(
+        "--scenario", metavar="NAME", help="of a sweep: a point, by its folder or its faults (default: the worst cause)"
+    )
+
+
 def add_doctor_flags(parser: FlagGroup) -> None:
     """What to make room for, and how closely to look."""
     parser.add_argument(

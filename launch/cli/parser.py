@@ -14,6 +14,7 @@ from resumable.launch.cli.argparse_private import option_named, options_of
 from resumable.launch.cli.flags import (
     add_doctor_flags,
     add_fault_flags,
+    add_issue_flags,
     add_job_flags,
     add_output_flags,
     add_record_flags,
@@ -28,7 +29,7 @@ from resumable.launch.errors import LaunchError, UsageError
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.sweep_words import parse_at, parse_kinds
 
-COMMANDS = (*LAUNCHES, "record", "check", "who", "watch", "report", "doctor", "example", "completion")
+COMMANDS = (*LAUNCHES, "record", "check", "who", "watch", "report", "issue", "doctor", "example", "completion")
 
 _FAULT_WORDS = {"--fault": parse_fault, "--at": parse_at, "--kinds": parse_kinds}
 """Options of ours that a script hardly has too, if their value can be read as one."""
@@ -177,6 +178,9 @@ def _main_parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="write files for people and programs, from stored evidence")
     report.add_argument("run_dir", metavar="RUN", help="a run directory of `run`, `verify` or `sweep`, or its bundle")
     add_report_flags(report)
+    issue = commands.add_parser("issue", help="print a failure as the text of a bug report, from stored evidence")
+    issue.add_argument("run_dir", metavar="RUN", help="a run directory of `verify` or `sweep`, or its bundle")
+    add_issue_flags(issue)
     doctor = commands.add_parser("doctor", help="find what would make restarts fail on this machine, and how to fix it")
     add_doctor_flags(doctor)
     example = commands.add_parser("example", help="print a training script that resumes exactly, to start from")

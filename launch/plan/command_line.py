@@ -5,7 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from resumable.launch.plan.plan import Plan, Scenario
+from resumable.launch.plan.fault_model import num_restarts
+from resumable.launch.plan.plan import Command, Plan, Scenario
+from resumable.launch.plan.planner import usual_grace_s, usual_hang_timeout_s
 
 _TORCHRUN_DEFAULTS = {
     "nnodes": "1:1",
@@ -22,7 +24,10 @@ _TORCHRUN_DEFAULTS = {
 
 
 def repeat_command(plan: Plan, scenario: Scenario) -> str:
-    """The command line, quoted for a shell; every draw of the plan stands in it as it fell."""
+    """The command line, quoted for a shell; every draw of the plan stands in it as it fell.
+
+    What would be so by itself is left out.
+    """
     if plan.command == "record":
         return shlex.join(["resumable", "record", "--", plan.script.path, *plan.script.arguments])
     if plan.script.is_command:
@@ -46,7 +51,8 @@ def _topology(plan: Plan, scenario: Scenario) -> Iterator[str]:
             yield option
         elif value != default:
             yield from (option, str(value))
-    yield from ("--max-restarts", str(scenario.max_restarts))
+    if scenario.max_restarts != num_restarts(scenario.faults):
+        yield from ("--max-restarts", str(scenario.max_restarts))
     if scenario.restart == "job":
         yield from ("--restart", "job")
         yield from (f"--restart-nproc-per-node={number}" for number in later[:1] if number != first)
@@ -60,9 +66,10 @@ def _ours(plan: Plan, scenario: Scenario) -> Iterator[str]:
         yield from ("--seed", str(plan.seed))
     if scenario.start_method != "forkserver":
         yield from ("--start-method", scenario.start_method)
-    if plan.hang_timeout_s is not None:
+    command: Command = "run" if plan.command == "run" else "verify"
+    if plan.hang_timeout_s not in (None, usual_hang_timeout_s(command, plan.script, scenario.faults)):
         yield from ("--hang-timeout", f"{plan.hang_timeout_s:g}")
-    if plan.grace_s is not None:
+    if plan.grace_s not in (None, usual_grace_s(command)):
         yield from ("--grace", f"{plan.grace_s:g}")
     if plan.command == "run" and plan.recording == "full":
         yield "--record"

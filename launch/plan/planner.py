@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from resumable.launch.errors import UsageError
@@ -10,7 +11,17 @@ from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_kinds import FaultKind
 from resumable.launch.plan.fault_model import FaultRequest, PlannedFault, resolve
 from resumable.launch.plan.options import JobOptions
-from resumable.launch.plan.plan import Containers, Plan, Recording, RestartMethod, Restarts, Scenario, SweepSpec
+from resumable.launch.plan.plan import (
+    Command,
+    Containers,
+    Plan,
+    Recording,
+    RestartMethod,
+    Restarts,
+    Scenario,
+    Script,
+    SweepSpec,
+)
 from resumable.launch.plan.sweep_words import example_faults, parse_at, parse_kinds, parse_ranks
 from resumable.launch.plan.topology import Topology, topology_of
 from resumable.launch.plan.torchrun_flags import Flags, check_flags, num_ranks
@@ -50,8 +61,10 @@ def make_plan(options: JobOptions) -> Plan:
         seed=options.seed,
         recording=_recording(options, faults),
         content=options.content,
-        hang_timeout_s=_hang_timeout_s(options, faults),
-        grace_s=_GRACE_S if options.grace_s is None and is_proof else options.grace_s,
+        hang_timeout_s=usual_hang_timeout_s(options.command, options.script, faults)
+        if options.hang_timeout_s is None
+        else options.hang_timeout_s,
+        grace_s=usual_grace_s(options.command) if options.grace_s is None else options.grace_s,
         preload=(*options.preload, *(_BUILT_IN_PRELOAD if options.script.is_built_in else ())),
         fresh_directory=is_proof,
         containers=_containers(options),
@@ -59,6 +72,18 @@ def make_plan(options: JobOptions) -> Plan:
     )
     refuse_absent(plan)
     return plan
+
+
+def usual_hang_timeout_s(command: Command, script: Script, faults: Iterable[PlannedFault]) -> float | None:
+    """After what time without progress a rank is ended where nobody says it; None: never."""
+    if any(fault.kind.facts.needs_hang_watch for fault in faults):
+        return _BUILT_IN_HANG_TIMEOUT_S if script.is_built_in else _PLANNED_HANG_TIMEOUT_S
+    return None if command == "run" else _HANG_TIMEOUT_S
+
+
+def usual_grace_s(command: Command) -> float | None:
+    """How long survivors of a rank that died are waited for where nobody says it; None: torch's own time."""
+    return None if command == "run" else _GRACE_S
 
 
 def _torchrun(options: JobOptions, *, is_proof: bool) -> Flags:
@@ -114,14 +139,6 @@ def _recording(options: JobOptions, faults: tuple[PlannedFault, ...]) -> Recordi
     """A production job pays nothing: `run` records what a fault, the hang watch or the user needs."""
     is_wanted = options.command != "run" or options.is_recorded or faults or options.hang_timeout_s
     return "full" if is_wanted else "ends"
-
-
-def _hang_timeout_s(options: JobOptions, faults: tuple[PlannedFault, ...]) -> float | None:
-    if options.hang_timeout_s is not None:
-        return options.hang_timeout_s
-    if any(fault.kind.facts.needs_hang_watch for fault in faults):
-        return _BUILT_IN_HANG_TIMEOUT_S if options.script.is_built_in else _PLANNED_HANG_TIMEOUT_S
-    return None if options.command == "run" else _HANG_TIMEOUT_S
 
 
 def _containers(options: JobOptions) -> Containers | None:

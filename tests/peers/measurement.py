@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Sequence
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from resumable import launch
-from resumable.launch import Launcher
-from resumable.launch.api.shared_references import SharedReferences
+from resumable.launch import JobResult, Launcher
 from resumable.launch.judge.verdict import Verdict
 from resumable.launch.plan.plan import StartMethod
 from resumable.launch.sweep.confirmation import confirmed
@@ -20,49 +18,53 @@ from tests.peers.scoreboard import Result
 
 
 def measured(stack: Stack, cells: Sequence[Cell], folder: Path) -> Iterator[Result]:
-    """The cells of one row, one after another.
+    """The cells of one row, one after another; those of one form of the job are compared with the same undisturbed runs.
 
     Args:
         stack: Of the row.
-        cells: Those that are wanted; with and without a change of the number of ranks.
-        folder: Gets the evidence; what lies there of undisturbed runs is used again.
+        cells: Those that are wanted.
+        folder: Gets the evidence.
     """
-    for ranks_after in dict.fromkeys(cell.ranks_after for cell in cells):
-        wanted = [cell for cell in cells if cell.ranks_after == ranks_after]
-        with contextlib.ExitStack() as nodes:
-            warm = nodes.enter_context(_launcher(stack, folder, ranks_after))
-            for cell in wanted:
-                first = _verdict(warm, stack, cell, folder / "warm")
-                final: Verdict = first
-                if not first:
-                    plain = _launcher(stack, folder, ranks_after, start_method="subprocess")
-                    final = confirmed(first, _verdict(plain, stack, cell, folder / "plain"))
-                yield Result(
-                    stack=stack.name,
-                    cell=cell.name,
-                    outcome=final.outcome,
-                    confirmation=final.confirmation,
-                    reason=final.reason.replace(f"{ROOT}/", ""),
-                    repeat=first.repeat.replace(f"{ROOT}/", ""),
-                    versions={name: version(name) for name in stack.packages},
-                )
+    with _launcher(stack, folder) as nodes:
+
+        @cache
+        def undisturbed(arguments: tuple[str, ...]) -> list[JobResult]:
+            return [_run(nodes, stack, arguments) for _ in range(2)]
+
+        for cell in cells:
+            references = undisturbed(cell.arguments)
+            warm = nodes if cell.ranks_after is None else _launcher(stack, folder, cell.ranks_after)
+            first = _run(warm, stack, cell.arguments, cell.faults).check(against=references)
+            final: Verdict = first
+            if not first:
+                plain = _launcher(stack, folder, cell.ranks_after, start_method="subprocess")
+                again = _run(plain, stack, cell.arguments, cell.faults).check(against=references)
+                final = confirmed(first, again)
+            yield Result(
+                stack=stack.name,
+                cell=cell.name,
+                outcome=final.outcome,
+                confirmation=final.confirmation,
+                reason=final.reason.replace(f"{ROOT}/", ""),
+                repeat=first.repeat.replace(f"{ROOT}/", ""),
+                versions={name: version(name) for name in stack.packages},
+            )
 
 
 def _launcher(
-    stack: Stack, folder: Path, ranks_after: int | None, *, start_method: StartMethod = "forkserver"
+    stack: Stack, folder: Path, ranks_after: int | None = None, *, start_method: StartMethod = "forkserver"
 ) -> Launcher:
     return Launcher(
         NUM_RANKS,
-        root=folder / "runs",
+        root=folder,
         content=True,
         start_method=start_method,
         preload=stack.preload,
         restart=None if ranks_after is None else "job",
         restart_nproc_per_node=ranks_after,
-        hang_timeout=60,
     )
 
 
-def _verdict(launcher: Launcher, stack: Stack, cell: Cell, references: Path) -> launch.Verdict:
-    arguments = [*([stack.way] if stack.way else []), *cell.arguments]
-    return launcher.verify_with(SharedReferences(references), SCRIPTS / stack.script, arguments, {}, cell.faults)
+def _run(launcher: Launcher, stack: Stack, arguments: Sequence[str], faults: Sequence[str] = ()) -> JobResult:
+    way = [stack.way] if stack.way else []
+    return launcher.run(SCRIPTS / stack.script, *way, *arguments, faults=faults)

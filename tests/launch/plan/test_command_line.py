@@ -39,3 +39,13 @@ def test_the_command_makes_the_same_plan_again(words):
     plan = planned(words)
     command, *rest = shlex.split(repeat_command(plan, plan.scenarios[-1]))
     assert (command, plan) == ("resumable", planned(rest))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["verify"], ["verify", "--fault", "hang@step=7:rank=0", "-m", "json.tool"], ["run", "-m", "json.tool"]],
+)
+def test_what_would_be_so_by_itself_is_left_out(words):
+    """A command that one copies is as short as it can be."""
+    command = repeat_command(planned(words), planned(words).scenarios[-1])
+    assert [word for word in ("--max-restarts", "--grace", "--hang-timeout", "--seed") if word in command] == []

@@ -1,0 +1,143 @@
+"""A failure as the text of a bug report: what was run, what was expected, what came, where it stands; no opinion."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+
+import msgspec
+
+from resumable.launch.explain.outcome import Outcome
+from resumable.launch.explain.result import Violation
+from resumable.launch.judge.results import Case, Results
+from resumable.launch.plan.command_line import repeat_command
+from resumable.launch.plan.plan import Plan, Scenario, Script
+from resumable.launch.report.batches import marked_difference
+from resumable.launch.report.story import story_of
+from resumable.launch.report.terminal import told_fault
+from resumable.launch.system.safe_io import read_from, read_whole
+from resumable.launch.system.text_safety import fenced
+from resumable.launch.system.text_safety import markdown as escaped
+from resumable.launch.system.wording import listed, place
+
+MAX_SCRIPT_BYTES = 1 << 20
+MAX_LINE = 600
+"""Characters of a line of evidence that are quoted."""
+_WIDTH = 90
+_HOW = (
+    "`resumable verify` runs the script twice undisturbed, and once with what is named above. Each rank writes down the "
+    "samples that it trains on, and its losses and parameters after each step."
+)
+
+
+def issue(results: Results, case: Case, plan: Plan, *, folder: Path) -> str:
+    """Markdown for a bug tracker, with a title in its first line.
+
+    Args:
+        results: Of the command.
+        case: One of its cases, with something wrong.
+        plan: Of the command.
+        folder: The run directory, from which lines of evidence are quoted.
+    """
+    first = story_of(case).first
+    violation = Violation(sentence=case.verdict.reason) if first is None else first.violation
+    blocks = [f"# After a restart, {escaped(violation.sentence)}"]
+    blocks += _setting(results, case, plan)
+    blocks += _difference(case, violation, "" if first is None else first.check)
+    blocks += _evidence(case, violation, folder)
+    return "\n\n".join(blocks) + "\n"
+
+
+def distributions(script: Script) -> dict[str, str]:
+    """The installed distributions that a script imports by name, with their versions; none where it cannot be read."""
+    file = Path(script.path)
+    if script.is_module or script.is_program or script.is_command or file.suffix != ".py":
+        return {}
+    try:
+        tree = ast.parse(read_from(file, 0, MAX_SCRIPT_BYTES))
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return {}
+    by_module = packages_distributions()
+    names = {name for module in _imported(tree) for name in by_module.get(module, ())}
+    return {name: version(name) for name in sorted(names - {"resumable", "torch"})}
+
+
+def _imported(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
+
+
+def _setting(results: Results, case: Case, plan: Plan) -> Iterator[str]:
+    tools = results.tools
+    others = distributions(plan.script)
+    versions = {**({"torch": tools.torch} if tools.torch else {}), **others}
+    yield "## To reproduce"
+    install = " ".join(f"{name}=={_public(number)}" for name, number in versions.items())
+    lines = [f"pip install resumable=={tools.resumable} {install}".rstrip()]
+    if not plan.script.is_function:
+        lines.append(_command(plan, plan.scenario(case.scenario)))
+    yield fenced("\n".join(lines), "sh")
+    if case.faults:
+        yield _HOW
+    python = [f"Python {tools.python}"] if tools.python else []
+    found = [f"{name} {number}" for name, number in versions.items()]
+    yield (
+        "Versions: "
+        + escaped(", ".join([*found, *python, f"resumable {tools.resumable}"]))
+        + (f" ({escaped(listed(list(others)))}: as installed where this was written)." if others else ".")
+    )
+
+
+def _command(plan: Plan, scenario: Scenario) -> str:
+    """With the script's name alone: the folders of this machine help nobody."""
+    is_file = not (plan.script.is_module or plan.script.is_command)
+    path = Path(plan.script.path).name if is_file else plan.script.path
+    script = msgspec.structs.replace(plan.script, path=path)
+    return repeat_command(msgspec.structs.replace(plan, script=script), scenario)
+
+
+def _public(number: str) -> str:
+    """Of `2.13.0+cpu` what an index knows."""
+    return number.partition("+")[0]
+
+
+def _difference(case: Case, violation: Violation, check: str) -> Iterator[str]:
+    claims: Mapping[str, str] = {report.name: report.claim for report in case.verdict.checks}
+    yield "## What was done"
+    yield "\n".join(f"- {escaped(told_fault(event))}" for event in case.verdict.fired_faults) or "Nothing."
+    yield "## Expected"
+    yield escaped(claims.get(check, "the job goes on as it does undisturbed").rstrip(".")) + "."
+    yield "## Found"
+    yield escaped(violation.sentence) + (f": {escaped(violation.explanation)}" if violation.explanation else "") + "."
+    if violation.expected is not None and violation.found is not None:
+        yield fenced("\n".join(marked_difference(violation.expected, violation.found, _WIDTH)), "text")
+
+
+def _evidence(case: Case, violation: Violation, folder: Path) -> Iterator[str]:
+    yield "## Evidence"
+    shown = [r for r in case.verdict.checks if r.result.outcome is not Outcome.NOT_APPLICABLE]
+    rows = [f"| {escaped(r.name)} | {r.result.outcome.upper()} | {escaped(r.result.summary)} |" for r in shown]
+    yield "\n".join(["| check | outcome | figures |", "|---|---|---|", *rows])
+    if violation.file is not None:
+        quoted = _line(folder / violation.file, violation.line)
+        yield f"In {escaped(place(violation.file, violation.line))}" + (":" if quoted else ".")
+        yield from [fenced(quoted, "json")] if quoted else []
+    if case.verdict.confirmation == "both":
+        yield "It was seen twice: with ranks of a fork server, and with plain `python` processes."
+
+
+def _line(file: Path, number: int | None) -> str:
+    """A line of a file, as far as it is shown; "" where it cannot be had."""
+    if number is None:
+        return ""
+    try:
+        lines = read_whole(file).splitlines()
+    except OSError:
+        return ""
+    text = lines[number - 1].decode(errors="replace") if 0 < number <= len(lines) else ""
+    return text if len(text) <= MAX_LINE else f"{text[:MAX_LINE]} ..."
