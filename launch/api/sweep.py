@@ -8,16 +8,17 @@ from functools import partial
 from rich.console import Console
 
 from resumable.launch.api.verdict import WIDTH, Verdict
-from resumable.launch.cli.commands.sweep import cluster_of_job, num_jobs_of, print_sweep
+from resumable.launch.cli.commands.sweep import cluster_of_job, num_jobs_of
+from resumable.launch.cli.verdicts import print_sweep
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.causes import causes_of
 from resumable.launch.judge.verdict import write_verdict
 from resumable.launch.plan.plan import Plan
-from resumable.launch.run.setup import shown
 from resumable.launch.sweep.display import SweepDisplay
 from resumable.launch.sweep.runner import SweepRunner
 from resumable.launch.sweep.summary import sweep_results
 from resumable.launch.sweep.verdict_store import VerdictStore
+from resumable.launch.system.wording import shown
 
 
 def swept_verdict(plan: Plan, run_dir: RunDir, *, until: float) -> Verdict:

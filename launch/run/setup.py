@@ -70,9 +70,3 @@ def _code_dir(script: Script, run_dir: RunDir) -> Path:
     if script.is_module or script.is_function or script.is_program:
         return run_dir.root
     return Path(script.path).parent
-
-
-def shown(path: Path) -> str:
-    """Relative to where the user stands, if it lies below."""
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import shutil
 from collections.abc import Iterable
+from functools import cache
 
 import msgspec
 
@@ -12,8 +13,6 @@ from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.verdict import VERDICT_VERSION, Verdict, write_verdict
 from resumable.launch.plan.plan import Scenario
 from resumable.launch.system.safe_io import decoded, leads_out, read_whole
-
-_decoder = msgspec.json.Decoder(Verdict)
 
 
 class VerdictStore:
@@ -35,7 +34,7 @@ class VerdictStore:
     def find(self, scenario: Scenario) -> Verdict | None:
         """The verdict on a scenario; None if there is none that this version can read."""
         try:
-            verdict = decoded(_decoder.decode, read_whole(self._folder(scenario).verdict_file))
+            verdict = decoded(_decoder().decode, read_whole(self._folder(scenario).verdict_file))
         except (OSError, msgspec.DecodeError):
             return None
         return verdict if verdict.version == VERDICT_VERSION else None
@@ -68,3 +67,9 @@ class VerdictStore:
 
     def _folder(self, scenario: Scenario) -> RunDir:
         return RunDir(root=self._run_dir.scenario(scenario.name).root)
+
+
+@cache
+def _decoder() -> msgspec.json.Decoder[Verdict]:
+    """All that a verdict can say takes as long to compile as the whole package to import; few commands read one."""
+    return msgspec.json.Decoder(Verdict)

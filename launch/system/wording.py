@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 
 def counted(num: int, noun: str) -> str:
@@ -21,3 +22,9 @@ def listed(values: Sequence[object]) -> str:
 def place(file: str, line: int | None = None) -> str:
     """`file:line`, which editors and terminals open; the file alone where the whole of it is meant."""
     return file if line is None else f"{file}:{line}"
+
+
+def shown(path: Path) -> str:
+    """Relative to where the user stands, if it lies below."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

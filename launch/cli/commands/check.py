@@ -9,8 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from resumable.launch.cli.commands.sweep import print_sweep
-from resumable.launch.cli.commands.verify import print_verdict, show_verdict
+from resumable.launch.cli.verdicts import print_sweep, print_verdict, show_verdict
 from resumable.launch.errors import DamagedPlanError, UsageError
 from resumable.launch.evidence.bundle import opened
 from resumable.launch.evidence.recorded_runs import stored_plan
@@ -18,11 +17,11 @@ from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.explain.outcome import Outcome, exit_code, worst
 from resumable.launch.judge.verdict import Verdict, judge_recorded, write_verdict
 from resumable.launch.plan.plan import Plan
-from resumable.launch.run.setup import shown
 from resumable.launch.sweep.review import review
 from resumable.launch.sweep.summary import sweep_results
 from resumable.launch.sweep.verdict_store import VerdictStore
 from resumable.launch.system.standard_streams import complain
+from resumable.launch.system.wording import shown
 
 
 def check(arguments: argparse.Namespace, console: Console) -> int:

@@ -13,11 +13,11 @@ from resumable.launch.evidence.recorded_runs import SCENARIO, record_plan
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.plan import Plan
 from resumable.launch.run.foreign_command import run_recorded
-from resumable.launch.run.setup import create_run_dir, shown
+from resumable.launch.run.setup import create_run_dir
 from resumable.launch.system.environment import Recording
 from resumable.launch.system.interrupt import Interrupted, signals_raise
 from resumable.launch.system.standard_streams import complain
-from resumable.launch.system.wording import counted
+from resumable.launch.system.wording import counted, shown
 
 
 def record(arguments: argparse.Namespace, _console: Console) -> int:

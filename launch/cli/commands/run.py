@@ -18,11 +18,12 @@ from resumable.launch.plan.torchrun_flags import signals_of
 from resumable.launch.reading.evidence import gather
 from resumable.launch.reading.failures import FaultEvent, fired_faults, first_cause
 from resumable.launch.report.terminal import told_fault
-from resumable.launch.run.setup import cluster_of, create_run_dir, shown
+from resumable.launch.run.setup import cluster_of, create_run_dir
 from resumable.launch.run.supervisor import Supervisor, has_succeeded
 from resumable.launch.system.environment import callers_error_file
 from resumable.launch.system.interrupt import Interrupted, signals_raise
 from resumable.launch.system.standard_streams import complain
+from resumable.launch.system.wording import shown
 
 _FAILED = 1
 """torchrun's, for a job of which no rank has an exit code."""

@@ -8,30 +8,27 @@ import time
 from functools import partial
 
 from rich.console import Console
-from rich.text import Text
 
 from resumable.launch.cli.continuation import alone_in, open_sweep
 from resumable.launch.cli.options import job_options, report_options
+from resumable.launch.cli.verdicts import print_sweep
 from resumable.launch.cluster import Cluster
 from resumable.launch.errors import UsageError
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.explain.outcome import ExitCode
-from resumable.launch.judge.results import Results
-from resumable.launch.judge.verdict import Verdict, write_verdict
+from resumable.launch.judge.verdict import write_verdict
 from resumable.launch.plan.plan import Plan
 from resumable.launch.report.outputs import write_reports
 from resumable.launch.report.reading import CaseEvidence
-from resumable.launch.run.setup import cluster_of, shown
+from resumable.launch.run.setup import cluster_of
 from resumable.launch.sweep.cluster_pool import num_jobs_for
 from resumable.launch.sweep.display import SweepDisplay, duration
-from resumable.launch.sweep.judge import PointJudge
-from resumable.launch.sweep.marks import OUTCOMES
 from resumable.launch.sweep.runner import SweepRunner
-from resumable.launch.sweep.summary import last_line, render_sweep, sweep_results, sweep_verdict
+from resumable.launch.sweep.summary import sweep_results
 from resumable.launch.sweep.verdict_store import VerdictStore
 from resumable.launch.system.interrupt import Interrupted, signals_raise
 from resumable.launch.system.standard_streams import complain
-from resumable.launch.system.text_safety import printable
+from resumable.launch.system.wording import shown
 
 
 def sweep(arguments: argparse.Namespace, console: Console) -> int:
@@ -75,31 +72,6 @@ def sweep(arguments: argparse.Namespace, console: Console) -> int:
     write_verdict(verdict, run_dir)
     write_reports(report_options(arguments), results, CaseEvidence(plan, run_dir))
     return verdict.exit_code
-
-
-def print_sweep(
-    plan: Plan, run_dir: RunDir, results: Results, console: Console, *, is_quiet: bool, is_ended: bool
-) -> Verdict:
-    """Print the verdict on a sweep, and return it.
-
-    Args:
-        plan: Of the sweep.
-        run_dir: Where it lies.
-        results: Of its points.
-        console: Where to print.
-        is_quiet: One line only.
-        is_ended: It was not interrupted.
-    """
-    problem = None if plan.points else PointJudge.of(plan, run_dir).yardstick.problem
-    verdict = sweep_verdict(results, is_ended=is_ended, problem=problem)
-    line = last_line(verdict, plan, results)
-    if is_quiet:
-        print(printable(f"{line} ({results.run_dir})"))
-    else:
-        render_sweep(plan, results, console)
-        console.print(Text(printable(line), style=OUTCOMES[verdict.outcome].style), soft_wrap=True)
-        console.print(f"look again: resumable check {results.run_dir}", highlight=False, soft_wrap=True)
-    return verdict
 
 
 def cluster_of_job(plan: Plan, run_dir: RunDir, job: int) -> Cluster:

@@ -7,25 +7,24 @@ import argparse
 from rich.console import Console
 
 from resumable.launch.cli.options import job_options, report_options
+from resumable.launch.cli.verdicts import print_verdict
 from resumable.launch.errors import UsageError
 from resumable.launch.evidence.history import read_history
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.explain.outcome import ExitCode
-from resumable.launch.judge.verdict import Verdict, judge, write_verdict
 from resumable.launch.plan.command_plans import command_plan, with_faults
 from resumable.launch.plan.options import JobOptions
 from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.plan.planner import make_plan
 from resumable.launch.report.outputs import write_reports
 from resumable.launch.report.reading import CaseEvidence, read_results
-from resumable.launch.report.terminal import render
 from resumable.launch.run.foreign_command import run_scenario
 from resumable.launch.run.progress_line import ProgressLine
-from resumable.launch.run.setup import cluster_of, create_run_dir, shown
+from resumable.launch.run.setup import cluster_of, create_run_dir
 from resumable.launch.run.supervisor import Supervisor, has_succeeded
 from resumable.launch.system.interrupt import Interrupted, signals_raise
 from resumable.launch.system.standard_streams import complain
-from resumable.launch.system.text_safety import printable
+from resumable.launch.system.wording import shown
 
 
 def verify(arguments: argparse.Namespace, console: Console) -> int:
@@ -64,24 +63,6 @@ def _print_beginning(plan: Plan, run_dir: RunDir, console: Console, *, is_defaul
     console.print(f"to be done: {faults}{' (--fault chooses)' if is_default else ''}", soft_wrap=True)
 
 
-def print_verdict(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool) -> Verdict:
-    """Judge the evidence, store the verdict and print it."""
-    return show_verdict(judge(plan, run_dir), plan, run_dir, console, is_quiet=is_quiet)
-
-
-def show_verdict(verdict: Verdict, plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool) -> Verdict:
-    """Store a verdict and print it."""
-    try:
-        write_verdict(verdict, run_dir)
-    except OSError as error:
-        complain(f"the verdict was not stored: {error.strerror}")
-    if is_quiet:
-        print(_one_line(verdict, run_dir))
-    else:
-        render(verdict, plan, run_dir, console)
-    return verdict
-
-
 def _carry_out(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool) -> None:
     """Run the scenarios until a reference fails; an interrupted one is ended in order first."""
     with cluster_of(plan, run_dir) as cluster:
@@ -116,8 +97,3 @@ def _carry_out_command(plan: Plan, options: JobOptions, run_dir: RunDir, console
     if carry_out(plan.scenarios[1]):
         carry_out(plan.scenarios[2])
     return plan
-
-
-def _one_line(verdict: Verdict, run_dir: RunDir) -> str:
-    reason = f": {verdict.reason}" if verdict.reason else ""
-    return printable(f"{verdict.outcome.upper()} {shown(run_dir.name)}{reason}")

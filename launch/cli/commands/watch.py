@@ -19,11 +19,11 @@ from resumable.launch.explain.outcome import ExitCode
 from resumable.launch.plan.plan import Plan, Scenario, on_plain_processes
 from resumable.launch.reading.progress import RunProgress, num_steps_of
 from resumable.launch.report.progress_table import progress_line, progress_table
-from resumable.launch.run.setup import shown
 from resumable.launch.sweep.display import status_line
 from resumable.launch.sweep.grid_text import grid_lines
 from resumable.launch.sweep.marks import AGAIN, OUTCOMES, RUNNING, Mark
 from resumable.launch.sweep.verdict_store import VerdictStore
+from resumable.launch.system.wording import shown
 
 _REDRAW_S = 0.5
 _LINES_S = 5.0
