@@ -38,7 +38,7 @@ def _exactly_once(evidence: Evidence) -> CheckResult:
         return failed(violations)
     if not found:
         return unknown(NothingTrained())
-    if not came_to_its_end(evidence.faulted):
+    if not came_to_its_end(evidence.faulted) and not evidence.is_cut:
         return unknown(JobUnfinished())
     num = counted(sum(count.total() for count in found.values()), _unit(evidence.references[0]))
     return passed(f"{num} in {counted(len(found), 'epoch')}, none lost, none duplicated")

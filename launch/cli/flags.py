@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+
 from resumable.launch.cli.argparse_private import FlagGroup
 from resumable.launch.plan.options import DEFAULT_IMAGE
 
@@ -135,6 +137,12 @@ def add_sweep_flags(parser: FlagGroup) -> None:
         "where a plus joins ranks that are hit together; for a fault of a node, a rank names its node (default: each)",
     )
     parser.add_argument("--kinds", default="sigkill", metavar="LIST", help="kinds of faults (default: sigkill)")
+    parser.add_argument(
+        "--chain",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="hit one run at one point after the other, each a few steps after it resumed; what fails is tried alone",
+    )
     parser.add_argument("--sample", type=int, metavar="N", help="only N of the points, drawn from the seed")
     parser.add_argument(
         "--budget", type=seconds, metavar="S", help="start no point after so many seconds; what is left out is counted"

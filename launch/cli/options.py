@@ -60,7 +60,13 @@ def report_options(arguments: argparse.Namespace) -> ReportOptions:
 
 
 def _sweep(arguments: argparse.Namespace) -> SweepOptions:
-    return SweepOptions(at=arguments.at, ranks=arguments.ranks, kinds=arguments.kinds, sample=arguments.sample)
+    return SweepOptions(
+        at=arguments.at,
+        ranks=arguments.ranks,
+        kinds=arguments.kinds,
+        sample=arguments.sample,
+        is_chained=arguments.chain,
+    )
 
 
 def _no_command(word: str, command: Script) -> str:

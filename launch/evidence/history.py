@@ -111,6 +111,17 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
         """The processes of one worker group, by rank."""
         return tuple(process for process in self.processes if process.incarnation == incarnation)
 
+    def until(self, incarnation: int) -> History:
+        """The history up to the end of a worker group: nothing of later ones."""
+        return msgspec.structs.replace(
+            self,
+            processes=tuple(one for one in self.processes if one.incarnation <= incarnation),
+            rounds=tuple(one for one in self.rounds if one.incarnation <= incarnation),
+            rank_ends=tuple(one for one in self.rank_ends if one.incarnation <= incarnation),
+            hangs=tuple(one for one in self.hangs if one.incarnation <= incarnation),
+            ends=(),
+        )
+
     def world_size(self, incarnation: int) -> int:
         """Ranks of one worker group, as it was announced or as its processes knew it."""
         announced = [round_.world_size for round_ in self.rounds if round_.incarnation == incarnation]

@@ -38,5 +38,5 @@ def causes_of(results: Results) -> tuple[CauseGroup, ...]:
 def kind_of(verdict: Verdict) -> tuple[str, ...]:
     """The same for all verdicts of one cause, whether or not plain processes have confirmed it."""
     cause = (verdict.reason,) if verdict.cause is None else verdict.cause.kind  # version 1 has sentences alone
-    is_contradicted = verdict.confirmation in ("only warm", "only plain")
+    is_contradicted = verdict.confirmation not in ("none", "both")
     return (verdict.outcome, verdict.confirmation if is_contradicted else "", *cause)

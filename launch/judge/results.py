@@ -146,7 +146,7 @@ def results_of(
             planned_faults=scenario.faults,
             verdict=verdict,
             time_s=times.get(scenario.name),
-            repeat=repeat_command(plan, scenario),
+            repeat=repeat_command(plan, _as_it_failed(plan, scenario, verdict)),
             spans=lives.get(scenario.name, ()),
         )
         for scenario, verdict in judged
@@ -180,6 +180,15 @@ def results_of(
         started=started,
         finished=finished,
     )
+
+
+def _as_it_failed(plan: Plan, scenario: Scenario, verdict: Verdict) -> Scenario:
+    """The scenario; of a point that failed in a chain, the faults that came before it there too."""
+    chain = next((chain for chain in plan.chains if chain.name == verdict.chain), None)
+    if chain is None or verdict.outcome is Outcome.VALID:
+        return scenario
+    names = [link.point for link in chain.links]
+    return chain.until_link(names.index(scenario.name)) if scenario.name in names else scenario
 
 
 def own_tools(*, python: str | None = None, torch: str | None = None) -> Tools:

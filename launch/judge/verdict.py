@@ -65,7 +65,7 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return ": ".join(part for part in parts if part)
 
 
-Confirmation = Literal["none", "both", "only warm", "only plain"]
+Confirmation = Literal["none", "both", "only warm", "only plain", "only once"]
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +78,12 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     cause: Cause | None = None
     """The same for programs; None if it is valid, and in results of version 1."""
     confirmation: Confirmation = "none"
-    """Of a point of a sweep that failed: whether it was run again on plain processes, and which run failed."""
+    """Of a point of a sweep that failed: whether it was run again on plain processes, and which run failed; only once: in a
+    chain, and never when it was tried again."""
+    chain: str = ""
+    """Of a point of a sweep that was hit in a run with others: the folder of that run; "" if it had one of its own."""
+    until: int | None = None
+    """Of such a point: steps done when the next one came, up to which it is judged; None: to the end of the job."""
     scenario: str
     incarnations: tuple[Incarnation, ...]
     fired_faults: tuple[FaultEvent, ...]

@@ -24,6 +24,8 @@ class SweepOptions(msgspec.Struct, frozen=True, kw_only=True):
     kinds: str = "sigkill"
     sample: int | None = None
     """So many of the points, drawn; None: all of them."""
+    is_chained: bool = False
+    """One run is hit at one point after the other, where the job allows it."""
 
     def __post_init__(self) -> None:
         if self.sample is not None and self.sample < 1:

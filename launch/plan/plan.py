@@ -62,6 +62,17 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, arguments=arguments)
 
 
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """One point of a sweep as a part of a chain: its faults, and the life that follows them."""
+
+    point: str
+    """Name of the point that it decides; "" for faults that are only repeated, so that a later link comes after them."""
+    num_faults: int
+    """So many of the chain's faults, behind those of the links before."""
+    until: int | None = None
+    """Its tail: steps done when the faults of the next link come; None: the job goes on to its end."""
+
+
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """One run of the job, with the faults that befall it."""
 
@@ -75,6 +86,14 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     nproc_per_start: tuple[int, ...]
     """Ranks per node of each start of the command; one entry for `agent`, one more for every restart with `job`."""
     start_method: StartMethod = "forkserver"
+    links: tuple[Link, ...] = ()
+    """Of a chain: the points of a sweep that it decides, in the order in which they come; () for any other scenario."""
+
+    def until_link(self, number: int) -> Scenario:
+        """A chain up to one of its links, as a scenario with those faults."""
+        links = self.links[: number + 1]
+        faults = self.faults[: sum(link.num_faults for link in links)]
+        return msgspec.structs.replace(self, name=links[-1].point or self.name, faults=faults, links=())
 
 
 class Restarts(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +125,8 @@ class SweepSpec(msgspec.Struct, frozen=True, kw_only=True):
     sample: int | None = None
     """So many points are drawn among all; None: all of them."""
     restarts: Restarts
+    is_chained: bool = False
+    """One run is hit at one point after the other, where the job allows it."""
     num_points: int | None = None
     """All points, those that were not drawn included; None until the references have shown how long training is."""
 
@@ -157,7 +178,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def points(self) -> tuple[Scenario, ...]:
         """The scenarios with faults: of a sweep, its points."""
-        return tuple(scenario for scenario in self.scenarios if scenario.faults)
+        return tuple(scenario for scenario in self.scenarios if scenario.faults and not scenario.links)
+
+    @property
+    def chains(self) -> tuple[Scenario, ...]:
+        """Of a sweep: the runs in which points are hit one after the other, in the order in which they were planned."""
+        return tuple(scenario for scenario in self.scenarios if scenario.links)
 
     @property
     def references(self) -> tuple[Scenario, ...]:

@@ -132,7 +132,14 @@ def _sweep(options: JobOptions, restarts: Restarts, world_size: int) -> SweepSpe
     if asked is None:
         return None
     parse_ranks(asked.ranks, world_size=world_size)
-    return SweepSpec(at=asked.at, ranks=asked.ranks, kinds=asked.kinds, sample=asked.sample, restarts=restarts)
+    return SweepSpec(
+        at=asked.at,
+        ranks=asked.ranks,
+        kinds=asked.kinds,
+        sample=asked.sample,
+        restarts=restarts,
+        is_chained=asked.is_chained,
+    )
 
 
 def _recording(options: JobOptions, faults: tuple[PlannedFault, ...]) -> Recording:

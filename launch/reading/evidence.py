@@ -29,6 +29,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """The run that is judged."""
     profile: LoopProfile
     """Properties of the job."""
+    is_cut: bool = False
+    """It is the beginning of a longer run: the next fault has ended it, and what it had not done by then is not missing."""
 
     @cached_property
     def expected(self) -> dict[int, Steps]:

@@ -19,7 +19,7 @@ from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.report.log_tails import LogTail, log_tails
 from resumable.launch.sweep.judge import PointJudge
-from resumable.launch.sweep.review import review
+from resumable.launch.sweep.review import Review, review
 from resumable.launch.system.safe_io import read_whole
 
 
@@ -77,18 +77,21 @@ class CaseEvidence:
         self.run_dir = run_dir
         self._scenarios = {scenario.name: scenario for scenario in plan.points or plan.scenarios[-1:]}
         self._whole = cache(partial(read_evidence, plan, run_dir))
-        self._judge = cache(partial(PointJudge.of, plan, run_dir))
+        self._review = cache(lambda: Review(plan, run_dir, PointJudge.of(plan, run_dir)))
         self._is_sweep = plan.sweep is not None
 
     def find(self, scenario: str) -> Evidence | None:
         """All that there is on a case, by the name of its scenario; None if it was not run."""
         if scenario not in self._scenarios or not self.run_dir.scenario(scenario).root.is_dir():
             return None
-        return self._judge().evidence(self._scenarios[scenario]) if self._is_sweep else self._whole()
+        return self._review().evidence(self._scenarios[scenario]) if self._is_sweep else self._whole()
 
     def log_tails(self, scenario: str) -> tuple[LogTail, ...]:
         """What its ranks printed last."""
-        return log_tails(self.run_dir.scenario(scenario)) if scenario in self._scenarios else ()
+        if scenario not in self._scenarios:
+            return ()
+        folder = self._review().folder(self._scenarios[scenario]) if self._is_sweep else scenario
+        return log_tails(self.run_dir.scenario(folder))
 
 
 def _time_s(folder: ScenarioDir) -> float | None:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from types import TracebackType
 from typing import Literal, Self
 
@@ -58,6 +59,7 @@ class ClusterPool:
         self._tasks: queue.SimpleQueue[Scenario | None] = queue.SimpleQueue()
         self._events: queue.SimpleQueue[ScenarioEvent | BaseException] = queue.SimpleQueue()
         self._is_over = threading.Event()
+        self._unwanted: set[str] = set()
         self._threads = [
             threading.Thread(target=self._work, args=(number,), name=f"job-{number}") for number in range(num_jobs)
         ]
@@ -100,6 +102,10 @@ class ClusterPool:
             num_open -= event is not None and event.state == "ended"
             yield event
 
+    def stop(self, scenario: Scenario) -> None:
+        """End a scenario that runs, in order; its cluster stays warm."""
+        self._unwanted.add(scenario.name)
+
     def _next(self) -> ScenarioEvent | None:
         try:
             event = self._events.get(timeout=_POLL_S)
@@ -132,10 +138,11 @@ class ClusterPool:
             while scenario is not None:
                 self._events.put(ScenarioEvent(scenario=scenario, state="begun"))
                 try:
-                    supervisor.run(scenario, on_tick=self._stop_if_over)
+                    supervisor.run(scenario, on_tick=partial(self._stop_if_over, scenario))
                 except _Over:
                     supervisor.interrupt()
-                    break
+                    if self._is_over.is_set():
+                        break
                 except NodeError:
                     self._events.put(ScenarioEvent(scenario=scenario, state="ended"))
                     break
@@ -149,13 +156,13 @@ class ClusterPool:
         task = None if self._is_over.is_set() else self._tasks.get()
         return None if self._is_over.is_set() else task
 
-    def _stop_if_over(self) -> None:
-        if self._is_over.is_set():
+    def _stop_if_over(self, scenario: Scenario) -> None:
+        if self._is_over.is_set() or scenario.name in self._unwanted:
             raise _Over
 
 
 class _Over(BaseException):
-    """The pool is left while a scenario runs."""
+    """The pool is left while a scenario runs, or nobody wants to know how it ends."""
 
 
 def num_jobs_for(*, num_cores: int, num_ranks: int) -> int:

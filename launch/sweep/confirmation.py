@@ -43,6 +43,16 @@ def confirmed(warm: Verdict, plain: Verdict) -> Verdict:
     )
 
 
+def only_once(chained: Verdict) -> Verdict:
+    """The verdict on a point that failed in a chain, and neither alone nor after the same faults a second time."""
+    return msgspec.structs.replace(
+        chained,
+        outcome=Outcome.UNKNOWN,
+        confirmation="only once",
+        reason=f"{chained.reason} (only once, in {chained.chain}: {chained.outcome.upper()}; tried again it was VALID)",
+    )
+
+
 def unconfirmed(
     points: Sequence[Scenario], verdicts: Mapping[str, Verdict], done: Collection[str], *, which: Which = "each"
 ) -> list[Scenario]:

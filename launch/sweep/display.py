@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -65,6 +65,12 @@ class SweepDisplay:
     def mark(self, point: Scenario, mark: Mark) -> None:
         """Change one cell."""
         self._marks[point.name] = mark
+
+    def show_under_way(self, names: Collection[str]) -> None:
+        """Mark the points that a chain is at, and none that it was at before and did not come to."""
+        left = [name for name in self._under_way if name not in names]
+        self._marks = {name: mark for name, mark in self._marks.items() if name not in left}
+        self._marks |= dict.fromkeys(names, RUNNING)
 
     def tick(self) -> None:
         """Draw it again, if it is time."""

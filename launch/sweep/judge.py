@@ -7,7 +7,7 @@ from typing import Self
 import msgspec
 
 from resumable.launch.checks.reference import reference
-from resumable.launch.evidence.history import read_history
+from resumable.launch.evidence.history import History, read_history
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.explain.result import CheckResult
 from resumable.launch.judge.verdict import Verdict, judge_evidence
@@ -41,16 +41,46 @@ class PointJudge:
         return reference(self._evidence)
 
     @property
+    def repeats(self) -> bool:
+        """Whether the references have the same numbers too, to the last bit."""
+        return self._evidence.disagreement is None
+
+    @property
     def length(self) -> TrainingLength:
         """What the references have shown of the job."""
         return training_length_of(self._evidence.references[0])
 
     def judge(self, scenario: Scenario) -> Verdict:
-        """The verdict on one point that has been run."""
+        """The verdict on one scenario that has been run; of a chain, on its last point."""
+        if scenario.links:
+            return self.judge_link(scenario, len(scenario.links) - 1)
         return judge_evidence(self.evidence(scenario))
 
+    def judge_link(self, chain: Scenario, number: int) -> Verdict:
+        """The verdict on one point of a chain, from its beginning up to the end of the life that follows the point.
+
+        Of what is shown, the lives before the point's own are left out.
+        """
+        verdict = judge_evidence(self.evidence_of_link(chain, number))
+        return msgspec.structs.replace(
+            verdict,
+            chain=chain.name,
+            until=chain.links[number].until,
+            incarnations=tuple(one for one in verdict.incarnations if one.number >= number),
+            fired_faults=tuple(one for one in verdict.fired_faults if one.incarnation == number),
+        )
+
     def evidence(self, scenario: Scenario) -> Evidence:
-        """What there is on one point that has been run."""
-        evidence, history = self._evidence, read_history(self._run_dir.scenario(scenario.name))
+        """What there is on one scenario that has been run."""
+        return self._with(scenario, read_history(self._run_dir.scenario(scenario.name)), is_cut=False)
+
+    def evidence_of_link(self, chain: Scenario, number: int) -> Evidence:
+        """The same on one point of a chain, whose links are as many as its restarts: link and life have one number."""
+        history = read_history(self._run_dir.scenario(chain.name))
+        is_cut = number + 2 in history.incarnations and chain.links[number].until is not None
+        return self._with(chain.until_link(number), history.until(number + 1) if is_cut else history, is_cut=is_cut)
+
+    def _with(self, scenario: Scenario, history: History, *, is_cut: bool) -> Evidence:
+        evidence = self._evidence
         run = assemble(history, evidence.profile, evidence.expected)
-        return msgspec.structs.replace(evidence, scenario=scenario, faulted=run)
+        return msgspec.structs.replace(evidence, scenario=scenario, faulted=run, is_cut=is_cut)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from resumable.launch.cluster import Cluster
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.judge.verdict import Verdict
 from resumable.launch.plan.plan import Plan, Scenario, on_plain_processes
+from resumable.launch.sweep.chain_runner import ChainRunner
+from resumable.launch.sweep.chains import can_be_chained
 from resumable.launch.sweep.cluster_pool import ClusterPool
 from resumable.launch.sweep.confirmation import Which, confirmed, unconfirmed
 from resumable.launch.sweep.display import SweepDisplay
 from resumable.launch.sweep.judge import PointJudge
 from resumable.launch.sweep.marks import AGAIN, OUTCOMES, RUNNING, Mark
 from resumable.launch.sweep.points import with_points
+from resumable.launch.sweep.review import failed_in_chain
+from resumable.launch.sweep.tails import too_short
 from resumable.launch.sweep.verdict_store import VerdictStore
 
 
@@ -83,22 +88,63 @@ class SweepRunner:
 
     def _run_points(self, pool: ClusterPool, judge: PointJudge) -> None:
         verdicts = self._store.found(self._plan.points)
-        to_do = [point for point in self._plan.points if point.name not in verdicts]
         self._display.begin("points", self._plan.points, _marks(verdicts))
-        for point in to_do:
-            self._store.clear(point)
-        for event in pool.run(to_do, until=self._until):
+        chains = ChainRunner(
+            self._plan,
+            self._run_dir,
+            judge,
+            pool=pool,
+            enter=self._enter,
+            show=self._show,
+            num_jobs=self._num_jobs,
+            until=self._until,
+        )
+        if can_be_chained(self._plan, judge.length, repeats=judge.repeats):
+            chains.run([point for point in self._plan.points if point.name not in verdicts])
+            verdicts = self._store.found(self._plan.points)
+            self._display.begin("points alone", self._plan.points, _marks(verdicts))
+        broken = {name: verdict for name, verdict in verdicts.items() if failed_in_chain(verdict, chains.plan)}
+        to_do = [point for point in self._plan.points if point.name not in verdicts or point.name in broken]
+        while to_do and time.monotonic() < self._until:
+            self._run_alone(pool, judge, to_do, broken)
+            to_do = too_short(self._plan.points, self._store.found(self._plan.points), judge.length)
+        chains.repeat(broken)
+        self._plan = chains.plan
+
+    def _run_alone(
+        self, pool: ClusterPool, judge: PointJudge, points: Sequence[Scenario], broken: dict[str, Verdict]
+    ) -> None:
+        """Give each point a run of its own; what fails there too is no longer among those that are broken in a chain."""
+        for event in pool.run(self._cleared(points), until=self._until):
             if event is not None and event.state == "begun":
                 self._display.mark(event.scenario, RUNNING)
             if event is not None and event.state == "ended":
-                self._enter(event.scenario, judge.judge(event.scenario))
+                verdict = judge.judge(event.scenario)
+                if verdict.outcome is not Outcome.VALID:
+                    broken.pop(event.scenario.name, None)
+                self._enter(event.scenario, broken.get(event.scenario.name, verdict))
             self._display.tick()
+
+    def _cleared(self, points: Iterable[Scenario]) -> Iterator[Scenario]:
+        """Each without what an earlier run of it left, when its turn comes."""
+        for point in points:
+            self._store.clear(point)
+            yield point
+
+    def _show(self, under_way: Collection[str]) -> None:
+        self._display.show_under_way(under_way)
+        self._display.tick()
 
     def _run_again(self, judge: PointJudge) -> None:
         verdicts = self._store.found(self._plan.points)
-        done = {point.name for point in self._plan.points if self._store.find(on_plain_processes(point)) is not None}
+        done = {
+            point.name
+            for point in self._plan.points
+            if self._store.find(on_plain_processes(self._run_of(point, verdicts))) is not None
+            or (point.name in verdicts and verdicts[point.name].confirmation == "only once")
+        }
         failed = unconfirmed(self._plan.points, verdicts, done, which=self._which_again)
-        warm = {on_plain_processes(point): point for point in failed}
+        warm = {on_plain_processes(self._run_of(point, verdicts)): point for point in failed}
         again = dict.fromkeys((point.name for point in warm.values()), AGAIN)
         self._display.begin("failed points again, on plain processes", self._plan.points, _marks(verdicts) | again)
         for scenario in warm:
@@ -109,9 +155,14 @@ class SweepRunner:
                     verdict = judge.judge(event.scenario)
                     point = warm[event.scenario]
                     # The point's own verdict comes first: where that of the second run lies, both are there.
-                    self._enter(point, confirmed(judge.judge(point), verdict))
+                    self._enter(point, confirmed(judge.judge(self._run_of(point, verdicts)), verdict))
                     self._store.enter(event.scenario, verdict)
                 self._display.tick()
+
+    def _run_of(self, point: Scenario, verdicts: Mapping[str, Verdict]) -> Scenario:
+        """What decided a point: its own run, or a chain."""
+        chain = verdicts[point.name].chain if point.name in verdicts else ""
+        return self._plan.scenario(chain) if chain else point
 
     def _enter(self, point: Scenario, verdict: Verdict) -> None:
         self._store.enter(point, verdict)

@@ -15,8 +15,8 @@ class RankLength(msgspec.Struct, frozen=True, kw_only=True):
     """How far one rank trains."""
 
     num_steps: int
-    batches: frozenset[tuple[int, int]]
-    """Epoch and batch of every batch that is trained on."""
+    batches: dict[tuple[int, int], int]
+    """Epoch and batch of every batch that is trained on, each with the steps that are done before its own."""
     saves: tuple[int, ...]
     """Steps done when each checkpoint was begun."""
 
@@ -30,6 +30,25 @@ class TrainingLength(msgspec.Struct, frozen=True, kw_only=True):
     def num_steps(self) -> int:
         """Steps of the rank that does most."""
         return max((own.num_steps for own in self.ranks.values()), default=0)
+
+    @property
+    def epoch_starts(self) -> tuple[int, ...]:
+        """Steps done when each epoch begins, on the rank that begins it first."""
+        starts: dict[int, int] = {}
+        for own in self.ranks.values():
+            for (epoch, _), step in own.batches.items():
+                starts[epoch] = min(step, starts.get(epoch, step))
+        return tuple(sorted(starts.values()))
+
+    def steps_done(self, when: When, rank: int) -> int | None:
+        """Steps that a rank has done when this moment comes; None where that depends on what happened before."""
+        match when.point:
+            case Point.STEP:
+                return when.numbers[0] + 1
+            case Point.EPOCH_BATCH:
+                return self.ranks[rank].batches.get((when.numbers[0], when.numbers[1]))
+            case _:
+                return None
 
     def has(self, when: When, rank: int) -> bool:
         """Whether the rank reaches this moment; a moment after a restart is beyond what an uninterrupted run shows."""
@@ -71,6 +90,8 @@ def _rank_length(timeline: Timeline) -> RankLength:
     ]
     return RankLength(
         num_steps=len(timeline.steps),
-        batches=frozenset((batch.epoch, batch.batch) for step in timeline.steps for batch in step.batches),
+        batches={
+            (batch.epoch, batch.batch): number for number, step in enumerate(timeline.steps) for batch in step.batches
+        },
         saves=tuple(bisect_left(lines, line) for line in saves),
     )

@@ -53,6 +53,7 @@ class VerdictStore:
         folder = self._folder(scenario)
         if leads_out(folder.root, self._run_dir.root):
             raise OSError(errno.ELOOP, "a link that leads out of the run directory", str(folder.root))
+        folder.root.mkdir(exist_ok=True)  # a point of a chain has no evidence of its own
         write_verdict(verdict, folder)
 
     def clear(self, scenario: Scenario) -> None:

@@ -1,8 +1,8 @@
-"""Sweeps jobs with planted bugs: `python -m tests.mutants.campaign [--every N] [BUG]...`.
+"""Sweeps jobs with planted bugs: `python -m tests.mutants.campaign [--every N] [--chain] [BUG]...`.
 
-Every rank is killed after every step (or every N-th), in runs of their own. Each bug must come out INVALID at all points
-where it shows, and VALID at all others; which these are `tests.mutants.oracle` and the rules below say, from the steps at
-which the fault came and the job resumed.
+Every rank is killed after every step (or every N-th), in runs of their own, or in chains. Each bug must come out INVALID at
+all points where it shows, and VALID at all others; which these are `tests.mutants.oracle` and the rules below say, from the
+steps at which the fault came and the job resumed.
 """
 
 from __future__ import annotations
@@ -43,9 +43,10 @@ class Sweep:
     options: tuple[str, ...] = field(default=())
     """Further ones of the sweep."""
 
-    def command(self, *, every: int, folder: Path) -> list[str]:
+    def command(self, *, every: int, chain: bool, folder: Path) -> list[str]:
         """The sweep as a user starts it; one point of every cause is enough to see that it holds cold."""
-        where = ("--at", self.at or f"every:{every}", "--kinds", self.kinds, *self.options)
+        how = "--chain" if chain else "--no-chain"
+        where = (how, "--at", self.at or f"every:{every}", "--kinds", self.kinds, *self.options)
         files = ("--run-dir", str(folder / "run"), "--json", str(folder / "results.json"))
         settings = ("--quiet", "--nproc-per-node", str(NUM_RANKS), "--hang-timeout", "3", "--cold", "cause")
         job = (str(JOB), "--bug", self.bug, *self.arguments)
@@ -121,11 +122,11 @@ def problem(sweep: Sweep, case: Case) -> str:
     return f"{case.name}, resumed at step {at}: {outcome}, expected {' or '.join(expected)}: {case.verdict.reason}"
 
 
-def run(sweep: Sweep, *, every: int) -> list[str]:
+def run(sweep: Sweep, *, every: int, chain: bool) -> list[str]:
     """Carry out one sweep and say what came of it; returns the problems."""
     with tempfile.TemporaryDirectory(prefix="campaign-") as folder:
         ended = subprocess.run(
-            sweep.command(every=every, folder=Path(folder)), capture_output=True, text=True, check=False
+            sweep.command(every=every, chain=chain, folder=Path(folder)), capture_output=True, text=True, check=False
         )
         results_file = Path(folder) / "results.json"
         if not results_file.exists():
@@ -144,9 +145,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bugs", nargs="*", metavar="BUG", help="default: all")
     parser.add_argument("--every", type=int, default=1, help="kill after every N-th step only")
+    parser.add_argument("--chain", action="store_true", help="kill one job again and again")
     arguments = parser.parse_args()
     chosen = [sweep for sweep in SWEEPS if not arguments.bugs or sweep.bug in arguments.bugs]
-    problems = [words for sweep in chosen for words in run(sweep, every=arguments.every)]
+    problems = [words for sweep in chosen for words in run(sweep, every=arguments.every, chain=arguments.chain)]
     print("\n".join(problems))
     return int(bool(problems) or not chosen)
 

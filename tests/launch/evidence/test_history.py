@@ -201,3 +201,11 @@ def test_a_missing_scenario_is_damage(tmp_path):
     assert [str(damage) for damage in read_history(RunDir(root=tmp_path).scenario("reference-2")).damage] == [
         "reference-2: the scenario was not run"
     ]
+
+
+def test_a_history_up_to_a_worker_group_knows_nothing_of_later_ones() -> None:
+    """Nor how the nodes ended, which was later too."""
+    whole = histories.one_kill().faulted.history
+    first = whole.until(0)
+    assert (whole.incarnations, first.incarnations) == ((0, 1), (0,))
+    assert (whole.group(0), (), ()) == (first.processes, first.group(1), first.ends)

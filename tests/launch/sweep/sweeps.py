@@ -10,15 +10,16 @@ from resumable.launch.plan.topology import Topology
 from resumable.launch.sweep.points import with_points
 from resumable.launch.sweep.training_length import RankLength, TrainingLength
 
+BATCHES = {(epoch, batch): 4 * epoch + batch for epoch in range(3) for batch in range(4)}
 LENGTH = TrainingLength(
     ranks={
-        0: RankLength(num_steps=12, batches=frozenset((e, b) for e in range(3) for b in range(4)), saves=(4, 8, 12)),
-        1: RankLength(num_steps=12, batches=frozenset((e, b) for e in range(3) for b in range(4)), saves=()),
+        0: RankLength(num_steps=12, batches=BATCHES, saves=(4, 8, 12)),
+        1: RankLength(num_steps=12, batches=BATCHES, saves=()),
     }
 )
 
 
-def spec(**changes: str | int) -> SweepSpec:
+def spec(**changes: str | int | bool) -> SweepSpec:
     return SweepSpec(restarts=Restarts(nproc_per_node=2), **changes)
 
 

@@ -169,3 +169,19 @@ def test_whatever_breaks_a_thread_reaches_the_caller(hire: Callable[..., Cluster
 def test_there_is_one_job_more_than_the_cores_have_room_for(num_cores: int, num_ranks: int, expected: int) -> None:
     """While the ranks of one wait for the disk or for each other, another's compute."""
     assert num_jobs_for(num_cores=num_cores, num_ranks=num_ranks) == expected
+
+
+@pytest.mark.timeout(20)
+def test_a_scenario_that_nobody_wants_to_see_the_end_of_is_ended_in_order(hire: Callable[..., ClusterPool]) -> None:
+    """It alone: its cluster takes the next one."""
+
+    def last_for_ever(scenario: Scenario, on_tick: Callable[[], None]) -> None:
+        (for_ever if scenario.name == "s2" else at_once)(scenario, on_tick)
+
+    rig = Rig(last_for_ever)
+    ended: list[str] = []
+    with hire(rig, num_jobs=1) as pool:
+        for item in filter(None, pool.run(SCENARIOS)):
+            ended += [item.scenario.name] if item.state == "ended" else []
+            pool.stop(SCENARIOS[2])
+    assert ([scenario.name for scenario in SCENARIOS], {0: 1}, ["s2"]) == (ended, rig.opened, rig.interrupted)

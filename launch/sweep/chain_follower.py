@@ -1,0 +1,55 @@
+"""Follows one chain while it runs: a point is judged as soon as the life behind it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from resumable.launch.evidence.run_dir import ScenarioDir
+from resumable.launch.explain.outcome import Outcome
+from resumable.launch.judge.verdict import Verdict
+from resumable.launch.plan.plan import Scenario
+from resumable.launch.sweep.judge import PointJudge
+
+
+class ChainFollower:
+    """Judges the points of a chain in their order, up to the first that fails: what comes behind it proves nothing.
+
+    Args:
+        chain: Begun.
+        folder: Its own.
+        judge: Of the sweep.
+    """
+
+    def __init__(self, chain: Scenario, folder: ScenarioDir, judge: PointJudge) -> None:
+        self.chain = chain
+        self._folder = folder
+        self._judge = judge
+        self._num_judged = 0
+        self.is_broken = False
+        """A point has failed."""
+
+    @property
+    def under_way(self) -> str:
+        """Name of the point that the job is at, or of the last one."""
+        return self.chain.links[min(self._num_judged, len(self.chain.links) - 1)].point
+
+    def advance(self, *, has_ended: bool) -> Iterator[tuple[str, Verdict]]:
+        """Judge what has not been judged and can be.
+
+        Args:
+            has_ended: The job has, by itself: then there is nothing to wait for.
+
+        Yields:
+            Names of points, each with the verdict on it.
+        """
+        num_over = len(self.chain.links) if has_ended else self._num_over()
+        while self._num_judged < num_over and not self.is_broken:
+            number = self._num_judged
+            verdict = self._judge.judge_link(self.chain, number)
+            self._num_judged += 1
+            self.is_broken = verdict.outcome is not Outcome.VALID
+            yield self.chain.links[number].point, verdict
+
+    def _num_over(self) -> int:
+        """Points behind which a whole life lies: one more has begun."""
+        return max(map(self._folder.incarnation_of, self._folder.event_files()), default=0) - 1

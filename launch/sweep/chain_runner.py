@@ -1,0 +1,143 @@
+"""Runs points of a sweep in chains: pass by pass, until each has a verdict or chains are of no use."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+import msgspec
+
+from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.explain.outcome import Outcome
+from resumable.launch.judge.verdict import Verdict
+from resumable.launch.plan.plan import Plan, Restarts, Scenario
+from resumable.launch.sweep.chain_follower import ChainFollower
+from resumable.launch.sweep.chains import chains_of, place_of, repetitions_of
+from resumable.launch.sweep.cluster_pool import ClusterPool
+from resumable.launch.sweep.confirmation import only_once
+from resumable.launch.sweep.judge import PointJudge
+from resumable.launch.sweep.review import number_in
+from resumable.launch.sweep.verdict_store import VerdictStore
+
+Enter = Callable[[Scenario, Verdict], None]
+"""Gets a point, and the verdict on it."""
+
+
+class ChainRunner:
+    """Makes chains of points and carries them out.
+
+    Args:
+        plan: Of the sweep.
+        run_dir: Gets the evidence, and the plan with each chain before it is begun.
+        judge: Of its points.
+        pool: Where chains run.
+        enter: Called as soon as a point has a verdict.
+        show: Called about ten times a second, with the names of the points under way.
+        num_jobs: Chains that may run side by side.
+        until: Time on the monotonic clock after which no point is begun.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        run_dir: RunDir,
+        judge: PointJudge,
+        *,
+        pool: ClusterPool,
+        enter: Enter,
+        show: Callable[[Collection[str]], None],
+        num_jobs: int,
+        until: float,
+    ) -> None:
+        self.plan = plan
+        self._run_dir = run_dir
+        self._judge = judge
+        self._pool = pool
+        self._enter = enter
+        self._show = show
+        self._num_jobs = num_jobs
+        self._until = until
+        self._store = VerdictStore(run_dir)
+
+    def run(self, points: Sequence[Scenario]) -> None:
+        """Hit these points in chains, as far as that can be done.
+
+        The points behind one that failed go into new chains, unless most points of a pass were behind such.
+        """
+        waiting = [point for point in points if place_of(point, self._judge.length) is not None]
+        is_worth_it = True
+        while waiting and is_worth_it and time.monotonic() < self._until:
+            chains = self._planned(waiting)
+            self._carry_out(chains)
+            decided = self._store.found(waiting)
+            is_worth_it = bool(chains) and 2 * len(decided) >= sum(len(chain.links) for chain in chains)
+            waiting = [point for point in waiting if point.name not in decided]
+
+    def repeat(self, failed: Mapping[str, Verdict]) -> None:
+        """Hit points that failed in a chain, and not alone, once more behind the faults that came before them.
+
+        Args:
+            failed: Verdicts in the chain, by the names of the points.
+        """
+        for name, verdict in failed.items():
+            point = self.plan.scenario(name)
+            repeated = self._repeated(point, verdict)
+            self._enter(point, only_once(verdict) if repeated is None else repeated)
+
+    def _repeated(self, point: Scenario, verdict: Verdict) -> Verdict | None:
+        """The verdict of the first repetition that fails; None if none does."""
+        chain = self.plan.scenario(verdict.chain)
+        for repetition in repetitions_of(chain, number_in(chain, point), self._restarts, self._next_number):
+            self._add([repetition])
+            for event in self._pool.run([repetition], until=self._until):
+                self._show([point.name])
+                if event is not None and event.state == "ended":
+                    found = self._judge.judge(repetition)
+                    if found.outcome is not Outcome.VALID:
+                        return found
+        return None
+
+    def _planned(self, points: Sequence[Scenario]) -> list[Scenario]:
+        max_links = -(-len(points) // self._num_jobs)
+        chains = chains_of(
+            points, self._judge.length, self._restarts, max_links=max_links, first_number=self._next_number
+        )
+        chains = [chain for chain in chains if len(chain.links) > 1]
+        self._add(chains)
+        return chains
+
+    def _add(self, chains: Sequence[Scenario]) -> None:
+        """A node finds what it is asked for in the stored plan."""
+        self.plan = msgspec.structs.replace(self.plan, scenarios=(*self.plan.scenarios, *chains))
+        self._run_dir.write_plan(self.plan)
+
+    def _carry_out(self, chains: Sequence[Scenario]) -> None:
+        points = {point.name: point for point in self.plan.points}
+        begun: dict[str, ChainFollower] = {}
+        for event in self._pool.run(chains, until=self._until):
+            has_ended = event is not None and event.state == "ended"
+            if event is not None and not has_ended:
+                chain = event.scenario
+                begun[chain.name] = ChainFollower(chain, self._run_dir.scenario(chain.name), self._judge)
+            for name, follower in list(begun.items()):
+                is_this = event is not None and has_ended and event.scenario.name == name
+                for point, verdict in follower.advance(has_ended=is_this and time.monotonic() < self._until):
+                    self._enter(points[point], verdict)
+                if is_this:
+                    self._end(begun.pop(name))
+                elif follower.is_broken or time.monotonic() > self._until:
+                    self._pool.stop(follower.chain)
+            self._show([follower.under_way for follower in begun.values()])
+
+    def _end(self, follower: ChainFollower) -> None:
+        if not follower.is_broken:
+            self._store.remove_work(follower.chain)
+
+    @property
+    def _next_number(self) -> int:
+        return 1 + len(self.plan.chains)
+
+    @property
+    def _restarts(self) -> Restarts:
+        assert self.plan.sweep is not None
+        return self.plan.sweep.restarts

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resumable.launch.plan.plan import Plan, Restarts, Scenario
+from resumable.launch.sweep.chains import (
+    LONG_TAIL_EVERY,
+    TAIL_STEPS,
+    can_be_chained,
+    chains_of,
+    place_of,
+    repetitions_of,
+)
+from resumable.launch.sweep.points import with_points
+from resumable.launch.sweep.training_length import RankLength, TrainingLength
+from tests.launch.sweep.sweeps import LENGTH, drawn, plan, spec
+
+RESTARTS = Restarts(nproc_per_node=2)
+
+
+def length_of(num_steps: int, *, epoch_length: int) -> TrainingLength:
+    batches = {divmod(step, epoch_length): step for step in range(num_steps)}
+    own = RankLength(num_steps=num_steps, batches=batches, saves=(1,))
+    return TrainingLength(ranks={0: own, 1: own})
+
+
+def chained(points: tuple[Scenario, ...], length: TrainingLength = LENGTH, *, max_links: int = 100) -> list[Scenario]:
+    return chains_of(points, length, RESTARTS, max_links=max_links, first_number=1)
+
+
+def places(chain: Scenario) -> list[int]:
+    """Steps done at each fault; all of them are kills after a step."""
+    return [fault.when.numbers[0] + 1 for fault in chain.faults]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ({"at": "3", "ranks": "1"}, 4),
+        ({"at": "epoch=1,batch=2", "ranks": "1"}, 6),
+        ({"at": "3", "kinds": "exit(3)"}, 4),
+        ({"at": "3", "kinds": "hang"}, 4),
+        ({"at": "3", "ranks": "all"}, 4),
+        ({"at": "5", "kinds": "torn"}, None),
+        ({"at": "5", "kinds": "corrupt"}, None),
+        ({"at": "3", "kinds": "preempt(grace=5)"}, None),
+        ({"at": "3", "kinds": "sigterm"}, None),
+        ({"at": "save#1"}, None),
+        ({"at": "resume+1"}, None),
+    ],
+)
+def test_only_faults_that_leave_nothing_but_a_job_to_start_again_have_a_place_in_a_chain(
+    words: dict[str, str], expected: int | None
+) -> None:
+    """A damaged checkpoint would be found by the next point too, and saves are counted again after a restart."""
+    assert expected == place_of(drawn(**words).points[0], LENGTH)
+
+
+@given(num_steps=st.integers(2, 60), epoch_length=st.integers(1, 20), max_links=st.integers(1, 50))
+def test_each_point_is_hit_once_and_followed_beyond_its_fault(
+    num_steps: int, epoch_length: int, max_links: int
+) -> None:
+    """Faults of a chain are numbered in their order, and the plan says how far each is followed."""
+    length = length_of(num_steps, epoch_length=epoch_length)
+    made = with_points(plan(spec()), length)
+    chains = chained(made.points, length, max_links=max_links)
+    assert sorted(point.name for point in made.points) == sorted(link.point for c in chains for link in c.links)
+    assert {max_links >= len(chain.links) for chain in chains} == {True}
+    assert [list(range(len(chain.faults))) for chain in chains] == [[f.number for f in c.faults] for c in chains]
+    assert [[*places(chain)[1:], None] for chain in chains] == [[link.until for link in c.links] for c in chains]
+    assert all(second - first >= TAIL_STEPS for chain in chains for first, second in pairwise(places(chain)))
+    assert [chain.max_restarts for chain in chains] == [len(chain.links) for chain in chains]
+
+
+def test_every_eighth_point_is_followed_into_the_epoch_after_next() -> None:
+    """Where there is one: the last of a chain goes on to the end of the job anyway."""
+    length = length_of(200, epoch_length=20)
+    [chain, *_] = chained(with_points(plan(spec(ranks="0")), length).points, length)
+    tails = [until - place for place, until in zip(places(chain), places(chain)[1:], strict=False)]
+    longer = [number for number, tail in enumerate(tails, start=1) if tail > TAIL_STEPS]
+    assert longer == list(range(LONG_TAIL_EVERY, len(tails) + 1, LONG_TAIL_EVERY))
+    first = places(chain)[LONG_TAIL_EVERY - 1]
+    assert places(chain)[LONG_TAIL_EVERY] >= (first // 20 + 2) * 20 + TAIL_STEPS
+
+
+def test_ranks_that_are_hit_together_are_one_link() -> None:
+    """Their faults have one moment, and cost one restart."""
+    [chain, *_] = chained(drawn(ranks="all").points)
+    assert ([2] * len(chain.links), len(chain.links)) == ([link.num_faults for link in chain.links], chain.max_restarts)
+
+
+@pytest.mark.parametrize(
+    ("changes", "repeats", "expected"),
+    [
+        ({}, True, True),
+        ({}, False, False),
+        ({"is_chained": False}, True, False),
+        ({"restarts": Restarts(method="job", nproc_per_node=1)}, True, False),
+        ({"restarts": Restarts(max_restarts=0, nproc_per_node=2)}, True, False),
+    ],
+)
+def test_a_job_is_chained_if_a_restart_leaves_no_trace_in_it(
+    changes: dict[str, object], repeats: bool, expected: bool
+) -> None:
+    """Of numbers that do not repeat nobody can say whether they are right; more or fewer ranks stay so."""
+    asked = msgspec.structs.replace(spec(is_chained=True), **changes)
+    assert expected == can_be_chained(plan(asked), LENGTH, repeats=repeats)
+
+
+def test_a_job_that_saves_nothing_is_not_chained() -> None:
+    """Each life would do everything again."""
+    ranks = {rank: msgspec.structs.replace(own, saves=()) for rank, own in LENGTH.ranks.items()}
+    made: Plan = plan(spec(is_chained=True))
+    assert not can_be_chained(made, TrainingLength(ranks=ranks), repeats=True)
+
+
+def test_a_failure_is_repeated_behind_the_fault_before_it_and_then_behind_all() -> None:
+    """Only the last link decides a point, and the job goes on to its end behind it."""
+    length = length_of(40, epoch_length=20)
+    [chain, *_] = chained(with_points(plan(spec(ranks="0")), length).points, length)
+    pair, whole = repetitions_of(chain, 3, RESTARTS, first_number=7)
+    assert tuple((c.name, c.max_restarts) for c in (pair, whole)) == (("chain-0007", 2), ("chain-0008", 4))
+    assert (places(chain)[2:4], places(chain)[:4]) == (places(pair), places(whole))
+    assert ["", "", "", chain.links[3].point] == [link.point for link in whole.links]
+    assert ([fault.number for fault in pair.faults], pair.links[-1].until) == ([0, 1], None)
+
+
+@pytest.mark.parametrize(("number", "expected"), [(0, 0), (1, 1), (2, 2)])
+def test_what_came_first_has_nothing_to_be_repeated_behind(number: int, expected: int) -> None:
+    """And behind a single fault once is enough."""
+    length = length_of(40, epoch_length=20)
+    [chain, *_] = chained(with_points(plan(spec(ranks="0")), length).points, length)
+    assert expected == len(repetitions_of(chain, number, RESTARTS, first_number=1))
