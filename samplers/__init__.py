@@ -17,6 +17,7 @@ from resumable.samplers.errors import (
     UnknownSamplerError,
 )
 from resumable.samplers.groups import Groups, PackedDataset, Packs, TokenBatches
+from resumable.samplers.joint import joint_state
 from resumable.samplers.loader import ResumableDataLoader
 from resumable.samplers.orders import Blocks, Endless, Mixture, Order
 from resumable.samplers.planning import plan
@@ -63,5 +64,6 @@ __all__ = [
     "as_dcp",
     "check_agreement",
     "create_sampler",
+    "joint_state",
     "plan",
 ]

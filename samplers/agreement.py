@@ -51,7 +51,7 @@ def check_agreement(
     standings = [msgspec.json.decode(text, type=Standing) for text in texts]
     chosen = agreed(standings, on_torn=on_torn)
     mine = standings[dist.get_rank(group)].state
-    if (chosen.epoch, chosen.consumed) != (mine.epoch, mine.consumed):
+    if _place(chosen) != _place(mine):
         sampler.load_state_dict(chosen.to_dict())
 
 
@@ -72,22 +72,31 @@ def agreed(standings: Sequence[Standing], *, on_torn: Literal["raise", "earliest
         if differing:
             raise AgreementError(f"rank 0 and rank {rank} read different data: " + "; ".join(differing))
     _check_shares(standings)
-    places = [(standing.state.epoch, standing.state.consumed) for standing in standings]
-    if len(set(places)) > 1 and on_torn == "raise":
+    places = [_place(standing.state) for standing in standings]
+    if any(place != places[0] for place in places) and on_torn == "raise":
         told = ", ".join(
-            f"rank {rank} in epoch {epoch} at sample {place}" for rank, (epoch, place) in enumerate(places)
+            f"rank {rank} in epoch {epoch} at sample {place}"
+            + (f" with {finished} finished behind it" if finished else "")
+            for rank, (epoch, place, finished) in enumerate(places)
         )
         raise AgreementError(f"the ranks stand at different places: {told}; was a save torn between ranks?")
     return standings[places.index(min(places))].state
 
 
+def bare(sampler: Resumable) -> ResumableSampler:
+    """Return the sampler itself, out of what is around it."""
+    return sampler.sampler if isinstance(sampler, ResumableBatchSampler | ResumableDataLoader) else sampler
+
+
 def _standing(sampler: Resumable) -> Standing:
-    bare = sampler.sampler if isinstance(sampler, ResumableBatchSampler | ResumableDataLoader) else sampler
-    assert isinstance(bare, ResumableSampler)
-    config = progress_of(bare).config
+    config = progress_of(bare(sampler)).config
     return Standing(
         state=SamplerState.from_dict(sampler.state_dict()), rank=config.rank, first_epoch=config.order_digest(0)
     )
+
+
+def _place(state: SamplerState) -> tuple[int, int, list[list[int]]]:
+    return state.epoch, state.consumed, state.finished
 
 
 def _differences(ours: Standing, theirs: Standing) -> Iterator[str]:

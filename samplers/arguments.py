@@ -1,7 +1,7 @@
 """Checks of arguments."""
 
 import operator
-from collections.abc import Sized
+from collections.abc import Iterable, Sized
 from typing import Literal
 
 DropLast = bool | Literal["global"]
@@ -22,6 +22,23 @@ def integer(name: str, value: object, *, low: int, high: int) -> int:
     if not low <= number < high:
         raise ValueError(f"{name}={value!r}: expected an integer from {low} to {high - 1}")
     return number
+
+
+def samples_of(name: str, value: object) -> list[int] | None:
+    """Return samples as plain ints, those of groups one after the other; None if `value` is a single number, or none at all.
+
+    Raises:
+        TypeError: one of them is no integer.
+        ValueError: one of them is negative.
+    """
+    if not isinstance(value, Iterable) or isinstance(value, str) or getattr(value, "ndim", 1) == 0:
+        return None
+    tolist = getattr(value, "tolist", None)
+    samples: list[int] = []
+    for item in value if tolist is None else tolist():
+        group = samples_of(name, item)
+        samples += [integer(name, item, low=0, high=2**62)] if group is None else group
+    return samples
 
 
 def flag(name: str, value: object) -> bool:

@@ -1,6 +1,6 @@
 """A batch sampler around any of the samplers."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, cast
 
@@ -74,8 +74,8 @@ class ResumableBatchSampler(BatchSampler):
         """Name the epoch of the next pass; see `ResumableSampler.set_epoch`."""
         self.sampler.set_epoch(epoch)
 
-    def commit(self, num_batches: int = 1) -> None:
-        """Record that more batches were trained on; see `ResumableSampler.commit`."""
+    def commit(self, num_batches: int | Iterable[int] = 1) -> None:
+        """Record what was trained on; see `ResumableSampler.commit`."""
         self.sampler.commit(num_batches)
 
     def state_dict(self) -> dict[str, Any]:

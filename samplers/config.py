@@ -9,6 +9,7 @@ import msgspec
 
 from resumable.samplers.deal import Deal, SampleDeal
 from resumable.samplers.fingerprint import order_fingerprint, writer
+from resumable.samplers.finished import NOTHING, Finished
 from resumable.samplers.group_deal import GroupDeal
 from resumable.samplers.groups import Groups, GroupStream
 from resumable.samplers.migrations import FORMAT, VERSION
@@ -93,15 +94,15 @@ class SamplerConfig:
         """Return the number of this rank's batches in a whole epoch."""
         return -(-self.num_rows(epoch) // self.layout.batch_size)
 
-    def deal(self, epoch: int, start: int) -> Deal:
-        """Return this rank's part of an epoch from a position on.
+    def deal(self, epoch: int, start: int, finished: Finished = NOTHING) -> Deal:
+        """Return this rank's part of what is left of an epoch from a position on.
 
         Raises:
-            ValueError: samples are grouped, and no group begins there.
+            ValueError: samples are grouped, and no group begins there, or with what is finished.
         """
         if self.groups is None:
             share = Share(
-                num_samples=self.length(epoch),
+                num_samples=self.length(epoch) - finished.count,
                 start=start,
                 num_replicas=self.layout.num_replicas,
                 rank=self.rank,
@@ -109,10 +110,11 @@ class SamplerConfig:
                 drop_last=self.spec.drop_last,
                 whole_batches=self.whole_batches,
             )
-            return SampleDeal(share, self.stream(epoch))
+            return SampleDeal(share, self.stream(epoch), finished)
         return GroupDeal(
             self._grouped(self.groups, epoch),
             start=start,
+            finished=finished,
             num_replicas=self.layout.num_replicas,
             rank=self.rank,
             batch_size=self.layout.batch_size,
@@ -139,7 +141,9 @@ class SamplerConfig:
             self, spec=ours, amendments=(*self.amendments, held), _streams={}, _digests={}, _num_rows={}, _templates={}
         )
 
-    def state(self, epoch: int, consumed: int, skipped: Sequence[int] = ()) -> dict[str, Any]:
+    def state(
+        self, epoch: int, consumed: int, skipped: Sequence[int] = (), finished: Finished = NOTHING
+    ) -> dict[str, Any]:
         """Return a position as a state."""
         # As SamplerState.to_dict would, several times faster, for a loader may ask for one with each batch: what stays the
         # same in an epoch is copied in one call.
@@ -152,6 +156,7 @@ class SamplerConfig:
                 "epoch": epoch,
                 "consumed": 0,
                 "skipped": [],
+                "finished": [],
                 "stream": self.spec,
                 "amendments": [*self.amendments],
                 "layout": self.layout,
@@ -165,6 +170,8 @@ class SamplerConfig:
         state["consumed"] = consumed
         if skipped:
             state["skipped"] = [*skipped]
+        if finished.runs:
+            state["finished"] = [[*run] for run in finished.runs]
         return state
 
     def standing(self, epoch: int) -> SamplerState:
@@ -174,6 +181,7 @@ class SamplerConfig:
             epoch=epoch,
             consumed=0,
             skipped=[],
+            finished=[],
             stream=self.spec,
             amendments=[*self.amendments],
             layout=self.layout,

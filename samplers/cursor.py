@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from resumable.samplers.errors import StateMismatchError
+from resumable.samplers.finished import NOTHING, Finished
 
 
 class Origin(StrEnum):
@@ -47,6 +48,8 @@ class Cursor:
     epoch: int = 0
     consumed: int = 0
     """Position in the epoch's stream, in global samples."""
+    finished: Finished = NOTHING
+    """What is finished behind that position."""
     origin: Origin = Origin.BOUND
     epoch_named: bool = False
     """`set_epoch` was called and nothing has been drawn since: a state that is loaded now must agree with it."""
@@ -61,8 +64,7 @@ class Cursor:
             StateMismatchError: the loaded state belongs to a different epoch.
         """
         if self.origin is Origin.LOADED:
-            consumed = _agreed(saved=self, epoch=epoch, num_samples=num_samples)
-            return Cursor(epoch=epoch, consumed=consumed, epoch_named=True)
+            return _agreed(saved=self, epoch=epoch, num_samples=num_samples)
         if self.origin is Origin.PENDING:
             return Cursor(epoch=epoch, consumed=self.consumed, epoch_named=True)
         if epoch == self.epoch:
@@ -71,22 +73,16 @@ class Cursor:
 
     def skip_to(self, consumed: int) -> "Cursor":
         """Take a position for the epoch that comes next."""
-        return replace(self, consumed=consumed, origin=Origin.PENDING)
+        return replace(self, consumed=consumed, finished=NOTHING, origin=Origin.PENDING)
 
-    def load(self, *, epoch: int, consumed: int, num_samples: int) -> "Cursor":
+    def load(self, *, epoch: int, consumed: int, finished: Finished = NOTHING, num_samples: int) -> "Cursor":
         """Take a state's position, whether `set_epoch` came before or will come after.
 
         Raises:
             StateMismatchError: `set_epoch` has named a different epoch for the pass that comes.
         """
-        saved = Cursor(epoch=epoch, consumed=consumed, origin=Origin.LOADED)
-        if not self.epoch_named:
-            return saved
-        return Cursor(
-            epoch=self.epoch,
-            consumed=_agreed(saved=saved, epoch=self.epoch, num_samples=num_samples),
-            epoch_named=True,
-        )
+        saved = Cursor(epoch=epoch, consumed=consumed, finished=finished, origin=Origin.LOADED)
+        return _agreed(saved=saved, epoch=self.epoch, num_samples=num_samples) if self.epoch_named else saved
 
     def begin(self, num_samples: int) -> "Cursor":
         """Bind the position to the pass that begins now.
@@ -96,7 +92,7 @@ class Cursor:
         """
         at_end = self.origin is Origin.LOADED and self.consumed == num_samples
         if at_end or self.origin is Origin.FINISHED:
-            return replace(self, consumed=0, origin=Origin.BOUND)
+            return replace(self, consumed=0, finished=NOTHING, origin=Origin.BOUND)
         return replace(self, origin=Origin.BOUND)
 
     def advance(self, num_samples: int) -> "Cursor":
@@ -110,15 +106,15 @@ class Cursor:
 
     def finish(self, num_samples: int) -> "Cursor":
         """Note that the pass was read to its end."""
-        return replace(self, consumed=num_samples, origin=Origin.FINISHED)
+        return replace(self, consumed=num_samples, finished=NOTHING, origin=Origin.FINISHED)
 
 
-def _agreed(*, saved: Cursor, epoch: int, num_samples: int) -> int:
-    """Position in `epoch` that a state's position amounts to."""
+def _agreed(*, saved: Cursor, epoch: int, num_samples: int) -> Cursor:
+    """The position in `epoch`, which was named, that a state's position amounts to."""
     if epoch == saved.epoch:
-        return saved.consumed
+        return replace(saved, origin=Origin.BOUND, epoch_named=True)
     if epoch == saved.epoch + 1 and saved.consumed == num_samples:
-        return 0
+        return Cursor(epoch=epoch, epoch_named=True)
     raise StateMismatchError(
         f"the loaded state stands in epoch {saved.epoch} at sample {saved.consumed} of {num_samples}, "
         f"but set_epoch({epoch}) was called: begin the loop at the state's epoch"

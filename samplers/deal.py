@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from resumable.samplers.finished import NOTHING, Finished
 from resumable.samplers.orders import Stream
 from resumable.samplers.share import Share
 
@@ -18,7 +19,7 @@ _BLOCK_GROWTH = 7
 
 
 class Deal(Protocol):
-    """One rank's part of the rest of an epoch. Row `k` is the `k`-th item of each rank.
+    """One rank's part of what is left of an epoch. Row `k` is the `k`-th item of each rank.
 
     Where rows end is known without reading the rest of the epoch; how many there are may take a walk through it.
     """
@@ -26,6 +27,18 @@ class Deal(Protocol):
     @property
     def start(self) -> int:
         """Position in the epoch's stream from which on it is dealt."""
+
+    @property
+    def finished(self) -> Finished:
+        """Positions behind `start` that were finished before, and are not dealt."""
+
+    @property
+    def num_replicas(self) -> int:
+        """Number of ranks."""
+
+    @property
+    def rank(self) -> int:
+        """This rank: of the items that are left, it reads every `num_replicas`-th, beginning with number `rank`."""
 
     @property
     def batch_size(self) -> int:
@@ -51,7 +64,14 @@ class Deal(Protocol):
         """
 
     def rows_before(self, position: int) -> int:
-        """Return how many whole rows end at or before a position."""
+        """Return how many whole rows end at or before a position, in an epoch of which nothing was finished before."""
+
+    def with_finished(self, numbers: Finished) -> tuple[int, Finished]:
+        """Return up to where everything is finished, and what is behind that, once items of these numbers are.
+
+        Args:
+            numbers: Items by number, counted over all ranks from `start` on; beyond the last one is padding.
+        """
 
     def positions(self, row: int) -> range:
         """Return the positions of this rank's item in a row; none if it is padding."""
@@ -64,12 +84,22 @@ class Deal(Protocol):
 
 
 class SampleDeal:
-    """Samples, dealt out one by one: every position is known by arithmetic."""
+    """Samples, dealt out one by one: every position is known by arithmetic.
 
-    def __init__(self, share: Share, stream: Stream) -> None:
+    Args:
+        share: This rank's part, as if what is finished were not there.
+        stream: The samples.
+        finished: Positions behind the start that are finished.
+    """
+
+    def __init__(self, share: Share, stream: Stream, finished: Finished = NOTHING) -> None:
         self._share = share
         self._stream = stream
+        self._length = share.num_samples + finished.count
+        self.finished = finished
         self.start = share.start
+        self.num_replicas = share.num_replicas
+        self.rank = share.rank
         self.batch_size = share.batch_size
         self.num_rows = share.num_rows
 
@@ -84,28 +114,45 @@ class SampleDeal:
     def items(self, first: int, stop: int) -> list[int]:
         """Return this rank's samples of some rows."""
         rows = self._share.positions(first, stop)
-        positions = np.arange(rows.start, rows.stop, rows.step, dtype=np.int64)
+        positions = self.finished.lefts(np.arange(rows.start, rows.stop, rows.step, dtype=np.int64))
         if stop == self.num_rows and self._share.num_padding and stop > first:
-            positions[-1] %= self._share.num_samples
+            positions[-1] %= self._length
         samples: list[int] = self._stream.at(positions).tolist()
         return samples
 
     def consumed(self, num_rows: int) -> int:
         """Return the position up to which all ranks are done."""
         if num_rows >= self.num_rows:
-            return self._share.num_samples
-        return self.start + num_rows * self._share.num_replicas
+            return self._length
+        return self.finished.left(self.start + num_rows * self.num_replicas)
 
     def rows_before(self, position: int) -> int:
         """Return how many whole rows end at or before a position."""
-        if position >= self._share.num_samples:
+        if position >= self._length:
             return self.num_rows
-        return (position - self.start) // self._share.num_replicas
+        return (position - self.start) // self.num_replicas
+
+    def with_finished(self, numbers: Finished) -> tuple[int, Finished]:
+        """Return up to where everything is finished, and what is behind that."""
+        num_left = self._share.num_samples - self.start
+        if numbers.up_to(0) >= min(num_left, self.num_rows * self.num_replicas):
+            return self._length, NOTHING
+        known = ((first, min(stop, num_left)) for first, stop in numbers.runs if first < num_left)
+        runs = [
+            (self.finished.left(self.start + first), self.finished.left(self.start + stop - 1) + 1)
+            for first, stop in known
+        ]
+        finished = Finished.of([*runs, *self.finished.runs])
+        consumed = finished.up_to(self.start)
+        return consumed, finished.behind(consumed)
 
     def positions(self, row: int) -> range:
         """Return the position of this rank's sample in a row, if it is no padding."""
         [position] = self._share.positions(row, row + 1)
-        return range(position, min(position + 1, self._share.num_samples))
+        if position >= self._share.num_samples:
+            return range(0)
+        position = self.finished.left(position)
+        return range(position, position + 1)
 
     def padding(self, row: int) -> list[bool]:
         """Return whether this rank's sample in a row is padding."""
@@ -114,4 +161,4 @@ class SampleDeal:
     def in_batches(self, batch_size: int, *, drop_last: bool) -> "SampleDeal":
         """Return it as a loader takes it."""
         share = replace(self._share, batch_size=batch_size, whole_batches=self._share.whole_batches or drop_last)
-        return SampleDeal(share, self._stream)
+        return SampleDeal(share, self._stream, self.finished)

@@ -9,7 +9,9 @@ from typing import Any
 from resumable.samplers.cursor import Cursor
 from resumable.samplers.deal import Deal, Item
 from resumable.samplers.epoch_index import marked
+from resumable.samplers.finished import NOTHING, Finished
 from resumable.samplers.frameworks.drawing import Drawer
+from resumable.samplers.in_flight import InFlight
 
 
 class EpochPass:
@@ -38,6 +40,8 @@ class EpochPass:
         self._block: Iterator[Item] | None = None
         self._num_delivered_batches: int | None = None
         self._num_committed_batches: int | None = None
+        self._in_flight: InFlight | None = None
+        self._rows_left_out: list[int] = []
         self._num_done_when_the_next_began: int | None = None
         self._went_on = False
         self._num_done_at_set_epoch = 0
@@ -66,6 +70,11 @@ class EpochPass:
         return self._deal.start
 
     @property
+    def finished_before(self) -> Finished:
+        """What was finished behind its start when it began."""
+        return self._deal.finished
+
+    @property
     def has_drawn(self) -> bool:
         """Whether samples have been asked for."""
         return self._block is not None
@@ -73,7 +82,17 @@ class EpochPass:
     @property
     def is_committed(self) -> bool:
         """Whether `commit` was called for it."""
-        return self._num_committed_batches is not None
+        return self._num_committed_batches is not None or self._in_flight is not None
+
+    @property
+    def is_out_of_order(self) -> bool:
+        """Whether samples of it are finished in another order than they were drawn."""
+        return self._in_flight is not None
+
+    @property
+    def num_in_flight(self) -> int:
+        """How many of this rank's items were drawn and are not finished, where that is said of each."""
+        return 0 if self._in_flight is None else self._drawn_into(self._in_flight).num_rows
 
     @property
     def is_delivered(self) -> bool:
@@ -86,9 +105,15 @@ class EpochPass:
         return self.has_drawn and not self._deal.has_row(self.num_done)
 
     @property
+    def is_drawn(self) -> bool:
+        """Whether everything is drawn."""
+        return self.has_drawn and not self._deal.has_row(self._num_drawn)
+
+    @property
     def is_under_way(self) -> bool:
-        """Whether there is more to come, and somebody still holds the iterator that it would come from."""
-        return not self.ended and self._owner is not None and self._owner() is not None
+        """Whether there is more to come, and somebody still holds the iterator that it would come from, or works on it."""
+        is_held = self._owner is not None and self._owner() is not None
+        return not self.ended and (is_held or self.num_in_flight > 0)
 
     @property
     def went_on(self) -> bool:
@@ -122,9 +147,8 @@ class EpochPass:
 
         So it is where a loader has workers, or where a thread fetches that is not the one which now asks.
         """
-        counts = self._num_committed_batches is not None
         ahead = self._reads_ahead and self._num_delivered_batches is None
-        return not counts and (ahead or self._thread not in (None, threading.get_ident()))
+        return not self.is_committed and (ahead or self._thread not in (None, threading.get_ident()))
 
     @property
     def drawn(self) -> int:
@@ -137,8 +161,19 @@ class EpochPass:
         return self._deal.consumed(self.num_done)
 
     @property
+    def rows_finished(self) -> Finished:
+        """Which of this rank's items are committed."""
+        if self._in_flight is not None:
+            return self._in_flight.finished
+        return (
+            NOTHING if self._num_committed_batches is None else Finished.of([(0, min(self.num_done, self._num_drawn))])
+        )
+
+    @property
     def num_done(self) -> int:
         """Number of this rank's items up to that position."""
+        if self._in_flight is not None:
+            return self._in_flight.finished.up_to(0)
         counted = self._num_delivered_batches if self._num_committed_batches is None else self._num_committed_batches
         return self._num_drawn if counted is None else counted * self._deal.batch_size
 
@@ -155,7 +190,8 @@ class EpochPass:
     @property
     def num_remaining(self) -> int:
         """Number of items that this rank has left behind that position."""
-        return max(0, self._deal.num_rows - self.num_done)
+        num_ahead = 0 if self._in_flight is None else self._in_flight.finished.behind(self.num_done).count
+        return max(0, self._deal.num_rows - self.num_done - num_ahead)
 
     def begin_drawing(self, drawer: Drawer, earlier: Sequence["EpochPass"]) -> None:
         """Take over what is known of who draws, and of the passes before this one, ahead of the first sample."""
@@ -190,22 +226,59 @@ class EpochPass:
         for _ in range(num_failed):
             number = self._num_delivered_batches or 0
             self.skipped += (position for row in self._rows(number) for position in self._deal.positions(row))
+            self._rows_left_out += self._rows(number)
             self._num_delivered_batches = number + 1
 
     def commit(self, num_batches: int) -> None:
         """Note that `num_batches` more batches were trained on.
 
         Raises:
-            ValueError: so many batches have not been drawn.
+            ValueError: so many batches have not been drawn, or samples were committed one by one.
         """
-        committed = (self._num_committed_batches or 0) + num_batches
-        num_drawn_batches = self.drawn_batches
-        if committed > num_drawn_batches:
+        if self._in_flight is not None:
             raise ValueError(
-                f"num_batches={num_batches}: that makes {committed} batches of {self._deal.batch_size} samples in "
-                f"this pass, but only {num_drawn_batches} were drawn; is the sampler's batch_size the loader's?"
+                f"num_batches={num_batches}: samples of this pass were committed one by one, in an order of their own, so "
+                "that a number says nothing: commit(samples)"
+            )
+        committed = (self._num_committed_batches or 0) + num_batches
+        size, num_drawn = self._deal.batch_size, self._num_drawn
+        # Only an epoch's last batch may be a short one.
+        if committed > self.drawn_batches or (committed * size > num_drawn and not self.is_drawn):
+            raise ValueError(
+                f"num_batches={num_batches}: that makes {committed} batches of {size} samples in this pass, but only "
+                f"{num_drawn} samples were drawn; is the sampler's batch_size the loader's?"
             )
         self._num_committed_batches = committed
+
+    def finish(self, samples: Sequence[int]) -> None:
+        """Note that samples of this rank were trained on, in whatever order.
+
+        Raises:
+            ValueError: they are not in flight, or batches were committed by their number.
+        """
+        if self._num_committed_batches is not None:
+            raise ValueError(
+                f"samples={[*samples][:5]}: batches of this pass were committed by their number, in the order in which they "
+                "were drawn: stay with the one or the other"
+            )
+        in_flight = self._drawn_into(self._in_flight or InFlight())
+        in_flight.finish(samples)
+        in_flight.finish_rows(self._rows_left_out)
+        self._in_flight = in_flight
+
+    def place_drawn(self) -> tuple[int, Finished]:
+        """Return the position up to which it was drawn, and what is finished behind."""
+        return self.drawn, self._deal.finished.behind(self.drawn)
+
+    def place(self) -> tuple[int, Finished]:
+        """Return the position up to which everything is finished, and what is finished behind it; of this rank alone."""
+        if self._in_flight is None:
+            return self.consumed, self._deal.finished.behind(self.consumed)
+        return self.place_with(self._in_flight.finished)
+
+    def place_with(self, numbers: Finished) -> tuple[int, Finished]:
+        """Return that if items of these numbers are finished, counted over all ranks from the pass's start on."""
+        return self._deal.with_finished(numbers)
 
     def next_block(self) -> Iterator[Item] | None:
         """Read the next block of this rank's samples; None after the last."""
@@ -225,6 +298,12 @@ class EpochPass:
     @property
     def _num_drawn(self) -> int:
         return self._num_read - (0 if self._block is None else length_hint(self._block))
+
+    def _drawn_into(self, in_flight: InFlight) -> InFlight:
+        """Return it with everything that was drawn."""
+        if in_flight.num_drawn < self._num_drawn:
+            in_flight.draw(self._deal.items(in_flight.num_drawn, self._num_drawn))
+        return in_flight
 
     def _rows(self, batch: int) -> range:
         first = batch * self._deal.batch_size

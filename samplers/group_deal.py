@@ -3,6 +3,7 @@
 from bisect import bisect_right
 
 from resumable.samplers.arguments import DropLast
+from resumable.samplers.finished import NOTHING, Finished
 from resumable.samplers.groups import GroupStream
 
 _MAX_ROWS = 4096
@@ -85,12 +86,12 @@ class GroupWalk:
 
 
 class GroupDeal:
-    """One rank's groups: rank `r` of `W` reads every `W`-th from the `r`-th on.
+    """One rank's groups: rank `r` of `W` reads every `W`-th of those that are left from the `r`-th on.
 
     A last row that does not suffice for all ranks is padded with the epoch's first groups, or dropped.
 
     Raises:
-        ValueError: no group begins at `start`.
+        ValueError: no group begins at `start`, or what is finished are no whole groups.
     """
 
     def __init__(
@@ -103,15 +104,18 @@ class GroupDeal:
         batch_size: int,
         drop_last: DropLast,
         whole_batches: bool,
+        finished: Finished = NOTHING,
     ) -> None:
         self.start = start
+        self.finished = finished
+        self.num_replicas = num_replicas
+        self.rank = rank
         self.batch_size = batch_size
         self._stream = stream
-        self._num_replicas = num_replicas
-        self._rank = rank
         self._drop_last = drop_last
         self._whole_batches = whole_batches
         self._walk = GroupWalk(stream, start)
+        self._over = Finished.of(self._numbers(*run) for run in finished.runs)
         self._first_walk: GroupWalk | None = None
 
     @property
@@ -119,13 +123,13 @@ class GroupDeal:
         """Number of groups that each rank reads; it takes a walk through the rest of the epoch, once."""
         while not self._walk.is_complete:
             self._walk.reach(self._walk.num_known + 1)
-        return self._rows_of(self._walk.num_known)
+        return self._rows_of(self._num_known)
 
     def has_row(self, row: int) -> bool:
         """Whether there is a row of this number."""
         whole = self._drop_last == "global" or self._whole_batches
         needed = (row // self.batch_size + 1) * self.batch_size if whole else row + 1
-        return self._walk.reach(needed * self._num_replicas) or row < self.num_rows
+        return self._has(needed * self.num_replicas - 1) or row < self.num_rows
 
     def next_stop(self, row: int) -> int:
         """Return the rows that are complete with the block of the next row."""
@@ -133,7 +137,7 @@ class GroupDeal:
             return row
         if self._walk.is_complete:
             return min(self.num_rows, row + _MAX_ROWS)
-        whole = self._walk.num_known // self._num_replicas
+        whole = self._num_known // self.num_replicas
         return min(max(row + 1, whole - whole % self.batch_size), row + _MAX_ROWS)
 
     def items(self, first: int, stop: int) -> list[list[int]]:
@@ -142,26 +146,40 @@ class GroupDeal:
 
     def consumed(self, num_rows: int) -> int:
         """Return the position up to which all ranks are done."""
-        if num_rows <= 0:
-            return self.start if self.has_row(0) else self._stream.length
         if not self.has_row(num_rows):
             return self._stream.length
-        return self._walk.positions(num_rows * self._num_replicas - 1).stop
+        return self._positions(num_rows * self.num_replicas).start
 
     def rows_before(self, position: int) -> int:
         """Return how many whole rows end at or before a position."""
         if position >= self._stream.length:
             return self.num_rows
-        return self._walk.reach_position(position) // self._num_replicas
+        return self._walk.reach_position(position) // self.num_replicas
+
+    def with_finished(self, numbers: Finished) -> tuple[int, Finished]:
+        """Return up to where everything is finished, and what is behind that."""
+        if not self._has(numbers.up_to(0)) or not self.has_row(numbers.up_to(0) // self.num_replicas):
+            return self._stream.length, NOTHING
+        known = ((first, stop) for first, stop in numbers.runs if self._has(first))
+        runs = [
+            (
+                self._positions(first).start,
+                self._positions(stop - 1 if self._has(stop - 1) else self._num_known - 1).stop,
+            )
+            for first, stop in known
+        ]
+        finished = Finished.of([*runs, *self.finished.runs])
+        consumed = finished.up_to(self.start)
+        return consumed, finished.behind(consumed)
 
     def positions(self, row: int) -> range:
         """Return the positions of this rank's group in a row; none if it is padding."""
-        number = row * self._num_replicas + self._rank
-        return self._walk.positions(number) if self._walk.reach(number + 1) else range(0)
+        number = row * self.num_replicas + self.rank
+        return self._positions(number) if self._has(number) else range(0)
 
     def padding(self, row: int) -> list[bool]:
         """Return which samples of this rank's group in a row are padding: all of them or none."""
-        is_padding = not self._walk.reach(row * self._num_replicas + self._rank + 1)
+        is_padding = not self._has(row * self.num_replicas + self.rank)
         return [is_padding] * len(self._group(row))
 
     def in_batches(self, batch_size: int, *, drop_last: bool) -> "GroupDeal":
@@ -169,26 +187,48 @@ class GroupDeal:
         return GroupDeal(
             self._stream,
             start=self.start,
-            num_replicas=self._num_replicas,
-            rank=self._rank,
+            finished=self.finished,
+            num_replicas=self.num_replicas,
+            rank=self.rank,
             batch_size=batch_size,
             drop_last=self._drop_last,
             whole_batches=self._whole_batches or drop_last,
         )
 
+    @property
+    def _num_known(self) -> int:
+        """Number of groups that are left in what was read."""
+        return self._walk.num_known - self._over.count
+
+    def _has(self, number: int) -> bool:
+        """Whether so many groups and one are left."""
+        return self._walk.reach(self._over.left(number) + 1)
+
+    def _positions(self, number: int) -> range:
+        """Return the positions of a group that is left."""
+        return self._walk.positions(self._over.left(number))
+
+    def _numbers(self, first: int, stop: int) -> tuple[int, int]:
+        """Return which groups lie at positions that are finished, without knowing of others that are."""
+        numbers = self._walk.reach_position(first), self._walk.reach_position(stop)
+        borders = self._walk.positions(numbers[0]).start, self._walk.positions(numbers[1] - 1).stop
+        if borders != (first, stop):
+            raise ValueError(f"finished={[first, stop]} are no whole groups: have lengths changed?")
+        return numbers
+
     def _rows_of(self, num_groups: int) -> int:
         if self._drop_last == "global":
-            return num_groups // (self._num_replicas * self.batch_size) * self.batch_size
-        rows = num_groups // self._num_replicas if self._drop_last else -(-num_groups // self._num_replicas)
+            return num_groups // (self.num_replicas * self.batch_size) * self.batch_size
+        rows = num_groups // self.num_replicas if self._drop_last else -(-num_groups // self.num_replicas)
         return rows - rows % self.batch_size if self._whole_batches else rows
 
     def _group(self, row: int) -> list[int]:
-        number = row * self._num_replicas + self._rank
-        if self._walk.reach(number + 1):
-            return self._walk.group(number)
+        number = row * self.num_replicas + self.rank
+        if self._has(number):
+            return self._walk.group(self._over.left(number))
         if self._first_walk is None:
             self._first_walk = GroupWalk(self._stream, 0)
-        beyond = number - self._walk.num_known
+        beyond = number - self._num_known
         if not self._first_walk.reach(beyond + 1):
             beyond %= self._first_walk.num_known
         return self._first_walk.group(beyond)

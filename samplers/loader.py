@@ -1,7 +1,7 @@
 """A data loader that knows which batches it has delivered."""
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from multiprocessing.context import BaseContext
 from typing import Any, TypedDict, TypeVar, Unpack
 
@@ -122,8 +122,8 @@ class ResumableDataLoader(AcceleratedLoader, DataLoader[_T]):
         """Name the epoch of the next pass; see `ResumableSampler.set_epoch`."""
         self.sampler.set_epoch(epoch)
 
-    def commit(self, num_batches: int = 1) -> None:
-        """Record that more batches were trained on; from then on delivered ones are not counted by themselves.
+    def commit(self, num_batches: int | Iterable[int] = 1) -> None:
+        """Record what was trained on; from then on delivered ones are not counted by themselves.
 
         For loops that take batches long before they train on them. See `ResumableSampler.commit`.
         """

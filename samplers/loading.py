@@ -11,6 +11,7 @@ import msgspec
 
 from resumable.samplers.config import SamplerConfig
 from resumable.samplers.errors import StateFormatError, StateMismatchError
+from resumable.samplers.finished import Finished
 from resumable.samplers.state import COMPARED_FIELDS, SamplerState, StreamSpec
 
 _T = TypeVar("_T")
@@ -46,7 +47,13 @@ def loadable(
         why_not = _why_not_amended(declared, continued)
         known = declared if why_not or not changed.keys() <= allowed else continued
         advice = f"; {why_not}" if why_not else f"; allow={[*changed]} amends the stream from here on"
+    if known is continued and changed and saved.finished:
+        raise StateMismatchError(
+            f"finished={saved.finished}: samples were finished out of order, behind where the stream would "
+            "be amended: go on without the amendment until none are in flight"
+        )
     _refuse_or_warn(saved, known, changed if known is continued else {}, allowed, advice)
+    _check_finished(saved, declared if known is not continued else known)
     if known is not continued:
         return _in_another_epoch(saved, declared), declared
     _check_position(saved, known)
@@ -120,11 +127,20 @@ def _check_position(saved: SamplerState, known: SamplerConfig) -> None:
     length = known.length(saved.epoch)
     if saved.consumed > length:
         raise StateFormatError(f"damaged sampler state: consumed={saved.consumed}: an epoch has {length} samples")
-    if known.groups is not None and 0 < saved.consumed < length:
+    if known.groups is not None and (saved.consumed or saved.finished) and saved.consumed < length:
         try:
-            known.deal(saved.epoch, saved.consumed)
+            known.deal(saved.epoch, saved.consumed, Finished.of((first, stop) for first, stop in saved.finished))
         except ValueError as error:
             raise StateMismatchError(f"consumed={saved.consumed}: {error}") from error
+
+
+def _check_finished(saved: SamplerState, known: SamplerConfig) -> None:
+    ends = [saved.consumed, *(end for run in saved.finished for end in run), known.length(saved.epoch) + 1]
+    if saved.finished and any(first >= stop for first, stop in pairwise(ends)):
+        raise StateFormatError(
+            f"damaged sampler state: finished={saved.finished}: expected runs of positions between "
+            f"consumed={saved.consumed} and the end of the epoch, {known.length(saved.epoch)}, in ascending order"
+        )
 
 
 def _in_another_epoch(saved: SamplerState, ours: SamplerConfig) -> SamplerState:

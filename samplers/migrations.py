@@ -7,7 +7,7 @@ from typing import Any
 from resumable.samplers.errors import StateFormatError
 
 FORMAT = "resumable-sampler"
-VERSION = 3
+VERSION = 4
 
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -20,12 +20,13 @@ def _with_parameters(values: dict[str, Any]) -> dict[str, Any]:
 
 
 MIGRATIONS: Mapping[int, Migration] = MappingProxyType(
-    {1: lambda values: values | {"skipped": []}, 2: _with_parameters}
+    {1: lambda values: values | {"skipped": []}, 2: _with_parameters, 3: lambda values: values | {"finished": []}}
 )
 """Version `n` to the function that turns a state of version `n` into one of version `n + 1`, without those two keys.
 
 A new version of the state adds one line here and one golden file to the tests. Version 1 knew nothing of batches that
-could not be loaded, version 2 nothing of orders with parameters, of groups and of amendments.
+could not be loaded, version 2 nothing of orders with parameters, of groups and of amendments, version 3 nothing of samples
+that are finished out of order.
 """
 
 

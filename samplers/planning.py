@@ -6,6 +6,7 @@ from typing import Any
 
 from resumable.samplers.arguments import integer
 from resumable.samplers.deal import Item
+from resumable.samplers.finished import Finished
 from resumable.samplers.sampler import ResumableSampler, progress_of
 from resumable.samplers.state import LIMIT
 
@@ -29,9 +30,10 @@ def plan(sampler: ResumableSampler, epoch: int, steps: int) -> list[list[list[An
     state = progress.state()
     epoch = integer("epoch", epoch, low=0, high=LIMIT)
     steps = integer("steps", steps, low=0, high=LIMIT)
-    start = state["consumed"] if epoch == state["epoch"] else 0
+    start, finished = (state["consumed"], state["finished"]) if epoch == state["epoch"] else (0, [])
+    over = Finished.of((first, stop) for first, stop in finished)
     config = progress.config
-    deals = [replace(config, rank=rank).deal(epoch, start) for rank in range(config.layout.num_replicas)]
+    deals = [replace(config, rank=rank).deal(epoch, start, over) for rank in range(config.layout.num_replicas)]
     planned: list[list[list[Any]]] = []
     row = 0
     while len(planned) < steps and deals[0].has_row(row):

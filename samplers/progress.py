@@ -1,15 +1,17 @@
 """Where a sampler stands: its cursor and the passes over it, for the sampler itself and for the loaders around it."""
 
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from resumable.samplers.arguments import integer
+from resumable.samplers.arguments import integer, samples_of
 from resumable.samplers.config import SamplerConfig
 from resumable.samplers.cursor import Cursor
+from resumable.samplers.deal import Deal
 from resumable.samplers.epoch_pass import EpochPass
 from resumable.samplers.errors import PositionUnknownError
+from resumable.samplers.finished import NOTHING, Finished
 from resumable.samplers.frameworks.drawing import drawer, is_asked_by_torchdata
 from resumable.samplers.loading import loadable
 from resumable.samplers.state import LIMIT
@@ -74,7 +76,7 @@ class Progress:
         """Number of samples that this rank has left in the epoch, from the position that `state` gives."""
         current = training_pass(self._candidates())
         if current is None:
-            return self.config.deal(self._cursor.epoch, self._cursor.consumed).num_rows
+            return self._deal(self._cursor).num_rows
         return current.num_remaining
 
     def set_epoch(self, epoch: int) -> None:
@@ -82,6 +84,8 @@ class Progress:
         cursor = self._cursor_now()
         # A run without epochs goes on whatever a framework counts.
         epoch = 0 if self.config.is_endless else epoch
+        if epoch != cursor.epoch:
+            self._refuse_to_leave(self._candidates())
         moved = cursor.set_epoch(epoch, self._length(cursor))
         if epoch != cursor.epoch:
             self._move(moved)
@@ -101,6 +105,7 @@ class Progress:
     def advance(self) -> None:
         """Name the next epoch if the latest was read to its end, and none was named since; for loops that name none."""
         cursor = self._cursor_now()
+        self._refuse_to_leave([candidate for candidate in self._candidates() if candidate.is_drawn])
         moved = cursor.advance(self._length(cursor))
         if moved.epoch != cursor.epoch:
             self._move(moved)
@@ -124,7 +129,7 @@ class Progress:
             origin=cursor,
             num_moves=self._num_moves,
             epoch=begun.epoch,
-            deal=self.config.deal(begun.epoch, begun.consumed),
+            deal=self._deal(begun),
             marks_epoch=self.config.marks_epochs,
         )
         return self._latest
@@ -161,15 +166,19 @@ class Progress:
                 earlier.note_the_next()
             self._passes = [*passes_that_matter(self._passes), epoch_pass]
 
-    def commit(self, num_batches: int) -> None:
-        """Note that so many more batches of the pass that trains were trained on."""
-        num_batches = integer("num_batches", num_batches, low=0, high=LIMIT)
+    def commit(self, done: int | Iterable[int]) -> None:
+        """Note that so many more batches of the pass that trains were trained on, or these samples of it."""
+        samples = samples_of("samples", done)
+        num_batches = integer("num_batches", done, low=0, high=LIMIT) if samples is None else 0
         if not self._passes:
             raise ValueError(
-                f"num_batches={num_batches}: no batch was drawn since the position was set; was the epoch named after "
-                "the loader's iterator was made?"
+                f"commit({done!r}): no batch was drawn since the position was set; was the epoch named after the loader's "
+                "iterator was made?"
             )
-        self._pass_to_commit().commit(num_batches)
+        if samples is None:
+            self._pass_to_commit().commit(num_batches)
+        else:
+            self._pass_to_commit().finish(samples)
 
     def is_padding(self, batch: int) -> list[bool]:
         """Return which samples of a batch of the latest pass are padding."""
@@ -187,7 +196,12 @@ class Progress:
                 raise
             current = self._passes[-1]
         if current is None:
-            return self.config.state(self._cursor.epoch, self._cursor.consumed, self._skipped)
+            return self.config.state(self._cursor.epoch, self._cursor.consumed, self._skipped, self._cursor.finished)
+        if current.is_out_of_order and self.config.layout.num_replicas > 1:
+            raise PositionUnknownError(
+                "this rank commits samples in an order of its own, so that what it has finished says nothing of what the "
+                f"{self.config.layout.num_replicas} ranks have: save joint_state(sampler), which all ranks call"
+            )
         if current.is_uncertain and not self._warned and not is_asked_by_torchdata():
             self._warned = True
             warnings.warn(
@@ -195,11 +209,31 @@ class Progress:
                 "trained on: call sampler.commit() after each step, or use ResumableDataLoader in the training thread",
                 stacklevel=3,
             )
-        return self.config.state(current.epoch, current.consumed, self._skipped_with(current))
+        consumed, finished = current.place()
+        return self.config.state(current.epoch, consumed, self._skipped_with(current), finished)
+
+    def part(self) -> tuple[dict[str, Any], Finished]:
+        """Return where the pass that trains began, and which of this rank's items from there on are committed."""
+        current = training_pass(self._candidates())
+        if current is None:
+            cursor = self._cursor
+            return self.config.state(cursor.epoch, cursor.consumed, self._skipped, cursor.finished), NOTHING
+        began = self.config.state(current.epoch, current.start, self._skipped_with(current), current.finished_before)
+        return began, current.rows_finished
+
+    def state_with(self, numbers: Finished) -> dict[str, Any]:
+        """Return the state if all ranks together have finished items of these numbers, counted from the pass's start on."""
+        current = training_pass(self._candidates())
+        if current is None:
+            consumed, finished = self._deal(self._cursor).with_finished(numbers)
+            return self.config.state(self._cursor.epoch, consumed, self._skipped, finished)
+        consumed, finished = current.place_with(numbers)
+        return self.config.state(current.epoch, consumed, self._skipped_with(current), finished)
 
     def state_of(self, epoch_pass: EpochPass) -> dict[str, Any]:
         """Return the position up to which one pass was drawn."""
-        return self.config.state(epoch_pass.epoch, epoch_pass.drawn, self._skipped_with(epoch_pass))
+        consumed, finished = epoch_pass.place_drawn()
+        return self.config.state(epoch_pass.epoch, consumed, self._skipped_with(epoch_pass), finished)
 
     def load(self, state_dict: Mapping[str, Any], *, allow: Collection[str] = ()) -> None:
         """Let the next pass go on from a state."""
@@ -244,11 +278,25 @@ class Progress:
     def _load(self, cursor: Cursor, state_dict: Mapping[str, Any], allow: Collection[str]) -> None:
         saved, config = loadable(self.config, state_dict, allow=allow)
         length = config.length(saved.epoch)
-        moved = cursor.load(epoch=saved.epoch, consumed=saved.consumed, num_samples=length)
+        finished = Finished.of((first, stop) for first, stop in saved.finished)
+        moved = cursor.load(epoch=saved.epoch, consumed=saved.consumed, finished=finished, num_samples=length)
         self.config = replace(config, whole_batches=self.config.whole_batches, marks_epochs=self.config.marks_epochs)
         self._move(moved)
         if saved.epoch == self._cursor.epoch:
             self._skipped = saved.skipped
+
+    @staticmethod
+    def _refuse_to_leave(passes: Sequence[EpochPass]) -> None:
+        """Refuse to leave an epoch of which samples are in flight: a state of the next one could not tell of them."""
+        for epoch_pass in passes:
+            if epoch_pass.num_in_flight:
+                raise ValueError(
+                    f"{epoch_pass.num_in_flight} samples of epoch {epoch_pass.epoch} were drawn and not committed: commit "
+                    "them, and what was given up, before the next epoch begins; a run without epochs is order=Endless(...)"
+                )
+
+    def _deal(self, cursor: Cursor) -> Deal:
+        return self.config.deal(cursor.epoch, cursor.consumed, cursor.finished)
 
     def _length(self, cursor: Cursor) -> int:
         return self.config.length(cursor.epoch)

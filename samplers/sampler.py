@@ -1,6 +1,6 @@
 """The base of all samplers: one canonical stream an epoch, and this rank's share of what is left of it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from torch.utils.data import Sampler
@@ -163,7 +163,7 @@ class ResumableSampler(Sampler[int]):
 
         Raises:
             TypeError: `epoch` is no integer.
-            ValueError: `epoch` is negative.
+            ValueError: `epoch` is negative, or samples of a different one are in flight that `commit` was not told of.
             StateMismatchError: a state was loaded that stands in a different epoch.
         """
         self._progress.set_epoch(integer("epoch", epoch, low=0, high=LIMIT))
@@ -193,14 +193,22 @@ class ResumableSampler(Sampler[int]):
         """
         return self._progress.is_padding(batch)
 
-    def commit(self, num_batches: int = 1) -> None:
-        """Record that `num_batches` more batches of the pass were trained on; call it after the optimizer's step.
+    def commit(self, num_batches: int | Iterable[int] = 1) -> None:
+        """Record what was trained on of the pass; call it after the optimizer's step.
 
         Once it was called in a pass, `state_dict()` gives the committed position, however far a loader has read ahead.
 
+        Args:
+            num_batches: How many more batches, in the order in which they were drawn. A loop that finishes samples in a
+                different order passes the samples themselves: a list, an array or a tensor of indices, of groups whole
+                ones. The state then lists what is finished behind the first sample that is not, and a job goes on with
+                those that are not, each once. What is given up must be committed too. On several ranks, of which each has
+                an order of its own, `joint_state` gives the state.
+
         Raises:
-            TypeError: `num_batches` is no integer.
-            ValueError: it is negative, or so many batches were not drawn.
+            TypeError: `num_batches` is no integer, or a sample is none.
+            ValueError: it is negative, or so many batches were not drawn; samples are not in flight, or were committed by
+                number before.
         """
         self._progress.commit(num_batches)
 
@@ -214,7 +222,8 @@ class ResumableSampler(Sampler[int]):
         leave it alone.
 
         Raises:
-            PositionUnknownError: several passes are under way, or were broken off, and nothing shows which one trains.
+            PositionUnknownError: several passes are under way, or were broken off, and nothing shows which one trains; or
+                samples were committed out of order, on several ranks.
 
         Warns:
             UserWarning: once, if a loader with worker processes, or a different thread, draws from this sampler, so that

@@ -14,6 +14,7 @@ LIMIT = 2**62
 
 _Count = Annotated[int, Meta(ge=0, lt=LIMIT)]
 _PositiveCount = Annotated[int, Meta(ge=1, lt=LIMIT)]
+_Run = Annotated[list[_Count], Meta(min_length=2, max_length=2)]
 
 
 class StreamSpec(Struct, frozen=True, kw_only=True):
@@ -87,6 +88,8 @@ class SamplerState(Struct, frozen=True, kw_only=True):
     """Position in the epoch's stream, in samples of all ranks together."""
     skipped: list[_Count]
     """Positions in the epoch's stream that the writing rank's loop left out, because they could not be loaded."""
+    finished: list[_Run]
+    """What is finished behind `consumed` where samples are finished out of order: half-open runs of positions, ascending."""
     stream: StreamSpec
     amendments: list[Amendment]
     """What held before `stream` did, in the order in which it ended: old positions keep their meaning."""

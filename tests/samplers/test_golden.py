@@ -64,6 +64,10 @@ CASES = {
         ),
         [[484, 705, 403, 636], [926, 156, 173, 894, 786], [235, 410, 432, 758]],
     ),
+    "version-4-out-of-order": (
+        lambda: ResumableDistributedSampler(range(1000), order="randperm", **ARGUMENTS),
+        [284, 92, 264, 420, 286, 108, 575, 340, 673, 419, 748, 788],
+    ),
     "version-1-weighted": (
         lambda: ResumableWeightedSampler([1.0, 2.0, 3.0], 1000, seed=7),
         [1, 2, 2, 2, 2],

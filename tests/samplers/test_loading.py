@@ -115,7 +115,7 @@ def test_a_fixed_global_batch_asks_for_the_same_product_of_ranks_and_batch_size(
     ("changes", "message"),
     [
         ({"format": "other"}, "format='other'"),
-        ({"version": 4}, "version=4: this release reads states up to version 3"),
+        ({"version": 5}, "version=5: this release reads states up to version 4"),
         ({"version": 0}, "version=0: no such version"),
         ({"version": True}, "version=True"),
         ({"version": None}, "version=None"),
