@@ -29,7 +29,10 @@ from resumable.launch.errors import LaunchError, UsageError
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.sweep_words import parse_at, parse_kinds
 
-COMMANDS = (*LAUNCHES, "record", "check", "who", "watch", "report", "issue", "doctor", "example", "completion")
+COMMANDS = (
+    *LAUNCHES,
+    *("record", "check", "who", "watch", "plan", "report", "issue", "doctor", "example", "completion"),
+)
 
 _FAULT_WORDS = {"--fault": parse_fault, "--at": parse_at, "--kinds": parse_kinds}
 """Options of ours that a script hardly has too, if their value can be read as one."""
@@ -60,6 +63,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         return _launch_arguments(argv[0], argv[1:])
     if argv[0] == "record":
         return _record_arguments(argv[1:])
+    if argv[0] == "plan":
+        return argparse.Namespace(command="plan", planned=argv[1:])
     _refuse_unknown(argv[0])
     return _main_parser().parse_args(argv)
 
@@ -175,6 +180,7 @@ def _main_parser() -> argparse.ArgumentParser:
     watch = commands.add_parser("watch", help="show how far a run is, while it goes on")
     watch.add_argument("run_dir", metavar="RUN", help="its run directory")
     add_watch_flags(watch)
+    commands.add_parser("plan", help="which samples each rank will get, without training", add_help=False)
     report = commands.add_parser("report", help="write files for people and programs, from stored evidence")
     report.add_argument("run_dir", metavar="RUN", help="a run directory of `run`, `verify` or `sweep`, or its bundle")
     add_report_flags(report)

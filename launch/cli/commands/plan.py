@@ -1,0 +1,18 @@
+"""`resumable plan`: which samples each rank will get."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+
+from rich.console import Console
+
+_PROGRAM = "resumable.launch.jobs.plan"
+"""It knows the samplers, of which nothing here may know, and runs by itself as the built-in job does."""
+
+
+def plan(arguments: argparse.Namespace, _console: Console) -> int:
+    """Hand the arguments on, and print what comes."""
+    # -P: nothing that lies in the present folder stands in for a module.
+    return subprocess.run([sys.executable, "-P", "-m", _PROGRAM, *arguments.planned], check=False).returncode
