@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from tests.integration.waiting import wait_until
 from tests.slurm.cluster import Slurm, running
 
 JOB = Path(__file__).parents[1] / "integration" / "jobs" / "plain.py"
+pytestmark = pytest.mark.xdist_group("slurm")
 TIMEOUT_S = 240
 HELD_AFTER = 3
 """Steps after which a job that is held waits for the file `go`."""
@@ -26,7 +28,7 @@ VARIABLES = {
 TASKS = """\
 #!/bin/sh
 #SBATCH --nodes=2 --ntasks-per-node=1 --requeue --open-mode=append --output=log
-export MASTER_ADDR=127.0.0.1 MASTER_PORT=$((20000 + (SLURM_JOB_ID * 16 + ${{SLURM_RESTART_COUNT:-0}}) % 10000))
+export MASTER_ADDR=127.0.0.1 MASTER_PORT=$((PORT + ${{SLURM_RESTART_COUNT:-0}}))
 srun --kill-on-bad-exit=1 sh -c 'RANK=$SLURM_PROCID WORLD_SIZE=$SLURM_NTASKS LOCAL_RANK=$SLURM_LOCALID exec {job}'
 code=$?
 [ $code = 0 ] || [ "${{SLURM_RESTART_COUNT:-0}}" -ge 3 ] || {{ scontrol requeue "$SLURM_JOB_ID"; sleep 60; }}
@@ -35,7 +37,7 @@ exit $code
 AGENTS = """\
 #!/bin/sh
 #SBATCH --nodes=2 --ntasks-per-node=1 --requeue --open-mode=append --output=log
-port=$((20000 + (SLURM_JOB_ID * 16 + ${{SLURM_RESTART_COUNT:-0}}) % 10000))
+port=$((PORT + ${{SLURM_RESTART_COUNT:-0}}))
 srun --kill-on-bad-exit=1 {python} -m torch.distributed.run --nnodes 2 --nproc-per-node 1 --max-restarts 0 \\
     --rdzv-backend c10d --rdzv-endpoint 127.0.0.1:$port --rdzv-id "$SLURM_JOB_ID.${{SLURM_RESTART_COUNT:-0}}" \\
     --local-addr 127.0.0.1 {script}
@@ -55,8 +57,14 @@ def submitted(slurm: Slurm, folder: Path, script: str, *words: str) -> str:
     """The number of a job whose ranks are recorded in `run`."""
     job = " ".join([str(JOB), "work", *words])
     (folder / "job.sh").write_text(script.format(python=sys.executable, script=job, job=f"{sys.executable} {job}"))
-    variables = {**VARIABLES, "RESUMABLE_RECORD": str(folder / "run")}
-    return slurm.run("sbatch", "--parsable", "job.sh", cwd=folder, **variables).strip()
+    return slurm.run("sbatch", "--parsable", "job.sh", cwd=folder, **variables(folder)).strip()
+
+
+def variables(folder: Path) -> dict[str, str]:
+    """Of a job; it meets at a port that no other cluster's job has, though both count their jobs from 1."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    return {**VARIABLES, "PORT": str(port), "RESUMABLE_RECORD": str(folder / "run")}
 
 
 def checked(folder: Path) -> tuple[int, str]:
@@ -106,8 +114,8 @@ def test_two_lives_at_a_time_are_seen(slurm: Slurm, tmp_path: Path) -> None:
     first = submitted(slurm, tmp_path, TASKS, "-1", "held")
     wait_until(lambda: num_steps(tmp_path) >= HELD_AFTER, timeout_s=TIMEOUT_S)
     (tmp_path / "second").mkdir()
-    variables = {**VARIABLES, "RESUMABLE_RECORD": str(tmp_path / "run")}
-    second = slurm.run("sbatch", "--parsable", str(tmp_path / "job.sh"), cwd=tmp_path / "second", **variables).strip()
+    again = ("sbatch", "--parsable", str(tmp_path / "job.sh"))
+    second = slurm.run(*again, cwd=tmp_path / "second", **variables(tmp_path)).strip()
     wait_until(lambda: num_lives(tmp_path) == 2, timeout_s=TIMEOUT_S)
     for folder in (tmp_path, tmp_path / "second"):
         (folder / "work").mkdir(exist_ok=True)
