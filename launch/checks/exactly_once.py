@@ -9,13 +9,13 @@ import msgspec
 
 from resumable.launch.checks.check import Check
 from resumable.launch.evidence.rank_records import Loader
-from resumable.launch.explain.problems import SamplesMiscounted, Unit
+from resumable.launch.explain.problems import BatchesCutDifferently, SamplesMiscounted, Unit
 from resumable.launch.explain.result import MAX_INDICES, CheckResult, Violation, failed, not_applicable, passed, unknown
 from resumable.launch.explain.run_problems import JobUnfinished, NothingTrained
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import came_to_its_end
 from resumable.launch.reading.first_epochs import usual_epoch
-from resumable.launch.reading.global_stream import Sample, samples_a_turn, samples_of
+from resumable.launch.reading.global_stream import Sample, is_by_content, samples_a_turn, samples_of
 from resumable.launch.reading.lives import Run
 from resumable.launch.reading.trajectory import TrainedBatch
 from resumable.launch.system.wording import counted
@@ -34,6 +34,8 @@ def _exactly_once(evidence: Evidence) -> CheckResult:
         expected = {epoch: expected.get(epoch, Counter()) & count for epoch, count in found.items()}
     tolerance = _tolerance(evidence, by_epoch=by_epoch)
     violations = list(_differences(expected, found, tolerance, _unit(evidence.references[0])))
+    if violations and evidence.is_resized and is_by_content(evidence.faulted):
+        return unknown(BatchesCutDifferently())
     if violations:
         return failed(violations)
     if not found:
@@ -67,6 +69,8 @@ def _as_before(evidence: Evidence) -> CheckResult:
     expected = dict.fromkeys(epochs, usual)
     tolerance = _tolerance(evidence, by_epoch=True)
     violations = list(_differences(expected, {e: found[e] for e in epochs}, tolerance, _unit(run)))
+    if violations and evidence.is_resized and is_by_content(run):
+        return unknown(BatchesCutDifferently())
     if violations:
         return failed(violations)
     num = counted(sum(found[epoch].total() for epoch in epochs), _unit(run))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from resumable.launch.checks.check import Check
 from resumable.launch.explain.problems import (
+    BatchesCutDifferently,
     EpochLengthDiffers,
     GlobalBatchDiffers,
     GlobalBatchesMiscounted,
@@ -27,6 +28,7 @@ from resumable.launch.reading.global_stream import (
     Sample,
     effective_stream,
     epochs_of,
+    is_by_content,
     replayed,
     without_repeats,
 )
@@ -49,6 +51,8 @@ def _global_batches(evidence: Evidence) -> CheckResult:
         summary = f"{sizes} ranks: every remaining sample once, in the same stream order"
         if violations and _is_order_of_batches(evidence, num_droppable):
             violations, summary = [], f"{sizes} ranks: every remaining batch once, in the same stream order"
+    if violations and is_by_content(evidence.faulted):
+        return unknown(BatchesCutDifferently())
     if violations:
         return failed(violations)
     return passed(summary) if is_whole else unknown(JobUnfinished())

@@ -8,7 +8,7 @@ import msgspec
 
 from resumable.launch.checks.check import Check
 from resumable.launch.checks.preconditions import HAD_FINISHED, differs_before_any_fault, had_finished_before_fault
-from resumable.launch.evidence.rank_records import FIRST_INPUT, Loader
+from resumable.launch.evidence.rank_records import FIRST_INPUT, Loader, SkippedStep
 from resumable.launch.explain.batch_order import explain
 from resumable.launch.explain.first_wrong_epoch import RankComparison
 from resumable.launch.explain.interleaving import explain_interleaving
@@ -22,7 +22,7 @@ from resumable.launch.explain.problems import (
     Problem,
     UnknownRank,
 )
-from resumable.launch.explain.reasons import Reason
+from resumable.launch.explain.reasons import EveryUpdateLeftOut, Reason
 from resumable.launch.explain.result import MAX_INDICES, CheckResult, Violation, failed, passed, unknown
 from resumable.launch.explain.share_reasons import PartOfDataset
 from resumable.launch.reading.checkpoints import loaded_by
@@ -118,6 +118,9 @@ def _differences(evidence: Evidence) -> Iterator[Violation]:
 
 
 def _why(life: Life, evidence: Evidence, difference: _Difference) -> Reason | None:
+    num_left_out = sum(isinstance(record, SkippedStep) for record in life.trajectory.process.records)
+    if num_left_out and not life.steps:
+        return EveryUpdateLeftOut(num=num_left_out)
     number = difference.at.loader if difference.at and evidence.profile.side_by_side else None
     loader = next((loader for own, loader in life.trajectory.loaders.items() if number in (None, own)), None)
     if loader is not None and is_part(loader, evidence.profile):

@@ -83,7 +83,7 @@ def _violations(evidence: Evidence) -> Iterator[Violation]:
             is_different = True
             yield _violation(evidence, life, number)
     found_end = final_parameters(evidence.faulted)
-    ranks = [rank for rank in reference_end if found_end.get(rank) != reference_end[rank]]
+    ranks = [rank for rank, end in found_end.items() if rank in reference_end and end != reference_end[rank]]
     if not is_different and ranks and came_to_its_end(evidence.faulted):
         yield Violation(problem=FinalParametersDiffer(rank=ranks[0]), rank=ranks[0])
 

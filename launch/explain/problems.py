@@ -97,6 +97,15 @@ class BatchesUnidentified(Problem, frozen=True, kw_only=True):
     template = "some batches were recorded without indices and without a digest"
 
 
+class BatchesCutDifferently(Problem, frozen=True, kw_only=True):
+    """Batches without indices, on a different number of ranks."""
+
+    template = (
+        "batches are known by their content alone, and a different number of ranks may cut the same samples into different "
+        "batches: give them to the model through a DataLoader, whose indices can be compared"
+    )
+
+
 class SamplesMiscounted(Problem, frozen=True, kw_only=True):
     """Over all ranks an epoch trained on its samples more or less often than the uninterrupted run."""
 

@@ -249,6 +249,19 @@ class UpdateLeftOut(Reason, frozen=True, kw_only=True):
     step: int
 
 
+class EveryUpdateLeftOut(Reason, frozen=True, kw_only=True):
+    """A process trained on batches and made no step of any."""
+
+    template = (
+        "it received batches, and a gradient scaler left out {steps}, which were all: a scale that is too great does "
+        "that; is its state saved and loaded?"
+    )
+    num: int
+
+    def __str__(self) -> str:
+        return self.filled(steps=counted(self.num, "step"))
+
+
 class SomeStateNotRestored(Reason, frozen=True, kw_only=True):
     """Nothing tells which."""
 

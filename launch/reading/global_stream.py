@@ -71,6 +71,11 @@ def replayed(samples: Sequence[Sample]) -> list[int]:
     return [place for place, sample in enumerate(samples[:last_new]) if first_places[sample] != place]
 
 
+def is_by_content(run: Run) -> bool:
+    """Whether batches of the run are known by their content alone: it tells nothing of what they are made of."""
+    return any(isinstance(batch.key, str) for life in run.lives for step in life.steps for batch in step.batches)
+
+
 def samples_of(key: BatchKey) -> tuple[Sample, ...]:
     """What a batch is made of."""
     if isinstance(key, tuple):

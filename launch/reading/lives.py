@@ -28,6 +28,8 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
     """Batches after the last step that had a backward pass."""
     waiting: tuple[TrainedBatch, ...]
     """The batches received last, which had none yet."""
+    has_cut: bool = False
+    """What the rank had done beyond the first step counts no more: it trained on, or found nothing left and ended."""
     num_carried: int = 0
     """Batches of its first step whose gradients came with the checkpoint; an earlier process had made them."""
     num_kept: int = 0

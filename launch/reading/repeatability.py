@@ -59,10 +59,14 @@ def first_different_state(expected: Steps, found: Steps) -> int | None:
 
 
 def final_parameters(run: Run) -> dict[int, str | None]:
-    """Digest of the parameters at the end, by rank."""
-    last = run.history.incarnations[-1:]
-    exits = {p.rank: p.exit for p in run.history.processes if p.incarnation in last}
-    return {rank: exit_.parameters for rank, exit_ in exits.items() if exit_ is not None}
+    """Digest of the parameters at the end, by rank; without those of who had nothing to train and did not tell."""
+    last = [life for life in run.lives if life.incarnation in run.history.incarnations[-1:]]
+    exits = {life.rank: (life, life.trajectory.process.exit) for life in last}
+    return {
+        rank: exit_.parameters
+        for rank, (life, exit_) in exits.items()
+        if exit_ is not None and (life.steps or exit_.parameters is not None)
+    }
 
 
 _Series = dict[tuple[str, int, int, int], float]

@@ -13,6 +13,7 @@ import msgspec
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.loop_profile import LoopProfile
 from resumable.launch.reading.checkpoints import Checkpoint, damaged_by, is_within, loaded_by, removed_by, written_by
+from resumable.launch.reading.failures import has_ended_well
 from resumable.launch.reading.lives import Life, Run, Timeline
 from resumable.launch.reading.reindexing import renamed
 from resumable.launch.reading.resume import Clues, find_resume_point
@@ -68,10 +69,10 @@ class _Builder:
         ]
         for life in placed:
             self.lives[life.incarnation, life.rank] = life
-            if life.steps:
+            if life.has_cut:
                 self._carry_on(life)
             self.latest[life.rank] = life
-        if any(life.steps for life in placed):
+        if any(life.has_cut for life in placed):
             self._leave_old_size(len(group))
 
     def run(self, history: History) -> Run:
@@ -90,6 +91,9 @@ class _Builder:
         if trajectory.steps and incarnation > 0:
             resume = find_resume_point(trajectory.steps, self._clues(trajectory, before, read))
         first_step = resume.step if resume else (len(before) if incarnation > 0 else 0)
+        has_nothing_left = not trajectory.steps and bool(read) and has_ended_well(trajectory.process)
+        if has_nothing_left:
+            first_step = min(first_step, read[-1])
         open_step = self._open_at(trajectory, first_step, before)
         epoch = self._epoch_at(first_step, rank, trajectory, num_open=len(open_step.batches)) - _first_epoch(trajectory)
         steps = renamed(trajectory, first_step, self.reference, self.profile)
@@ -100,6 +104,7 @@ class _Builder:
             resume=resume,
             before=before,
             steps=_with_carried(tuple([_shifted(step, epoch) for step in steps]), carried),
+            has_cut=bool(steps) or has_nothing_left,
             num_carried=len(carried.batches),
             unfinished=_shifted(TrainedStep(batches=trajectory.unfinished), epoch).batches,
             waiting=_shifted(TrainedStep(batches=trajectory.waiting), epoch).batches,
@@ -229,7 +234,7 @@ def _joined(done: Steps, first_step: int, steps: Steps) -> Steps:
 def _effective(lives: Sequence[Life]) -> Steps:
     done: Steps = ()
     for life in lives:
-        if life.steps:
+        if life.has_cut:
             done = _joined(done, life.first_step, life.steps[: life.num_kept])
     return done
 
@@ -257,7 +262,7 @@ def _with_kept(life: Life, lives: Iterable[Life]) -> Life:
     """
     groups: dict[int, dict[int, int]] = {}
     for other in lives:
-        if other.incarnation > life.incarnation and other.steps:
+        if other.incarnation > life.incarnation and other.has_cut:
             groups.setdefault(other.incarnation, {})[other.rank] = other.first_step
     ends = (group.get(life.rank, min(group.values())) for group in groups.values())
     end = min([life.first_step + len(life.steps), *ends])

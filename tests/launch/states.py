@@ -111,6 +111,12 @@ def content_of(held: AnyRecord, state: str) -> dict[str, Fingerprint]:
     return {**content, "step": one("step", state, num_elements=1)}
 
 
+def content_after(state: str) -> dict[str, Fingerprint]:
+    """A checkpoint of a job that is not sharded, with parameters of this digest."""
+    components = components_of(state, 0, 1, is_sharded=False)
+    return content_of(State(sequence=0, time_ns=0, moment="save", components=components), state)
+
+
 def _read(path: str, state: str, rank: int, world_size: int, is_sharded: bool) -> dict[str, Fingerprint]:
     """What a process reads that then goes on with this state."""
     components = components_of(state, rank, world_size, is_sharded=is_sharded)

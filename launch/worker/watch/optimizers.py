@@ -44,8 +44,8 @@ class OptimizerWatch:
     """Knows the optimizers of this process.
 
     Args:
-        on_last_end: Called when the last of the optimizers that trained is gone, with what those held that did not
-            outlive the last step: a script's function `main` may have returned.
+        on_last_end: Called when the last of the optimizers that trained is gone, or the last of all where none has, with
+            what those held that did not outlive the last step: a script's function `main` may have returned.
     """
 
     def __init__(self, on_last_end: Callable[[list[Held]], None]) -> None:
@@ -53,6 +53,8 @@ class OptimizerWatch:
         self._held: dict[int, tuple[weakref.ref[torch.optim.Optimizer], Held]] = {}
         self._ended: list[Held] = []
         """Of optimizers that are gone, since the last step."""
+        self.has_trained = False
+        """One of them made a step."""
 
     def install(self, patches: Patches) -> None:
         """Wrap their construction."""
@@ -71,8 +73,13 @@ class OptimizerWatch:
                 own.state = {}
         return [own for _, own in alive]
 
+    def counts(self, held: Held) -> bool:
+        """Whether this belongs to what the process ends with: it took part in the training, unless there was none."""
+        return held.has_stepped or not self.has_trained
+
     def note_step(self, optimizer: torch.optim.Optimizer) -> None:
         """This one has trained: what ended before it did not outlive the training."""
+        self.has_trained = True
         self._ended.clear()
         if id(optimizer) not in self._held:  # a copy
             self._track(optimizer)
@@ -100,10 +107,10 @@ class OptimizerWatch:
     def _end(self, key: int, held: Held) -> None:
         """The optimizer is gone; its parameters are there as long as `held` is."""
         self._held.pop(key, None)
-        if not held.has_stepped:
+        if not self.counts(held):
             return
         self._ended.append(held)
-        if not any(own.has_stepped for _, own in self._held.values()):
+        if not any(self.counts(own) for _, own in self._held.values()):
             ended, self._ended = self._ended, []
             self._on_last_end(ended)
 

@@ -59,6 +59,8 @@ class StateWatch:
                 self._is_accumulating = False
             case Load() if not self._start.is_over:
                 self._start.buffers = None
+                if held := self._held():
+                    self._parameters(held)  # their names, in case that nothing is left to train: then no batch comes
             case Batch() if not self._start.is_over:
                 self._prepare_start()
 
@@ -110,12 +112,12 @@ class StateWatch:
             The parameters among it as one text; None if no optimizer trained any.
         """
         held = self._held()
-        if any(own.has_stepped for own in held):
-            components, quick = self._learned(held) | {"buffers": self._buffers()}, self._quick_forms(held)
-        elif self._end is not None:
+        if self._end is not None and not any(self.optimizers.counts(own) for own in held):
             components, quick = self._end
         else:
             components, quick = self._learned(held), self._quick_forms(held)
+        if any(own.has_stepped for own in held):
+            components["buffers"] = self._buffers()
         self._emit(_fields("end", components, quick))
         parameters = components["parameters"]
         return text_of(total(parameters.values())) if parameters else None
@@ -124,7 +126,8 @@ class StateWatch:
         return self.optimizers.held()
 
     def _keep_end(self, held: list[Held]) -> None:
-        self._end = self._learned(held), self._quick_forms(held)
+        if self.optimizers.has_trained or all(self._modules.name_of(parameter) for _, parameter in parameters_of(held)):
+            self._end = self._learned(held), self._quick_forms(held)
         for form in self._quick.values():
             form.forget()
 

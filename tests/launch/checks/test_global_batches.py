@@ -6,7 +6,9 @@ import pytest
 from resumable.launch.checks.exactly_once import exactly_once
 from resumable.launch.checks.global_batches import global_batches
 from resumable.launch.explain.outcome import Outcome
+from resumable.launch.explain.problems import BatchesCutDifferently
 from resumable.launch.explain.result import CheckResult
+from resumable.launch.reading.evidence import gather
 from tests.launch import histories
 from tests.launch.histories import Job, Life
 
@@ -182,3 +184,15 @@ def test_a_global_batch_that_comes_again_is_named():
         True,
     )
     assert result.violations[0].found
+
+
+@pytest.mark.parametrize("check", [global_batches, exactly_once], ids=["global_batches", "exactly_once"])
+def test_contents_of_batches_that_are_cut_differently_accuse_nobody(check):
+    """Where no loader gives indices, the same samples in batches of another size have other digests."""
+    job = Job(world_size=4, batch_size=2)
+    other = replace(job, world_size=2, batch_size=4)
+    evidence = histories.evidence(job, [histories.killed(job, 3), histories.resized(job, other, 2)], [], other)
+    references = [histories.without_indices(run.history) for run in evidence.references]
+    faulted = histories.without_indices(evidence.faulted.history)
+    result = check(gather(evidence.plan, evidence.scenario, references, faulted))
+    assert (Outcome.UNKNOWN, str(BatchesCutDifferently())) == (result.outcome, result.summary)

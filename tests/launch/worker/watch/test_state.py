@@ -251,6 +251,22 @@ def test_an_end_after_main_has_returned_is_that_of_its_last_optimizers(watch: St
     )
 
 
+def test_who_only_loads_in_main_ends_with_what_was_loaded(watch: StateWatch, listener: Listener) -> None:
+    """Nothing was left to train when it was started again."""
+
+    def main() -> list[str]:
+        training = Training()
+        watch.observe(LOAD)
+        training.load(training.state_dict())
+        return [name for name, _ in training.model.named_parameters()]
+
+    names = main()
+    assert watch.note_end() is not None
+    end = listener.records[-1]
+    assert isinstance(end, State)
+    assert names == list(end.components["parameters"])
+
+
 def test_an_optimizer_that_did_not_outlive_the_training_is_no_part_of_the_end(watch: StateWatch, listener) -> None:
     """One for each task, thrown away while another one goes on."""
     outer = Training()
