@@ -9,7 +9,7 @@ BENCH ?= build/bench
 COMPAT ?= 2.6.0 2.13.0 2.14.1
 
 .DEFAULT_GOAL := help
-.PHONY: help verify sweep simulate containers matrix slurm quick test thorough coverage lint types check soak controls bench peers compat clean
+.PHONY: help verify sweep simulate containers matrix slurm quick test thorough coverage lint types check soak controls bench peers docs compat clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ bench: .venv/bench ## measure the samplers beside others, and the launcher; tabl
 
 peers: build/peers/venv/installed ## kill jobs of other stacks where it hurts, and write the scoreboard; an hour or two
 	build/peers/venv/bin/python -m tests.peers
+
+docs: .venv/installed ## write the API reference out of docstrings, pages that need no network, into build/docs
+	$(RUN)/python .build/docs.py build/docs
 
 compat: ## run the core of the suite with each release of torch in COMPAT, in an environment of its own
 	$(PYTHON) -m tests.compat $(COMPAT)

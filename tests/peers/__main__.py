@@ -1,12 +1,12 @@
 """`make peers`: measures the stacks, and writes the scoreboard as JSON, Markdown and HTML.
 
-python -m tests.peers [ROW...]   all rows, or those that are named
-python -m tests.peers --page     none: what is stored is written again
+python -m tests.peers [--cold each|cause] [ROW...]   all rows, or those that are named
+python -m tests.peers --page                         none: what is stored is written again
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,26 +24,25 @@ PAGE = Path(__file__).parent / "README.md"
 BUILT = ROOT / "build" / "peers"
 
 
-def main(names: list[str]) -> int:
+def main() -> None:
     """Measure; what is known so far is stored after each cell."""
-    if names == ["--page"]:
-        store(read(STORED))
-        return 0
-    unknown = set(names) - {stack.name for stack in STACKS}
+    parser = argparse.ArgumentParser(prog="python -m tests.peers")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of: {', '.join(stack.name for stack in STACKS)}")
+    parser.add_argument("--page", action="store_true", help="measure nothing; write what is stored again")
+    parser.add_argument("--cold", choices=("each", "cause"), default="each", help="what is done again, as in `sweep`")
+    arguments = parser.parse_args()
+    by_name = {stack.name: stack for stack in STACKS}
+    unknown = set(arguments.rows) - by_name.keys()
     if unknown:
-        print(
-            f"no row {', '.join(sorted(unknown))}; rows: {', '.join(stack.name for stack in STACKS)}", file=sys.stderr
-        )
-        return 2
+        parser.error(f"no row {', '.join(sorted(unknown))}")
     scoreboard = read(STORED)
-    for stack in STACKS:
-        if names and stack.name not in names:
-            continue
-        for result in measured(stack, CELLS, BUILT / "evidence" / time.strftime("%Y%m%d-%H%M%S")):
+    store(scoreboard)
+    for stack in [] if arguments.page else [by_name[name] for name in arguments.rows or by_name]:
+        folder = BUILT / "evidence" / time.strftime("%Y%m%d-%H%M%S")
+        for result in measured(stack, CELLS, folder, again=arguments.cold):
             scoreboard = scoreboard.with_result(msgspec.structs.replace(result, date=_today()))
             store(scoreboard)
             print(f"{stack.name}, {result.cell}: {result.mark} {result.reason}", flush=True)
-    return 0
 
 
 def store(scoreboard: Scoreboard) -> None:
@@ -59,4 +58,4 @@ def _today() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

@@ -8,23 +8,26 @@ from importlib.metadata import version
 from pathlib import Path
 
 from resumable.launch import JobResult, Launcher
+from resumable.launch.judge.causes import kind_of
 from resumable.launch.judge.verdict import Verdict
 from resumable.launch.plan.plan import StartMethod
-from resumable.launch.sweep.confirmation import confirmed
+from resumable.launch.sweep.confirmation import Which, confirmed
 from tests.import_graph import ROOT
 from tests.peers.catalogue import SCRIPTS, Stack
 from tests.peers.cells import NUM_RANKS, Cell
 from tests.peers.scoreboard import Result
 
 
-def measured(stack: Stack, cells: Sequence[Cell], folder: Path) -> Iterator[Result]:
+def measured(stack: Stack, cells: Sequence[Cell], folder: Path, *, again: Which = "each") -> Iterator[Result]:
     """The cells of one row, one after another; those of one form of the job are compared with the same undisturbed runs.
 
     Args:
         stack: Of the row.
         cells: Those that are wanted.
         folder: Gets the evidence.
+        again: Which of those that are not right are done again on plain processes: each, or one of every cause.
     """
+    witnesses: dict[tuple[str, ...], Result] = {}
     with _launcher(stack, folder) as nodes:
 
         @cache
@@ -35,20 +38,25 @@ def measured(stack: Stack, cells: Sequence[Cell], folder: Path) -> Iterator[Resu
             references = undisturbed(cell.arguments)
             warm = nodes if cell.ranks_after is None else _launcher(stack, folder, cell.ranks_after)
             first = _run(warm, stack, cell.arguments, cell.faults).check(against=references)
+            witness = witnesses.get(kind_of(first)) if again == "cause" else None
             final: Verdict = first
-            if not first:
+            if not first and witness is None:
                 plain = _launcher(stack, folder, cell.ranks_after, start_method="subprocess")
-                again = _run(plain, stack, cell.arguments, cell.faults).check(against=references)
-                final = confirmed(first, again)
-            yield Result(
+                repeated = _run(plain, stack, cell.arguments, cell.faults).check(against=references)
+                final = confirmed(first, repeated)
+            result = Result(
                 stack=stack.name,
                 cell=cell.name,
                 outcome=final.outcome,
-                confirmation=final.confirmation,
+                confirmation=witness.confirmation if witness else final.confirmation,
+                witness=witness.cell if witness else "",
                 reason=final.reason.replace(f"{ROOT}/", ""),
                 repeat=first.repeat.replace(f"{ROOT}/", ""),
                 versions={name: version(name) for name in stack.packages},
             )
+            if final.confirmation == "both":
+                witnesses[kind_of(first)] = result
+            yield result
 
 
 def _launcher(

@@ -30,6 +30,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
     confirmation: Confirmation
     """Whether plain processes, without a fork server, gave the same cause."""
+    witness: str = ""
+    """The cell of this row in which they did, where it was another one with the same cause."""
     reason: str
     """What the verdict says."""
     repeat: str
