@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -139,17 +140,26 @@ def damage(fault: PlannedFault, path: Path) -> None:
         file.write(bytes(byte ^ 0xFF for byte in data))
 
 
-def await_supervisor(fault: PlannedFault, done: Path) -> None:
-    """Stand still until the supervisor has done to the node what is to be done, or has ended this process with it.
+@contextlib.contextmanager
+def notice_of(fault: PlannedFault) -> Iterator[Callable[[], bool]]:
+    """Tells whether what announces the fault has come to this process since.
 
-    It signals the agent of a node that is preempted, and the agent its ranks: nothing is trained on before that has come. A
-    process that ignores SIGTERM, or whose main thread this is not, cannot tell, and goes on once the agent has it.
+    The supervisor signals the agent of a node that is preempted, and the agent its ranks. A process that ignores SIGTERM, or
+    whose main thread this is not, cannot tell; nor has any other fault a notice.
     """
     if fault.kind is not FaultKind.PREEMPT or not _is_told_of(signal.SIGTERM):
-        await_condition(done.exists, timeout_s=_SUPERVISOR_TIMEOUT_S)
+        yield lambda: True
         return
     with _signals_seen() as seen:
-        await_condition(lambda: signal.SIGTERM in seen() and done.exists(), timeout_s=_SUPERVISOR_TIMEOUT_S)
+        yield lambda: signal.SIGTERM in seen()
+
+
+def await_supervisor(done: Path, has_notice: Callable[[], bool]) -> None:
+    """Stand still until the supervisor has done to the node what is to be done, or has ended this process with it.
+
+    Nothing is trained on before the notice has come either.
+    """
+    await_condition(lambda: has_notice() and done.exists(), timeout_s=_SUPERVISOR_TIMEOUT_S)
 
 
 def _is_told_of(signum: signal.Signals) -> bool:
@@ -210,7 +220,8 @@ class Effects:
 
     perform: Performing = perform
     damage: Callable[[PlannedFault, Path], None] = damage
-    await_supervisor: Callable[[PlannedFault, Path], None] = await_supervisor
+    notice_of: Callable[[PlannedFault], AbstractContextManager[Callable[[], bool]]] = notice_of
+    await_supervisor: Callable[[Path, Callable[[], bool]], None] = await_supervisor
     await_companions: Callable[[Callable[[], bool]], None] = await_companions
 
 

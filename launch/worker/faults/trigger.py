@@ -146,16 +146,17 @@ class Trigger:
             pid = next(iter(self._loader_workers()), None)
             if pid is None:
                 return
-        self._recorder.emit(FaultFired, fault=fault.number, kind=fault.kind, path=path, pid=pid)
-        self._recorder.sync()
-        self._leave_mark(fault)
-        self._wait_for_companions(fault)
-        if fault.kind in NODE_KINDS:
-            self._effects.await_supervisor(fault, self._scenario_dir.done_mark(fault.number))
-        else:
-            if fault.kind in CHECKPOINT_DAMAGE:
-                self._effects.damage(fault, Path(path))
-            self._effects.perform(fault, loader_worker=pid, path=path)
+        with self._effects.notice_of(fault) as has_notice:
+            self._recorder.emit(FaultFired, fault=fault.number, kind=fault.kind, path=path, pid=pid)
+            self._recorder.sync()
+            self._leave_mark(fault)
+            self._wait_for_companions(fault)
+            if fault.kind in NODE_KINDS:
+                self._effects.await_supervisor(self._scenario_dir.done_mark(fault.number), has_notice)
+                return
+        if fault.kind in CHECKPOINT_DAMAGE:
+            self._effects.damage(fault, Path(path))
+        self._effects.perform(fault, loader_worker=pid, path=path)
 
     def _file_to_damage(self, fault: PlannedFault) -> str:
         """Of the newest checkpoint that is there; "" if none is. What comes first and may not be damaged is named.

@@ -125,7 +125,7 @@ class Performed:
         return Effects(
             perform=self._perform,
             damage=lambda _fault, path: self.damaged.append(path.name),
-            await_supervisor=lambda _fault, done: self.awaited.append(done.name),
+            await_supervisor=lambda done, _has_notice: self.awaited.append(done.name),
             await_companions=await_companions,
         )
 

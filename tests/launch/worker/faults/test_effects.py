@@ -19,6 +19,7 @@ from resumable.launch.worker.faults.effects import (
     await_supervisor,
     damage,
     damageable_part,
+    notice_of,
     perform,
 )
 
@@ -221,7 +222,7 @@ def test_who_stands_still_goes_on_as_soon_as_it_may() -> None:
 PREEMPTED = """
 import signal, sys, threading, time
 from pathlib import Path
-from resumable.launch.worker.faults.effects import await_supervisor
+from resumable.launch.worker.faults.effects import await_supervisor, notice_of
 from tests.launch.worker.faults.test_effects import fault
 {prelude}
 done = Path(sys.argv[1])
@@ -230,8 +231,9 @@ def act():
     time.sleep(1)
     print("notice", flush=True)
     signal.raise_signal(signal.SIGTERM)
-threading.Thread(target=act, daemon=True).start()
-await_supervisor(fault("preempt(grace=5)@step=1:node=0"), done)
+with notice_of(fault("preempt(grace=5)@step=1:node=0")) as has_notice:
+    threading.Thread(target=act, daemon=True).start()
+    await_supervisor(done, has_notice)
 print("went on", flush=True)
 time.sleep(60)
 """
@@ -264,6 +266,20 @@ def test_nothing_is_done_between_a_preemption_and_its_notice(
     assert (ended.returncode, ended.stdout) == (code, said), ended.stderr
 
 
+def test_a_notice_that_comes_before_anybody_waits_for_it_is_not_missed(tmp_path: Path) -> None:
+    """The mark that makes the supervisor act is left first."""
+    (tmp_path / "0.done").touch()
+    heard: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
+    try:
+        with notice_of(fault("preempt(grace=5)@step=1:node=0")) as has_notice:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await_supervisor(tmp_path / "0.done", has_notice)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert heard == [signal.SIGTERM]
+
+
 def test_who_else_is_told_of_signals_is_told_of_the_notice(tmp_path: Path) -> None:
     """As an event loop is."""
     reader, writer = os.pipe()
@@ -273,7 +289,8 @@ def test_who_else_is_told_of_signals_is_told_of_the_notice(tmp_path: Path) -> No
     previous = signal.set_wakeup_fd(writer)
     threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
     try:
-        await_supervisor(fault("preempt(grace=5)@step=1:node=0"), tmp_path / "0.done")
+        with notice_of(fault("preempt(grace=5)@step=1:node=0")) as has_notice:
+            await_supervisor(tmp_path / "0.done", has_notice)
         assert signal.set_wakeup_fd(previous) == writer
     finally:
         signal.signal(signal.SIGTERM, before)
