@@ -8,6 +8,7 @@ from torch.utils.data import BatchSampler
 
 from resumable.samplers.arguments import flag
 from resumable.samplers.epoch_pass import EpochPass
+from resumable.samplers.frameworks.skipping import SkippedBatches
 from resumable.samplers.iterator import SamplerIterator
 from resumable.samplers.sampler import ResumableSampler, progress_of
 
@@ -43,6 +44,7 @@ class ResumableBatchSampler(BatchSampler):
             )
         super().__init__(sampler, sampler.batch_size, flag("drop_last", drop_last))
         self._latest_pass: EpochPass | None = None
+        self._num_skipped = 0
         if drop_last:
             progress_of(sampler).deal_whole_batches()
 
@@ -50,11 +52,13 @@ class ResumableBatchSampler(BatchSampler):
         """Return the number of this rank's batches in a whole epoch."""
         return (len(self.sampler) + self.batch_size - 1) // self.batch_size
 
-    def __iter__(self) -> "BatchIterator":
+    def __iter__(self) -> "BatchIterator | SkippedBatches":
         """Begin a pass at the position of the sampler."""
         samples = iter(self.sampler)
         self._latest_pass = samples.epoch_pass
-        return BatchIterator(samples, None if self._yields_groups else self.batch_size)
+        batches = BatchIterator(samples, None if self._yields_groups else self.batch_size)
+        num_skipped, self._num_skipped = self._num_skipped, 0
+        return SkippedBatches(batches, num_skipped) if num_skipped else batches
 
     @property
     def start_iter(self) -> int:
@@ -119,3 +123,11 @@ class BatchIterator(Iterator[list[int]]):
 def latest_pass_of(batches: ResumableBatchSampler) -> EpochPass | None:
     """Return the pass that the latest iterator over a batch sampler reads, for the loader around it."""
     return batches._latest_pass
+
+
+def expect_skip(batches: ResumableBatchSampler, num_batches: int) -> None:
+    """Let the next pass begin with so many empty batches, for a framework that throws them away.
+
+    The position is where it goes on already, but it counts for itself, and must find as many as it has counted.
+    """
+    batches._num_skipped = num_batches

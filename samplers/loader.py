@@ -111,12 +111,16 @@ class ResumableDataLoader(AcceleratedLoader, DataLoader[_T]):
     def begin_pass(self) -> tuple[Iterator[_T], EpochPass]:
         """Return torch's own iterator over a new pass, which counts nothing, and that pass."""
         self.name_next_epoch()
-        if self._seeds_workers:
-            self.generator.manual_seed(_worker_seed(self._progress))
+        self.seed_workers()
         batches = super().__iter__()
         epoch_pass = latest_pass_of(self.batch_sampler)
         assert epoch_pass is not None
         return self.accelerated(batches, epoch_pass), epoch_pass
+
+    def seed_workers(self) -> None:
+        """Seed what the workers of the next pass are seeded from, unless a generator was given."""
+        if self._seeds_workers:
+            self.generator.manual_seed(_worker_seed(self._progress))
 
     def set_epoch(self, epoch: int) -> None:
         """Name the epoch of the next pass; see `ResumableSampler.set_epoch`."""

@@ -73,7 +73,13 @@ class Progress:
 
     @property
     def num_remaining(self) -> int:
-        """Number of samples that this rank has left in the epoch, from the position that `state` gives."""
+        """Number of samples that this rank has left in the epoch, from the position that `state` gives.
+
+        Raises:
+            TypeError: there is no end.
+        """
+        if self.config.is_endless:
+            raise TypeError("an endless order has no end: nothing is left of it")
         current = training_pass(self._candidates())
         if current is None:
             return self._deal(self._cursor).num_rows

@@ -25,7 +25,7 @@ Kills a training job, lets it restart, and proves that it goes on with exactly t
 all commands: resumable --help
 """
 
-EXAMPLES = ("ddp", "plain", "torchdata", "lightning", "accelerate")
+EXAMPLES = ("ddp", "plain", "torchdata", "lightning", "accelerate", "transformers")
 """Scripts in `launch/jobs/examples`, by their names."""
 
 EXIT_CODES = "exit codes: 0 VALID, 1 INVALID, 2 usage, 3 UNKNOWN, 70 internal error"

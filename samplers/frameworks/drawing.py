@@ -13,6 +13,7 @@ from resumable.samplers.frameworks.private_names import (
     LIGHTNING_WRAPPER,
     LOADER_DRAWS,
     NUM_WORKERS,
+    SKIPPED_BATCHES,
     TORCHDATA_BATCHES,
     PrivateName,
 )
@@ -71,9 +72,12 @@ def asking_accelerator() -> object | None:
 
 
 def _library_frames() -> Iterator[FrameType]:
-    """Yield the frames that led to the present call, the nearest first, up to the first one of the user's own code."""
+    """Yield the frames that led to the present call, the nearest first, up to the first one of the user's own code.
+
+    Nor does it matter who reads `SkippedBatches`: who has asked for them knows him, and commits what is trained on.
+    """
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and _module(frame).partition(".")[0] in _LIBRARIES:
+    while frame is not None and _module(frame).partition(".")[0] in _LIBRARIES and not _is(frame, SKIPPED_BATCHES):
         yield frame
         frame = frame.f_back
 

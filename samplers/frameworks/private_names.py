@@ -47,6 +47,9 @@ ACCELERATE_LOADERS = PrivateName("accelerate.data_loader", "DataLoaderShard", "d
 ACCELERATE_ASKS = PrivateName(
     "accelerate.accelerator", "Accelerator.prepare_data_loader", "the frame that asks whether a loader is prepared"
 )
+SKIPPED_BATCHES = PrivateName(
+    "resumable.samplers.frameworks.skipping", "SkippedBatches.__next__", "the frame behind which a framework skips"
+)
 GRADIENTS_ADD = PrivateName("accelerate.state", "GradientState._add_dataloader", "a pass begins")
 GRADIENTS_REMOVE = PrivateName("accelerate.state", "GradientState._remove_dataloader", "a pass ends")
 LIGHTNING_WRAPPER = PrivateName("lightning.fabric.utilities.distributed", "_DatasetSamplerWrapper", "shuffles again")
@@ -59,6 +62,7 @@ PRIVATE_NAMES = (
     TORCHDATA_BATCHES,
     ACCELERATE_LOADERS,
     ACCELERATE_ASKS,
+    SKIPPED_BATCHES,
     GRADIENTS_ADD,
     GRADIENTS_REMOVE,
     LIGHTNING_WRAPPER,
