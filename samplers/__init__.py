@@ -6,6 +6,7 @@ from resumable.samplers.agreement import check_agreement
 from resumable.samplers.batches import ResumableBatchSampler
 from resumable.samplers.checkpoint import as_dcp
 from resumable.samplers.distributed import ResumableDistributedSampler
+from resumable.samplers.elastic import ResumableElasticSampler
 from resumable.samplers.errors import (
     AgreementError,
     DuplicateSamplerError,
@@ -47,6 +48,7 @@ __all__ = [
     "ResumableBatchSampler",
     "ResumableDataLoader",
     "ResumableDistributedSampler",
+    "ResumableElasticSampler",
     "ResumableRandomSampler",
     "ResumableSampler",
     "ResumableSamplerType",

@@ -108,6 +108,11 @@ class Progress:
         self._move(cursor.skip_to(deal.consumed(num_batches * deal.batch_size) if num_batches else 0))
         self._counts_in_batches = num_batches > 0
 
+    def skip_to(self, start_index: int) -> None:
+        """Begin the next pass behind so many samples of the epoch."""
+        cursor = self._cursor_now()
+        self._move(cursor.skip_to(integer("start_index", start_index, low=0, high=self._length(cursor) + 1)))
+
     def advance(self) -> None:
         """Name the next epoch if the latest was read to its end, and none was named since; for loops that name none."""
         cursor = self._cursor_now()

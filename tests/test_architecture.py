@@ -149,6 +149,7 @@ def test_the_command_line_starts_without_torch() -> None:
             "ResumableDistributedSampler",
             ["dataset", "num_replicas", "rank", "shuffle", "seed", "drop_last", "batch_size"],
         ),
+        ("ResumableElasticSampler", ["dataset", "num_replicas", "rank", "start_index"]),
     ],
 )
 def test_public_samplers_keep_their_positional_arguments(name: str, parameters: list[str]) -> None:

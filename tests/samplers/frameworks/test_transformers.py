@@ -83,7 +83,12 @@ def test_nothing_is_drawn_for_what_is_skipped(job, tmp_path, monkeypatch):
     drawn = []
     skipping = import_module("resumable.samplers.frameworks.skipping").SkippedBatches
     original = skipping.__next__
-    monkeypatch.setattr(skipping, "__next__", lambda batches: (drawn.append(original(batches)), drawn[-1])[1])
+
+    def noted(batches):
+        drawn.extend([original(batches)])
+        return drawn[-1]
+
+    monkeypatch.setattr(skipping, "__next__", noted)
 
     def resumed(rank):
         job.as_rank(rank, 1)
