@@ -141,6 +141,8 @@ def children_of(module: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Module]
 
 def local_tensor(tensor: torch.Tensor) -> torch.Tensor:
     """The memory of this process behind a tensor, without the cost of asking a `DTensor` for it."""
+    if type(tensor) is torch.Tensor:
+        return tensor
     local: torch.Tensor = getattr(tensor, "_local_tensor", tensor)
     return local
 

@@ -3,57 +3,62 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
 from resumable.launch.evidence.fingerprints import Fingerprint, fingerprint
 from resumable.launch.worker.fingerprint.keys import signed
-from resumable.launch.worker.fingerprint.pieces import OpaqueTensorError, Piece, holding_of
+from resumable.launch.worker.fingerprint.pieces import Holding, OpaqueTensorError, Piece, holding_of
+from resumable.launch.worker.fingerprint.samples import DeviceSamples, HostSamples, Part, Samples, sampled_parts
 from resumable.launch.worker.fingerprint.states import presence_of, state_fingerprint
-from resumable.launch.worker.fingerprint.sums import (
-    SAMPLE_RUN,
-    SAMPLE_RUNS,
-    element_keys,
-    sample_step,
-    sampled_elements,
-    sampled_within,
-    word_type,
-)
 from resumable.launch.worker.torch_private import local_tensor
 
 Named = tuple[str, torch.Tensor]
+Components = Mapping[str, Sequence[Named]]
+"""Tensors by the name of the component that they belong to."""
+_PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
 
 
-class QuickForm:
-    """Sums over the quick form's elements of the tensors of one component of the training state.
+class QuickForms:
+    """Sums over the quick form's elements of the components of the training state.
 
     After most steps they are the same tensors in the same memory: then the views of their elements and the keys are
-    those of the last time, and one concatenation gathers them.
+    those of the last time, and one concatenation gathers all of them.
     """
 
     def __init__(self) -> None:
-        self._places: list[tuple[str, int, int]] = []
-        self._prepared = _Prepared(())
+        self._ids: list[int] = []
+        self._addresses: list[int] = []
+        self._are_plain = False
+        self._prepared = _Prepared({})
 
-    def take(self, tensors: Sequence[Named]) -> Fingerprint:
-        """Of all of these together: what `state_fingerprint` gives of a mapping of them, in the quick form."""
-        places = [(name, id(tensor), _address(tensor)) for name, tensor in tensors]
+    def take(self, tensors: Sequence[torch.Tensor], by_component: Callable[[], Components]) -> dict[str, Fingerprint]:
+        """Of each component what `state_fingerprint` gives of a mapping of its tensors, in the quick form.
+
+        Args:
+            tensors: All of them, always in the same order.
+            by_component: Gives them with their names; asked only if any of them is another one than the last time, or
+                lies in other memory.
+        """
+        ids = list(map(id, tensors))
+        if ids != self._ids:
+            self._are_plain = all(type(tensor) in _PLAIN and tensor.layout is torch.strided for tensor in tensors)
+        addresses = list(map(torch.Tensor.data_ptr if self._are_plain else _address, tensors))
         with torch.no_grad():
-            if places != self._places:
-                self._prepared = _Prepared(tensors)
-                self._places = places
+            if ids != self._ids or addresses != self._addresses:
+                self._prepared = _Prepared(by_component())
+                self._ids, self._addresses = ids, addresses
             return self._prepared.take()
 
-    def norm(self) -> float:
-        """Euclidean norm of the floating-point elements that were taken last."""
+    def norm(self, component: str) -> float:
+        """Euclidean norm of the floating-point elements of a component that were taken last."""
         with torch.no_grad():
-            return math.sqrt(sum(float(torch.linalg.vector_norm(part.float())) ** 2 for part in self._prepared.taken()))
+            return self._prepared.norm(component)
 
     def forget(self) -> None:
         """Let go of all memory."""
-        self._places, self._prepared = [], _Prepared(())
+        self._ids, self._prepared = [], _Prepared({})
 
 
 def _address(tensor: torch.Tensor) -> int:
@@ -63,112 +68,64 @@ def _address(tensor: torch.Tensor) -> int:
         return 0
 
 
-@dataclass(kw_only=True)
-class _Group:
-    """Elements of one type, on one device, of what is held in one way."""
-
-    dtype: torch.dtype
-    is_part: bool
-    runs: list[torch.Tensor] = field(default_factory=list)
-    """Views of shape (runs, elements of a run)."""
-    flat: list[torch.Tensor] = field(default_factory=list)
-    """Views of one dimension."""
-    gathered: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
-    """Flat views, and the places in them of the elements that count."""
-    keys: dict[str, list[torch.Tensor]] = field(default_factory=lambda: {"runs": [], "flat": [], "gathered": []})
-    masks: dict[str, list[torch.Tensor]] = field(default_factory=lambda: {"runs": [], "flat": [], "gathered": []})
-    elements: torch.Tensor = field(default_factory=lambda: torch.empty(0))
-    """Those that were taken last."""
-
-    def key(self, kind: str, keys: torch.Tensor, masks: torch.Tensor | None, factor: int) -> None:
-        self.keys[kind].append((keys * factor).reshape(-1))
-        if masks is not None:
-            self.masks[kind].append(masks.reshape(-1))
-
-    def finish(self) -> None:
-        device = [*self.runs, *self.flat, *(base for base, _ in self.gathered)][0].device
-        kinds = ("runs", "flat", "gathered")
-        self.all_keys = torch.cat([keys for kind in kinds for keys in self.keys[kind]]).to(device)
-        masks = [mask for kind in kinds for mask in self.masks[kind]]
-        self.all_masks = torch.cat(masks).to(device) if masks else None
-
-    def take(self) -> int:
-        """The sum over its elements as they are now."""
-        flat = [*self.flat, *(base.index_select(0, places) for base, places in self.gathered)]
-        parts = ([torch.cat(self.runs).view(-1)] if self.runs else []) + flat
-        self.elements = parts[0] if len(parts) == 1 else torch.cat(parts)
-        words = self.elements.view(word_type(self.dtype))
-        if self.all_masks is None:
-            return int((words * self.all_keys).sum())
-        return int(((words.to(torch.int64) & self.all_masks) * self.all_keys).sum())
-
-
 class _Prepared:
     """What is the same each time that these tensors are taken."""
 
-    def __init__(self, tensors: Sequence[Named]) -> None:
-        self._groups: dict[tuple[torch.dtype, torch.device, bool], _Group] = {}
-        self._rest: dict[str, torch.Tensor] = {}
+    def __init__(self, components: Components) -> None:
+        parts: dict[tuple[torch.dtype, torch.device], list[Part[tuple[str, bool]]]] = {}
+        self._rest: dict[str, dict[str, torch.Tensor]] = {}
         """Tensors that cannot be prepared: sparse ones, and those that cannot be read."""
-        self._fixed = Fingerprint()
+        self._fixed: dict[str, Fingerprint] = {}
         """Of the tensors' names, types, shapes and numbers of elements."""
-        for name, tensor in tensors:
-            self._add(name, tensor)
-        for group in self._groups.values():
-            group.finish()
+        for component, tensors in components.items():
+            self._fixed[component] = Fingerprint()
+            for name, tensor in tensors:
+                holding = _lasting(tensor)
+                if holding is None:
+                    self._rest.setdefault(component, {})[name] = tensor
+                    continue
+                presence, factor = presence_of(name, holding)
+                label = component, holding.is_part
+                for piece in holding.pieces:
+                    own = sampled_parts(label, piece, signed(factor))
+                    parts.setdefault((holding.dtype, piece.local.device), []).extend(own)
+                self._fixed[component] += _of_presence(presence, holding)
+        self._samples: list[Samples[tuple[str, bool]]] = [
+            (HostSamples if device.type == "cpu" else DeviceSamples)(own) for (_, device), own in parts.items() if own
+        ]
 
-    def take(self) -> Fingerprint:
-        total = self._fixed
-        for group in self._groups.values():
-            total += fingerprint(group.take(), 0, is_part=group.is_part)
-        return total + state_fingerprint(self._rest, is_whole=False) if self._rest else total
+    def take(self) -> dict[str, Fingerprint]:
+        sums: dict[tuple[str, bool], int] = {}
+        for samples in self._samples:
+            for label, value in samples.take():
+                sums[label] = sums.get(label, 0) + value
+        forms = dict(self._fixed)
+        for (component, is_part), value in sums.items():
+            forms[component] += fingerprint(value, 0, is_part=is_part)
+        for component, rest in self._rest.items():
+            forms[component] += state_fingerprint(rest, is_whole=False)
+        return forms
 
-    def taken(self) -> Iterator[torch.Tensor]:
-        """The floating-point elements that were taken last."""
-        return (group.elements for group in self._groups.values() if group.dtype.is_floating_point)
-
-    def _add(self, name: str, tensor: torch.Tensor) -> None:
-        try:
-            holding = holding_of(tensor)
-        except OpaqueTensorError:
-            self._rest[name] = tensor
-            return
-        if any(piece.local.is_sparse for piece in holding.pieces):
-            self._rest[name] = tensor
-            return
-        presence, factor = presence_of(name, holding)
-        for piece in holding.pieces:
-            if piece.local.numel():
-                key = (holding.dtype, piece.local.device, holding.is_part)
-                group = self._groups.setdefault(key, _Group(dtype=holding.dtype, is_part=holding.is_part))
-                _add_piece(group, piece, factor)
-        num_present = sum(not any(piece.offsets) for piece in holding.pieces)
-        num_elements = sum(piece.local.numel() for piece in holding.pieces)
-        self._fixed += fingerprint(num_present * presence, num_elements, is_part=holding.is_part)
+    def norm(self, component: str) -> float:
+        labels = [(component, is_part) for is_part in (False, True)]
+        return math.hypot(*(samples.norm(label) for samples in self._samples for label in labels))
 
 
-def _add_piece(group: _Group, piece: Piece, factor: int) -> None:
-    local, factor = piece.local, signed(factor)
-    is_whole = tuple(local.shape) == piece.shape
-    if is_whole and local.is_contiguous():
-        flat, step = local.view(-1), sample_step(local.numel())
-        keys, masks = element_keys(sampled_elements(local.numel()), local.dtype)
-        if step is None:
-            group.flat.append(flat)
-            group.key("flat", keys, masks, factor)
-            return
-        size = (SAMPLE_RUNS - 1, SAMPLE_RUN)
-        num_in_runs = math.prod(size)
-        group.runs.append(flat.as_strided(size, (step, 1), flat.storage_offset()))
-        group.key("runs", keys[:num_in_runs], None if masks is None else masks[:num_in_runs], factor)
-        group.flat.append(flat[-SAMPLE_RUN:])
-        group.key("flat", keys[num_in_runs:], None if masks is None else masks[num_in_runs:], factor)
-        return
-    numbers, places = sampled_within(tuple(local.shape), piece.shape, piece.offsets)
-    if numbers.numel():
-        coordinates = torch.unravel_index(places, local.shape)
-        strides = zip(coordinates, local.stride(), strict=True)
-        in_memory = sum((coordinate * stride for coordinate, stride in strides), torch.zeros_like(places))
-        extent = 1 + sum((size - 1) * stride for size, stride in zip(local.shape, local.stride(), strict=True))
-        group.gathered.append((local.as_strided((extent,), (1,), local.storage_offset()), in_memory.to(local.device)))
-        group.key("gathered", *element_keys(numbers, local.dtype), factor)
+def _lasting(tensor: torch.Tensor) -> Holding | None:
+    """What this process holds of a tensor, if later changes will show in it; a copy was made of anything else."""
+    try:
+        holding = holding_of(tensor)
+    except OpaqueTensorError:
+        return None
+    pieces = [piece for piece in holding.pieces if piece.local.is_sparse or piece.local.numel()]
+    return holding if all(_is_memory_of(piece, tensor) for piece in pieces) else None
+
+
+def _is_memory_of(piece: Piece, tensor: torch.Tensor) -> bool:
+    return not piece.local.is_sparse and piece.local.data_ptr() == _address(tensor)
+
+
+def _of_presence(presence: int, holding: Holding) -> Fingerprint:
+    num_present = sum(not any(piece.offsets) for piece in holding.pieces)
+    num_elements = sum(piece.local.numel() for piece in holding.pieces)
+    return fingerprint(num_present * presence, num_elements, is_part=holding.is_part)

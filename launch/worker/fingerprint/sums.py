@@ -40,9 +40,11 @@ def quick_sum(piece: Piece) -> torch.Tensor:
     local = piece.local
     if local.is_sparse:
         return _listed_sum(piece)
-    places, keys, masks = _sample(tuple(local.shape), piece.shape, piece.offsets, local.dtype, local.device)
+    places, keys, masks = sample_of(piece)
     if not keys.numel():
         return _zero(local.device)
+    places, keys = places.to(local.device), keys.to(local.device)
+    masks = None if masks is None else masks.to(local.device)
     if local.is_contiguous():
         elements = local.view(-1)[places] if places.numel() < local.numel() else local.view(-1)
     else:
@@ -199,14 +201,21 @@ def _keyed_sum(elements: torch.Tensor, keys: torch.Tensor, masks: torch.Tensor |
     return ((words if masks is None else words & masks) * keys).sum()
 
 
+def sample_of(piece: Piece) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    """The elements of the quick form that lie in a block: their numbers in it, their keys, which bits count.
+
+    Returns:
+        On the host: int64 of shape (elements,), and what `element_keys` gives.
+    """
+    return _sample(tuple(piece.local.shape), piece.shape, piece.offsets, piece.local.dtype)
+
+
 @lru_cache(maxsize=4096)
 def _sample(
-    sizes: tuple[int, ...], shape: tuple[int, ...], offsets: tuple[int, ...], dtype: torch.dtype, device: torch.device
+    sizes: tuple[int, ...], shape: tuple[int, ...], offsets: tuple[int, ...], dtype: torch.dtype
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-    """The elements of the quick form that lie in a block: their numbers in it, their keys, which bits count."""
     numbers, places = sampled_within(sizes, shape, offsets)
-    keys, masks = element_keys(numbers, dtype)
-    return places.to(device), keys.to(device), masks if masks is None else masks.to(device)
+    return places, *element_keys(numbers, dtype)
 
 
 def sampled_within(

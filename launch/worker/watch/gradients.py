@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 from weakref import ReferenceType, ref
 
 import torch
 
-from resumable.launch.worker.torch_private import version_of
+from resumable.launch.worker.torch_private import local_tensor, version_of
 
 _NUM_WITNESSES = 4
 
 
-@dataclass(frozen=True)
-class _Witness:
+class _Witness(NamedTuple):
     """A parameter and the gradient that it had after a backward pass, which may be gone since."""
 
     parameter: ReferenceType[torch.Tensor]
@@ -80,7 +79,7 @@ class GradientWatch:
 def local_gradient(parameter: torch.Tensor) -> torch.Tensor | None:
     """What this process holds of a parameter's gradient; None if there is none."""
     gradient = parameter.grad
-    return gradient.to_local() if gradient is not None and hasattr(gradient, "to_local") else gradient
+    return None if gradient is None else local_tensor(gradient)
 
 
 def _any_left(parameters: Iterable[torch.Tensor]) -> bool:

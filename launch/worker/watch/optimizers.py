@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,26 +18,44 @@ class Held:
     """What an optimizer holds. It outlives the optimizer by as long as somebody needs to look at it.
 
     Args:
-        parameters: With their places: number of the group, and in the group.
+        groups: The groups of parameters that it trains.
         state: What is kept about each of them.
         is_partition: It keeps the state of its part of the parameters, and other ranks that of the rest.
         has_stepped: It took part in the training.
     """
 
-    parameters: list[tuple[str, torch.Tensor]] = field(default_factory=list)
+    groups: list[dict[str, Any]] = field(default_factory=list)
     state: dict[Any, Any] = field(default_factory=dict)
     is_partition: bool = False
     has_stepped: bool = False
 
     def follow(self, optimizer: torch.optim.Optimizer) -> None:
         """Look at the optimizer again: loading a state makes it new."""
-        groups = getattr(optimizer, "param_groups", ())
-        self.parameters = [
-            (f"{number}/{place}", parameter)
-            for number, group in enumerate(groups)
-            for place, parameter in enumerate(group["params"])
-        ]
+        self.groups = getattr(optimizer, "param_groups", [])
         self.state = getattr(optimizer, "state", {})
+
+    @property
+    def parameters(self) -> list[torch.Tensor]:
+        """Those of all groups."""
+        return [parameter for group in self.groups for parameter in group["params"]]
+
+    def states(self) -> list[tuple[Any, Any]]:
+        """What is kept about each parameter of which anything is."""
+        return [(key, state) for key, state in self.state.items() if not _is_nothing(state)]
+
+    def kept(self) -> list[Any]:
+        """All that is kept, without the names of what it is."""
+        kept: list[Any] = []
+        for state in self.state.values():
+            if isinstance(state, dict):
+                kept.extend(state.values())
+            elif not _is_nothing(state):
+                kept.append(state)
+        return kept
+
+
+def _is_nothing(state: Any) -> bool:
+    return state is None or (isinstance(state, Mapping) and not state)
 
 
 class OptimizerWatch:
@@ -119,7 +137,8 @@ def parameters_of(held: Iterable[Held]) -> Iterator[tuple[str, torch.Tensor]]:
     """Every parameter once, with the place that tells it if no module has a name for it."""
     seen: set[int] = set()
     for number, own in enumerate(held):
-        for place, parameter in own.parameters:
-            if id(parameter) not in seen:
-                seen.add(id(parameter))
-                yield f"{number}/{place}", parameter
+        for group_number, group in enumerate(own.groups):
+            for place, parameter in enumerate(group["params"]):
+                if id(parameter) not in seen:
+                    seen.add(id(parameter))
+                    yield f"{number}/{group_number}/{place}", parameter

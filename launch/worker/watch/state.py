@@ -13,10 +13,11 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from resumable.launch.evidence.fingerprints import Fingerprint, total
 from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, Load, Moment, State, Step
-from resumable.launch.worker.fingerprint.quick import Named, QuickForm
+from resumable.launch.worker.fingerprint.quick import Named, QuickForms
 from resumable.launch.worker.fingerprint.states import as_part, named_fingerprints, state_fingerprint
 from resumable.launch.worker.patching import Patches
 from resumable.launch.worker.recorder import Recorder
+from resumable.launch.worker.torch_private import version_of
 from resumable.launch.worker.watch.instances import Instances
 from resumable.launch.worker.watch.modules import LiveModules
 from resumable.launch.worker.watch.optimizers import Held, OptimizerWatch, parameters_of
@@ -38,7 +39,7 @@ class StateWatch:
         self.optimizers = OptimizerWatch(self._keep_end)
         self._schedulers = Instances(LRScheduler, ReduceLROnPlateau)
         self._scalers = Instances(GradScaler)
-        self._quick = {component: QuickForm() for component in ("parameters", "optimizer", "partition", "buffers")}
+        self._quick = QuickForms()
         self._start = _Start()
         self._is_accumulating = False
         """A backward pass came since the last step."""
@@ -70,7 +71,7 @@ class StateWatch:
 
     def parameters(self) -> Fingerprint:
         """Of all optimizers that still exist; the quick form."""
-        return self._taken("parameters", self._parameters(self._held()))
+        return self.after_step().get("parameters", Fingerprint())
 
     def after_step(self) -> dict[str, Fingerprint]:
         """The quick form of each component; what a process does not have is left out."""
@@ -78,7 +79,7 @@ class StateWatch:
 
     def parameter_norm(self) -> float:
         """Of the parameters of which the quick form was taken last."""
-        return self._quick["parameters"].norm()
+        return self._quick.norm("parameters")
 
     def num_steps_scheduled(self) -> int | None:
         """What the scheduler that was stepped most has counted (`last_epoch`); None if there is none."""
@@ -128,8 +129,7 @@ class StateWatch:
     def _keep_end(self, held: list[Held]) -> None:
         if self.optimizers.has_trained or all(self._modules.name_of(parameter) for _, parameter in parameters_of(held)):
             self._end = self._learned(held), self._quick_forms(held)
-        for form in self._quick.values():
-            form.forget()
+        self._quick.forget()
 
     def _emit(self, fields: dict[str, Any]) -> None:
         if fields["components"]:
@@ -154,9 +154,8 @@ class StateWatch:
 
     def _states(self, held: Held, parameters: Sequence[Named]) -> Iterator[tuple[str, Any]]:
         names = {id(parameter): name for name, parameter in parameters}
-        for key, state in held.state.items():
-            if state is not None and not (isinstance(state, Mapping) and not state):
-                yield names.get(id(key), "?") if isinstance(key, torch.Tensor) else str(key), state
+        for key, state in held.states():
+            yield names.get(id(key), "?") if isinstance(key, torch.Tensor) else str(key), state
 
     def _buffers(self) -> ByName:
         return named_fingerprints(self._modules.buffers())
@@ -165,43 +164,56 @@ class StateWatch:
         return named_fingerprints((name, one.grad) for name, one in parameters if one.grad is not None)
 
     def _quick_forms(self, held: Sequence[Held]) -> dict[str, Fingerprint]:
-        parameters = self._parameters(held)
-        if not parameters:
+        """What is not there is left out; without parameters there is nothing."""
+        trained = [parameter for own in held for parameter in own.parameters]
+        if not trained:
             return {}
-        forms = {
-            "parameters": self._taken("parameters", parameters),
-            "optimizer": self._quick_optimizer(held, parameters),
-            "buffers": self._taken("buffers", list(self._modules.buffers())),
-        }
+        kept = [value for own in held for value in own.kept()]
+        tensors = [value for value in kept if isinstance(value, torch.Tensor)]
+        buffers = [buffer for _, buffer in self._modules.buffers()]
+        forms = self._quick.take([*trained, *tensors, *buffers], lambda: self._components(held))
+        partition = as_part(forms.pop("partition"))
+        forms["optimizer"] += partition
+        if len(kept) > len(tensors):
+            forms["optimizer"] += self._quick_numbers(held)
         return {component: form for component, form in forms.items() if form != Fingerprint()}
 
-    def _quick_optimizer(self, held: Sequence[Held], parameters: Sequence[Named]) -> Fingerprint:
-        whole = [leaf for own in held if not own.is_partition for leaf in self._leaves(own, parameters)]
-        part = [leaf for own in held if own.is_partition for leaf in self._leaves(own, parameters)]
-        return self._taken_of_any("optimizer", whole) + as_part(self._taken_of_any("partition", part))
+    def _components(self, held: Sequence[Held]) -> dict[str, list[Named]]:
+        parameters = self._parameters(held)
+        kept: dict[bool, list[Named]] = {False: [], True: []}
+        for own in held:
+            leaves = self._leaves(own, parameters)
+            kept[own.is_partition] += [leaf for leaf in leaves if isinstance(leaf[1], torch.Tensor)]
+        buffers = list(self._modules.buffers())
+        return {"parameters": parameters, "optimizer": kept[False], "partition": kept[True], "buffers": buffers}
+
+    def _quick_numbers(self, held: Sequence[Held]) -> Fingerprint:
+        """Of what optimizers keep beside tensors, which is different each time."""
+        parameters = self._parameters(held)
+        forms = Fingerprint()
+        for own in held:
+            leaves = (leaf for leaf in self._leaves(own, parameters) if not isinstance(leaf[1], torch.Tensor))
+            form = total(state_fingerprint(value, is_whole=False, path=path) for path, value in leaves)
+            forms += as_part(form) if own.is_partition else form
+        return forms
 
     def _leaves(self, held: Held, parameters: Sequence[Named]) -> Iterator[tuple[str, Any]]:
         for name, state in self._states(held, parameters):
             for key, value in state.items() if isinstance(state, dict) else (("", state),):
                 yield f"{name}/{key}", value
 
-    def _taken_of_any(self, component: str, leaves: list[tuple[str, Any]]) -> Fingerprint:
-        """Numbers beside tensors are different each time."""
-        tensors = [leaf for leaf in leaves if isinstance(leaf[1], torch.Tensor)]
-        rest = [leaf for leaf in leaves if not isinstance(leaf[1], torch.Tensor)]
-        of_rest = [state_fingerprint(value, is_whole=False, path=path) for path, value in rest]
-        return total([self._taken(component, tensors), *of_rest])
-
-    def _taken(self, component: str, tensors: list[Named]) -> Fingerprint:
-        return self._quick[component].take(tensors)
-
     def _prepare_start(self) -> None:
-        self._start.raw = self._raw()
-        parameters = self._parameters(self._held())
-        self._start.gradients = self._gradients(parameters)
-        if self._start.buffers is None and parameters and not self._modules.gets_buffers:
-            self._start.buffers = self._buffers()
-            self._start.quick_buffers = self._taken("buffers", list(self._modules.buffers()))
+        """With each batch before the first backward pass, of which there are many where a script skips batches."""
+        start, held = self._start, self._held()
+        start.raw = self._raw()
+        gradients = [one.grad for own in held for one in own.parameters if one.grad is not None]
+        seen = [(id(gradient), version_of(gradient)) for gradient in gradients]
+        if seen != start.seen:
+            start.seen = seen
+            start.gradients = self._gradients(self._parameters(held))
+        if start.buffers is None and self._parameters(held) and not self._modules.gets_buffers:
+            start.buffers = self._buffers()
+            start.quick_buffers = self.after_step().get("buffers", Fingerprint())
 
     def _raw(self) -> dict[str, dict[str, Any]]:
         """Components of little, as they are now: nobody changes these objects later."""
@@ -214,7 +226,7 @@ class StateWatch:
             "schedulers": {str(number): state for number, state in enumerate(schedulers)},
             "scaler": {str(number): state for number, state in enumerate(scalers)},
             "random": {
-                "python": repr(random.getstate()),
+                "python": random.getstate(),
                 "numpy": np.random.get_state(legacy=False),
                 "torch": torch.get_rng_state(),
                 **({"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_initialized() else {}),  # type: ignore[no-untyped-call]
@@ -234,6 +246,8 @@ class _Start:
         self.quick_buffers: Fingerprint | None = None
         self.gradients: ByName = {}
         """When the last batch came: those of a window of accumulation that was open at the save."""
+        self.seen: list[tuple[int, int]] = []
+        """Which gradients these are, and how often each was changed."""
 
 
 def text_of(fingerprint: Fingerprint) -> str:
@@ -250,7 +264,9 @@ def _fields(moment: Moment, components: dict[str, ByName], quick: dict[str, Fing
 
 
 def _of_raw(raw: Mapping[str, Mapping[str, Any]]) -> dict[str, ByName]:
-    return {component: named_fingerprints(parts.items()) for component, parts in raw.items()}
+    """Python's own generator keeps many numbers, which are one thing."""
+    generators = {name: repr(state) if name == "python" else state for name, state in raw.get("random", {}).items()}
+    return {name: named_fingerprints(parts.items()) for name, parts in {**raw, "random": generators}.items()}
 
 
 def _merged(parts: Iterable[ByName]) -> ByName:
