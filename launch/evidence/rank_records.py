@@ -210,7 +210,8 @@ class Save(Record, frozen=True, kw_only=True, tag="save"):
     path: str
     phase: Literal["begin", "end"]
     content: dict[str, str] = {}
-    """Digests of the tensors of floating-point numbers that are saved, by the key under which they lie; on "begin" only."""
+    """Fingerprints of the tensors and arrays of floating-point numbers that are saved, every element of them, as one word
+    for each key under which they lie; on "begin" only."""
     writer: Writer = "loop"
     """On "begin" only."""
     fingerprints: dict[str, Fingerprint] = {}

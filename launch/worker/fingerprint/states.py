@@ -13,6 +13,7 @@ from resumable.launch.evidence.fingerprints import Fingerprint, fingerprint, tot
 from resumable.launch.worker.fingerprint.keys import text_key
 from resumable.launch.worker.fingerprint.pieces import Holding, OpaqueTensorError, holding_of
 from resumable.launch.worker.fingerprint.sums import quick_sum, whole_sum
+from resumable.launch.worker.torch_private import buffers_of, children_of, own_parameters
 
 _MAX_DEPTH = 16
 """What is nested deeper than anybody nests on purpose may contain itself."""
@@ -60,6 +61,13 @@ def state_fingerprints(state: Any, *, is_whole: bool = True, path: str = "") -> 
     above = (path,) if path else ()
     with torch.no_grad():
         return {place: _leaf(place, value, is_whole=is_whole) for place, value in _leaves(state, above, 0)}
+
+
+def leaf_fingerprints(state: Any, *, path: str = "") -> list[tuple[Any, Fingerprint]]:
+    """Of each leaf of a state, every element of it, beside the leaf itself; arguments as for `state_fingerprints`."""
+    above = (path,) if path else ()
+    with torch.no_grad():
+        return [(value, _leaf(place, value, is_whole=True)) for place, value in _leaves(state, above, 0)]
 
 
 def tensor_fingerprint(name: str, tensor: torch.Tensor, *, is_whole: bool = True) -> Fingerprint:
@@ -114,15 +122,22 @@ def _inside(state: Any) -> list[tuple[str, Any]] | None:
             inside = [(_escaped(text), None) for text in sorted(map(repr, state))]
         case np.ndarray() if state.dtype == object:
             inside = [(str(number), value) for number, value in enumerate(state.reshape(-1).tolist())]
-        case np.random.Generator():
-            inside = [("bit_generator", dict(state.bit_generator.state))]
-        case np.random.RandomState():
-            inside = [("state", state.get_state(legacy=False))]
-        case random.Random():
-            inside = [("state", state.getstate())]
-        case torch.Generator():
-            inside = [("state", state.get_state())]
+        case torch.nn.Module():  # its own `state_dict` may wait for other ranks
+            inside = [*own_parameters(state), *buffers_of(state), *children_of(state)]
+        case np.random.Generator() | np.random.RandomState() | random.Random() | torch.Generator():
+            inside = [("state", _state_of_generator(state))]
     return inside
+
+
+def _state_of_generator(generator: Any) -> Any:
+    match generator:
+        case np.random.Generator():
+            return dict(generator.bit_generator.state)
+        case np.random.RandomState():
+            return generator.get_state(legacy=False)
+        case random.Random():
+            return generator.getstate()
+    return generator.get_state()
 
 
 def _escaped(key: str) -> str:

@@ -12,9 +12,8 @@ from typing import Any
 from resumable.launch.evidence.fingerprints import Fingerprint
 from resumable.launch.evidence.rank_records import Load, Save, Writer
 from resumable.launch.plan.fault_model import PlannedFault
-from resumable.launch.worker.digest import saved_content
 from resumable.launch.worker.faults.trigger import Trigger
-from resumable.launch.worker.fingerprint.content import content_fingerprints, keys_of
+from resumable.launch.worker.fingerprint.content import content_of, keys_of
 from resumable.launch.worker.lineage import read_earlier
 from resumable.launch.worker.recorder import Recorder
 
@@ -113,7 +112,7 @@ class Saving:
         if self._earlier_keys is None:
             self._earlier_keys = self._saved_keys()
         is_checkpoint = keys_of(read[0]) in self._earlier_keys | self._own_keys
-        return content_fingerprints(read[0]) if is_checkpoint else {}
+        return content_of(read[0]).fingerprints if is_checkpoint else {}
 
     def begin_in_background(self, path: str, state: Any) -> BackgroundSave:
         """A save of the state as it is now, whoever will write it."""
@@ -131,10 +130,15 @@ class Saving:
     def _begin(self, path: str, state: Any, writer: Writer) -> PlannedFault | None:
         if writer != "thread":  # the training goes on meanwhile, so that what there is now may not be what it saves
             self._note_state()
-        fingerprints = content_fingerprints(state)
-        self._own_keys.add(frozenset(fingerprints))
+        content = content_of(state)
+        self._own_keys.add(frozenset(content.fingerprints))
         self._recorder.emit(
-            Save, path=path, phase="begin", content=saved_content(state), writer=writer, fingerprints=fingerprints
+            Save,
+            path=path,
+            phase="begin",
+            content=content.numbers,
+            writer=writer,
+            fingerprints=content.fingerprints,
         )
         return self._trigger.fault_during_save()
 
