@@ -48,19 +48,20 @@ class InFlight:
                 f"samples={unknown[:5]}: not in flight: they were not drawn in this pass, or are finished already"
             )
         left = Counter(samples)
-        rows: dict[int, None] = {}
-        for sample in samples:
-            for row in self._rows[sample]:
-                if row not in rows and all(left[other] > 0 for other in self._samples[row]):
-                    rows[row] = None
-                    left.subtract(self._samples[row])
+        candidates = {row for sample in left for row in self._rows[sample]}
+        rows = []
+        # Larger groups first: of [5] and [5, 7] in flight, both samples together can only mean the second.
+        for row in sorted(candidates, key=lambda row: (-len(self._samples[row]), row)):
+            if all(left[sample] > 0 for sample in self._samples[row]):
+                rows.append(row)
+                left.subtract(self._samples[row])
         if any(left.values()):
             wrong = [sample for sample, count in left.items() if count]
             raise ValueError(
                 f"samples={wrong[:5]}: drawn less often than they are said to be finished, or grouped with samples that "
                 "are not: a group is finished as a whole"
             )
-        self.finish_rows([*rows])
+        self.finish_rows(rows)
 
     def finish_rows(self, rows: Sequence[int]) -> None:
         """Note that rows are finished, some of which may have been before.
