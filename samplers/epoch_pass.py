@@ -4,12 +4,13 @@ import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from operator import length_hint
+from types import CodeType
 from typing import Any
 
 from resumable.samplers.cursor import Cursor
 from resumable.samplers.deal import Deal, Item
 from resumable.samplers.epoch_index import marked
-from resumable.samplers.finished import NOTHING, Finished
+from resumable.samplers.finished import Finished
 from resumable.samplers.frameworks.drawing import Drawer
 from resumable.samplers.in_flight import InFlight
 
@@ -35,6 +36,7 @@ class EpochPass:
         self._marks_epoch = marks_epoch
         self._owner: weakref.ref[object] | None = None
         self._reads_ahead = False
+        self._stranger: CodeType | None = None
         self._thread: int | None = None
         self._num_read = 0
         self._block: Iterator[Item] | None = None
@@ -48,8 +50,8 @@ class EpochPass:
         self._began_during: tuple[EpochPass, ...] = ()
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy of a pass has no iterator.
-        return vars(self) | {"_owner": None, "_thread": None}
+        # A copy of a pass has no iterator, and code cannot be pickled.
+        return vars(self) | {"_owner": None, "_thread": None, "_stranger": None}
 
     def belongs_to(self, owner: object) -> None:
         """Note the iterator that the user holds: once it is let go, the pass is over."""
@@ -151,6 +153,19 @@ class EpochPass:
         return not self.is_committed and (ahead or self._thread not in (None, threading.get_ident()))
 
     @property
+    def stranger(self) -> CodeType | None:
+        """Somebody's code that has drawn, if that may be more than it has handed on, or in another order."""
+        is_known = self.is_out_of_order or self.is_delivered or self.num_committed == self._num_drawn
+        return None if is_known else self._stranger
+
+    @property
+    def num_committed(self) -> int | None:
+        """How many items were committed by the number of their batches; None if none were."""
+        if self._num_committed_batches is None:
+            return None
+        return min(self._num_committed_batches * self._deal.batch_size, self._num_drawn)
+
+    @property
     def drawn(self) -> int:
         """Position in the stream up to which this pass was drawn."""
         return self._deal.consumed(self._num_drawn)
@@ -165,9 +180,7 @@ class EpochPass:
         """Which of this rank's items are committed."""
         if self._in_flight is not None:
             return self._in_flight.finished
-        return (
-            NOTHING if self._num_committed_batches is None else Finished.of([(0, min(self.num_done, self._num_drawn))])
-        )
+        return Finished.of([(0, self.num_committed or 0)])
 
     @property
     def num_done(self) -> int:
@@ -196,8 +209,7 @@ class EpochPass:
     def begin_drawing(self, drawer: Drawer, earlier: Sequence["EpochPass"]) -> None:
         """Take over what is known of who draws, and of the passes before this one, ahead of the first sample."""
         self._began_during = tuple(candidate for candidate in earlier if candidate.is_under_way)
-        self._thread = threading.get_ident()
-        self._reads_ahead = drawer.reads_ahead
+        self._reads_ahead, self._stranger = drawer.reads_ahead, drawer.stranger
         if drawer.drop_last or drawer.batch_size not in (None, self._deal.batch_size):
             self._deal = self._deal.in_batches(drawer.batch_size or self._deal.batch_size, drop_last=drawer.drop_last)
 
@@ -282,6 +294,7 @@ class EpochPass:
 
     def next_block(self) -> Iterator[Item] | None:
         """Read the next block of this rank's samples; None after the last."""
+        self._thread = threading.get_ident()
         first = self._num_read
         stop = self._deal.next_stop(first)
         items = self._deal.items(first, stop) if stop > first else ()

@@ -15,7 +15,7 @@ from resumable.samplers.finished import NOTHING, Finished
 from resumable.samplers.frameworks.drawing import drawer, is_asked_by_torchdata
 from resumable.samplers.loading import loadable
 from resumable.samplers.state import LIMIT
-from resumable.samplers.training_pass import passes_that_matter, training_pass
+from resumable.samplers.training_pass import doubt, passes_that_matter, training_pass
 
 
 class Progress:
@@ -213,13 +213,11 @@ class Progress:
                 "this rank commits samples in an order of its own, so that what it has finished says nothing of what the "
                 f"{self.config.layout.num_replicas} ranks have: save joint_state(sampler), which all ranks call"
             )
-        if current.is_uncertain and not self._warned and not is_asked_by_torchdata():
-            self._warned = True
-            warnings.warn(
-                "batches are fetched before they are trained on, so this state may be beyond the last batch that was "
-                "trained on: call sampler.commit() after each step, or use ResumableDataLoader in the training thread",
-                stacklevel=3,
-            )
+        if not self._warned and not is_asked_by_torchdata():
+            why = doubt(current)
+            self._warned = why is not None
+            if why:
+                warnings.warn(f"this state may be beyond the last batch that was trained on: {why}", stacklevel=3)
         consumed, finished = current.place()
         return self.config.state(current.epoch, consumed, self._skipped_with(current), finished)
 

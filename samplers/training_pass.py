@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from resumable.samplers.epoch_pass import EpochPass
 from resumable.samplers.errors import PositionUnknownError
+from resumable.samplers.frameworks.drawing import is_asking
 
 _ADVICE = (
     "call commit() after each step, or let go of the iterators that do not train; "
@@ -47,6 +48,22 @@ def passes_that_matter(passes: Sequence[EpochPass]) -> list[EpochPass]:
     kept = [candidate for candidate in passes if not candidate.is_look or candidate.is_committed]
     over = [candidate for candidate in kept if not candidate.is_under_way and not candidate.is_committed]
     return [candidate for candidate in kept if not any(candidate is forgotten for forgotten in over[:-2])]
+
+
+def doubt(current: EpochPass) -> str | None:
+    """Return why what was drawn in the pass that trains may not be what was trained on, and what to write; None if it is."""
+    stranger = current.stranger
+    if stranger is not None and not is_asking(stranger):
+        return (
+            f"{stranger.co_qualname} draws, and may hold samples back or give them in another order. Commit the samples "
+            "themselves, commit(samples), after each step, or use ResumableBatchSampler"
+        )
+    if current.is_uncertain:
+        return (
+            "batches are fetched before they are trained on. Call sampler.commit() after each step, or use "
+            "ResumableDataLoader in the training thread"
+        )
+    return None
 
 
 def _first(under_way: Sequence[EpochPass], over: Sequence[EpochPass]) -> EpochPass:

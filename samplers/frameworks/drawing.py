@@ -3,7 +3,8 @@
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import FrameType
+from inspect import CO_GENERATOR
+from types import CodeType, FrameType
 
 from resumable.samplers.frameworks.private_names import (
     ACCELERATE_ASKS,
@@ -18,6 +19,8 @@ from resumable.samplers.frameworks.private_names import (
     PrivateName,
 )
 
+_ITERATOR = "resumable.samplers.iterator"
+"""Where samples are handed out, one by one."""
 _LIBRARIES = frozenset(
     {"torch", "torchdata", "accelerate", "lightning", "lightning_fabric", "pytorch_lightning", "resumable"}
 )
@@ -33,53 +36,87 @@ class Drawer:
     """Whether that batch sampler drops a last batch that is not full."""
     reads_ahead: bool = False
     """Whether worker processes get batches before the training loop asks for them."""
+    stranger: CodeType | None = None
+    """Somebody's code that draws and hands on to whoever trains, as a batch sampler of one's own: perhaps later, or less."""
 
 
 def drawer() -> Drawer:
     """Return what is known of the loader on whose behalf the present call is made.
 
     A sampler sees only `next()`. What drops a last batch or reads ahead is found in the frames of torch's own batch
-    sampler and of its loader's iterator, by module and name of their code. The walk ends at the first frame of anybody
-    else, and no attribute is looked up on an object but what torch's constructors have set.
+    sampler and of its loader's iterator, by module and name of their code. Of anybody else's code is seen that it stands in
+    between, or draws samples as a generator; no attribute is looked up on an object but what torch's constructors have set.
 
     Raises:
         RuntimeError: a framework's wrapper draws through which no position could be exact; the message shows what to write
             instead.
     """
     batch_size, drop_last, reads_ahead = None, False, False
-    for frame in _library_frames():
+    # Not this function's own frame: it would hold itself, and with it whoever draws, until garbage is collected.
+    nearest = list(_library_frames(sys._getframe(1)))
+    for frame in nearest:
         _refuse(frame)
         # The nearest one draws the samples; a batch sampler further away deals with batches.
         if batch_size is None and (_is(frame, BATCH_SAMPLER_PASS) or _is(frame, TORCHDATA_BATCHES)):
             found = vars(frame.f_locals["self"])
             batch_size, drop_last = found["batch_size"], found["drop_last"]
         if _is(frame, LOADER_DRAWS):
-            reads_ahead = vars(frame.f_locals["self"])[NUM_WORKERS] > 0
-    return Drawer(batch_size, drop_last, reads_ahead)
+            reads_ahead = _has_workers(frame)
+    stranger = _stranger(nearest[-1].f_back)
+    if stranger is None or _is(stranger, SKIPPED_BATCHES):
+        return Drawer(batch_size, drop_last, reads_ahead)
+    fetching = next((frame for frame in _callers(stranger) if _is(frame, LOADER_DRAWS)), None)
+    if fetching is not None:
+        return Drawer(batch_size, drop_last, _has_workers(fetching), stranger.f_code)
+    is_generator = bool(stranger.f_code.co_flags & CO_GENERATOR)
+    draws_samples = _module(nearest[-1]) == _ITERATOR
+    return Drawer(batch_size, drop_last, reads_ahead, stranger.f_code if is_generator and draws_samples else None)
+
+
+def is_asking(code: CodeType) -> bool:
+    """Whether the present call is made from within that code: its own loop trains, and nothing is handed on."""
+    return any(frame.f_code is code for frame in _callers(sys._getframe(1)))
 
 
 def is_asked_by_torchdata() -> bool:
     """Return whether torchdata asks for a state: it keeps one of our iterator too, which is exact, with each batch."""
-    return any(_module(frame).startswith("torchdata.") for frame in _library_frames())
+    return any(_module(frame).startswith("torchdata.") for frame in _library_frames(sys._getframe(1)))
 
 
 def asking_accelerator() -> object | None:
     """Return the accelerator that has been given a loader, and now asks whether it is prepared; None if none does."""
-    for frame in _library_frames():
+    for frame in _library_frames(sys._getframe(1)):
         if _is(frame, ACCELERATE_ASKS):
             return frame.f_locals["self"]  # type: ignore[no-any-return]
     return None
 
 
-def _library_frames() -> Iterator[FrameType]:
-    """Yield the frames that led to the present call, the nearest first, up to the first one of the user's own code.
+def _library_frames(nearest: FrameType) -> Iterator[FrameType]:
+    """Yield the frames that led to a call, the nearest first, up to the first one of the user's own code.
 
     Nor does it matter who reads `SkippedBatches`: who has asked for them knows him, and commits what is trained on.
     """
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and _module(frame).partition(".")[0] in _LIBRARIES and not _is(frame, SKIPPED_BATCHES):
+    for frame in _callers(nearest):
+        if _module(frame).partition(".")[0] not in _LIBRARIES or _is(frame, SKIPPED_BATCHES):
+            return
+        yield frame
+
+
+def _callers(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame is not None:
         yield frame
         frame = frame.f_back
+
+
+def _stranger(frame: FrameType | None) -> FrameType | None:
+    """Return the frame, or the function in which it is a comprehension."""
+    while frame is not None and frame.f_code.co_name in {"<listcomp>", "<genexpr>", "<setcomp>", "<dictcomp>"}:
+        frame = frame.f_back
+    return frame
+
+
+def _has_workers(fetching: FrameType) -> bool:
+    return bool(vars(fetching.f_locals["self"])[NUM_WORKERS] > 0)
 
 
 def _module(frame: FrameType) -> str:

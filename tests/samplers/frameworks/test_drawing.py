@@ -1,9 +1,17 @@
 """Who draws from a sampler is found in torch's own frames; no object of the user's is asked anything."""
 
+import threading
+from itertools import islice
+
 import pytest
 from torch.utils.data import BatchSampler, DataLoader
 
-from resumable.samplers import ResumableDataLoader, ResumableRandomSampler, ResumableSequentialSampler
+from resumable.samplers import (
+    ResumableBatchSampler,
+    ResumableDataLoader,
+    ResumableRandomSampler,
+    ResumableSequentialSampler,
+)
 
 
 class Experiment:
@@ -92,3 +100,101 @@ def test_a_dropping_batch_sampler_ends_the_epoch_with_the_last_full_batch():
     batches = iter(BatchSampler(sampler, 4, True))
     next(batches), next(batches)
     assert (sampler.state_dict()["consumed"], sampler.remaining) == (10, 0)
+
+
+class Sorting:
+    """A batch sampler of somebody's own: it draws thirty samples, and gives them in batches of four, the largest first."""
+
+    def __init__(self, sampler):
+        self.samples = sampler
+
+    def __iter__(self):
+        samples = iter(self.samples)
+        while held := sorted(islice(samples, 30), reverse=True):
+            for first in range(0, len(held), 4):
+                yield held[first : first + 4]
+
+    def __len__(self):
+        return 25
+
+
+class Holding(Sorting):
+    """One that is its own iterator, around a batch sampler of ours."""
+
+    def __iter__(self):
+        self.batches, self.held = iter(ResumableBatchSampler(self.samples)), []
+        return self
+
+    def __next__(self):
+        self.held = self.held or list(islice(self.batches, 8))
+        if not self.held:
+            raise StopIteration
+        return self.held.pop()
+
+
+def alone(batch_sampler, _num_workers):
+    return batch_sampler
+
+
+def loaded(batch_sampler, num_workers):
+    return DataLoader(range(100), batch_sampler=batch_sampler, num_workers=num_workers)
+
+
+@pytest.mark.parametrize("commits", [False, True])
+@pytest.mark.parametrize(
+    ("make", "batch_sampler", "num_workers"),
+    [(alone, Sorting, 0), (loaded, Sorting, 0), (loaded, Sorting, 1), (loaded, Holding, 0), (loaded, Holding, 1)],
+)
+def test_a_batch_sampler_that_draws_more_than_it_yields_is_found_out(make, batch_sampler, num_workers, commits):
+    """Without a commit, and where batches are committed by their number, which says nothing of a different order."""
+    sampler = ResumableRandomSampler(range(100), batch_size=4)
+    batches = iter(make(batch_sampler(sampler), num_workers))
+    for _ in range(3):
+        next(batches)
+        if commits:
+            sampler.commit()
+    with pytest.warns(
+        UserWarning, match=rf"{batch_sampler.__name__}\.__\w+__ draws, and may hold samples back.*commit"
+    ):
+        sampler.state_dict()
+
+
+@pytest.mark.parametrize("batch_sampler", [Sorting, Holding])
+def test_samples_that_are_committed_are_known_whoever_draws(batch_sampler):
+    """What it holds back comes again, and nothing else."""
+    sampler = ResumableRandomSampler(range(100), batch_size=4)
+    batches = iter(loaded(batch_sampler(sampler), 1))
+    done = []
+    for _ in range(5):
+        batch = next(batches)
+        sampler.commit(batch)
+        done += batch.tolist()
+    restarted = ResumableRandomSampler(range(100), batch_size=4)
+    restarted.load_state_dict(sampler.state_dict())
+    assert sorted([*done, *restarted]) == list(range(100))
+
+
+def test_a_loop_that_draws_for_itself_is_asked_nothing():
+    """Be it a generator, or with a comprehension in it: it knows what it has drawn."""
+    sampler = ResumableRandomSampler(range(100), batch_size=4)
+
+    def train():
+        samples = iter(sampler)
+        for _ in range(3):
+            batch = [10 * sample for sample in islice(samples, 4)]
+            yield batch, sampler.state_dict()["consumed"]
+
+    assert [consumed for _, consumed in train()] == [4, 8, 12]
+    assert len([sample for sample in sampler if sample % 2]) == 50
+
+
+def test_a_thread_that_goes_on_with_a_pass_is_found_out():
+    """Also one that somebody else has begun."""
+    sampler = ResumableRandomSampler(range(1000), batch_size=4)
+    samples = iter(sampler)
+    next(samples)
+    thread = threading.Thread(target=lambda: list(islice(samples, 500)))
+    thread.start()
+    thread.join()
+    with pytest.warns(UserWarning, match="fetched before they are trained on"):
+        sampler.state_dict()
