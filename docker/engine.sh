@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # usage: docker/engine.sh COMMAND...
 #
-# Runs COMMAND where docker works. If no engine answers, one is started for it, with a data folder of its own, and ended
-# afterwards with all that is in it: images too. That needs root, and apt-get where nothing is installed.
+# Runs COMMAND where docker works. If no engine answers, one is started for it and ended afterwards. Its images stay in build/engine,
+# or ENGINE_DATA, for the next time; of two at a time the second keeps nothing. That needs root, and apt-get where nothing is
+# installed.
 set -euo pipefail
 [ $# -gt 0 ] || { echo "usage: docker/engine.sh COMMAND..." >&2; exit 2; }
 if docker info > /dev/null 2>&1; then
@@ -19,8 +20,12 @@ fi
 
 set -m # each job gets a process group: Ctrl-C reaches this script alone, which passes it on to the command only
 state=$(mktemp -d)
+data=${ENGINE_DATA:-$(dirname "$(realpath "$0")")/../build/engine}
+mkdir -p "$data"
+exec {lock}> "$data/lock"
+flock --nonblock "$lock" || data=$state/data
 export DOCKER_HOST=unix://$state/socket
-dockerd --host "$DOCKER_HOST" --data-root "$state/data" --exec-root "$state/exec" --pidfile "$state/pid" \
+dockerd --host "$DOCKER_HOST" --data-root "$data" --exec-root "$state/exec" --pidfile "$state/pid" \
     > "$state/log" 2>&1 &
 engine=$!
 stop() {

@@ -64,7 +64,7 @@ class Launcher:
         preload: Modules that the fork server imports besides torch.
         cluster: `"local"`: nodes are process trees of this machine. `"compose"`: they are containers.
         image: Image of the containers.
-        compose_file: Their compose file; None: that of this project, or else `docker/compose.yaml` of this folder.
+        compose_file: Their compose file; None: our own.
         torchrun: torchrun's further flags by their names, such as `rdzv_conf="join_timeout=9"`; True for one that takes no
             value.
 

@@ -61,18 +61,18 @@ def add_job_flags(parser: FlagGroup) -> None:
         "--cluster",
         choices=["local", "compose"],
         default="local",
-        help="what nodes are: process trees of this machine, or containers of docker/compose.yaml (default: local)",
+        help="what nodes are: process trees of this machine, or containers (default: local)",
     )
     parser.add_argument(
         "--image",
         default=DEFAULT_IMAGE,
-        help=f"of the containers (default: {DEFAULT_IMAGE}, made by docker/image.sh)",
+        help=f"of the containers (default: {DEFAULT_IMAGE}; `resumable compose` says how it is built)",
     )
     parser.add_argument(
         "--compose-file",
         "--compose_file",
         metavar="F",
-        help="of --cluster compose (default: docker/compose.yaml of this project, or else of this folder)",
+        help="of --cluster compose (default: our own, which `resumable compose` writes to be changed)",
     )
     parser.add_argument(
         "--content",

@@ -31,7 +31,7 @@ from resumable.launch.plan.sweep_words import parse_at, parse_kinds
 
 COMMANDS = (
     *LAUNCHES,
-    *("record", "check", "who", "watch", "plan", "report", "issue", "doctor", "example", "completion"),
+    *("record", "check", "who", "watch", "plan", "report", "issue", "compose", "doctor", "example", "completion"),
 )
 
 _FAULT_WORDS = {"--fault": parse_fault, "--at": parse_at, "--kinds": parse_kinds}
@@ -187,6 +187,10 @@ def _main_parser() -> argparse.ArgumentParser:
     issue = commands.add_parser("issue", help="print a failure as the text of a bug report, from stored evidence")
     issue.add_argument("run_dir", metavar="RUN", help="a run directory of `verify` or `sweep`, or its bundle")
     add_issue_flags(issue)
+    compose = commands.add_parser(
+        "compose", help="write what nodes in containers are made of: Dockerfile, compose file, package"
+    )
+    compose.add_argument("folder", metavar="DIR", help="a new folder")
     doctor = commands.add_parser("doctor", help="find what would make restarts fail on this machine, and how to fix it")
     add_doctor_flags(doctor)
     example = commands.add_parser("example", help="print a training script that resumes exactly, to start from")

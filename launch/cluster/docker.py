@@ -32,9 +32,7 @@ class Project:
 
     def __init__(self, compose_file: Path, settings: Mapping[str, str]) -> None:
         if not compose_file.is_file():
-            raise UsageError(
-                f"compose file {str(compose_file)!r} does not exist; it is docker/compose.yaml of the sources"
-            )
+            raise UsageError(f"compose file {str(compose_file)!r} does not exist; `resumable compose DIR` writes one")
         self.name = f"resumable-{uuid.uuid4().hex[:12]}"
         self._environment = compose_environment(settings)
         self._compose = (*find_compose(), "--project-name", self.name, "--file", str(compose_file))

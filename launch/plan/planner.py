@@ -33,8 +33,7 @@ _DEFAULT_FAULTS = ("sigkill@step=7:rank=any",)
 _LOG_TO_FILE_AND_CONSOLE = "3"
 _HANG_TIMEOUT_S, _PLANNED_HANG_TIMEOUT_S, _BUILT_IN_HANG_TIMEOUT_S = 300.0, 30.0, 5.0
 _GRACE_S = 5.0
-_COMPOSE_NAME = "docker/compose.yaml"
-_COMPOSE_FILE = Path(__file__).resolve().parents[2] / _COMPOSE_NAME
+_COMPOSE_FILE = Path(__file__).parents[1] / "cluster" / "compose.yaml"
 
 
 def make_plan(options: JobOptions) -> Plan:
@@ -155,10 +154,9 @@ def _containers(options: JobOptions) -> Containers | None:
         raise UsageError(
             "run: --cluster compose is for proofs; in containers of your own, start `resumable run` in each"
         )
-    candidates = [Path(options.compose_file)] if options.compose_file else [_COMPOSE_FILE, Path(_COMPOSE_NAME)]
-    file = next((file for file in candidates if file.is_file()), None)
-    if file is None:
-        raise UsageError(f"--cluster compose: there is no {candidates[-1]}; name one with --compose-file")
+    file = Path(options.compose_file or _COMPOSE_FILE)
+    if not file.is_file():
+        raise UsageError(f"--compose-file {file}: there is no such file; `resumable compose DIR` writes one")
     return Containers(compose_file=str(file.absolute()), image=options.image)
 
 

@@ -1,7 +1,7 @@
 """`make peers`: measures the stacks, and writes the scoreboard as JSON, Markdown and HTML.
 
-python -m tests.peers [--cold each|cause] [ROW...]   all rows, or those that are named
-python -m tests.peers --page                         none: what is stored is written again
+python -m tests.peers [--cold each|cause] [--cell COLUMN]... [ROW...]   all rows, or those that are named
+python -m tests.peers --page                                            none: what is stored is written again
 """
 
 from __future__ import annotations
@@ -30,16 +30,20 @@ def main() -> None:
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of: {', '.join(stack.name for stack in STACKS)}")
     parser.add_argument("--page", action="store_true", help="measure nothing; write what is stored again")
     parser.add_argument("--cold", choices=("each", "cause"), default="each", help="what is done again, as in `sweep`")
+    parser.add_argument(
+        "--cell", action="append", choices=[cell.name for cell in CELLS], help="this column; repeatable"
+    )
     arguments = parser.parse_args()
     by_name = {stack.name: stack for stack in STACKS}
     unknown = set(arguments.rows) - by_name.keys()
     if unknown:
         parser.error(f"no row {', '.join(sorted(unknown))}")
+    cells = [cell for cell in CELLS if not arguments.cell or cell.name in arguments.cell]
     scoreboard = read(STORED)
     store(scoreboard)
     for stack in [] if arguments.page else [by_name[name] for name in arguments.rows or by_name]:
         folder = BUILT / "evidence" / time.strftime("%Y%m%d-%H%M%S")
-        for result in measured(stack, CELLS, folder, again=arguments.cold):
+        for result in measured(stack, cells, folder, again=arguments.cold):
             scoreboard = scoreboard.with_result(msgspec.structs.replace(result, date=_today()))
             store(scoreboard)
             print(f"{stack.name}, {result.cell}: {result.mark} {result.reason}", flush=True)

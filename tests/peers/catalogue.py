@@ -135,4 +135,23 @@ STACKS = (
         preload=("accelerate",),
         guide="https://huggingface.co/docs/accelerate/usage_guides/checkpoint",
     ),
+    Stack(
+        name="FSDP2, DCP",
+        script="fsdp2.py",
+        guide="https://docs.pytorch.org/tutorials/recipes/distributed_checkpoint_recipe.html",
+    ),
+    Stack(
+        name="datasets, streaming",
+        script="in_datasets.py",
+        packages=("datasets", "torchdata", "torch"),
+        preload=("datasets", "torchdata.stateful_dataloader"),
+        guide="https://huggingface.co/docs/datasets/stream",
+    ),
+    Stack(
+        name="webdataset",
+        script="in_webdataset.py",
+        packages=("webdataset", "torch"),
+        preload=("webdataset",),
+        guide="https://github.com/webdataset/webdataset/blob/main/README.md",
+    ),
 )
