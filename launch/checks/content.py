@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Iterator, Sequence
+
 from resumable.launch.checks.check import Check
 from resumable.launch.explain.problems import ContentDiffers
 from resumable.launch.explain.reasons import AugmentationVaries
@@ -9,7 +12,7 @@ from resumable.launch.explain.result import CheckResult, Violation, failed, not_
 from resumable.launch.explain.run_problems import ReferenceVaries
 from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.evidence import Evidence, expected_steps
-from resumable.launch.reading.trajectory import Steps, TrainedBatch
+from resumable.launch.reading.steps import NOTHING, Steps, TrainedBatch, fingerprint
 from resumable.launch.system.wording import counted
 
 
@@ -18,12 +21,12 @@ def _content(evidence: Evidence) -> CheckResult:
         return not_applicable("the content was not recorded: --content")
     for other in evidence.references[1:]:
         for rank, steps in expected_steps(other).items():
-            if first_difference(_batches(steps), _batches(evidence.expected.get(rank, ())), key=_digest) is not None:
+            if first_difference(_digests(steps), _digests(evidence.expected.get(rank, NOTHING))) is not None:
                 return unknown(ReferenceVaries(what="its own content", rank=rank))
     violations = [v for v in (_first_violation(evidence, rank) for rank in evidence.expected) if v is not None]
     if violations:
         return failed(violations)
-    num = sum(len(_pairs(evidence, rank)) for rank in evidence.expected)
+    num = sum(1 for rank in evidence.expected for _ in _pairs(evidence, rank))
     if not num:
         return not_applicable("no batch with the right samples was found, so that there was no content to compare")
     return passed(f"{counted(num, 'batch')} equal to the last byte")
@@ -39,31 +42,28 @@ content = Check(
 )
 
 
-def _batches(steps: Steps) -> list[TrainedBatch]:
-    return [batch for step in steps for batch in step.batches]
+def _batches(steps: Steps) -> Iterator[TrainedBatch]:
+    return (batch for step in steps for batch in step.batches)
 
 
-def _digest(batch: TrainedBatch) -> str | None:
-    return batch.digest
+def _digests(steps: Steps) -> Sequence[int]:
+    return array("Q", (fingerprint(batch.digest) for batch in _batches(steps)))
 
 
-def _pairs(evidence: Evidence, rank: int) -> list[tuple[TrainedBatch, TrainedBatch]]:
+def _pairs(evidence: Evidence, rank: int) -> Iterator[tuple[TrainedBatch, TrainedBatch]]:
     """Batches of a rank with the samples that they should have, each with its counterpart."""
     timeline = evidence.faulted.timeline(rank)
-    found, expected = _batches(timeline.steps if timeline else ()), _batches(evidence.expected[rank])
-    pairs = zip(expected, found, strict=False)
-    return [
-        (one, two) for one, two in pairs if one.indices and one.indices == two.indices and one.digest and two.digest
-    ]
+    found = _batches(timeline.steps) if timeline else iter(())
+    for one, two in zip(_batches(evidence.expected[rank]), found, strict=False):
+        if one.indices and one.indices == two.indices and one.digest and two.digest:
+            yield one, two
 
 
 def _first_violation(evidence: Evidence, rank: int) -> Violation | None:
     """The first batch of a rank with the right samples and different content; the rest is another check's matter."""
-    pairs = _pairs(evidence, rank)
-    place = first_difference([one for one, _ in pairs], [other for _, other in pairs], key=_digest)
-    if place is None:
+    batch = next((found for wanted, found in _pairs(evidence, rank) if wanted.digest != found.digest), None)
+    if batch is None:
         return None
-    batch = pairs[place][1]
     return Violation(
         problem=ContentDiffers(rank=rank, epoch=batch.epoch, batch=batch.batch),
         reason=AugmentationVaries(),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 import msgspec
 
@@ -12,38 +13,39 @@ from resumable.launch.evidence.rank_records import Loader
 from resumable.launch.explain.problems import BatchesCutDifferently, SamplesMiscounted, Unit
 from resumable.launch.explain.result import MAX_INDICES, CheckResult, Violation, failed, not_applicable, passed, unknown
 from resumable.launch.explain.run_problems import JobUnfinished, NothingTrained
+from resumable.launch.reading.epoch_samples import ALL_EPOCHS, EpochSamples
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import came_to_its_end
 from resumable.launch.reading.first_epochs import usual_epoch
 from resumable.launch.reading.global_stream import Sample, is_by_content, samples_a_turn, samples_of
 from resumable.launch.reading.lives import Run
-from resumable.launch.reading.trajectory import TrainedBatch
+from resumable.launch.reading.steps import TrainedBatch
 from resumable.launch.system.wording import counted
-
-_ALL = -1
-"""Stands for all epochs together."""
 
 
 def _exactly_once(evidence: Evidence) -> CheckResult:
     if not evidence.references:
         return _as_before(evidence)
     by_epoch = not evidence.profile.side_by_side
-    expected = _counts(evidence.references[0], by_epoch=by_epoch)
-    found = _counts(evidence.faulted, by_epoch=by_epoch)
-    if not came_to_its_end(evidence.faulted):  # what it has not done yet is not lost
-        expected = {epoch: expected.get(epoch, Counter()) & count for epoch, count in found.items()}
-    tolerance = _tolerance(evidence, by_epoch=by_epoch)
-    violations = list(_differences(expected, found, tolerance, _unit(evidence.references[0])))
+    expected, found = (
+        EpochSamples((timeline.steps for timeline in run.timelines), by_epoch=by_epoch)
+        for run in (evidence.references[0], evidence.faulted)
+    )
+    is_whole = came_to_its_end(evidence.faulted)
+    unit = _unit(evidence.references[0])
+    epochs = sorted({*found.epochs, *(expected.epochs if is_whole else ())})
+    pairs = ((e, expected.count(e), found.count(e)) for e in epochs if not found.is_alike(expected, e))
+    violations = list(_differences(pairs, _tolerance(evidence, by_epoch=by_epoch), unit, is_whole=is_whole))
     if violations and evidence.is_resized and is_by_content(evidence.faulted):
         return unknown(BatchesCutDifferently())
     if violations:
         return failed(violations)
-    if not found:
+    if not found.epochs:
         return unknown(NothingTrained())
-    if not came_to_its_end(evidence.faulted) and not evidence.is_cut:
+    if not is_whole and not evidence.is_cut:
         return unknown(JobUnfinished())
-    num = counted(sum(count.total() for count in found.values()), _unit(evidence.references[0]))
-    return passed(f"{num} in {counted(len(found), 'epoch')}, none lost, none duplicated")
+    num = counted(found.num_samples(found.epochs), unit)
+    return passed(f"{num} in {counted(len(found.epochs), 'epoch')}, none lost, none duplicated")
 
 
 exactly_once = Check(
@@ -64,16 +66,15 @@ def _as_before(evidence: Evidence) -> CheckResult:
     usual = usual_epoch(run)
     if usual is None:
         return not_applicable("no epoch that was whole before the first restart says what an epoch holds")
-    found = _counts(run, by_epoch=True)
-    epochs = sorted(found) if came_to_its_end(run) else sorted(found)[:-1]
-    expected = dict.fromkeys(epochs, usual)
-    tolerance = _tolerance(evidence, by_epoch=True)
-    violations = list(_differences(expected, {e: found[e] for e in epochs}, tolerance, _unit(run)))
+    found = EpochSamples(timeline.steps for timeline in run.timelines)
+    epochs = found.epochs if came_to_its_end(run) else found.epochs[:-1]
+    pairs = ((epoch, usual, found.count(epoch)) for epoch in epochs)
+    violations = list(_differences(pairs, _tolerance(evidence, by_epoch=True), _unit(run), is_whole=True))
     if violations and evidence.is_resized and is_by_content(run):
         return unknown(BatchesCutDifferently())
     if violations:
         return failed(violations)
-    num = counted(sum(found[epoch].total() for epoch in epochs), _unit(run))
+    num = counted(found.num_samples(epochs), _unit(run))
     return passed(
         f"{num} in {counted(len(epochs), 'epoch')}, each as those before the first restart; in which order is not proved"
     )
@@ -128,37 +129,35 @@ def _ends(run: Run, *, by_epoch: bool) -> dict[int, Counter[Sample]]:
     ends: dict[int, Counter[Sample]] = {}
     for (_, epoch), batches in last.items():
         latest = max(incarnation for incarnation, _ in batches)
-        count = ends.setdefault(epoch if by_epoch else _ALL, Counter())
+        count = ends.setdefault(epoch if by_epoch else ALL_EPOCHS, Counter())
         for (incarnation, _), batch in batches.items():
             count.update(samples_of(batch.key) if incarnation == latest else ())
     return ends
 
 
-def _counts(run: Run, *, by_epoch: bool) -> dict[int, Counter[Sample]]:
-    """How often each sample was trained on, in every epoch."""
-    counts: dict[int, Counter[Sample]] = {}
-    for timeline in run.timelines:
-        for step in timeline.steps:
-            for batch in step.batches:
-                counts.setdefault(batch.epoch if by_epoch else _ALL, Counter()).update(samples_of(batch.key))
-    return counts
-
-
 def _unit(run: Run) -> Unit:
     """What is counted: samples where indices are known, else batches by their content."""
     batches = (batch for timeline in run.timelines for step in timeline.steps for batch in step.batches)
-    return "sample" if any(batch.indices for batch in batches) else "batch"
+    first = next((batch for batch in batches if batch.key is not None), None)
+    return "sample" if first is not None and first.indices else "batch"
 
 
 def _differences(
-    expected: dict[int, Counter[Sample]], found: dict[int, Counter[Sample]], tolerance: _Tolerance, unit: Unit
+    pairs: Iterable[tuple[int, Counter[Sample], Counter[Sample]]], tolerance: _Tolerance, unit: Unit, *, is_whole: bool
 ) -> Iterator[Violation]:
-    for epoch in sorted(expected.keys() | found.keys()):
-        wanted, got = expected.get(epoch, Counter()), found.get(epoch, Counter())
-        lost, extra = wanted - got, got - wanted
-        if wanted == got or tolerance.allows(epoch, lost, extra, wanted):
+    """What is lost and what is too much, of each epoch.
+
+    Args:
+        pairs: Each epoch with what is expected and what was found in it.
+        tolerance: What is allowed.
+        unit: What is counted.
+        is_whole: The job came to its end: what it has not done is lost.
+    """
+    for epoch, wanted, got in pairs:
+        lost, extra = wanted - got if is_whole else Counter(), got - wanted
+        if not (lost or extra) or tolerance.allows(epoch, lost, extra, wanted):
             continue
-        number = None if epoch == _ALL else epoch
+        number = None if epoch == ALL_EPOCHS else epoch
         num_unexpected = sum(num for sample, num in extra.items() if not wanted[sample])
         yield Violation(
             problem=SamplesMiscounted(
@@ -169,8 +168,8 @@ def _differences(
                 num_unexpected=num_unexpected,
             ),
             epoch=number,
-            lost=tuple(lost.elements())[:MAX_INDICES],
-            extra=tuple(extra.elements())[:MAX_INDICES],
+            lost=tuple(islice(lost.elements(), MAX_INDICES)),
+            extra=tuple(islice(extra.elements(), MAX_INDICES)),
         )
 
 

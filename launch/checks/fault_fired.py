@@ -142,7 +142,7 @@ def _counts_steps(when: When) -> bool:
 
 
 def _records(timeline: Timeline) -> list[object]:
-    return [record for life in timeline.lives for record in life.trajectory.process.records]
+    return [record for life in timeline.lives for record in life.trajectory.process.events]
 
 
 def _is_in_time(fault: PlannedFault, firing: Firing) -> bool:
@@ -174,7 +174,7 @@ def _missing_effect(fault: PlannedFault, firing: Firing, evidence: Evidence) -> 
     deed = fault.kind.facts.deed
     if deed is not None and (fault.number, deed) not in acts:
         return _UNDONE[deed]
-    after = process.records[firing.line :]
+    after = process.records[firing.line : firing.line + 1]
     if fault.kind in SAVE_ERRORS and after and isinstance(after[0], Save) and after[0].phase == "end":
         return "the save went on"
     return None

@@ -31,7 +31,7 @@ from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import has_ended_well
 from resumable.launch.reading.lives import Life, Run
 from resumable.launch.reading.reindexing import is_part
-from resumable.launch.reading.trajectory import BatchKey, Steps, TrainedBatch, TrainedStep
+from resumable.launch.reading.steps import UNKNOWN, BatchKey, Steps, TrainedBatch, TrainedStep
 from resumable.launch.system.wording import counted
 
 _ONLY_EPOCH_0 = "only epoch 0 was resumed in: an epoch that is not restored would not show"
@@ -85,17 +85,17 @@ def _nothing_resumed(evidence: Evidence) -> NothingResumed:
 
 
 def _num_epochs(evidence: Evidence) -> int:
-    return len({batch.epoch for steps in evidence.expected.values() for step in steps for batch in step.batches})
+    return len(set().union(*(steps.batch_column("epochs") for steps in evidence.expected.values())))
 
 
 def _nothing_differs(resumed: Sequence[Life], *, num_epochs: int) -> CheckResult:
     """That nothing differs says something only if there was something to compare."""
-    batches = [batch for life in resumed for step in life.steps for batch in step.batches]
-    if any(batch.key is None for batch in batches):
+    if any(UNKNOWN in life.steps.batch_column("batch_keys") for life in resumed):
         return unknown(BatchesUnidentified())
     first = min(life.first_step for life in resumed)
     num_ranks = len({life.rank for life in resumed})
-    summary = f"{counted(num_ranks, 'rank')}, {counted(len(batches), 'batch')}, equal from step {first} on"
+    num_batches = sum(life.steps.num_batches for life in resumed)
+    summary = f"{counted(num_ranks, 'rank')}, {counted(num_batches, 'batch')}, equal from step {first} on"
     is_early = all(batch.epoch == 0 for life in resumed for step in life.steps[:1] for batch in step.batches)
     return passed(f"{summary}; {_ONLY_EPOCH_0}" if is_early and num_epochs > 1 else summary)
 
@@ -118,8 +118,9 @@ def _differences(evidence: Evidence) -> Iterator[Violation]:
 
 
 def _why(life: Life, evidence: Evidence, difference: _Difference) -> Reason | None:
-    num_left_out = sum(isinstance(record, SkippedStep) for record in life.trajectory.process.records)
-    if num_left_out and not life.steps:
+    records = life.trajectory.process.records if not life.steps else ()
+    num_left_out = sum(isinstance(record, SkippedStep) for record in records)
+    if num_left_out:
         return EveryUpdateLeftOut(num=num_left_out)
     number = difference.at.loader if difference.at and evidence.profile.side_by_side else None
     loader = next((loader for own, loader in life.trajectory.loaders.items() if number in (None, own)), None)
@@ -163,17 +164,13 @@ def _num_accumulated(life: Life, run: Run) -> int:
     return fitting[-1] if fitting else 0
 
 
-def _keys(step: TrainedStep) -> tuple[BatchKey, ...]:
-    return step.keys
-
-
 def _key(batch: TrainedBatch) -> BatchKey:
     return batch.key
 
 
 def _first_difference(life: Life, expected: Steps, *, must_end: bool) -> _Difference | None:
     rest = expected[life.first_step :]
-    number = first_difference(rest, life.steps, key=_keys)
+    number = rest.first_difference(life.steps, "keys")
     if number is None or (number == len(life.steps) and not must_end):
         return None
     wanted = rest[number] if number < len(rest) else TrainedStep()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise, zip_longest
 
 from resumable.launch.checks.check import Check
 from resumable.launch.evidence.rank_records import Index, Loader
@@ -20,20 +19,22 @@ from resumable.launch.explain.run_problems import (
     ReferenceWithoutOrder,
     Weakness,
 )
-from resumable.launch.reading.differences import first_difference
+from resumable.launch.reading.epoch_samples import EpochSamples, num_distinct
 from resumable.launch.reading.evidence import Evidence, expected_steps
 from resumable.launch.reading.failures import unplanned_death
 from resumable.launch.reading.lives import Run
-from resumable.launch.reading.trajectory import BatchKey, Steps, TrainedStep
+from resumable.launch.reading.steps import UNKNOWN, Steps
 from resumable.launch.system.wording import counted
+
+_NUM_NOTED = 2
+"""Epochs that are looked at for repeated samples: in each of them a draw with replacement shows."""
 
 
 def _reference(evidence: Evidence) -> CheckResult:
     problem = next(_problems(evidence), None)
     if problem is not None:
         return unknown(problem)
-    steps = evidence.expected.values()
-    num_batches = sum(len(step.batches) for rank in steps for step in rank)
+    num_batches = sum(steps.num_batches for steps in evidence.expected.values())
     figures = f"{counted(len(evidence.references), 'run')} of {counted(num_batches, 'batch')}"
     notes = "".join(f"; {note}" for note in _notes(evidence))
     return passed(f"{figures}, equal in every batch{notes}")
@@ -88,12 +89,12 @@ def _own_problems(run: Run) -> Iterator[Problem]:
 
 def _weakness(steps: Steps) -> Weakness | None:
     """Why a rank's sequence cannot tell a right order from a wrong one."""
-    keys = [batch.key for step in steps for batch in step.batches]
+    keys = steps.batch_column("batch_keys")
     if not keys:
         return "no batches"
-    if None in keys:
+    if UNKNOWN in keys:
         return "unidentified batches"
-    if 2 * sum(not step.batches for step in steps) > len(steps):
+    if 2 * steps.num_idle > len(steps):
         return "mostly no batches"
     if len(steps) < 2:
         return "too few steps"
@@ -104,39 +105,35 @@ def _differences(first: dict[int, Steps], second: dict[int, Steps]) -> Iterator[
     if first.keys() != second.keys():
         yield ReferenceRanksDiffer()
     for rank in sorted(first.keys() & second.keys()):
-        step = first_difference(first[rank], second[rank], key=_keys)
+        step = first[rank].first_difference(second[rank], "keys")
         if step is not None:
             yield ReferenceVaries(what="itself", rank=rank, step=step)
 
 
-def _keys(step: TrainedStep) -> tuple[BatchKey, ...]:
-    return step.keys
-
-
 def _notes(evidence: Evidence) -> Iterator[str]:
-    """What is no fault of a resume, but worth knowing."""
-    orders: dict[int, list[BatchKey]] = {}
-    is_shuffled = False
-    for rank_steps in evidence.expected.values():
-        for step in rank_steps:
-            for batch in step.batches:
-                orders.setdefault(batch.epoch, []).append(batch.key)
-                is_shuffled = is_shuffled or _is_shuffled(batch.indices)
-    if is_shuffled and len(orders) > 1 and orders.get(0) == orders.get(1):
+    """What is no fault of a resume, but worth knowing, as the first two epochs show it."""
+    epochs = EpochSamples(evidence.expected.values())
+    is_again = {0, 1} <= set(epochs.epochs) and _are_equal(epochs, 0, 1)
+    if is_again and any(map(_is_shuffled, epochs.batches(0))):
         yield "every epoch has the same shuffled order (is set_epoch called?)"
     if not evidence.profile.side_by_side:
-        yield from _repeats(orders, evidence.references[0])
+        yield from _repeats(epochs, evidence.references[0])
 
 
-def _repeats(orders: dict[int, list[BatchKey]], run: Run) -> Iterator[str]:
-    """The first epoch that repeats samples beyond padding: drawn with replacement, or an order that is no permutation."""
-    loaders = [r for life in run.lives for r in life.trajectory.process.records if isinstance(r, Loader)]
+def _are_equal(epochs: EpochSamples, one: int, other: int) -> bool:
+    pairs = zip_longest(epochs.batches(one), epochs.batches(other))
+    return all(first == second for first, second in pairs)
+
+
+def _repeats(epochs: EpochSamples, run: Run) -> Iterator[str]:
+    """An epoch that repeats samples beyond padding: drawn with replacement, or an order that is no permutation."""
+    loaders = [r for life in run.lives for r in life.trajectory.process.events if isinstance(r, Loader)]
     lengths = {loader.num_samples or 0 for loader in loaders}
     num_samples = lengths.pop() if len(lengths) == 1 else 0
-    for epoch, keys in sorted(orders.items()) if num_samples else ():
-        counts = Counter(sample for key in keys if isinstance(key, tuple) for sample in key)
-        num_repeats = counts.total() - len(counts)
-        if num_repeats > max(0, counts.total() - num_samples):
+    for epoch in epochs.epochs[:_NUM_NOTED] if num_samples else ():
+        num = epochs.num_samples([epoch])
+        num_repeats = num - num_distinct(chain.from_iterable(epochs.batches(epoch)))
+        if num_repeats > max(0, num - num_samples):
             yield f"epoch {epoch} repeats samples, {counted(num_repeats, 'time')} in all (drawn with replacement?)"
             return
 

@@ -58,7 +58,7 @@ resume_point = Check(
 
 
 def _has_saved(run: Run) -> bool:
-    return any(isinstance(record, Save) for process in run.history.processes for record in process.records)
+    return any(isinstance(record, Save) for process in run.history.processes for record in process.events)
 
 
 def _figures(life: Life) -> str:

@@ -23,7 +23,7 @@ from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import came_to_its_end
 from resumable.launch.reading.lives import Life
 from resumable.launch.reading.repeatability import Distance, distances, final_parameters, first_different_state
-from resumable.launch.reading.trajectory import TrainedStep
+from resumable.launch.reading.steps import NOTHING, TrainedStep
 from resumable.launch.system.wording import counted
 
 
@@ -77,7 +77,7 @@ def _violations(evidence: Evidence) -> Iterator[Violation]:
     reference_end = final_parameters(evidence.references[0])
     is_different = False
     for life in evidence.faulted.lives:
-        expected = evidence.expected.get(life.rank, ())
+        expected = evidence.expected.get(life.rank, NOTHING)
         number = first_different_state(expected[life.first_step :], life.steps)
         if number is not None and not was_cut_off(life, number):
             is_different = True

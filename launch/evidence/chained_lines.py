@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import xxhash
@@ -17,6 +16,7 @@ import xxhash
 _START = "0" * 16
 """Before the first line."""
 _END = re.compile(rb',"link":"([0-9a-f]{16})"}\Z')
+_END_BYTES = 27
 _WINDOW_BYTES = 1 << 14
 
 
@@ -35,28 +35,29 @@ def chained(line: bytes, before: str = "") -> tuple[bytes, str]:
     return b'%b,"link":"%b"}\n' % (body, link.encode()), link
 
 
-def broken_lines(lines: Iterable[bytes]) -> Iterator[int]:
-    """Indices of lines whose link is not the one that follows from the line before; none for a file without any links.
+class Chain:
+    """Follows the lines of one file, without their newlines; a file without any links holds no broken line."""
 
-    Args:
-        lines: Of one file, without their newlines.
-    """
-    before, is_first, has_links = _START, True, False
-    for number, line in enumerate(lines):
-        found = _END.search(line)
-        has_links = has_links or found is not None
-        if is_first and found is None:
-            is_first, before = False, ""
-            continue
-        is_first = False
-        if has_links and (found is None or not before or found[1].decode() != _link(line[: found.start()], before)):
-            yield number
-        before = found[1].decode() if found is not None else ""
+    def __init__(self) -> None:
+        self._before = _START
+        self._is_first = True
+        self.has_links = False
+        """Whether any line so far had one."""
+
+    def is_broken(self, line: bytes) -> bool:
+        """Whether the link of the next line is not the one that follows from the line before."""
+        found, before = link_of(line), self._before
+        self._before = found
+        self.has_links = self.has_links or bool(found)
+        is_first, self._is_first = self._is_first, False
+        if not self.has_links or (is_first and not found):
+            return False
+        return not found or not before or found != _link(line[:-_END_BYTES], before)
 
 
 def link_of(line: bytes) -> str:
     """The link that a line without its newline carries; "" if it has none."""
-    found = _END.search(line)
+    found = _END.match(line, max(0, len(line) - _END_BYTES))
     return found[1].decode() if found else ""
 
 

@@ -8,13 +8,14 @@ may leave no line at all if it was killed before its first one, as long as its w
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from resumable.launch.evidence.chained_lines import broken_lines, link_of
+from resumable.launch.evidence.lines import Lines
 from resumable.launch.evidence.node_records import (
     NodeEnded,
     NodeFaultActed,
@@ -25,15 +26,25 @@ from resumable.launch.evidence.node_records import (
     Sealed,
     decode_node_line,
 )
-from resumable.launch.evidence.rank_records import FORMAT_VERSION, AnyRecord, Exit, FaultFired, Start, Step, decode_line
+from resumable.launch.evidence.rank_records import (
+    FORMAT_VERSION,
+    AnyRecord,
+    Backward,
+    Batch,
+    Exit,
+    FaultFired,
+    LetGo,
+    SkippedStep,
+    Start,
+    Step,
+    decode_line,
+)
 from resumable.launch.evidence.run_dir import ScenarioDir
 from resumable.launch.evidence.seal import broken_seals
 from resumable.launch.evidence.worker_groups import ends_of, in_order, overlaps, with_numbers
-from resumable.launch.system.safe_io import read_whole
 from resumable.launch.system.wording import place
 
 _R = TypeVar("_R")
-_BROKEN = "its link does not follow from the line before: one of the two was changed, moved or removed"
 
 
 class Damage(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,14 +60,16 @@ class Damage(msgspec.Struct, frozen=True, kw_only=True):
         return f"{place(self.path, self.line)}: {self.what}"
 
 
-class Process(msgspec.Struct, frozen=True, kw_only=True):
+class Process(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """What one process of the job wrote. The line number of a record is its `sequence` + 1."""
 
     file: str
     """Relative to the run directory."""
     start: Start
-    records: tuple[AnyRecord, ...]
-    """All of them, `start` included."""
+    records: Sequence[AnyRecord]
+    """All of them, that of the start included; each may be decoded when it is looked at."""
+    noted: tuple[AnyRecord, ...] | None = None
+    """`events`, where they were noted when the records were read."""
     is_torn: bool = False
     """The last line was cut off: the process was killed while it wrote."""
 
@@ -73,8 +86,23 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def exit(self) -> Exit | None:
         """How the script ended; None if the process was killed."""
-        last = self.records[-1]
+        last = self.events[-1]
         return last if isinstance(last, Exit) else None
+
+    @cached_property
+    def events(self) -> tuple[AnyRecord, ...]:
+        """Those records that no batch and no step leaves: few, whatever the length of the training."""
+        return self.noted if self.noted is not None else tuple(r for r in self.records if is_event(r))
+
+    @cached_property
+    def has_trained(self) -> bool:
+        """Whether it made an optimizer step."""
+        return any(isinstance(record, Step) for record in self.records)
+
+
+def is_event(record: AnyRecord) -> bool:
+    """Whether a record is of something else than a batch and what was made of it."""
+    return not isinstance(record, Batch | Backward | Step | SkippedStep | LetGo)
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,7 +204,8 @@ def _read_processes(scenario: ScenarioDir, damage: list[Damage], *, path: str = 
     """What each process of a folder wrote; `path` stands before the names of files."""
     for file_path in sorted(scenario.events.glob("*.jsonl")):
         file = path + _relative(scenario, file_path)
-        records, is_torn = _read_lines(file_path, file, decode_line, damage)
+        events: list[AnyRecord] = []
+        records = _read_lines(file_path, file, decode_line, partial(_noted, events), damage)
         if not records:
             continue  # killed before its first line was whole: as if the process had never been
         start = records[0]
@@ -187,8 +216,16 @@ def _read_processes(scenario: ScenarioDir, damage: list[Damage], *, path: str = 
             what = f"format={start.format} of another release; this one reads {FORMAT_VERSION}"
             damage.append(Damage(path=file, line=1, what=what))
             continue
-        whole = _up_to_gap(records, file, damage)
-        yield Process(file=file, start=start, records=tuple(whole), is_torn=is_torn)
+        yield Process(file=file, start=start, records=records, noted=tuple(events), is_torn=records.is_torn)
+
+
+def _noted(events: list[AnyRecord], number: int, record: AnyRecord) -> str:
+    """What is wrong with the place of a record, or "": then it is put among the events, if it is one."""
+    if record.sequence != number:
+        return f"expected sequence={number}, found {record.sequence}: lines are missing"
+    if is_event(record):
+        events.append(record)
+    return ""
 
 
 def _read_nodes(scenario: ScenarioDir, damage: list[Damage]) -> tuple[list[NodeRecord], bool]:
@@ -196,17 +233,15 @@ def _read_nodes(scenario: ScenarioDir, damage: list[Damage]) -> tuple[list[NodeR
     said: list[NodeRecord] = []
     has_links = False
     for path in sorted(scenario.nodes.glob("*.jsonl")):
-        records, _ = _read_lines(path, _relative(scenario, path), decode_node_line, damage)
-        said.extend(records)
-        has_links = has_links or _has_links(path)
+        lines = _read_lines(path, _relative(scenario, path), decode_node_line, _any_place, damage)
+        said.extend(lines)
+        has_links = has_links or lines.has_links
     return said, has_links
 
 
-def _has_links(path: Path) -> bool:
-    try:
-        return any(map(link_of, read_whole(path).split(b"\n")))
-    except OSError:
-        return False
+def _any_place(_number: int, _record: NodeRecord) -> str:
+    """The lines of nodes have no numbers."""
+    return ""
 
 
 def _unsealed(scenario: ScenarioDir, seals: Sequence[Sealed]) -> Iterator[Damage]:
@@ -216,34 +251,19 @@ def _unsealed(scenario: ScenarioDir, seals: Sequence[Sealed]) -> Iterator[Damage
             yield Damage(path=_relative(scenario, Path(os.path.normpath(scenario.root / file))), what=what)
 
 
-def _read_lines(path: Path, file: str, decode: Callable[[bytes], _R], damage: list[Damage]) -> tuple[list[_R], bool]:
-    """The records up to the first that cannot be read, and whether the last line was torn."""
+def _read_lines(
+    path: Path, file: str, decode: Callable[[bytes], _R], note: Callable[[int, _R], str], damage: list[Damage]
+) -> Lines[_R]:
+    """The records up to the first that cannot be read."""
+    lines = Lines(path, decode)
     try:
-        data = read_whole(path)
+        lines.read(note)
     except OSError as error:
         damage.append(Damage(path=file, what=f"cannot be read: {error.strerror}"))
-        return [], False
-    *lines, rest = data.split(b"\n")
-    records: list[_R] = []
-    broken = next(broken_lines(lines), None)
-    for number, line in enumerate(lines[:broken], start=1):
-        try:
-            records.append(decode(line))
-        except msgspec.DecodeError as error:
-            damage.append(Damage(path=file, line=number, what=f"cannot be decoded: {error}"))
-            return records, bool(rest)
-    if broken is not None:
-        damage.append(Damage(path=file, line=broken + 1, what=_BROKEN))
-    return records, bool(rest)
-
-
-def _up_to_gap(records: Sequence[AnyRecord], file: str, damage: list[Damage]) -> Sequence[AnyRecord]:
-    for number, record in enumerate(records):
-        if record.sequence != number:
-            what = f"expected sequence={number}, found {record.sequence}: lines are missing"
-            damage.append(Damage(path=file, line=number + 1, what=what))
-            return records[:number] or records[:1]
-    return records
+    if lines.flaw is not None:
+        number, what = lines.flaw
+        damage.append(Damage(path=file, line=number, what=what))
+    return lines
 
 
 def _inconsistencies(name: str, processes: Sequence[Process], rounds: Sequence[RoundStarted]) -> Iterator[Damage]:
@@ -267,9 +287,9 @@ def _inconsistencies(name: str, processes: Sequence[Process], rounds: Sequence[R
     yield from _missing(name, processes, announced - seen.keys())
 
 
-def _missing(name: str, processes: Sequence[Process], missing: Iterable[tuple[int, int]]) -> Iterator[Damage]:
+def _missing(name: str, processes: Sequence[Process], missing: Collection[tuple[int, int]]) -> Iterator[Damage]:
     """Ranks without a line. Ranks train in step, so one of a group that has trained was not killed before its first."""
-    trained = {process.incarnation for process in processes if any(isinstance(r, Step) for r in process.records)}
+    trained = {process.incarnation for process in processes if process.has_trained}
     for incarnation, rank in sorted(missing):
         if incarnation in trained:
             what = f"nothing from rank {rank} of incarnation {incarnation}, whose group trained"
@@ -290,7 +310,7 @@ def _unsaid_ends(name: str, processes: Sequence[Process], rank_ends: Sequence[Ra
 
 def _unsaid_faults(scenario: ScenarioDir, processes: Sequence[Process]) -> Iterator[Damage]:
     """Faults that left their mark, which a rank sets once its line about the fault is on the disk."""
-    said = {r.fault for process in processes for r in process.records if isinstance(r, FaultFired)}
+    said = {r.fault for process in processes for r in process.events if isinstance(r, FaultFired)}
     for fault in scenario.fired_faults():
         if fault not in said:
             mark = _relative(scenario, scenario.fired / str(fault))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 
 import msgspec
 
@@ -54,18 +53,18 @@ def profile_of(processes: Iterable[tuple[int, Sequence[AnyRecord]]]) -> LoopProf
     by_inputs = frozenset(
         rank for rank in ranks if _is_by_inputs(lines for its_rank, lines in processes if its_rank == rank)
     )
-    training = [roles_of(lines, by_inputs=rank in by_inputs).training for rank, lines in processes]
-    loops = [(lines, own) for (_, lines), own in zip(processes, training, strict=True)]
-    together = [_num_taken_together(lines) for lines, _ in loops]
-    records = [record for lines, _ in loops for record in lines]
+    loops = [_LoopTally(roles_of(lines, by_inputs=rank in by_inputs).training) for rank, lines in processes]
+    for loop, (_, lines) in zip(loops, processes, strict=True):
+        for record in lines:
+            loop.follow(record)
     return LoopProfile(
-        has_steps=any(isinstance(record, Step | SkippedStep) for record in records),
-        has_batches=any(training),
-        side_by_side=any(_is_side_by_side(_passes(lines, own)) for lines, own in loops),
+        has_steps=any(loop.has_steps for loop in loops),
+        has_batches=any(loop.training for loop in loops),
+        side_by_side=any(loop.is_side_by_side for loop in loops),
         by_inputs=by_inputs,
-        takes_together=2 * sum(num for num, _ in together) > sum(num for _, num in together),
-        takes_turns=_takes_turns(loops),
-        num_samples=frozenset(r.num_samples for r in records if isinstance(r, Loader) and r.num_samples is not None),
+        takes_together=2 * sum(loop.num_together for loop in loops) > sum(max(0, loop.num_steps - 1) for loop in loops),
+        takes_turns=max((loop.most_in_turn for loop in loops), default=0) == 1,
+        num_samples=frozenset(num for loop in loops for num in loop.num_samples),
     )
 
 
@@ -170,88 +169,108 @@ class LoaderTally:
         return LoaderRoles(training=frozenset(self._reached | (by_order - traced)), traced=traced)
 
 
-def _is_by_inputs(lives: Iterable[Sequence[AnyRecord]]) -> bool:
+def _is_by_inputs(lives: Iterable[Iterable[AnyRecord]]) -> bool:
     """Whether no backward pass went back to a batch of a loader; where nothing shows, whether most had none before them."""
     num_more = 0
-    for lines in lives:
-        loaders = {record.sequence for record in lines if isinstance(record, Batch) and record.loader < FIRST_INPUT}
-        reached = [record.batches for record in lines if isinstance(record, Backward) and record.batches is not None]
-        if any(line in loaders for batches in reached for line in batches):
-            return False
-        num_more += len(reached) or _num_more_by_inputs(lines)
+    for records in lives:
+        of_loader: dict[int, bool] = {}
+        since: set[int] = set()
+        num_reached = num_more_by_order = 0
+        for record in records:
+            match record:
+                case Batch():
+                    of_loader[record.sequence] = record.loader < FIRST_INPUT
+                    if len(of_loader) > MOST_BATCHES:
+                        del of_loader[next(iter(of_loader))]
+                    if record.grad_enabled:
+                        since.add(record.loader)
+                case EpochEnd():
+                    since.discard(record.loader)
+                case Backward():
+                    if any(of_loader.get(line) for line in record.batches or ()):
+                        return False
+                    num_reached += record.batches is not None
+                    if since:
+                        num_more_by_order += 1 if min(since) >= FIRST_INPUT else -1
+                        since.clear()
+        num_more += num_reached or num_more_by_order
     return num_more > 0
 
 
-def _num_more_by_inputs(records: Iterable[AnyRecord]) -> int:
-    """How many more backward passes have only inputs of a model before them than have a batch of a loader."""
-    num_more = 0
-    since: set[int] = set()
-    for record in records:
-        match record:
-            case Batch() if record.grad_enabled:
-                since.add(record.loader)
-            case EpochEnd():
-                since.discard(record.loader)
-            case Backward() if since:
-                num_more += 1 if min(since) >= FIRST_INPUT else -1
-                since.clear()
-    return num_more
+class _LoopTally:
+    """How the loop of one process works.
 
-
-def _num_taken_together(records: Iterable[AnyRecord]) -> tuple[int, int]:
-    """Steps before which several batches came and then as many backward passes, and steps in all, but for the first.
-
-    Before the first one a script may fast-forward. Only steps count of which nothing shows what they went back to.
+    Args:
+        training: The loaders that it trains on.
     """
-    num_together = num_steps = num_batches = num_backwards = 0
-    is_apart = is_told = False
-    for record in records:
-        if isinstance(record, Batch) and record.grad_enabled:
-            is_apart |= num_backwards > 0
-            num_batches += 1
-        elif isinstance(record, Backward):
-            num_backwards += 1
-            is_told |= record.batches is not None
-        elif isinstance(record, Step) and num_backwards:
-            num_together += num_steps > 0 and not is_apart and not is_told and num_batches == num_backwards > 1
-            num_steps += 1
-            num_batches = num_backwards = 0
-            is_apart = is_told = False
-    return num_together, max(0, num_steps - 1)
 
+    def __init__(self, training: frozenset[int]) -> None:
+        self.training = training
+        self.has_steps = False
+        self.num_samples: set[int] = set()
+        """Lengths of its data sets."""
+        self.num_together = 0
+        """Steps before which several batches came and then as many backward passes, and nothing shows what these went back
+        to; not the first step: before it a script may fast-forward."""
+        self.num_steps = 0
+        """Those with a backward pass before them."""
+        self.most_in_turn = 0
+        """Loaders that had delivered before one backward pass but the first, where several are trained on."""
+        self._passes: set[tuple[int, int]] = set()
+        self._last_pass: tuple[int, int] | None = None
+        self._num_changes = -1
+        self._since: set[int] = set()
+        self._has_turned = False
+        self._num_batches = self._num_backwards = 0
+        self._is_apart = self._is_told = False
 
-def _takes_turns(loops: Sequence[tuple[Sequence[AnyRecord], frozenset[int]]]) -> bool:
-    """Whether one loader alone had delivered before each backward pass but a process's first.
+    @property
+    def is_side_by_side(self) -> bool:
+        """Whether a pass goes on after a batch of another one, so that passes are no sequence."""
+        return self._num_changes >= len(self._passes) > 0
 
-    Before the first one a script may fast-forward.
-    """
-    widths = [
-        width for lines, training in loops if len(training) > 1 for width in _num_before_backward(lines, training)[1:]
-    ]
-    return max(widths, default=0) == 1
-
-
-def _num_before_backward(lines: Iterable[AnyRecord], training: frozenset[int]) -> list[int]:
-    """How many loaders had delivered since the last backward pass, for each one before which any had."""
-    widths = []
-    since: set[int] = set()
-    for record in lines:
+    def follow(self, record: AnyRecord) -> None:
+        """Take note of one line."""
         match record:
-            case Batch() if record.loader in training and record.grad_enabled:
-                since.add(record.loader)
+            case Batch():
+                self._receive(record)
+            case Backward():
+                self._go_back(record)
+            case Step():
+                self.has_steps = True
+                self._finish()
+            case SkippedStep():
+                self.has_steps = True
             case EpochEnd():
-                since.discard(record.loader)
-            case Backward() if since:
-                widths.append(len(since))
-                since.clear()
-    return widths
+                self._since.discard(record.loader)
+            case Loader() if record.num_samples is not None:
+                self.num_samples.add(record.num_samples)
 
+    def _receive(self, batch: Batch) -> None:
+        is_trained = batch.loader in self.training
+        if is_trained and (batch.loader, batch.epoch) != self._last_pass:
+            self._last_pass = (batch.loader, batch.epoch)
+            self._passes.add(self._last_pass)
+            self._num_changes += 1
+        if batch.grad_enabled:
+            self._num_batches += 1
+            self._is_apart |= self._num_backwards > 0
+            if is_trained:
+                self._since.add(batch.loader)
 
-def _passes(lines: Iterable[AnyRecord], training: frozenset[int]) -> list[tuple[int, int]]:
-    return [(r.loader, r.epoch) for r in lines if isinstance(r, Batch) and r.loader in training]
+    def _go_back(self, backward: Backward) -> None:
+        self._num_backwards += 1
+        self._is_told |= backward.batches is not None
+        if self._since:
+            if self._has_turned and len(self.training) > 1:
+                self.most_in_turn = max(self.most_in_turn, len(self._since))
+            self._has_turned = True
+            self._since.clear()
 
-
-def _is_side_by_side(passes: Sequence[tuple[int, int]]) -> bool:
-    """Whether a pass goes on after a batch of another one, so that passes are no sequence."""
-    num_changes = sum(first != second for first, second in pairwise(passes))
-    return num_changes >= len(set(passes)) > 0
+    def _finish(self) -> None:
+        if self._num_backwards:
+            is_together = not self._is_apart and not self._is_told and self._num_batches == self._num_backwards > 1
+            self.num_together += is_together and self.num_steps > 0
+            self.num_steps += 1
+            self._num_batches = self._num_backwards = 0
+            self._is_apart = self._is_told = False

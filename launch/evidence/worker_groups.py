@@ -45,8 +45,8 @@ def with_numbers(
         number = numbers.get(process.start.group)
         if number is not None:
             start = msgspec.structs.replace(process.start, incarnation=number)
-            placed.append(msgspec.structs.replace(process, start=start, records=(start, *process.records[1:])))
-        elif any(isinstance(record, Step) for record in process.records):
+            placed.append(msgspec.structs.replace(process, start=start))
+        elif process.has_trained:
             orphans.append((process.file, "nothing from rank 0 of its worker group, which trained"))
     return placed, orphans
 
@@ -55,12 +55,12 @@ def overlaps(processes: Sequence[Process]) -> list[tuple[str, int, str]]:
     """Processes that trained on when they had seen a later group begin: file, line and what is wrong."""
     found = []
     for process in processes:
-        seen = next((record for record in process.records if isinstance(record, Superseded)), None)
-        after = process.records[seen.sequence + 1 :] if seen is not None else ()
-        step = next((record for record in after if isinstance(record, Step)), None)
-        if seen is not None and step is not None:
-            what = f"trained on although life {seen.life} of its folder had begun: two lives at a time"
-            found.append((process.file, step.sequence + 1, what))
+        for seen in [record for record in process.events if isinstance(record, Superseded)][:1]:
+            later = map(process.records.__getitem__, range(seen.sequence + 1, len(process.records)))
+            step = next((record for record in later if isinstance(record, Step)), None)
+            if step is not None:
+                what = f"trained on although life {seen.life} of its folder had begun: two lives at a time"
+                found.append((process.file, step.sequence + 1, what))
     return found
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 import msgspec
 
 from resumable.launch.reading.differences import first_difference
-from resumable.launch.reading.trajectory import BatchKey, Steps
+from resumable.launch.reading.steps import BatchKey, Steps
 
 Epochs = dict[int, list[BatchKey]]
 """Batches of each epoch, in order."""

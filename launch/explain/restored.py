@@ -13,7 +13,7 @@ from resumable.launch.reading.checkpoints import loaded_by
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life, Run
 from resumable.launch.reading.restoring import Start
-from resumable.launch.reading.trajectory import Steps, TrainedStep
+from resumable.launch.reading.steps import Steps, TrainedStep, known
 
 _SAME_RATE = 1e-6
 """Relative: a rate that is computed from the step may be rounded differently from one that is multiplied step by step."""
@@ -40,9 +40,10 @@ def was_meant(evidence: Evidence, start: Start, component: str) -> bool:
 
 def rate_violation(evidence: Evidence, life: Life) -> Violation | None:
     """The first step that was done with a different learning rate than before, or in all references."""
-    for number, step in enumerate(life.steps):
-        found = step.record.learning_rate
-        expected = {other.record.learning_rate for other in _same_step(evidence, life, number)}
+    witnesses = [(steps.figures("rates"), life.first_step - first) for first, steps in _witnesses(evidence, life)]
+    for number, own in enumerate(life.steps.figures("rates")):
+        found = known(own)
+        expected = {known(rates[place]) for rates, begin in witnesses if 0 <= (place := begin + number) < len(rates)}
         if found is None or len(expected) != 1:
             continue
         [rate] = expected
@@ -57,24 +58,30 @@ def rate_violation(evidence: Evidence, life: Life) -> Violation | None:
                 incarnation=life.incarnation,
                 step=life.first_step + number,
                 file=life.trajectory.process.file,
-                line=step.line,
+                line=life.steps[number].line,
             )
     return None
 
 
-def _same_step(evidence: Evidence, life: Life, number: int = 0) -> Iterator[TrainedStep]:
-    """The same step of this rank in earlier processes, which had not just been started, and in the references."""
-    step = life.first_step + number
-    earlier = [
-        other for other in evidence.faulted.lives if other.rank == life.rank and other.incarnation < life.incarnation
-    ]
-    for other in earlier:
-        if other.first_step < step < other.first_step + len(other.steps):
-            yield other.steps[step - other.first_step]
+def _same_step(evidence: Evidence, life: Life) -> Iterator[TrainedStep]:
+    """The step that a process did first, as its rank had done it before, and as it is done in the references."""
+    for first, steps in _witnesses(evidence, life):
+        if first <= life.first_step < first + len(steps):
+            yield steps[life.first_step - first]
+
+
+def _witnesses(evidence: Evidence, life: Life) -> Iterator[tuple[int, Steps]]:
+    """Steps of this rank in earlier processes, but for the first after each start, and in the references.
+
+    Each with the number of the first, since training began.
+    """
+    for other in evidence.faulted.lives:
+        if other.rank == life.rank and other.incarnation < life.incarnation:
+            yield other.first_step + 1, other.steps[1:]
     for reference in evidence.references:
         timeline = reference.timeline(life.rank)
-        if timeline is not None and step < len(timeline.steps):
-            yield timeline.steps[step]
+        if timeline is not None:
+            yield 0, timeline.steps
 
 
 def has_first_schedule(evidence: Evidence, life: Life) -> bool:

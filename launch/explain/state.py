@@ -19,11 +19,10 @@ from resumable.launch.explain.reasons import (
 )
 from resumable.launch.explain.restored import was_meant
 from resumable.launch.explain.unusable_checkpoints import why_wrong
-from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life
 from resumable.launch.reading.restoring import MUST_BE_RESTORED
-from resumable.launch.reading.trajectory import BatchKey, TrainedStep
+from resumable.launch.reading.steps import NOTHING, TrainedStep
 
 
 def explain_state_difference(evidence: Evidence, life: Life, number: int) -> Reason | None:
@@ -110,13 +109,9 @@ def _off_schedule(wanted: TrainedStep, found: TrainedStep) -> Reason:
 
 def _first_different_batches(life: Life, evidence: Evidence) -> int | None:
     """The first step in which a process trained on different batches than it should have."""
-    expected = evidence.expected.get(life.rank, ())[life.first_step :][: len(life.steps)]
-    number = first_difference(expected, life.steps[: len(expected)], key=_keys)
+    expected = evidence.expected.get(life.rank, NOTHING)[life.first_step :][: len(life.steps)]
+    number = life.steps[: len(expected)].first_difference(expected, "keys")
     return None if number is None else life.first_step + number
-
-
-def _keys(step: TrainedStep) -> tuple[BatchKey, ...]:
-    return step.keys
 
 
 def _only_buffers_differ(wanted: TrainedStep, found: TrainedStep) -> bool:

@@ -19,8 +19,8 @@ def why_unreadable(run: Run, incarnation: int) -> Reason | None:
     own = [life for life in run.lives if life.incarnation == incarnation]
     if incarnation == 0 or any(life.steps for life in own):
         return None
-    earlier = [life.trajectory.process.records for life in run.lives if life.incarnation < incarnation]
-    half = [path for records in earlier for path in half_written(records)]
+    earlier = [life.trajectory.process.events for life in run.lives if life.incarnation < incarnation]
+    half = [path for events in earlier for path in half_written(events)]
     if half:
         return HalfWritten(path=half[-1])
     damages = _damages(run, before=incarnation)
@@ -37,8 +37,8 @@ def why_wrong(run: Run, life: Life) -> Reason | None:
 
 def _damages(run: Run, *, before: int) -> list[FaultFired]:
     """What was done to checkpoints before an incarnation, the latest last."""
-    earlier = [life.trajectory.process.records for life in run.lives if life.incarnation < before]
-    fired = [line for records in earlier for line in records if isinstance(line, FaultFired)]
+    earlier = [life.trajectory.process.events for life in run.lives if life.incarnation < before]
+    fired = [event for events in earlier for event in events if isinstance(event, FaultFired)]
     return [line for line in fired if line.kind in CHECKPOINT_DAMAGE]
 
 

@@ -256,6 +256,6 @@ def _span(life: Life) -> Span:
 
 def _end(life: Life) -> SpanEnd:
     process = life.trajectory.process
-    if any(isinstance(record, FaultFired) for record in process.records):
+    if any(isinstance(record, FaultFired) for record in process.events):
         return "fault"
     return "finished" if process.exit is not None and process.exit.code == 0 else "ended"

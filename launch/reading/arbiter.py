@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import came_to_its_end
 from resumable.launch.reading.lives import Life
-from resumable.launch.reading.repeatability import final_parameters
-from resumable.launch.reading.trajectory import Steps, TrainedStep
+from resumable.launch.reading.repeatability import STATE, final_parameters
+from resumable.launch.reading.steps import Steps, TrainedStep
 
 
 def num_equal_steps(evidence: Evidence) -> int | None:
@@ -37,21 +35,12 @@ def was_cut_off(life: Life, number: int) -> bool:
 
 
 def _is_equal(life: Life, expected: Steps) -> bool:
-    wanted = expected[life.first_step :]
-    if len(life.steps) > len(wanted):
+    wanted = expected[life.first_step : life.first_step + len(life.steps)]
+    number = life.steps.first_difference(wanted, *STATE)
+    if number is not None and not (number == len(life.steps) - 1 and was_cut_off(life, number)):
         return False
-    pairs = zip(wanted, life.steps, strict=False)
-    return all(_are_equal(one, other) or was_cut_off(life, number) for number, (one, other) in enumerate(pairs))
+    return all(map(_is_known, life.steps[:number]))
 
 
-def _are_equal(one: TrainedStep, other: TrainedStep) -> bool:
-    found = _state_of(one)
-    return found is not None and found == _state_of(other)
-
-
-def _state_of(step: TrainedStep) -> tuple[object, ...] | None:
-    """What is compared, bit for bit; None where it is not known. A loss that is no number equals itself."""
-    if step.after is None or not step.losses or None in step.losses:
-        return None
-    losses = tuple("nan" if loss is None or math.isnan(loss) else loss for loss in step.losses)
-    return (step.after, step.record.buffers, losses)
+def _is_known(step: TrainedStep) -> bool:
+    return step.after is not None and bool(step.losses) and None not in step.losses

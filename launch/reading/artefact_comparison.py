@@ -12,11 +12,13 @@ from functools import cached_property
 import msgspec
 
 from resumable.launch.reading.artefacts import Artefact, artefacts_of, loaded_paths
-from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.expected_artefacts import ExpectedArtefacts, expected_artefacts
 from resumable.launch.reading.lives import Life
-from resumable.launch.reading.trajectory import BatchKey, TrainedStep
+from resumable.launch.reading.steps import NOTHING, OfStep
+
+_KEYS: tuple[OfStep, ...] = ("keys",)
+_KEYS_AND_NUMBERS: tuple[OfStep, ...] = ("keys", "afters", "losses")
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,20 +183,11 @@ class ArtefactComparison:
 
     def _num_right(self, life: Life) -> int:
         """Up to which step batches and numbers are right; batches alone, where the numbers do not repeat."""
-        wanted = self._evidence.expected.get(life.rank, ())[life.first_step :]
-        key = _keys_and_numbers if self._repeats(life.rank) else _keys
-        number = first_difference(wanted[: len(life.steps)], life.steps, key=key)
+        wanted = self._evidence.expected.get(life.rank, NOTHING)[life.first_step : life.first_step + len(life.steps)]
+        number = life.steps.first_difference(wanted, *(_KEYS_AND_NUMBERS if self._repeats(life.rank) else _KEYS))
         return life.first_step + (len(life.steps) if number is None else number)
 
     def _repeats(self, rank: int) -> bool:
         timelines = [run.timeline(rank) for run in self._evidence.references]
-        first, *others = ([*map(_keys_and_numbers, one.steps)] if one else [] for one in timelines)
-        return all(other == first for other in others)
-
-
-def _keys(step: TrainedStep) -> tuple[BatchKey, ...]:
-    return step.keys
-
-
-def _keys_and_numbers(step: TrainedStep) -> tuple[object, ...]:
-    return step.keys, step.after, repr(step.losses)  # by which a loss that is no number equals itself
+        first, *others = (one.steps if one else NOTHING for one in timelines)
+        return all(other.first_difference(first, *_KEYS_AND_NUMBERS) is None for other in others)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
-from resumable.launch.evidence.rank_records import AnyRecord, FaultFired, Rename, Save, Step, Writer
+from resumable.launch.evidence.rank_records import AnyRecord, FaultFired, Rename, Save, Writer
 from resumable.launch.plan.fault_kinds import NOTICES
 from resumable.launch.reading.checkpoints import loaded_by
 from resumable.launch.reading.failures import has_ended_well
@@ -38,9 +38,9 @@ class Artefact(msgspec.Struct, frozen=True, kw_only=True):
 def artefacts_of(life: Life, scenario: str) -> tuple[Artefact, ...]:
     """All saves that a process began, in their order; what was never put into a file is left out."""
     process = life.trajectory.process
-    lines = [step.line for step in life.trajectory.steps]
+    lines = life.trajectory.steps.column("lines")
     last = process.records[-1].sequence if has_ended_well(process) else max(lines, default=0) - 1
-    notices = (r.sequence for r in process.records if isinstance(r, FaultFired) and r.kind in NOTICES)
+    notices = (r.sequence for r in process.events if isinstance(r, FaultFired) and r.kind in NOTICES)
     notice = min(notices, default=float("inf"))
     return tuple(
         Artefact(
@@ -53,7 +53,7 @@ def artefacts_of(life: Life, scenario: str) -> tuple[Artefact, ...]:
             is_finished=one.is_finished,
             is_of_course=one.begin.sequence < min(last, notice),
         )
-        for one in _saves_in(process.records)
+        for one in _saves_in(process.events, lines)
         if one.name
     )
 
@@ -71,37 +71,44 @@ def within(path: str, scenario: str) -> str:
     return inside if found else path
 
 
-@dataclass
+@dataclass(eq=False)
 class _Saving:
     """A save and what has become of it by now."""
 
     begin: Save
     name: str
+    num_steps: int
+    """Steps that its process had done when it was begun."""
     is_finished: bool = False
-    is_settled: bool = False
-    """Where it lies now it was put; what is moved later is an older copy that makes room for the next one."""
 
 
-def _saves_in(records: Iterable[AnyRecord]) -> list[_Saving]:
+def _saves_in(events: Iterable[AnyRecord], steps: Sequence[int]) -> list[_Saving]:
+    """The saves of one process.
+
+    Args:
+        events: Of the process.
+        steps: Lines of its steps, from 1.
+    """
     saves: list[_Saving] = []
-    for record in records:
+    movable: list[_Saving] = []
+    """Those that may still be put elsewhere: what is moved after a step, or after the next save, is an older copy that makes
+    room for the next one."""
+    for record in events:
         match record:
             case Save(phase="begin"):
-                _settle(save for save in saves if save.begin.path == record.path)
-                saves.append(_Saving(begin=record, name=record.path))
+                movable = [save for save in movable if save.begin.path != record.path]
+                movable.append(
+                    _Saving(begin=record, name=record.path, num_steps=bisect_left(steps, record.sequence + 1))
+                )
+                saves.append(movable[-1])
             case Save():
-                for save in [save for save in saves if save.begin.path == record.path][-1:]:
+                for save in [save for save in movable if save.begin.path == record.path]:
                     save.is_finished = True
             case Rename():
-                _move([save for save in saves if not save.is_settled], record)
-            case Step():
-                _settle(save for save in saves if save.begin.writer == "loop")
+                num_steps = bisect_left(steps, record.sequence + 1)
+                movable = [save for save in movable if save.begin.writer != "loop" or save.num_steps == num_steps]
+                _move(movable, record)
     return saves
-
-
-def _settle(saves: Iterable[_Saving]) -> None:
-    for save in saves:
-        save.is_settled = True
 
 
 def _move(saves: list[_Saving], rename: Rename) -> None:

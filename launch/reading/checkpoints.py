@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import PurePath
 
 import msgspec
 
+from resumable.launch.evidence.history import Process
 from resumable.launch.evidence.rank_records import AnyRecord, FaultFired, Load, Remove, Save
 from resumable.launch.evidence.written_files import files_in
 from resumable.launch.plan.fault_kinds import CHECKPOINT_DAMAGE
-from resumable.launch.reading.trajectory import TrainedBatch, Trajectory
+from resumable.launch.reading.trajectory import Trajectory
 
 _DIGITS = re.compile(r"\d+")
 
@@ -63,11 +64,10 @@ def written_by(trajectory: Trajectory, first_step: int, num_carried: int = 0) ->
         num_carried: batches whose gradients it had from a checkpoint.
     """
     process = trajectory.process
-    lines = [step.line for step in trajectory.steps]
-    groups = [*(step.batches for step in trajectory.steps), trajectory.unfinished]
-    last = max(record.sequence for record in process.records if not isinstance(record, FaultFired))
-    unfinished = _begun_only(process.records)
-    last_begun = {_series(r.path): r.sequence for r in process.records if isinstance(r, Save) and r.phase == "begin"}
+    lines = trajectory.steps.column("lines")
+    last = _last_deed(process)
+    unfinished = _begun_only(process.events)
+    last_begun = {_series(r.path): r.sequence for r in process.events if isinstance(r, Save) and r.phase == "begin"}
     return tuple(
         Checkpoint(
             path=file.path,
@@ -79,16 +79,24 @@ def written_by(trajectory: Trajectory, first_step: int, num_carried: int = 0) ->
             is_step_sure=file.writer != "thread",
             is_half_overwritten=file.path in unfinished,
             is_removed=file.is_removed,
-            num_accumulated=_num_open(groups, bisect_left(lines, file.begin + 1), num_carried, line=file.begin + 1),
+            num_accumulated=_num_open(trajectory, bisect_left(lines, file.begin + 1), num_carried, line=file.begin + 1),
         )
-        for file in files_in(process.records)
+        for file in files_in(process.events)
         if file.path
     )
 
 
-def _num_open(steps: Sequence[Sequence[TrainedBatch]], step: int, num_carried: int, *, line: int) -> int:
+def _last_deed(process: Process) -> int:
+    """Line (`sequence`) of the last thing that a process did by itself."""
+    faults = {record.sequence for record in process.events if isinstance(record, FaultFired)}
+    return next(number for number in reversed(range(len(process.records))) if number not in faults)
+
+
+def _num_open(trajectory: Trajectory, step: int, num_carried: int, *, line: int) -> int:
     """How many batches of a step had had their backward pass before a line."""
-    num_own = sum(batch.backward_line is not None and batch.backward_line < line for batch in steps[step])
+    is_done = step < len(trajectory.steps)
+    batches = trajectory.steps[step].batches if is_done else trajectory.unfinished
+    num_own = sum(batch.backward_line is not None and batch.backward_line < line for batch in batches)
     return num_own + (num_carried if step == 0 else 0)
 
 
@@ -108,16 +116,16 @@ def is_within(file: str, checkpoint: str) -> bool:
 
 def damaged_by(trajectory: Trajectory) -> frozenset[str]:
     """Files of checkpoints that a fault damaged after they were whole."""
-    records = trajectory.process.records
-    return frozenset(r.path for r in records if isinstance(r, FaultFired) and r.kind in CHECKPOINT_DAMAGE)
+    events = trajectory.process.events
+    return frozenset(r.path for r in events if isinstance(r, FaultFired) and r.kind in CHECKPOINT_DAMAGE)
 
 
 def removed_by(trajectory: Trajectory) -> tuple[str, ...]:
     """Files and folders that a process removed."""
-    return tuple(record.path for record in trajectory.process.records if isinstance(record, Remove))
+    return tuple(record.path for record in trajectory.process.events if isinstance(record, Remove))
 
 
 def loaded_by(trajectory: Trajectory) -> tuple[str, ...]:
     """Files that a process read before its first step, in order; "" for one without a name."""
     first = trajectory.steps[0].line if trajectory.steps else float("inf")
-    return tuple(r.path for r in trajectory.process.records if isinstance(r, Load) and r.sequence + 1 < first)
+    return tuple(r.path for r in trajectory.process.events if isinstance(r, Load) and r.sequence + 1 < first)

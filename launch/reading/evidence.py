@@ -13,8 +13,8 @@ from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.reading.lives import Run
 from resumable.launch.reading.repeatability import Disagreement, disagreement
 from resumable.launch.reading.restoring import Start, starts_of
+from resumable.launch.reading.steps import Steps
 from resumable.launch.reading.timeline import assemble
-from resumable.launch.reading.trajectory import Steps
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
+from itertools import islice
 
 import msgspec
 
@@ -12,7 +13,7 @@ from resumable.launch.evidence.node_records import RankEnded, RankHung
 from resumable.launch.evidence.rank_records import Batch, Error, Exit
 from resumable.launch.plan.plan import Scenario
 from resumable.launch.reading.lives import Firing, Life, Run
-from resumable.launch.reading.trajectory import TrainedBatch
+from resumable.launch.reading.steps import TrainedBatch
 
 _COMMUNICATION = ("torch.distributed", "torch.autograd", "torch.nn.parallel")
 """Modules in which a rank waits for the others: in a collective of its own, or of DDP's within the backward pass."""
@@ -156,8 +157,8 @@ def _first_batch_times(lives: Sequence[Life]) -> list[int]:
     """When each process of the first of these incarnations that received a batch received its first, in nanoseconds."""
     first: dict[int, list[int]] = {}
     for life in lives:
-        times = [record.time_ns for record in life.trajectory.process.records if isinstance(record, Batch)]
-        first.setdefault(life.incarnation, []).extend(times[:1])
+        times = (record.time_ns for record in life.trajectory.process.records if isinstance(record, Batch))
+        first.setdefault(life.incarnation, []).extend(islice(times, 1))
     return next((times for _, times in sorted(first.items()) if times), [])
 
 

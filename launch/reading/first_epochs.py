@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from resumable.launch.evidence.rank_records import Loader
-from resumable.launch.reading.global_stream import Sample, samples_of
+from resumable.launch.reading.epoch_samples import EpochSamples
+from resumable.launch.reading.global_stream import Sample
 from resumable.launch.reading.lives import Run
 
 
@@ -17,22 +17,16 @@ def usual_epoch(run: Run) -> Counter[Sample] | None:
     replacement, or what drops a tail, differs from epoch to epoch.
     """
     first = [life for life in run.lives if life.incarnation == run.history.incarnations[0]]
-    epochs: dict[int, Counter[Sample]] = {}
-    for life in first:
-        for step in life.steps:
-            for batch in step.batches:
-                epochs.setdefault(batch.epoch, Counter()).update(samples_of(batch.key))
-    whole = [epochs[epoch] for epoch in sorted(epochs)[:-1]]
-    if not whole or any(epoch != whole[0] for epoch in whole):
+    epochs = EpochSamples(life.steps for life in first)
+    whole = epochs.epochs[:-1]
+    if not whole:
         return None
-    return whole[0] if len(whole) > 1 or _is_everything(whole[0], run, world_size=len(first)) else None
+    usual = epochs.count(whole[0])
+    if any(epochs.count(epoch) != usual for epoch in whole[1:]):
+        return None
+    return usual if len(whole) > 1 or _is_everything(usual, run, world_size=len(first)) else None
 
 
 def _is_everything(epoch: Counter[Sample], run: Run, *, world_size: int) -> bool:
-    loaders = [r for life in run.lives for r in life.trajectory.process.records if isinstance(r, Loader)]
-    sizes = {loader.num_samples for loader in loaders if loader.loader in _trained(run)}
+    sizes = {loader.num_samples for life in run.lives for loader in life.trajectory.loaders.values()}
     return sizes == {len(epoch)} and epoch.total() - len(epoch) < world_size
-
-
-def _trained(run: Run) -> set[int]:
-    return {batch.loader for life in run.lives for step in life.steps for batch in step.batches}

@@ -72,8 +72,8 @@ def handovers_of(run: Run) -> Handovers:
 
 
 def _written(life: Life) -> Iterator[tuple[Written, bool]]:
-    records, steps = life.trajectory.process.records, _lines_of_steps(life)
-    for file in files_in(records):
+    records, steps = life.trajectory.process.records, life.trajectory.steps.column("lines")
+    for file in files_in(life.trajectory.process.events):
         if file.path:
             yield (
                 Written(
@@ -91,8 +91,8 @@ def _written(life: Life) -> Iterator[tuple[Written, bool]]:
 
 
 def _read(life: Life, written: Sequence[Written]) -> Iterator[Read]:
-    steps = _lines_of_steps(life)
-    for record in life.trajectory.process.records:
+    steps = life.trajectory.steps.column("lines")
+    for record in life.trajectory.process.events:
         if isinstance(record, Load):
             yield Read(
                 path=record.path,
@@ -102,10 +102,6 @@ def _read(life: Life, written: Sequence[Written]) -> Iterator[Read]:
                 time_ns=record.time_ns,
                 source=_source(record, life, written),
             )
-
-
-def _lines_of_steps(life: Life) -> list[int]:
-    return [step.line for step in life.trajectory.steps]
 
 
 def _content(record: AnyRecord) -> Content:

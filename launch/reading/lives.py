@@ -10,7 +10,8 @@ from resumable.launch.evidence.history import History
 from resumable.launch.evidence.rank_records import Batch, FaultFired, Step
 from resumable.launch.reading.checkpoints import Checkpoint
 from resumable.launch.reading.resume import ResumePoint
-from resumable.launch.reading.trajectory import Steps, TrainedBatch, Trajectory
+from resumable.launch.reading.steps import Steps, TrainedBatch
+from resumable.launch.reading.trajectory import Trajectory
 
 
 class Life(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +66,8 @@ class Firing(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def was_survived(self) -> bool:
         """Whether its process trained on."""
-        return any(isinstance(record, Batch | Step) for record in self.life.trajectory.process.records[self.line :])
+        records = self.life.trajectory.process.records
+        return any(isinstance(records[number], Batch | Step) for number in range(self.line, len(records)))
 
 
 class Timeline(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,7 +109,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return tuple(
             _firing(life, record)
             for life in self.lives
-            for record in life.trajectory.process.records
+            for record in life.trajectory.process.events
             if isinstance(record, FaultFired)
         )
 
@@ -119,7 +121,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
 def _firing(life: Life, record: FaultFired) -> Firing:
     line = record.sequence + 1
-    num_own_steps = sum(step.line < line for step in life.steps)
+    num_own_steps = sum(own < line for own in life.steps.column("lines"))
     return Firing(
         fault=record.fault,
         kind=record.kind,

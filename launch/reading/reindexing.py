@@ -12,7 +12,8 @@ import msgspec
 
 from resumable.launch.evidence.loop_profile import LoopProfile
 from resumable.launch.evidence.rank_records import Loader
-from resumable.launch.reading.trajectory import Steps, TrainedBatch, TrainedStep, Trajectory
+from resumable.launch.reading.steps import NOTHING, Steps, TrainedBatch, TrainedStep
+from resumable.launch.reading.trajectory import Trajectory
 
 
 def renamed(trajectory: Trajectory, first_step: int, reference: Mapping[int, Steps], profile: LoopProfile) -> Steps:
@@ -25,16 +26,16 @@ def renamed(trajectory: Trajectory, first_step: int, reference: Mapping[int, Ste
         profile: Of the job: which lengths its data sets have.
     """
     parts = {number for number, loader in trajectory.loaders.items() if is_part(loader, profile)}
-    expected = reference.get(trajectory.process.rank, ())[first_step:]
+    expected = reference.get(trajectory.process.rank, NOTHING)[first_step:]
     if not parts or not expected:
         return trajectory.steps
     others = [steps for rank, steps in reference.items() if rank != trajectory.process.rank]
     steps = list(trajectory.steps)
     for number, (found, wanted) in enumerate(zip(trajectory.steps, expected, strict=False)):
-        at_the_time = [step for own in others for step in own[first_step + number :][:1]]
+        at_the_time = [own[first_step + number] for own in others if first_step + number < len(own)]
         if _is_proved(found, wanted, at_the_time):
             steps[number] = _renamed(found, wanted, parts)
-    return tuple(steps)
+    return Steps.of(steps)
 
 
 def is_part(loader: Loader, profile: LoopProfile) -> bool:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.lives import Run
-from resumable.launch.reading.trajectory import Steps, TrainedStep
+from resumable.launch.reading.steps import OfStep, Steps, known
 
 
 class Disagreement(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,18 +43,26 @@ class Distance(msgspec.Struct, frozen=True, kw_only=True):
 
 def distances(references: Sequence[Run], faulted: Run) -> tuple[Distance, Distance]:
     """How far the references are from each other, and the faulted run from the nearest of them, step by step."""
-    pairs = [(one, other) for number, one in enumerate(references) for other in references[:number]]
-    apart = _farthest([_distance([_series(one)], _series(other)) for one, other in pairs])
-    return apart, _distance([_series(reference) for reference in references], _series(faulted))
+    pairs = [_distance([one], other) for number, one in enumerate(references) for other in references[:number]]
+    apart = Distance(
+        loss=_most(pair.loss for pair in pairs), parameter_norm=_most(pair.parameter_norm for pair in pairs)
+    )
+    return apart, _distance(references, faulted)
+
+
+STATE: tuple[OfStep, ...] = ("afters", "buffers", "losses")
+"""What of the state is compared after each step, bit for bit."""
 
 
 def first_different_state(expected: Steps, found: Steps) -> int | None:
     """The first step of both whose state differs; one of which only another rank's checkpoint tells has none."""
-    seen = [(wanted, got) for wanted, got in zip(expected, found, strict=False)]
-    return first_difference(
-        [_state_after(wanted if got.line else TrainedStep()) for wanted, got in seen],
-        [_state_after(got if got.line else TrainedStep()) for _, got in seen],
-    )
+    num_steps = min(len(expected), len(found))
+    begin = 0
+    while True:
+        number = found[begin:num_steps].first_difference(expected[begin:num_steps], *STATE)
+        if number is None or found[begin + number].line:
+            return None if number is None else begin + number
+        begin += number + 1
 
 
 def final_parameters(run: Run) -> dict[int, str | None]:
@@ -69,31 +76,35 @@ def final_parameters(run: Run) -> dict[int, str | None]:
     }
 
 
-_Series = dict[tuple[str, int, int, int], float]
-"""Numbers by what they are, rank, step, and number of the backward pass in the step."""
-
-
-def _series(run: Run) -> _Series:
-    series: _Series = {}
-    for timeline in run.timelines:
-        for number, step in enumerate(timeline.steps):
-            if step.record.parameter_norm is not None:
-                series["norm", timeline.rank, number, 0] = step.record.parameter_norm
-            for place, loss in enumerate(step.losses):
-                if loss is not None:
-                    series["loss", timeline.rank, number, place] = loss
-    return series
-
-
-def _distance(references: Sequence[_Series], found: _Series) -> Distance:
+def _distance(references: Sequence[Run], found: Run) -> Distance:
     """Of each number from the nearest of the references'; those of steps that only one has do not count."""
-    most: dict[str, float] = {}
-    for key, value in found.items():
-        others = [reference[key] for reference in references if key in reference]
-        relative = [_relative(value, other) for other in others]
-        if relative:
-            most[key[0]] = max(most.get(key[0], 0.0), min(relative))
-    return Distance(loss=most.get("loss"), parameter_norm=most.get("norm"))
+    pairs = [
+        (timeline.steps, [other.steps for run in references if (other := run.timeline(timeline.rank)) is not None])
+        for timeline in found.timelines
+    ]
+    return Distance(
+        loss=_most(distance for steps, others in pairs for distance in _losses_apart(steps, others)),
+        parameter_norm=_most(distance for steps, others in pairs for distance in _norms_apart(steps, others)),
+    )
+
+
+def _losses_apart(found: Steps, others: Sequence[Steps]) -> Iterator[float | None]:
+    for number in range(len(found)):
+        there = [other.losses_of(number) for other in others if number < len(other)]
+        for place, loss in enumerate(found.losses_of(number)):
+            yield _nearest(loss, [losses[place] for losses in there if place < len(losses)])
+
+
+def _norms_apart(found: Steps, others: Sequence[Steps]) -> Iterator[float | None]:
+    columns = [other.figures("norms") for other in others]
+    for number, norm in enumerate(found.figures("norms")):
+        yield _nearest(known(norm), [known(column[number]) for column in columns if number < len(column)])
+
+
+def _nearest(value: float | None, others: Iterable[float | None]) -> float | None:
+    """How far a number is from the nearest of the others; None where not recorded."""
+    recorded = [other for other in others if other is not None]
+    return None if value is None else min([_relative(value, other) for other in recorded], default=None)
 
 
 def _relative(one: float, other: float) -> float:
@@ -103,13 +114,5 @@ def _relative(one: float, other: float) -> float:
     return distance if math.isfinite(distance) else math.inf
 
 
-def _farthest(all_: Sequence[Distance]) -> Distance:
-    losses = [one.loss for one in all_ if one.loss is not None]
-    norms = [one.parameter_norm for one in all_ if one.parameter_norm is not None]
-    return Distance(loss=max(losses, default=None), parameter_norm=max(norms, default=None))
-
-
-def _state_after(step: TrainedStep) -> tuple[object, ...]:
-    """What is compared, bit for bit; a loss that is no number equals itself."""
-    losses = tuple("nan" if loss is not None and math.isnan(loss) else loss for loss in step.losses)
-    return (step.after, step.record.buffers, losses)
+def _most(values: Iterable[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)

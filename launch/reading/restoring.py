@@ -55,8 +55,8 @@ def start_state(life: Life) -> State | None:
     """What a process had before its first step."""
     if not life.steps:
         return None
-    records = life.trajectory.process.records[: life.steps[0].line]
-    states = [record for record in records if isinstance(record, State) and record.moment == "start"]
+    events = [event for event in life.trajectory.process.events if event.sequence < life.steps[0].line]
+    states = [event for event in events if isinstance(event, State) and event.moment == "start"]
     return states[-1] if states else None
 
 

@@ -8,12 +8,12 @@ one, from a batch at or before the first that was lost.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
-from resumable.launch.reading.trajectory import BatchKey, TrainedStep
+from resumable.launch.reading.steps import Steps
 
 How = Literal["parameters", "checkpoint", "sequence", "unknown"]
 
@@ -29,20 +29,19 @@ class ResumePoint(msgspec.Struct, frozen=True, kw_only=True):
 class Clues(msgspec.Struct, frozen=True, kw_only=True):
     """What is known about the job when one of its processes begins to train again."""
 
-    states: Mapping[str, Collection[int]]
-    """Digest of the parameters, and after how many steps the job had them."""
+    same_parameters: Sequence[int]
+    """After how many steps the job had the parameters that the process began with, in order; none if they are not known."""
     checkpoint: int | None
     """Steps in the checkpoint that the process loaded."""
-    expected: Sequence[TrainedStep]
+    expected: Steps
     """What the rank would train on without a stop."""
     num_done: int
     """Steps that the rank had done when it was stopped."""
 
 
-def find_resume_point(steps: Sequence[TrainedStep], clues: Clues) -> ResumePoint:
+def find_resume_point(steps: Steps, clues: Clues) -> ResumePoint:
     """The resume point of a process that did `steps`, at least one."""
-    before = steps[0].before
-    candidates = sorted(clues.states.get(before, ())) if before is not None else []
+    candidates = clues.same_parameters
     if len(candidates) == 1:
         return ResumePoint(step=candidates[0], how="parameters")
     if clues.checkpoint is not None and (not candidates or clues.checkpoint in candidates):
@@ -56,10 +55,9 @@ def find_resume_point(steps: Sequence[TrainedStep], clues: Clues) -> ResumePoint
     return ResumePoint(step=clues.num_done, how="unknown")
 
 
-def _continuations(steps: Sequence[TrainedStep], clues: Clues, candidates: Sequence[int]) -> list[int]:
+def _continuations(steps: Steps, clues: Clues, candidates: Sequence[int]) -> list[int]:
     """Those candidates from which the expected sequence goes on exactly as `steps` do."""
-    found: list[tuple[BatchKey, ...]] = [step.keys for step in steps]
-    expected = [step.keys for step in clues.expected]
+    found, expected = steps.column("keys"), clues.expected.column("keys")
     return [
         first
         for first in candidates

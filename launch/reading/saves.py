@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 
 import msgspec
 
@@ -56,12 +57,13 @@ def saved_by(trajectory: Trajectory, first_step: int) -> tuple[Saved, ...]:
         first_step: Steps done since training began when it started to train.
     """
     process = trajectory.process
-    lines = [step.line for step in trajectory.steps]
-    names = {file.begin: file.path for file in files_in(process.records)}
+    lines = trajectory.steps.column("lines")
+    names = {file.begin: file.path for file in files_in(process.events)}
     saved: list[Saved] = []
-    for before, record in zip(process.records, process.records[1:], strict=False):
+    for before, record in pairwise(process.events):
         if isinstance(record, Save) and record.fingerprints:
             step = first_step + bisect_left(lines, record.sequence + 1)
+            is_just_before = before.sequence == record.sequence - 1
             saved.append(
                 Saved(
                     incarnation=process.incarnation,
@@ -70,7 +72,9 @@ def saved_by(trajectory: Trajectory, first_step: int) -> tuple[Saved, ...]:
                     earliest_step=first_step if record.writer == "thread" else step,
                     path=names.get(record.sequence, record.path),
                     content=record.fingerprints,
-                    state=before if isinstance(before, State) and record.writer != "thread" else None,
+                    state=before
+                    if isinstance(before, State) and is_just_before and record.writer != "thread"
+                    else None,
                 )
             )
     return tuple(saved)
@@ -79,8 +83,8 @@ def saved_by(trajectory: Trajectory, first_step: int) -> tuple[Saved, ...]:
 def read_by(trajectory: Trajectory) -> tuple[Content, ...]:
     """What a process read before its first step, as far as it has the keys of a save, in order."""
     first = trajectory.steps[0].line if trajectory.steps else float("inf")
-    records = trajectory.process.records
-    return tuple(r.fingerprints for r in records if isinstance(r, Load) and r.fingerprints and r.sequence + 1 < first)
+    events = trajectory.process.events
+    return tuple(r.fingerprints for r in events if isinstance(r, Load) and r.fingerprints and r.sequence + 1 < first)
 
 
 def saves_read(group: Sequence[Trajectory], saved: Iterable[Saved]) -> tuple[Moment, ...]:

@@ -18,7 +18,8 @@ from resumable.launch.reading.lives import Life, Run, Timeline
 from resumable.launch.reading.reindexing import renamed
 from resumable.launch.reading.resume import Clues, find_resume_point
 from resumable.launch.reading.saves import Saved, saved_by, saves_read
-from resumable.launch.reading.trajectory import Steps, TrainedBatch, TrainedStep, Trajectory, trace
+from resumable.launch.reading.steps import NOTHING, Steps, TrainedBatch, TrainedStep
+from resumable.launch.reading.trajectory import Trajectory, trace
 
 
 def assemble(history: History, profile: LoopProfile, reference: Mapping[int, Steps] | None = None) -> Run:
@@ -46,9 +47,10 @@ class _Builder:
         self.latest: dict[int, Life] = {}
         self.checkpoints: list[Checkpoint] = []
         self.saved: list[Saved] = []
-        self.states: dict[str, set[int]] = {}
-        for steps in reference.values():
-            _note_states(self.states, steps, 0)
+        self.known: list[tuple[int, Steps]] = [(0, steps) for steps in reference.values()]
+        """Steps of the job whose parameters one may go on from, each with the number of the first."""
+        self.places: dict[str, tuple[int, ...]] = {}
+        """What is known of parameters that were asked for."""
 
     def add(self, group: Sequence[Trajectory]) -> None:
         """Place the processes of one incarnation."""
@@ -67,6 +69,7 @@ class _Builder:
         self.checkpoints = [
             checkpoint for checkpoint in known if not any(is_within(file, checkpoint.path) for file in damaged)
         ]
+        self.places = {}
         for life in placed:
             self.lives[life.incarnation, life.rank] = life
             if life.has_cut:
@@ -86,7 +89,7 @@ class _Builder:
     def _place(self, trajectory: Trajectory, read: Sequence[int]) -> Life:
         """The process where it went on; `read`: steps of the saves that its group read, as far as content tells."""
         rank, incarnation = trajectory.process.rank, trajectory.process.incarnation
-        before = self.done.get(rank, ())
+        before = self.done.get(rank, NOTHING)
         resume = None
         if trajectory.steps and incarnation > 0:
             resume = find_resume_point(trajectory.steps, self._clues(trajectory, before, read))
@@ -103,11 +106,11 @@ class _Builder:
             first_step=first_step,
             resume=resume,
             before=before,
-            steps=_with_carried(tuple([_shifted(step, epoch) for step in steps]), carried),
+            steps=_with_carried(steps.from_epoch(epoch), carried),
             has_cut=bool(steps) or has_nothing_left,
             num_carried=len(carried.batches),
-            unfinished=_shifted(TrainedStep(batches=trajectory.unfinished), epoch).batches,
-            waiting=_shifted(TrainedStep(batches=trajectory.waiting), epoch).batches,
+            unfinished=_shifted(trajectory.unfinished, epoch),
+            waiting=_shifted(trajectory.waiting, epoch),
         )
 
     def _open_at(self, trajectory: Trajectory, first_step: int, before: Steps) -> TrainedStep:
@@ -129,11 +132,21 @@ class _Builder:
         known = {checkpoint.path: checkpoint.step for checkpoint in self.checkpoints if checkpoint.is_step_sure}
         loaded = [known[path] for path in loaded_by(trajectory) if path in known]
         return Clues(
-            states=self.states,
+            same_parameters=self._places_of(trajectory.steps[0].before),
             checkpoint=read[-1] if read else (loaded[-1] if loaded else None),
             expected=self.reference.get(trajectory.process.rank, before),
             num_done=len(before) or max(map(len, self.done.values()), default=0),
         )
+
+    def _places_of(self, before: str | None) -> Sequence[int]:
+        """After how many steps the job had these parameters, in order."""
+        if before is None:
+            return ()
+        if before not in self.places:
+            found = {first + number + 1 for first, steps in self.known for number in steps.places_of(before)}
+            begun = {first for first, steps in self.known if steps and steps[0].before == before}
+            self.places[before] = tuple(sorted(found | begun))
+        return self.places[before]
 
     def _epoch_at(self, step: int, rank: int, trajectory: Trajectory, *, num_open: int) -> int:
         """Epoch in which a process goes on: as the reference has it, else as it was the first time, else the next one.
@@ -142,13 +155,13 @@ class _Builder:
         first, or if the step has none such, behind those that waited when its checkpoint was written.
         """
         first = [batch.key for one in trajectory.steps[:1] for batch in one.batches[:1]]
-        known = (self.reference.get(rank, ()), self.done.get(rank, ()), *self.done.values())
+        known = (self.reference.get(rank, NOTHING), self.done.get(rank, NOTHING), *self.done.values())
         for steps in known:
             if step < len(steps) and steps[step].batches:
                 batches = steps[step].batches
                 same = tuple(batch for batch in batches if [batch.key] == first)
                 return (same or batches[num_open:] or batches)[0].epoch
-        last = self.done.get(rank) or max(self.done.values(), key=len, default=())
+        last = self.done.get(rank) or max(self.done.values(), key=len, default=NOTHING)
         latest = [batch for done in last[-1:] for batch in done.batches]
         if not latest:
             return 0
@@ -164,8 +177,10 @@ class _Builder:
             for life in self.latest.values()
             if latest.loader in life.trajectory.loaders
         }
+        numbers = steps.epoch_ranges().get(latest.epoch, ())
+        own = (step for part in numbers for step in steps[part.start : part.stop])
         num = sum(
-            batch.epoch == latest.epoch and batch.loader == latest.loader for step in steps for batch in step.batches
+            batch.epoch == latest.epoch and batch.loader == latest.loader for step in own for batch in step.batches
         )
         return lengths == {num}
 
@@ -179,20 +194,20 @@ class _Builder:
         unfinished = (*previous.unfinished, *previous.waiting) if previous else ()
         if previous and unfinished and life.first_step > len(life.before):
             ahead = TrainedStep(batches=unfinished)
-            longer = msgspec.structs.replace(previous, steps=(*previous.steps, ahead), unfinished=(), waiting=())
+            longer = msgspec.structs.replace(
+                previous, steps=previous.steps + Steps.of([ahead]), unfinished=(), waiting=()
+            )
             self.lives[previous.incarnation, previous.rank] = longer
-            life = msgspec.structs.replace(life, before=(*life.before, ahead))
+            life = msgspec.structs.replace(life, before=life.before + Steps.of([ahead]))
             self.lives[life.incarnation, life.rank] = life
-        _note_states(self.states, life.steps, life.first_step)
+        self.known.append((life.first_step, life.steps))
         self.done[life.rank] = _joined(life.before, life.first_step, life.steps)
 
     def _leave_old_size(self, world_size: int) -> None:
         """After training on another number of ranks, steps are no longer the reference's, nor a vanished rank's."""
         if self.reference and world_size != len(self.reference):
             self.reference = {}
-            self.states = {}
-            for life in self.lives.values():
-                _note_states(self.states, life.steps, life.first_step)
+            self.known = [(life.first_step, life.steps) for life in self.lives.values()]
         self.done = {rank: steps for rank, steps in self.done.items() if rank < world_size}
         self.latest = {rank: life for rank, life in self.latest.items() if rank < world_size}
 
@@ -223,36 +238,25 @@ def _with_carried(steps: Steps, carried: TrainedStep) -> Steps:
     if not carried.batches:
         return steps
     batches, losses = (*carried.batches, *steps[0].batches), (*carried.losses, *steps[0].losses)
-    return (msgspec.structs.replace(steps[0], batches=batches, losses=losses), *steps[1:])
+    return Steps.of([msgspec.structs.replace(steps[0], batches=batches, losses=losses)]) + steps[1:]
 
 
 def _joined(done: Steps, first_step: int, steps: Steps) -> Steps:
     """`done` up to a step and then `steps`; what nothing shows in between are steps without batches."""
-    return done[:first_step] + (TrainedStep(),) * (first_step - len(done)) + steps
+    return done[:first_step] + Steps.of([TrainedStep()] * (first_step - len(done))) + steps
 
 
 def _effective(lives: Sequence[Life]) -> Steps:
-    done: Steps = ()
+    done = NOTHING
     for life in lives:
         if life.has_cut:
             done = _joined(done, life.first_step, life.steps[: life.num_kept])
     return done
 
 
-def _note_states(states: dict[str, set[int]], steps: Steps, first_step: int) -> None:
-    if steps and steps[0].before is not None:
-        states.setdefault(steps[0].before, set()).add(first_step)
-    for number, step in enumerate(steps, start=first_step + 1):
-        if step.after is not None:
-            states.setdefault(step.after, set()).add(number)
-
-
-def _shifted(step: TrainedStep, epoch: int) -> TrainedStep:
-    """The same step with its epochs counted from `epoch` on."""
-    if epoch == 0:
-        return step
-    batches = [msgspec.structs.replace(batch, epoch=batch.epoch + epoch) for batch in step.batches]
-    return msgspec.structs.replace(step, batches=tuple(batches))
+def _shifted(batches: Iterable[TrainedBatch], epoch: int) -> tuple[TrainedBatch, ...]:
+    """The same batches with their epochs counted from `epoch` on."""
+    return tuple([msgspec.structs.replace(batch, epoch=batch.epoch + epoch) for batch in batches])
 
 
 def _with_kept(life: Life, lives: Iterable[Life]) -> Life:

@@ -2,86 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Iterable
 
 import msgspec
 
+from resumable.launch.errors import EvidenceError
 from resumable.launch.evidence.consumption import ConsumedBatch, ConsumedStep, Consumption
 from resumable.launch.evidence.history import Process
 from resumable.launch.evidence.loop_profile import LoopProfile, roles_of
-from resumable.launch.evidence.rank_records import AnyRecord, Batch, EpochBegin, Index, Loader, Step
-
-BatchKey = tuple[Index, ...] | str | None
-"""What two batches are compared by: their indices, else their content digest, else nothing."""
-
-NO_STEP = Step(sequence=0, time_ns=0, step=0)
-"""In place of the line of a step that has none: a job without an optimizer, or a process that was killed before it."""
-
-
-class TrainedBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """A batch that the job trained on."""
-
-    loader: int
-    epoch: int
-    """Ordinal of its pass among the passes that were trained on: in its process, or since training began."""
-    batch: int
-    """Number of the batch in its pass, from 0."""
-    key: BatchKey
-    line: int
-    """Where it stands in the file of its process, from 1."""
-    digest: str | None = None
-    """Of its content, where it was asked for or there are no indices."""
-    backward_line: int | None = None
-    """Where its first backward pass stands in that file; None if it had none."""
-
-    @property
-    def indices(self) -> tuple[Index, ...]:
-        """The samples in their order; empty where the data set has no indices."""
-        return self.key if isinstance(self.key, tuple) else ()
-
-    @property
-    def samples(self) -> tuple[Index, ...]:
-        """What a report shows of it: its indices, or else the digest of its content."""
-        return (self.key,) if isinstance(self.key, str) else self.indices
-
-
-class TrainedStep(msgspec.Struct, frozen=True, kw_only=True):
-    """One optimizer step and the batches that it consumed."""
-
-    batches: tuple[TrainedBatch, ...] = ()
-    losses: tuple[float | None, ...] = ()
-    """One for each backward pass."""
-    record: Step = NO_STEP
-    """Its line, joined with those of further optimizers of the same step."""
-    line: int = 0
-    """Where the step stands in the file of its process; 0 for a step that only other evidence shows."""
-    carries: bool = False
-    """Gradients that its process did not make are part of it."""
-
-    @property
-    def keys(self) -> tuple[BatchKey, ...]:
-        """What the step is compared by."""
-        return tuple([batch.key for batch in self.batches])
-
-    @property
-    def before(self) -> str | None:
-        """Digest of the parameters before it; only on the first step of a process."""
-        return self.record.before
-
-    @property
-    def after(self) -> str | None:
-        """Digest of the parameters after it."""
-        return self.record.after
-
-
-Steps = tuple[TrainedStep, ...]
+from resumable.launch.evidence.rank_records import AnyRecord, Batch, EpochBegin, Loader, Step
+from resumable.launch.reading.steps import NO_STEP, Steps, Table, TrainedBatch, TrainedStep
 
 
 class Trajectory(msgspec.Struct, frozen=True, kw_only=True):
     """What one process trained on, in order."""
 
     process: Process
-    steps: tuple[TrainedStep, ...]
+    steps: Steps
     unfinished: tuple[TrainedBatch, ...]
     """Batches with a backward pass whose step never came: the process ended before."""
     waiting: tuple[TrainedBatch, ...]
@@ -103,50 +41,106 @@ def trace(process: Process, profile: LoopProfile) -> Trajectory:
     """
     roles = roles_of(process.records, by_inputs=process.rank in profile.by_inputs)
     consumption = Consumption(profile, roles)
-    steps: list[TrainedStep] = []
-    consumed: list[Batch] = []
+    steps = _RecordedSteps(process)
     for record in process.records:
         done = consumption.follow(record)
         if done is not None:
-            steps.append(_step(done))
-            consumed.extend(one.batch for one in done.batches)
-        elif isinstance(record, Step) and steps and record.after is not None:
-            steps[-1] = _joined(steps[-1], record)
+            steps.append(done)
+        elif isinstance(record, Step) and steps.table and record.after is not None:
+            steps.join(record)
     last = consumption.close() if process.exit is not None else None
     if last is not None:
-        steps.append(_step(last))
-        consumed.extend(one.batch for one in last.batches)
-    consumed.extend(one.batch for one in consumption.unfinished)
-    loaders = {r.loader: r for r in process.records if isinstance(r, Loader)}
+        steps.append(last)
+    loaders = {r.loader: r for r in process.events if isinstance(r, Loader)}
+    trained = [*steps.ends, *(one.batch for one in consumption.unfinished)]
     return Trajectory(
         process=process,
-        steps=tuple(steps),
+        steps=Steps.in_table(steps.table),
         unfinished=_batches(consumption.unfinished),
         unfinished_losses=consumption.losses,
         waiting=_batches(consumption.waiting),
-        pass_ended=bool(consumed) and (consumed[-1].loader, consumed[-1].epoch) in consumption.ended,
-        sampler_epoch=_sampler_epoch(process.records, consumed),
+        pass_ended=bool(trained) and (trained[-1].loader, trained[-1].epoch) in consumption.ended,
+        sampler_epoch=_sampler_epoch(process.events, trained[0] if trained else None),
         loaders={number: loaders[number] for number in roles.training if number in loaders},
     )
 
 
-def _step(done: ConsumedStep) -> TrainedStep:
-    return TrainedStep(
-        batches=_batches(done.batches),
-        losses=done.losses,
-        record=done.record or NO_STEP,
-        line=done.line,
-        carries=done.carries,
-    )
+class _RecordedSteps:
+    """The steps of a process, and where in its evidence they stand.
+
+    Args:
+        process: Whose records are read again where a step is looked at.
+    """
+
+    def __init__(self, process: Process) -> None:
+        self._records = process.records
+        self.table = Table(self._step)
+        self.ends: tuple[Batch, ...] = ()
+        """The first and the last batch of all."""
+        self._batch_lines = array("I")
+        self._backward_lines = array("I")
+        """Of the first backward pass of each batch; 0 if it had none."""
+        self._last_lines = array("I")
+        """Of the last record of each step; 0 if it has none."""
+        self._carrying: set[int] = set()
+
+    def append(self, done: ConsumedStep) -> None:
+        """Take note of the next step."""
+        for one in done.batches:
+            self.ends = (*self.ends[:1], one.batch)
+            self._batch_lines.append(one.batch.sequence + 1)
+            self._backward_lines.append(0 if one.backward is None else one.backward + 1)
+        self._last_lines.append(0 if done.record is None else done.line)
+        if done.carries:
+            self._carrying.add(len(self.table))
+        self.table.append(
+            TrainedStep(
+                batches=_batches(done.batches),
+                losses=done.losses,
+                record=done.record or NO_STEP,
+                line=done.line,
+                carries=done.carries,
+            )
+        )
+
+    def join(self, later: Step) -> None:
+        """Another optimizer did its part of the last step: what it left counts."""
+        self._last_lines[-1] = later.sequence + 1
+        self.table.update(later)
+
+    def _step(self, number: int) -> TrainedStep:
+        line, first = self.table.lines[number], self.table.first_batch(number)
+        return TrainedStep(
+            batches=tuple([self._batch(place) for place in range(first, self.table.ends[number])]),
+            losses=self.table.losses_of(number),
+            record=self._record(line, self._last_lines[number]),
+            line=line,
+            carries=number in self._carrying,
+        )
+
+    def _batch(self, place: int) -> TrainedBatch:
+        batch = self._records[self._batch_lines[place] - 1]
+        if not isinstance(batch, Batch):
+            raise _changed(batch)
+        return _trained(batch, epoch=self.table.epochs[place], backward_line=self._backward_lines[place] or None)
+
+    def _record(self, line: int, last_line: int) -> Step:
+        """All records of one step as one: what the last optimizer left counts."""
+        if not last_line:
+            return NO_STEP
+        first, *later = self._records[line - 1 : last_line]
+        if not isinstance(first, Step):
+            raise _changed(first)
+        record = first
+        for one in later:
+            if isinstance(one, Step) and one.after is not None:
+                is_new = record.has_new_optimizer or one.has_new_optimizer
+                record = msgspec.structs.replace(one, before=first.before, has_new_optimizer=is_new)
+        return record
 
 
-def _joined(step: TrainedStep, later: Step) -> TrainedStep:
-    """A step of which another optimizer did its part: what the last one left counts."""
-    first = step.record
-    record = msgspec.structs.replace(
-        later, before=first.before, has_new_optimizer=first.has_new_optimizer or later.has_new_optimizer
-    )
-    return msgspec.structs.replace(step, record=record)
+def _changed(found: AnyRecord) -> EvidenceError:
+    return EvidenceError(f"line {found.sequence + 1} of the evidence changed while it was read")
 
 
 def _batches(consumed: Iterable[ConsumedBatch]) -> tuple[TrainedBatch, ...]:
@@ -154,21 +148,24 @@ def _batches(consumed: Iterable[ConsumedBatch]) -> tuple[TrainedBatch, ...]:
 
 
 def _batch(one: ConsumedBatch) -> TrainedBatch:
-    batch = one.batch
+    return _trained(one.batch, epoch=one.epoch, backward_line=None if one.backward is None else one.backward + 1)
+
+
+def _trained(batch: Batch, *, epoch: int, backward_line: int | None) -> TrainedBatch:
     return TrainedBatch(
         loader=batch.loader,
-        epoch=one.epoch,
+        epoch=epoch,
         batch=batch.batch,
         key=batch.digest if batch.indices is None else tuple(batch.indices),
         line=batch.sequence + 1,
         digest=batch.digest,
-        backward_line=None if one.backward is None else one.backward + 1,
+        backward_line=backward_line,
     )
 
 
-def _sampler_epoch(records: Iterable[AnyRecord], consumed: Sequence[Batch]) -> int | None:
-    if not consumed:
+def _sampler_epoch(events: Iterable[AnyRecord], first: Batch | None) -> int | None:
+    """What the sampler took for its epoch in the pass of the first batch."""
+    if first is None:
         return None
-    first = (consumed[0].loader, consumed[0].epoch)
-    begins = (r for r in records if isinstance(r, EpochBegin) and (r.loader, r.epoch) == first)
+    begins = (r for r in events if isinstance(r, EpochBegin) and (r.loader, r.epoch) == (first.loader, first.epoch))
     return next((begin.sampler_epoch for begin in begins), None)

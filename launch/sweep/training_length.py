@@ -81,11 +81,11 @@ def training_length_of(reference: Run) -> TrainingLength:
 
 
 def _rank_length(timeline: Timeline) -> RankLength:
-    lines = [step.line for step in timeline.steps]
+    lines = timeline.steps.column("lines")
     saves = [
         record.sequence + 1
         for life in timeline.lives
-        for record in life.trajectory.process.records
+        for record in life.trajectory.process.events
         if isinstance(record, Save) and record.phase == "begin"
     ]
     return RankLength(

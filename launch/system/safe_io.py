@@ -31,8 +31,25 @@ def read_whole(path: Path) -> bytes:
     with _regular_file(path) as file:
         content = file.read(MAX_SIZE_BYTES) if os.fstat(file.fileno()).st_size <= MAX_SIZE_BYTES else b""
         if file.peek(1):
-            raise OSError(errno.EFBIG, f"longer than {MAX_SIZE_BYTES >> 20} MiB", str(path))
+            raise _too_long(path)
         return content
+
+
+def lines_of(path: Path) -> Iterator[bytes]:
+    """The lines of a regular file, each with its newline but for what stands behind the last one.
+
+    Raises:
+        OSError: as `read_whole`, when the first one is asked for, or once more than that was read.
+    """
+    with _regular_file(path) as file:
+        if os.fstat(file.fileno()).st_size > MAX_SIZE_BYTES:
+            raise _too_long(path)
+        size_bytes = 0
+        for line in file:
+            size_bytes += len(line)
+            if size_bytes > MAX_SIZE_BYTES:
+                raise _too_long(path)
+            yield line
 
 
 def read_from(path: Path, offset: int, size_bytes: int) -> bytes:
@@ -107,6 +124,10 @@ def _escaped(value: object) -> object:
     if isinstance(value, dict):
         return {_escaped(key): _escaped(item) for key, item in value.items()}
     return [_escaped(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _too_long(path: Path) -> OSError:
+    return OSError(errno.EFBIG, f"longer than {MAX_SIZE_BYTES >> 20} MiB", str(path))
 
 
 def leads_out(path: Path, folder: Path) -> bool:

@@ -202,8 +202,12 @@ def _process(job: Job, life: Life, states: Sequence[str], *, rank: int, incarnat
 
 def with_lines(process: Process, lines: Iterable[AnyRecord]) -> Process:
     """The process with these lines after its first ones, all numbered anew."""
-    whole = (*process.records, *lines)
-    records = tuple(msgspec.structs.replace(line, sequence=number) for number, line in enumerate(whole))
+    return with_records(process, [*process.records, *lines])
+
+
+def with_records(process: Process, lines: Iterable[AnyRecord]) -> Process:
+    """The process with these lines in place of its own, numbered anew."""
+    records = tuple(msgspec.structs.replace(line, sequence=number) for number, line in enumerate(lines))
     return msgspec.structs.replace(process, records=records)
 
 

@@ -12,6 +12,7 @@ from resumable.launch.plan.fault_kinds import FaultKind
 from resumable.launch.plan.fault_model import PlannedFault, Point, When, resolve
 from tests.launch import histories
 from tests.launch.histories import Job, Life
+from tests.launch.lines import with_records
 
 JOB = Job()
 
@@ -196,8 +197,7 @@ def test_a_fault_that_did_not_fire_has_its_reason(text, words):
 def without_steps(history: History) -> History:
     """The same run of a job that updates its parameters by hand."""
     processes = tuple(
-        msgspec.structs.replace(p, records=tuple(line for line in p.records if not isinstance(line, Step)))
-        for p in history.processes
+        with_records(p, [line for line in p.records if not isinstance(line, Step)]) for p in history.processes
     )
     return msgspec.structs.replace(history, processes=processes)
 

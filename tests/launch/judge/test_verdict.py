@@ -20,6 +20,7 @@ from resumable.launch.judge.verdict import CheckReport, Verdict, combine, judge,
 from resumable.launch.reading.evidence import Evidence
 from tests.launch import histories
 from tests.launch.histories import Epochs, Job, Life
+from tests.launch.lines import with_records
 
 JOB = Job(world_size=4, num_samples=64)
 
@@ -265,7 +266,8 @@ def test_an_exact_resume_is_valid_wherever_it_happens(at, lost):
 
 def without_line(process: Process, number: int) -> Process:
     """Sequence numbers keep their gap."""
-    return msgspec.structs.replace(process, records=process.records[:number] + process.records[number + 1 :])
+    lines = [*process.records[:number], *process.records[number + 1 :]]
+    return msgspec.structs.replace(process, records=tuple(lines))
 
 
 @given(number=st.integers(min_value=1), of=st.integers(min_value=0, max_value=15), cut=st.booleans())
@@ -299,9 +301,7 @@ def test_evidence_without_batches_is_unknown():
         msgspec.structs.replace(
             run.history,
             processes=tuple(
-                msgspec.structs.replace(
-                    process, records=tuple(line for line in process.records if not isinstance(line, Batch))
-                )
+                with_records(process, [line for line in process.records if not isinstance(line, Batch)])
                 for process in run.history.processes
             ),
         )

@@ -2,19 +2,19 @@ import pytest
 
 from resumable.launch.evidence.rank_records import Step
 from resumable.launch.reading.resume import Clues, ResumePoint, find_resume_point
-from resumable.launch.reading.trajectory import TrainedBatch, TrainedStep
+from resumable.launch.reading.steps import Steps, TrainedBatch, TrainedStep
 
 
-def steps(numbers: list[int], before: str | None = None) -> tuple[TrainedStep, ...]:
+def steps(numbers: list[int], before: str | None = None) -> Steps:
     """One batch a step, known by one index."""
     batches = [TrainedBatch(loader=0, epoch=0, batch=n, key=(n,), line=n + 1) for n in numbers]
-    return tuple(
+    return Steps.of(
         TrainedStep(batches=(batch,), record=Step(sequence=0, time_ns=0, step=0, before=before if place == 0 else None))
         for place, batch in enumerate(batches)
     )
 
 
-STATES = {"three": {3}, "flat": {2, 3, 4}}
+PLACES: dict[str | None, tuple[int, ...]] = {"three": (3,), "flat": (2, 3, 4)}
 EXPECTED = steps(list(range(10)))
 
 
@@ -35,5 +35,6 @@ EXPECTED = steps(list(range(10)))
 )
 def test_the_resume_point_follows_from_the_best_clue(found, checkpoint, expected):
     """Parameters first, then the checkpoint, then the sequence."""
-    clues = Clues(states=STATES, checkpoint=checkpoint, expected=EXPECTED, num_done=6)
+    same = PLACES.get(found[0].before, ())
+    clues = Clues(same_parameters=same, checkpoint=checkpoint, expected=EXPECTED, num_done=6)
     assert ResumePoint(step=expected[0], how=expected[1]) == find_resume_point(found, clues)

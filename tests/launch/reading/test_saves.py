@@ -6,6 +6,7 @@ from resumable.launch.evidence.fingerprints import Fingerprint
 from resumable.launch.evidence.history import Process
 from resumable.launch.evidence.rank_records import Load, Save, Start, State, Step, Writer
 from resumable.launch.reading.saves import Content, saved_by, saves_read
+from resumable.launch.reading.steps import Steps
 from resumable.launch.reading.trajectory import Trajectory
 from tests.launch.states import one, shard
 
@@ -47,7 +48,7 @@ def trajectory(*contents: Content, rank: int = 0, incarnation: int = 0, writer: 
             ]
     return Trajectory(
         process=Process(file="", start=start, records=tuple(lines)),
-        steps=(),
+        steps=Steps(),
         unfinished=(),
         waiting=(),
         pass_ended=False,
