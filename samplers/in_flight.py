@@ -52,9 +52,10 @@ class InFlight:
         rows = []
         # Larger groups first: of [5] and [5, 7] in flight, both samples together can only mean the second.
         for row in sorted(candidates, key=lambda row: (-len(self._samples[row]), row)):
-            if all(left[sample] > 0 for sample in self._samples[row]):
+            needed = Counter(self._samples[row])
+            if all(left[sample] >= count for sample, count in needed.items()):
                 rows.append(row)
-                left.subtract(self._samples[row])
+                left.subtract(needed)
         if any(left.values()):
             wrong = [sample for sample, count in left.items() if count]
             raise ValueError(

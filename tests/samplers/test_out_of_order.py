@@ -23,6 +23,7 @@ from resumable.samplers import (
     joint_state,
     plan,
 )
+from resumable.samplers.in_flight import InFlight
 from tests.samplers.ranks import run_ranks
 from tests.samplers.streams import GROUPS, LENGTHS, NUM_SAMPLES, ORDERS, job
 
@@ -166,6 +167,16 @@ def test_what_is_not_in_flight_is_refused():
     grouped = ResumableRandomSampler(range(NUM_SAMPLES), seed=1, groups=TokenBatches(LENGTHS, 400))
     with pytest.raises(ValueError, match="a group is finished as a whole"):
         grouped.commit(next(iter(grouped))[:-1])
+
+
+def test_groups_are_told_from_each_other_by_all_that_is_in_them():
+    """One may lie within another, or hold a sample several times."""
+    in_flight = InFlight()
+    in_flight.draw([[5], [7, 7, 7], [5, 7, 9], [5, 7, 7]])
+    in_flight.finish([5, 7, 9])
+    assert in_flight.finished.runs == ((2, 3),)
+    in_flight.finish([5, 7, 7])
+    assert in_flight.finished.runs == ((2, 4),)
 
 
 def test_an_epoch_is_not_left_with_samples_in_flight():
