@@ -17,9 +17,10 @@ from tests.import_graph import ROOT
 from tests.peers.catalogue import STACKS
 from tests.peers.cells import CELLS
 from tests.peers.measurement import measured
-from tests.peers.scoreboard import Scoreboard, html, markdown, read, write
+from tests.peers.scoreboard import Scoreboard, html, markdown, read, with_table, write
 
 STORED = Path(__file__).parent / "scoreboard.json"
+README = ROOT / "README.md"
 PAGE = Path(__file__).parent / "README.md"
 BUILT = ROOT / "build" / "peers"
 
@@ -50,9 +51,10 @@ def main() -> None:
 
 
 def store(scoreboard: Scoreboard) -> None:
-    """Write all three forms."""
+    """Write all its forms, and the table of the README."""
     write(scoreboard, STORED)
     PAGE.write_text(markdown(scoreboard), encoding="utf-8")
+    README.write_text(with_table(README.read_text(encoding="utf-8"), scoreboard), encoding="utf-8")
     BUILT.mkdir(parents=True, exist_ok=True)
     (BUILT / "scoreboard.html").write_text(html(scoreboard), encoding="utf-8")
 

@@ -18,6 +18,8 @@ from tests.peers.cells import CELLS
 
 MARKS = {Outcome.VALID: "✓", Outcome.INVALID: "✗"}
 
+_PLACE = re.compile(r"(<!-- scoreboard: .*? -->\n).*?(<!-- end of the scoreboard -->)", re.DOTALL)
+
 Row = Mapping[str, "Result"]
 """The results of one stack, by the name of a cell."""
 
@@ -103,6 +105,11 @@ def html(scoreboard: Scoreboard) -> str:
 def table(scoreboard: Scoreboard) -> str:
     """The marks alone, in Markdown."""
     return _rendered("table.md.j2", scoreboard)
+
+
+def with_table(text: str, scoreboard: Scoreboard) -> str:
+    """A text with the table between its two marks."""
+    return _PLACE.sub(lambda marks: f"{marks[1]}\n{table(scoreboard)}\n{marks[2]}", text)
 
 
 def _grouped(row: Row, stack: Stack) -> list[tuple[str, list[Result]]]:

@@ -9,11 +9,11 @@ import pytest
 
 from resumable.launch.explain.outcome import Outcome
 from tests.import_graph import ROOT
-from tests.peers.__main__ import PAGE, STORED
+from tests.peers.__main__ import PAGE, README, STORED
 from tests.peers.catalogue import SCRIPTS, STACKS, Stack
 from tests.peers.cells import CELLS
 from tests.peers.measurement import measured
-from tests.peers.scoreboard import Result, Scoreboard, html, markdown, read, table, write
+from tests.peers.scoreboard import Result, Scoreboard, html, markdown, read, table, with_table, write
 
 STORED_NOW = read(STORED)
 PINS = dict(re.findall(r"^([\w-]+)==(.+)$", (STORED.parent / "requirements.txt").read_text(), re.MULTILINE))
@@ -38,6 +38,12 @@ def named(name: str) -> Stack:
 def test_the_page_is_what_the_stored_results_make() -> None:
     """Nobody edits a figure by hand."""
     assert markdown(STORED_NOW) == PAGE.read_text(encoding="utf-8")
+
+
+def test_the_readme_has_the_table() -> None:
+    """As it was measured, between its marks."""
+    text = README.read_text(encoding="utf-8")
+    assert (text, True) == (with_table(text, STORED_NOW), table(STORED_NOW) in text)
 
 
 def test_every_red_cell_has_a_cause_and_a_command() -> None:
