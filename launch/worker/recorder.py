@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +24,8 @@ Observer = Callable[[AnyRecord], None]
 class Recorder:
     """The evidence file of this process.
 
-    Processes that the rank forks (loader workers) inherit the object; there it stays silent.
+    Processes that the rank forks (loader workers) inherit the object; there it stays silent. What cannot be written ends the
+    record, and never the job.
 
     Args:
         path: The file; it must not exist yet.
@@ -56,7 +59,7 @@ class Recorder:
         """Write one line with a single write(2), then call the observers, who hear of all lines in their order.
 
         Returns:
-            What was written; None in a process that is not the rank.
+            What was written; None in a process that is not the rank, or once the record has ended.
         """
         if not self.is_active:
             return None
@@ -68,8 +71,9 @@ class Recorder:
                 finally:
                     self._is_settling = False
             record = self.write(record_type, fields)
-            for observer in self._observers:
-                observer(record)
+            if record is not None:
+                for observer in self._observers:
+                    observer(record)
         return record
 
     def alone(self) -> AbstractContextManager[object]:
@@ -86,8 +90,8 @@ class Recorder:
             if is_alone:
                 self._lock.release()
 
-    def write(self, record_type: type[R], fields: dict[str, Any]) -> R:
-        """Give the record the next number and write it.
+    def write(self, record_type: type[R], fields: dict[str, Any]) -> R | None:
+        """Give the record the next number and write it; None if that ended the record.
 
         A signal's handler may run after any call, and save a checkpoint for example: its lines then come first.
         """
@@ -98,8 +102,23 @@ class Recorder:
             if sequence == self._sequence:  # from here to the write there is no call after which a handler could run
                 self._sequence += 1
                 self._link = link
-                os.write(self._file, line)
+                try:
+                    num_bytes = os.write(self._file, line)
+                except OSError as error:
+                    if error.__traceback__ is None or error.__traceback__.tb_next is not None:
+                        raise  # a signal's handler has raised it
+                    self._give_up(error.strerror or str(error))
+                    return None
+                if num_bytes < len(line):
+                    self._give_up(os.strerror(errno.ENOSPC))
+                    return None
                 return record
+
+    def _give_up(self, why: str) -> None:
+        """The disk is full, or its share is gone."""
+        self.close()
+        with contextlib.suppress(OSError, ValueError):
+            print(f"resumable: the record of this rank ends here: {why}", file=sys.stderr)
 
     def close(self) -> None:
         """Write nothing any more: the last line says how the script ended, whatever its threads do yet."""

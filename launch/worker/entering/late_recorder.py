@@ -53,7 +53,7 @@ class LateRecorder(Recorder):
             self.close()
             return None
 
-    def write(self, record_type: type[R], fields: dict[str, Any]) -> R:
+    def write(self, record_type: type[R], fields: dict[str, Any]) -> R | None:
         """See `Recorder`."""
         if self._held is None:
             return super().write(record_type, fields)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import threading
 from collections.abc import Iterator
@@ -48,6 +49,28 @@ def test_a_forked_process_writes_nothing(file: Path) -> None:
     recorder._pid = os.getpid() + 1
     recorder.emit(Load, path="a")
     assert (recorder.is_active, file.read_bytes()) == (False, b"")
+
+
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """Of this process's files, none grows beyond a few lines, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("small_files")
+def test_a_full_disk_ends_the_record_and_not_the_job(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is said once; of the line that did not fit nobody hears, and the lines before it can be read."""
+    recorder = Recorder(file)
+    heard: list[AnyRecord] = []
+    recorder.observe(heard.append)
+    said = [recorder.emit(Load, path="x" * 20) for _ in range(9)]
+    whole, _, torn = file.read_bytes().rpartition(b"\n")
+    assert (heard, False) == ([decode_line(line) for line in whole.splitlines()], recorder.is_active)
+    assert (heard, True) == ([one for one in said if one is not None], 0 < len(torn) < 300)
+    assert "resumable: the record of this rank ends here" in capsys.readouterr().err
 
 
 def test_a_file_that_is_there_is_never_written_to(file: Path) -> None:
