@@ -9,7 +9,7 @@ BENCH ?= build/bench
 COMPAT ?= 2.6.0 2.13.0 2.14.1
 
 .DEFAULT_GOAL := help
-.PHONY: help verify sweep simulate containers matrix slurm quick test thorough coverage lint types check soak controls bench peers docs compat clean
+.PHONY: help verify sweep simulate containers matrix slurm gpu quick test thorough coverage lint types check soak controls bench peers docs compat clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ matrix: .venv/installed ## every node of three lost, replaced, preempted and cut
 
 slurm: .venv/installed ## jobs of a real Slurm on the loopback: a rank, a node, a preemption; skipped where it is not installed
 	$(RUN)/pytest -rs tests/slurm
+
+gpu: .venv/installed ## jobs on the GPUs of this machine, with NCCL: losses found, no false alarm, cost of a step; says so where there is none
+	$(RUN)/python -m tests.gpu
 
 test: .venv/installed ## run the tests
 	$(RUN)/pytest -n 2 --dist loadgroup -m 'not thorough'

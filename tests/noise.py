@@ -44,24 +44,36 @@ class Drawn:
         return f"{self.lost or 'nothing'} lost, {' '.join(self.faults)}"
 
 
-def draw(number: int) -> Drawn:
+def draw(number: int, world_size: int = 2) -> Drawn:
     """Run `number`: one or two kills with a checkpoint before them."""
     draws = random.Random(f"noise/{number}")
     lost = draws.choice(LOSSES) if number % 2 else None
     step = draws.randrange(4, NUM_STEPS - 3)
-    faults = [f"{draws.choice(KINDS)}@step={step}:rank={draws.randrange(2)}"]
+    faults = [f"{draws.choice(KINDS)}@step={step}:rank={draws.randrange(world_size)}"]
     if draws.random() < 0.3:
-        faults.append(f"{draws.choice(KINDS)}@resume+{draws.randrange(3)}:rank={draws.randrange(2)}")
+        faults.append(f"{draws.choice(KINDS)}@resume+{draws.randrange(3)}:rank={draws.randrange(world_size)}")
     return Drawn(faults=tuple(faults), lost=lost)
 
 
-def found(launcher: Launcher, drawn: Drawn, references: list[JobResult]) -> tuple[str, str, JobResult]:
+def found(
+    launcher: Launcher, drawn: Drawn, references: list[JobResult], job: tuple[str, ...] = (JOB,)
+) -> tuple[str, str, JobResult]:
     """How it came out, and why."""
-    result = launcher.run(JOB, *drawn.arguments, faults=drawn.faults)
+    result = launcher.run(*job, *drawn.arguments, faults=drawn.faults)
     verdict = result.check(against=references)
     by_restored = verdict.reason.startswith("restored: ")
     outcome = f"{verdict.outcome} by restored" if verdict.outcome == "invalid" and by_restored else verdict.outcome
     return str(outcome), verdict.reason, result
+
+
+def told(counts: Counter[tuple[str, bool]]) -> str:
+    """How many runs of each kind came out as they should."""
+    num_planted = counts["planted", True] + counts["planted", False]
+    num_right = counts["right", True] + counts["right", False]
+    return (
+        f"{counts['planted', True]} of {num_planted} losses found, "
+        f"{counts['right', False]} false alarms in {num_right} right runs"
+    )
 
 
 def main() -> int:
@@ -83,10 +95,7 @@ def main() -> int:
             if is_right:
                 shutil.rmtree(result.run_dir.root)
     num_wrong = sum(num for (_, is_right), num in counts.items() if not is_right)
-    print(
-        f"{counts['planted', True]} of {counts['planted', True] + counts['planted', False]} losses found, "
-        f"{counts['right', False]} false alarms in {counts['right', True] + counts['right', False]} right runs"
-    )
+    print(told(counts))
     if not num_wrong:
         shutil.rmtree(root)
     return int(num_wrong > 0)
