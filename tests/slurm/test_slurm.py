@@ -17,6 +17,7 @@ from tests.slurm.cluster import Slurm, running
 
 JOB = Path(__file__).parents[1] / "integration" / "jobs" / "plain.py"
 pytestmark = pytest.mark.xdist_group("slurm")
+TEMPLATE = Path(__file__).parents[2] / "docker" / "slurm.sbatch"
 TIMEOUT_S = 240
 HELD_AFTER = 3
 """Steps after which a job that is held waits for the file `go`."""
@@ -84,6 +85,14 @@ def test_a_requeued_job_is_one_run(slurm: Slurm, tmp_path: Path, script: str, ho
     job = submitted(slurm, tmp_path, script, "7", *how)
     wait_until(lambda: slurm.state(job) == "COMPLETED", timeout_s=TIMEOUT_S)
     assert (checked(tmp_path)[0], num_lives(tmp_path)) == (code, 2), checked(tmp_path)
+
+
+def test_the_template_is_submitted_as_it_is(slurm: Slurm, tmp_path: Path) -> None:
+    """`docker/slurm.sbatch` requeues its job when a rank is killed, and needs nothing but a script and its arguments."""
+    set_before = {**variables(tmp_path), "PYTHON": sys.executable, "PET_LOCAL_ADDR": "127.0.0.1"}
+    job = slurm.run("sbatch", "--parsable", str(TEMPLATE), str(JOB), "work", "7", cwd=tmp_path, **set_before).strip()
+    wait_until(lambda: slurm.state(job) == "COMPLETED", timeout_s=TIMEOUT_S)
+    assert (checked(tmp_path)[0], num_lives(tmp_path)) == (0, 2), checked(tmp_path)
 
 
 def num_steps(folder: Path) -> int:
