@@ -52,8 +52,8 @@ def issue(results: Results, case: Case, plan: Plan, *, folder: Path) -> str:
 
 def distributions(script: Script) -> dict[str, str]:
     """The installed distributions that a script imports by name, with their versions; none where it cannot be read."""
-    file = Path(script.path)
-    if script.is_module or script.is_program or script.is_command or file.suffix != ".py":
+    file = script_file(script)
+    if file is None or file.suffix != ".py":
         return {}
     try:
         tree = ast.parse(read_from(file, 0, MAX_SCRIPT_BYTES))
@@ -62,6 +62,12 @@ def distributions(script: Script) -> dict[str, str]:
     by_module = packages_distributions()
     names = {name for module in _imported(tree) for name in by_module.get(module, ())}
     return {name: version(name) for name in sorted(names - {"resumable", "torch"})}
+
+
+def script_file(script: Script) -> Path | None:
+    """The file that a maintainer needs to have; None where it is a module, a program or a function."""
+    is_other = script.is_module or script.is_program or script.is_command or script.is_function
+    return None if is_other else Path(script.path)
 
 
 def _imported(tree: ast.AST) -> Iterator[str]:
@@ -95,9 +101,8 @@ def _setting(results: Results, case: Case, plan: Plan) -> Iterator[str]:
 
 def _command(plan: Plan, scenario: Scenario) -> str:
     """With the script's name alone: the folders of this machine help nobody."""
-    is_file = not (plan.script.is_module or plan.script.is_command)
-    path = Path(plan.script.path).name if is_file else plan.script.path
-    script = msgspec.structs.replace(plan.script, path=path)
+    file = script_file(plan.script)
+    script = plan.script if file is None else msgspec.structs.replace(plan.script, path=file.name)
     return repeat_command(msgspec.structs.replace(plan, script=script), scenario)
 
 

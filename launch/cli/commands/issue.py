@@ -15,6 +15,7 @@ from resumable.launch.explain.outcome import Outcome, exit_code
 from resumable.launch.judge.causes import causes_of
 from resumable.launch.judge.results import Case, Results
 from resumable.launch.report.issue import issue as text_of
+from resumable.launch.report.issue import script_file
 from resumable.launch.report.reading import read_results
 from resumable.launch.system.standard_streams import complain
 
@@ -30,7 +31,7 @@ def issue(arguments: argparse.Namespace, _console: Console) -> int:
             return exit_code(case.verdict.outcome)
         plan = stored_plan(run_dir)
         sys.stdout.write(text_of(results, case, plan, folder=run_dir.root))
-    if not plan.script.is_module:
+    if script_file(plan.script) is not None:
         complain(f"to be attached: {plan.script.path}")
     return exit_code(case.verdict.outcome)
 

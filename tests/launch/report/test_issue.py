@@ -115,6 +115,16 @@ def test_a_function_has_no_command(tmp_path: Path) -> None:
     assert "resumable verify -" not in issue(results, results.cases[0], called, folder=run_dir.root)
 
 
+def test_a_command_of_the_users_own_stays_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What starts the ranks is no file that one could attach."""
+    run_dir = timelines.run_of(samples.invalid(), tmp_path / "run")
+    script = Script(path="/usr/bin/torchrun", arguments=("train.py",), is_command=True)
+    run_dir.write_plan(msgspec.structs.replace(run_dir.read_plan(), script=script))
+    assert main(["issue", str(run_dir.root)]) == 1
+    said = capsys.readouterr()
+    assert (" -- /usr/bin/torchrun train.py\n```" in said.out, "attached" in said.err) == (True, False)
+
+
 def test_the_command_prints_it_with_the_exit_code_of_the_verdict(capsys: pytest.CaptureFixture[str]) -> None:
     """The text alone goes to standard output, so that it can be piped."""
     assert main(["issue", str(CORPUS / "epoch-restarted")]) == 1
