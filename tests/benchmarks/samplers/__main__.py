@@ -9,8 +9,8 @@ from tests.benchmarks.samplers.contenders import CONTENDERS, warm_up
 from tests.benchmarks.samplers.measurement import measured
 from tests.benchmarks.samplers.report import write_json, write_plot, write_table
 
-SIZES = (10**5, 10**6, 10**7, 10**8, 10**9, 10**12)
-NUM_RANKS = (1, 8)
+SIZES = (10**4, 10**6, 10**7, 10**9, 10**12)
+NUM_RANKS = (1, 8, 1024)
 
 
 def main() -> None:

@@ -1,4 +1,8 @@
-"""Those that are compared: each yields one rank's samples, or batches of them, from a position on."""
+"""Those that are compared: each yields one rank's samples, or batches or packs of them, from a position on.
+
+litData and Mosaic streaming are not among them: they shuffle the chunks of data sets that were written in their own formats,
+and have no order without one.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -6,14 +10,27 @@ from importlib.util import find_spec
 from itertools import islice
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch.utils.data import BatchSampler, DataLoader, Dataset, DistributedSampler
 
-from resumable.samplers import ResumableBatchSampler, ResumableDistributedSampler
+from resumable.samplers import (
+    Blocks,
+    Mixture,
+    Packs,
+    ResumableBatchSampler,
+    ResumableDistributedSampler,
+    TokenBatches,
+)
 
 BATCH_SIZE = 64
+LENGTHS = np.random.RandomState(0).randint(1, 256, 10**6)
+"""Tokens in a sample, 128 on average; longer data sets go through them again."""
+CAPACITY = 2048
 
-Unit = Literal["sample", "batch"]
+Unit = Literal["sample", "batch", "pack"]
+SAMPLES_A_UNIT = {"sample": 1, "batch": BATCH_SIZE, "pack": CAPACITY // 128}
+"""Of a pack about so many, as its samples have different lengths."""
 Start = Callable[[int, int, int], Iterator[Any]]
 """From (number of samples, number of ranks, number of rank 0's samples to skip) to what follows."""
 
@@ -49,7 +66,7 @@ class Sized(Dataset[int]):
         return index
 
 
-def _ours(order: str) -> Start:
+def _ours(order: str | Mixture | Blocks) -> Start:
     def start(num_samples: int, num_ranks: int, num_skipped: int) -> Iterator[int]:
         sampler = ResumableDistributedSampler(Sized(num_samples), num_ranks, 0, order=order)
         sampler.start_iter = num_skipped
@@ -63,6 +80,24 @@ def _our_batches(order: str) -> Start:
         sampler = ResumableDistributedSampler(Sized(num_samples), num_ranks, 0, batch_size=BATCH_SIZE, order=order)
         sampler.start_iter = num_skipped // BATCH_SIZE
         return iter(ResumableBatchSampler(sampler))
+
+    return start
+
+
+def _our_mixture(num_samples: int, num_ranks: int, num_skipped: int) -> Iterator[int]:
+    half = num_samples // 2
+    return _ours(Mixture([half, num_samples - half], [0.7, 0.3]))(num_samples, num_ranks, num_skipped)
+
+
+def _our_groups(make: Callable[[Any], Packs | TokenBatches]) -> Start:
+    def start(num_samples: int, num_ranks: int, num_skipped: int) -> Iterator[Any]:
+        groups = make(np.resize(LENGTHS, num_samples))
+        sampler = ResumableDistributedSampler(Sized(num_samples), num_ranks, 0, order="feistel", groups=groups)
+        state = sampler.state_dict()
+        # A group begins at each block: as after a restart, and not by counting groups from the epoch's start.
+        block = groups.block_size
+        sampler.load_state_dict(state | {"consumed": num_skipped * num_ranks // block * block})
+        return iter(sampler)
 
     return start
 
@@ -100,9 +135,29 @@ def _grains(num_samples: int, num_ranks: int, num_skipped: int) -> Iterator[int]
     return (index_shuffle(position, max_index=num_samples - 1, seed=0, rounds=4) for position in positions)
 
 
+def _grains_mixture(num_samples: int, num_ranks: int, num_skipped: int) -> Iterator[int]:
+    from grain.python import MapDataset  # noqa: PLC0415 - may be absent
+
+    half = num_samples // 2
+    members = [MapDataset.range(size).shuffle(seed=0).repeat() for size in (half, num_samples - half)]
+    mixed = MapDataset.mix(members, weights=[0.7, 0.3])
+    return (mixed[position] for position in range(num_skipped * num_ranks, num_samples, num_ranks))
+
+
+def _grains_packs(num_samples: int, num_ranks: int, num_skipped: int) -> Iterator[Any]:
+    from grain.experimental import FirstFitPackIterDataset  # noqa: PLC0415 - may be absent
+    from grain.python import MapDataset  # noqa: PLC0415
+
+    # It packs tokens, of which one array serves for all samples.
+    tokens = np.zeros(256, dtype=np.int32)
+    share = MapDataset.range(num_samples).shuffle(seed=0)[num_skipped * num_ranks :: num_ranks]
+    samples = share.map(lambda sample: {"tokens": tokens[: LENGTHS[sample % len(LENGTHS)]]}).to_iter_dataset()
+    return iter(FirstFitPackIterDataset(samples, length_struct={"tokens": CAPACITY}, num_packing_bins=64))
+
+
 CONTENDERS = (
     Contender(name="ours, feistel/2", unit="sample", start=_ours("feistel"), max_num_samples=2**62 - 1),
-    Contender(name="ours, randperm/1", unit="sample", start=_ours("randperm"), max_num_samples=10**9),
+    Contender(name="ours, randperm/1", unit="sample", start=_ours("randperm"), max_num_samples=10**8),
     Contender(name="torch DistributedSampler", unit="sample", start=_torchs, max_num_samples=10**8),
     Contender(
         name="torchdata StatefulDistributedSampler",
@@ -112,6 +167,22 @@ CONTENDERS = (
         package="torchdata",
     ),
     Contender(name="grain index_shuffle", unit="sample", start=_grains, max_num_samples=2**32 - 1, package="grain"),
+    Contender(name="ours, Mixture", unit="sample", start=_our_mixture, max_num_samples=2**61),
+    Contender(name="grain mix", unit="sample", start=_grains_mixture, max_num_samples=2**32 - 1, package="grain"),
+    Contender(name="ours, Blocks", unit="sample", start=_ours(Blocks(1024, window=8)), max_num_samples=2**61),
+    Contender(
+        name="ours, TokenBatches",
+        unit="pack",
+        start=_our_groups(lambda lengths: TokenBatches(lengths, CAPACITY)),
+        max_num_samples=10**7,
+    ),
+    Contender(
+        name="ours, Packs",
+        unit="pack",
+        start=_our_groups(lambda lengths: Packs(lengths, CAPACITY)),
+        max_num_samples=10**7,
+    ),
+    Contender(name="grain FirstFitPack", unit="pack", start=_grains_packs, max_num_samples=10**7, package="grain"),
     Contender(name="ours, feistel/2", unit="batch", start=_our_batches("feistel"), max_num_samples=2**62 - 1),
     Contender(name="ours, randperm/1", unit="batch", start=_our_batches("randperm"), max_num_samples=10**8),
     Contender(name="torch BatchSampler", unit="batch", start=_torchs_batches, max_num_samples=10**8),

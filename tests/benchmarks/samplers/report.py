@@ -23,7 +23,7 @@ def write_table(measurements: Sequence[Measurement], path: Path) -> None:
     table = Table(title="Samplers: one rank's share of a shuffled epoch")
     table.add_column("contender")
     table.add_column("unit")
-    for header in ("samples", "ranks", "first", "middle", "million samples/s", "peak MiB"):
+    for header in ("samples", "ranks", "first", "middle", "million samples/s", "peak MiB", "state"):
         table.add_column(header, justify="right")
     for m in sorted(measurements, key=lambda m: (m.unit, m.num_ranks, m.num_samples)):
         table.add_row(
@@ -35,6 +35,7 @@ def write_table(measurements: Sequence[Measurement], path: Path) -> None:
             f"{m.seek_s * 1000:.2f} ms",
             f"{m.samples_per_s / 1e6:.2f}",
             f"{m.peak_bytes / 2**20:.1f}",
+            "-" if m.state_s is None else f"{m.state_s * 1e6:.0f} µs",
         )
     Console(width=140).print(table)
     with path.open("w") as file:
