@@ -3,6 +3,7 @@
 import hashlib
 import struct
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ _MIN_BITS = 6
 """Narrower halves know too few round functions: over 3 bits the orders of five samples are far from equally likely."""
 _MAX_LISTED = 4096
 """Up to here an order is a list in `feistel/2`. Halves of 6 bits and less leave neighbours together too often."""
+_MAX_TABLED_BITS = 20
+"""Up to this width a round function is a table of what it gives, of a thousand words at most: few samples are asked for at
+a time, for which a call of NumPy costs more than its arithmetic."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ class _List:
         return found
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class _Network:
     num_samples: int
     low_bits: int
@@ -106,6 +110,28 @@ class _Network:
         return samples
 
     def _permuted(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Send values through the network."""
+        if self.low_bits + self.high_bits > _MAX_TABLED_BITS:
+            return self._computed(values)
+        low, high = values & ((1 << self.low_bits) - 1), values >> self.low_bits
+        for first, second in zip(self._tables[::2], self._tables[1::2], strict=True):
+            high ^= first[low]
+            low ^= second[high]
+        high <<= self.low_bits
+        high |= low
+        return high
+
+    @cached_property
+    def _tables(self) -> list[Positions]:
+        """What each round's function gives for every half."""
+        widths = [(self.low_bits, self.high_bits), (self.high_bits, self.low_bits)] * (_NUM_ROUNDS // 2)
+        halves = [np.arange(1 << taken, dtype=np.uint32) for taken, _ in widths]
+        return [
+            _mixed(half, key, given, np.empty_like(half), np.empty_like(half)).astype(np.int64)
+            for half, key, (_, given) in zip(halves, self.keys, widths, strict=True)
+        ]
+
+    def _computed(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
         """Send values through the network, in their place."""
         low, high = values.astype(np.uint32), (values >> self.low_bits).astype(np.uint32)
         low &= np.uint32((1 << self.low_bits) - 1)
