@@ -3,6 +3,7 @@
 import multiprocessing
 import time
 import timeit
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -14,8 +15,10 @@ import torch
 
 from tests.benchmarks.samplers.contenders import BATCH_SIZE, SAMPLES_A_UNIT, Contender
 
-MAX_NUM_TAKEN = 500_000
-"""A rank's epoch is read to its end or up to this many samples."""
+MAX_NUM_TAKEN = 2_000_000
+MAX_S = 5.0
+"""A rank's epoch is read to its end, or up to this many samples, or for so long."""
+_UNITS_A_TIME = 1000
 _LITTLE_S = 0.2
 _MAX_TIMES = 10
 
@@ -65,8 +68,10 @@ def _measure(contender: Contender, num_samples: int, num_ranks: int, results: Co
     Path("/proc/self/clear_refs").write_text("5")
     first_s, units = _first(contender, num_samples, num_ranks, 0)
     begin = time.perf_counter()
-    for _ in islice(units, max(0, num_taken // per_unit - 1)):
-        pass
+    num_units, num_read = max(1, num_taken // per_unit), 1
+    while num_read < num_units and time.perf_counter() - begin < MAX_S:
+        deque(islice(units, min(_UNITS_A_TIME, num_units - num_read)), maxlen=0)
+        num_read += min(_UNITS_A_TIME, num_units - num_read)
     epoch_s = first_s + time.perf_counter() - begin
     peak = _resident_bytes("VmHWM")
     state_s = _state_s(units)
@@ -81,7 +86,7 @@ def _measure(contender: Contender, num_samples: int, num_ranks: int, results: Co
             num_ranks=num_ranks,
             first_s=first_s,
             seek_s=seek_s,
-            samples_per_s=num_taken / epoch_s,
+            samples_per_s=num_read * per_unit / epoch_s,
             peak_bytes=max(0, peak - before),
             state_s=state_s,
         )
