@@ -15,6 +15,7 @@ from resumable.launch.judge.causes import causes_of
 from resumable.launch.judge.verdict import write_verdict
 from resumable.launch.plan.plan import Plan
 from resumable.launch.sweep.display import SweepDisplay
+from resumable.launch.sweep.limit import Limit
 from resumable.launch.sweep.runner import SweepRunner
 from resumable.launch.sweep.summary import sweep_results
 from resumable.launch.sweep.verdict_store import VerdictStore
@@ -31,7 +32,7 @@ def swept_verdict(plan: Plan, run_dir: RunDir, *, until: float) -> Verdict:
     """
     with SweepDisplay(Console(file=io.StringIO()), is_quiet=True) as display:
         clusters = partial(cluster_of_job, plan, run_dir)
-        SweepRunner(plan, run_dir, clusters, display, num_jobs=num_jobs_of(None, plan), until=until).run()
+        SweepRunner(plan, run_dir, clusters, display, num_jobs=num_jobs_of(None, plan), limit=Limit(until)).run()
     plan = run_dir.read_plan()
     results = sweep_results(plan, VerdictStore(run_dir).found(plan.points), run_dir=shown(run_dir.root))
     output = io.StringIO()

@@ -148,6 +148,12 @@ def add_sweep_flags(parser: FlagGroup) -> None:
         "--budget", type=seconds, metavar="S", help="start no point after so many seconds; what is left out is counted"
     )
     parser.add_argument(
+        "--until-failure",
+        "--until_failure",
+        action="store_true",
+        help="begin nothing more once a point has failed, but to look at it again",
+    )
+    parser.add_argument(
         "--cold",
         choices=["each", "cause"],
         default="each",

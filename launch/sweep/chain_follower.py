@@ -27,6 +27,8 @@ class ChainFollower:
         self._num_judged = 0
         self.is_broken = False
         """A point has failed."""
+        self.is_stopped = False
+        """Nobody lets it come to its end."""
 
     @property
     def under_way(self) -> str:
@@ -37,12 +39,12 @@ class ChainFollower:
         """Judge what has not been judged and can be.
 
         Args:
-            has_ended: The job has, by itself: then there is nothing to wait for.
+            has_ended: There is nothing to wait for.
 
         Yields:
             Names of points, each with the verdict on it.
         """
-        num_over = len(self.chain.links) if has_ended else self._num_over()
+        num_over = len(self.chain.links) if has_ended and not self.is_stopped else self._num_over()
         while self._num_judged < num_over and not self.is_broken:
             number = self._num_judged
             verdict = self._judge.judge_link(self.chain, number)

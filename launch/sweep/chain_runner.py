@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
@@ -12,10 +11,11 @@ from resumable.launch.explain.outcome import Outcome
 from resumable.launch.judge.verdict import Verdict
 from resumable.launch.plan.plan import Plan, Restarts, Scenario
 from resumable.launch.sweep.chain_follower import ChainFollower
-from resumable.launch.sweep.chains import chains_of, place_of, repetitions_of
+from resumable.launch.sweep.chains import chains_of, is_chainable, repetitions_of
 from resumable.launch.sweep.cluster_pool import ClusterPool
 from resumable.launch.sweep.confirmation import only_once
 from resumable.launch.sweep.judge import PointJudge
+from resumable.launch.sweep.limit import Limit
 from resumable.launch.sweep.review import number_in
 from resumable.launch.sweep.verdict_store import VerdictStore
 
@@ -34,7 +34,7 @@ class ChainRunner:
         enter: Called as soon as a point has a verdict.
         show: Called about ten times a second, with the names of the points under way.
         num_jobs: Chains that may run side by side.
-        until: Time on the monotonic clock after which no point is begun.
+        limit: When no point is begun any more.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class ChainRunner:
         enter: Enter,
         show: Callable[[Collection[str]], None],
         num_jobs: int,
-        until: float,
+        limit: Limit,
     ) -> None:
         self.plan = plan
         self._run_dir = run_dir
@@ -56,7 +56,7 @@ class ChainRunner:
         self._enter = enter
         self._show = show
         self._num_jobs = num_jobs
-        self._until = until
+        self._limit = limit
         self._store = VerdictStore(run_dir)
 
     def run(self, points: Sequence[Scenario]) -> None:
@@ -64,9 +64,9 @@ class ChainRunner:
 
         The points behind one that failed go into new chains, unless most points of a pass were behind such.
         """
-        waiting = [point for point in points if place_of(point, self._judge.length) is not None]
+        waiting = [point for point in points if is_chainable(point, self._judge.length)]
         is_worth_it = True
-        while waiting and is_worth_it and time.monotonic() < self._until:
+        while waiting and is_worth_it and not self._limit.is_enough():
             chains = self._planned(waiting)
             self._carry_out(chains)
             decided = self._store.found(waiting)
@@ -89,7 +89,7 @@ class ChainRunner:
         chain = self.plan.scenario(verdict.chain)
         for repetition in repetitions_of(chain, number_in(chain, point), self._restarts, self._next_number):
             self._add([repetition])
-            for event in self._pool.run([repetition], until=self._until):
+            for event in self._pool.run([repetition], is_enough=self._limit.is_over):
                 self._show([point.name])
                 if event is not None and event.state == "ended":
                     found = self._judge.judge(repetition)
@@ -114,18 +114,18 @@ class ChainRunner:
     def _carry_out(self, chains: Sequence[Scenario]) -> None:
         points = {point.name: point for point in self.plan.points}
         begun: dict[str, ChainFollower] = {}
-        for event in self._pool.run(chains, until=self._until):
-            has_ended = event is not None and event.state == "ended"
-            if event is not None and not has_ended:
+        for event in self._pool.run(chains, is_enough=self._limit.is_enough):
+            ended = event.scenario.name if event is not None and event.state == "ended" else ""
+            if event is not None and not ended:
                 chain = event.scenario
                 begun[chain.name] = ChainFollower(chain, self._run_dir.scenario(chain.name), self._judge)
             for name, follower in list(begun.items()):
-                is_this = event is not None and has_ended and event.scenario.name == name
-                for point, verdict in follower.advance(has_ended=is_this and time.monotonic() < self._until):
+                for point, verdict in follower.advance(has_ended=name == ended):
                     self._enter(points[point], verdict)
-                if is_this:
+                if name == ended:
                     self._end(begun.pop(name))
-                elif follower.is_broken or time.monotonic() > self._until:
+                elif follower.is_broken or self._limit.is_enough():
+                    follower.is_stopped = True
                     self._pool.stop(follower.chain)
             self._show([follower.under_way for follower in begun.values()])
 

@@ -8,11 +8,13 @@ the job.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 import msgspec
 
 from resumable.launch.plan.fault_model import PlannedFault
 from resumable.launch.plan.plan import Link, Plan, Restarts, Scenario
+from resumable.launch.sweep.order import telling_points
 from resumable.launch.sweep.training_length import TrainingLength
 
 TAIL_STEPS = 4
@@ -38,17 +40,14 @@ def can_be_chained(plan: Plan, length: TrainingLength, *, repeats: bool) -> bool
     return saves and spec.restarts.method == "agent" and spec.restarts.max_restarts is None
 
 
-def place_of(point: Scenario, length: TrainingLength) -> int | None:
-    """Steps done when the faults of a point come; None if it has to have a run of its own.
+def is_chainable(point: Scenario, length: TrainingLength) -> bool:
+    """Whether a point can be one among others in a run.
 
-    It has to where a fault leaves more behind than a job that has to be started again: a damaged checkpoint, a lost node;
+    It cannot where a fault leaves more behind than a job that has to be started again: a damaged checkpoint, a lost node;
     and where its moment is counted in what restarts repeat.
     """
-    whens = {fault.when for fault in point.faults}
-    if len(whens) != 1 or not all(map(_leaves_nothing, point.faults)):
-        return None
-    places = [length.steps_done(fault.when, fault.rank) for fault in point.faults if fault.rank is not None]
-    return max((place for place in places if place is not None), default=None)
+    is_one_moment = len({fault.when for fault in point.faults}) == 1
+    return is_one_moment and all(map(_leaves_nothing, point.faults)) and length.place_of(point) is not None
 
 
 def chains_of(
@@ -56,20 +55,24 @@ def chains_of(
 ) -> list[Scenario]:
     """Chains in which each of these points is hit once, as far as it can be; each goes through the job from its beginning.
 
+    The first one goes through the points at which most mistakes show.
+
     Args:
-        points: Those that are wanted early come first.
+        points: Of the sweep.
         length: What the references have shown.
         restarts: How the job is started again.
         max_links: Points of a chain, at most.
         first_number: Of the first chain.
     """
-    waiting = [(place, point) for point in points if (place := place_of(point, length)) is not None]
-    waiting.sort(key=lambda pair: pair[0])
-    chains: list[Scenario] = []
+    able = [point for point in points if is_chainable(point, length)]
+    max_links = min(max_links, _MAX_LINKS)
+    chosen, _ = _one_pass(_placed(telling_points(able, length), length), length, max_links)
+    passes = [chosen] if chosen else []
+    waiting = [pair for pair in _placed(able, length) if pair not in chosen]
     while waiting:
-        chosen, waiting = _one_pass(waiting, length, min(max_links, _MAX_LINKS))
-        chains.append(chain_of(chosen, restarts, number=first_number + len(chains)))
-    return chains
+        chosen, waiting = _one_pass(waiting, length, max_links)
+        passes.append(chosen)
+    return [chain_of(chosen, restarts, number=first_number + own) for own, chosen in enumerate(passes)]
 
 
 def chain_of(chosen: Sequence[tuple[int, Scenario]], restarts: Restarts, *, number: int) -> Scenario:
@@ -120,6 +123,12 @@ def _repetition(chain: Scenario, numbers: range, restarts: Restarts, *, name: st
 
 def _name(number: int) -> str:
     return f"chain-{number:04d}"
+
+
+def _placed(points: Sequence[Scenario], length: TrainingLength) -> list[tuple[int, Scenario]]:
+    """Points with their places, in the order in which they come."""
+    pairs = [(place, point) for point in points if (place := length.place_of(point)) is not None]
+    return sorted(pairs, key=itemgetter(0))
 
 
 def _leaves_nothing(fault: PlannedFault) -> bool:

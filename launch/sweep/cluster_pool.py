@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from types import TracebackType
@@ -78,12 +76,14 @@ class ClusterPool:
         for thread in self._threads:
             thread.join()
 
-    def run(self, scenarios: Iterable[Scenario], *, until: float = float("inf")) -> Iterator[ScenarioEvent | None]:
+    def run(
+        self, scenarios: Iterable[Scenario], *, is_enough: Callable[[], bool] = lambda: False
+    ) -> Iterator[ScenarioEvent | None]:
         """Run scenarios, as many at a time as there are threads.
 
         Args:
-            scenarios: In the order in which they are begun.
-            until: Time on the monotonic clock after which none is begun any more.
+            scenarios: In the order in which they are begun; each is asked for when its turn comes.
+            is_enough: Whether none is to be begun any more.
 
         Yields:
             What happens, as it happens, and about ten times a second None.
@@ -91,10 +91,13 @@ class ClusterPool:
         Raises:
             NodeError: clusters die as fast as they are started.
         """
-        waiting, num_open = deque(scenarios), 0
-        while waiting or num_open:
-            while waiting and num_open < len(self._threads) and time.monotonic() < until:
-                self._tasks.put(waiting.popleft())
+        waiting, num_open = iter(scenarios), 0
+        while True:
+            while num_open < len(self._threads) and not is_enough():
+                scenario = next(waiting, None)
+                if scenario is None:
+                    break
+                self._tasks.put(scenario)
                 num_open += 1
             if not num_open:
                 return

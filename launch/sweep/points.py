@@ -11,8 +11,9 @@ import msgspec
 from resumable.launch.errors import UsageError
 from resumable.launch.plan.fault_kinds import FaultKind
 from resumable.launch.plan.fault_model import FaultRequest, PlannedFault, Point, When, resolve
-from resumable.launch.plan.plan import Plan, Scenario, SweepSpec
+from resumable.launch.plan.plan import Plan, SweepSpec
 from resumable.launch.plan.sweep_words import parse_at, parse_kinds, parse_ranks, rank_groups
+from resumable.launch.sweep.order import in_order
 from resumable.launch.sweep.training_length import TrainingLength
 
 _NUMBER = re.compile(r"\d+")
@@ -22,7 +23,7 @@ _UNNAMEABLE = re.compile(r"[^a-z0-9.]")
 def with_points(plan: Plan, length: TrainingLength) -> Plan:
     """The plan of a sweep with all its points in it, one scenario each.
 
-    The points stand in the order in which they are run: however early a sweep ends, what it has hit lies evenly spread.
+    The points stand in the order in which they are run.
 
     Args:
         plan: of the sweep; its references alone.
@@ -44,7 +45,7 @@ def with_points(plan: Plan, length: TrainingLength) -> Plan:
         drawn = [points[number] for number in numbers]
     return msgspec.structs.replace(
         plan,
-        scenarios=(*plan.references, *spread(drawn)),
+        scenarios=(*plan.references, *in_order(drawn, length)),
         sweep=msgspec.structs.replace(spec, num_points=len(points)),
     )
 
@@ -56,16 +57,6 @@ def without_points(plan: Plan) -> Plan:
     return msgspec.structs.replace(
         plan, scenarios=plan.references, sweep=msgspec.structs.replace(plan.sweep, num_points=None)
     )
-
-
-def spread(points: Sequence[Scenario]) -> list[Scenario]:
-    """The points in an order whose every beginning lies spread over all of them.
-
-    Source: the van der Corput sequence in base 2, J. G. van der Corput, "Verteilungsfunktionen", 1935.
-    """
-    width = max(1, (len(points) - 1).bit_length())
-    reversed_bits = {number: int(f"{number:0{width}b}"[::-1], 2) for number in range(len(points))}
-    return [points[number] for number in sorted(reversed_bits, key=reversed_bits.__getitem__)]
 
 
 def _named_faults(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from resumable.launch.cluster import Cluster
 from resumable.launch.evidence.run_dir import RunDir
@@ -16,6 +15,7 @@ from resumable.launch.sweep.cluster_pool import ClusterPool
 from resumable.launch.sweep.confirmation import Which, confirmed, unconfirmed
 from resumable.launch.sweep.display import SweepDisplay
 from resumable.launch.sweep.judge import PointJudge
+from resumable.launch.sweep.limit import Limit
 from resumable.launch.sweep.marks import AGAIN, OUTCOMES, RUNNING, Mark
 from resumable.launch.sweep.points import with_points
 from resumable.launch.sweep.review import failed_in_chain
@@ -32,7 +32,7 @@ class SweepRunner:
         clusters: Makes a cluster, given the number of the job that it is for.
         display: Shows what happens.
         num_jobs: Runs at the same time.
-        until: Time on the monotonic clock after which none is begun any more.
+        limit: When none is begun any more.
         which_again: Which of the points that failed are run again on plain processes.
     """
 
@@ -44,7 +44,7 @@ class SweepRunner:
         display: SweepDisplay,
         *,
         num_jobs: int,
-        until: float = float("inf"),
+        limit: Limit,
         which_again: Which = "each",
     ) -> None:
         self._plan = plan
@@ -52,7 +52,7 @@ class SweepRunner:
         self._clusters = clusters
         self._display = display
         self._num_jobs = num_jobs
-        self._until = until
+        self._limit = limit
         self._which_again = which_again
         self._store = VerdictStore(run_dir)
 
@@ -97,32 +97,42 @@ class SweepRunner:
             enter=self._enter,
             show=self._show,
             num_jobs=self._num_jobs,
-            until=self._until,
+            limit=self._limit,
         )
         if can_be_chained(self._plan, judge.length, repeats=judge.repeats):
             chains.run([point for point in self._plan.points if point.name not in verdicts])
             verdicts = self._store.found(self._plan.points)
             self._display.begin("points alone", self._plan.points, _marks(verdicts))
         broken = {name: verdict for name, verdict in verdicts.items() if failed_in_chain(verdict, chains.plan)}
-        to_do = [point for point in self._plan.points if point.name not in verdicts or point.name in broken]
-        while to_do and time.monotonic() < self._until:
-            self._run_alone(pool, judge, to_do, broken)
-            to_do = too_short(self._plan.points, self._store.found(self._plan.points), judge.length)
+        in_chain = [point for point in self._plan.points if point.name in broken]
+        for point, verdict in self._run_alone(pool, judge, in_chain, is_enough=self._limit.is_over):
+            if verdict.outcome is Outcome.VALID:
+                self._enter(point, broken[point.name])
+            else:
+                broken.pop(point.name)
         chains.repeat(broken)
         self._plan = chains.plan
+        while not self._limit.is_enough() and (waiting := self._waiting(judge)):
+            for _ in self._run_alone(pool, judge, waiting, is_enough=self._limit.is_enough):
+                pass
+
+    def _waiting(self, judge: PointJudge) -> list[Scenario]:
+        """The points that have no verdict; when there are none, those with a verdict that says too little."""
+        verdicts = self._store.found(self._plan.points)
+        without = [point for point in self._plan.points if point.name not in verdicts]
+        return without or too_short(self._plan.points, verdicts, judge.length)
 
     def _run_alone(
-        self, pool: ClusterPool, judge: PointJudge, points: Sequence[Scenario], broken: dict[str, Verdict]
-    ) -> None:
-        """Give each point a run of its own; what fails there too is no longer among those that are broken in a chain."""
-        for event in pool.run(self._cleared(points), until=self._until):
+        self, pool: ClusterPool, judge: PointJudge, points: Iterable[Scenario], *, is_enough: Callable[[], bool]
+    ) -> Iterator[tuple[Scenario, Verdict]]:
+        """Give each point a run of its own, and yield the verdict on it once it is entered."""
+        for event in pool.run(self._cleared(points), is_enough=is_enough):
             if event is not None and event.state == "begun":
                 self._display.mark(event.scenario, RUNNING)
             if event is not None and event.state == "ended":
                 verdict = judge.judge(event.scenario)
-                if verdict.outcome is not Outcome.VALID:
-                    broken.pop(event.scenario.name, None)
-                self._enter(event.scenario, broken.get(event.scenario.name, verdict))
+                self._enter(event.scenario, verdict)
+                yield event.scenario, verdict
             self._display.tick()
 
     def _cleared(self, points: Iterable[Scenario]) -> Iterator[Scenario]:
@@ -150,7 +160,7 @@ class SweepRunner:
         for scenario in warm:
             self._store.clear(scenario)
         with ClusterPool(self._plan, self._run_dir, self._clusters, num_jobs=self._num_jobs, is_warm=False) as pool:
-            for event in pool.run(warm, until=self._until):
+            for event in pool.run(warm, is_enough=self._limit.is_over):
                 if event is not None and event.state == "ended":
                     verdict = judge.judge(event.scenario)
                     point = warm[event.scenario]
@@ -168,6 +178,8 @@ class SweepRunner:
         self._store.enter(point, verdict)
         if verdict.outcome is Outcome.VALID:
             self._store.remove_work(point)
+        else:
+            self._limit.note_failure()
         self._display.mark(point, OUTCOMES[verdict.outcome])
 
 

@@ -35,6 +35,8 @@ def render_sweep(plan: Plan, results: Results, console: Console) -> None:
     marks = {case.scenario: OUTCOMES[case.verdict.outcome] for case in results.cases}
     for line in grid_lines(plan.points, marks, drawing_width(console)):
         console.print(line, highlight=False)
+    for line in _tails(results):
+        console.print(line, highlight=False)
     for cause in causes_of(results):
         console.print()
         _print_cause(cause, console)
@@ -75,6 +77,15 @@ def last_line(verdict: Verdict, plan: Plan, results: Results) -> str:
     is_told = verdict.reason and (not results.cases or verdict.outcome is not results.outcome)
     words = [*([verdict.reason] if is_told else []), *([", ".join(parts)] if parts else []), *_left_out(plan, results)]
     return printable(f"{verdict.outcome.upper()}: {'; '.join(words)}")
+
+
+def _tails(results: Results) -> Iterator[str]:
+    """How far the points of chains were followed; nothing if there were none."""
+    chained = [case.verdict for case in results.cases if case.verdict.chain]
+    num_cut = sum(verdict.until is not None for verdict in chained)
+    if chained:
+        num_whole = len(chained) - num_cut
+        yield f"in chains: {counted(num_cut, 'point')} followed up to the next fault, {num_whole} to the end of the job"
 
 
 def _counts(results: Results) -> dict[Outcome, int]:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.judge.verdict import Verdict
 from resumable.launch.plan.plan import Scenario
-from resumable.launch.sweep.chains import place_of
 from resumable.launch.sweep.training_length import TrainingLength
 
 
@@ -32,7 +31,7 @@ def too_short(points: Sequence[Scenario], verdicts: Mapping[str, Verdict], lengt
 
 def _latenesses(point: Scenario, verdict: Verdict, length: TrainingLength) -> Iterator[float]:
     """How many steps after its fault a failure of a point shows first."""
-    place = place_of(point, length)
+    place = length.place_of(point)
     if verdict.outcome is Outcome.INVALID and place is not None:
         steps = [
             violation.step
@@ -46,5 +45,5 @@ def _latenesses(point: Scenario, verdict: Verdict, length: TrainingLength) -> It
 
 def _tail(point: Scenario, verdict: Verdict, length: TrainingLength) -> float:
     """How many steps after its fault a point of a chain was followed."""
-    place = place_of(point, length)
+    place = length.place_of(point)
     return float("inf") if place is None or verdict.until is None else verdict.until - place

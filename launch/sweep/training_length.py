@@ -8,6 +8,7 @@ import msgspec
 
 from resumable.launch.evidence.rank_records import Save
 from resumable.launch.plan.fault_model import Point, When
+from resumable.launch.plan.plan import Scenario
 from resumable.launch.reading.lives import Run, Timeline
 
 
@@ -49,6 +50,11 @@ class TrainingLength(msgspec.Struct, frozen=True, kw_only=True):
                 return self.ranks[rank].batches.get((when.numbers[0], when.numbers[1]))
             case _:
                 return None
+
+    def place_of(self, point: Scenario) -> int | None:
+        """Steps done when the faults of a point come; None where that depends on what happened before."""
+        places = [self.steps_done(fault.when, fault.rank) for fault in point.faults if fault.rank is not None]
+        return None if None in places else max(filter(None, places), default=None)
 
     def has(self, when: When, rank: int) -> bool:
         """Whether the rank reaches this moment; a moment after a restart is beyond what an uninterrupted run shows."""

@@ -127,3 +127,16 @@ def test_a_bug_of_the_second_resume_is_found_in_a_chain_and_told_from_one_of_the
         ("valid", "none", "chain-0001"),
         ("invalid", "both", "chain-0002"),
     ]
+
+
+@pytest.mark.parametrize("how", ["--chain", "--no-chain"])
+def test_a_sweep_may_end_with_its_first_failure(resumable: Resumable, how: str) -> None:
+    """The failure is looked at on plain processes, and all else is left out, which the last line says."""
+    words = (how, "--until-failure", "--at", "every:8", "--ranks", "1", "--jobs", "1")
+    finished = resumable("sweep", "--nproc-per-node", "2", *words, MUTANT, "--bug", "optimizer-forgotten")
+    assert (finished.exit_code, finished.errors) == (1, ""), finished.output
+    plan = RunDir(root=finished.run_dir).read_plan()
+    judged = [read(finished.run_dir, point.name) for point in plan.points if point.name in outcomes(finished.run_dir)]
+    assert [verdict.outcome for verdict in judged].count("invalid") == 1
+    assert {"both"} == {verdict.confirmation for verdict in judged if verdict.outcome == "invalid"}
+    assert f"{len(plan.points) - len(judged)} not run" in finished.output

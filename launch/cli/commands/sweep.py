@@ -23,6 +23,7 @@ from resumable.launch.report.reading import CaseEvidence
 from resumable.launch.run.setup import cluster_of
 from resumable.launch.sweep.cluster_pool import num_jobs_for
 from resumable.launch.sweep.display import SweepDisplay, duration
+from resumable.launch.sweep.limit import Limit
 from resumable.launch.sweep.runner import SweepRunner
 from resumable.launch.sweep.summary import sweep_results
 from resumable.launch.sweep.verdict_store import VerdictStore
@@ -37,6 +38,7 @@ def sweep(arguments: argparse.Namespace, console: Console) -> int:
         raise UsageError(f"--jobs {arguments.jobs}: expected at least 1")
     begin = time.monotonic()
     until = float("inf") if arguments.budget is None else begin + arguments.budget
+    limit = Limit(until, is_until_failure=arguments.until_failure)
     plan, run_dir = open_sweep(job_options(arguments), run_dir=arguments.run_dir, log_dir=arguments.log_dir)
     num_jobs = num_jobs_of(arguments.jobs, plan)
     store = VerdictStore(run_dir)
@@ -54,7 +56,7 @@ def sweep(arguments: argparse.Namespace, console: Console) -> int:
                     clusters,
                     display,
                     num_jobs=num_jobs,
-                    until=until,
+                    limit=limit,
                     which_again=arguments.cold,
                 ).run()
         except Interrupted as error:

@@ -1,15 +1,11 @@
 from __future__ import annotations
 
-from itertools import pairwise
-
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from resumable.launch.errors import UsageError
-from resumable.launch.plan.plan import Restarts, Scenario
-from resumable.launch.sweep.points import spread, with_points, without_points
+from resumable.launch.plan.plan import Restarts
+from resumable.launch.sweep.points import with_points, without_points
 from tests.launch.sweep.sweeps import LENGTH, drawn, faults, plan, spec
 
 
@@ -101,14 +97,3 @@ def test_the_cold_start_of_a_point_is_in_the_plan_though_no_point() -> None:
         made.scenario("sigkill-step0003-rank1-cold").faults,
     )
     assert len(made.points) == 1
-
-
-@given(num_points=st.integers(0, 200), num_done=st.integers(1, 200))
-def test_however_early_a_sweep_ends_its_points_lie_spread(num_points: int, num_done: int) -> None:
-    """No point is lost or doubled; no gap between those that are done is wider than four even ones."""
-    points = [Scenario(name=f"{number}", nproc_per_start=(1,)) for number in range(num_points)]
-    order = [int(point.name) for point in spread(points)]
-    assert list(range(num_points)) == sorted(order)
-    done = [-1, *sorted(order[:num_done]), num_points]
-    largest = max(right - left for left, right in pairwise(done))
-    assert largest <= 4 * (num_points // min(num_done, max(1, num_points)) + 1)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 
+import msgspec
 from rich.console import Console
 
 from resumable.launch.explain.outcome import Outcome
@@ -71,6 +72,18 @@ def test_failures_are_told_by_cause_with_a_command_that_repeats_one() -> None:
     render_sweep(made, sweep_results(made, found, run_dir="runs/1"), Console(file=output, width=100))
     shown = output.getvalue()
     assert ("INVALID: 2 points" in shown, "INVALID: 1 point\n" in shown) == (True, True)
-    assert "sigkill@step=2:rank=1, sigkill@step=1:rank=1" in shown
+    assert "sigkill@step=1:rank=1, sigkill@step=2:rank=1" in shown
     assert "--fault sigkill@step=3:rank=0 train.py" in shown
     assert "rank 1  . X X ." in shown
+
+
+def test_how_far_points_of_chains_were_followed_is_said() -> None:
+    """A short tail shows less than a run to its end."""
+    made = drawn(at="0-3", ranks="0")
+    good = {point.name: verdict(Outcome.VALID) for point in made.points}
+    ends = {"sigkill-step0000-rank0": 7, "sigkill-step0001-rank0": 6, "sigkill-step0002-rank0": None}
+    for name, until in ends.items():
+        good[name] = msgspec.structs.replace(good[name], chain="chain-0001", until=until)
+    output = io.StringIO()
+    render_sweep(made, sweep_results(made, good, run_dir="runs/1"), Console(file=output, width=200))
+    assert "in chains: 2 points followed up to the next fault, 1 to the end of the job" in output.getvalue()
