@@ -139,34 +139,25 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
         """The processes of one worker group, by rank."""
         return tuple(process for process in self.processes if process.incarnation == incarnation)
 
-    def until(self, incarnation: int) -> History:
-        """The history up to the end of a worker group: nothing of later ones."""
-        return msgspec.structs.replace(
-            self,
-            processes=tuple(one for one in self.processes if one.incarnation <= incarnation),
-            rounds=tuple(one for one in self.rounds if one.incarnation <= incarnation),
-            rank_ends=tuple(one for one in self.rank_ends if one.incarnation <= incarnation),
-            hangs=tuple(one for one in self.hangs if one.incarnation <= incarnation),
-            ends=(),
-        )
-
     def world_size(self, incarnation: int) -> int:
         """Ranks of one worker group, as it was announced or as its processes knew it."""
         announced = [round_.world_size for round_ in self.rounds if round_.incarnation == incarnation]
         return max([*announced, *(process.start.world_size for process in self.group(incarnation))])
 
 
-def read_history(scenario: ScenarioDir, *parts: ScenarioDir) -> History:
+def read_history(scenario: ScenarioDir, *parts: ScenarioDir, until: int | None = None) -> History:
     """The evidence of one scenario; whatever is wrong with it stands in `History.damage`.
 
     Args:
         scenario: Its folder.
         parts: More folders of the same: what somebody else started may have left one on every host, or one an attempt.
+        until: The last worker group that is meant, where a later one may still write; None: it is all over.
     """
     name = scenario.root.name
     if not scenario.root.is_dir():
         return History(name=name, damage=(Damage(path=name, what="the scenario was not run"),))
     damage: list[Damage] = []
+    marks = scenario.fired_faults()  # before the lines are read: they are older than the marks
     processes = list(_read_processes(scenario, damage))
     said, has_links = _read_nodes(scenario, damage)
     folders = [[record for record in said if isinstance(record, RoundStarted)]]
@@ -183,9 +174,16 @@ def read_history(scenario: ScenarioDir, *parts: ScenarioDir) -> History:
         damage.extend(Damage(path=file, what=what) for file, what in orphans)
         damage.extend(Damage(path=file, line=line, what=what) for file, line, what in overlaps(processes))
         ends = ends or ends_of(rounds, processes)
+    damage.extend(_unsaid_faults(scenario, processes, marks))
+    hangs = [record for record in said if isinstance(record, RankHung)]
+    if until is not None:
+        processes = [process for process in processes if process.incarnation <= until]
+        rounds = [round_ for round_ in rounds if round_.incarnation <= until]
+        rank_ends = [end for end in rank_ends if end.incarnation <= until]
+        hangs = [hang for hang in hangs if hang.incarnation <= until]
+        ends = []
     damage.extend(_inconsistencies(name, processes, rounds))
     damage.extend(_unsaid_ends(name, processes, rank_ends))
-    damage.extend(_unsaid_faults(scenario, processes))
     return History(
         name=name,
         processes=tuple(sorted(processes, key=lambda process: (process.incarnation, process.rank))),
@@ -193,7 +191,7 @@ def read_history(scenario: ScenarioDir, *parts: ScenarioDir) -> History:
         ends=tuple(ends),
         rank_ends=tuple(rank_ends),
         acts=tuple(record for record in said if isinstance(record, NodeFaultActed)),
-        hangs=tuple(record for record in said if isinstance(record, RankHung)),
+        hangs=tuple(hangs),
         logs=frozenset(str(path.relative_to(scenario.logs)) for path in scenario.logs.glob("*/*")),
         is_sealed=bool(seals) or not has_links,
         damage=tuple(damage),
@@ -308,10 +306,10 @@ def _unsaid_ends(name: str, processes: Sequence[Process], rank_ends: Sequence[Ra
             yield Damage(path=process.file if process else f"{name}/events", what=what)
 
 
-def _unsaid_faults(scenario: ScenarioDir, processes: Sequence[Process]) -> Iterator[Damage]:
+def _unsaid_faults(scenario: ScenarioDir, processes: Sequence[Process], marks: Sequence[int]) -> Iterator[Damage]:
     """Faults that left their mark, which a rank sets once its line about the fault is on the disk."""
     said = {r.fault for process in processes for r in process.events if isinstance(r, FaultFired)}
-    for fault in scenario.fired_faults():
+    for fault in marks:
         if fault not in said:
             mark = _relative(scenario, scenario.fired / str(fault))
             yield Damage(path=mark, what="this fault fired, and no rank's evidence says so")

@@ -82,6 +82,11 @@ class ScenarioDir:
         """Where a rank stood when the hang watch asked."""
         return self.incarnation_logs(incarnation) / f"rank{rank}.stacks"
 
+    @property
+    def last_incarnation(self) -> int:
+        """The latest one of which there is a file; 0 if there is none."""
+        return max(map(self.incarnation_of, self.event_files()), default=0)
+
     @staticmethod
     def incarnation_of(event_file: Path) -> int:
         """The incarnation that an evidence file's name says."""

@@ -54,4 +54,4 @@ class ChainFollower:
 
     def _num_over(self) -> int:
         """Points behind which a whole life lies: one more has begun."""
-        return max(map(self._folder.incarnation_of, self._folder.event_files()), default=0) - 1
+        return self._folder.last_incarnation - 1

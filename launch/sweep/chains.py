@@ -21,6 +21,8 @@ TAIL_STEPS = 4
 """At least so many steps beyond the fault are trained on after a restart."""
 LONG_TAIL_EVERY = 8
 """Every so many points of a chain the tail is a long one: it reaches as far into the epoch after next."""
+_NUM_FEW = 3
+"""Chains beside which one more, of few points, is worth its time."""
 _MAX_LINKS = 40
 """A point is judged with all that came before it in its chain, and read back by each rank that starts."""
 
@@ -55,7 +57,7 @@ def chains_of(
 ) -> list[Scenario]:
     """Chains in which each of these points is hit once, as far as it can be; each goes through the job from its beginning.
 
-    The first one goes through the points at which most mistakes show.
+    Where there are many, the first one goes through the points at which most mistakes show, and no others.
 
     Args:
         points: Of the sweep.
@@ -65,13 +67,12 @@ def chains_of(
         first_number: Of the first chain.
     """
     able = [point for point in points if is_chainable(point, length)]
-    max_links = min(max_links, _MAX_LINKS)
-    chosen, _ = _one_pass(_placed(telling_points(able, length), length), length, max_links)
-    passes = [chosen] if chosen else []
-    waiting = [pair for pair in _placed(able, length) if pair not in chosen]
-    while waiting:
-        chosen, waiting = _one_pass(waiting, length, max_links)
-        passes.append(chosen)
+    passes = _passes(_placed(able, length), length, min(max_links, _MAX_LINKS))
+    if len(passes) > _NUM_FEW:
+        first, _ = _one_pass(_placed(telling_points(able, length), length), length, max_links)
+        chosen = [point.name for _, point in first]
+        rest = [point for point in able if point.name not in chosen]
+        passes = [first, *_passes(_placed(rest, length), length, min(max_links, _MAX_LINKS))]
     return [chain_of(chosen, restarts, number=first_number + own) for own, chosen in enumerate(passes)]
 
 
@@ -123,6 +124,16 @@ def _repetition(chain: Scenario, numbers: range, restarts: Restarts, *, name: st
 
 def _name(number: int) -> str:
     return f"chain-{number:04d}"
+
+
+def _passes(
+    waiting: Sequence[tuple[int, Scenario]], length: TrainingLength, max_links: int
+) -> list[list[tuple[int, Scenario]]]:
+    passes: list[list[tuple[int, Scenario]]] = []
+    while waiting:
+        chosen, waiting = _one_pass(waiting, length, max_links)
+        passes.append(chosen)
+    return passes
 
 
 def _placed(points: Sequence[Scenario], length: TrainingLength) -> list[tuple[int, Scenario]]:

@@ -76,9 +76,10 @@ class PointJudge:
 
     def evidence_of_link(self, chain: Scenario, number: int) -> Evidence:
         """The same on one point of a chain, whose links are as many as its restarts: link and life have one number."""
-        history = read_history(self._run_dir.scenario(chain.name))
-        is_cut = number + 2 in history.incarnations and chain.links[number].until is not None
-        return self._with(chain.until_link(number), history.until(number + 1) if is_cut else history, is_cut=is_cut)
+        folder = self._run_dir.scenario(chain.name)
+        is_cut = chain.links[number].until is not None and folder.last_incarnation > number + 1
+        history = read_history(folder, until=number + 1 if is_cut else None)
+        return self._with(chain.until_link(number), history, is_cut=is_cut)
 
     def _with(self, scenario: Scenario, history: History, *, is_cut: bool) -> Evidence:
         evidence = self._evidence

@@ -35,8 +35,8 @@ def render_sweep(plan: Plan, results: Results, console: Console) -> None:
     marks = {case.scenario: OUTCOMES[case.verdict.outcome] for case in results.cases}
     for line in grid_lines(plan.points, marks, drawing_width(console)):
         console.print(line, highlight=False)
-    for line in _tails(results):
-        console.print(line, highlight=False)
+    for words in _tails(results):
+        console.print(words, highlight=False)
     for cause in causes_of(results):
         console.print()
         _print_cause(cause, console)
