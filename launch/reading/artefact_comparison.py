@@ -107,11 +107,11 @@ class ArtefactComparison:
     def _missing(self, doer: Life, path: str, step: int) -> Missing | None:
         later = [life for life in self._lives_of(doer.rank) if life.incarnation > doer.incarnation]
         went_on = [life for life in later if life.first_step == step]
-        made = [one for life in (doer, *went_on) for one in self._of(life) if one.step == step]
+        made = [one for life in (doer, *went_on) for one in self._at(life, step)]
         wanted = self.expected.saves[doer.rank, path, step][0]
         if any(one.is_finished and (one.path == path or self._is_in_place_of(doer.rank, one, wanted)) for one in made):
             return None
-        begun = [one for one in self._of(doer) if one.step == step and self._would_have_been(one, path)]
+        begun = [one for one in self._at(doer, step) if self._would_have_been(one, path)]
         return Missing(
             life=doer,
             path=path,
@@ -122,7 +122,7 @@ class ArtefactComparison:
 
     def _under_another_name(self, life: Life, found: Artefact) -> Artefact | None:
         """What is saved at this step with the same keys, under a name that this process did not use."""
-        used = {one.path for one in self._of(life) if one.step == found.step}
+        used = {one.path for one in self._at(life, found.step)}
         return next(
             (
                 saves[0]
@@ -177,6 +177,18 @@ class ArtefactComparison:
 
     def _of(self, life: Life) -> Sequence[Artefact]:
         return self._saves[life.incarnation, life.rank]
+
+    def _at(self, life: Life, step: int) -> Sequence[Artefact]:
+        return self._by_step.get((life.incarnation, life.rank, step), ())
+
+    @cached_property
+    def _by_step(self) -> dict[tuple[int, int, int], list[Artefact]]:
+        """The saves of a process after so many steps."""
+        by_step: dict[tuple[int, int, int], list[Artefact]] = {}
+        for (incarnation, rank), saves in self._saves.items():
+            for one in saves:
+                by_step.setdefault((incarnation, rank, one.step), []).append(one)
+        return by_step
 
     def _is_right(self, life: Life, step: int) -> bool:
         return step <= self._right[life.incarnation, life.rank]
