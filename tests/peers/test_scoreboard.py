@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
+from resumable.launch.cli.options import job_options
+from resumable.launch.cli.parser import parse
 from resumable.launch.explain.outcome import Outcome
+from resumable.launch.plan.planner import make_plan
 from tests.import_graph import ROOT
 from tests.peers.__main__ import PAGE, README, STORED
 from tests.peers.catalogue import SCRIPTS, STACKS, Stack
@@ -51,6 +55,14 @@ def test_every_red_cell_has_a_cause_and_a_command() -> None:
     causes = {stack.name: stack for stack in STACKS}
     without = [one for one in STORED_NOW.red if not causes[one.stack].cause(one.cell) or "verify" not in one.repeat]
     assert [(one.stack, one.cell) for one in without] == []
+
+
+def test_every_command_can_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this project's folder, as it stands there."""
+    monkeypatch.chdir(ROOT)
+    commands = sorted({one.repeat for one in STORED_NOW.results})
+    plans = [make_plan(job_options(parse(shlex.split(command)[1:]))) for command in commands]
+    assert [str(SCRIPTS)] * len(commands) == [str(Path(plan.script.path).parent) for plan in plans]
 
 
 def test_what_is_stored_was_measured_with_the_pinned_versions() -> None:
