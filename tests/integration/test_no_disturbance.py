@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from resumable.launch.evidence.rank_records import Backward, Batch, SkippedStep, Step, decode_line
+from resumable.launch.evidence.rank_records import Backward, Batch, SkippedStep, State, Step, decode_line
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.plan import Plan, Scenario, Script
 from resumable.launch.plan.topology import Topology
@@ -119,6 +119,9 @@ def test_the_recorder_changes_no_bit(tmp_path: Path, way: str) -> None:
     assert [one["counted"] for one in expected] == [one["counted"] for one in actual]
     assert flat(expected) == flat(actual)
     files = RunDir(root=recorded).scenario("faulted").event_files()
-    kinds = [[type(decode_line(line)) for line in file.read_bytes().splitlines()] for file in files]
+    lines = [[decode_line(line) for line in file.read_bytes().splitlines()] for file in files]
+    kinds = [list(map(type, own)) for own in lines]
     counts = [[kind.count(Batch), kind.count(Backward), kind.count(Step) + kind.count(SkippedStep)] for kind in kinds]
     assert counts == [[24, 24, 24]] * 2
+    starts = [[line for line in own if isinstance(line, State) and line.moment == "start"] for own in lines]
+    assert [[{"parameters"}]] * 2 == [[start.components.keys() & {"parameters"} for start in own] for own in starts]

@@ -42,7 +42,8 @@ class TrainingWatch:
         self._forwards = forwards
         self._gradients = GradientWatch(state.trained)
         self._state = state
-        self._before: str | None = None
+        self._before = ""
+        """Parameters before the first step."""
         self._start: dict[str, Any] = {}
         """What there was before the first step."""
         self._depth = 0
@@ -100,9 +101,16 @@ class TrainingWatch:
         self._depth = 0  # an optimizer that failed has left its mark
         self._settle()
         if not self._is_open and self._position.num_steps == 0:
-            self._before = text_of(self._state.parameters())
+            self._note_start()  # a compiled step will not be seen to begin
         batches, beside = self._forwards.enter_backward(tensors)
         return {"batches": batches, "beside": beside, "carries": self._gradients.are_carried()}
+
+    def _note_start(self) -> None:
+        """Take what there is before the first step, unless that was taken and is the same still."""
+        quick, known = self._state.after_step(), self._start.get("quick")
+        self._before = text_of(quick.get("parameters", Fingerprint()))
+        if known is None or any(quick.get(name) != known.get(name) for name in ("parameters", "optimizer")):
+            self._start = self._state.at_start()
 
     def _after_backward(self, tensors: Any, facts: dict[str, Any]) -> None:
         self._gradients.remember()
@@ -136,9 +144,8 @@ class TrainingWatch:
 
     def _before_step(self, optimizer: torch.optim.Optimizer) -> None:
         if self._position.num_steps == 0 and self._depth == 0 and not self._is_held_back:
-            self._before = text_of(self._state.parameters())
+            self._note_start()
             self._position.resume_at(self._before)
-            self._start = self._state.at_start()
         self._num_calls += 1
         self._is_void = is_void(optimizer)
         if not _has_state(optimizer):
