@@ -10,6 +10,7 @@ from typing import Generic, TypeVar, overload
 
 import msgspec
 
+from resumable.launch.errors import EvidenceError
 from resumable.launch.evidence.chained_lines import Chain
 from resumable.launch.system.safe_io import lines_of, read_from
 
@@ -31,7 +32,7 @@ class Lines(Sequence[_R], Generic[_R]):
     A record costs its decoding each time; what is read in order is read in blocks.
 
     Raises:
-        OSError: it cannot be read.
+        EvidenceError: what was read once is not there any more.
     """
 
     flaw: tuple[int, str] | None = None
@@ -54,6 +55,9 @@ class Lines(Sequence[_R], Generic[_R]):
 
         Args:
             note: Takes note of each record and its place, from 0; says what is wrong with it, or "".
+
+        Raises:
+            OSError: it cannot be read.
         """
         chain, offset = Chain(), 0
         for line in lines_of(self._path):
@@ -110,8 +114,17 @@ class Lines(Sequence[_R], Generic[_R]):
         block = self._blocks.get(number)
         if block is None:
             begin, end = self._begins[number], self._begins[number + 1]
-            block = read_from(self._path, begin, end - begin).split(b"\n")[:-1]
+            block = self._text(begin, end).split(b"\n")[:-1]
             if len(self._blocks) >= _MOST_BLOCKS:
                 del self._blocks[next(iter(self._blocks))]
             self._blocks[number] = block
         return block
+
+    def _text(self, begin: int, end: int) -> bytes:
+        try:
+            text = read_from(self._path, begin, end - begin)
+        except OSError:
+            text = b""
+        if len(text) < end - begin:
+            raise EvidenceError(f"{self._path}: was removed or cut off while it was read")
+        return text

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from resumable.launch.errors import EvidenceError
 from resumable.launch.evidence.chained_lines import ChainedFile
 from resumable.launch.evidence.lines import Lines
 from resumable.launch.evidence.rank_records import AnyRecord, LetGo, decode_line, encode_line
@@ -65,3 +68,14 @@ def test_a_torn_end_is_no_line(path: Path, tmp_path: Path) -> None:
     (tmp_path / "torn").write_bytes(path.read_bytes()[:-1])
     lines = lines_of(tmp_path / "torn")
     assert (RECORDS[:-1], True, None) == (tuple(lines), lines.is_torn, lines.flaw)
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda file: os.truncate(file, 9)])
+def test_a_file_that_goes_while_it_is_read_is_named(path: Path, tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+    """Nothing is made up for it."""
+    file = tmp_path / "events.jsonl"
+    file.write_bytes(path.read_bytes())
+    lines = lines_of(file)
+    spoil(file)
+    with pytest.raises(EvidenceError, match="was removed or cut off while it was read"):
+        tuple(lines)
