@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,41 +11,12 @@ import pytest
 
 from resumable.launch.evidence.history import read_history
 from resumable.launch.evidence.run_dir import RunDir
-
-JOB = str(Path(__file__).parent / "jobs" / "plain.py")
-TIMEOUT_S = 240
-ENVIRONMENT = {
-    **os.environ,
-    "OMP_NUM_THREADS": "1",
-    "GLOO_SOCKET_IFNAME": "lo",
-    "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",  # without it a plain torchrun fails at random
-}
-
-
-def port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return str(free.getsockname()[1])
+from tests.integration.commands import ENVIRONMENT, JOB, TIMEOUT_S, resumable, spawn
 
 
 def torchrun(*words: str) -> list[str]:
     launcher = ["-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", "2"]
     return [sys.executable, *launcher, "--max-restarts", "2", JOB, *words]
-
-
-def spawn(*words: str) -> list[str]:
-    return [sys.executable, JOB, *words, "spawn", port()]
-
-
-def resumable(*words: str, folder: Path, timeout_s: float = TIMEOUT_S) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "resumable.launch", *words],
-        cwd=folder,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")
