@@ -43,6 +43,8 @@ CASES = [
     *pair("Accumulating", "sigkill@step=9:rank=0", epoch=r"48 samples"),
     *pair("AccumulatingWithoutSync", "sigkill@step=7:rank=0", skip="optimizer steps|2 steps|in steps"),
     *pair("SameGlobalBatch", "sigkill@step=5:rank=1", FEWER_RANKS, skip="micro-batch|trained on again|global batch 5"),
+    *pair("Sharp", "sigkill@step=5:rank=1", radius="from step 6 on"),
+    Case(kind="SharpOnAnyNumber", fault="sigkill@step=5:rank=1", flags=FEWER_RANKS),
     *pair("EndingInAnEpoch", "sigkill@step=11:rank=0", more="(past|beyond|after) the (end|last)|one (more )?step"),
     *pair("Diced", "sigkill@step=13:rank=0", dice="loader|stream|interleav|turn"),
     *pair("Offsets", "sigkill@step=13:rank=1", draws="generator|random"),

@@ -87,9 +87,10 @@ class StateWatch:
         return max([number for number in numbers if isinstance(number, int)], default=None)
 
     def at_start(self) -> dict[str, Any]:
-        """The fields of a `State` before the first step."""
+        """The fields of a `State` before the first backward pass; a batch that a thread fetches from then on is too late."""
         held = self._held()
         start = self._start
+        start.is_over = True
         before = {"buffers": start.buffers or {}, "gradients": start.gradients}
         components = self._learned(held) | before | _of_raw(start.raw or {})
         quick = self._quick_forms(held)

@@ -10,7 +10,7 @@ from torch.compiler import is_compiling
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from resumable.launch.evidence.fingerprints import Fingerprint
-from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, LetGo, SkippedStep, State, Step
+from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, LetGo, Load, SkippedStep, State, Step
 from resumable.launch.worker.patching import Patches
 from resumable.launch.worker.position import Position
 from resumable.launch.worker.recorder import Recorder
@@ -46,6 +46,8 @@ class TrainingWatch:
         """Parameters before the first step."""
         self._start: dict[str, Any] = {}
         """What there was before the first step."""
+        self._is_start_due = True
+        """It is not known yet, or not any more: something was loaded, or the step before was none of the training."""
         self._depth = 0
         """Of optimizers that step within each other."""
         self._num_calls = 0
@@ -73,6 +75,8 @@ class TrainingWatch:
 
     def observe(self, record: AnyRecord) -> None:
         """With the first batches of a process, find out which step it resumes at: faults may ask for it."""
+        if isinstance(record, Load):
+            self._is_start_due = True
         if isinstance(record, Batch) and self._position.num_steps == 0 and not self._position.is_known:
             self._position.resume_at(text_of(self._state.parameters()))
 
@@ -100,16 +104,15 @@ class TrainingWatch:
         """What the record of it says of what was before."""
         self._depth = 0  # an optimizer that failed has left its mark
         self._settle()
-        if not self._is_open and self._position.num_steps == 0:
-            self._note_start()  # a compiled step will not be seen to begin
+        self._note_start()  # a compiled step will not be seen to begin
         batches, beside = self._forwards.enter_backward(tensors)
         return {"batches": batches, "beside": beside, "carries": self._gradients.are_carried()}
 
     def _note_start(self) -> None:
-        """Take what there is before the first step, unless that was taken and is the same still."""
-        quick, known = self._state.after_step(), self._start.get("quick")
-        self._before = text_of(quick.get("parameters", Fingerprint()))
-        if known is None or any(quick.get(name) != known.get(name) for name in ("parameters", "optimizer")):
+        """Before the first backward pass: between it and the step, sharpness-aware training moves the parameters."""
+        if self._is_start_due and self._position.num_steps == 0:
+            self._before = text_of(self._state.parameters())
+            self._is_start_due = not self._before  # no optimizer yet
             self._start = self._state.at_start()
 
     def _after_backward(self, tensors: Any, facts: dict[str, Any]) -> None:
@@ -185,6 +188,7 @@ class TrainingWatch:
         self._stateless.clear()
         position = self._position
         if not self._recorder.is_active or not (position.has_backward or position.is_after_step):
+            self._is_start_due = True
             return
         self._is_open = False
         number = position.num_steps - (not position.has_backward)

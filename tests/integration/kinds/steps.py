@@ -232,3 +232,44 @@ class WarmedUp(Job):
         self.step = 0
         self.optimizer = self.make_optimizer()
         super().resume()
+
+
+class Sharp(Job):
+    """Sharpness-aware: moved parameters are moved back before the step, which rounds. Bug: `radius` is not restored."""
+
+    radius = 0.05
+
+    def learn(self, batch: Any) -> None:
+        self.loss(batch).backward()
+        with torch.no_grad():
+            ways = [parameter.grad * self.radius for parameter in self.net.parameters()]
+            for parameter, way in zip(self.net.parameters(), ways, strict=True):
+                parameter.add_(way)
+        self.optimizer.zero_grad()
+        self.loss(batch).backward()
+        with torch.no_grad():
+            for parameter, way in zip(self.net.parameters(), ways, strict=True):
+                parameter.sub_(way)
+        self.update()
+        self.radius *= 1.1
+
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "radius": self.radius}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        super().restore(state)
+        if self.bug != "radius":
+            self.radius = state["radius"]
+
+
+class SharpOnAnyNumber(Sharp):
+    """On a different number of ranks gradients are summed differently: only what is restored can be judged."""
+
+    def make_loader(self) -> Any:
+        return range(8)
+
+    def batches(self) -> Any:
+        order = torch.randperm(64, generator=torch.Generator().manual_seed(self.sampler.epoch)).tolist()
+        share = 8 // self.world_size
+        own = [order[start + self.rank * share :][:share] for start in range(0, 64, 8)]
+        return DataLoader(self.data, batch_sampler=own)
