@@ -96,7 +96,7 @@ class JobResult:
         """
         references = [against] if isinstance(against, JobResult) else list(against)
         histories = [
-            msgspec.structs.replace(reference.history, name=f"reference-{number}")
+            msgspec.structs.replace(reference.history, name=f"reference-{number}", recorded_as=reference.history.name)
             for number, reference in enumerate(references, start=1)
         ]
         verdict = judge_evidence(gather(self._plan, self._scenario, histories, self.history))

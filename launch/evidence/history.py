@@ -110,6 +110,8 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     """Name of the scenario."""
+    recorded_as: str = ""
+    """Its name when it was recorded, after which the folder of its files is called; "": the same."""
     processes: tuple[Process, ...] = ()
     """In order of (incarnation, rank)."""
     rounds: tuple[RoundStarted, ...] = ()
@@ -128,6 +130,11 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     """Who ran it saw its end, and wrote down where every file ended; evidence of earlier releases has no seal and counts as
     sealed."""
     damage: tuple[Damage, ...] = ()
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder in which the files lay that its lines name."""
+        return self.recorded_as or self.name
 
     @property
     def incarnations(self) -> tuple[int, ...]:

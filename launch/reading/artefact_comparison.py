@@ -53,8 +53,8 @@ class ArtefactComparison:
         self._evidence = evidence
         self.expected: ExpectedArtefacts = expected_artefacts(evidence.references)
         self._loaded = loaded_paths(evidence.faulted)
-        name = evidence.faulted.history.name
-        self._saves = {(life.incarnation, life.rank): artefacts_of(life, name) for life in evidence.faulted.lives}
+        folder = evidence.faulted.history.folder
+        self._saves = {(life.incarnation, life.rank): artefacts_of(life, folder) for life in evidence.faulted.lives}
         self._right = {(life.incarnation, life.rank): self._num_right(life) for life in evidence.faulted.lives}
 
     def pairs(self) -> Iterator[Pair]:

@@ -61,7 +61,7 @@ def artefacts_of(life: Life, scenario: str) -> tuple[Artefact, ...]:
 def loaded_paths(run: Run) -> frozenset[str]:
     """Files that any process went on from, within the folder of the scenario."""
     return frozenset(
-        within(path, run.history.name) for life in run.lives for path in loaded_by(life.trajectory) if path
+        within(path, run.history.folder) for life in run.lives for path in loaded_by(life.trajectory) if path
     )
 
 

@@ -120,7 +120,7 @@ def _names(artefacts: Iterable[Artefact]) -> dict[str, frozenset[str]]:
 def _by_place(run: Run) -> dict[Place, list[Artefact]]:
     places: dict[Place, list[Artefact]] = {}
     for life in run.lives:
-        for one in artefacts_of(life, run.history.name):
+        for one in artefacts_of(life, run.history.folder):
             if one.is_finished and one.writer != "thread":
                 places.setdefault((life.rank, one.path, one.step), []).append(one)
     return places
@@ -129,7 +129,7 @@ def _by_place(run: Run) -> dict[Place, list[Artefact]]:
 def _by_threads(run: Run) -> dict[tuple[int, str], list[Artefact]]:
     threaded: dict[tuple[int, str], list[Artefact]] = {}
     for life in run.lives:
-        for one in artefacts_of(life, run.history.name):
+        for one in artefacts_of(life, run.history.folder):
             if one.is_finished and one.writer == "thread":
                 threaded.setdefault((life.rank, one.path), []).append(one)
     return threaded

@@ -27,6 +27,17 @@ def sum_over_ranks(number: float, *, bonus: float = 0) -> float:
     return float(total) + bonus
 
 
+KIND = str(Path(__file__).parent / "kinds" / "job.py")
+
+
+def test_what_a_killed_job_saves_is_compared_with_an_undisturbed_one(launcher: Launcher) -> None:
+    """Only the average that it saves is different: each run has a folder of its own, in which files have the same names."""
+    arguments = (KIND, "Averaging", "--bug", "lost")
+    undisturbed = [launcher.run(*arguments) for _ in range(2)]
+    verdict = launcher.run(*arguments, faults=[Fault.sigkill(rank=1, step=10)]).check(against=undisturbed)
+    assert (verdict.outcome, verdict.reason.split(":")[0]) == ("invalid", "artefacts")
+
+
 def test_a_function_runs_on_every_rank_and_returns_its_value(launcher: Launcher) -> None:
     """Arguments arrive, collectives work, and each rank's value comes back."""
     result = launcher.run(sum_over_ranks, 3, bonus=0.5)
