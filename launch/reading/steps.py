@@ -218,8 +218,8 @@ class Steps(Sequence[TrainedStep]):
     """
 
     def __init__(self, parts: Iterable[_Part] = ()) -> None:
-        self._parts = tuple(part for part in parts if part.begin < part.end)
-        self._ends = tuple(accumulate(map(len, self._parts)))
+        self.parts = tuple(part for part in parts if part.begin < part.end)
+        self._ends = tuple(accumulate(map(len, self.parts)))
 
     @staticmethod
     def of(steps: Iterable[TrainedStep]) -> Steps:
@@ -239,7 +239,7 @@ class Steps(Sequence[TrainedStep]):
         return self._ends[-1] if self._ends else 0
 
     def __iter__(self) -> Iterator[TrainedStep]:
-        return (part.step(number) for part in self._parts for number in range(len(part)))
+        return (part.step(number) for part in self.parts for number in range(len(part)))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Steps) and len(self) == len(other) and all(map(TrainedStep.__eq__, self, other))
@@ -256,7 +256,7 @@ class Steps(Sequence[TrainedStep]):
         if isinstance(index, slice):
             begin, end, _ = index.indices(len(self))
             starts = (0, *self._ends)
-            return Steps(part.cut(begin - start, end - start) for start, part in zip(starts, self._parts, strict=False))
+            return Steps(part.cut(begin - start, end - start) for start, part in zip(starts, self.parts, strict=False))
         part, number = self._place(index)
         return part.step(number)
 
@@ -264,26 +264,26 @@ class Steps(Sequence[TrainedStep]):
         """The part in which a step lies, and its number there."""
         number = range(len(self))[index]
         place = bisect_right(self._ends, number)
-        return self._parts[place], number - (self._ends[place - 1] if place else 0)
+        return self.parts[place], number - (self._ends[place - 1] if place else 0)
 
     def __add__(self, others: Steps) -> Steps:
-        return Steps((*self._parts, *others._parts))
+        return Steps((*self.parts, *others.parts))
 
     def from_epoch(self, epoch: int) -> Steps:
         """The same steps with their epochs counted from `epoch` on."""
-        return Steps(_Part(part.table, part.begin, part.end, part.epoch + epoch) for part in self._parts)
+        return Steps(_Part(part.table, part.begin, part.end, part.epoch + epoch) for part in self.parts)
 
     def column(self, name: OfStep) -> array[int]:
         """One number of each step: a fingerprint, `UNKNOWN` where there is none, or a line."""
-        return _joined("Q", (getattr(part.table, name)[part.begin : part.end] for part in self._parts))
+        return _joined("Q", (getattr(part.table, name)[part.begin : part.end] for part in self.parts))
 
     def figures(self, name: Figure) -> array[float]:
         """One figure of each step; `known` says whether it is."""
-        return _joined("d", (getattr(part.table, name)[part.begin : part.end] for part in self._parts))
+        return _joined("d", (getattr(part.table, name)[part.begin : part.end] for part in self.parts))
 
     def batch_column(self, name: OfBatch) -> array[int]:
         """One number of each batch of all steps."""
-        return _joined("q", (_of_batches(part, name) for part in self._parts))
+        return _joined("q", (_of_batches(part, name) for part in self.parts))
 
     def losses_of(self, step: int) -> tuple[float | None, ...]:
         """One for each backward pass of a step."""
@@ -293,7 +293,7 @@ class Steps(Sequence[TrainedStep]):
     @property
     def num_batches(self) -> int:
         """Of all steps together."""
-        return sum(part.table.first_batch(part.end) - part.table.first_batch(part.begin) for part in self._parts)
+        return sum(part.table.first_batch(part.end) - part.table.first_batch(part.begin) for part in self.parts)
 
     def first_difference(self, other: Steps, *columns: OfStep) -> int | None:
         """The first step that differs from that of the same number in any of these columns; None if none does.
@@ -312,7 +312,7 @@ class Steps(Sequence[TrainedStep]):
         """Numbers of the steps that consumed batches of each epoch, as ranges in order."""
         ranges: dict[int, list[range]] = {}
         start = 0
-        for part in self._parts:
+        for part in self.parts:
             table = part.table
             for number in range(part.begin, part.end):
                 place = start + number - part.begin

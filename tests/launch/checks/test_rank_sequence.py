@@ -39,7 +39,7 @@ def test_a_resume_in_epoch_0_says_what_it_cannot_show():
         (JOB.state(24), 24, (Outcome.VALID, Outcome.VALID)),
         (JOB.state(24), 23, (Outcome.INVALID, Outcome.UNKNOWN)),
         ("other", 24, (Outcome.UNKNOWN, Outcome.INVALID)),
-        (None, 24, (Outcome.UNKNOWN, Outcome.INVALID)),
+        (None, 24, (Outcome.UNKNOWN, Outcome.UNKNOWN)),
     ],
 )
 def test_a_job_with_nothing_left_to_train_must_end_with_the_right_parameters(parameters, num_done, outcomes):

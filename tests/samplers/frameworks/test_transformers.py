@@ -78,7 +78,6 @@ def test_a_run_without_epochs_changes_its_ranks_at_will(job, tmp_path):
 
 def test_nothing_is_drawn_for_what_is_skipped(job, tmp_path, monkeypatch):
     """However far an epoch has gone, the trainer skips empty batches."""
-    job.as_rank(0, 1)
     [trained] = on(1, job, tmp_path / "run", "first")
     drawn = []
     skipping = import_module("resumable.samplers.frameworks.skipping").SkippedBatches
