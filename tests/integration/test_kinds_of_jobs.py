@@ -97,6 +97,7 @@ def test_a_time_in_a_checkpoint_accuses_nobody(verify: Verify) -> None:
     assert (judged.outcome, judged.verdict.reason) == ("valid", "")
 
 
+@pytest.mark.thorough  # the first batch may take a minute
 def test_a_job_that_stands_still_without_a_plan_is_not_judged_by_it(verify: Verify) -> None:
     """What was lost, and where it ended, follows from what nobody had planned."""
     options = ("--nproc-per-node", "2", "--fault", "sigkill@step=9:rank=1", "--hang-timeout", "3")
