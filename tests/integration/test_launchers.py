@@ -31,7 +31,7 @@ def torchx(*words: str) -> list[str]:
 
 LAUNCHERS = [
     pytest.param(accelerate, id="accelerate launch"),
-    pytest.param(spawn, id="mp.spawn"),
+    pytest.param(spawn, id="mp.spawn", marks=pytest.mark.thorough),  # `test_recorded.py` has it without faults
     pytest.param(
         torchx,
         id="TorchX",
