@@ -1,4 +1,8 @@
-"""One pass over the rest of an epoch: what one rank has drawn of it, and what it has trained on."""
+"""One pass over the rest of an epoch: what one rank has drawn of it, and what it has trained on.
+
+Long because every question that a state asks of a pass is answered here, beside the few counters that decide it: whoever
+answered elsewhere would need all of them.
+"""
 
 import threading
 import weakref

@@ -1,4 +1,8 @@
-"""Where a sampler stands: its cursor and the passes over it, for the sampler itself and for the loaders around it."""
+"""Where a sampler stands: its cursor and the passes over it, for the sampler itself and for the loaders around it.
+
+Long because one rule, which pass it is that trains, decides the position, the state and what may be moved, and all who
+ask go by it.
+"""
 
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -10,7 +10,8 @@ import msgspec
 from resumable.launch.api.verdict import Verdict
 from resumable.launch.errors import UsageError
 from resumable.launch.evidence.function_call import read_value
-from resumable.launch.evidence.history import History, read_history
+from resumable.launch.evidence.history import History
+from resumable.launch.evidence.history_reader import read_history
 from resumable.launch.evidence.node_records import NodeEnded
 from resumable.launch.evidence.rank_records import Index
 from resumable.launch.evidence.run_dir import RunDir

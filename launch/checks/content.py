@@ -12,7 +12,9 @@ from resumable.launch.explain.result import CheckResult, Violation, failed, not_
 from resumable.launch.explain.run_problems import ReferenceVaries
 from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.evidence import Evidence, expected_steps
-from resumable.launch.reading.steps import NOTHING, Steps, TrainedBatch, fingerprint
+from resumable.launch.reading.step_table import fingerprint
+from resumable.launch.reading.steps import NOTHING, Steps
+from resumable.launch.reading.trained import TrainedBatch
 from resumable.launch.system.wording import counted
 
 

@@ -19,7 +19,7 @@ from resumable.launch.reading.failures import came_to_its_end
 from resumable.launch.reading.first_epochs import usual_epoch
 from resumable.launch.reading.global_stream import Sample, is_by_content, samples_a_turn, samples_of
 from resumable.launch.reading.lives import Run
-from resumable.launch.reading.steps import TrainedBatch
+from resumable.launch.reading.trained import TrainedBatch
 from resumable.launch.system.wording import counted
 
 

@@ -31,7 +31,9 @@ from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import has_ended_well
 from resumable.launch.reading.lives import Life, Run
 from resumable.launch.reading.reindexing import is_part
-from resumable.launch.reading.steps import UNKNOWN, BatchKey, Steps, TrainedBatch, TrainedStep
+from resumable.launch.reading.step_table import UNKNOWN
+from resumable.launch.reading.steps import Steps
+from resumable.launch.reading.trained import BatchKey, TrainedBatch, TrainedStep
 from resumable.launch.system.wording import counted
 
 _ONLY_EPOCH_0 = "only epoch 0 was resumed in: an epoch that is not restored would not show"

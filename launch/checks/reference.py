@@ -23,7 +23,8 @@ from resumable.launch.reading.epoch_samples import EpochSamples, num_distinct
 from resumable.launch.reading.evidence import Evidence, expected_steps
 from resumable.launch.reading.failures import unplanned_death
 from resumable.launch.reading.lives import Run
-from resumable.launch.reading.steps import UNKNOWN, Steps
+from resumable.launch.reading.step_table import UNKNOWN
+from resumable.launch.reading.steps import Steps
 from resumable.launch.system.wording import counted
 
 _NUM_NOTED = 2

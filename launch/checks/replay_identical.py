@@ -10,7 +10,7 @@ from resumable.launch.explain.result import MAX_INDICES, CheckResult, Violation,
 from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life
-from resumable.launch.reading.steps import BatchKey, TrainedBatch
+from resumable.launch.reading.trained import BatchKey, TrainedBatch
 from resumable.launch.system.wording import counted
 
 Replay = list[tuple[TrainedBatch, TrainedBatch]]

@@ -23,7 +23,8 @@ from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import came_to_its_end
 from resumable.launch.reading.lives import Life
 from resumable.launch.reading.repeatability import Distance, distances, final_parameters, first_different_state
-from resumable.launch.reading.steps import NOTHING, TrainedStep
+from resumable.launch.reading.steps import NOTHING
+from resumable.launch.reading.trained import TrainedStep
 from resumable.launch.system.wording import counted
 
 

@@ -46,7 +46,7 @@ from resumable.launch.explain.order_reasons import (
     WrongPlace,
 )
 from resumable.launch.explain.reasons import Reason
-from resumable.launch.reading.steps import BatchKey
+from resumable.launch.reading.trained import BatchKey
 
 _PREFETCH_FACTOR = 2
 """Batches that torch's DataLoader lets each worker read ahead unless told otherwise."""

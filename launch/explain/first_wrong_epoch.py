@@ -8,7 +8,8 @@ from functools import cached_property
 import msgspec
 
 from resumable.launch.reading.differences import first_difference
-from resumable.launch.reading.steps import BatchKey, Steps
+from resumable.launch.reading.steps import Steps
+from resumable.launch.reading.trained import BatchKey
 
 Epochs = dict[int, list[BatchKey]]
 """Batches of each epoch, in order."""

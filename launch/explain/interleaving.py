@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from resumable.launch.evidence.rank_records import Loader
 from resumable.launch.explain.order_reasons import ChoiceDiffers
 from resumable.launch.explain.reasons import Reason
-from resumable.launch.reading.steps import BatchKey, Steps
+from resumable.launch.reading.steps import Steps
+from resumable.launch.reading.trained import BatchKey
 
 Stream = tuple[str, int | None]
 """Class and length of a data set: loaders of the rest of an epoch, and of the next one, read the same stream."""

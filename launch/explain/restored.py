@@ -13,7 +13,9 @@ from resumable.launch.reading.checkpoints import loaded_by
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life, Run
 from resumable.launch.reading.restoring import Start
-from resumable.launch.reading.steps import Steps, TrainedStep, known
+from resumable.launch.reading.step_table import known
+from resumable.launch.reading.steps import Steps
+from resumable.launch.reading.trained import TrainedStep
 
 _SAME_RATE = 1e-6
 """Relative: a rate that is computed from the step may be rounded differently from one that is multiplied step by step."""

@@ -22,7 +22,8 @@ from resumable.launch.explain.unusable_checkpoints import why_wrong
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life
 from resumable.launch.reading.restoring import MUST_BE_RESTORED
-from resumable.launch.reading.steps import NOTHING, TrainedStep
+from resumable.launch.reading.steps import NOTHING
+from resumable.launch.reading.trained import TrainedStep
 
 
 def explain_state_difference(evidence: Evidence, life: Life, number: int) -> Reason | None:

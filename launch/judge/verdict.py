@@ -9,7 +9,7 @@ import msgspec
 
 from resumable.launch.checks import CHECKS
 from resumable.launch.checks.check import Check
-from resumable.launch.evidence.history import read_history
+from resumable.launch.evidence.history_reader import read_history
 from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.explain.outcome import Outcome, exit_code, worst
 from resumable.launch.explain.problems import CheckFailed, DiffersBeforeAnyFault, NothingCompared, Problem

@@ -6,7 +6,8 @@ from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import came_to_its_end
 from resumable.launch.reading.lives import Life
 from resumable.launch.reading.repeatability import STATE, final_parameters
-from resumable.launch.reading.steps import Steps, TrainedStep
+from resumable.launch.reading.steps import Steps
+from resumable.launch.reading.trained import TrainedStep
 
 
 def num_equal_steps(evidence: Evidence) -> int | None:

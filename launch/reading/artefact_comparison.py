@@ -15,7 +15,8 @@ from resumable.launch.reading.artefacts import Artefact, artefacts_of, loaded_pa
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.expected_artefacts import ExpectedArtefacts, expected_artefacts
 from resumable.launch.reading.lives import Life
-from resumable.launch.reading.steps import NOTHING, OfStep
+from resumable.launch.reading.step_table import OfStep
+from resumable.launch.reading.steps import NOTHING
 
 _KEYS: tuple[OfStep, ...] = ("keys",)
 _KEYS_AND_NUMBERS: tuple[OfStep, ...] = ("keys", "afters", "losses")

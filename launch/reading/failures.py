@@ -13,7 +13,7 @@ from resumable.launch.evidence.node_records import RankEnded, RankHung
 from resumable.launch.evidence.rank_records import Batch, Error, Exit
 from resumable.launch.plan.plan import Scenario
 from resumable.launch.reading.lives import Firing, Life, Run
-from resumable.launch.reading.steps import TrainedBatch
+from resumable.launch.reading.trained import TrainedBatch
 
 _COMMUNICATION = ("torch.distributed", "torch.autograd", "torch.nn.parallel")
 """Modules in which a rank waits for the others: in a collective of its own, or of DDP's within the backward pass."""

@@ -14,7 +14,7 @@ from itertools import chain, zip_longest
 import msgspec
 
 from resumable.launch.reading.lives import Life, Run
-from resumable.launch.reading.steps import BatchKey, TrainedStep
+from resumable.launch.reading.trained import BatchKey, TrainedStep
 
 Sample = int | str
 

@@ -10,7 +10,8 @@ from resumable.launch.evidence.history import History
 from resumable.launch.evidence.rank_records import Batch, FaultFired, Step
 from resumable.launch.reading.checkpoints import Checkpoint
 from resumable.launch.reading.resume import ResumePoint
-from resumable.launch.reading.steps import Steps, TrainedBatch
+from resumable.launch.reading.steps import Steps
+from resumable.launch.reading.trained import TrainedBatch
 from resumable.launch.reading.trajectory import Trajectory
 
 

@@ -12,7 +12,8 @@ import msgspec
 
 from resumable.launch.evidence.loop_profile import LoopProfile
 from resumable.launch.evidence.rank_records import Loader
-from resumable.launch.reading.steps import NOTHING, Steps, TrainedBatch, TrainedStep
+from resumable.launch.reading.steps import NOTHING, Steps
+from resumable.launch.reading.trained import TrainedBatch, TrainedStep
 from resumable.launch.reading.trajectory import Trajectory
 
 

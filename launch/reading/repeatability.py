@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from resumable.launch.reading.lives import Run
-from resumable.launch.reading.steps import OfStep, Steps, known
+from resumable.launch.reading.step_table import OfStep, known
+from resumable.launch.reading.steps import Steps
 
 
 class Disagreement(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,190 +1,18 @@
-"""The steps of a rank as columns of numbers, so that a long training fits into memory.
-
-What is compared in every step is kept as fingerprints of 64 bits; what a single step is made of is read again from the
-evidence where somebody looks at it.
-"""
+"""The steps of a rank, over all that its processes did: cut and joined without copying what they are made of."""
 
 from __future__ import annotations
 
-import math
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
-from typing import Literal, TypeVar, overload
+from typing import TypeVar, overload
 
 import msgspec
-import xxhash
 
-from resumable.launch.evidence.rank_records import Index, Step
 from resumable.launch.reading.differences import first_difference
-
-BatchKey = tuple[Index, ...] | str | None
-"""What two batches are compared by: their indices, else their content digest, else nothing."""
-
-NO_STEP = Step(sequence=0, time_ns=0, step=0)
-"""In place of the line of a step that has none: a job without an optimizer, or a process that was killed before it."""
-
-
-class TrainedBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """A batch that the job trained on."""
-
-    loader: int
-    epoch: int
-    """Ordinal of its pass among the passes that were trained on: in its process, or since training began."""
-    batch: int
-    """Number of the batch in its pass, from 0."""
-    key: BatchKey
-    line: int
-    """Where it stands in the file of its process, from 1."""
-    digest: str | None = None
-    """Of its content, where it was asked for or there are no indices."""
-    backward_line: int | None = None
-    """Where its first backward pass stands in that file; None if it had none."""
-
-    @property
-    def indices(self) -> tuple[Index, ...]:
-        """The samples in their order; empty where the data set has no indices."""
-        return self.key if isinstance(self.key, tuple) else ()
-
-    @property
-    def samples(self) -> tuple[Index, ...]:
-        """What a report shows of it: its indices, or else the digest of its content."""
-        return (self.key,) if isinstance(self.key, str) else self.indices
-
-
-class TrainedStep(msgspec.Struct, frozen=True, kw_only=True):
-    """One optimizer step and the batches that it consumed."""
-
-    batches: tuple[TrainedBatch, ...] = ()
-    losses: tuple[float | None, ...] = ()
-    """One for each backward pass."""
-    record: Step = NO_STEP
-    """Its line, joined with those of further optimizers of the same step."""
-    line: int = 0
-    """Where the step stands in the file of its process; 0 for a step that only other evidence shows."""
-    carries: bool = False
-    """Gradients that its process did not make are part of it."""
-
-    @property
-    def keys(self) -> tuple[BatchKey, ...]:
-        """What the step is compared by."""
-        return tuple([batch.key for batch in self.batches])
-
-    @property
-    def before(self) -> str | None:
-        """Digest of the parameters before it; only on the first step of a process."""
-        return self.record.before
-
-    @property
-    def after(self) -> str | None:
-        """Digest of the parameters after it."""
-        return self.record.after
-
-
-_NOT_RECORDED = -math.inf
-"""In a column of figures."""
-UNKNOWN = 0
-"""Fingerprint of what was not recorded."""
-_encoder = msgspec.msgpack.Encoder()
-
-
-def fingerprint(value: object) -> int:
-    """64 bits that are equal for equal values, and different for different ones but for one case in 2^64."""
-    return UNKNOWN if value is None else xxhash.xxh3_64_intdigest(_encoder.encode(value)) or 1
-
-
-def _together(keys: Sequence[int]) -> int:
-    """Of a step with any number of batches but one."""
-    return fingerprint(["batches", *keys])
-
-
-def _of_losses(losses: Iterable[float | None]) -> int:
-    """A loss that is no number equals itself, and 0 equals -0."""
-    return fingerprint(["nan" if x is not None and math.isnan(x) else x if x is None else x + 0.0 for x in losses])
-
-
-OfStep = Literal["keys", "afters", "buffers", "losses", "lines"]
-Figure = Literal["rates", "norms"]
-OfBatch = Literal["batch_keys", "epochs", "nums_samples"]
-
-
-class Table:
-    """Columns of the steps of one process, and of their batches.
-
-    Args:
-        step: Reads a step again.
-    """
-
-    def __init__(self, step: Callable[[int], TrainedStep]) -> None:
-        self.step = step
-        self.keys = array("Q")
-        """Fingerprints of what each step consumed."""
-        self.afters = array("Q")
-        """Of the parameters after it."""
-        self.buffers = array("Q")
-        self.losses = array("Q")
-        self.rates = array("d")
-        """Learning rates."""
-        self.norms = array("d")
-        """Of the parameters after it."""
-        self.lines = array("I")
-        self._loss_values = array("d")
-        self._are_known = bytearray()
-        self._loss_ends = array("I")
-        """How many losses the steps up to this one have."""
-        self.ends = array("I")
-        """How many batches the steps up to this one have."""
-        self.batch_keys = array("Q")
-        self.epochs = array("i")
-        self.nums_samples = array("I")
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    def append(self, step: TrainedStep) -> None:
-        """Take note of the next step."""
-        keys = [fingerprint(batch.key) for batch in step.batches]
-        self.keys.append(keys[0] if len(keys) == 1 else _together(keys))
-        self.afters.append(fingerprint(step.after))
-        self.buffers.append(fingerprint(step.record.buffers))
-        self.losses.append(_of_losses(step.losses))
-        self._loss_values.extend([loss or 0.0 for loss in step.losses])
-        self._are_known.extend([loss is not None for loss in step.losses])
-        self._loss_ends.append(len(self._loss_values))
-        self.rates.append(_number(step.record.learning_rate))
-        self.norms.append(_number(step.record.parameter_norm))
-        self.lines.append(step.line)
-        for key, batch in zip(keys, step.batches, strict=True):
-            self.batch_keys.append(key)
-            self.epochs.append(batch.epoch)
-            self.nums_samples.append(len(batch.samples))
-        self.ends.append(len(self.batch_keys))
-
-    def update(self, record: Step) -> None:
-        """The last step has a further record: of another optimizer, which did its part of it."""
-        self.afters[-1] = fingerprint(record.after)
-        self.buffers[-1] = fingerprint(record.buffers)
-        self.rates[-1] = _number(record.learning_rate)
-        self.norms[-1] = _number(record.parameter_norm)
-
-    def first_batch(self, step: int) -> int:
-        """Number of the first batch of a step."""
-        return self.ends[step - 1] if step else 0
-
-    def losses_of(self, step: int) -> tuple[float | None, ...]:
-        """One for each backward pass of a step."""
-        places = range(self._loss_ends[step - 1] if step else 0, self._loss_ends[step])
-        return tuple([self._loss_values[place] if self._are_known[place] else None for place in places])
-
-
-def _number(value: float | None) -> float:
-    return _NOT_RECORDED if value is None else value
-
-
-def known(number: float) -> float | None:
-    """A number of a column, or None where it was not recorded."""
-    return None if number == _NOT_RECORDED else number
+from resumable.launch.reading.step_table import Figure, OfBatch, OfStep, Table, fingerprint, together
+from resumable.launch.reading.trained import TrainedStep
 
 
 class _Part(msgspec.Struct, frozen=True):
@@ -306,7 +134,7 @@ class Steps(Sequence[TrainedStep]):
     @property
     def num_idle(self) -> int:
         """Steps without any batch."""
-        return self.column("keys").count(_together([]))
+        return self.column("keys").count(together([]))
 
     def epoch_ranges(self) -> dict[int, list[range]]:
         """Numbers of the steps that consumed batches of each epoch, as ranges in order."""

@@ -18,7 +18,8 @@ from resumable.launch.reading.lives import Life, Run, Timeline
 from resumable.launch.reading.reindexing import renamed
 from resumable.launch.reading.resume import Clues, find_resume_point
 from resumable.launch.reading.saves import Saved, saved_by, saves_read
-from resumable.launch.reading.steps import NOTHING, Steps, TrainedBatch, TrainedStep
+from resumable.launch.reading.steps import NOTHING, Steps
+from resumable.launch.reading.trained import TrainedBatch, TrainedStep
 from resumable.launch.reading.trajectory import Trajectory, trace
 
 

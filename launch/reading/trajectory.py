@@ -12,7 +12,9 @@ from resumable.launch.evidence.consumption import ConsumedBatch, ConsumedStep, C
 from resumable.launch.evidence.history import Process
 from resumable.launch.evidence.loop_profile import LoopProfile, roles_of
 from resumable.launch.evidence.rank_records import AnyRecord, Batch, EpochBegin, Loader, Step
-from resumable.launch.reading.steps import NO_STEP, Steps, Table, TrainedBatch, TrainedStep
+from resumable.launch.reading.step_table import Table
+from resumable.launch.reading.steps import Steps
+from resumable.launch.reading.trained import NO_STEP, TrainedBatch, TrainedStep
 
 
 class Trajectory(msgspec.Struct, frozen=True, kw_only=True):

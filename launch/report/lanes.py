@@ -14,7 +14,7 @@ from resumable.launch.judge.results import Span, spans_of
 from resumable.launch.reading.failures import ending
 from resumable.launch.reading.handovers import Handovers, handovers_of
 from resumable.launch.reading.lives import Life, Run
-from resumable.launch.reading.steps import TrainedBatch, TrainedStep
+from resumable.launch.reading.trained import TrainedBatch, TrainedStep
 from resumable.launch.report.clocks import Clocks
 from resumable.launch.system.text_safety import printable
 

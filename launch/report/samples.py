@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from resumable.launch.evidence.rank_records import Index
-from resumable.launch.reading.steps import TrainedBatch
+from resumable.launch.reading.trained import TrainedBatch
 from resumable.launch.system.text_safety import printable
 
 MAX_INDICES = 4_000_000

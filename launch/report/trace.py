@@ -17,7 +17,7 @@ from resumable.launch.judge.results import Results
 from resumable.launch.reading.failures import ending
 from resumable.launch.reading.handovers import Read, Written, handovers_of
 from resumable.launch.reading.lives import Life, Run
-from resumable.launch.reading.steps import TrainedStep
+from resumable.launch.reading.trained import TrainedStep
 from resumable.launch.report.clocks import Clocks
 from resumable.launch.report.reading import CaseEvidence
 from resumable.launch.system.text_safety import printable

@@ -7,7 +7,8 @@ from typing import Self
 import msgspec
 
 from resumable.launch.checks.reference import reference
-from resumable.launch.evidence.history import History, read_history
+from resumable.launch.evidence.history import History
+from resumable.launch.evidence.history_reader import read_history
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.explain.result import CheckResult
 from resumable.launch.judge.verdict import Verdict, judge_evidence

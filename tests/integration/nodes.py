@@ -12,7 +12,7 @@ import pytest
 from resumable.launch.cluster import Cluster, ComposeCluster, Node
 from resumable.launch.cluster.docker import find_compose, has_image
 from resumable.launch.errors import UsageError
-from resumable.launch.evidence.history import read_history
+from resumable.launch.evidence.history_reader import read_history
 from resumable.launch.evidence.node_records import NodeEnded
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.node.protocol import NodeRequest

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from resumable.launch.evidence.history import read_history
+from resumable.launch.evidence.history_reader import read_history
 from resumable.launch.evidence.run_dir import RunDir
 from tests.integration.hosts import Host, connected_hosts
 from tests.integration.nodes import SCRIPT

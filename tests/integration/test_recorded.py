@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from resumable.launch.evidence.history import read_history
+from resumable.launch.evidence.history_reader import read_history
 from resumable.launch.evidence.run_dir import RunDir
 from tests.integration.commands import ENVIRONMENT, JOB, TIMEOUT_S, resumable, spawn
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from resumable.launch.evidence.history import History, read_history
+from resumable.launch.evidence.history import History
+from resumable.launch.evidence.history_reader import read_history
 from resumable.launch.evidence.run_dir import RunDir
 from tests.integration.conftest import Finished, Resumable
 from tests.integration.waiting import wait_until

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from resumable.launch.errors import UsageError
-from resumable.launch.evidence.history import read_history
+from resumable.launch.evidence.history_reader import read_history
 from resumable.launch.evidence.recorded_runs import SCENARIO, record_plan
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.plan import Plan

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from resumable.launch.cli.options import job_options
-from resumable.launch.evidence.history import read_history
+from resumable.launch.evidence.history_reader import read_history
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.explain.outcome import ExitCode
 from resumable.launch.plan.plan import Plan

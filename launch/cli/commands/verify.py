@@ -9,7 +9,7 @@ from rich.console import Console
 from resumable.launch.cli.options import job_options, report_options
 from resumable.launch.cli.verdicts import print_verdict
 from resumable.launch.errors import UsageError
-from resumable.launch.evidence.history import read_history
+from resumable.launch.evidence.history_reader import read_history
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.explain.outcome import ExitCode
 from resumable.launch.plan.command_plans import command_plan, with_faults

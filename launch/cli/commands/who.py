@@ -12,7 +12,7 @@ from rich.console import Console
 
 from resumable.launch.errors import UsageError
 from resumable.launch.evidence.bundle import opened
-from resumable.launch.evidence.history import read_history
+from resumable.launch.evidence.history_reader import read_history
 from resumable.launch.evidence.recorded_runs import stored_plan
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.explain.outcome import ExitCode

@@ -43,7 +43,7 @@ def test_a_resume_in_epoch_0_says_what_it_cannot_show():
     ],
 )
 def test_a_job_with_nothing_left_to_train_must_end_with_the_right_parameters(parameters, num_done, outcomes):
-    """The fault came after the last step, and the checkpoint was of that one."""
+    """The fault came after the last step, and the checkpoint was of that one; an end that tells nothing proves nothing."""
     first = histories.group(JOB, histories.killed(JOB, num_done), incarnation=0)
     ended = Exit(sequence=0, time_ns=0, reason="finished", parameters=parameters)
     idle = [Life(epochs=[], base=24, stop_after=0, loads="ckpt/step-24.pt") for _ in first]

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from resumable.launch.errors import DamagedPlanError
-from resumable.launch.evidence.history import read_history
+from resumable.launch.evidence.history_reader import read_history
 from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.judge.verdict import judge

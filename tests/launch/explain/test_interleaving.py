@@ -6,7 +6,7 @@ import pytest
 
 from resumable.launch.evidence.rank_records import Loader
 from resumable.launch.explain.interleaving import explain_interleaving
-from resumable.launch.reading.steps import TrainedBatch, TrainedStep
+from resumable.launch.reading.trained import TrainedBatch, TrainedStep
 
 LOADERS = {
     number: Loader(sequence=0, time_ns=0, loader=number, dataset="Tensors", num_samples=length)

@@ -2,7 +2,8 @@ import pytest
 
 from resumable.launch.evidence.rank_records import Step
 from resumable.launch.reading.resume import Clues, ResumePoint, find_resume_point
-from resumable.launch.reading.steps import Steps, TrainedBatch, TrainedStep
+from resumable.launch.reading.steps import Steps
+from resumable.launch.reading.trained import TrainedBatch, TrainedStep
 
 
 def steps(numbers: list[int], before: str | None = None) -> Steps:

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from resumable.launch.evidence.rank_records import Step
 from resumable.launch.reading.differences import first_difference
-from resumable.launch.reading.steps import NO_STEP, Steps, TrainedBatch, TrainedStep, fingerprint
+from resumable.launch.reading.step_table import fingerprint
+from resumable.launch.reading.steps import Steps
+from resumable.launch.reading.trained import NO_STEP, TrainedBatch, TrainedStep
 from tests.launch import histories
 
 KEYS = st.none() | st.text(max_size=2) | st.lists(st.integers(0, 3), max_size=2).map(tuple)

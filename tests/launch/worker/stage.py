@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ class Stage:
             position=self.position,
             earlier=earlier,
             loader_workers=lambda: loader_workers,
-            effects=self.performed.effects(await_companions),
+            effects=self.performed.effects(await_companions, self.has_mark),
             folders=(root,),
         )
         self.listener.trigger = self.trigger
@@ -120,11 +121,19 @@ class Performed:
         self.damaged: list[str] = []
         self.loader_workers: list[int | None] = []
         self.awaited: list[str] = []
+        self.listening: list[bool] = []
+        """For each time that somebody began to listen for a notice: whether the mark that brings it was there already."""
 
-    def effects(self, await_companions: Callable[[Callable[[], bool]], None]) -> Effects:
+    def effects(self, await_companions: Callable[[Callable[[], bool]], None], has_mark: Callable[[], bool]) -> Effects:
+        @contextlib.contextmanager
+        def notice_of(_fault: PlannedFault) -> Iterator[Callable[[], bool]]:
+            self.listening.append(has_mark())
+            yield lambda: True
+
         return Effects(
             perform=self._perform,
             damage=lambda _fault, path: self.damaged.append(path.name),
+            notice_of=notice_of,
             await_supervisor=lambda done, _has_notice: self.awaited.append(done.name),
             await_companions=await_companions,
         )

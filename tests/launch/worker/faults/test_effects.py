@@ -228,7 +228,7 @@ from tests.launch.worker.faults.test_effects import fault
 done = Path(sys.argv[1])
 def act():
     done.touch()
-    time.sleep(1)
+    time.sleep(1)  # an agent takes its time, in which a job that did not wait would train on
     print("notice", flush=True)
     signal.raise_signal(signal.SIGTERM)
 with notice_of(fault("preempt(grace=5)@step=1:node=0")) as has_notice:

@@ -97,6 +97,13 @@ def test_a_fault_of_a_node_is_let_happen_by_its_first_rank(tmp_path: Path, rank:
     assert (stage.performed.awaited, stage.performed.faults) == (["0.done"] * len(positions), [])
 
 
+def test_a_rank_listens_for_the_notice_of_a_preemption_before_its_mark_brings_it(tmp_path: Path) -> None:
+    """The supervisor acts as soon as it sees the mark."""
+    stage = Stage(tmp_path, "preempt@step=0:node=0")
+    stage.show(loader(), *trained(0))
+    assert (stage.performed.listening, stage.has_mark()) == ([False], True)
+
+
 def test_what_was_counted_before_a_restart_counts_on(tmp_path: Path) -> None:
     """Two saves and a load were begun in earlier lives: the next are number 2 and number 1."""
     earlier = [[*saved("a"), *saved("b", "begin")], [loaded("a")]]

@@ -6,7 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from resumable.launch.evidence.history import History, Process, read_history
+from resumable.launch.evidence.history import History, Process
+from resumable.launch.evidence.history_reader import read_history
 from resumable.launch.evidence.node_records import RankEnded, encode_node_line
 from resumable.launch.evidence.rank_records import FORMAT_VERSION, Backward, Start, encode_line
 from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
