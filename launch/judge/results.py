@@ -184,11 +184,10 @@ def results_of(
 
 def _as_it_failed(plan: Plan, scenario: Scenario, verdict: Verdict) -> Scenario:
     """The scenario; of a point that failed in a chain, the faults that came before it there too."""
-    chain = next((chain for chain in plan.chains if chain.name == verdict.chain), None)
+    chain = plan.chain_of(scenario.name, verdict.chain)
     if chain is None or verdict.outcome is Outcome.VALID:
         return scenario
-    names = [link.point for link in chain.links]
-    return chain.until_link(names.index(scenario.name)) if scenario.name in names else scenario
+    return chain.until_link([link.point for link in chain.links].index(scenario.name))
 
 
 def own_tools(*, python: str | None = None, torch: str | None = None) -> Tools:

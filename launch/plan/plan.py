@@ -185,6 +185,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         """Of a sweep: the runs in which points are hit one after the other, in the order in which they were planned."""
         return tuple(scenario for scenario in self.scenarios if scenario.links)
 
+    def chain_of(self, point: str, name: str) -> Scenario | None:
+        """The chain of this name, if it hits this point: a stored verdict may name anything."""
+        named = (chain for chain in self.chains if chain.name == name)
+        return next((chain for chain in named if any(link.point == point for link in chain.links)), None)
+
     @property
     def references(self) -> tuple[Scenario, ...]:
         """The scenarios without a fault that a `verify` compares with."""

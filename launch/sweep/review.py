@@ -22,7 +22,7 @@ class Review:
     """
 
     def __init__(self, plan: Plan, run_dir: RunDir, judge: PointJudge) -> None:
-        self._chains = {chain.name: chain for chain in plan.chains}
+        self._plan = plan
         self._run_dir = run_dir
         self._judge = judge
         self._store = VerdictStore(run_dir)
@@ -54,8 +54,7 @@ class Review:
 
     def _chain(self, point: Scenario) -> Scenario | None:
         stored = self._store.find(point)
-        chain = self._chains.get(stored.chain) if stored is not None else None
-        return chain if chain is not None and any(link.point == point.name for link in chain.links) else None
+        return self._plan.chain_of(point.name, stored.chain) if stored is not None else None
 
     def _confirmed(self, scenario: Scenario) -> Verdict:
         verdict, plain = self._judge.judge(scenario), on_plain_processes(scenario)
@@ -71,10 +70,11 @@ def review(plan: Plan, run_dir: RunDir) -> dict[str, Verdict]:
     return {point.name: points.verdict(point) for point in plan.points if store.is_done(point)}
 
 
-def failed_in_chain(verdict: Verdict, plan: Plan) -> bool:
+def failed_in_chain(point: str, verdict: Verdict, plan: Plan) -> bool:
     """Whether a point failed among others, and it is still to be seen what it does alone."""
-    is_open = bool(verdict.chain) and verdict.outcome is not Outcome.VALID and verdict.confirmation == "none"
-    return is_open and not is_repetition(plan.scenario(verdict.chain))
+    chain = plan.chain_of(point, verdict.chain)
+    is_open = verdict.outcome is not Outcome.VALID and verdict.confirmation == "none"
+    return is_open and chain is not None and not is_repetition(chain)
 
 
 def is_repetition(chain: Scenario) -> bool:

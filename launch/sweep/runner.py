@@ -103,7 +103,7 @@ class SweepRunner:
             chains.run([point for point in self._plan.points if point.name not in verdicts])
             verdicts = self._store.found(self._plan.points)
             self._display.begin("points alone", self._plan.points, _marks(verdicts))
-        broken = {name: verdict for name, verdict in verdicts.items() if failed_in_chain(verdict, chains.plan)}
+        broken = {name: verdict for name, verdict in verdicts.items() if failed_in_chain(name, verdict, chains.plan)}
         in_chain = [point for point in self._plan.points if point.name in broken]
         for point, verdict in self._run_alone(pool, judge, in_chain, is_enough=self._limit.is_over):
             if verdict.outcome is Outcome.VALID:

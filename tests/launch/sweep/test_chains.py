@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.plan.plan import Plan, Restarts, Scenario
 from resumable.launch.sweep.chains import (
     LONG_TAIL_EVERY,
@@ -17,8 +18,9 @@ from resumable.launch.sweep.chains import (
     repetitions_of,
 )
 from resumable.launch.sweep.points import with_points
+from resumable.launch.sweep.review import failed_in_chain
 from resumable.launch.sweep.training_length import RankLength, TrainingLength
-from tests.launch.sweep.sweeps import LENGTH, drawn, plan, spec
+from tests.launch.sweep.sweeps import LENGTH, drawn, plan, spec, verdict
 
 RESTARTS = Restarts(nproc_per_node=2)
 
@@ -142,3 +144,14 @@ def test_what_came_first_has_nothing_to_be_repeated_behind(number: int, expected
     length = length_of(40, epoch_length=20)
     [chain, *_] = chained(with_points(plan(spec(ranks="0")), length).points, length)
     assert expected == len(repetitions_of(chain, number, RESTARTS, first_number=1))
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"), [("chain-0001", True), ("chain-0002", False), ("point-0001", False), ("", False)]
+)
+def test_a_stored_verdict_may_name_a_chain_that_there_is_not(named: str, expected: bool) -> None:
+    """It is one of a point by itself then, whoever wrote it."""
+    made = drawn(at="3,7", ranks="0")
+    made = msgspec.structs.replace(made, scenarios=(*made.scenarios, *chained(made.points)))
+    failed = msgspec.structs.replace(verdict(Outcome.INVALID), chain=named)
+    assert {failed_in_chain(point.name, failed, made) for point in made.points} == {expected}
