@@ -162,7 +162,7 @@ def _num_accumulated(life: Life, run: Run) -> int:
     """Batches that the checkpoint which a process went on from was saved in the middle of."""
     paths = loaded_by(life.trajectory)
     earlier = [one for one in run.checkpoints if one.incarnation < life.incarnation and one.path in paths]
-    fitting = [checkpoint.num_accumulated for checkpoint in earlier if checkpoint.step == life.first_step]
+    fitting = [checkpoint.num_accumulated for checkpoint in earlier if checkpoint.step == life.common_step]
     return fitting[-1] if fitting else 0
 
 

@@ -28,7 +28,7 @@ def _ranks_agree(evidence: Evidence) -> CheckResult:
     ]
     if violations:
         return failed(violations)
-    points = ", ".join(f"step {lives[0].first_step}" for lives in groups.values())
+    points = ", ".join(f"step {lives[0].common_step}" for lives in groups.values())
     return passed(f"{counted(len(groups), 'restart')}: all ranks went on from {points}")
 
 

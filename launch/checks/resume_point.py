@@ -73,14 +73,14 @@ def _violation(life: Life, complete: Sequence[Checkpoint], resumed: Sequence[Lif
     """What is wrong with the place where a process went on; None if nothing is."""
     loadable = [checkpoint for checkpoint in complete if _could_load(checkpoint, life, resumed)]
     newest = _newest(life, [checkpoint for checkpoint in loadable if not checkpoint.is_removed])
-    if newest is None or newest.step <= life.first_step:  # what was there once could have been kept
+    if newest is None or newest.step <= life.common_step:  # what was there once could have been kept
         newest = _newest(life, loadable)
     if life.first_step > len(life.before) and life.before:
         problem = ResumedTooFar(
             rank=life.rank, incarnation=life.incarnation, step=life.first_step, num_done=len(life.before)
         )
         return at_resume(life, problem, _why(life))
-    if newest is None or newest.step <= life.first_step or (life.first_step and not newest.is_step_sure):
+    if newest is None or newest.step <= life.common_step or (life.first_step and not newest.is_step_sure):
         return None
     return at_resume(life, _lost(life, newest), _why(life, newest))
 
@@ -96,10 +96,10 @@ def _lost(life: Life, newest: Checkpoint) -> Problem:
     return WorkLost(
         rank=life.rank,
         incarnation=life.incarnation,
-        step=life.first_step,
+        step=life.common_step,
         path=newest.path,
         checkpoint_step=newest.step,
-        num_lost=newest.step - life.first_step,
+        num_lost=newest.step - life.common_step,
     )
 
 
@@ -128,7 +128,7 @@ def _could_load(checkpoint: Checkpoint, life: Life, resumed: Sequence[Life]) -> 
     if checkpoint.incarnation >= life.incarnation:
         return False
     between = [other for other in resumed if checkpoint.incarnation < other.incarnation < life.incarnation]
-    return all(checkpoint.step <= other.first_step for other in between)
+    return all(checkpoint.step <= other.common_step for other in between)
 
 
 def _newest(life: Life, earlier: Sequence[Checkpoint]) -> Checkpoint | None:
@@ -140,7 +140,7 @@ def _newest(life: Life, earlier: Sequence[Checkpoint]) -> Checkpoint | None:
     """
     loaded = [path for path in loaded_by(life.trajectory) if path]
     own = [checkpoint for checkpoint in earlier if checkpoint.path in loaded]
-    explaining = {c.series for c in own if c.step == life.first_step} or {c.series for c in own}
+    explaining = {c.series for c in own if c.step == life.common_step} or {c.series for c in own}
     newest: dict[str, Checkpoint] = {}
     for checkpoint in sorted(earlier, key=lambda checkpoint: checkpoint.step):
         if checkpoint.series in explaining or (not explaining and checkpoint.is_saved):

@@ -18,7 +18,9 @@ def places_apart(
 ) -> Iterator[tuple[Literal["step", "sampler epoch"], Mapping[int, int | None]]]:
     """In what the ranks of a group differed when they went on: the place of a rank, of each place the first rank."""
     lives = resumed_in(run, incarnation)
-    steps = _first_ranks({life.rank: life.first_step for life in lives})
+    first = min((life.common_step for life in lives), default=0)
+    sat_out = {life.rank for life in lives if first in run.lockstep.common(life.rank, life.first_step)}
+    steps = _first_ranks({life.rank: first if life.rank in sat_out else life.common_step for life in lives})
     epochs = _first_ranks({life.rank: life.trajectory.sampler_epoch for life in lives})
     if len(steps) > 1:
         yield "step", steps

@@ -9,7 +9,9 @@ import msgspec
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.rank_records import Batch, FaultFired, Step
 from resumable.launch.reading.checkpoints import Checkpoint
+from resumable.launch.reading.lockstep import Lockstep
 from resumable.launch.reading.resume import ResumePoint
+from resumable.launch.reading.saves import Saved
 from resumable.launch.reading.steps import Steps
 from resumable.launch.reading.trained import TrainedBatch
 from resumable.launch.reading.trajectory import Trajectory
@@ -21,6 +23,8 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
     trajectory: Trajectory
     first_step: int
     """Steps that its first step builds on."""
+    common_step: int
+    """The same as all ranks together count them, of which some may make fewer steps than others."""
     resume: ResumePoint | None
     """None in the first incarnation, and for a process that ended before its first step."""
     before: Steps
@@ -87,7 +91,11 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     timelines: tuple[Timeline, ...]
     """By rank; each rank that ever was."""
     checkpoints: tuple[Checkpoint, ...]
-    """Complete checkpoint files in the order of incarnations; steps count since training began."""
+    """Complete checkpoint files in the order of incarnations; steps count since training began, for all ranks together."""
+    saved: tuple[Saved, ...]
+    """What ranks saved with its content, in that order; steps are counted likewise."""
+    lockstep: Lockstep
+    """How the ranks' own counts of steps go together."""
 
     @cached_property
     def lives(self) -> tuple[Life, ...]:

@@ -10,7 +10,7 @@ import msgspec
 from resumable.launch.evidence.fingerprints import Fingerprint, merged
 from resumable.launch.evidence.rank_records import State
 from resumable.launch.reading.lives import Life, Run
-from resumable.launch.reading.saves import Moment, Saved, saved_by, saves_read
+from resumable.launch.reading.saves import Moment, Saved, saves_read
 
 MUST_BE_RESTORED: tuple[Component, ...] = ("parameters", "optimizer", "buffers", "scaler", "gradients")
 """Whatever the job; schedulers show in the learning rates, random state in what it decides."""
@@ -43,11 +43,9 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
 def starts_of(run: Run) -> tuple[Start, ...]:
     """What the resumed processes of a run started from, as far as it was recorded and the save is known."""
     starts: list[Start] = []
-    saved: list[Saved] = []
     for incarnation in run.history.incarnations:
-        group = [life for life in run.lives if life.incarnation == incarnation]
-        starts.extend(_starts(run, [life for life in group if life.resume is not None and life.first_step], saved))
-        saved.extend(one for life in group for one in saved_by(life.trajectory, life.first_step))
+        group = [life for life in run.resumed if life.incarnation == incarnation and life.first_step]
+        starts.extend(_starts(run, group, [one for one in run.saved if one.incarnation < incarnation]))
     return tuple(starts)
 
 
@@ -67,10 +65,17 @@ def _starts(run: Run, group: Sequence[Life], saved: Sequence[Saved]) -> list[Sta
         return []
     moments = saves_read([life.trajectory for life in group], saved) or _by_parameters(run, group)
     judged = [
-        [_start(run, life, found, _Had(run, moment, saved)) for life in group if life.rank in found]
+        [_start(run, life, found, _Had(run, moment, saved)) for life in group if _is_at(run, life, moment, found)]
         for moment in moments
     ]
-    return max(judged, key=_agreement, default=[])
+    return max(filter(None, judged), key=_agreement, default=[])
+
+
+def _is_at(run: Run, life: Life, moment: Moment, found: Mapping[int, State]) -> bool:
+    """Whether it is known what a process had when it went on: some others may have stepped on before its first step."""
+    _, step = moment
+    sat_out = step != life.common_step and step in run.lockstep.common(life.rank, life.first_step)
+    return life.rank in found and not sat_out
 
 
 def _agreement(starts: Sequence[Start]) -> tuple[int, int, Moment]:
@@ -81,16 +86,17 @@ def _agreement(starts: Sequence[Start]) -> tuple[int, int, Moment]:
 
 def _by_parameters(run: Run, group: Sequence[Life]) -> list[Moment]:
     """Where nothing was seen to be read: the latest time at which the run had these parameters."""
-    steps = {life.first_step for life in group if life.resume is not None and life.resume.how == "parameters"}
+    steps = {life.common_step for life in group if life.resume is not None and life.resume.how == "parameters"}
     if len(steps) != 1:
         return []
     [step] = steps
-    earlier = [life for life in run.lives if life.incarnation < group[0].incarnation and _has_done(life, step)]
+    earlier = [life for life in run.lives if life.incarnation < group[0].incarnation and _has_done(run, life, step)]
     return [(max(life.incarnation for life in earlier), step)] if earlier else []
 
 
-def _has_done(life: Life, step: int) -> bool:
-    return life.first_step <= step <= life.first_step + len(life.steps) and bool(life.steps)
+def _has_done(run: Run, life: Life, step: int) -> bool:
+    own = run.lockstep.own(life.rank, step)
+    return life.first_step <= own <= life.first_step + len(life.steps) and bool(life.steps)
 
 
 class _Had:
@@ -103,7 +109,8 @@ class _Had:
         at_moment = [one for one in saved if one.moment == moment]
         self.states = {one.rank: one.state for one in at_moment if one.state is not None}
         self.path = next((one.path for one in at_moment if one.path), "")
-        self.quick = {life.rank: forms for life in self.lives if (forms := _quick_after(life, step)) is not None}
+        found = ((life.rank, _quick_after(run, life, step)) for life in self.lives)
+        self.quick = {rank: forms for rank, forms in found if forms is not None}
 
     def alternatives(self, rank: int, component: str, *, is_resized: bool) -> Iterator[_Form]:
         """What a rank may have had; several, as a job may change its state between a step and a save.
@@ -161,9 +168,12 @@ def _of_state(state: State, component: str) -> _Form:
     return _Form(names=state.components.get(component, {}), quick=state.quick.get(component, Fingerprint()))
 
 
-def _quick_after(life: Life, step: int) -> dict[str, Fingerprint] | None:
-    """What a process had after so many steps since training began; None if that was not recorded."""
-    number = step - life.first_step
+def _quick_after(run: Run, life: Life, step: int) -> dict[str, Fingerprint] | None:
+    """What a process had after so many common steps; None if that was not recorded, or others stepped on meanwhile."""
+    own = run.lockstep.own(life.rank, step)
+    number = own - life.first_step
+    if step not in {life.common_step if number == 0 else None, run.lockstep.common(life.rank, own).start}:
+        return None
     if number == 0:
         start = start_state(life)
         return None if start is None else dict(start.quick)

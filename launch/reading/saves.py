@@ -37,6 +37,12 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True):
     """What the rank had then; None where a thread of the job saved, which may have been handed its state before."""
 
     @property
+    def parameters(self) -> str | None:
+        """Digest of those that the rank had, as its steps have it; None where that is not known."""
+        quick = None if self.state is None else self.state.quick.get("parameters")
+        return None if quick is None else quick.whole + quick.part
+
+    @property
     def moment(self) -> Moment:
         """When it began: what ranks save between the same two steps is one save."""
         return self.incarnation, self.step

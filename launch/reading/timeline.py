@@ -15,6 +15,7 @@ from resumable.launch.evidence.loop_profile import LoopProfile
 from resumable.launch.reading.checkpoints import Checkpoint, damaged_by, is_within, loaded_by, removed_by, written_by
 from resumable.launch.reading.failures import has_ended_well
 from resumable.launch.reading.lives import Life, Run, Timeline
+from resumable.launch.reading.parameter_places import ParameterPlaces
 from resumable.launch.reading.reindexing import renamed
 from resumable.launch.reading.resume import Clues, find_resume_point
 from resumable.launch.reading.saves import Saved, saved_by, saves_read
@@ -48,20 +49,29 @@ class _Builder:
         self.latest: dict[int, Life] = {}
         self.checkpoints: list[Checkpoint] = []
         self.saved: list[Saved] = []
-        self.known: list[tuple[int, Steps]] = [(0, steps) for steps in reference.values()]
-        """Steps of the job whose parameters one may go on from, each with the number of the first."""
-        self.places: dict[str, tuple[int, ...]] = {}
-        """What is known of parameters that were asked for."""
+        self.places = ParameterPlaces(self.reference)
 
     def add(self, group: Sequence[Trajectory]) -> None:
         """Place the processes of one incarnation."""
         read = saves_read(group, [one for one in self.saved if one.step == one.earliest_step])
         placed = [self._place(trajectory, [step for _, step in read]) for trajectory in group]
-        self.saved.extend(one for life in placed for one in saved_by(life.trajectory, life.first_step))
+        for life in placed:
+            self.lives[life.incarnation, life.rank] = life
+            if life.has_cut:
+                self._carry_on(life)
+            self.latest[life.rank] = life
+        if any(life.has_cut for life in placed):
+            self._leave_old_size(len(group))
+        self.places.note_done(self.done)
+        self._note_saves(placed)
+
+    def _note_saves(self, placed: Sequence[Life]) -> None:
+        """What the processes of one incarnation saved, damaged and removed."""
+        self.saved.extend(self._in_common(one) for life in placed for one in saved_by(life.trajectory, life.first_step))
         written = [
-            checkpoint
+            msgspec.structs.replace(one, step=self.places.lockstep.common(one.rank, one.step).start)
             for life in placed
-            for checkpoint in written_by(life.trajectory, life.first_step, life.num_carried)
+            for one in written_by(life.trajectory, life.first_step, life.num_carried)
         ]
         damaged = [file for life in placed for file in damaged_by(life.trajectory)]
         removed = [(path, life.rank) for life in placed for path in removed_by(life.trajectory)]
@@ -70,14 +80,6 @@ class _Builder:
         self.checkpoints = [
             checkpoint for checkpoint in known if not any(is_within(file, checkpoint.path) for file in damaged)
         ]
-        self.places = {}
-        for life in placed:
-            self.lives[life.incarnation, life.rank] = life
-            if life.has_cut:
-                self._carry_on(life)
-            self.latest[life.rank] = life
-        if any(life.has_cut for life in placed):
-            self._leave_old_size(len(group))
 
     def run(self, history: History) -> Run:
         """Everything that was added."""
@@ -85,7 +87,13 @@ class _Builder:
         ranks = sorted({life.rank for life in lives})
         own = {rank: tuple(life for life in lives if life.rank == rank) for rank in ranks}
         timelines = tuple(Timeline(rank=rank, lives=own[rank], steps=_effective(own[rank])) for rank in ranks)
-        return Run(history=history, timelines=timelines, checkpoints=tuple(self.checkpoints))
+        return Run(
+            history=history,
+            timelines=timelines,
+            checkpoints=tuple(self.checkpoints),
+            saved=tuple(self.saved),
+            lockstep=self.places.lockstep,
+        )
 
     def _place(self, trajectory: Trajectory, read: Sequence[int]) -> Life:
         """The process where it went on; `read`: steps of the saves that its group read, as far as content tells."""
@@ -97,7 +105,7 @@ class _Builder:
         first_step = resume.step if resume else (len(before) if incarnation > 0 else 0)
         has_nothing_left = not trajectory.steps and bool(read) and has_ended_well(trajectory.process)
         if has_nothing_left:
-            first_step = min(first_step, read[-1])
+            first_step = min(first_step, self.places.lockstep.own(rank, read[-1]))
         open_step = self._open_at(trajectory, first_step, before)
         epoch = self._epoch_at(first_step, rank, trajectory, num_open=len(open_step.batches)) - _first_epoch(trajectory)
         steps = renamed(trajectory, first_step, self.reference, self.profile)
@@ -105,6 +113,7 @@ class _Builder:
         return Life(
             trajectory=trajectory,
             first_step=first_step,
+            common_step=self.places.common_step(rank, first_step, lambda: _first_parameters(trajectory)),
             resume=resume,
             before=before,
             steps=_with_carried(steps.from_epoch(epoch), carried),
@@ -117,9 +126,11 @@ class _Builder:
     def _open_at(self, trajectory: Trajectory, first_step: int, before: Steps) -> TrainedStep:
         """The part of a step whose gradients waited when the checkpoint was written that a process went on from."""
         paths = loaded_by(trajectory)
-        fitting = [one for one in self.checkpoints if one.path in paths and one.step == first_step]
+        rank = trajectory.process.rank
+        read = [one for one in self.checkpoints if one.path in paths]
+        fitting = [one for one in read if self.places.lockstep.own(rank, one.step) == first_step]
         num_open = fitting[-1].num_accumulated if fitting else 0
-        latest = self.latest.get(trajectory.process.rank)
+        latest = self.latest.get(rank)
         step = TrainedStep()
         if first_step < len(before):
             step = before[first_step]
@@ -130,24 +141,22 @@ class _Builder:
         return TrainedStep(batches=batches, losses=step.losses[:num_passes])
 
     def _clues(self, trajectory: Trajectory, before: Steps, read: Sequence[int]) -> Clues:
+        rank, parameters = trajectory.process.rank, _first_parameters(trajectory)
         known = {checkpoint.path: checkpoint.step for checkpoint in self.checkpoints if checkpoint.is_step_sure}
-        loaded = [known[path] for path in loaded_by(trajectory) if path in known]
+        loaded = [*(known[path] for path in loaded_by(trajectory) if path in known), *read]
         return Clues(
-            same_parameters=self._places_of(trajectory.steps[0].before),
-            checkpoint=read[-1] if read else (loaded[-1] if loaded else None),
-            expected=self.reference.get(trajectory.process.rank, before),
+            same_parameters=sorted({self.places.lockstep.own(rank, common) for common in self.places.of(parameters)}),
+            checkpoint=self.places.lockstep.own(rank, loaded[-1]) if loaded else None,
+            expected=self.reference.get(rank, before),
             num_done=len(before) or max(map(len, self.done.values()), default=0),
         )
 
-    def _places_of(self, before: str | None) -> Sequence[int]:
-        """After how many steps the job had these parameters, in order."""
-        if before is None:
-            return ()
-        if before not in self.places:
-            found = {first + number + 1 for first, steps in self.known for number in steps.places_of(before)}
-            begun = {first for first, steps in self.known if steps and steps[0].before == before}
-            self.places[before] = tuple(sorted(found | begun))
-        return self.places[before]
+    def _in_common(self, saved: Saved) -> Saved:
+        """What a rank saved, counted in common."""
+        step = self.places.common_step(saved.rank, saved.step, lambda: saved.parameters)
+        is_thread = saved.earliest_step != saved.step
+        earliest = self.places.lockstep.common(saved.rank, saved.earliest_step).start if is_thread else step
+        return msgspec.structs.replace(saved, step=step, earliest_step=earliest)
 
     def _epoch_at(self, step: int, rank: int, trajectory: Trajectory, *, num_open: int) -> int:
         """Epoch in which a process goes on: as the reference has it, else as it was the first time, else the next one.
@@ -201,14 +210,16 @@ class _Builder:
             self.lives[previous.incarnation, previous.rank] = longer
             life = msgspec.structs.replace(life, before=life.before + Steps.of([ahead]))
             self.lives[life.incarnation, life.rank] = life
-        self.known.append((life.first_step, life.steps))
+        self.places.add(life.rank, life.first_step, life.steps)
         self.done[life.rank] = _joined(life.before, life.first_step, life.steps)
 
     def _leave_old_size(self, world_size: int) -> None:
         """After training on another number of ranks, steps are no longer the reference's, nor a vanished rank's."""
         if self.reference and world_size != len(self.reference):
             self.reference = {}
-            self.known = [(life.first_step, life.steps) for life in self.lives.values()]
+            self.places = ParameterPlaces({})
+            for life in self.lives.values():
+                self.places.add(life.rank, life.first_step, life.steps)
         self.done = {rank: steps for rank, steps in self.done.items() if rank < world_size}
         self.latest = {rank: life for rank, life in self.latest.items() if rank < world_size}
 
@@ -227,6 +238,11 @@ def _unless_removed(
         is_within(checkpoint.path, path) and (incarnation is None or rank != checkpoint.rank) for path, rank in removed
     )
     return msgspec.structs.replace(checkpoint, is_removed=True) if is_removed else checkpoint
+
+
+def _first_parameters(trajectory: Trajectory) -> str | None:
+    """Digest of the parameters that a process began with."""
+    return trajectory.steps[0].before if trajectory.steps else None
 
 
 def _first_epoch(trajectory: Trajectory) -> int:

@@ -106,9 +106,10 @@ class _RecordedSteps:
         )
 
     def join(self, later: Step) -> None:
-        """Another optimizer did its part of the last step: what it left counts."""
-        self._last_lines[-1] = later.sequence + 1
-        self.table.update(later)
+        """Another optimizer did its part of the last step, if that has any record: what it left counts."""
+        if self._last_lines[-1]:
+            self._last_lines[-1] = later.sequence + 1
+            self.table.update(later)
 
     def _step(self, number: int) -> TrainedStep:
         line, first = self.table.lines[number], self.table.first_batch(number)

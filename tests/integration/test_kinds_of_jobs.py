@@ -45,6 +45,7 @@ CASES = [
     *pair("SameGlobalBatch", "sigkill@step=5:rank=1", FEWER_RANKS, skip="micro-batch|trained on again|global batch 5"),
     *pair("Sharp", "sigkill@step=5:rank=1", radius="from step 6 on"),
     Case(kind="SharpOnAnyNumber", fault="sigkill@step=5:rank=1", flags=FEWER_RANKS),
+    *pair("Uneven", "sigkill@step=14:rank=0", one="skipped 1 batch"),
     *pair("EndingInAnEpoch", "sigkill@step=11:rank=0", more="(past|beyond|after) the (end|last)|one (more )?step"),
     *pair("Diced", "sigkill@step=13:rank=0", dice="loader|stream|interleav|turn"),
     *pair("Offsets", "sigkill@step=13:rank=1", draws="generator|random"),
@@ -72,6 +73,7 @@ CASES = [
 FURTHER = [
     *pair("Augmenting", "sigkill@step=19:rank=0", seed="augment|content"),
     Case(kind="ScaledOften", fault="sigkill@batch=14:rank=1"),
+    *[Case(kind="Uneven", fault=f"sigkill@step={step}:rank=0") for step in (4, 7, 8, 22)],
     Case(kind="InTurns", fault="sigkill@step=4:rank=0"),
     Case(kind="InTurns", fault="sigkill@epoch=1,batch=3:rank=0"),
     Case(kind="AveragingInAThread", bug="lost", fault="sigkill@step=10:rank=1", says="ema"),

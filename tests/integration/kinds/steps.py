@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 import torch
 import torch.distributed as dist
-from frame import Job
+from frame import CHECKPOINT, Job, replace
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.distributed.algorithms.join import Join
+from torch.utils.data import DataLoader, Subset, TensorDataset
 
 
 class Scaled(Job):
@@ -273,3 +274,35 @@ class SharpOnAnyNumber(Sharp):
         share = 8 // self.world_size
         own = [order[start + self.rank * share :][:share] for start in range(0, 64, 8)]
         return DataLoader(self.data, batch_sampler=own)
+
+
+class Uneven(Job):
+    """Rank 0 has eight batches an epoch, rank 1 six: it sits out the end of each. Bug: `one` batch is passed by."""
+
+    save_every = 3
+
+    def make_loader(self) -> Any:
+        self.own = Subset(self.data, range(32) if self.rank == 0 else range(32, 56))
+        return range(8)
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        """Without momentum, of which a rank that sits out would have less."""
+        return torch.optim.SGD(self.model.parameters(), lr=0.02)
+
+    def save(self) -> None:
+        if self.rank == 0:  # no rank waits for it: the others may be through
+            replace(self.state(), CHECKPOINT)
+
+    def train(self) -> None:
+        first, skipped = self.place()
+        for epoch in range(first, self.num_epochs):
+            order = torch.randperm(len(self.own), generator=torch.Generator().manual_seed(epoch)).tolist()
+            skipped += bool(skipped) and self.bug == "one"
+            self.done = 8 * epoch + skipped
+            with Join([self.model]):
+                for batch in DataLoader(self.own, batch_size=4, sampler=order[4 * skipped :]):
+                    self.learn(batch)
+                    self.done += 1
+                    self.after_batch()
+            dist.barrier()
+            skipped = 0
