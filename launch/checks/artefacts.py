@@ -36,7 +36,7 @@ def _artefacts(evidence: Evidence) -> CheckResult:
     if violations:
         return failed(violations)
     if not pairs:
-        return not_applicable("nothing was seen saved after a restart, at a step where the uninterrupted run saves it")
+        return not_applicable("no save to compare: none after a restart where training was as in the uninterrupted run")
     return passed(f"{counted(len(pairs), 'save')} after a restart, with the same content")
 
 

@@ -104,15 +104,6 @@ def add_record_flags(parser: FlagGroup) -> None:
     )
 
 
-def add_who_flags(parser: FlagGroup) -> None:
-    """What is looked for; all numbers count from 0 since training began."""
-    parser.add_argument("--step", type=int, metavar="N", help="an optimizer step")
-    parser.add_argument("--sample", metavar="I", help="an index of the data set")
-    parser.add_argument("--epoch", type=int, metavar="E", help="an epoch")
-    parser.add_argument("--batch", type=int, metavar="B", help="with --epoch: one of each rank's batches in it")
-    parser.add_argument("--json", metavar="F", help="write it for programs; - is the standard output")
-
-
 def add_fault_flags(parser: FlagGroup) -> None:
     """What is done to the job."""
     parser.add_argument(
@@ -144,14 +135,12 @@ def add_sweep_flags(parser: FlagGroup) -> None:
         help="hit one run at one point after the other, each a few steps after it resumed; what fails is tried alone",
     )
     parser.add_argument("--sample", type=int, metavar="N", help="only N of the points, drawn from the seed")
-    parser.add_argument(
-        "--budget", type=seconds, metavar="S", help="start no point after so many seconds; what is left out is counted"
-    )
+    parser.add_argument("--budget", type=seconds, metavar="S", help="start no point after so many seconds")
     parser.add_argument(
         "--until-failure",
         "--until_failure",
         action="store_true",
-        help="begin nothing more once a point has failed, but to look at it again",
+        help="begin no point after the first that failed",
     )
     parser.add_argument(
         "--cold",
@@ -177,11 +166,6 @@ def add_output_flags(parser: FlagGroup) -> None:
     parser.add_argument("--quiet", "-q", action="store_true", help="print the verdict only")
 
 
-def add_watch_flags(parser: FlagGroup) -> None:
-    """How often to look."""
-    parser.add_argument("--once", action="store_true", help="print how it is now, and leave")
-
-
 def add_report_flags(parser: FlagGroup) -> None:
     """One for each format, and `--strict`."""
     parser.add_argument("--html", metavar="F", help="write one self-contained HTML page; - is the standard output")
@@ -195,29 +179,3 @@ def add_report_flags(parser: FlagGroup) -> None:
         "--bundle", metavar="F.zip", help="write evidence, logs and page as one file, for `check` anywhere"
     )
     parser.add_argument("--strict", action="store_true", help="UNKNOWN is a failure in JUnit, an error on GitHub")
-
-
-def add_issue_flags(parser: FlagGroup) -> None:
-    """Which of the failures of a sweep."""
-    parser.add_argument(
-        "--scenario", metavar="NAME", help="of a sweep: a point, by its folder or its faults (default: the worst cause)"
-    )
-
-
-def add_doctor_flags(parser: FlagGroup) -> None:
-    """What to make room for, and how closely to look."""
-    parser.add_argument(
-        "--nproc-per-node",
-        "--nproc_per_node",
-        type=int,
-        default=2,
-        metavar="N",
-        help="ranks to have room for (default: 2)",
-    )
-    parser.add_argument(
-        "--run-dir", "--run_dir", default="runs", metavar="DIR", help="where evidence will go (default: runs)"
-    )
-    parser.add_argument("--quick", action="store_true", help="skip the trials that really restart a job")
-    parser.add_argument(
-        "--json", metavar="F", help="write the findings; - is the standard output, and the table goes to standard error"
-    )

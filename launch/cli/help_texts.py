@@ -19,7 +19,7 @@ Kills a training job, lets it restart, and proves that it goes on with exactly t
   resumable verify                                     try it: the built-in job, killed twice
   resumable verify --nproc-per-node 2 train.py ARGS    your script, killed after step 7
   resumable sweep --nproc-per-node 2 train.py ARGS     killed after every step, on every rank
-  resumable example ddp > train.py                     a script that resumes exactly, to start from
+  resumable example ddp > example.py                   a script that resumes exactly, to start from
   resumable doctor                                     can jobs restart on this machine?
 
 all commands: resumable --help
@@ -79,9 +79,101 @@ LAUNCHES = {
   resumable sweep --nproc-per-node 2 train.py --epochs 2
   resumable sweep --at every:5 --ranks any --kinds 'sigkill,torn(keep=0.5)' train.py
   resumable sweep --sample 20 --budget 120s --junit sweep.xml train.py""",
-        common=("at", "ranks", "kinds", "sample", "budget", "jobs", *_COMMON, *_REPORTS),
+        common=("at", "ranks", "kinds", "chain", "sample", "budget", "until_failure", *_COMMON, *_REPORTS),
     ),
 }
+
+
+class ToolHelp(msgspec.Struct, frozen=True, kw_only=True):
+    """What the help of a command says that launches no job of its own."""
+
+    summary: str
+    about: str
+    examples: str
+
+
+TOOLS = {
+    "record": ToolHelp(
+        summary="keep the evidence of any command that starts ranks",
+        about="Runs a command that starts ranks, such as torchrun, accelerate launch or srun, and keeps the evidence of "
+        "what each rank trains on, over all restarts. With the same --run-dir, further attempts are added.",
+        examples="""\
+  resumable record -- torchrun --nproc-per-node 2 --max-restarts 3 train.py
+  resumable record --run-dir /shared/job -- srun python train.py
+  resumable check /shared/job                      what it proves""",
+    ),
+    "check": ToolHelp(
+        summary="run the checks again, on stored evidence",
+        about="Gives the verdict again from the evidence alone, without torch and without running anything.",
+        examples="""\
+  resumable check runs/20260101-120000-4711
+  resumable check attempt-1 attempt-2              a recorded job, one folder an attempt or a host
+  resumable check /shared/job --against /shared/undisturbed""",
+    ),
+    "who": ToolHelp(
+        summary="which samples were trained on in a step, and when a sample was",
+        about="Tells from the evidence which samples each rank trained on, for a spike in the loss, say.",
+        examples="""\
+  resumable who RUN --step 1200                    what each rank trained on in this step
+  resumable who RUN --epoch 1 --batch 17
+  resumable who RUN --sample 4711                  when, where and how often""",
+    ),
+    "watch": ToolHelp(
+        summary="show how far a run is, while it goes on",
+        about="Shows step, loss, restarts and time left of each rank, or the grid of a sweep, until the run is over.",
+        examples="""\
+  resumable watch runs/20260101-120000-4711
+  resumable watch RUN --once                       print how it is now""",
+    ),
+    "plan": ToolHelp(
+        summary="which samples each rank will get, without training",
+        about="",
+        examples="",
+    ),
+    "report": ToolHelp(
+        summary="write files for people and programs, from stored evidence",
+        about="Writes what is known of a run in other forms; all of them can be asked for at once.",
+        examples="""\
+  resumable report RUN --html report.html          a page to look into: timeline, samples, logs
+  resumable report RUN --junit resume.xml --markdown summary.md
+  resumable report RUN --bundle run.zip            everything in one file; `resumable check run.zip` reads it""",
+    ),
+    "issue": ToolHelp(
+        summary="print a failure as the text of a bug report, from stored evidence",
+        about="Prints the smallest command, versions, what was expected and found, and where the evidence is, in Markdown.",
+        examples="""\
+  resumable issue RUN > issue.md
+  resumable issue RUN --scenario sigkill@step=12:rank=0""",
+    ),
+    "compose": ToolHelp(
+        summary="write what nodes in containers are made of: Dockerfile, compose file, package",
+        about="Writes a new folder with a Dockerfile, a compose file and this package, for nodes that are containers.",
+        examples="""\
+  resumable compose nodes""",
+    ),
+    "doctor": ToolHelp(
+        summary="find what would make restarts fail on this machine, and how to fix it",
+        about="Looks at ports, limits, memory, disks and clocks, and restarts a small job for a trial.",
+        examples="""\
+  resumable doctor
+  resumable doctor --quick --nproc-per-node 8""",
+    ),
+    "example": ToolHelp(
+        summary="print a training script that resumes exactly, to start from",
+        about="Prints a whole training script that saves and loads all that it needs to go on exactly.",
+        examples="""\
+  resumable example ddp > example.py
+  resumable verify --nproc-per-node 2 example.py""",
+    ),
+    "completion": ToolHelp(
+        summary="print what a shell needs to complete commands and options",
+        about="Prints a script for a shell, to be read when it starts.",
+        examples="""\
+  source <(resumable completion bash)              in ~/.bashrc; zsh: the same, in ~/.zshrc
+  resumable completion fish | source               in ~/.config/fish/config.fish""",
+    ),
+}
+"""All commands but those that launch a job, in the order of the help."""
 
 _FAULTS = f"""\
 faults  kind@when:who, counted from 0 over all restarts
@@ -115,3 +207,8 @@ class ShortHelp(argparse.Action):
         parser.epilog = short_epilog(self.const)
         parser.print_help()
         parser.exit()
+
+
+def tool_epilog(command: str) -> str:
+    """What stands under the options of a command that launches nothing."""
+    return f"examples\n{TOOLS[command].examples}"

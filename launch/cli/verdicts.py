@@ -9,7 +9,7 @@ from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.results import Results
 from resumable.launch.judge.verdict import Verdict, judge, write_verdict
 from resumable.launch.plan.plan import Plan
-from resumable.launch.report.terminal import render
+from resumable.launch.report.terminal import print_what_to_type, render
 from resumable.launch.sweep.judge import PointJudge
 from resumable.launch.sweep.marks import OUTCOMES
 from resumable.launch.sweep.summary import last_line, render_sweep, sweep_verdict
@@ -57,7 +57,7 @@ def print_sweep(
     else:
         render_sweep(plan, results, console)
         console.print(Text(printable(line), style=OUTCOMES[verdict.outcome].style), soft_wrap=True)
-        console.print(f"look again: resumable check {results.run_dir}", highlight=False, soft_wrap=True)
+        print_what_to_type(verdict, results.run_dir, console)
     return verdict
 
 

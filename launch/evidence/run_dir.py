@@ -191,7 +191,9 @@ class RunDir:
             data = read_whole(self.plan_file)
         except OSError as error:
             kind = EvidenceError if error.errno in _MISSING else DamagedPlanError
-            raise kind(f"{self.root} is no run directory: cannot read plan.json ({error.strerror})") from error
+            newest = newest_run(self.root)
+            hint = f"\nit holds some, the newest is {newest}" if newest else ""
+            raise kind(f"{self.root} is no run directory: cannot read plan.json ({error.strerror}){hint}") from error
         try:
             version = decoded(version_of, data)
             if version not in READABLE_VERSIONS:
@@ -205,6 +207,12 @@ class RunDir:
         for flaw in _flaws(plan):
             raise DamagedPlanError(f"{self.plan_file} is damaged: {flaw}")
         return plan
+
+
+def newest_run(folder: Path) -> Path | None:
+    """The run directory in a folder whose plan was written last; None if it holds none."""
+    plans = [(file.stat().st_mtime_ns, file.parent) for file in folder.glob("*/plan.json") if file.is_file()]
+    return max(plans)[1] if plans else None
 
 
 def _flaws(plan: Plan) -> Iterator[str]:

@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="resumable plan",
         description="Print which samples each rank will get in the steps to come, without training. For orders and groups "
         "that a program describes, as a mixture or batches by tokens: resumable.samplers.plan(sampler, epoch, steps).",
+        epilog="for example: resumable plan --num-samples 50000 --world-size 8 --batch-size 32 --epoch 1",
     )
     parser.add_argument(
         "--state",

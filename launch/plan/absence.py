@@ -24,16 +24,18 @@ def refuse_absent(plan: Plan) -> None:
             raise UsageError(f"--fault {fault}: there are nodes 0 to {num_nodes - 1}")
 
 
-def refuse_rank(what: str, rank: int, *, world_size: int) -> None:
+def refuse_rank(what: str, rank: int, *, world_size: int, number_from: str = "--nproc-per-node") -> None:
     """Refuse one rank.
 
     Args:
         what: Names it, as the user wrote it.
         rank: Its number.
         world_size: Ranks that there are.
+        number_from: The option, or the command, that says how many.
 
     Raises:
         UsageError: it is none of them.
     """
     if rank >= world_size:
-        raise UsageError(f"{what}: there are ranks 0 to {world_size - 1}")
+        ranks = f"there are ranks 0 to {world_size - 1}" if world_size > 1 else "there is rank 0 alone"
+        raise UsageError(f"{what}: {ranks}; {number_from} says how many")

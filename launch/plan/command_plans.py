@@ -76,7 +76,7 @@ def with_faults(plan: Plan, options: JobOptions, *, world_size: int) -> Plan:
     """
     faults = resolve(requests_of(options), world_size=world_size, seed=options.seed)
     for fault in faults:
-        refuse_rank(f"--fault {fault}", fault.rank or 0, world_size=world_size)
+        refuse_rank(f"--fault {fault}", fault.rank or 0, world_size=world_size, number_from="the command")
     restarts = num_restarts(faults) if options.max_restarts is None else options.max_restarts
     is_again = options.restart != "agent"
     scenarios = [msgspec.structs.replace(scenario, nproc_per_start=(world_size,)) for scenario in plan.references]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import textwrap
+from collections.abc import Callable, Sequence
 
 from resumable.launch.errors import FaultSyntaxError
 from resumable.launch.plan.fault_kinds import FaultKind
@@ -45,16 +46,10 @@ _WHEN = (
 _SAVE = re.compile(r"save#(\d{1,15})(?:\+(before|during|after))?")
 _WHO = re.compile(r"(rank|node)=(\d{1,15}|any|all)")
 _VALUE = re.compile(r"(?:(?P<name>[a-z]+)=)?(?P<number>\d+(?:\.\d+)?)s?")
-_EXAMPLES = (
-    *(kind.facts.example for kind in FaultKind),
-    "sigkill@batch=7:rank=any",
-    "sigkill@epoch=1,batch=3:rank=0",
-    "sigkill@resume+0:rank=all",
-    "sigkill@save#1+during:rank=0",
-    "sigkill@load#0:rank=0",
-    "exception@epoch=1,batch=3:rank=any",
-    "exit(3)@resume+2:rank=all",
-)
+_NUMBER = re.compile(r"\d{1,15}")
+_WHENS = ("step=7", "batch=7", "epoch=1,batch=3", "save#1", "save#1+before", "save#1+during", "load#0", "resume+4")
+_WHOS = ("rank=1", "rank=any", "rank=all", "node=1", "node=any", "node=all")
+"""Forms of a moment, and of who is hit, for whoever mistyped one."""
 
 
 def parse_fault(text: str) -> FaultRequest:
@@ -66,9 +61,9 @@ def parse_fault(text: str) -> FaultRequest:
     try:
         return _parsed(text.strip())
     except FaultSyntaxError as error:
-        nearest = difflib.get_close_matches(text, _EXAMPLES, n=1, cutoff=0.3)
-        hint = f"nearest right form: {nearest[0]}; " if nearest else ""
-        message = f"--fault {text}: {error.reason}\n{hint}all forms: resumable verify --help-all"
+        message = (
+            f"--fault {text}: {error.reason}\ndid you mean: {_nearest(text)}\nall forms: resumable verify --help-all"
+        )
         raise FaultSyntaxError(message, reason=error.reason) from error
 
 
@@ -106,6 +101,39 @@ def parse_when(text: str, *, bare_save: Part = Part.AFTER) -> When | None:
         if match is not None:
             return When(point=point, numbers=tuple(int(number) for number in match.groups()))
     return None
+
+
+def _nearest(text: str) -> str:
+    """A fault that can be read: what of `text` can be is kept, the rest becomes the form that is most like it."""
+    call, _, rest = text.strip().partition("@")
+    when, _, who = rest.partition(":")
+    kind = FaultKind.named(_most_like(call.partition("(")[0], list(FaultKind)) or "") or FaultKind.SIGKILL
+    if not _is_read_by(parse_call, call):
+        call = kind.facts.example.partition("@")[0]
+    if parse_when(when) is None:
+        when = _with_numbers_of(when, _most_like(when, _WHENS) or _WHENS[0])
+    if _WHO.fullmatch(who) is None:
+        who = _with_numbers_of(who, _most_like(who, _WHOS) or "rank=any")
+    fault = f"{call}@{when}:{who}"
+    return fault if _is_read_by(_parsed, fault) else kind.facts.example
+
+
+def _is_read_by(read: Callable[[str], object], text: str) -> bool:
+    try:
+        read(text)
+    except FaultSyntaxError:
+        return False
+    return True
+
+
+def _most_like(text: str, forms: Sequence[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(text, forms, n=1, cutoff=0.4)), None)
+
+
+def _with_numbers_of(text: str, form: str) -> str:
+    """The form, with the numbers that stand in a text in the place of its own, as far as there are any."""
+    numbers = iter(_NUMBER.findall(text))
+    return _NUMBER.sub(lambda own: next(numbers, own[0]), form)
 
 
 def _parsed(text: str) -> FaultRequest:

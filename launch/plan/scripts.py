@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import os
 from pathlib import Path
@@ -35,9 +36,16 @@ def script_file(path: str | os.PathLike[str], arguments: tuple[str, ...]) -> Scr
     """
     file = Path(path).absolute()
     if not file.is_file() and not (file / "__main__.py").is_file():
-        reason = "is a folder without __main__.py" if file.is_dir() else "does not exist"
+        reason = "is a folder without __main__.py" if file.is_dir() else f"does not exist{_nearest(file)}"
         raise ScriptNotFoundError(f"script {os.fspath(path)!r} {reason}")
     return Script(path=str(file), arguments=arguments)
+
+
+def _nearest(file: Path) -> str:
+    """The script beside it whose name is most like its own, as a question."""
+    names = [path.name for path in file.parent.glob("*.py")]
+    nearest = difflib.get_close_matches(file.name, names, n=1)
+    return f"\ndid you mean: {file.with_name(nearest[0])}" if nearest else ""
 
 
 def script_module(name: str, arguments: tuple[str, ...]) -> Script:

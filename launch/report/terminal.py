@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.explain.result import CheckResult, Violation
 from resumable.launch.explain.run_problems import ReferenceFailed
 from resumable.launch.judge.verdict import Verdict
@@ -35,7 +36,20 @@ def render(verdict: Verdict, plan: Plan, run_dir: RunDir, console: Console) -> N
         _print_findings(verdict, plan, console)
     console.print()
     console.print(_last_line(verdict), highlight=False)
-    console.print(f"look again: resumable check {run_dir.name}", highlight=False, soft_wrap=True)
+    print_what_to_type(verdict, str(run_dir.name), console)
+
+
+def print_what_to_type(verdict: Verdict, name: str, console: Console) -> None:
+    """How to look at a run again, and closer if something is wrong.
+
+    Args:
+        verdict: On it.
+        name: Its run directory, or its bundle, as the user would type it.
+        console: Where to print.
+    """
+    console.print(f"look again: resumable check {name}", highlight=False, soft_wrap=True)
+    if verdict.outcome is Outcome.INVALID:
+        console.print(f"on a page:  resumable report {name} --html report.html", highlight=False, soft_wrap=True)
 
 
 def _own_failure(verdict: Verdict) -> ReferenceFailed | None:

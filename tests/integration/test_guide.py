@@ -16,10 +16,10 @@ GUIDE = (ROOT / "README.md").read_text()
 
 
 def test_the_test_in_the_guide_passes_with_the_script_in_the_guide(tmp_path: Path) -> None:
-    """`resumable example ddp > train.py`, and the test below it."""
+    """`resumable example ddp > example.py` as `train.py`, and the test below it."""
     [source] = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
     (tmp_path / "test_training.py").write_text(source)
-    assert "resumable example ddp > train.py" in GUIDE
+    assert "resumable example ddp > example.py" in GUIDE
     with (tmp_path / "train.py").open("w") as script:
         subprocess.run(
             [sys.executable, "-m", "resumable.launch", "example", "ddp"], stdout=script, check=True, timeout=60

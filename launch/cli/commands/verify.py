@@ -60,7 +60,7 @@ def _print_beginning(plan: Plan, run_dir: RunDir, console: Console, *, is_defaul
         console.print("the command starts the ranks; those of `resumable verify` itself are faster", soft_wrap=True)
         return
     faults = ", ".join(str(fault) for fault in plan.scenarios[-1].faults)
-    console.print(f"to be done: {faults}{' (--fault chooses)' if is_default else ''}", soft_wrap=True)
+    console.print(f"faults: {faults}{' (choose with --fault)' if is_default else ''}", soft_wrap=True)
 
 
 def _carry_out(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool) -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from resumable.launch.cli.help_texts import LAUNCHES
+from resumable.launch.cli.help_texts import LAUNCHES, TOOLS
 from resumable.launch.cli.parser import parse
 from resumable.launch.errors import UsageError
 from resumable.launch.plan.fault_kinds import FaultKind
@@ -44,6 +46,20 @@ def test_the_help_of_a_command_fits_two_screens(
     assert f"resumable {command} --help-all" in text
 
 
+@pytest.mark.parametrize("command", [name for name, tool in TOOLS.items() if tool.about])
+def test_the_help_of_any_other_command_says_what_it_does_and_has_an_example(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one screen."""
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit, match=r"^0$"):
+        parse([command, "--help"])
+    text = capsys.readouterr().out
+    assert len(text.splitlines()) <= 40
+    assert TOOLS[command].about.split(".")[0] in " ".join(text.split())
+    assert f"resumable {command} " in text.split("examples\n")[1]
+
+
 @pytest.mark.parametrize("command", LAUNCHES)
 def test_the_whole_help_has_every_option_and_every_kind_of_fault(
     command: str, capsys: pytest.CaptureFixture[str]
@@ -77,6 +93,11 @@ def test_the_short_help_names_only_options_that_there_are(command: str, capsys: 
         (["verify", "--nproc_per_nod=2", "train.py"], "did you mean: --nproc"),
         (["sweep", "--rank", "any", "train.py"], "did you mean: --ranks"),
         (["run", "--zzz"], "try: resumable run --help"),
+        (["doctor", "--quik"], "did you mean: --quick"),
+        (["report", "a", "b"], "'b' is one argument too many"),
+        (["example", "dpp"], "did you mean: ddp"),
+        (["completion", "tcsh"], "expected one of bash, zsh, fish"),
+        (["example"], "NAME is missing; for example\n  resumable example ddp"),
     ],
 )
 def test_what_was_mistyped_gets_the_nearest_right_word(argv: list[str], wanted: str) -> None:
@@ -84,6 +105,17 @@ def test_what_was_mistyped_gets_the_nearest_right_word(argv: list[str], wanted: 
     with pytest.raises(UsageError) as refused:
         parse(argv)
     assert wanted in str(refused.value)
+
+
+def test_who_names_no_run_is_given_the_newest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it has to be typed."""
+    for number, name in enumerate(("b", "a")):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "plan.json").touch()
+        os.utime(tmp_path / "runs" / name / "plan.json", (number, number))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"which run\? the newest here is\n  resumable check runs/a$"):
+        parse(["check"])
 
 
 @pytest.mark.parametrize(
@@ -99,6 +131,12 @@ def test_what_was_mistyped_gets_the_nearest_right_word(argv: list[str], wanted: 
         ),
         (["sweep", "-m", "pkg.train", "--at", "every:5"], "resumable sweep -m --at every:5 pkg.train"),
         (["sweep", "train.py", "--kinds", "sigkill,hang"], "resumable sweep --kinds sigkill,hang train.py"),
+        (
+            ["verify", "train.py", "--lr=1", "--fault=exit(3)@step=7:rank=0"],
+            "verify '--fault=exit(3)@step=7:rank=0' train.py --lr=1",
+        ),
+        (["verify", "train.py", "--nproc-per-node", "2"], "resumable verify --nproc-per-node 2 train.py"),
+        (["run", "-m", "pkg.train", "--nnodes=1:2", "--lr=1"], "resumable run -m --nnodes=1:2 pkg.train --lr=1"),
     ],
 )
 def test_a_fault_behind_the_script_is_noticed(argv: list[str], wanted: str) -> None:
@@ -115,8 +153,14 @@ def test_a_fault_behind_the_script_is_noticed(argv: list[str], wanted: str) -> N
         ["verify", "train.py", "--fault", "tolerant"],
         ["verify", "train.py", "--at", "home"],
         ["verify", "train.py", "--seed", "3", "--html", "page.html"],
+        ["verify", "train.py", "--nproc-per-node", "many"],
     ],
 )
 def test_what_is_the_scripts_own_goes_to_the_script(argv: list[str]) -> None:
     """Behind `--` whatever it is, and without it what cannot be ours."""
     assert parse(argv).training_script_args == argv[argv.index("train.py") + 1 :]
+
+
+def test_a_launcher_that_is_pasted_keeps_its_own_flags() -> None:
+    """`env` stands for torchrun: a program that takes what stands behind it."""
+    assert parse(["verify", "env", "--nproc-per-node", "2", "train.py"]).training_script == "env"

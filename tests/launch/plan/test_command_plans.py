@@ -60,7 +60,7 @@ def test_faults_are_drawn_when_it_is_known_how_many_ranks_there_are() -> None:
     plan = command_plan(options)
     whole = with_faults(plan, options, world_size=3)
     assert (plan.points, [fault.rank for fault in whole.points[0].faults]) == ((), [0, 1, 2, 1])
-    with pytest.raises(UsageError, match="there are ranks 0 to 0"):
+    with pytest.raises(UsageError, match="there is rank 0 alone; the command says how many"):
         with_faults(plan, options, world_size=1)
 
 

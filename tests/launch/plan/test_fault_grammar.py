@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,18 +71,32 @@ def test_a_fault_reads_as_it_prints(fault: PlannedFault) -> None:
     ],
 )
 def test_an_unparsable_fault_names_the_part_and_where_the_grammar_stands(text: str, part: str) -> None:
-    """The message says what could not be read, in two lines."""
+    """The message says what could not be read, what can be written instead, and where all forms are."""
     with pytest.raises(FaultSyntaxError) as caught:
         parse_fault(text)
     assert part in str(caught.value)
-    first, second = str(caught.value).splitlines()
-    assert (f"--fault {text}: " in first, "resumable verify --help-all" in second) == (True, True)
+    first, second, third = str(caught.value).splitlines()
+    assert (f"--fault {text}: " in first, "resumable verify --help-all" in third) == (True, True)
+    parse_fault(second.removeprefix("did you mean: "))
 
 
-def test_the_message_shows_the_nearest_right_form() -> None:
-    """A slip of the pen is answered with what was probably meant."""
-    with pytest.raises(FaultSyntaxError, match=r"nearest right form: sigkill@step=7:rank=1"):
-        parse_fault("sigkil@step=7:rank=1")
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("sigkil@step=3:rank=0", "sigkill@step=3:rank=0"),
+        ("sigkill@stp=3:rank=0", "sigkill@step=3:rank=0"),
+        ("torn(keep=0.2)@save2:rank=any", "torn(keep=0.2)@save#2:rank=any"),
+        ("sigkill@epoch=1batch=3:rank=all", "sigkill@epoch=1,batch=3:rank=all"),
+        ("sigkill@step=3", "sigkill@step=3:rank=any"),
+        ("nodeloss(replace=2)@step=7:nod=1", "nodeloss(replace=2)@step=7:node=1"),
+        ("sigkill", "sigkill@step=7:rank=any"),
+        ("", "sigkill@step=7:rank=any"),
+    ],
+)
+def test_the_message_keeps_what_can_be_read_and_mends_the_rest(text: str, meant: str) -> None:
+    """A slip of the pen is answered with what was probably meant, numbers included."""
+    with pytest.raises(FaultSyntaxError, match=f"\ndid you mean: {re.escape(meant)}\n"):
+        parse_fault(text)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """A general checkpoint every few steps, as PyTorch's recipe has it; three ways to go on inside an epoch.
 
-epoch: from the epoch's beginning. skip: batches that were trained on are fetched and passed over. random: the same, with
-each rank's random state restored, as the notes on reproducibility advise.
+epoch: from the epoch's beginning. skip: batches that were trained on are fetched and passed over. random: the same, and then
+each rank's random state is restored.
 """
 
 from pathlib import Path
@@ -41,12 +41,12 @@ if CHECKPOINT.exists():
     module.load_state_dict(checkpoint["model"])
     optimizer.load_state_dict(checkpoint["optimizer"])
     first_epoch, num_done = checkpoint["epoch"], checkpoint["num_batches"]
-    if arguments.way == "random" and dist.get_rank() < len(checkpoint["random"]):
-        torch.set_rng_state(checkpoint["random"][dist.get_rank()])
 for epoch in range(first_epoch, NUM_EPOCHS):
     sampler.set_epoch(epoch)
     for number, batch in enumerate(loader):
         if arguments.way != "epoch" and epoch == first_epoch and number < num_done:
+            if arguments.way == "random" and number + 1 == num_done and dist.get_rank() < len(checkpoint["random"]):
+                torch.set_rng_state(checkpoint["random"][dist.get_rank()])
             continue
         optimizer.zero_grad()
         loss_of(model, batch).backward()

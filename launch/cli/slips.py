@@ -1,0 +1,106 @@
+"""What people mistype on the command line, and what they meant: each refusal says what to write instead."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from resumable.launch.cli.argparse_private import options_of
+from resumable.launch.cli.help_texts import TOOLS
+from resumable.launch.errors import LaunchError, UsageError
+from resumable.launch.evidence.run_dir import newest_run
+from resumable.launch.plan.command_plans import own_command
+from resumable.launch.plan.fault_grammar import parse_fault
+from resumable.launch.plan.sweep_words import parse_at, parse_kinds
+from resumable.launch.system.wording import shown
+
+_MISSING = "the following arguments are required: "
+"""How argparse begins where an argument is missing."""
+_RUNS = Path("runs")
+
+
+def _count(text: str) -> None:
+    """The number of ranks, nodes or restarts."""
+    if re.fullmatch(r"\d+(:\d+)?|auto|cpu|gpu", text) is None:
+        raise UsageError(text)
+
+
+_FAULT_WORDS: dict[str, Callable[[str], object]] = {"--fault": parse_fault, "--at": parse_at, "--kinds": parse_kinds}
+"""Options that a script hardly has too, if their value can be read as one."""
+_LAUNCH_WORDS: dict[str, Callable[[str], object]] = dict.fromkeys(
+    ("--nproc-per-node", "--nproc_per_node", "--nnodes", "--max-restarts", "--max_restarts"), _count
+)
+"""The same, where it is a script that stands before them, and not a launcher."""
+
+
+def refusal(message: str, program: str) -> UsageError:
+    """What argparse found wrong, and what to type next.
+
+    Args:
+        message: Its own.
+        program: The command, as it is typed: `resumable check`.
+    """
+    missing = message.removeprefix(_MISSING) if message.startswith(_MISSING) else None
+    newest = newest_run(_RUNS) if missing == "RUN" else None
+    if newest is not None:
+        return UsageError(f"which run? the newest here is\n  {program} {shown(newest)}")
+    if missing is not None:
+        message = f"{missing} is missing; for example\n{TOOLS[program.rpartition(' ')[2]].examples}"
+    return UsageError(f"{message}\ntry: {program} --help")
+
+
+def refuse_unknown_command(word: str, commands: Sequence[str]) -> None:
+    """A command that there is not: the nearest that there is, or the one that a script's name wants."""
+    if word.startswith("-") or word in commands:
+        return
+    if Path(word).exists() or word.endswith(".py"):
+        raise UsageError(f"{word} is no command; to prove that it resumes: resumable verify {word}")
+    nearest = get_close_matches(word, commands, n=1)
+    hint = f"did you mean: resumable {nearest[0]}" if nearest else f"commands: {', '.join(commands)}"
+    raise UsageError(f"no command {word!r}\n{hint}")
+
+
+def refuse_superfluous(word: str, parser: argparse.ArgumentParser) -> None:
+    """A word that a command has no use for: an option that there is not, or one argument too many."""
+    if not word.startswith("-"):
+        raise UsageError(f"{word!r} is one argument too many\ntry: {parser.prog} --help")
+    name = word.partition("=")[0]
+    spellings = [spelling for option in options_of(parser) for spelling in option.option_strings]
+    nearest = get_close_matches(name, spellings, n=1)
+    hint = f"did you mean: {nearest[0]}" if nearest else f"try: {parser.prog} --help"
+    raise UsageError(f"no option {name}\n{hint}")
+
+
+def refuse_behind_script(command: str, head: Sequence[str], tail: Sequence[str]) -> None:
+    """An option that stands behind the script would go to the script, and nobody would notice.
+
+    Args:
+        command: `verify`, for example.
+        head: Its options.
+        tail: The script, and all that stands behind it.
+    """
+    is_script = "--no-python" not in head and "--no_python" not in head and own_command(tuple(tail)) is None
+    readers = {**_FAULT_WORDS, **(_LAUNCH_WORDS if is_script else {})}
+    for number, word in enumerate(tail[1:], start=1):
+        name, is_joined, value = word.partition("=")
+        end = number + (1 if is_joined else 2)
+        words = tail[number:end]
+        if name in readers and _is_read_by(readers[name], value if is_joined else words[-1]):
+            right = [*head, *words, *tail[:number], *tail[end:]]
+            raise UsageError(
+                f"{' '.join(words)} stands behind {tail[0]}, which would get it; write\n"
+                f"  resumable {command} {shlex.join(right)}\n"
+                f"or put -- before {tail[0]} if it is an option of its own"
+            )
+
+
+def _is_read_by(read: Callable[[str], object], text: str) -> bool:
+    try:
+        read(text)
+    except LaunchError:
+        return False
+    return True

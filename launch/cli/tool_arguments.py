@@ -1,0 +1,110 @@
+"""What the commands take that launch no job: run directories, as a rule, and what is wanted of them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+
+from resumable.launch.cli.flags import add_output_flags, add_report_flags
+from resumable.launch.cli.help_texts import EXAMPLES
+
+
+def _check(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "run_dirs",
+        nargs="+",
+        metavar="RUN",
+        help="a run directory or its bundle; several that were only recorded are one job: its attempts, or its hosts",
+    )
+    parser.add_argument(
+        "--against", metavar="REFERENCE", help="a recorded job that ran undisturbed, to compare recorded ones with"
+    )
+    add_output_flags(parser)
+
+
+def _who(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run_dirs", nargs="+", metavar="RUN", help="a run directory, or all of one recorded job")
+    parser.add_argument("--step", type=int, metavar="N", help="an optimizer step")
+    parser.add_argument("--sample", metavar="I", help="an index of the data set")
+    parser.add_argument("--epoch", type=int, metavar="E", help="an epoch")
+    parser.add_argument("--batch", type=int, metavar="B", help="with --epoch: one of each rank's batches in it")
+    parser.add_argument("--json", metavar="F", help="write it for programs; - is the standard output")
+
+
+def _watch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run_dir", metavar="RUN", help="its run directory")
+    parser.add_argument("--once", action="store_true", help="print how it is now, and leave")
+
+
+def _report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run_dir", metavar="RUN", help="a run directory of `run`, `verify` or `sweep`, or its bundle")
+    add_report_flags(parser)
+
+
+def _issue(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run_dir", metavar="RUN", help="a run directory of `verify` or `sweep`, or its bundle")
+    parser.add_argument(
+        "--scenario", metavar="NAME", help="of a sweep: a point, by its folder or its faults (default: the worst cause)"
+    )
+
+
+def _compose(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="DIR", help="a new folder")
+
+
+def _doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--nproc-per-node",
+        "--nproc_per_node",
+        type=int,
+        default=2,
+        metavar="N",
+        help="ranks to have room for (default: 2)",
+    )
+    parser.add_argument(
+        "--run-dir", "--run_dir", default="runs", metavar="DIR", help="where evidence will go (default: runs)"
+    )
+    parser.add_argument("--quick", action="store_true", help="skip the trials that really restart a job")
+    parser.add_argument(
+        "--json", metavar="F", help="write the findings; - is the standard output, and the table goes to standard error"
+    )
+
+
+def _example(parser: argparse.ArgumentParser) -> None:
+    names = ", ".join(EXAMPLES)
+    parser.add_argument("name", choices=EXAMPLES, type=_nearest_of(EXAMPLES), metavar="NAME", help=f"one of {names}")
+
+
+def _completion(parser: argparse.ArgumentParser) -> None:
+    shells = ("bash", "zsh", "fish")
+    parser.add_argument(
+        "shell", choices=shells, type=_nearest_of(shells), metavar="SHELL", help=f"one of {', '.join(shells)}"
+    )
+
+
+TOOL_ARGUMENTS: Mapping[str, Callable[[argparse.ArgumentParser], None]] = {
+    "check": _check,
+    "who": _who,
+    "watch": _watch,
+    "report": _report,
+    "issue": _issue,
+    "compose": _compose,
+    "doctor": _doctor,
+    "example": _example,
+    "completion": _completion,
+}
+"""By the command's name."""
+
+
+def _nearest_of(words: tuple[str, ...]) -> Callable[[str], str]:
+    """Takes one of a few words; whoever mistyped one is told which it was."""
+
+    def word(text: str) -> str:
+        if text not in words:
+            nearest = get_close_matches(text, words, n=1)
+            hint = f"did you mean: {nearest[0]}" if nearest else f"expected one of {', '.join(words)}"
+            raise argparse.ArgumentTypeError(f"{text!r}: {hint}")
+        return text
+
+    return word
