@@ -42,6 +42,9 @@ from resumable.launch.system.environment import has_fixed_hash_seed, own_tag, py
 from resumable.launch.system.processes import kill_tagged, reap_adopted, remove_scratch
 from resumable.launch.worker.entry import run_rank
 
+_NO_INTERVAL_S = 1e-6
+"""The watch of the ranks waits in the agent's place, which must have some."""
+
 
 def serve(requests: BinaryIO, replies: BinaryIO) -> None:
     """Carry out requests until the supervisor closes the pipe.
@@ -81,7 +84,13 @@ def run_job(request: NodeRequest, *, tag: str, fork_servers: ForkServers) -> Nod
             after_join=fork_servers.use,
         )
         grace_s = _grace_s(plan, plan.scenario(request.scenario))
-        ranks = RankWatch(round_, grace_s=grace_s, announce=announce, fork_servers=fork_servers)
+        ranks = RankWatch(
+            round_,
+            look_every_s=float(str(plan.torchrun["monitor_interval"])),
+            grace_s=grace_s,
+            announce=announce,
+            fork_servers=fork_servers,
+        )
         with _watches(ranks, plan, scenario_dir, round_, announce):
             ended = _run_agent(plan, request, announce, round_)
         swept, leftover = _end_leftovers(tag, fork_servers)
@@ -169,6 +178,7 @@ def _launch_config(
         rdzv_endpoint=request.endpoint,
         rdzv_configs={**config.rdzv_configs, **request.rdzv_configs, "round": round_},
         local_addr=request.local_addr,
+        monitor_interval=_NO_INTERVAL_S,
         start_method="forkserver",
         logs_specs=IncarnationLogs(
             scenario_dir=scenario_dir,

@@ -28,16 +28,20 @@ from resumable.launch.system.processes import is_tracker, reap_adopted
 
 _LAG_S = 1.0
 """Between the end of a process and the moment when the thread that waits for it has noticed."""
+_MOMENT_S = 0.002
+"""Until a fork server has said how a rank ended."""
 
 
 class RankWatch:
     """Knows the pids of the running ranks, notes when and how each ended, and limits how long survivors may take.
 
-    The agent looks at its ranks ten times a second, takes all that died meanwhile for dead at once, and reports the exit
-    code of one. Here every end has its nanosecond and its exit code.
+    The agent sleeps, looks at its ranks, takes all that died meanwhile for dead at once, and reports the exit code of one.
+    Here every end has its nanosecond and its exit code, and a look comes as soon as no rank is left: who outlives another
+    has as long as under torchrun to end by itself.
 
     Args:
         round_: The round that the node is in.
+        look_every_s: How long a look waits for all ranks to end; the agent itself is not to sleep.
         grace_s: Time between SIGTERM and SIGKILL when the agent ends its ranks; None: what the agent says (30 s).
         announce: Called with the end of every rank, once all of a round have ended.
         fork_servers: Of the node.
@@ -47,11 +51,13 @@ class RankWatch:
         self,
         round_: Round,
         *,
+        look_every_s: float,
         grace_s: float | None,
         announce: Callable[[RankEnded], None],
         fork_servers: ForkServers,
     ) -> None:
         self._round = round_
+        self._look_every_s = look_every_s
         self._grace_s = grace_s
         self._announce = announce
         self._fork_servers = fork_servers
@@ -84,6 +90,8 @@ class RankWatch:
                 self._tell(ends, _exit_codes(context))
 
         def watched_wait(context: PContext, timeout: float = -1, period: float = 1) -> RunProcsResult | None:
+            if timeout == 0 and self._ends is not None:
+                self._ends.await_all(self._look_every_s)
             # In the thread that starts ranks and waits for them: there is none that is not known yet, or not any more.
             reap_adopted({*self._fork_servers.pids, *self.pids.values()})
             return wait(context, timeout, period)
@@ -122,6 +130,7 @@ class _Ends:
     def __init__(self, pids: Mapping[int, int]) -> None:
         self.pids = pids
         self._times_ns: dict[int, int] = {}
+        self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._await, daemon=True, name="rank-ends")
         self._thread.start()
 
@@ -129,6 +138,11 @@ class _Ends:
         """When each rank ended, by rank; to be asked when all have, or nearly."""
         self._thread.join(_LAG_S)
         return dict(self._times_ns)
+
+    def await_all(self, timeout_s: float) -> None:
+        """Return when all ranks have ended, or after so long; a signal to this process may end it with an exception."""
+        if self._is_over.wait(timeout_s):
+            time.sleep(_MOMENT_S)
 
     def _await(self) -> None:
         ranks: dict[int, int] = {}
@@ -143,6 +157,7 @@ class _Ends:
                 self._times_ns[ranks.pop(descriptor)] = time.monotonic_ns()
                 poll.unregister(descriptor)
                 os.close(descriptor)
+        self._is_over.set()
 
 
 def kill(pid: int, signum: int = signal.SIGKILL) -> None:

@@ -130,10 +130,11 @@ def name_callers_without_sources() -> None:
 
 
 def poll_every(poll_s: float) -> None:
-    """Replace torch's waits, up to 0.3 s before a first join and 1 s before each further look: they spare a far store."""
+    """Replace torch's waits, which spare a far store: 1 s before each further look, and a drawn one before a first join."""
 
-    def delay(seconds: object) -> None:
-        time.sleep(poll_s)
+    def delay(seconds: float | tuple[float, float]) -> None:
+        if not isinstance(seconds, tuple):
+            time.sleep(poll_s)
 
     dynamic_rendezvous._delay = delay
 

@@ -77,7 +77,7 @@ def start(tmp_path: Path, ready: Path) -> Callable[..., PContext]:
 
 def watching(grace_s: float | None) -> RankWatch:
     round_ = Round(counter="", before_join=lambda: None)
-    return RankWatch(round_, grace_s=grace_s, announce=lambda _: None, fork_servers=ForkServers())
+    return RankWatch(round_, look_every_s=0, grace_s=grace_s, announce=lambda _: None, fork_servers=ForkServers())
 
 
 def ends_of(
@@ -93,7 +93,7 @@ def ends_of(
     ends: list[RankEnded] = []
     round_ = Round(counter="", before_join=lambda: None)
     round_.incarnation = 4
-    watch = RankWatch(round_, grace_s=grace_s, announce=ends.append, fork_servers=ForkServers())
+    watch = RankWatch(round_, look_every_s=0, grace_s=grace_s, announce=ends.append, fork_servers=ForkServers())
     with watch.attached():
         context = start()
         if once_one_is_noted is not None:
@@ -186,3 +186,15 @@ def test_a_notice_goes_to_all_that_a_rank_has_started(
     assert [True, worker_is_told] == files
     for child in children if not is_notice else ():
         child.kill()
+
+
+@pytest.mark.parametrize("kind", [programs, functions])
+def test_a_look_comes_as_soon_as_no_rank_is_left(start: Callable[..., PContext], kind: object) -> None:
+    """However seldom the agent is to look; what was to be seen then is seen."""
+    round_ = Round(counter="", before_join=lambda: None)
+    watch = RankWatch(round_, look_every_s=3600, grace_s=None, announce=lambda _: None, fork_servers=ForkServers())
+    with watch.attached():
+        context = start(kind, "import os; os._exit(0)", "import os; os._exit(0)")
+        while (result := context.wait(0)) is None:
+            pass
+    assert not result.is_failed()
