@@ -53,7 +53,9 @@ def _progress(evidence: Evidence) -> CheckResult:
     if problem is not None:
         return unknown(problem)
     num_restarts = len(history.incarnations) - 1
-    end = "training went on up to the next fault" if evidence.is_cut else "every rank ended well"
+    has_dismissed = any(process.was_dismissed for process in history.group(history.incarnations[-1]))
+    end = "every rank had trained all when it was ended" if has_dismissed else "every rank ended well"
+    end = "training went on up to the next fault" if evidence.is_cut else end
     return passed(f"{counted(num_restarts, 'restart')}, then {end}")
 
 

@@ -52,6 +52,8 @@ class Process(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """`events`, where they were noted when the records were read."""
     is_torn: bool = False
     """The last line was cut off: the process was killed while it wrote."""
+    was_dismissed: bool = False
+    """Whoever started it ended it once it was done, as `resumable.launch.reading.dismissal` infers."""
 
     @property
     def incarnation(self) -> int:

@@ -10,6 +10,7 @@ import msgspec
 from resumable.launch.evidence.history import Damage, History
 from resumable.launch.evidence.loop_profile import LoopProfile, profile_of
 from resumable.launch.plan.plan import Plan, Scenario
+from resumable.launch.reading.dismissal import with_dismissals
 from resumable.launch.reading.lives import Run
 from resumable.launch.reading.repeatability import Disagreement, disagreement
 from resumable.launch.reading.restoring import Start, starts_of
@@ -79,7 +80,18 @@ def gather(plan: Plan, scenario: Scenario, references: Sequence[History], faulte
     """
     history = references[0] if references else faulted
     profile = profile_of((process.rank, process.records) for process in history.processes)
-    runs = tuple(assemble(reference, profile) for reference in references)
+    runs = [assemble(reference, profile) for reference in references]
+    if len(runs) > 1:  # each is what the other should have done
+        first, second = runs[:2]
+        runs[:2] = _with_ends(first, second, profile), _with_ends(second, first, profile)
     expected = expected_steps(runs[0]) if runs else None
     run = assemble(faulted, profile, expected)
-    return Evidence(plan=plan, scenario=scenario, references=runs, faulted=run, profile=profile)
+    if runs:
+        run = _with_ends(run, runs[0], profile)
+    return Evidence(plan=plan, scenario=scenario, references=tuple(runs), faulted=run, profile=profile)
+
+
+def _with_ends(run: Run, other: Run, profile: LoopProfile) -> Run:
+    """The run, and that its ranks were done when they were ended, as far as an undisturbed one shows it."""
+    ended = with_dismissals(run, expected_steps(other))
+    return run if ended is None else assemble(ended, profile, expected_steps(other))

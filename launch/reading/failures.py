@@ -179,7 +179,9 @@ def unplanned_ends(run: Run) -> tuple[FaultEvent, ...]:
 
 
 def has_ended_well(process: Process) -> bool:
-    """Whether its script came to its end, or left with exit code 0."""
+    """Whether its script came to its end, or left with exit code 0, or had nothing left to do."""
+    if process.was_dismissed:
+        return True
     return process.exit is not None and process.exit.reason != "exception" and process.exit.code == 0
 
 
