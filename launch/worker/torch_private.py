@@ -24,6 +24,8 @@ PRIVATE_NAMES = {
     "atexit": ("_run_exitfuncs",),
     "lightning.pytorch.loops.fetchers": ("_PrefetchDataFetcher",),
     "multiprocessing.synchronize": ("Event",),
+    "ray.air._internal.util": ("RunnerThread",),
+    "ray.train.v2._internal.execution.worker_group.thread_runner": ("ThreadRunner",),
     "threading": ("_shutdown",),
     "torch:Tensor": ("_version",),
     "torch:UntypedStorage": ("_cdata",),
@@ -66,6 +68,11 @@ NEXT_INDEX, RESET, TRY_PUT_INDEX = "_next_index", "_reset", "_try_put_index"
 """Methods of theirs: draw the indices of a batch; begin a pass; give a batch to a loader worker."""
 COMPILER = "torch._dynamo"
 """The module that brings `torch.compile`; it takes seconds to import."""
+RAY_RUNNERS = {
+    "ray.air._internal.util": "RunnerThread.__init__",
+    "ray.train.v2._internal.execution.worker_group.thread_runner": "ThreadRunner.run",
+}
+"""What takes the training function in a worker of Ray Train and runs it in a thread, of its first version and its second."""
 REBUILD_BUCKETS = "_rebuild_buckets"
 """Method of DDP's reducer: lays out again which gradients are added together."""
 SAVE_STATE_DICT = "_save_state_dict"

@@ -32,6 +32,7 @@ from resumable.launch.worker import torch_private
 from resumable.launch.worker.ending import Ending
 from resumable.launch.worker.entering.late_recorder import LateRecorder
 from resumable.launch.worker.entering.membership import claim_number, draw_group, earlier_groups
+from resumable.launch.worker.entering.train_functions import TrainFunctionWatch
 from resumable.launch.worker.error_facts import message_of
 from resumable.launch.worker.exit import call_before_abrupt_exit
 from resumable.launch.worker.faults.trigger import Trigger
@@ -83,6 +84,7 @@ class RecordedProcess:
             keep_buckets(self._patches)
         self._ending = Ending(self._recorder, state.note_end)
         call_before_abrupt_exit(self._patches, self._ending.record_abrupt)
+        TrainFunctionWatch(self._at_end_of_function).install(self._patches)
         self._patches.wrap_hot(sys, "exit", self._around_exit)
         self._recorder.observe(self._forget_exit)
         self._recorder.observe(self._look_for_successor)
@@ -186,17 +188,27 @@ class RecordedProcess:
 
     def _at_exit(self) -> None:
         """The interpreter ends: it has kept what was raised, and not the code that it leaves with."""
-        if not self._is_rank or not self._recorder.is_active:
+        if self._is_writing:
+            error = getattr(sys, "last_value", None)
+            if error is not None or self._exit_code is None:
+                self._at_end_of_function(error)
+            else:
+                self._ending.record("system_exit", *self._exit_code, self._exit_error)
+
+    def _at_end_of_function(self, error: BaseException | None) -> None:
+        """The script, or the function that stands for it, has raised this; None: it came to its end."""
+        if not self._is_writing:
             return
-        error = getattr(sys, "last_value", None)
         if isinstance(error, KeyboardInterrupt):
             self._ending.record("exception", 128 + signal.SIGINT, "KeyboardInterrupt", error)
         elif error is not None:
             self._ending.record("exception", 1, message_of(error), error)
-        elif self._exit_code is not None:
-            self._ending.record("system_exit", *self._exit_code, self._exit_error)
         else:
             self._ending.record("finished")
+
+    @property
+    def _is_writing(self) -> bool:
+        return self._is_rank and self._recorder.is_active
 
 
 class LateTrigger(Trigger):
