@@ -47,6 +47,6 @@ def stored_plan(run_dir: RunDir) -> Plan:
 def _is_recorded(run_dir: RunDir) -> bool:
     """Whether nothing but a recorder wrote there."""
     try:
-        return not run_dir.plan_file.exists() and bool(run_dir.scenario(SCENARIO).life_files())
+        return not run_dir.plan_file.exists() and run_dir.scenario(SCENARIO).holds_groups
     except OSError:  # a name that no file system takes
         return False

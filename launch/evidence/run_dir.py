@@ -139,6 +139,11 @@ class ScenarioDir:
         return self.events / f"g{group[:16]}-r{rank:04d}-{name}-{pid}.jsonl"
 
     @property
+    def holds_groups(self) -> bool:
+        """Whether such groups have left anything here; a host may have none of their ranks 0."""
+        return bool(self.life_files()) or any(self.events.glob("g*-r*-*.jsonl"))
+
+    @property
     def supervisor_file(self) -> Path:
         """What the supervisor did to nodes."""
         return self.nodes / "supervisor.jsonl"
