@@ -63,14 +63,15 @@ def _pairs(evidence: Evidence, rank: int) -> Iterator[tuple[TrainedBatch, Traine
 
 def _first_violation(evidence: Evidence, rank: int) -> Violation | None:
     """The first batch of a rank with the right samples and different content; the rest is another check's matter."""
-    batch = next((found for wanted, found in _pairs(evidence, rank) if wanted.digest != found.digest), None)
-    if batch is None:
+    pair = next((pair for pair in _pairs(evidence, rank) if pair[0].digest != pair[1].digest), None)
+    if pair is None:
         return None
+    wanted, found = pair  # a loader that goes on may count its own batches from 0: the place is the reference's
     return Violation(
-        problem=ContentDiffers(rank=rank, epoch=batch.epoch, batch=batch.batch),
+        problem=ContentDiffers(rank=rank, epoch=wanted.epoch, batch=wanted.batch),
         reason=AugmentationVaries(),
         rank=rank,
-        epoch=batch.epoch,
-        batch=batch.batch,
-        line=batch.line,
+        epoch=wanted.epoch,
+        batch=wanted.batch,
+        line=found.line,
     )

@@ -126,7 +126,7 @@ function paintBox(brush, lane, at, y, height, begin, end) {
   const width = Math.max(1, end - begin - (end - begin > 5 ? 1.5 : 0.6));
   fillPart(brush, lane, at, begin, y, width, height);
   if (end - begin < MIN_TEXT || lane.isReference && height < 9) return;
-  const isPale = lane.state[at] >= LOST;
+  const isPale = lane.state[at] >= LOST || lane.state[at] === AGAIN && !lane.differs[at];
   pen.fillStyle = isPale ? colors.ink : colors.paper;
   pen.font = `${height > 11 ? 10 : 8.5}px ${MONO}`;
   const room = Math.floor((width - 6) / (height > 11 ? 6.1 : 5.2));
@@ -308,7 +308,7 @@ function paintLabels(brush, top, height) {
   pen.fillStyle = colors.quiet;
   for (const { lanes, y, height: own } of scene.layout.rows) {
     const middle = y + own / 2 - top;
-    const names = lanes[0].isReference ? "ref" : "#" + (lanes.length < 4 ? lanes.map((lane) => lane.incarnation).join(" ") : `${lanes[0].incarnation}…`);
+    const names = lanes[0].isReference ? "ref" : "#" + (lanes.length < 4 ? lanes.map((lane) => lane.incarnation).join(", ") : `${lanes[0].incarnation}…`);
     if (middle > AXIS - 4) pen.fillText(names, scale.left - 18, middle);
   }
   pen.textAlign = "left";

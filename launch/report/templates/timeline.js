@@ -142,7 +142,15 @@ class Timeline {
     return { lane: rows[0]?.lane, at: null, value };
   }
 
-  zoom(factor, x = (this.last.scale.left + this.last.scale.right) / 2) {
+  /** What stays where it is while the keys and buttons zoom: the selected step if it is in sight, or else the middle. */
+  pivot() {
+    const { scale, selected } = this.last, { step, view } = this.state;
+    const [at, end] = selected && step !== null ? rangeOf(selected, step) : [0, 0];
+    const x = at < end ? scale.x((view === "time" ? selected.t0 : selected.x0)[at]) : NaN;
+    return x >= scale.left && x <= scale.right ? x : (scale.left + scale.right) / 2;
+  }
+
+  zoom(factor, x = this.pivot()) {
     const { scale } = this.last, center = scale.value(x);
     const least = this.state.view === "time" ? 200 : 1;
     let from = center - (center - scale.from) * factor, to = center + (scale.to - center) * factor;

@@ -48,6 +48,29 @@ def test_other_content_after_the_restart_is_invalid() -> None:
     assert result.violations[0].rank == 0
 
 
+def test_the_place_is_that_of_the_uninterrupted_run() -> None:
+    """Whatever the loader that goes on counts its batches from."""
+    evidence = histories.one_kill(Job(num_samples=32))
+    plan = msgspec.structs.replace(evidence.plan, content=True)
+    references = [digested(histories.reference(Job(num_samples=32), number)) for number in (1, 2)]
+    faulted = digested(evidence.faulted.history, wrong_from=1)
+    counted_anew = tuple(
+        msgspec.structs.replace(
+            process,
+            records=tuple(
+                msgspec.structs.replace(record, batch=record.batch - 4)
+                if isinstance(record, Batch) and process.incarnation == 1 and record.epoch == 0
+                else record
+                for record in process.records
+            ),
+        )
+        for process in faulted.processes
+    )
+    faulted = msgspec.structs.replace(faulted, processes=counted_anew)
+    [first, _] = content(gather(plan, evidence.scenario, references, faulted)).violations
+    assert (first.epoch, first.batch) == (0, 4)
+
+
 def test_a_job_whose_content_differs_by_itself_is_unknown() -> None:
     """What is not the same without a restart cannot be after one."""
     assert judged(wrong_from=1, second_reference="other").outcome == Outcome.UNKNOWN

@@ -187,6 +187,15 @@ def test_the_keys_do_what_the_hand_does(tab, pages):
     assert tab.text("#at-step") == ""
 
 
+def test_zooming_by_keys_keeps_what_is_selected_in_sight(tab, pages):
+    """It would be lost after the first keys if the middle of the window stayed where it is."""
+    open_page(tab, pages, "invalid", "#step=20&rank=1&life=1")
+    tab.value("document.querySelector('.stage').focus()")
+    tab.press(*"++++++")
+    state = tab.value("(({ from, to }) => ({ from, to }))(parseState(location.hash))")
+    assert (state["from"] <= 20 < state["to"], state["to"] - state["from"] < 5) == (True, True), state
+
+
 @pytest.mark.parametrize(
     ("state", "color", "is_there"),
     [
