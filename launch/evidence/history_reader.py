@@ -168,7 +168,9 @@ def _inconsistencies(name: str, processes: Sequence[Process], rounds: Sequence[R
     for process in processes:
         key = (process.incarnation, process.rank)
         if key in seen:
+            is_copy = Path(process.file).name == Path(seen[key]).name
             what = f"rank {process.rank} of incarnation {process.incarnation} also wrote {seen[key]}"
+            what += ": a folder and its copy?" if is_copy else ""
             yield Damage(path=process.file, what=what)
         elif key not in announced:
             yield Damage(path=process.file, what="no node announced this rank")

@@ -11,6 +11,7 @@ from resumable.launch.evidence.history import Damage, History
 from resumable.launch.evidence.loop_profile import LoopProfile, profile_of
 from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.reading.dismissal import with_dismissals
+from resumable.launch.reading.gaps import gaps
 from resumable.launch.reading.lives import Run
 from resumable.launch.reading.repeatability import Disagreement, disagreement
 from resumable.launch.reading.restoring import Start, starts_of
@@ -48,10 +49,11 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """Where the references differ in their numbers; None if they repeat themselves."""
         return disagreement(self.references)
 
-    @property
+    @cached_property
     def damage(self) -> tuple[Damage, ...]:
-        """All damage in all histories."""
-        return tuple(damage for run in (*self.references, self.faulted) for damage in run.history.damage)
+        """All damage in all histories, and what is missing between the folders that somebody has named."""
+        read = [damage for run in (*self.references, self.faulted) for damage in run.history.damage]
+        return tuple(read or (gaps(self.faulted, self.expected) if self.plan.command == "record" else ()))
 
     @property
     def is_foreign(self) -> bool:

@@ -53,13 +53,13 @@ def test_a_script_that_spawns_its_ranks_and_is_started_again(
 
 
 def test_attempts_with_a_folder_each_are_one_job(tmp_path: Path, undisturbed: Path) -> None:
-    """Whatever the order in which they are named; the variable alone does what the command does."""
+    """Whatever the order in which they are named, and how often; the variable alone does what the command does."""
     for attempt in ("a", "b"):
         variables = {**ENVIRONMENT, "RESUMABLE_RECORD": str(tmp_path / attempt), "PYTHONPATH": path_of_the_hook()}
         subprocess.run(
             spawn("work", "7"), cwd=tmp_path, env=variables, timeout=TIMEOUT_S, check=False, capture_output=True
         )
-    compared = resumable("check", "--quiet", "b", "a", "--against", str(undisturbed), folder=tmp_path)
+    compared = resumable("check", "--quiet", "b", "a", "b", "--against", str(undisturbed), folder=tmp_path)
     assert compared.returncode == 0, compared.stdout
     one = resumable("check", "b", "--against", str(undisturbed), folder=tmp_path)
     assert one.returncode == 3, one.stdout

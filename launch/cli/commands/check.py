@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,7 +30,9 @@ def check(arguments: argparse.Namespace, console: Console) -> int:
     outcomes = []
     recorded: list[tuple[RunDir, Plan]] = []
     with contextlib.ExitStack() as bundles:
-        for root in arguments.run_dirs:
+        for root in {
+            os.path.realpath(name): name for name in arguments.run_dirs
+        }.values():  # one that is named twice counts once
             try:
                 run_dir = bundles.enter_context(opened(Path(root)))
                 plan = stored_plan(run_dir)

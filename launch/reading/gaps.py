@@ -1,0 +1,69 @@
+"""Where a recorded job went on from what none of its processes had: evidence of an attempt or of a host is missing.
+
+Whoever checks a recorded job names its folders, and may forget one, or name one of a different job. Nothing that a process
+did from there on accuses the job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+
+from resumable.launch.evidence.history import Damage
+from resumable.launch.evidence.rank_records import Save
+from resumable.launch.reading.checkpoints import loaded_by
+from resumable.launch.reading.lives import Life, Run
+from resumable.launch.reading.saves import saves_read
+from resumable.launch.reading.steps import NOTHING, Steps
+from resumable.launch.system.wording import counted
+
+
+def gaps(run: Run, expected: Mapping[int, Steps]) -> Iterator[Damage]:
+    """The first process of each rank that went on from work that nobody recorded.
+
+    Args:
+        run: Of a recorded job.
+        expected: What each rank does in an undisturbed run; empty without one.
+    """
+    for timeline in run.timelines:
+        lives = [life for life in timeline.lives if life.steps]
+        missing = ((life, _missing_before(life, run, expected.get(life.rank, NOTHING))) for life in lives)
+        for life, what in islice((one for one in missing if one[1]), 1):
+            yield Damage(path=life.trajectory.process.file, what=f"{what}: is an attempt's folder missing?")
+
+
+def _missing_before(life: Life, run: Run, expected: Steps) -> str:
+    """What the evidence lacks before this process began; "" for nothing."""
+    num_done = len(life.before)
+    if life.resume is None:
+        begin = life.steps[0].before or ""
+        is_at_its_begin = not expected or begin == expected[0].before
+        place = None if is_at_its_begin else next(expected.places_of(begin), None)
+        return (
+            "" if place is None else f"it begins with what the undisturbed run had after {counted(place + 1, 'step')}"
+        )
+    if life.first_step > num_done:
+        return f"it goes on from step {life.first_step}, and only {counted(num_done, 'step')} of its rank were recorded"
+    if _is_known(life, run) or not _has_read_a_checkpoint(life, run):
+        return ""
+    return "it goes on from a checkpoint and with parameters that no recorded process had"
+
+
+def _is_known(life: Life, run: Run) -> bool:
+    """Whether the run had the parameters with which the process began; or nobody knows them."""
+    start = life.steps[0].before
+    if start is None:
+        return True
+    earlier = [one for one in run.lives if one.incarnation < life.incarnation]
+    begins = {one.steps[0].before for one in earlier if one.steps}
+    return start in begins or any(True for one in earlier for _ in one.steps.places_of(start))
+
+
+def _has_read_a_checkpoint(life: Life, run: Run) -> bool:
+    """Whether it read a file that a rank saves, or that the first processes did not read, and no save of this run in it."""
+    if saves_read([life.trajectory], [one for one in run.saved if one.incarnation < life.incarnation]):
+        return False
+    saved = {record.path for one in run.lives for record in one.trajectory.process.events if isinstance(record, Save)}
+    first = [one for one in run.lives if one.incarnation == run.history.incarnations[0]]
+    data = {path for one in first for path in loaded_by(one.trajectory)} - saved - {one.path for one in run.checkpoints}
+    return bool(set(loaded_by(life.trajectory)) - data)

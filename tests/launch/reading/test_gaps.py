@@ -1,0 +1,64 @@
+"""Folders of a recorded job that somebody forgot to name, or that are of a different job."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from resumable.launch.reading.evidence import Evidence, gather
+from tests.launch import histories
+from tests.launch.histories import Job, Life
+
+JOB = Job()
+
+
+def whats(groups: list[list[Life]], *, has_reference: bool) -> list[str]:
+    """What is missing before the processes of rank 0."""
+    history = histories.evidence(JOB, groups, []).faulted.history
+    plan = msgspec.structs.replace(histories.plan(), command="record")
+    references = [histories.reference(JOB)] if has_reference else []
+    evidence: Evidence = gather(plan, plan.scenarios[-1], references, history)
+    return [damage.what.partition(":")[0] for damage in evidence.damage if "r0000" in damage.path]
+
+
+def first(step: int) -> list[Life]:
+    return histories.killed(JOB, step, rank=-1, saves_last=True)
+
+
+def scratch(start: str, loads: str | None) -> list[Life]:
+    """A group that begins again with these parameters."""
+    lives = histories.resumed(JOB, 0)
+    return [replace(life, start=start, loads=loads) for life in lives]
+
+
+@pytest.mark.parametrize("has_reference", [True, False])
+def test_a_job_with_all_its_attempts_has_no_gap(has_reference: bool) -> None:
+    """It goes on from what an attempt saved."""
+    assert whats([first(4), histories.resumed(JOB, 4)], has_reference=has_reference) == []
+
+
+@pytest.mark.parametrize(
+    ("has_reference", "expected"),
+    [
+        (True, "it goes on from step 8, and only 4 steps of its rank were recorded"),
+        (False, "it goes on from a checkpoint and with parameters that no recorded process had"),
+    ],
+)
+def test_an_attempt_between_two_others_is_missed(has_reference: bool, expected: str) -> None:
+    """What comes after it builds on its steps."""
+    assert whats([first(4), histories.resumed(JOB, 8)], has_reference=has_reference) == [expected]
+
+
+def test_the_first_attempt_is_missed_beside_an_undisturbed_run() -> None:
+    """Alone, a job that begins with a checkpoint may be fine-tuning."""
+    groups = [histories.killed(JOB, 8, rank=-1, base=4, saves_last=True), histories.resumed(JOB, 8)]
+    expected = ["it begins with what the undisturbed run had after 4 steps"]
+    assert (whats(groups, has_reference=True), whats(groups, has_reference=False)) == (expected, [])
+
+
+@pytest.mark.parametrize(("loads", "num_gaps"), [(None, 0), ("elsewhere.pt", 1)])
+def test_parameters_that_nobody_had_are_a_gap_where_a_checkpoint_was_read(loads: str | None, num_gaps: int) -> None:
+    """A job that reads none began from scratch, which is its own doing."""
+    assert len(whats([first(4), scratch("state-0-of-a-different-seed", loads)], has_reference=False)) == num_gaps
