@@ -34,7 +34,7 @@ from resumable.launch.evidence.rank_records import (
 )
 from resumable.launch.evidence.run_dir import ScenarioDir
 from resumable.launch.evidence.seal import broken_seals
-from resumable.launch.evidence.worker_groups import ends_of, in_order, overlaps, with_numbers
+from resumable.launch.evidence.worker_groups import ends_of, in_order, of_training, overlaps, with_numbers
 
 _R = TypeVar("_R")
 
@@ -64,6 +64,7 @@ def read_history(scenario: ScenarioDir, *parts: ScenarioDir, until: int | None =
     ends = [record for record in said if isinstance(record, NodeEnded)]
     rounds = in_order(folders) or folders[0]
     if rounds and rounds[0].group:
+        rounds = of_training(rounds, processes)
         processes, orphans = with_numbers(processes, rounds)
         damage.extend(Damage(path=file, what=what) for file, what in orphans)
         damage.extend(Damage(path=file, line=line, what=what) for file, line, what in overlaps(processes))

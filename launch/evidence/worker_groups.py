@@ -51,6 +51,26 @@ def with_numbers(
     return placed, orphans
 
 
+def of_training(rounds: Sequence[RoundStarted], processes: Sequence[Process]) -> list[RoundStarted]:
+    """The groups without those that only evaluate, as before training or behind it; numbered through.
+
+    Such a group makes no step, has trained no parameters at its end, and ends well. Where training was cut off before it, it
+    may be what should have gone on.
+    """
+    kept: list[RoundStarted] = []
+    is_cut_off = False
+    for round_ in rounds:
+        ends = [process.exit for process in processes if process.start.group == round_.group]
+        is_good = len(ends) == round_.world_size and all(end is not None and end.code == 0 for end in ends)
+        has_trained = any(process.has_trained for process in processes if process.start.group == round_.group)
+        has_parameters = any(end is not None and end.parameters is not None for end in ends)
+        if is_good and not (has_trained or has_parameters or is_cut_off):
+            continue
+        kept.append(round_)
+        is_cut_off = not is_good
+    return [msgspec.structs.replace(one, incarnation=number) for number, one in enumerate(kept or rounds)]
+
+
 def overlaps(processes: Sequence[Process]) -> list[tuple[str, int, str]]:
     """Processes that trained on when they had seen a later group begin: file, line and what is wrong."""
     found = []

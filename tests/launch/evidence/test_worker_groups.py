@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import pytest
+
 from resumable.launch.evidence.history import Process
 from resumable.launch.evidence.node_records import RoundStarted
 from resumable.launch.evidence.rank_records import FORMAT_VERSION, AnyRecord, Exit, Start, Step, Superseded
-from resumable.launch.evidence.worker_groups import ends_of, in_order, overlaps, with_numbers
+from resumable.launch.evidence.worker_groups import ends_of, in_order, of_training, overlaps, with_numbers
 
 
 def life(number: int, group: str, *, time_unix: float = 0.0, world_size: int = 1) -> RoundStarted:
@@ -91,3 +93,37 @@ def test_a_group_that_trains_on_beside_a_later_one_is_named() -> None:
     alive = process("a", step(1), SEEN, step(3))
     ended = process("b", step(1), SEEN, Exit(sequence=3, time_ns=0, reason="finished"))
     assert [(file, line) for file, line, _ in overlaps([alive, ended, process("c", step(1))])] == [("a-0", 4)]
+
+
+def kept(*groups: tuple[AnyRecord, ...]) -> str:
+    """Those of the groups a, b, ... that train; each is one process with these records."""
+    names = "abcd"[: len(groups)]
+    processes = [process(name, *records) for name, records in zip(names, groups, strict=True)]
+    rounds = of_training([life(number, name) for number, name in enumerate(names)], processes)
+    assert [round_.incarnation for round_ in rounds] == list(range(len(rounds)))
+    return "".join(round_.group for round_ in rounds)
+
+
+TRAINED = (STEP, Exit(sequence=2, time_ns=0, reason="finished", parameters="p"))
+KILLED = (STEP,)
+EVALUATED = (EXIT,)
+NOTHING_LEFT = (Exit(sequence=1, time_ns=0, reason="finished", parameters="p"),)
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        pytest.param((TRAINED, EVALUATED), "a", id="behind training"),
+        pytest.param((EVALUATED, TRAINED), "b", id="before training"),
+        pytest.param((KILLED, TRAINED, EVALUATED), "ab", id="behind a restart"),
+        pytest.param((KILLED, EVALUATED), "ab", id="instead of going on"),
+        pytest.param((TRAINED, NOTHING_LEFT), "ab", id="with nothing left to train"),
+        pytest.param((TRAINED, ()), "ab", id="killed before its first step"),
+        pytest.param((EVALUATED,), "a", id="alone"),
+    ],
+)
+def test_groups_that_only_evaluate_are_no_lives_of_the_job(
+    groups: tuple[tuple[AnyRecord, ...], ...], expected: str
+) -> None:
+    """Unless one stands where training should have gone on."""
+    assert kept(*groups) == expected
