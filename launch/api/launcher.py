@@ -16,7 +16,6 @@ import msgspec
 
 from resumable.launch.api.job import Faults, Job, script_of
 from resumable.launch.api.job_result import JobResult
-from resumable.launch.api.shared_references import SharedReferences
 from resumable.launch.api.sweep import swept_verdict
 from resumable.launch.api.sweep_words import SweepWords
 from resumable.launch.api.verdict import Verdict
@@ -33,6 +32,7 @@ from resumable.launch.plan.options import DEFAULT_IMAGE, ClusterKind, JobOptions
 from resumable.launch.plan.plan import Command, Plan, RestartMethod, Scenario, Script, StartMethod
 from resumable.launch.plan.planner import make_plan
 from resumable.launch.plan.scripts import built_in_job
+from resumable.launch.run.kept_references import KeptReferences
 from resumable.launch.run.setup import cluster_of
 from resumable.launch.run.supervisor import Supervisor, has_succeeded
 
@@ -189,7 +189,7 @@ class Launcher:
 
     def verify_with(
         self,
-        references: SharedReferences,
+        references: KeptReferences,
         job: Job | None,
         arguments: Sequence[object],
         options: Mapping[str, object],
@@ -234,7 +234,7 @@ class Launcher:
         options: Mapping[str, object],
         faults: Faults,
         *,
-        references: SharedReferences | None,
+        references: KeptReferences | None,
     ) -> Verdict:
         run_dir = self._new_run_dir()
         plan = self._plan(script_of(job, arguments, run_dir.root), faults, command="verify")
@@ -243,7 +243,7 @@ class Launcher:
         def run_references() -> bool:
             return all(has_succeeded(self._carry_out(plan, reference, run_dir)) for reference in plan.references)
 
-        is_fit = run_references() if references is None else references.provide(plan, run_dir, run_references)
+        is_fit = references.provide(plan, run_dir, run_references).have_succeeded if references else run_references()
         if is_fit:
             self._carry_out(plan, plan.scenarios[-1], run_dir)
         verdict = judge(plan, run_dir)

@@ -108,7 +108,7 @@ def resume_rig(
     """
     from resumable.launch.api.mark import SWEPT  # noqa: PLC0415
     from resumable.launch.api.rig import ResumeRig  # noqa: PLC0415
-    from resumable.launch.api.shared_references import SharedReferences  # noqa: PLC0415
+    from resumable.launch.run.kept_references import KeptReferences  # noqa: PLC0415
 
     budget_s = request.config.getoption("--resume-budget")
     if budget_s is not None and time.monotonic() - request.config.stash[_begin_key] > budget_s:
@@ -118,7 +118,7 @@ def resume_rig(
         values = ", ".join(map(repr, mark.args))
         pytest.fail(f"@pytest.mark.resume({values}): name each value, as in {_EXAMPLE}", pytrace=False)
     options = {name: value for name, value in (mark.kwargs if mark else {}).items() if name not in SWEPT}
-    rig = ResumeRig(_launcher(_launchers, options), _resume_point, SharedReferences(_shared(request, tmp_path_factory)))
+    rig = ResumeRig(_launcher(_launchers, options), _resume_point, KeptReferences(_shared(request, tmp_path_factory)))
     request.node.stash[_rig_key] = rig
     yield rig
     _finish(rig, request)

@@ -8,10 +8,10 @@ from resumable.launch.api.job import Faults, Job
 from resumable.launch.api.job_result import JobResult
 from resumable.launch.api.launcher import Launcher
 from resumable.launch.api.mark import MarkedPoint
-from resumable.launch.api.shared_references import SharedReferences
 from resumable.launch.api.sweep_words import SweepWords
 from resumable.launch.api.verdict import Verdict
 from resumable.launch.errors import UsageError
+from resumable.launch.run.kept_references import KeptReferences
 
 
 class ResumeRig:
@@ -23,7 +23,7 @@ class ResumeRig:
         references: Shared by the points of one test.
     """
 
-    def __init__(self, launcher: Launcher, point: MarkedPoint | None, references: SharedReferences) -> None:
+    def __init__(self, launcher: Launcher, point: MarkedPoint | None, references: KeptReferences) -> None:
         self.launcher = launcher
         self.point = point
         """What the mark's `at=`, `ranks=` and `kinds=` have made of this test; None without them."""

@@ -111,6 +111,17 @@ def add_fault_flags(parser: FlagGroup) -> None:
     )
 
 
+def add_verify_flags(parser: FlagGroup) -> None:
+    """What a job is compared with."""
+    parser.add_argument(
+        "--reuse-reference",
+        "--reuse_reference",
+        action="store_true",
+        help="compare with uninterrupted runs that are kept on this machine for the same script, arguments and versions; "
+        "data is not looked at, so what is not VALID beside kept ones is compared with new ones",
+    )
+
+
 def add_sweep_flags(parser: FlagGroup) -> None:
     """Which points of training are hit, and how many at once."""
     parser.add_argument(

@@ -16,6 +16,7 @@ from resumable.launch.cli.flags import (
     add_record_flags,
     add_report_flags,
     add_sweep_flags,
+    add_verify_flags,
 )
 from resumable.launch.cli.help_texts import (
     BEGINNING,
@@ -164,6 +165,8 @@ def _launch_parser(command: str) -> argparse.ArgumentParser:
         add_sweep_flags(ours)
     else:
         add_fault_flags(ours)
+    if command == "verify":
+        add_verify_flags(ours)
     add_job_flags(ours)
     add_output_flags(ours)
     add_torchrun_flags(parser.add_argument_group("torchrun"))

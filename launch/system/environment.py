@@ -57,6 +57,11 @@ def recording() -> Recording | None:
     return Recording(run_dir=Path(folder).absolute(), scenario=os.environ.get(_RECORDED_SCENARIO) or "run")
 
 
+def cache_folder() -> Path:
+    """What the user's commands keep for each other, and anybody may remove."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "resumable"
+
+
 def said_rank() -> tuple[int, int] | None:
     """Rank and number of ranks as launchers say them; None where one of the two is missing or no number."""
     try:

@@ -11,7 +11,8 @@ from resumable.launch.cli.verdicts import print_verdict
 from resumable.launch.errors import UsageError
 from resumable.launch.evidence.history_reader import read_history
 from resumable.launch.evidence.run_dir import RunDir
-from resumable.launch.explain.outcome import ExitCode
+from resumable.launch.explain.outcome import ExitCode, Outcome
+from resumable.launch.judge.verdict import judge
 from resumable.launch.plan.command_plans import command_plan, with_faults
 from resumable.launch.plan.options import JobOptions
 from resumable.launch.plan.plan import Plan, Scenario
@@ -19,6 +20,7 @@ from resumable.launch.plan.planner import make_plan
 from resumable.launch.report.outputs import write_reports
 from resumable.launch.report.reading import CaseEvidence, read_results
 from resumable.launch.run.foreign_command import run_scenario
+from resumable.launch.run.kept_references import KeptReferences
 from resumable.launch.run.progress_line import ProgressLine
 from resumable.launch.run.setup import cluster_of, create_run_dir
 from resumable.launch.run.supervisor import Supervisor, has_succeeded
@@ -31,6 +33,10 @@ def verify(arguments: argparse.Namespace, console: Console) -> int:
     """Run every scenario of the plan and judge the last one."""
     options = job_options(arguments)
     is_foreign = options.script.is_command
+    if is_foreign and arguments.reuse_reference:
+        raise UsageError(
+            "--reuse-reference: what a command starts is not known; it is for the scripts that verify starts itself"
+        )
     plan = command_plan(options) if is_foreign else make_plan(options)
     run_dir = create_run_dir(plan, run_dir=arguments.run_dir, log_dir=arguments.log_dir)
     if not arguments.quiet:
@@ -40,7 +46,8 @@ def verify(arguments: argparse.Namespace, console: Console) -> int:
             if is_foreign:
                 plan = _carry_out_command(plan, options, run_dir, console, is_quiet=arguments.quiet)
             else:
-                _carry_out(plan, run_dir, console, is_quiet=arguments.quiet)
+                kept = KeptReferences.of_user() if arguments.reuse_reference else None
+                _carry_out(plan, run_dir, console, is_quiet=arguments.quiet, kept=kept)
         except Interrupted as error:
             complain(
                 f"interrupted by {error}; all ranks are ended, the evidence is kept\n"
@@ -63,19 +70,37 @@ def _print_beginning(plan: Plan, run_dir: RunDir, console: Console, *, is_defaul
     console.print(f"faults: {faults}{' (choose with --fault)' if is_default else ''}", soft_wrap=True)
 
 
-def _carry_out(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool) -> None:
+def _carry_out(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool, kept: KeptReferences | None) -> None:
     """Run the scenarios until a reference fails; an interrupted one is ended in order first."""
     with cluster_of(plan, run_dir) as cluster:
         supervisor = Supervisor(plan, run_dir, cluster)
-        for scenario in plan.scenarios:
+
+        def carry_out(scenario: Scenario) -> bool:
             with ProgressLine(run_dir.scenario(scenario.name), scenario.name, console, is_quiet=is_quiet) as line:
                 try:
-                    ended = supervisor.run(scenario, on_tick=line.tick)
+                    return has_succeeded(supervisor.run(scenario, on_tick=line.tick))
                 except Interrupted:
                     supervisor.interrupt()
                     raise
-            if scenario in plan.references and not has_succeeded(ended):
-                break
+
+        def run_references() -> bool:
+            return all(map(carry_out, plan.references))
+
+        *_, faulted = plan.scenarios
+        if kept is None:
+            if run_references():
+                carry_out(faulted)
+            return
+        provided = kept.provide(plan, run_dir, run_references)
+        if provided.have_succeeded:
+            carry_out(faulted)
+        if provided.were_kept and judge(plan, run_dir).outcome is not Outcome.VALID:
+            if not is_quiet:
+                console.print("not VALID beside uninterrupted runs that were kept: they are made anew")
+            kept.forget(plan, run_dir)
+            is_fit = kept.provide(plan, run_dir, run_references).have_succeeded
+            if is_fit and not provided.have_succeeded:
+                carry_out(faulted)
 
 
 def _carry_out_command(plan: Plan, options: JobOptions, run_dir: RunDir, console: Console, *, is_quiet: bool) -> Plan:
