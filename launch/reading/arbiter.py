@@ -18,10 +18,9 @@ def num_equal_steps(evidence: Evidence) -> int | None:
     differently.
     """
     run = evidence.faulted
-    if evidence.is_resized or not evidence.references or not came_to_its_end(run):
-        return None
     lengths = {timeline.rank: len(timeline.steps) for timeline in run.timelines}
-    if lengths != {rank: len(steps) for rank, steps in evidence.expected.items()}:
+    expected = {rank: len(steps) for rank, steps in evidence.expected.items()}
+    if lengths != expected or not came_to_its_end(run):  # without references, or on different ranks, lengths differ
         return None
     if final_parameters(run) != final_parameters(evidence.references[0]):
         return None
@@ -38,7 +37,7 @@ def was_cut_off(life: Life, number: int) -> bool:
 def _is_equal(life: Life, expected: Steps) -> bool:
     wanted = expected[life.first_step : life.first_step + len(life.steps)]
     number = life.steps.first_difference(wanted, *STATE)
-    if number is not None and not (number == len(life.steps) - 1 and was_cut_off(life, number)):
+    if number is not None and not was_cut_off(life, number):
         return False
     return all(map(_is_known, life.steps[:number]))
 

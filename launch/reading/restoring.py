@@ -79,9 +79,8 @@ def _is_at(run: Run, life: Life, moment: Moment, found: Mapping[int, State]) -> 
 
 
 def _agreement(starts: Sequence[Start]) -> tuple[int, int, Moment]:
-    moment = max(start.moment for start in starts)
     num_differing = sum(component in start.differing for start in starts for component in MUST_BE_RESTORED)
-    return -num_differing, sum(len(start.equal) for start in starts), moment
+    return -num_differing, sum(len(start.equal) for start in starts), starts[0].moment
 
 
 def _by_parameters(run: Run, group: Sequence[Life]) -> list[Moment]:

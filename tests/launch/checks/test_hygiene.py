@@ -1,4 +1,5 @@
 import msgspec
+import pytest
 
 from resumable.launch.checks.hygiene import hygiene
 from resumable.launch.evidence.history import History
@@ -39,6 +40,15 @@ def test_a_missing_log_is_unknown():
     )
 
 
-def test_ranks_that_wrote_to_the_console_need_no_logs():
+def test_either_stream_is_a_log():
+    """A rank that is silent leaves one of them."""
+    logs = frozenset(log.replace(".err", ".out") for log in HISTORY.logs)
+    assert judged(msgspec.structs.replace(HISTORY, logs=logs)).outcome == Outcome.VALID
+
+
+@pytest.mark.parametrize(
+    ("flags", "outcome"), [({"redirects": "0"}, Outcome.VALID), ({"redirects": "0", "tee": "3"}, Outcome.UNKNOWN)]
+)
+def test_ranks_that_wrote_to_the_console_alone_need_no_logs(flags, outcome):
     """`resumable run` redirects nothing unless it is told to."""
-    assert judged(msgspec.structs.replace(HISTORY, logs=frozenset()), redirects="0").outcome == Outcome.VALID
+    assert outcome == judged(msgspec.structs.replace(HISTORY, logs=frozenset()), **flags).outcome

@@ -94,6 +94,14 @@ def test_what_is_lost_is_named(component, change, sentence, advice, rank) -> Non
     assert advice in violation.explanation
 
 
+def test_what_all_ranks_have_lost_is_told_of_each() -> None:
+    """With the save that it should have come from, and as many names as one reads."""
+    result = alone(run_with((at_start("parameters", nothing), 1, None)))
+    problems = [violation.problem for violation in result.violations]
+    assert [(one.rank, one.save_step, one.path) for one in problems] == [(r, 4, "ckpt/step-4.pt") for r in (0, 1)]
+    assert (problems[0].names, problems[0].num_names, problems[0].step) == (("layer.bias", "layer.weight"), 2, 4)
+
+
 def test_a_lost_scale_is_named() -> None:
     """Of the rank that saved: what the others had is not in their steps."""
     result = alone(run_with((at_start("scaler", first_zeroed), 1, 0)))
@@ -149,6 +157,28 @@ def test_where_numbers_do_not_repeat_nothing_else_shows_it() -> None:
     second = changed(histories.reference(JOB, 2), noisy, incarnation=0)
     history = run_with((not_recorded, 0, None), (not_recorded, 1, None))
     assert judged(history, second=second).outcome == Outcome.UNKNOWN
+
+
+def test_where_numbers_do_not_repeat_what_is_known_is_valid_all_the_same() -> None:
+    """It needs no reference."""
+    second = changed(histories.reference(JOB, 2), noisy, incarnation=0)
+    assert judged(run_with(), second=second).outcome == Outcome.VALID
+
+
+def unlike_any_save(line: AnyRecord) -> AnyRecord:
+    """Neither what is read nor the parameters tell which save it was; the path still says where the process goes on."""
+    if isinstance(line, Load):
+        return msgspec.structs.replace(line, fingerprints={})
+    return msgspec.structs.replace(line, before=None) if isinstance(line, Step) else line
+
+
+def test_that_no_save_was_seen_to_be_read_is_said() -> None:
+    """There is nothing to set beside what the process started from."""
+    result = judged(run_with((unlike_any_save, 1, None)))
+    assert (result.outcome, result.summary) == (
+        Outcome.NOT_APPLICABLE,
+        "no save of this run was seen to be loaded",
+    )
 
 
 def with_new_optimizer(step: int) -> Change:
@@ -304,4 +334,6 @@ def test_a_shard_whose_moments_are_zeros_shows(after: Job) -> None:
     zeroed = at_start("optimizer", lambda parts: {**parts, "layer.bias": shard(one("zeros"), 0, 2)})
     result = judged(changed(history, zeroed, incarnation=1, rank=1), job=FOUR)
     assert result.outcome == Outcome.INVALID
-    assert result.violations[0].problem.names == ("layer.bias",)
+    assert [(violation.problem.rank, violation.problem.names) for violation in result.violations] == [
+        (None, ("layer.bias",))
+    ]

@@ -71,6 +71,27 @@ def test_what_a_thread_wrote_may_be_of_an_earlier_step(resume, loads, expected):
     assert resume_point(histories.of_histories(history, JOB, [])).summary == expected
 
 
+def test_beginning_anew_after_a_restart_that_loaded_a_checkpoint_is_invalid():
+    """It is still there."""
+    groups = [histories.killed(JOB, 5), histories.killed(JOB, 5, base=4), histories.resumed(JOB, 0)]
+    result = resume_point(histories.evidence(JOB, groups, []))
+    assert (result.outcome, result.violations[0].problem.path) == (Outcome.INVALID, "ckpt/step-4.pt")
+
+
+def test_an_older_file_that_was_read_too_does_not_explain_where_a_process_goes_on():
+    """The initial weights are in a series of their own; of the other one a newer checkpoint was there."""
+    first = histories.group(JOB, histories.killed(JOB, 5), incarnation=0)
+    start, *rest = first[0].records
+    lines = (start, *saved("ckpt/initial.pt"), *rest, *saved("ckpt/step-5.pt"), *saved("log"))
+    first[0] = histories.with_lines(msgspec.structs.replace(first[0], records=lines), ())
+    second = histories.group(JOB, histories.resumed(JOB, 4), incarnation=1)
+    start, *rest = second[0].records
+    lines = (start, Load(sequence=0, time_ns=0, path="ckpt/initial.pt"), *rest)
+    second[0] = histories.with_lines(msgspec.structs.replace(second[0], records=lines), ())
+    result = resume_point(histories.of_histories(histories.history("faulted", [*first, *second]), JOB, []))
+    assert [violation.rank for violation in result.violations] == [0, 1]
+
+
 def test_beginning_anew_without_any_checkpoint_is_right():
     """A job that had not come to its first checkpoint cannot do better."""
     result = judged(at=5, resume=0, loads=None, job=replace(JOB, save_every=10))
@@ -85,6 +106,33 @@ def test_beginning_anew_in_a_job_that_never_saves_proves_nothing():
     result = judged(at=5, resume=0, loads=None, job=replace(JOB, save_every=100))
     assert result.outcome == Outcome.UNKNOWN
     assert "rank 0 in incarnation 1 started from scratch, and no run was seen to save a checkpoint" in result.summary
+
+
+def test_a_job_that_was_killed_before_its_first_step_has_nothing_to_save():
+    """It begins anew, and nothing is lost."""
+    job = replace(JOB, save_every=100)
+    groups = [histories.killed(job, 0), histories.resumed(job, 0)]
+    assert resume_point(histories.evidence(job, groups, [])).outcome == Outcome.VALID
+
+
+def test_a_job_that_saves_where_nobody_sees_it_goes_on_from_where_its_parameters_say():
+    """No save was seen, and none is missed."""
+    result = judged(at=5, resume=4, loads=None, job=replace(JOB, save_every=100))
+    assert (result.outcome, result.summary) == (Outcome.VALID, "step 4 (known by parameters), 1 step done again")
+
+
+def test_restarts_are_told_in_their_order():
+    """Each with what was done again."""
+    groups = [histories.killed(JOB, 5), histories.killed(JOB, 8, base=4), histories.resumed(JOB, 6)]
+    expected = "step 4 (known by parameters), 1 step done again, step 6 (known by parameters), 2 steps done again"
+    assert resume_point(histories.evidence(JOB, groups, [])).summary == expected
+
+
+def test_a_rank_that_is_new_has_done_nothing_before():
+    """It goes on where the others do, in a larger group."""
+    other = Job(num_samples=32, world_size=4)
+    groups = [histories.killed(JOB, 5), histories.resized(JOB, other, 4)]
+    assert resume_point(histories.evidence(JOB, groups, [], other)).outcome == Outcome.VALID
 
 
 def test_beginning_anew_is_no_excuse_because_of_an_older_file():
@@ -141,9 +189,10 @@ def saved(path: str) -> list[Save]:
     return [Save(sequence=0, time_ns=0, path=path, phase=phase) for phase in ("begin", "end")]
 
 
-def test_a_file_of_another_series_raises_no_alarm():
-    """`best.pt` is newer than the checkpoint that was loaded, and is for something else."""
-    assert with_files(*saved("ckpt/best.pt"), *saved("log"), loads="ckpt/step-4.pt").outcome == Outcome.VALID
+@pytest.mark.parametrize("loads", ["ckpt/step-4.pt", ""])
+def test_a_file_of_another_series_raises_no_alarm(loads):
+    """`best.pt` is newer than the checkpoint that was loaded, by whatever name, and is for something else."""
+    assert with_files(*saved("ckpt/best.pt"), *saved("log"), loads=loads).outcome == Outcome.VALID
 
 
 def test_a_newer_file_of_the_series_raises_one():
@@ -204,6 +253,17 @@ def test_a_preempted_job_without_an_emergency_checkpoint_is_invalid():
         result.summary == "rank 0 went on from step 4, though 5 steps were done when the notice of the preemption came"
     )
     assert result.violations[0].explanation == "the job left no emergency checkpoint in the time of grace"
+
+
+@pytest.mark.parametrize("later", [[], histories.group(JOB, histories.resumed(JOB, 8), incarnation=2)])
+def test_a_notice_is_wasted_by_what_comes_after_it_alone(later):
+    """An earlier restart went on from an older checkpoint, and could not know of it."""
+    planned = fault("preempt@step=7:rank=1")
+    first = histories.group(JOB, histories.killed(JOB, 5), incarnation=0)
+    second = histories.group(JOB, histories.killed(JOB, 8, base=4, rank=-1, saves_last=True), incarnation=1)
+    second[1] = histories.with_lines(second[1], [FaultFired(sequence=0, time_ns=0, fault=0, kind="preempt")])
+    history = histories.history("faulted", [*first, *second, *later])
+    assert resume_point(histories.of_histories(history, JOB, [planned])).outcome == Outcome.VALID
 
 
 @pytest.mark.parametrize(
@@ -287,6 +347,13 @@ GONE = Remove(sequence=0, time_ns=0, path="ckpt/step-4.pt")
 GONE_2 = Remove(sequence=0, time_ns=0, path="ckpt/step-2.pt")
 NEXT_HALF = Save(sequence=0, time_ns=0, path="ckpt/step-6.pt", phase="begin")
 NEXT_WHOLE = [NEXT_HALF, Save(sequence=0, time_ns=0, path="ckpt/step-6.pt", phase="end"), LOG]
+
+
+def test_what_was_still_there_is_named_before_what_was_removed():
+    """A newer checkpoint is gone; that the older one was not taken is the mistake."""
+    removed = Remove(sequence=0, time_ns=0, path="ckpt/step-6.pt")
+    result = with_files(*NEXT_WHOLE, removed, LOG, resume=2, loads="ckpt/step-2.pt")
+    assert (result.outcome, result.violations[0].problem.path) == (Outcome.INVALID, "ckpt/step-4.pt")
 
 
 @pytest.mark.parametrize(

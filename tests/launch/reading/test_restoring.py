@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from resumable.launch.evidence.history import History
+from resumable.launch.evidence.rank_records import AnyRecord, Load, State
+from resumable.launch.reading.restoring import Start, start_state, starts_of
+from tests.launch import histories
+from tests.launch.histories import Job, Life, path_of
+from tests.launch.lines import with_records
+from tests.launch.states import changed, content_after, one, with_component, with_states
+
+JOB = Job(num_samples=32)
+
+
+def unseen(line: AnyRecord) -> AnyRecord | None:
+    return None if isinstance(line, Load) else line
+
+
+def without_state(line: AnyRecord) -> AnyRecord | None:
+    return None if isinstance(line, State) else line
+
+
+def run_of(groups: Sequence[Sequence[Life]], change: Callable[[AnyRecord], AnyRecord | None] | None = None) -> History:
+    """Groups of lives, one an incarnation, with what they saved; `change`: of all lines of all of them."""
+    history = with_states(histories.evidence(JOB, groups, []).faulted.history)
+    for incarnation in range(len(groups)) if change is not None else ():
+        history = changed(history, change, incarnation=incarnation)
+    return history
+
+
+def starts(history: History) -> tuple[Start, ...]:
+    return starts_of(histories.of_histories(history, JOB, []).faulted)
+
+
+def moments(history: History) -> list[tuple[int, tuple[int, int]]]:
+    """Each process of the last group that went on, and from when."""
+    found = starts(history)
+    last = max(start.life.incarnation for start in found)
+    return [(start.life.rank, start.moment) for start in found if start.life.incarnation == last]
+
+
+def test_each_rank_starts_from_the_save_that_its_group_read() -> None:
+    """Not from the newest one."""
+    found = starts(run_of([histories.killed(JOB, 7), histories.resumed(JOB, 4)]))
+    assert [(start.life.rank, start.moment, start.path) for start in found] == [
+        (0, (0, 4), path_of(4)),
+        (1, (0, 4), path_of(4)),
+    ]
+    assert [start.differing for start in found] == [{}, {}]
+
+
+def test_who_begins_from_scratch_starts_from_no_save() -> None:
+    """What comes before the first step is no state to be restored."""
+    assert starts(run_of([histories.killed(JOB, 5), histories.resumed(JOB, 0)])) == ()
+
+
+def test_of_a_rank_that_recorded_no_state_nothing_is_said() -> None:
+    """Of the others it is."""
+    history = run_of([histories.killed(JOB, 5), histories.resumed(JOB, 4)])
+    assert moments(changed(history, without_state, incarnation=1, rank=1)) == [(0, (0, 4))]
+
+
+@pytest.mark.parametrize("resume", [2, 4])
+def test_of_several_saves_that_were_read_the_one_that_agrees_counts(resume: int) -> None:
+    """A job may look at an older one, or at a newer one, and go on from the other."""
+    history = run_of([histories.killed(JOB, 5), histories.resumed(JOB, resume)])
+    reads = [
+        Load(sequence=0, time_ns=0, path=path_of(step), fingerprints=content_after(JOB.state(step))) for step in (2, 4)
+    ]
+    processes = tuple(
+        with_records(process, [process.records[0], *reads, *filter(unseen, process.records[1:])])
+        if process.incarnation
+        else process
+        for process in history.processes
+    )
+    found = moments(msgspec.structs.replace(history, processes=processes))
+    assert found == [(0, (0, resume)), (1, (0, resume))]
+
+
+def life_after(step: int, *, until: int | None = None) -> list[Life]:
+    """A group that goes on after so many steps and is killed, or finishes."""
+    stop = None if until is None else until - step
+    return [replace(life, stop_after=stop) for life in histories.resumed(JOB, step)]
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        pytest.param([life_after(0, until=5), life_after(4)], (0, 4), id="of the only one"),
+        pytest.param([life_after(0, until=7), life_after(4, until=7), life_after(6)], (1, 6), id="of the later one"),
+        pytest.param([life_after(0, until=7), life_after(4, until=5), life_after(6)], (0, 6), id="of who came so far"),
+        pytest.param([life_after(0, until=7), life_after(4, until=7), life_after(2)], (0, 2), id="of who began there"),
+        pytest.param([life_after(0, until=5), life_after(4, until=7), life_after(4)], (1, 4), id="where one began"),
+        pytest.param([life_after(0, until=5), life_after(4, until=6), life_after(6)], (1, 6), id="where one ended"),
+        pytest.param([life_after(0, until=5), life_after(5, until=5), life_after(5)], (0, 5), id="of who trained"),
+    ],
+)
+def test_where_nothing_was_seen_to_be_read_the_latest_life_with_these_parameters_had_them(groups, expected) -> None:
+    """A checkpoint of a kind that nobody watches."""
+    assert moments(run_of(groups, unseen)) == [(rank, expected) for rank in (0, 1)]
+
+
+def test_ranks_that_went_on_from_different_steps_share_no_save() -> None:
+    """That they are apart is another check's matter."""
+    lives = [life_after(4)[0], life_after(2)[1]]
+    assert starts(run_of([life_after(0, until=5), lives], unseen)) == ()
+
+
+def test_what_a_process_had_is_told_before_its_first_step() -> None:
+    """Not at a save, and not later."""
+    [_, process] = run_of([histories.killed(JOB, 5)]).processes
+    state = next(line for line in process.records if isinstance(line, State))
+    other = with_component(state, "parameters", {"layer.weight": one("another")})
+    saved = msgspec.structs.replace(other, moment="save")
+    lines = [
+        process.records[0],
+        *process.records[1:2],
+        state,
+        saved,
+        *filter(without_state, process.records[2:]),
+        other,
+    ]
+    history = histories.history("faulted", [with_records(process, lines)])
+    [life] = histories.of_histories(history, JOB, []).faulted.lives
+    found = start_state(life)
+    assert found is not None
+    assert found.components == state.components
