@@ -215,8 +215,11 @@ class RunDir:
 
 
 def newest_run(folder: Path) -> Path | None:
-    """The run directory in a folder whose plan was written last; None if it holds none."""
-    plans = [(file.stat().st_mtime_ns, file.parent) for file in folder.glob("*/plan.json") if file.is_file()]
+    """The run directory in a folder whose plan was written last; None if it holds none, or cannot be looked into."""
+    try:
+        plans = [(file.stat().st_mtime_ns, file.parent) for file in folder.glob("*/plan.json") if file.is_file()]
+    except OSError:
+        return None
     return max(plans)[1] if plans else None
 
 
