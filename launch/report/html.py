@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 from collections.abc import Sequence
 from importlib.resources import files
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.judge.causes import causes_of
@@ -40,22 +41,13 @@ def html(results: Results, cases: CaseEvidence, *, max_batches: int = MAX_BATCHE
         cases: The evidence on its cases; those of which there is none have no timeline and no logs.
         max_batches: Of all timelines together.
     """
-    environment = Environment(
-        loader=PackageLoader("resumable.launch.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_harmless,
-    )
-    environment.filters.update(shortened=shortened, place=place, mark=mark_of_cell, story=story_of, counted=counted)
-    environment.globals["marks"] = marks_for(results)
     anchors = {case.scenario: f"case-{number}" for number, case in enumerate(results.cases)}
     detailed = _detailed(results)
     data = page_data(results, anchors, cases, max_batches=max_batches)
     style, script = _joined(_STYLES), _joined(_SCRIPTS)
-    return environment.get_template("page.html").render(
+    return _template().render(
         results=results,
+        marks=marks_for(results),
         causes=causes_of(results),
         grids=case_grids(results) if results.kind == "sweep" else (),
         others=outside_grids(results) if results.kind == "sweep" else (),
@@ -70,6 +62,21 @@ def html(results: Results, cases: CaseEvidence, *, max_batches: int = MAX_BATCHE
         max_violations=MAX_VIOLATIONS,
         max_batches=max_batches,
     )
+
+
+@functools.cache
+def _template() -> Template:
+    """Compiled once: it takes as long as all else that makes a small page."""
+    environment = Environment(
+        loader=PackageLoader("resumable.launch.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_harmless,
+    )
+    environment.filters.update(shortened=shortened, place=place, mark=mark_of_cell, story=story_of, counted=counted)
+    return environment.get_template("page.html")
 
 
 def _detailed(results: Results) -> Sequence[Case]:
