@@ -9,7 +9,7 @@ BENCH ?= build/bench
 COMPAT ?= 2.6.0 2.13.0 2.14.1
 
 .DEFAULT_GOAL := help
-.PHONY: help verify sweep simulate containers matrix slurm gpu quick test thorough coverage lint types check soak controls bench peers docs compat clean
+.PHONY: help verify sweep simulate containers matrix slurm gpu quick fast test thorough coverage lint types check soak controls bench peers docs compat clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST)
@@ -41,7 +41,10 @@ test: .venv/installed ## run the tests
 thorough: .venv/installed ## run further forms of what the tests show
 	$(RUN)/pytest -n 2 --dist loadgroup -m thorough
 
-quick: lint types ## what a change needs first, in two minutes: style, types, and the tests that start no ranks
+quick: .venv/installed ## what a change needs first, in two minutes: style, types, and the tests that start no ranks
+	@$(MAKE) --no-print-directory -j 3 lint types fast
+
+fast: .venv/installed
 	$(RUN)/pytest -n 2 --dist loadgroup -m 'not slow and not integration and not containers and not thorough' $(QUICK)
 
 coverage: .venv/installed ## how much of the code the tests of COVERED run, subprocesses included

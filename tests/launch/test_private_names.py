@@ -28,6 +28,7 @@ def sets_attribute(owner: Any, name: str) -> bool:
     return any(f"self.{name}" in inspect.getsource(kind) for kind in kinds)
 
 
+@pytest.mark.slow  # it imports every framework
 @pytest.mark.parametrize(("owner", "name"), LISTED)
 def test_the_installed_versions_have_every_private_name(owner: str, name: str) -> None:
     """One that is missing has to be replaced in the module that lists it, and only there."""

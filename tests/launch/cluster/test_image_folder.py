@@ -36,6 +36,7 @@ def test_the_image_gets_all_that_is_written(folder: Path) -> None:
     assert expected == {path.name for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_nodes_are_of_the_very_version_that_starts_them(folder: Path) -> None:
     """The copy runs by itself, and says which version it is."""
     package = folder / "package"

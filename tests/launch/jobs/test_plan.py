@@ -73,6 +73,7 @@ def test_what_cannot_be_planned_is_refused_with_the_reason(tmp_path: Path, capsy
     assert "only the program describes this stream whole" in refusal(["--state", str(file)], capsys)
 
 
+@pytest.mark.slow
 def test_the_command_prints_it_and_hands_on_how_it_ended(capfd: pytest.CaptureFixture[str]) -> None:
     """In a process of its own, which the launcher knows by its name alone."""
     assert resumable(["plan", "--num-samples", "3", "--order", "sequential", "--world-size", "2"]) == 0

@@ -3,6 +3,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 TAKE = """
 import os, subprocess
 from resumable.launch.node.__main__ import _fill_standard_input, _take
@@ -33,6 +35,7 @@ def test_a_node_that_was_started_without_standard_input_has_an_empty_one() -> No
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_node_that_cannot_go_on_says_why_and_ends() -> None:
     """No thread that still waits for a request turns its last words into an abort."""
     node = subprocess.Popen(

@@ -65,6 +65,7 @@ def test_the_environments_own_sitecustomize_is_run_too(tmp_path: Path, value: st
     )
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_is_one_line(tmp_path: Path) -> None:
     """A program that only imports torch does not suffer."""
     (tmp_path / "run").mkdir()

@@ -18,6 +18,7 @@ from torch.testing._internal.distributed.fake_pg import FakeStore
 from resumable.launch.evidence.fingerprints import Fingerprint, merged
 from resumable.launch.worker.fingerprint.states import state_fingerprint
 
+pytestmark = pytest.mark.slow
 Make = Callable[[DeviceMesh], object]
 FORK = multiprocessing.get_context("fork")
 needs_data_on_all_ranks = pytest.mark.skipif(
