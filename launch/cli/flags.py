@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from typing import get_args
 
 from resumable.launch.cli.argparse_private import FlagGroup
 from resumable.launch.plan.options import DEFAULT_IMAGE
+from resumable.launch.plan.plan import Tail
 
 
 def add_job_flags(parser: FlagGroup) -> None:
@@ -135,15 +137,22 @@ def add_sweep_flags(parser: FlagGroup) -> None:
         "--ranks",
         default="each",
         metavar="WHO",
-        help="each: every rank, in a run of its own; any: a drawn one; all: all together; or a list such as 0,2-3,0+1, "
+        help="each: every rank by itself; any: a drawn one; all: all together; or a list such as 0,2-3,0+1, "
         "where a plus joins ranks that are hit together; for a fault of a node, a rank names its node (default: each)",
     )
     parser.add_argument("--kinds", default="sigkill", metavar="LIST", help="kinds of faults (default: sigkill)")
     parser.add_argument(
         "--chain",
         action=argparse.BooleanOptionalAction,
-        default=False,
-        help="hit one run at one point after the other, each a few steps after it resumed; what fails is tried alone",
+        default=True,
+        help="hit one run at point after point, where the job allows it, and alone what fails there (default: yes)",
+    )
+    parser.add_argument(
+        "--tail",
+        choices=get_args(Tail),
+        default="steps",
+        help="how far restarts in a chain are followed at least: some steps, and some of them into the epoch after next; or "
+        "each that far (default: steps)",
     )
     parser.add_argument("--sample", type=int, metavar="N", help="only N of the points, drawn from the seed")
     parser.add_argument("--budget", type=seconds, metavar="S", help="start no point after so many seconds")
@@ -152,6 +161,12 @@ def add_sweep_flags(parser: FlagGroup) -> None:
         "--until_failure",
         action="store_true",
         help="begin no point after the first that failed",
+    )
+    parser.add_argument(
+        "--all-failures",
+        "--all_failures",
+        action="store_true",
+        help="run each point, also between two of many failures with one cause",
     )
     parser.add_argument(
         "--cold",

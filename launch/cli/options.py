@@ -66,6 +66,7 @@ def _sweep(arguments: argparse.Namespace) -> SweepOptions:
         kinds=arguments.kinds,
         sample=arguments.sample,
         is_chained=arguments.chain,
+        tail=arguments.tail,
     )
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from resumable.launch.errors import UsageError
 from resumable.launch.plan.fault_model import FaultRequest
-from resumable.launch.plan.plan import Command, RestartMethod, Script, StartMethod
+from resumable.launch.plan.plan import Command, RestartMethod, Script, StartMethod, Tail
 from resumable.launch.plan.torchrun_flags import Flags
 
 ClusterKind = Literal["local", "compose"]
@@ -24,8 +24,9 @@ class SweepOptions(msgspec.Struct, frozen=True, kw_only=True):
     kinds: str = "sigkill"
     sample: int | None = None
     """So many of the points, drawn; None: all of them."""
-    is_chained: bool = False
+    is_chained: bool = True
     """One run is hit at one point after the other, where the job allows it."""
+    tail: Tail = "steps"
 
     def __post_init__(self) -> None:
         if self.sample is not None and self.sample < 1:

@@ -25,6 +25,8 @@ python: one scenario that a `Launcher` runs; its caller decides later what it is
 StartMethod = Literal["forkserver", "subprocess"]
 RestartMethod = Literal["agent", "job"]
 Recording = Literal["full", "ends"]
+Tail = Literal["steps", "epoch"]
+"""How far a restart in a chain is followed at least: some steps, or into the epoch after next."""
 
 
 class Containers(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +129,7 @@ class SweepSpec(msgspec.Struct, frozen=True, kw_only=True):
     restarts: Restarts
     is_chained: bool = False
     """One run is hit at one point after the other, where the job allows it."""
+    tail: Tail = "steps"
     num_points: int | None = None
     """All points, those that were not drawn included; None until the references have shown how long training is."""
 

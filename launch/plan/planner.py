@@ -138,6 +138,7 @@ def _sweep(options: JobOptions, restarts: Restarts, world_size: int) -> SweepSpe
         sample=asked.sample,
         restarts=restarts,
         is_chained=asked.is_chained,
+        tail=asked.tail,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -10,6 +10,7 @@ from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.judge.verdict import Verdict
 from resumable.launch.plan.plan import Plan, Restarts, Scenario
+from resumable.launch.sweep.alike import Alike
 from resumable.launch.sweep.chain_follower import ChainFollower
 from resumable.launch.sweep.chains import chains_of, is_chainable, repetitions_of
 from resumable.launch.sweep.cluster_pool import ClusterPool
@@ -35,6 +36,7 @@ class ChainRunner:
         show: Called about ten times a second, with the names of the points under way.
         num_jobs: Chains that may run side by side.
         limit: When no point is begun any more.
+        alike: What has failed so far; no chain is begun for what would only tell it once more.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class ChainRunner:
         show: Callable[[Collection[str]], None],
         num_jobs: int,
         limit: Limit,
+        alike: Alike,
     ) -> None:
         self.plan = plan
         self._run_dir = run_dir
@@ -57,6 +60,7 @@ class ChainRunner:
         self._show = show
         self._num_jobs = num_jobs
         self._limit = limit
+        self._alike = alike
         self._store = VerdictStore(run_dir)
 
     def run(self, points: Sequence[Scenario]) -> None:
@@ -64,14 +68,13 @@ class ChainRunner:
 
         The points behind one that failed go into new chains, unless most points of a pass were behind such.
         """
-        waiting = [point for point in points if is_chainable(point, self._judge.length)]
+        waiting = self._chainable(points)
         is_worth_it = True
         while waiting and is_worth_it and not self._limit.is_enough():
-            chains = self._planned(waiting)
-            self._carry_out(chains)
+            begun = self._carry_out(self._planned(waiting))
             decided = self._store.found(waiting)
-            is_worth_it = bool(chains) and 2 * len(decided) >= sum(len(chain.links) for chain in chains)
-            waiting = [point for point in waiting if point.name not in decided]
+            is_worth_it = bool(begun) and 2 * len(decided) >= sum(len(chain.links) for chain in begun)
+            waiting = self._chainable(point for point in waiting if point.name not in decided)
 
     def repeat(self, failed: Mapping[str, Verdict]) -> None:
         """Hit points that failed in a chain, and not alone, once more behind the faults that came before them.
@@ -97,12 +100,20 @@ class ChainRunner:
                         return found
         return None
 
+    def _chainable(self, points: Iterable[Scenario]) -> list[Scenario]:
+        between = self._alike.between()
+        return [point for point in points if point.name not in between and is_chainable(point, self._judge.length)]
+
     def _planned(self, points: Sequence[Scenario]) -> list[Scenario]:
-        max_links = -(-len(points) // self._num_jobs)
+        assert self.plan.sweep is not None
         chains = chains_of(
-            points, self._judge.length, self._restarts, max_links=max_links, first_number=self._next_number
+            points,
+            self._judge.length,
+            self._restarts,
+            tail=self.plan.sweep.tail,
+            max_links=-(-len(points) // self._num_jobs),
+            first_number=self._next_number,
         )
-        chains = [chain for chain in chains if len(chain.links) > 1]
         self._add(chains)
         return chains
 
@@ -111,13 +122,21 @@ class ChainRunner:
         self.plan = msgspec.structs.replace(self.plan, scenarios=(*self.plan.scenarios, *chains))
         self._run_dir.write_plan(self.plan)
 
-    def _carry_out(self, chains: Sequence[Scenario]) -> None:
+    def _carry_out(self, chains: Sequence[Scenario]) -> list[Scenario]:
+        """Run these chains, up to where failures begin to be alike; returns those that were begun."""
+        had_many = self._alike.is_any
+        all_begun: list[Scenario] = []
         points = {point.name: point for point in self.plan.points}
         begun: dict[str, ChainFollower] = {}
-        for event in self._pool.run(chains, is_enough=self._limit.is_enough):
+
+        def is_enough() -> bool:
+            return self._limit.is_enough() or (self._alike.is_any and not had_many)
+
+        for event in self._pool.run(chains, is_enough=is_enough):
             ended = event.scenario.name if event is not None and event.state == "ended" else ""
             if event is not None and not ended:
                 chain = event.scenario
+                all_begun.append(chain)
                 begun[chain.name] = ChainFollower(chain, self._run_dir.scenario(chain.name), self._judge)
             for name, follower in list(begun.items()):
                 for point, verdict in follower.advance(has_ended=name == ended):
@@ -128,6 +147,7 @@ class ChainRunner:
                     follower.is_stopped = True
                     self._pool.stop(follower.chain)
             self._show([follower.under_way for follower in begun.values()])
+        return all_begun
 
     def _end(self, follower: ChainFollower) -> None:
         if not follower.is_broken:

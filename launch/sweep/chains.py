@@ -1,30 +1,34 @@
 """Points of a sweep one after the other in one run: each restart is followed for some steps, then comes the next point.
 
 A point costs what its restart costs, however long the job is. What a restart does wrong later than its tail reaches would
-be missed; so the tail of every eighth point reaches into the epoch after next, and the last one of each chain to the end of
-the job.
+be missed; so tails reach into the epoch after next after one point at each place where mistakes live and after every eighth
+of the others, and to the end of the job after the last of each chain. `tails` finds the points whose own were too short.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from operator import itemgetter
 
 import msgspec
 
 from resumable.launch.plan.fault_model import PlannedFault
-from resumable.launch.plan.plan import Link, Plan, Restarts, Scenario
+from resumable.launch.plan.plan import Link, Plan, Restarts, Scenario, Tail
 from resumable.launch.sweep.order import telling_points
 from resumable.launch.sweep.training_length import TrainingLength
 
 TAIL_STEPS = 4
 """At least so many steps beyond the fault are trained on after a restart."""
 LONG_TAIL_EVERY = 8
-"""Every so many points of a chain the tail is a long one: it reaches as far into the epoch after next."""
+"""After so many points of a chain at most the tail is a long one: it reaches as far into the epoch after next."""
 _NUM_FEW = 3
 """Chains beside which one more, of few points, is worth its time."""
 _MAX_LINKS = 40
 """A point is judged with all that came before it in its chain, and read back by each rank that starts."""
+
+_Placed = list[tuple[int, Scenario]]
+"""Points, each with the steps done when its faults come."""
 
 
 def can_be_chained(plan: Plan, length: TrainingLength, *, repeats: bool) -> bool:
@@ -53,27 +57,39 @@ def is_chainable(point: Scenario, length: TrainingLength) -> bool:
 
 
 def chains_of(
-    points: Sequence[Scenario], length: TrainingLength, restarts: Restarts, *, max_links: int, first_number: int
+    points: Sequence[Scenario],
+    length: TrainingLength,
+    restarts: Restarts,
+    *,
+    tail: Tail,
+    max_links: int,
+    first_number: int,
 ) -> list[Scenario]:
     """Chains in which each of these points is hit once, as far as it can be; each goes through the job from its beginning.
 
-    Where there are many, the first one goes through the points at which most mistakes show, and no others.
+    A point that would be the only one of its chain is in none. Where there are many, the first chain goes through the points
+    at which most mistakes show, and no others.
 
     Args:
         points: Of the sweep.
         length: What the references have shown.
         restarts: How the job is started again.
+        tail: How far restarts are followed at least.
         max_links: Points of a chain, at most.
         first_number: Of the first chain.
     """
     able = [point for point in points if is_chainable(point, length)]
-    passes = _passes(_placed(able, length), length, min(max_links, _MAX_LINKS))
+    telling = telling_points(able, length)
+    followed_far = {point.name for point in (able if tail == "epoch" else _last_of_each_place(telling, length))}
+    one_pass = partial(_one_pass, followed_far=followed_far, length=length, max_links=min(max_links, _MAX_LINKS))
+    passes = _passes(_placed(able, length), one_pass)
     if len(passes) > _NUM_FEW:
-        first, _ = _one_pass(_placed(telling_points(able, length), length), length, max_links)
-        chosen = [point.name for _, point in first]
+        first, _ = one_pass(_placed(telling, length))
+        chosen = {point.name for _, point in first}
         rest = [point for point in able if point.name not in chosen]
-        passes = [first, *_passes(_placed(rest, length), length, min(max_links, _MAX_LINKS))]
-    return [chain_of(chosen, restarts, number=first_number + own) for own, chosen in enumerate(passes)]
+        passes = [first, *_passes(_placed(rest, length), one_pass)]
+    several = (chosen for chosen in passes if len(chosen) > 1)
+    return [chain_of(chosen, restarts, number=first_number + own) for own, chosen in enumerate(several)]
 
 
 def chain_of(chosen: Sequence[tuple[int, Scenario]], restarts: Restarts, *, number: int) -> Scenario:
@@ -126,17 +142,20 @@ def _name(number: int) -> str:
     return f"chain-{number:04d}"
 
 
-def _passes(
-    waiting: Sequence[tuple[int, Scenario]], length: TrainingLength, max_links: int
-) -> list[list[tuple[int, Scenario]]]:
-    passes: list[list[tuple[int, Scenario]]] = []
+def _passes(waiting: _Placed, one_pass: Callable[[_Placed], tuple[_Placed, _Placed]]) -> list[_Placed]:
+    passes: list[_Placed] = []
     while waiting:
-        chosen, waiting = _one_pass(waiting, length, max_links)
+        chosen, waiting = one_pass(waiting)
         passes.append(chosen)
     return passes
 
 
-def _placed(points: Sequence[Scenario], length: TrainingLength) -> list[tuple[int, Scenario]]:
+def _last_of_each_place(points: Sequence[Scenario], length: TrainingLength) -> Collection[Scenario]:
+    """One point of all that come at one moment; the first chain takes the first of them."""
+    return dict(_placed(points, length)).values()
+
+
+def _placed(points: Sequence[Scenario], length: TrainingLength) -> _Placed:
     """Points with their places, in the order in which they come."""
     pairs = [(place, point) for point in points if (place := length.place_of(point)) is not None]
     return sorted(pairs, key=itemgetter(0))
@@ -148,23 +167,26 @@ def _leaves_nothing(fault: PlannedFault) -> bool:
 
 
 def _one_pass(
-    waiting: Sequence[tuple[int, Scenario]], length: TrainingLength, max_links: int
-) -> tuple[list[tuple[int, Scenario]], list[tuple[int, Scenario]]]:
+    waiting: _Placed, *, followed_far: Collection[str], length: TrainingLength, max_links: int
+) -> tuple[_Placed, _Placed]:
     """The points that one run can hit in turn, and those that are left."""
-    chosen: list[tuple[int, Scenario]] = []
-    left: list[tuple[int, Scenario]] = []
-    begin = 0
+    chosen: _Placed = []
+    left: _Placed = []
+    begin = num_short = 0
     for place, point in waiting:
         if place < begin or len(chosen) == max_links:
             left.append((place, point))
             continue
         chosen.append((place, point))
-        is_long = len(chosen) % LONG_TAIL_EVERY == 0
-        begin = TAIL_STEPS + (_epoch_after_next(place, length) if is_long else place)
+        num_short += 1
+        end = place
+        if point.name in followed_far or num_short == LONG_TAIL_EVERY:
+            end, num_short = _epoch_after_next(place, length), 0
+        begin = end + TAIL_STEPS
     return chosen, left
 
 
 def _epoch_after_next(place: int, length: TrainingLength) -> int:
-    """Steps done when the epoch after next begins; where there is none, the place itself."""
+    """Steps done when the epoch after next begins, or at least the next one; in the last epoch the place itself."""
     later = [start for start in length.epoch_starts if start > place]
-    return later[1] if len(later) > 1 else place
+    return [place, *later[:2]][-1]

@@ -54,7 +54,11 @@ def only_once(chained: Verdict) -> Verdict:
 
 
 def unconfirmed(
-    points: Sequence[Scenario], verdicts: Mapping[str, Verdict], done: Collection[str], *, which: Which = "each"
+    points: Sequence[Scenario],
+    verdicts: Mapping[str, Verdict],
+    done: Collection[str],
+    *,
+    num_alike: float = float("inf"),
 ) -> list[Scenario]:
     """The points that failed and are still to be run on plain processes, one of every cause before the second of any.
 
@@ -62,7 +66,7 @@ def unconfirmed(
         points: of the sweep.
         verdicts: of its points, by name.
         done: names of those that have been.
-        which: each: all that failed; cause: one of every cause.
+        num_alike: So many of every cause; infinite: all that failed.
     """
     failed = [point for point in points if point.name in verdicts and verdicts[point.name].outcome is not Outcome.VALID]
     turns: dict[str, int] = {}
@@ -71,7 +75,7 @@ def unconfirmed(
         kind = kind_of(verdicts[point.name])
         turns[point.name] = num_before[kind]
         num_before[kind] += 1
-    waiting = [p for p in failed if p.name not in done and (which == "each" or not turns[p.name])]
+    waiting = [p for p in failed if p.name not in done and turns[p.name] < num_alike]
     return sorted(waiting, key=lambda point: turns[point.name])
 
 

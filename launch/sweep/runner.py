@@ -9,6 +9,7 @@ from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.judge.verdict import Verdict
 from resumable.launch.plan.plan import Plan, Scenario, on_plain_processes
+from resumable.launch.sweep.alike import NUM_MANY, Alike
 from resumable.launch.sweep.chain_runner import ChainRunner
 from resumable.launch.sweep.chains import can_be_chained
 from resumable.launch.sweep.cluster_pool import ClusterPool
@@ -34,6 +35,7 @@ class SweepRunner:
         num_jobs: Runs at the same time.
         limit: When none is begun any more.
         which_again: Which of the points that failed are run again on plain processes.
+        num_many: After so many failures with one cause, what would only tell it once more is left out.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class SweepRunner:
         num_jobs: int,
         limit: Limit,
         which_again: Which = "each",
+        num_many: float = NUM_MANY,
     ) -> None:
         self._plan = plan
         self._run_dir = run_dir
@@ -54,7 +57,9 @@ class SweepRunner:
         self._num_jobs = num_jobs
         self._limit = limit
         self._which_again = which_again
+        self._num_many = num_many
         self._store = VerdictStore(run_dir)
+        self._verdicts: dict[str, Verdict] = {}
 
     def run(self) -> None:
         """Do all that is still to do; the verdicts lie in the run directory then.
@@ -87,8 +92,9 @@ class SweepRunner:
             self._display.tick()
 
     def _run_points(self, pool: ClusterPool, judge: PointJudge) -> None:
-        verdicts = self._store.found(self._plan.points)
-        self._display.begin("points", self._plan.points, _marks(verdicts))
+        self._verdicts = self._store.found(self._plan.points)
+        alike = Alike(self._plan.points, self._verdicts, num_many=self._num_many)
+        self._display.begin("points", self._plan.points, _marks(self._verdicts))
         chains = ChainRunner(
             self._plan,
             self._run_dir,
@@ -98,12 +104,14 @@ class SweepRunner:
             show=self._show,
             num_jobs=self._num_jobs,
             limit=self._limit,
+            alike=alike,
         )
         if can_be_chained(self._plan, judge.length, repeats=judge.repeats):
-            chains.run([point for point in self._plan.points if point.name not in verdicts])
-            verdicts = self._store.found(self._plan.points)
-            self._display.begin("points alone", self._plan.points, _marks(verdicts))
-        broken = {name: verdict for name, verdict in verdicts.items() if failed_in_chain(name, verdict, chains.plan)}
+            chains.run([point for point in self._plan.points if point.name not in self._verdicts])
+            self._display.begin("points alone", self._plan.points, _marks(self._verdicts))
+        broken = {
+            name: verdict for name, verdict in self._verdicts.items() if failed_in_chain(name, verdict, chains.plan)
+        }
         in_chain = [point for point in self._plan.points if point.name in broken]
         for point, verdict in self._run_alone(pool, judge, in_chain, is_enough=self._limit.is_over):
             if verdict.outcome is Outcome.VALID:
@@ -112,15 +120,25 @@ class SweepRunner:
                 broken.pop(point.name)
         chains.repeat(broken)
         self._plan = chains.plan
-        while not self._limit.is_enough() and (waiting := self._waiting(judge)):
-            for _ in self._run_alone(pool, judge, waiting, is_enough=self._limit.is_enough):
+        while not self._limit.is_enough() and (waiting := self._waiting(judge, alike)):
+            news = (point for point in waiting if point.name not in alike.between())
+            for _ in self._run_alone(pool, judge, news, is_enough=self._limit.is_enough):
                 pass
 
-    def _waiting(self, judge: PointJudge) -> list[Scenario]:
-        """The points that have no verdict; when there are none, those with a verdict that says too little."""
-        verdicts = self._store.found(self._plan.points)
-        without = [point for point in self._plan.points if point.name not in verdicts]
-        return without or too_short(self._plan.points, verdicts, judge.length)
+    def _waiting(self, judge: PointJudge, alike: Alike) -> list[Scenario]:
+        """The points that have no verdict; when there are none, those whose verdict says too little: they lose it."""
+        without = self._without_verdict(alike)
+        if not without:
+            for point in too_short(self._plan.points, self._verdicts, judge.length):
+                self._store.clear(point)
+                del self._verdicts[point.name]
+            without = self._without_verdict(alike)
+            self._display.begin("points alone", self._plan.points, _marks(self._verdicts))
+        return without
+
+    def _without_verdict(self, alike: Alike) -> list[Scenario]:
+        between = alike.between()
+        return [point for point in self._plan.points if point.name not in (self._verdicts.keys() | between)]
 
     def _run_alone(
         self, pool: ClusterPool, judge: PointJudge, points: Iterable[Scenario], *, is_enough: Callable[[], bool]
@@ -146,15 +164,16 @@ class SweepRunner:
         self._display.tick()
 
     def _run_again(self, judge: PointJudge) -> None:
-        verdicts = self._store.found(self._plan.points)
+        verdicts = self._verdicts
         done = {
             point.name
             for point in self._plan.points
-            if self._store.find(on_plain_processes(self._run_of(point, verdicts))) is not None
+            if self._store.find(on_plain_processes(self._run_of(point))) is not None
             or (point.name in verdicts and verdicts[point.name].confirmation == "only once")
         }
-        failed = unconfirmed(self._plan.points, verdicts, done, which=self._which_again)
-        warm = {on_plain_processes(self._run_of(point, verdicts)): point for point in failed}
+        num_alike = 1 if self._which_again == "cause" else self._num_many
+        failed = unconfirmed(self._plan.points, verdicts, done, num_alike=num_alike)
+        warm = {on_plain_processes(self._run_of(point)): point for point in failed}
         again = dict.fromkeys((point.name for point in warm.values()), AGAIN)
         self._display.begin("failed points again, on plain processes", self._plan.points, _marks(verdicts) | again)
         for scenario in warm:
@@ -165,17 +184,18 @@ class SweepRunner:
                     verdict = judge.judge(event.scenario)
                     point = warm[event.scenario]
                     # The point's own verdict comes first: where that of the second run lies, both are there.
-                    self._enter(point, confirmed(judge.judge(self._run_of(point, verdicts)), verdict))
+                    self._enter(point, confirmed(judge.judge(self._run_of(point)), verdict))
                     self._store.enter(event.scenario, verdict)
                 self._display.tick()
 
-    def _run_of(self, point: Scenario, verdicts: Mapping[str, Verdict]) -> Scenario:
+    def _run_of(self, point: Scenario) -> Scenario:
         """What decided a point: its own run, or a chain."""
-        chain = verdicts[point.name].chain if point.name in verdicts else ""
+        chain = self._verdicts[point.name].chain if point.name in self._verdicts else ""
         return self._plan.scenario(chain) if chain else point
 
     def _enter(self, point: Scenario, verdict: Verdict) -> None:
         self._store.enter(point, verdict)
+        self._verdicts[point.name] = verdict
         if verdict.outcome is Outcome.VALID:
             self._store.remove_work(point)
         else:

@@ -14,6 +14,7 @@ from resumable.launch.judge.causes import CauseGroup, causes_of
 from resumable.launch.judge.results import Results, results_of
 from resumable.launch.judge.verdict import Verdict, undecided
 from resumable.launch.plan.plan import Plan
+from resumable.launch.sweep.alike import NUM_MANY, Alike
 from resumable.launch.sweep.grid_text import grid_lines
 from resumable.launch.sweep.marks import OUTCOMES
 from resumable.launch.system.standard_streams import drawing_width, print_indented
@@ -35,7 +36,7 @@ def render_sweep(plan: Plan, results: Results, console: Console) -> None:
     marks = {case.scenario: OUTCOMES[case.verdict.outcome] for case in results.cases}
     for line in grid_lines(plan.points, marks, drawing_width(console)):
         console.print(line, highlight=False)
-    for words in _tails(results):
+    for words in (*_tails(results), *_alike(plan, results)):
         console.print(words, highlight=False)
     for cause in causes_of(results):
         console.print()
@@ -86,6 +87,13 @@ def _tails(results: Results) -> Iterator[str]:
     if chained:
         num_whole = len(chained) - num_cut
         yield f"in chains: {counted(num_cut, 'point')} followed up to the next fault, {num_whole} to the end of the job"
+
+
+def _alike(plan: Plan, results: Results) -> Iterator[str]:
+    """How many points would have told only what others did."""
+    verdicts = {case.scenario: case.verdict for case in results.cases}
+    if num := len(Alike(plan.points, verdicts, num_many=NUM_MANY).between()):
+        yield f"between failures with one cause: {counted(num, 'point')} not run (--all-failures runs them)"
 
 
 def _counts(results: Results) -> dict[Outcome, int]:

@@ -100,16 +100,19 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(
 def test_a_chain_hits_one_point_after_the_other_in_one_job(
     resumable: Resumable, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Six kills of one job, and a verdict for each; `check` agrees."""
+    """Six kills of two jobs, and a verdict for each; `check` agrees."""
     monkeypatch.chdir(tmp_path)
-    words = ("--chain", "--at", "every:7", "--ranks", "1", "--jobs", "1")
+    words = ("--at", "every:7", "--ranks", "1", "--jobs", "1")
     finished = resumable("sweep", "--nproc-per-node", "2", *words, *BUILT_IN)
     assert (finished.exit_code, finished.errors) == (0, ""), finished.output
     assert finished.output.startswith("VALID: 6 VALID ("), finished.output
     plan = RunDir(root=finished.run_dir).read_plan()
-    assert [[chain.name, len(chain.links)] for chain in plan.chains] == [["chain-0001", 6]]
-    assert {"chain-0001"} == {read(finished.run_dir, point.name).chain for point in plan.points}
-    assert not (finished.run_dir / "chain-0001" / "work").exists()
+    links = {chain.name: {link.point for link in chain.links} for chain in plan.chains}
+    assert {name: len(points) for name, points in links.items()} == {"chain-0001": 3, "chain-0002": 3}
+    assert [
+        point.name for point in plan.points if point.name not in links[read(finished.run_dir, point.name).chain]
+    ] == []
+    assert {False} == {(finished.run_dir / name / "work").exists() for name in links}
     assert (main(["check", "--quiet", str(finished.run_dir)]), capsys.readouterr().out) == (0, finished.output)
 
 
@@ -119,7 +122,7 @@ def read(run_dir: Path, name: str) -> Verdict:
 
 def test_a_bug_of_the_second_resume_is_found_in_a_chain_and_told_from_one_of_the_first(resumable: Resumable) -> None:
     """Alone the point is VALID, behind the one before it it is not, on plain processes either."""
-    words = ("--chain", "--at", "18,22", "--ranks", "1", "--jobs", "1")
+    words = ("--at", "12,18,22", "--ranks", "1", "--jobs", "1")
     finished = resumable("sweep", "--nproc-per-node", "2", *words, MUTANT, "--bug", "second-resume")
     assert (finished.exit_code, finished.errors) == (1, ""), finished.output
     verdicts = [read(finished.run_dir, f"sigkill-step{step:04d}-rank1") for step in (18, 22)]

@@ -48,7 +48,16 @@ class Sweep:
         how = "--chain" if chain else "--no-chain"
         where = (how, "--at", self.at or f"every:{every}", "--kinds", self.kinds, *self.options)
         files = ("--run-dir", str(folder / "run"), "--json", str(folder / "results.json"))
-        settings = ("--quiet", "--nproc-per-node", str(NUM_RANKS), "--hang-timeout", "3", "--cold", "cause")
+        settings = (
+            "--quiet",
+            "--nproc-per-node",
+            str(NUM_RANKS),
+            "--hang-timeout",
+            "3",
+            "--cold",
+            "cause",
+            "--all-failures",
+        )
         job = (str(JOB), "--bug", self.bug, *self.arguments)
         return [sys.executable, "-m", "resumable.launch", "sweep", *settings, *where, *files, *job]
 

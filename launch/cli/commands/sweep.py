@@ -21,6 +21,7 @@ from resumable.launch.plan.plan import Plan
 from resumable.launch.report.outputs import write_reports
 from resumable.launch.report.reading import CaseEvidence
 from resumable.launch.run.setup import cluster_of
+from resumable.launch.sweep.alike import NUM_MANY
 from resumable.launch.sweep.cluster_pool import num_jobs_for
 from resumable.launch.sweep.display import SweepDisplay, duration
 from resumable.launch.sweep.limit import Limit
@@ -58,6 +59,7 @@ def sweep(arguments: argparse.Namespace, console: Console) -> int:
                     num_jobs=num_jobs,
                     limit=limit,
                     which_again=arguments.cold,
+                    num_many=float("inf") if arguments.all_failures else NUM_MANY,
                 ).run()
         except Interrupted as error:
             complain(

@@ -50,7 +50,7 @@ def main() -> None:
 def warm_points(scratch: Path, num_ranks: int, num_points: int) -> Phases:
     """The phases of drawn points of the built-in job, one after the other."""
     run_dir = scratch / f"warm-{num_ranks}"
-    sweep_s(run_dir, num_ranks, "--jobs", "1", "--sample", str(num_points + 1))
+    sweep_s(run_dir, num_ranks, "--no-chain", "--jobs", "1", "--sample", str(num_points + 1))
     return mean_phases(run_dir)
 
 

@@ -58,7 +58,7 @@ RECORDINGS = {
         job="epoch-restarted",
         outcome="invalid",
         code="batch_differs",
-        flags=("--at", "1,5", "--ranks", "1"),
+        flags=("--no-chain", "--at", "1,5", "--ranks", "1"),
         command="sweep",
     ),
 }

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.plan.plan import Plan, Restarts, Scenario
+from resumable.launch.plan.plan import Plan, Restarts, Scenario, Tail
 from resumable.launch.sweep.chains import (
     LONG_TAIL_EVERY,
     TAIL_STEPS,
@@ -31,8 +31,10 @@ def length_of(num_steps: int, *, epoch_length: int) -> TrainingLength:
     return TrainingLength(ranks={0: own, 1: own})
 
 
-def chained(points: tuple[Scenario, ...], length: TrainingLength = LENGTH, *, max_links: int = 100) -> list[Scenario]:
-    return chains_of(points, length, RESTARTS, max_links=max_links, first_number=1)
+def chained(
+    points: tuple[Scenario, ...], length: TrainingLength = LENGTH, *, tail: Tail = "steps", max_links: int = 100
+) -> list[Scenario]:
+    return chains_of(points, length, RESTARTS, tail=tail, max_links=max_links, first_number=1)
 
 
 def places(chain: Scenario) -> list[int]:
@@ -71,8 +73,10 @@ def test_each_point_is_hit_once_and_followed_beyond_its_fault(
     length = length_of(num_steps, epoch_length=epoch_length)
     made = with_points(plan(spec()), length)
     chains = chained(made.points, length, max_links=max_links)
-    assert sorted(point.name for point in made.points) == sorted(link.point for c in chains for link in c.links)
-    assert {max_links >= len(chain.links) for chain in chains} == {True}
+    hit = [link.point for chain in chains for link in chain.links]
+    assert (len(hit), set(hit) - {point.name for point in made.points}) == (len(set(hit)), set())
+    assert [chain.name for chain in chains if not 1 < len(chain.links) <= max_links] == []
+    assert [chain.name for chain in chains] == [f"chain-{number:04d}" for number in range(1, 1 + len(chains))]
     assert [list(range(len(chain.faults))) for chain in chains] == [[f.number for f in c.faults] for c in chains]
     assert [[*places(chain)[1:], None] for chain in chains] == [[link.until for link in c.links] for c in chains]
     assert all(second - first >= TAIL_STEPS for chain in chains for first, second in pairwise(places(chain)))
@@ -88,6 +92,41 @@ def test_every_eighth_point_is_followed_into_the_epoch_after_next() -> None:
     assert set(range(LONG_TAIL_EVERY, len(tails) + 1, LONG_TAIL_EVERY)) <= set(longer)
     first = places(chain)[LONG_TAIL_EVERY - 1]
     assert places(chain)[LONG_TAIL_EVERY] >= (first // 20 + 2) * 20 + TAIL_STEPS
+
+
+def tails(chains: list[Scenario]) -> dict[str, float]:
+    """Steps for which each point is followed; infinite: to the end of the job."""
+    followed = [
+        (link.point, (link.until or float("inf")) - place)
+        for chain in chains
+        for place, link in zip(places(chain), chain.links, strict=True)
+    ]
+    return dict(followed)
+
+
+@pytest.mark.parametrize("ranks", ["each", "0"])
+def test_where_most_mistakes_live_a_point_is_followed_into_the_epoch_after_next(ranks: str) -> None:
+    """After a fault at the border, and in the middle of the second epoch twice; whichever rank it befalls."""
+    length = length_of(200, epoch_length=20)
+    own = tails(chained(with_points(plan(spec(ranks=ranks)), length).points, length))
+    rank = "rank1" if ranks == "each" else "rank0"
+    assert [
+        own[f"sigkill-step{place - 1:04d}-{rank}"] >= end - place for place, end in ((20, 60), (30, 60), (34, 60))
+    ] == [True] * 3
+
+
+def test_each_point_may_be_followed_so_far() -> None:
+    """Where there is no epoch after next, into the next; within the last epoch nothing begins any more."""
+    length = length_of(100, epoch_length=20)
+    own = tails(chained(with_points(plan(spec(ranks="0", at="every:3")), length).points, length, tail="epoch"))
+    ends = {place: ([place, *range(place // 20 * 20 + 20, 100, 20)[:2]][-1]) + TAIL_STEPS for place in range(1, 101, 3)}
+    found = {
+        place: own[f"sigkill-step{place - 1:04d}-rank0"]
+        for place in ends
+        if f"sigkill-step{place - 1:04d}-rank0" in own
+    }
+    assert len(found) > len(ends) // 2
+    assert [place for place, tail in found.items() if tail < ends[place] - place] == []
 
 
 def test_the_first_chain_goes_through_the_points_that_tell_most() -> None:
@@ -151,7 +190,7 @@ def test_what_came_first_has_nothing_to_be_repeated_behind(number: int, expected
 )
 def test_a_stored_verdict_may_name_a_chain_that_there_is_not(named: str, expected: bool) -> None:
     """It is one of a point by itself then, whoever wrote it."""
-    made = drawn(at="3,7", ranks="0")
+    made = drawn(at="0,11", ranks="0")
     made = msgspec.structs.replace(made, scenarios=(*made.scenarios, *chained(made.points)))
     failed = msgspec.structs.replace(verdict(Outcome.INVALID), chain=named)
     assert {failed_in_chain(point.name, failed, made) for point in made.points} == {expected}

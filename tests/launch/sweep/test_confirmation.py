@@ -58,7 +58,7 @@ def test_one_of_every_cause_can_be_enough(done: tuple[int, ...], expected: list[
     found = [verdict(INVALID, problem) for problem in (NothingTrained(), skipped(2), skipped(1))]
     found = [confirmed(each, each) if number in done else each for number, each in enumerate(found)]
     verdicts = {point.name: each for point, each in zip(points, found, strict=True)}
-    waiting = unconfirmed(points, verdicts, {points[number].name for number in done}, which="cause")
+    waiting = unconfirmed(points, verdicts, {points[number].name for number in done}, num_alike=1)
     assert [points[number] for number in expected] == waiting
 
 

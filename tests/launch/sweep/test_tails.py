@@ -48,3 +48,18 @@ def test_points_that_were_not_followed_as_far_as_failures_show_are_tried_alone(
 def test_where_nothing_fails_tails_are_long_enough() -> None:
     """And what has no verdict asks for nothing."""
     assert too_short((FAILED, SHORT), {SHORT.name: good(7)}, LENGTH) == []
+
+
+@pytest.mark.parametrize(("until", "expected"), [(8, set()), (7, {"sigkill-step0001-rank0"})])
+def test_what_shows_when_the_next_epoch_begins_is_looked_for_there(until: int, expected: set[str]) -> None:
+    """Two steps after a fault in the third step of epoch 0; the other came in its second, and must be followed as far."""
+    failed_at, other = sorted(drawn(at="1,2", ranks="0").points, key=lambda point: point.name)[::-1]
+    verdicts = {failed_at.name: wrong_at(4), other.name: good(until - 3)}
+    assert expected == {point.name for point in too_short((failed_at, other), verdicts, LENGTH)}
+
+
+@pytest.mark.parametrize(("confirmation", "expected"), [("none", 1), ("both", 1), ("only once", 0), ("only warm", 0)])
+def test_a_failure_that_was_not_seen_again_asks_for_no_longer_tails(confirmation: str, expected: int) -> None:
+    """UNKNOWN or INVALID, but not once only."""
+    late = msgspec.structs.replace(wrong_at(None), outcome=Outcome.UNKNOWN, confirmation=confirmation)
+    assert expected == len(too_short((FAILED, SHORT), {FAILED.name: late, SHORT.name: good(7)}, LENGTH))
