@@ -25,6 +25,8 @@ class MarkedPoint(msgspec.Struct, frozen=True, kw_only=True):
     faults: tuple[FaultRequest, ...] = ()
     sweep: SweepWords | None = None
     """The sweep in the words of `Launcher.sweep`; None: the faults say it."""
+    steps: int | None = None
+    """Optimizer steps that the job must have, or else other points than these were meant; None: any number."""
 
 
 def marked_points(mark: Mapping[str, object]) -> list[MarkedPoint]:
@@ -49,7 +51,7 @@ def marked_points(mark: Mapping[str, object]) -> list[MarkedPoint]:
     }
     steps = mark.get("steps")
     if steps is not None and (not isinstance(steps, int) or steps < 1):
-        raise UsageError(f"steps={steps!r}: expected the number of the job's optimizer steps")
+        raise UsageError(f"steps={steps!r}: expected the number of the job's optimizer steps, such as steps=64")
     nproc_per_node, nnodes = mark.get("nproc_per_node", 2), mark.get("nnodes") or 1
     moments = parse_at(words["at"])
     whens = _moments(moments, steps)
@@ -58,7 +60,8 @@ def marked_points(mark: Mapping[str, object]) -> list[MarkedPoint]:
         return [
             MarkedPoint(name=words["at"], sweep=SweepWords(at=words["at"], ranks=words["ranks"], kinds=words["kinds"]))
         ]
-    return list(_points(whens, words, world_size=nproc_per_node * nnodes, steps=steps))
+    points = _points(whens, words, world_size=nproc_per_node * nnodes, steps=steps)
+    return [msgspec.structs.replace(point, steps=steps if moments.every is not None else None) for point in points]
 
 
 def quick(points: Sequence[MarkedPoint]) -> list[MarkedPoint]:

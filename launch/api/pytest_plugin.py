@@ -34,6 +34,8 @@ _MARK = (
 )
 _EXAMPLE = "@pytest.mark.resume(nproc_per_node=2)"
 _NUM_LOG_LINES = 40
+_NOTE = "resume note"
+"""Name of a property of a test's report."""
 _UNNAMEABLE = re.compile(r"[^A-Za-z0-9_.=@+-]+")
 _MAX_NAME = 150
 
@@ -183,12 +185,22 @@ def pytest_runtest_makereport(
     from resumable.launch.api.verdict import NotValidError  # noqa: PLC0415
 
     item.stash[_passed_key] = report.passed
+    report.user_properties += [(_NOTE, note) for note in rig.notes]
     is_told = call.excinfo is not None and call.excinfo.errisinstance(NotValidError)
     for verdict in rig.verdicts if report.failed else ():
         if not verdict:
             report.sections += [] if is_told else [("resume verdict", verdict.explanation)]
             report.sections += [(f"resume {name}", "\n".join(lines)) for name, lines in verdict.logs(_NUM_LOG_LINES)]
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the authors of tests should know, whatever came of them."""
+    reports = [report for name in ("passed", "failed") for report in terminalreporter.getreports(name)]
+    for report in reports:
+        for name, note in report.user_properties:
+            if name == _NOTE:
+                terminalreporter.line(f"{report.nodeid}: {note}")
 
 
 def _finish(rig: ResumeRig, request: pytest.FixtureRequest) -> None:

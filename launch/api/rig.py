@@ -11,6 +11,8 @@ from resumable.launch.api.mark import MarkedPoint
 from resumable.launch.api.sweep_words import SweepWords
 from resumable.launch.api.verdict import Verdict
 from resumable.launch.errors import UsageError
+from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.reading.progress import RunProgress, num_steps_of
 from resumable.launch.run.kept_references import KeptReferences
 
 
@@ -29,6 +31,8 @@ class ResumeRig:
         """What the mark's `at=`, `ranks=` and `kinds=` have made of this test; None without them."""
         self.verdicts: list[Verdict] = []
         """All that was judged in this test."""
+        self.notes: list[str] = []
+        """What the author of the test should know, whatever came of it."""
         self._references = references
 
     def run(self, job: Job | None = None, /, *arguments: object, faults: Faults = (), **options: object) -> JobResult:
@@ -47,15 +51,19 @@ class ResumeRig:
             options: As for `Launcher.run`.
 
         Raises:
-            UsageError: neither the call nor the mark says what is to be done.
+            UsageError: neither the call nor the mark says what is to be done, or the mark's `steps` is not the job's.
         """
         if faults is not None:
             return self._kept(self.launcher.verify(job, *arguments, faults=faults, **options))
         if self.point is None:
             raise UsageError('expected faults= here, or at= in the mark, such as @pytest.mark.resume(at="3,10-20")')
         if self.point.sweep is not None:
-            return self._kept(self.launcher.sweep(job, *arguments, **self.point.sweep))
-        return self._kept(self.launcher.verify_with(self._references, job, arguments, options, self.point.faults))
+            verdict = self._kept(self.launcher.sweep(job, *arguments, **self.point.sweep))
+            self._note_steps(self.point.sweep, num_steps_of(_first_reference(verdict)))
+            return verdict
+        verdict = self._kept(self.launcher.verify_with(self._references, job, arguments, options, self.point.faults))
+        self._refuse_steps(self.point.steps, num_steps_of(_first_reference(verdict)))
+        return verdict
 
     def sweep(
         self, job: Job | None = None, /, *arguments: object, budget: float | None = None, **words: Unpack[SweepWords]
@@ -63,6 +71,23 @@ class ResumeRig:
         """Hit a script at every point of its training, and judge all of them together; see `Launcher.sweep`."""
         return self._kept(self.launcher.sweep(job, *arguments, budget=budget, **words))
 
+    def _note_steps(self, sweep: SweepWords, num_steps: int | None) -> None:
+        """Say what gives each point of a sweep a test of its own."""
+        if num_steps is not None:
+            self.notes.append(f"one test for all points; each gets its own with at={sweep['at']!r}, steps={num_steps}")
+
+    def _refuse_steps(self, expected: int | None, num_steps: int | None) -> None:
+        """Points that are counted from a wrong number of steps leave out a part of training, or lie behind its end."""
+        if expected is not None and num_steps is not None and num_steps != expected:
+            raise UsageError(f"steps={expected}: the job makes {num_steps} optimizer steps; write steps={num_steps}")
+
     def _kept(self, verdict: Verdict) -> Verdict:
         self.verdicts.append(verdict)
         return verdict
+
+
+def _first_reference(verdict: Verdict) -> RunProgress:
+    run_dir = RunDir(root=verdict.run_dir)
+    progress = RunProgress(run_dir.scenario(run_dir.read_plan().references[0].name))
+    progress.update()
+    return progress

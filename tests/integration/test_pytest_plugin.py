@@ -134,14 +134,28 @@ def test_a_bare_assert_gives_the_reason_and_the_report(project: Project) -> None
 
 
 def test_a_mark_of_which_only_the_job_knows_the_points_is_one_test(project: Project) -> None:
-    """As many as the job has steps; the kept directory is that of the sweep."""
+    """As many as the job has steps, which the end of the output says; the kept directory is that of the sweep."""
     project.tests(POINTS.replace('at="1,2", ranks="each"', 'at="every:2", ranks="any"'))
     ended = project.run(f"--basetemp={project.base}", "-v", "--resume-keep", "all")
     ended.assert_outcomes(passed=1)
-    ended.stdout.fnmatch_lines(["*test_training_survives[[]every:2[]] PASSED*"])
+    ended.stdout.fnmatch_lines(
+        [
+            "*test_training_survives[[]every:2[]] PASSED*",
+            "*test_training_survives[[]every:2[]]: one test for all points; each gets its own with at='every:2', steps=4",
+        ]
+    )
     [plan] = project.base.rglob("plan.json")
     points = sorted(path.name.partition("-rank")[0] for path in plan.parent.glob("sigkill-*"))
     assert points == ["sigkill-step0000", "sigkill-step0002"]
+
+
+@pytest.mark.thorough
+def test_a_number_of_steps_that_is_not_the_jobs_is_refused(project: Project) -> None:
+    """Points that are counted from it would leave out a part of training, and nobody would notice."""
+    project.tests(POINTS.replace('at="1,2", ranks="each"', 'at="every:3", ranks="any", steps=3'))
+    ended = project.run(f"--basetemp={project.base}")
+    ended.assert_outcomes(failed=1)
+    ended.stdout.fnmatch_lines(["*UsageError: steps=3: the job makes 4 optimizer steps; write steps=4"])
 
 
 def test_points_that_the_budget_has_no_time_for_are_skipped(project: Project) -> None:
