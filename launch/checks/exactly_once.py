@@ -33,7 +33,7 @@ def _exactly_once(evidence: Evidence) -> CheckResult:
     )
     is_whole = came_to_its_end(evidence.faulted)
     unit = _unit(evidence.references[0])
-    epochs = sorted({*found.epochs, *(expected.epochs if is_whole else ())})
+    epochs = sorted({*found.epochs, *expected.epochs})
     pairs = ((e, expected.count(e), found.count(e)) for e in epochs if not found.is_alike(expected, e))
     violations = list(_differences(pairs, _tolerance(evidence, by_epoch=by_epoch), unit, is_whole=is_whole))
     if violations and evidence.is_resized and is_by_content(evidence.faulted):
@@ -94,7 +94,7 @@ class _Tolerance(msgspec.Struct, frozen=True, kw_only=True):
     """The same in the faulted run."""
 
     def allows(self, epoch: int, lost: Counter[Sample], extra: Counter[Sample], expected: Counter[Sample]) -> bool:
-        """Whether this is padding (samples of the epoch once more or less) or a dropped tail."""
+        """Whether this is nothing, padding (samples of the epoch once more or less) or a dropped tail."""
         gone = Counter({sample: num for sample, num in lost.items() if expected[sample] <= num})
         fresh = Counter({sample: num for sample, num in extra.items() if not expected[sample]})
         fewer, more = lost - gone, extra - fresh
@@ -155,7 +155,7 @@ def _differences(
     """
     for epoch, wanted, got in pairs:
         lost, extra = wanted - got if is_whole else Counter(), got - wanted
-        if not (lost or extra) or tolerance.allows(epoch, lost, extra, wanted):
+        if tolerance.allows(epoch, lost, extra, wanted):
             continue
         number = None if epoch == ALL_EPOCHS else epoch
         num_unexpected = sum(num for sample, num in extra.items() if not wanted[sample])

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from resumable.launch.checks.exactly_once import exactly_once
@@ -12,6 +13,8 @@ from tests.launch import histories
 from tests.launch.histories import Epochs, Job, Life
 
 JOB = Job(num_samples=32)
+LATER = {"at": 13, "resume": 12}
+"""In the middle of the second epoch."""
 
 
 def test_an_exact_resume_loses_and_repeats_nothing():
@@ -43,6 +46,9 @@ def test_ranks_may_not_train_on_each_others_samples():
         Outcome.INVALID,
         "epoch 0: 8 samples lost and 8 samples duplicated",
     )
+    [violation] = result.violations
+    lost, again = (sorted(index for batch in JOB.epoch(rank, 0)[4:] for index in batch) for rank in (1, 0))
+    assert (0, lost, again) == (violation.epoch, sorted(violation.lost), sorted(violation.extra))
 
 
 def test_an_order_of_another_rank_count_is_no_loss():
@@ -141,14 +147,56 @@ def test_padding_is_no_repeat():
     assert exactly_once(histories.one_kill(job)).outcome == Outcome.VALID
 
 
+@pytest.mark.parametrize(("is_cut", "outcome"), [(False, Outcome.UNKNOWN), (True, Outcome.VALID)])
+def test_what_an_unfinished_job_has_not_done_is_not_lost(is_cut: bool, outcome: Outcome) -> None:
+    """Whether it would have been done nobody knows, unless the next fault of the plan has ended it there."""
+    groups = [histories.killed(JOB, 5), histories.killed(JOB, 8, base=4)]
+    evidence = histories.evidence(JOB, groups, [])
+    assert outcome == exactly_once(msgspec.structs.replace(evidence, is_cut=is_cut)).outcome
+
+
+def side_by_side(evidence: Evidence) -> Evidence:
+    """Of a job that reads several loaders at a time, whose epochs have no common border."""
+    profile = msgspec.structs.replace(evidence.profile, side_by_side=True)
+    return msgspec.structs.replace(evidence, profile=profile)
+
+
+def test_where_loaders_run_side_by_side_all_epochs_are_counted_together() -> None:
+    """And without a reference nothing says what they should hold."""
+    whole = histories.one_kill(JOB, **LATER)
+    result = exactly_once(side_by_side(whole))
+    assert (result.outcome, result.summary) == (Outcome.VALID, "96 samples in 1 epoch, none lost, none duplicated")
+    assert exactly_once(side_by_side(alone(whole))).outcome == Outcome.NOT_APPLICABLE
+
+
+def test_what_is_lost_where_loaders_run_side_by_side_is_of_no_epoch() -> None:
+    """It is counted over all of them."""
+    result = exactly_once(side_by_side(histories.one_kill(JOB, rank1=lambda epochs: [epochs[0][1:], *epochs[1:]])))
+    assert [violation.epoch for violation in result.violations] == [None]
+    assert result.summary == "all epochs together: 2 samples lost"
+
+
+def test_without_a_reference_an_epoch_that_is_not_over_is_not_judged() -> None:
+    """What it has not done is not lost."""
+    groups = [histories.killed(JOB, 13), histories.killed(JOB, 18, base=12)]
+    result = exactly_once(alone(histories.evidence(JOB, groups, [])))
+    summary = "64 samples in 2 epochs, each as those before the first restart; in which order is not proved"
+    assert (result.outcome, result.summary) == (Outcome.VALID, summary)
+
+
+def test_without_a_reference_batches_are_counted_where_no_index_is_known() -> None:
+    """On the same number of ranks they are cut as before; this job has the same batches in every epoch."""
+    job = replace(JOB, shuffle=False)
+    whole = histories.one_kill(job, at=21, resume=20, rank1=lambda epochs: [epochs[0][1:], *epochs[1:]])
+    history = histories.without_indices(whole.faulted.history)
+    result = exactly_once(alone(histories.of_histories(history, job, [])))
+    assert (result.outcome, result.summary) == (Outcome.INVALID, "epoch 2: 1 batch lost")
+
+
 def alone(whole: Evidence) -> Evidence:
     """The same where nobody has an uninterrupted run."""
     plan = record_plan()
     return gather(plan, plan.scenarios[0], [], whole.faulted.history)
-
-
-LATER = {"at": 13, "resume": 12}
-"""In the middle of the second epoch."""
 
 
 @pytest.mark.parametrize("at", [9, 13, 16, 17, 23])

@@ -3,14 +3,17 @@ import pytest
 
 from resumable.launch.checks.rank_sequence import rank_sequence
 from resumable.launch.checks.state import state
-from resumable.launch.evidence.rank_records import Exit, FaultFired
+from resumable.launch.evidence.rank_records import Batch, Exit, FaultFired
 from resumable.launch.explain.outcome import Outcome
+from resumable.launch.explain.problems import UnknownRank
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import resolve
 from tests.launch import histories
 from tests.launch.histories import Job, Life
+from tests.launch.lines import with_records
 
 JOB = Job(num_samples=32)
+ONE_EPOCH = Job(num_samples=32, num_epochs=1)
 
 
 def skip_one(epochs):
@@ -31,6 +34,39 @@ def test_a_resume_in_epoch_0_says_what_it_cannot_show():
         Outcome.VALID,
         f"2 ranks, 40 batches, equal from step 4 on; {note}",
     )
+
+
+@pytest.mark.parametrize(
+    ("job", "groups"),
+    [
+        (JOB, [histories.killed(JOB, 5), histories.killed(JOB, 11, base=4), histories.resumed(JOB, 10)]),
+        (ONE_EPOCH, [histories.killed(ONE_EPOCH, 5), histories.resumed(ONE_EPOCH, 4)]),
+    ],
+    ids=["resumed in another one too", "there is no other one"],
+)
+def test_what_a_resume_in_epoch_0_cannot_show_is_said_where_it_can_be_shown_alone(job, groups):
+    """It is advice for the next run."""
+    result = rank_sequence(histories.evidence(job, groups, []))
+    assert (result.outcome, "epoch 0" in result.summary) == (Outcome.VALID, False)
+
+
+def test_a_rank_that_the_reference_lacks_is_named():
+    """In each of its lives."""
+    other = Job(num_samples=32, world_size=4)
+    faulted = histories.one_kill(other).faulted.history
+    violations = rank_sequence(histories.of_histories(faulted, JOB, [])).violations
+    found = [(one.incarnation, one.rank) for one in violations if one.problem == UnknownRank(rank=one.rank or 0)]
+    assert found == [(incarnation, rank) for incarnation in (0, 1) for rank in (2, 3)]
+
+
+def test_a_rank_that_left_in_order_may_go_on_after_a_restart():
+    """It had a notice, and was not done."""
+    first = histories.group(JOB, histories.killed(JOB, 5, rank=-1), incarnation=0)
+    left = Exit(sequence=0, time_ns=0, reason="system_exit", code=0)
+    first = [histories.with_lines(process, [left]) for process in first]
+    second = histories.group(JOB, histories.resumed(JOB, 4), incarnation=1)
+    evidence = histories.of_histories(histories.history("faulted", [*first, *second]), JOB, [])
+    assert rank_sequence(evidence).outcome == Outcome.VALID
 
 
 @pytest.mark.parametrize(
@@ -62,6 +98,14 @@ def test_the_first_wrong_batch_is_named_with_its_line():
     assert (violation.rank, violation.incarnation, violation.epoch, violation.batch, violation.step) == (1, 1, 0, 4, 4)
     assert (tuple(epoch[4]), tuple(epoch[5])) == (violation.expected, violation.found)
     assert (violation.file, violation.line) == ("faulted/events/i001-r0001-1.jsonl", 5)
+
+
+def test_what_is_trained_on_after_the_end_is_named_by_itself():
+    """Nothing was expected there."""
+    result = rank_sequence(histories.one_kill(JOB, rank1=lambda epochs: [*epochs, JOB.epoch(1, 3)]))
+    [violation] = result.violations
+    assert (violation.epoch, violation.batch, violation.step) == (3, 0, 24)
+    assert (violation.expected, violation.found) == ((), tuple(JOB.epoch(1, 3)[0]))
 
 
 def test_batches_without_indices_are_shown_by_their_digests():
@@ -106,6 +150,37 @@ def test_a_run_without_a_restart_is_unknown():
     evidence = histories.evidence(JOB, [histories.resumed(JOB, 0)], [histories.sigkill(4)])
     result = rank_sequence(evidence)
     assert (result.outcome, result.summary) == (Outcome.UNKNOWN, "no rank trained after a restart")
+
+
+def test_a_fault_that_ended_the_job_for_good_was_not_outlived():
+    """Nobody started it again."""
+    result = rank_sequence(histories.evidence(JOB, [histories.killed(JOB, 5)], [histories.sigkill(4)]))
+    assert (result.outcome, result.summary) == (Outcome.UNKNOWN, "no rank trained after a restart")
+
+
+def blinded(history):
+    """Rank 1's batches have neither indices nor a digest."""
+    processes = tuple(
+        with_records(
+            process,
+            [
+                msgspec.structs.replace(line, indices=None) if isinstance(line, Batch) else line
+                for line in process.records
+            ],
+        )
+        if process.rank == 1
+        else process
+        for process in history.processes
+    )
+    return msgspec.structs.replace(history, processes=processes)
+
+
+def test_batches_of_one_rank_that_nothing_identifies_are_unknown():
+    """What is equal to nothing proves nothing, though the other rank is right."""
+    runs = [histories.one_kill(JOB).faulted.history, histories.reference(JOB, 1), histories.reference(JOB, 2)]
+    faulted, first, second = map(blinded, runs)
+    result = rank_sequence(histories.of_histories(faulted, JOB, [], first=first, second=second))
+    assert result.outcome == Outcome.UNKNOWN
 
 
 def test_a_fault_that_the_job_outlived_is_named():

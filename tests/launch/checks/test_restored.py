@@ -245,6 +245,27 @@ def test_a_learning_rate_that_no_run_has_at_this_step_is_invalid(rate, expected)
     assert judged(history, **references).outcome == expected
 
 
+def with_schedulers(line: AnyRecord) -> AnyRecord:
+    return with_component(line, "schedulers", {"0": one("schedule")}) if isinstance(line, State) else line
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"), [(with_schedulers, Outcome.VALID), (unseen, Outcome.VALID), (noisy, Outcome.INVALID)]
+)
+def test_a_rate_accuses_who_loaded_a_checkpoint_and_not_its_scheduler(change, expected) -> None:
+    """A scheduler that was restored may follow the losses; and a job that loads nothing begins anew."""
+    references = {
+        name: changed(histories.reference(JOB, number), with_rate(lambda step: 0.9**step), incarnation=0)
+        for number, name in enumerate(("first", "second"), start=1)
+    }
+    history = run_with(
+        (with_rate(lambda step: 0.9**step), 0, None), (with_rate(lambda step: 0.9 ** (step - 4)), 1, None)
+    )
+    for incarnation in (0, 1):
+        history = changed(history, change, incarnation=incarnation)
+    assert judged(history, **references).outcome == expected
+
+
 def with_open_window(line: AnyRecord) -> AnyRecord:
     """The save came in the middle of a window of accumulation."""
     if isinstance(line, State) and line.moment == "save":

@@ -134,6 +134,19 @@ def test_right_batches_and_another_state_are_invalid(change, sentence, words):
     assert words in result.violations[0].explanation
 
 
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        (other_parameters, (1, 1, 6, 0, 2, "faulted/events/i001-r0001-1.jsonl", 13)),
+        (other_end, (1, None, None, None, None, None, None)),
+    ],
+)
+def test_the_first_difference_has_its_place(change, place):
+    """As its process counts batches, with the line of the evidence; the end has a rank alone."""
+    [one] = judged(change).violations
+    assert place == (one.rank, one.incarnation, one.step, one.epoch, one.batch, one.file, one.line)
+
+
 def with_schedule(line: AnyRecord) -> AnyRecord:
     return (
         msgspec.structs.replace(line, scheduler_steps=line.step, learning_rate=0.1) if isinstance(line, Step) else line
@@ -295,6 +308,15 @@ def test_a_loss_that_is_no_number_equals_itself():
 def test_nothing_recorded_is_not_applicable():
     """A job without an optimizer and with losses elsewhere than on the CPU."""
     assert everywhere(nothing).outcome == Outcome.NOT_APPLICABLE
+
+
+def without_loss(line: AnyRecord) -> AnyRecord:
+    return msgspec.structs.replace(line, loss=None) if isinstance(line, Backward) else line
+
+
+def test_parameters_alone_are_compared_too():
+    """Losses that lie elsewhere than on the CPU are not recorded."""
+    assert everywhere(without_loss).outcome == Outcome.VALID
 
 
 def test_an_end_that_the_references_lack_proves_nothing_about_the_run():
