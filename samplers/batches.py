@@ -1,15 +1,14 @@
 """A batch sampler around any of the samplers."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from itertools import islice
-from typing import Any, cast
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from torch.utils.data import BatchSampler
 
 from resumable.samplers.arguments import flag
 from resumable.samplers.epoch_pass import EpochPass
 from resumable.samplers.frameworks.skipping import SkippedBatches
-from resumable.samplers.iterator import SamplerIterator
+from resumable.samplers.iterator import BatchIterator
 from resumable.samplers.sampler import ResumableSampler, progress_of
 
 
@@ -37,7 +36,11 @@ class ResumableBatchSampler(BatchSampler):
                 "ResumableDistributedSampler, in whose place Lightning's Trainer puts no sampler of its own; in a batch "
                 "sampler it puts one unless use_distributed_sampler=False"
             )
-        self._yields_groups = progress_of(sampler).groups_are_batches
+        if type(sampler).__iter__ is not ResumableSampler.__iter__:
+            raise TypeError(
+                f"sampler={type(sampler).__name__}: it has an __iter__ of its own, which batches would go past; a different "
+                "order is order=…, see Order"
+            )
         if batch_size not in (None, sampler.batch_size):
             raise ValueError(
                 f"batch_size={batch_size!r}: the sampler counts in batches of {sampler.batch_size}; give it this size"
@@ -52,11 +55,10 @@ class ResumableBatchSampler(BatchSampler):
         """Return the number of this rank's batches in a whole epoch."""
         return (len(self.sampler) + self.batch_size - 1) // self.batch_size
 
-    def __iter__(self) -> "BatchIterator | SkippedBatches":
+    def __iter__(self) -> BatchIterator | SkippedBatches:
         """Begin a pass at the position of the sampler."""
-        samples = iter(self.sampler)
-        self._latest_pass = samples.epoch_pass
-        batches = BatchIterator(samples, None if self._yields_groups else self.batch_size)
+        batches = BatchIterator.over(progress_of(self.sampler))
+        self._latest_pass = batches.epoch_pass
         num_skipped, self._num_skipped = self._num_skipped, 0
         return SkippedBatches(batches, num_skipped) if num_skipped else batches
 
@@ -89,35 +91,6 @@ class ResumableBatchSampler(BatchSampler):
     def load_state_dict(self, state_dict: Mapping[str, Any], *, allow: Collection[str] = ()) -> None:
         """Go on from a state; see `ResumableSampler.load_state_dict`."""
         self.sampler.load_state_dict(state_dict, allow=allow)
-
-
-class BatchIterator(Iterator[list[int]]):
-    """One pass, in batches, with a state of its own as `SamplerIterator` has.
-
-    Args:
-        samples: The pass.
-        batch_size: Items in a batch; None if they are batches themselves.
-    """
-
-    def __init__(self, samples: SamplerIterator, batch_size: int | None) -> None:
-        self._samples = samples
-        self._batch_size = batch_size
-
-    def __next__(self) -> list[int]:
-        if self._batch_size is None:
-            return cast("list[int]", next(self._samples))
-        batch = list(islice(self._samples, self._batch_size))
-        if not batch:
-            raise StopIteration
-        return batch
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the position up to which this iterator was drawn."""
-        return self._samples.state_dict()
-
-    def load_state_dict(self, state_dict: Mapping[str, Any], *, allow: Collection[str] = ()) -> None:
-        """Go on from a state; see `SamplerIterator.load_state_dict`."""
-        self._samples.load_state_dict(state_dict, allow=allow)
 
 
 def latest_pass_of(batches: ResumableBatchSampler) -> EpochPass | None:

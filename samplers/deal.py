@@ -1,6 +1,5 @@
 """What one rank reads of the rest of an epoch, item by item: samples, or groups of them."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -13,7 +12,7 @@ from resumable.samplers.share import Share
 Item = int | list[int]
 """A sample, or the samples of a group."""
 
-_MIN_BLOCK_ROWS = 64
+_MIN_BLOCK_ROWS = 512
 _MAX_BLOCK_ROWS = 32_768
 _BLOCK_GROWTH = 7
 
@@ -51,10 +50,10 @@ class Deal(Protocol):
     def has_row(self, row: int) -> bool:
         """Whether there is a row of this number."""
 
-    def next_stop(self, row: int) -> int:
-        """Return up to which row to read at a time, from `row` on; `row` itself at the end."""
+    def next_stop(self, row: int, unit: int = 1) -> int:
+        """Return up to which row to read at a time, from `row` on, in whole units but for the end; `row` itself there."""
 
-    def items(self, first: int, stop: int) -> Sequence[Item]:
+    def items(self, first: int, stop: int) -> list[Item]:
         """Return this rank's items of rows that there are."""
 
     def consumed(self, num_rows: int) -> int:
@@ -107,17 +106,18 @@ class SampleDeal:
         """Whether there is a row of this number."""
         return row < self.num_rows
 
-    def next_stop(self, row: int) -> int:
+    def next_stop(self, row: int, unit: int = 1) -> int:
         """Some times more than all before it: the first sample waits for few others, and the last one for few blocks."""
-        return min(row + min(max(row * _BLOCK_GROWTH, _MIN_BLOCK_ROWS), _MAX_BLOCK_ROWS), self.num_rows)
+        num_rows = min(max(row * _BLOCK_GROWTH, _MIN_BLOCK_ROWS), _MAX_BLOCK_ROWS)
+        return min(row + -(-num_rows // unit) * unit, self.num_rows)
 
-    def items(self, first: int, stop: int) -> list[int]:
+    def items(self, first: int, stop: int) -> list[Item]:
         """Return this rank's samples of some rows."""
         rows = self._share.positions(first, stop)
         positions = self.finished.lefts(np.arange(rows.start, rows.stop, rows.step, dtype=np.int64))
         if stop == self.num_rows and self._share.num_padding and stop > first:
             positions[-1] %= self._length
-        samples: list[int] = self._stream.at(positions).tolist()
+        samples: list[Item] = self._stream.at(positions).tolist()
         return samples
 
     def consumed(self, num_rows: int) -> int:

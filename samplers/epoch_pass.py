@@ -7,24 +7,19 @@ answered elsewhere would need all of them.
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
-from operator import length_hint
 from types import CodeType
 from typing import Any
 
 from resumable.samplers.cursor import Cursor
-from resumable.samplers.deal import Deal, Item
-from resumable.samplers.epoch_index import marked
+from resumable.samplers.deal import Deal
+from resumable.samplers.drawn import Drawn, Unit
 from resumable.samplers.finished import Finished
 from resumable.samplers.frameworks.drawing import Drawer
 from resumable.samplers.in_flight import InFlight
 
 
 class EpochPass:
-    """A pass that has begun.
-
-    Items, which are samples or groups of them, are read in blocks, and each block is handed on as a list iterator, which
-    knows by itself how much of it is left: counting what was drawn costs nothing per sample.
-    """
+    """A pass that has begun, over items, which are samples or groups of them."""
 
     def __init__(self, *, origin: Cursor, epoch: int, num_moves: int, deal: Deal, marks_epoch: bool) -> None:
         self.origin = origin
@@ -42,8 +37,7 @@ class EpochPass:
         self._reads_ahead = False
         self._stranger: CodeType | None = None
         self._thread: int | None = None
-        self._num_read = 0
-        self._block: Iterator[Item] | None = None
+        self._drawn = Drawn()
         self._num_delivered_batches: int | None = None
         self._num_committed_batches: int | None = None
         self._in_flight: InFlight | None = None
@@ -83,7 +77,7 @@ class EpochPass:
     @property
     def has_drawn(self) -> bool:
         """Whether samples have been asked for."""
-        return self._block is not None
+        return self._drawn.has_begun
 
     @property
     def is_committed(self) -> bool:
@@ -296,25 +290,22 @@ class EpochPass:
         """Return that if items of these numbers are finished, counted over all ranks from the pass's start on."""
         return self._deal.with_finished(numbers)
 
-    def next_block(self) -> Iterator[Item] | None:
-        """Read the next block of this rank's samples; None after the last."""
+    def next_block(self, *, in_batches: bool) -> Iterator[Unit] | None:
+        """Read the next block of this rank's items, or of its batches; None after the last."""
         self._thread = threading.get_ident()
-        first = self._num_read
-        stop = self._deal.next_stop(first)
-        items = self._deal.items(first, stop) if stop > first else ()
-        self._block = iter([marked(item, self.epoch) for item in items] if self._marks_epoch else items)
-        self._num_read = stop
-        return self._block if stop > first else None
+        return self._drawn.next_block(
+            self._deal,
+            batch_size=self._deal.batch_size if in_batches else None,
+            epoch=self.epoch if self._marks_epoch else None,
+        )
 
     def abandon(self) -> None:
         """Let go of what was read and not drawn, so that an iterator over this pass has nothing left of it."""
-        self._num_read = self._num_drawn
-        for _ in self._block or ():
-            pass
+        self._drawn.let_go()
 
     @property
     def _num_drawn(self) -> int:
-        return self._num_read - (0 if self._block is None else length_hint(self._block))
+        return self._drawn.num_items
 
     def _drawn_into(self, in_flight: InFlight) -> InFlight:
         """Return it with everything that was drawn."""

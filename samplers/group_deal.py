@@ -3,6 +3,7 @@
 from bisect import bisect_right
 
 from resumable.samplers.arguments import DropLast
+from resumable.samplers.deal import Item
 from resumable.samplers.finished import NOTHING, Finished
 from resumable.samplers.groups import GroupStream
 
@@ -131,16 +132,17 @@ class GroupDeal:
         needed = (row // self.batch_size + 1) * self.batch_size if whole else row + 1
         return self._has(needed * self.num_replicas - 1) or row < self.num_rows
 
-    def next_stop(self, row: int) -> int:
-        """Return the rows that are complete with the block of the next row."""
+    def next_stop(self, row: int, unit: int = 1) -> int:
+        """Return the rows that are complete with the block of the next row, or with the blocks of the next unit."""
         if not self.has_row(row):
             return row
-        if self._walk.is_complete:
-            return min(self.num_rows, row + _MAX_ROWS)
+        self._has((row + unit) * self.num_replicas - 1)
         whole = self._num_known // self.num_replicas
-        return min(max(row + 1, whole - whole % self.batch_size), row + _MAX_ROWS)
+        known = self.num_rows if self._walk.is_complete else max(row + 1, whole - whole % self.batch_size)
+        num_units = min(known - row, _MAX_ROWS) // unit
+        return min(row + max(num_units, 1) * unit, known)
 
-    def items(self, first: int, stop: int) -> list[list[int]]:
+    def items(self, first: int, stop: int) -> list[Item]:
         """Return this rank's groups of some rows."""
         return [self._group(row) for row in range(first, stop)]
 

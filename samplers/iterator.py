@@ -1,26 +1,29 @@
-"""The iterator that a sampler returns: as fast as a list's, and with a state of its own."""
+"""The iterators over a pass, of its samples and of its batches: as fast as a list's, and with a state of their own."""
 
 from collections.abc import Collection, Iterator, Mapping
 from itertools import chain
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, TypeVar, cast
 
 from resumable.samplers.epoch_pass import EpochPass
 from resumable.samplers.progress import Progress
 
+_T = TypeVar("_T")
 
-class SamplerIterator(chain[int]):
-    """Yields the samples of one pass as plain ints; where they are grouped, the list of each group.
+
+class PassIterator(chain[_T]):
+    """Yields what one pass gives.
 
     torchdata's `StatefulDataLoader` takes the state of this object with every batch, and so stays exact while its
     workers read ahead.
     """
 
+    _in_batches: ClassVar[bool]
     _source: "_Blocks"
 
     @classmethod
     def over(cls, progress: Progress) -> Self:
         """Begin a pass, and return an iterator over it."""
-        source = _Blocks(progress)
+        source = _Blocks(progress, in_batches=cls._in_batches)
         # A chain yields from within C, four times as fast as a __next__ written in Python would.
         iterator = cast("Self", cls.from_iterable(source))
         iterator._source = source
@@ -52,19 +55,32 @@ class SamplerIterator(chain[int]):
         replaced.abandon()
 
 
-class _Blocks(Iterator[Iterator[int]]):
+class SamplerIterator(PassIterator[int]):
+    """Yields the samples of one pass as plain ints; where they are grouped, the list of each group."""
+
+    _in_batches = False
+
+
+class BatchIterator(PassIterator[list[int]]):
+    """Yields the batches of one pass as lists, of samples or of groups; where groups are batches, those."""
+
+    _in_batches = True
+
+
+class _Blocks(Iterator[Iterator[Any]]):
     """The blocks of a pass; the pass may be exchanged under way."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, *, in_batches: bool) -> None:
         self.progress = progress
         self.epoch_pass = progress.begin_pass()
         self.ended = False
+        self._in_batches = in_batches
 
-    def __next__(self) -> Iterator[int]:
+    def __next__(self) -> Iterator[Any]:
         if not self.epoch_pass.has_drawn:
-            self.progress.begin_drawing(self.epoch_pass)
-        block = self.epoch_pass.next_block()
+            self.progress.begin_drawing(self.epoch_pass, in_batches=self._in_batches)
+        block = self.epoch_pass.next_block(in_batches=self._in_batches and not self.progress.groups_are_batches)
         if block is None:
             self.ended = True
             raise StopIteration
-        return cast("Iterator[int]", block)
+        return block

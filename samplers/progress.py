@@ -156,14 +156,14 @@ class Progress:
         self._load(epoch_pass.origin, state_dict, allow)
         return self.begin_pass()
 
-    def begin_drawing(self, epoch_pass: EpochPass) -> None:
-        """Take note of a pass that is about to draw its first sample.
+    def begin_drawing(self, epoch_pass: EpochPass, *, in_batches: bool) -> None:
+        """Take note of a pass that is about to draw its first sample, by itself or in a batch of ours.
 
         Raises:
             RuntimeError: a framework's wrapper draws through which no position could be exact.
             ValueError: the loader's batches are of a different size, and something was counted in the sampler's.
         """
-        found = drawer()
+        found = drawer(in_batches=in_batches)
         size = self.config.layout.batch_size
         if found.batch_size not in (None, size) and (self._counts_in_batches or self.config.spec.drop_last == "global"):
             raise ValueError(

@@ -19,8 +19,6 @@ from resumable.samplers.frameworks.private_names import (
     PrivateName,
 )
 
-_ITERATOR = "resumable.samplers.iterator"
-"""Where samples are handed out, one by one."""
 _LIBRARIES = frozenset(
     {"torch", "torchdata", "accelerate", "lightning", "lightning_fabric", "pytorch_lightning", "resumable"}
 )
@@ -40,12 +38,15 @@ class Drawer:
     """Somebody's code that draws and hands on to whoever trains, as a batch sampler of one's own: perhaps later, or less."""
 
 
-def drawer() -> Drawer:
+def drawer(*, in_batches: bool) -> Drawer:
     """Return what is known of the loader on whose behalf the present call is made.
 
     A sampler sees only `next()`. What drops a last batch or reads ahead is found in the frames of torch's own batch
     sampler and of its loader's iterator, by module and name of their code. Of anybody else's code is seen that it stands in
     between, or draws samples as a generator; no attribute is looked up on an object but what torch's constructors have set.
+
+    Args:
+        in_batches: Whether whole batches are drawn.
 
     Raises:
         RuntimeError: a framework's wrapper draws through which no position could be exact; the message shows what to write
@@ -69,7 +70,7 @@ def drawer() -> Drawer:
     if fetching is not None:
         return Drawer(batch_size, drop_last, _has_workers(fetching), stranger.f_code)
     is_generator = bool(stranger.f_code.co_flags & CO_GENERATOR)
-    draws_samples = _module(nearest[-1]) == _ITERATOR
+    draws_samples = not in_batches and _library(nearest[-1]) == "resumable"
     return Drawer(batch_size, drop_last, reads_ahead, stranger.f_code if is_generator and draws_samples else None)
 
 
@@ -97,7 +98,7 @@ def _library_frames(nearest: FrameType) -> Iterator[FrameType]:
     Nor does it matter who reads `SkippedBatches`: who has asked for them knows him, and commits what is trained on.
     """
     for frame in _callers(nearest):
-        if _module(frame).partition(".")[0] not in _LIBRARIES or _is(frame, SKIPPED_BATCHES):
+        if _library(frame) not in _LIBRARIES or _is(frame, SKIPPED_BATCHES):
             return
         yield frame
 
@@ -122,6 +123,10 @@ def _has_workers(fetching: FrameType) -> bool:
 def _module(frame: FrameType) -> str:
     name = frame.f_globals.get("__name__")
     return name if isinstance(name, str) else ""
+
+
+def _library(frame: FrameType) -> str:
+    return _module(frame).partition(".")[0]
 
 
 def _is(frame: FrameType, name: PrivateName) -> bool:

@@ -2,6 +2,7 @@
 
 import hashlib
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,9 +18,9 @@ _MIN_BITS = 6
 """Narrower halves know too few round functions: over 3 bits the orders of five samples are far from equally likely."""
 _MAX_LISTED = 4096
 """Up to here an order is a list in `feistel/2`. Halves of 6 bits and less leave neighbours together too often."""
-_MAX_TABLED_BITS = 20
-"""Up to this width a round function is a table of what it gives, of a thousand words at most: few samples are asked for at
-a time, for which a call of NumPy costs more than its arithmetic."""
+_MAX_BITS_AT_ONCE = 16
+"""Up to this width an epoch is computed as a whole: most of it will be asked for, and who is sent through the network again
+comes to where others began."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class FeistelOrder(Order):
     name: str = "feistel/2"
 
     def stream(self, *, num_samples: int, seed: int, epoch: int) -> Stream:
-        """Derive the keys of an epoch; no time or memory that grows with `num_samples`."""
+        """Derive the keys of an epoch; beyond 2^16 samples, no time or memory that grows with their number."""
         if num_samples <= _MAX_LISTED:
             return _List(shuffled(num_samples, key("feistel/2.list", seed, epoch, num_samples)))
         is_odd = key("feistel/2.parity", seed, epoch, num_samples) % 2 == 1
@@ -62,7 +63,7 @@ class FirstFeistelOrder(Order):
     name: str = "feistel/1"
 
     def stream(self, *, num_samples: int, seed: int, epoch: int) -> Stream:
-        """Derive the keys of an epoch; no time or memory that grows with `num_samples`."""
+        """Derive the keys of an epoch."""
         return _network(self.name, num_samples, seed, epoch, is_odd=False)
 
 
@@ -99,39 +100,28 @@ class _Network:
     """Whether samples 0 and 1 are exchanged in the end."""
 
     def at(self, positions: Positions) -> Positions:
-        samples = self._permuted(np.array(positions, dtype=np.int64))
+        if self.low_bits + self.high_bits > _MAX_BITS_AT_ONCE:
+            return self._inside(self._permuted(np.array(positions, dtype=np.int64)), self._permuted)
+        samples: Positions = self._whole[positions]
+        return samples
+
+    @cached_property
+    def _whole(self) -> Positions:
+        permuted = self._permuted(np.arange(1 << (self.low_bits + self.high_bits), dtype=np.int64))
+        return self._inside(permuted[: self.num_samples].copy(), permuted.__getitem__)
+
+    def _inside(self, samples: Positions, again: Callable[[Positions], Positions]) -> Positions:
+        """Send those beyond the last sample through the network again until none is."""
         outside = np.flatnonzero(samples >= self.num_samples)
         while outside.size:
-            walked = self._permuted(samples[outside])
+            walked = again(samples[outside])
             samples[outside] = walked
             outside = outside[walked >= self.num_samples]
         if self.is_odd:
             samples ^= samples < 2
         return samples
 
-    def _permuted(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Send values through the network."""
-        if self.low_bits + self.high_bits > _MAX_TABLED_BITS:
-            return self._computed(values)
-        low, high = values & ((1 << self.low_bits) - 1), values >> self.low_bits
-        for first, second in zip(self._tables[::2], self._tables[1::2], strict=True):
-            high ^= first[low]
-            low ^= second[high]
-        high <<= self.low_bits
-        high |= low
-        return high
-
-    @cached_property
-    def _tables(self) -> list[Positions]:
-        """What each round's function gives for every half."""
-        widths = [(self.low_bits, self.high_bits), (self.high_bits, self.low_bits)] * (_NUM_ROUNDS // 2)
-        halves = [np.arange(1 << taken, dtype=np.uint32) for taken, _ in widths]
-        return [
-            _mixed(half, key, given, np.empty_like(half), np.empty_like(half)).astype(np.int64)
-            for half, key, (_, given) in zip(halves, self.keys, widths, strict=True)
-        ]
-
-    def _computed(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _permuted(self, values: Positions) -> Positions:
         """Send values through the network, in their place."""
         low, high = values.astype(np.uint32), (values >> self.low_bits).astype(np.uint32)
         low &= np.uint32((1 << self.low_bits) - 1)

@@ -1,5 +1,7 @@
 """A pass over the rest of an epoch; the sampler's tests show the rest of it at work."""
 
+import pytest
+
 from resumable.samplers.cursor import Cursor
 from resumable.samplers.deal import SampleDeal
 from resumable.samplers.epoch_pass import EpochPass
@@ -17,11 +19,17 @@ class Recorded:
         return positions
 
 
-def test_the_first_samples_wait_for_few_others_and_the_last_ones_for_few_blocks():
-    """Each block is longer than all before it, up to a length at which blocks cost nothing any more."""
+@pytest.mark.parametrize(("batch_size", "lengths"), [(None, [512, 3584, 28672]), (300, [600, 4200, 33_000])])
+def test_the_first_samples_wait_for_few_others_and_the_last_ones_for_few_blocks(batch_size, lengths):
+    """Each block is longer than all before it, up to a length at which blocks cost nothing any more; batches are whole."""
     stream = Recorded()
-    share = Share(num_samples=200_000, start=0, num_replicas=1, rank=0, batch_size=1, drop_last=False)
+    share = Share(num_samples=200_000, start=0, num_replicas=1, rank=0, batch_size=batch_size or 1, drop_last=False)
     epoch_pass = EpochPass(origin=Cursor(), epoch=0, num_moves=0, deal=SampleDeal(share, stream), marks_epoch=False)
-    assert list(range(200_000)) == [sample for block in iter(epoch_pass.next_block, None) for sample in block]
-    assert stream.lengths[:4] == [64, 448, 3584, 28672]
-    assert max(stream.lengths) == 32_768
+    drawn = [
+        unit for block in iter(lambda: epoch_pass.next_block(in_batches=batch_size is not None), None) for unit in block
+    ]
+    samples = list(range(200_000))
+    batches = [samples[first : first + 300] for first in range(0, 200_000, 300)]
+    assert (samples if batch_size is None else batches) == drawn
+    assert lengths == stream.lengths[:3]
+    assert max(stream.lengths) <= 33_000
