@@ -16,7 +16,7 @@ from resumable.samplers.deal import Deal
 from resumable.samplers.epoch_pass import EpochPass
 from resumable.samplers.errors import PositionUnknownError
 from resumable.samplers.finished import NOTHING, Finished
-from resumable.samplers.frameworks.drawing import drawer, is_asked_by_torchdata
+from resumable.samplers.frameworks.drawing import drawer, is_asked_by_torchdata, is_restored_by_torchdata
 from resumable.samplers.loading import loadable
 from resumable.samplers.state import LIMIT
 from resumable.samplers.training_pass import doubt, passes_that_matter, training_pass
@@ -251,6 +251,8 @@ class Progress:
     def load(self, state_dict: Mapping[str, Any], *, allow: Collection[str] = ()) -> None:
         """Let the next pass go on from a state."""
         self._load(self._cursor_now(), state_dict, allow)
+        if is_restored_by_torchdata():
+            self.set_epoch(self.epoch)
 
     def _candidates(self) -> list[EpochPass]:
         """The passes that may be the one which trains."""

@@ -16,6 +16,7 @@ from resumable.samplers.frameworks.private_names import (
     NUM_WORKERS,
     SKIPPED_BATCHES,
     TORCHDATA_BATCHES,
+    TORCHDATA_RESTORES,
     PrivateName,
 )
 
@@ -82,6 +83,11 @@ def is_asking(code: CodeType) -> bool:
 def is_asked_by_torchdata() -> bool:
     """Return whether torchdata asks for a state: it keeps one of our iterator too, which is exact, with each batch."""
     return any(_module(frame).startswith("torchdata.") for frame in _library_frames(sys._getframe(1)))
+
+
+def is_restored_by_torchdata() -> bool:
+    """Return whether a node of torchdata's loads a state, which goes on in its epoch and does not name it."""
+    return any(_is(frame, TORCHDATA_RESTORES) for frame in _library_frames(sys._getframe(1)))
 
 
 def asking_accelerator() -> object | None:

@@ -43,6 +43,9 @@ LOADER_DRAWS = PrivateName("torch.utils.data.dataloader", "_BaseDataLoaderIter._
 TORCHDATA_BATCHES = PrivateName(
     "torchdata.stateful_dataloader.sampler", "_BatchSamplerIterator.__next__", "the frame that draws batches"
 )
+TORCHDATA_RESTORES = PrivateName(
+    "torchdata.nodes.adapters", "SamplerWrapper.reset", "the frame that restores a sampler"
+)
 ACCELERATE_LOADERS = PrivateName("accelerate.data_loader", "DataLoaderShard", "deals batches out once more")
 ACCELERATE_ASKS = PrivateName(
     "accelerate.accelerator", "Accelerator.prepare_data_loader", "the frame that asks whether a loader is prepared"
@@ -60,6 +63,7 @@ PRIVATE_NAMES = (
     LOADER_DRAWS,
     PrivateName(LOADER_DRAWS.module, "_BaseDataLoaderIter", "does it fetch ahead?", NUM_WORKERS),
     TORCHDATA_BATCHES,
+    TORCHDATA_RESTORES,
     ACCELERATE_LOADERS,
     ACCELERATE_ASKS,
     SKIPPED_BATCHES,

@@ -10,7 +10,9 @@ import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from torch.utils.data import DataLoader, Dataset
 
-from resumable.samplers import ResumableDataLoader, ResumableDistributedSampler, ResumableSampler
+from resumable.samplers import Order, ResumableDataLoader, ResumableDistributedSampler, ResumableSampler
+from resumable.samplers.orders import OrderLike
+from resumable.samplers.orders.stream import Positions
 
 NUM_EPOCHS = 3
 
@@ -73,9 +75,29 @@ def as_rank(rank: int, num_ranks: int) -> None:
     )
 
 
-def sampler_of(rank: int, num_ranks: int) -> ResumableDistributedSampler:
+class Backwards(Order):
+    """An order of the user's own."""
+
+    name = "backwards/1"
+
+    def stream(self, *, num_samples: int, seed: int, epoch: int) -> "Backwards.Stream":
+        """Return the samples from the last one on."""
+        return self.Stream(num_samples, epoch)
+
+    class Stream:
+        """Those of one epoch, each of which begins one sample later."""
+
+        def __init__(self, num_samples: int, epoch: int) -> None:
+            self._num_samples, self._epoch = num_samples, epoch
+
+        def at(self, positions: Positions) -> Positions:
+            """Return the samples at positions."""
+            return (self._num_samples - 1 - self._epoch - positions) % self._num_samples
+
+
+def sampler_of(rank: int, num_ranks: int, order: OrderLike = "randperm") -> ResumableDistributedSampler:
     """This rank's sampler, of 12 batches an epoch on one rank and 6 on two."""
-    return ResumableDistributedSampler(Numbers(), num_ranks, rank, seed=3, batch_size=4)
+    return ResumableDistributedSampler(Numbers(), num_ranks, rank, seed=3, batch_size=4, order=order)
 
 
 def train(

@@ -24,20 +24,25 @@ def job():
 
 
 @pytest.mark.parametrize(
-    ("num_workers", "options"),
+    ("num_workers", "has_own_order", "options"),
     [
-        (0, {"use_distributed_sampler": True}),
-        (0, {"use_distributed_sampler": False}),
-        (2, {"use_distributed_sampler": True}),
-        (2, {"use_distributed_sampler": True, "val_check_interval": 2}),
+        (0, False, {"use_distributed_sampler": True}),
+        (0, True, {"use_distributed_sampler": False}),
+        (2, True, {"use_distributed_sampler": True}),
+        (2, False, {"use_distributed_sampler": True, "val_check_interval": 2}),
     ],
 )
-def test_a_job_goes_on_where_its_checkpoint_stands(job, tmp_path, num_workers, options):
-    """In mid-epoch, with the last batch of an epoch and after it, on two ranks, over all epochs that follow."""
+def test_a_job_goes_on_where_its_checkpoint_stands(job, tmp_path, num_workers, has_own_order, options):
+    """In mid-epoch, with an epoch's last batch and after it, on two ranks, in torch's order and in one of the user's own."""
 
     def train(rank, **paths):
-        loader = ResumableDataLoader(job.Numbers(), sampler=job.sampler_of(rank, 2), num_workers=num_workers)
-        return job.train(loader, devices=2, strategy="ddp", **options, **paths)
+        sampler = job.sampler_of(rank, 2, job.Backwards() if has_own_order else "randperm")
+        loader = ResumableDataLoader(job.Numbers(), sampler=sampler, num_workers=num_workers)
+        steps = job.train(loader, devices=2, strategy="ddp", **options, **paths)
+        assert (
+            not has_own_order or paths.get("checkpoint") or steps[0][2] == [45.0 - rank - 2 * row for row in range(4)]
+        )
+        return steps
 
     for expected, resumed in run_ranks(2, tmp_path / "store", _expected_and_resumed(job, train, tmp_path)):
         assert expected == resumed
