@@ -35,7 +35,7 @@ class WeightedOrder(Order):
             ValueError: the weights are no one-dimensional sequence, one is negative or not finite, or all are zero.
         """
         # NumPy has no bfloat16.
-        tensor = weights.to(torch.float64) if isinstance(weights, torch.Tensor) else weights
+        tensor = weights.detach().to(torch.float64) if isinstance(weights, torch.Tensor) else weights
         values = np.asarray(tensor, dtype=np.float64)
         if values.ndim != 1:
             raise ValueError(f"weights of shape {values.shape}: expected one dimension")

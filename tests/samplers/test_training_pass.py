@@ -83,9 +83,10 @@ LOOKS = ["peek", "evaluate", "evaluate_a_part", "count", "evaluate_in_a_thread"]
 
 
 @pytest.mark.parametrize("make_loader", [bare, plain, ours])
-@given(history=st.lists(st.sampled_from([*LOOKS, *["train"] * 4]), max_size=12))
+@given(history=st.lists(st.sampled_from([*LOOKS, *["train"] * 4]), max_size=NUM_BATCHES - 2))
 def test_whoever_looks_the_state_is_that_of_the_loop_that_trains(make_loader, history):
-    """Peeking, counting, evaluating whole or in part, in a thread too, before and between the steps."""
+    """Peeking, counting, evaluating whole or in part, in a thread too, between the steps. (Behind the last one, a pass
+    that is broken off may be a look, or the next epoch.)"""
     job = Job(make_loader)
     for action in ["train", *history]:
         getattr(job, action)()
