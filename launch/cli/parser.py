@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import textwrap
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, NoReturn
 
 from resumable.launch.cli.argparse_private import option_named, options_of
 from resumable.launch.cli.flags import (
@@ -126,7 +125,7 @@ def _main_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"each has its own: resumable verify --help\n{EXIT_CODES}",
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
+    parser.add_argument("--version", action=_Version, help="show program's version number and exit")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     for name, texts in LAUNCHES.items():
         commands.add_parser(name, help=texts.summary, add_help=False)
@@ -138,11 +137,21 @@ def _main_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _version() -> str:
-    try:
-        return version("resumable")
-    except PackageNotFoundError:
-        return "(not installed)"
+class _Version(argparse.Action):
+    """argparse's own wants to know the version beforehand, and who looks it up reads mail headers."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - a tenth of the start
+
+        try:
+            known = version("resumable")
+        except PackageNotFoundError:
+            known = "(not installed)"
+        print(f"{parser.prog} {known}")
+        parser.exit()
 
 
 def _launch_parser(command: str) -> argparse.ArgumentParser:
