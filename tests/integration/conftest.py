@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,10 +12,12 @@ import msgspec
 import pytest
 
 from resumable.launch.cluster import LocalCluster
-from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
+from resumable.launch.evidence.seal import evidence_files
 from resumable.launch.judge.verdict import Verdict, judge
 from resumable.launch.run.supervisor import Supervisor, has_succeeded
 from tests.launch.plans import plan_of
+from tests.launch.sealed import seal_again
 
 TIMEOUT_S = 240
 NODES_OF_SEVERAL_TESTS = {"three_nodes", "running"}
@@ -99,7 +102,10 @@ def three_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalClust
 
 @pytest.fixture(scope="session")
 def references() -> dict[bytes, Path]:
-    """Folders of the uninterrupted runs of this process: a job that several tests break needs them once."""
+    """Folders of the uninterrupted runs of this process: a job that several tests break needs one.
+
+    It stands for both references of a plan, but where a test says that the job does not repeat itself.
+    """
     return {}
 
 
@@ -115,22 +121,34 @@ def verify_nodes(tmp_path: Path, three_nodes: LocalCluster, references: dict[byt
     return partial(_verify, tmp_path / "run", three_nodes, references)
 
 
-def _verify(root: Path, cluster: LocalCluster, references: dict[bytes, Path], *arguments: str) -> Judged:
+def _verify(
+    root: Path, cluster: LocalCluster, references: dict[bytes, Path], *arguments: str, repeats: bool = True
+) -> Judged:
     plan = plan_of("verify", *arguments)
     run_dir = RunDir(root=root)
     run_dir.root.mkdir()
     run_dir.write_plan(plan)
     supervisor = Supervisor(plan, run_dir, cluster)
     for scenario in plan.scenarios:
-        folder = run_dir.scenario(scenario.name).root
-        undisturbed = msgspec.json.encode((plan.script, plan.torchrun, plan.content, scenario))
+        scenario_dir = run_dir.scenario(scenario.name)
+        what = msgspec.structs.replace(scenario, name="") if repeats else scenario
+        undisturbed = msgspec.json.encode((plan.script, plan.torchrun, plan.content, what))
         if undisturbed in references:
-            folder.symlink_to(references[undisturbed])
+            _copy(references[undisturbed], scenario_dir)
             continue
         ended = supervisor.run(scenario)
         if not scenario.faults and has_succeeded(ended):
-            references[undisturbed] = folder
+            references[undisturbed] = scenario_dir.root
     return Judged(verdict=judge(plan, run_dir))
+
+
+def _copy(reference: Path, scenario_dir: ScenarioDir) -> None:
+    """Put the evidence of an uninterrupted run here, as that of this scenario: files that were saved are named by paths."""
+    shutil.copytree(reference, scenario_dir.root, symlinks=True)
+    for name in evidence_files(scenario_dir):
+        file = scenario_dir.root / name
+        file.write_bytes(file.read_bytes().replace(bytes(reference), bytes(scenario_dir.root)))
+    seal_again(scenario_dir)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

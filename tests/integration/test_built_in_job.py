@@ -31,6 +31,8 @@ VARIANTS = {
     "two persistent loader workers": ("--workers", "2", "--persistent-workers"),
 }
 SIZES = [(4, 2), (2, 4), (3, 2)]
+ON_FOUR_RANKS = ("twice in one epoch", "on the last batch of an epoch", "all ranks")
+"""Moments that are tried there too; the others are with two ranks alone, but for `make thorough`."""
 
 
 def faults_and_job(num_ranks: int, faults: tuple[str, ...], *arguments: str) -> list[str]:
@@ -38,8 +40,16 @@ def faults_and_job(num_ranks: int, faults: tuple[str, ...], *arguments: str) -> 
     return ["--nproc-per-node", str(num_ranks), *options, "-m", "resumable.launch.jobs.digits", *arguments]
 
 
-@pytest.mark.parametrize("num_ranks", [2, 4])
-@pytest.mark.parametrize("moment", sorted(MOMENTS))
+@pytest.mark.parametrize(
+    ("moment", "num_ranks"),
+    [
+        *((moment, 2) for moment in sorted(MOMENTS)),
+        *(
+            pytest.param(moment, 4, marks=() if moment in ON_FOUR_RANKS else pytest.mark.thorough)
+            for moment in sorted(MOMENTS)
+        ),
+    ],
+)
 def test_a_kill_at_any_moment_changes_no_batch(verify: Verify, moment: str, num_ranks: int) -> None:
     """Whenever ranks die, every rank goes on with the batches of the uninterrupted run."""
     faults = tuple(fault.format(last=NUM_STEPS_AN_EPOCH[num_ranks] - 1) for fault in MOMENTS[moment])

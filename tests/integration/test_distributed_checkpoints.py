@@ -99,7 +99,7 @@ def test_shards_that_are_dealt_out_again_are_the_same_state(verify: Verify, num_
     assert summary == "1 restart: parameters and optimizer as saved after 6 steps"
 
 
-@pytest.mark.parametrize("num_ranks", [2, 8])
+@pytest.mark.parametrize("num_ranks", [2, pytest.param(8, marks=pytest.mark.thorough)])
 def test_moments_that_one_shard_lacks_are_named(verify: Verify, num_ranks: int) -> None:
     """Nothing else shows it: sums are rounded differently on another number of ranks."""
     result = resized(verify, num_ranks, "--zero-moments", "1")

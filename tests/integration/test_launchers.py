@@ -40,7 +40,13 @@ LAUNCHERS = [
 ]
 
 
-@pytest.mark.parametrize(("how", "code"), [((), 0), (("careless",), 1)], ids=["good", "careless"])
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [
+        pytest.param((), 0, id="good"),
+        pytest.param(("careless",), 1, id="careless", marks=pytest.mark.thorough),  # under torchrun: `test_recorded.py`
+    ],
+)
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_a_job_is_verified_as_it_is_launched(
     tmp_path: Path, launcher: Callable[..., list[str]], how: tuple[str, ...], code: int

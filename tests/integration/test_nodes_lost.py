@@ -17,7 +17,9 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("what", sorted(FAULTS))
+@pytest.mark.parametrize(
+    "what", [pytest.param(what, marks=pytest.mark.thorough if "two nodes" in what else ()) for what in sorted(FAULTS)]
+)
 def test_a_job_survives_what_happens_to_its_nodes(verify_nodes: Verify, what: str) -> None:
     """Whoever is left goes on with the right batches, on as many ranks as there are."""
     nnodes, faults = FAULTS[what]

@@ -81,7 +81,7 @@ def project(pytester: pytest.Pytester) -> Project:
     return Project(pytester)
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
+@pytest.mark.parametrize("workers", [pytest.param("0", marks=pytest.mark.thorough), "2"])
 def test_each_point_of_a_mark_is_a_test_and_they_share_their_references(project: Project, workers: str) -> None:
     """In the order of moments and ranks; however many workers run them, the job runs undisturbed twice."""
     project.tests(POINTS)

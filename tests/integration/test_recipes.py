@@ -138,6 +138,7 @@ def test_the_recipe_for_gitlab_leaves_what_it_names(repository: Path) -> None:
     assert [name for name in job["artifacts"]["paths"] if not (repository / name).exists()] == []
 
 
+@pytest.mark.thorough  # the recipe for GitLab is run as it stands too
 def test_the_recipe_for_make_ends_as_the_command_does(repository: Path) -> None:
     """make stops at what is not VALID."""
     (repository / "Makefile").write_text(shortened(block("make")))

@@ -40,7 +40,7 @@ def test_torchrun_that_restarts_its_ranks(
     assert (alone.returncode, alone.stdout.split(" ")[0]) == (code, outcome), alone.stdout
 
 
-@pytest.mark.parametrize(("how", "code"), [((), 0), (("careless",), 1)])
+@pytest.mark.parametrize(("how", "code"), [((), 0), pytest.param(("careless",), 1, marks=pytest.mark.thorough)])
 def test_a_script_that_spawns_its_ranks_and_is_started_again(
     tmp_path: Path, undisturbed: Path, how: tuple[str, ...], code: int
 ) -> None:
@@ -128,7 +128,7 @@ def test_a_command_is_verified(tmp_path: Path, how: tuple[str, ...], code: int, 
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(("how", "code"), [(("--resumable",), 0), ((), 1)])
+@pytest.mark.parametrize(("how", "code"), [(("--resumable",), 0), pytest.param((), 1, marks=pytest.mark.thorough)])
 def test_lightning_starts_its_own_ranks(tmp_path: Path, how: tuple[str, ...], code: int) -> None:
     """Rank 0 is the script, the others are children of it; Lightning itself goes on at an epoch's first batch."""
     job = [sys.executable, str(Path(JOB).with_name("in_lightning.py")), *how]

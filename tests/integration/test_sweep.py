@@ -132,7 +132,7 @@ def test_a_bug_of_the_second_resume_is_found_in_a_chain_and_told_from_one_of_the
     ]
 
 
-@pytest.mark.parametrize("how", ["--chain", "--no-chain"])
+@pytest.mark.parametrize("how", ["--chain", pytest.param("--no-chain", marks=pytest.mark.thorough)])
 def test_a_sweep_may_end_with_its_first_failure(resumable: Resumable, how: str) -> None:
     """The failure is looked at on plain processes, and all else is left out, which the last line says."""
     words = (how, "--until-failure", "--at", "every:8", "--ranks", "1", "--jobs", "1")

@@ -21,6 +21,8 @@ class PlantedBug:
     faults: tuple[str, ...] = IN_EPOCH_ONE
     arguments: tuple[str, ...] = ()
     """Further arguments of the job."""
+    is_further: bool = False
+    """Whether it is one more form of another one."""
 
     def __str__(self) -> str:
         return f"{self.name}, {' and '.join(self.faults)}"
@@ -93,7 +95,12 @@ BUGS = (
         faults=("ioerror@save#5:rank=0", "sigkill@step=12:rank=1"),
     ),
     *(
-        PlantedBug(name="batch-skipped", explanation=r"skip|lost", faults=(f"{end}@step=11:rank=1",))
+        PlantedBug(
+            name="batch-skipped",
+            explanation=r"skip|lost",
+            faults=(f"{end}@step=11:rank=1",),
+            is_further=end not in ("exception", "hang"),
+        )
         for end in OTHER_ENDS
     ),
 )
@@ -109,19 +116,26 @@ NODE_BUGS = (
         explanation=r"went on from step (1\d, rank \d went on from step 0|0, rank \d went on from step 1\d)",
         faults=ONE_LOST,
     ),
-    PlantedBug(name="listed-by-every-node", explanation=r"went on from step 1\d, rank \d went on", faults=ONE_LOST),
+    PlantedBug(
+        name="listed-by-every-node",
+        explanation=r"went on from step 1\d, rank \d went on",
+        faults=ONE_LOST,
+        is_further=True,
+    ),
     PlantedBug(name="progress-in-batches", explanation=r"counted in batches", faults=FEWER, arguments=FOUR_EPOCHS),
     PlantedBug(
         name="optimizer-forgotten",
         explanation=r"the optimizer began without any state",
         faults=FEWER,
         arguments=FOUR_EPOCHS,
+        is_further=True,
     ),
     PlantedBug(
         name="scheduler-forgotten",
         explanation=r"state of the learning-rate scheduler saved",
         faults=FEWER,
         arguments=FOUR_EPOCHS,
+        is_further=True,
     ),
     PlantedBug(name="world-size-kept", explanation=r"still deal .* to 3 ranks", faults=FEWER, arguments=FOUR_EPOCHS),
     PlantedBug(

@@ -78,8 +78,15 @@ def num_lives(folder: Path) -> int:
     return len(list(folder.glob("run/run/nodes/life-*.jsonl")))
 
 
-@pytest.mark.parametrize(("how", "code"), [((), 0), (("careless",), 1)])
-@pytest.mark.parametrize("script", [TASKS, AGENTS], ids=["srun python", "srun torchrun"])
+@pytest.mark.parametrize(
+    ("script", "how", "code"),
+    [
+        pytest.param(TASKS, (), 0, id="srun python"),
+        pytest.param(TASKS, ("careless",), 1, id="srun python, careless"),
+        pytest.param(AGENTS, (), 0, id="srun torchrun"),
+        pytest.param(AGENTS, ("careless",), 1, id="srun torchrun, careless", marks=pytest.mark.thorough),
+    ],
+)
 def test_a_requeued_job_is_one_run(slurm: Slurm, tmp_path: Path, script: str, how: tuple[str, ...], code: int) -> None:
     """A rank is killed, the batch script requeues its own job, and both attempts are judged without any other run."""
     job = submitted(slurm, tmp_path, script, "7", *how)
