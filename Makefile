@@ -6,10 +6,11 @@ QUICK ?= tests/launch tests/samplers tests/test_architecture.py
 COVERED ?= tests/launch tests/samplers tests/test_architecture.py tests/integration/test_import_names.py
 SOAK ?= 50
 BENCH ?= build/bench
+MODULE ?= launch/checks/state.py
 COMPAT ?= 2.6.0 2.13.0 2.14.1
 
 .DEFAULT_GOAL := help
-.PHONY: help verify sweep simulate containers matrix slurm gpu quick fast test thorough coverage lint types check soak controls bench peers docs compat clean
+.PHONY: help verify sweep simulate containers matrix slurm gpu quick fast test thorough coverage lint types check soak controls mutation bench peers docs compat clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST)
@@ -63,6 +64,9 @@ soak: .venv/installed ## verify the built-in job SOAK times (50), each under oth
 
 controls: .venv/installed ## sweep jobs with planted bugs: each found at every point where it must show, and nowhere else
 	$(RUN)/python -m tests.mutants.campaign
+
+mutation: .venv/installed ## change MODULE, one of those that judge, bit by bit, and list the changes that no test notices; minutes
+	$(RUN)/python -m tests.mutation $(MODULE)
 
 bench: .venv/bench ## measure the samplers beside others, and the launcher; tables, figures and plot go to BENCH
 	$(RUN)/python -m tests.benchmarks.samplers $(BENCH) && $(RUN)/python -m tests.benchmarks.launch $(BENCH)

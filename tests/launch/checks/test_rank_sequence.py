@@ -3,9 +3,11 @@ import pytest
 
 from resumable.launch.checks.rank_sequence import rank_sequence
 from resumable.launch.checks.state import state
-from resumable.launch.evidence.rank_records import Batch, Exit, FaultFired
+from resumable.launch.evidence.rank_records import Batch, Exit, FaultFired, Loader, SkippedStep, Step
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.explain.problems import UnknownRank
+from resumable.launch.explain.reasons import EveryUpdateLeftOut
+from resumable.launch.explain.share_reasons import PartOfDataset
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import resolve
 from tests.launch import histories
@@ -156,6 +158,35 @@ def test_a_fault_that_ended_the_job_for_good_was_not_outlived():
     """Nobody started it again."""
     result = rank_sequence(histories.evidence(JOB, [histories.killed(JOB, 5)], [histories.sigkill(4)]))
     assert (result.outcome, result.summary) == (Outcome.UNKNOWN, "no rank trained after a restart")
+
+
+def after_restart(change, **epochs):
+    """How the first differences are explained where the lines after the restart are changed, and what ranks train on."""
+    history = histories.one_kill(JOB, **epochs).faulted.history
+    processes = tuple(
+        with_records(process, map(change, process.records)) if process.incarnation else process
+        for process in history.processes
+    )
+    evidence = histories.of_histories(msgspec.structs.replace(history, processes=processes), JOB, [])
+    return [violation.reason for violation in rank_sequence(evidence).violations]
+
+
+def test_a_job_that_made_no_step_at_all_is_told_how_many_were_left_out():
+    """The scaler began with a scale that is too great."""
+
+    def left_out(line):
+        return SkippedStep(sequence=0, time_ns=0) if isinstance(line, Step) else line
+
+    assert after_restart(left_out) == [EveryUpdateLeftOut(num=20)] * 2
+
+
+def test_a_job_that_reads_a_part_of_its_data_after_a_restart_is_told_so():
+    """A subset stands for the rest of the epoch, and what was made of it shows that it is not the right one."""
+
+    def of_part(line):
+        return msgspec.structs.replace(line, num_samples=24) if isinstance(line, Loader) else line
+
+    assert after_restart(of_part, rank0=skip_one, rank1=skip_one) == [PartOfDataset(num_samples=24)] * 2
 
 
 def blinded(history):
