@@ -13,7 +13,7 @@ from resumable.launch.cli.parser import is_somebody_elses, parse
 from resumable.launch.errors import DamagedPlanError, LaunchError, NodeError
 from resumable.launch.explain.outcome import ExitCode
 from resumable.launch.system.environment import is_ci
-from resumable.launch.system.processes import leaving_none_behind
+from resumable.launch.system.offspring import leaving_none_behind
 from resumable.launch.system.standard_streams import OutputConsole, complain, discard_output, open_closed_streams
 
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES)

@@ -7,7 +7,6 @@ stay readable.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
 from typing import Any, Literal
 
 import msgspec
@@ -192,6 +191,8 @@ def _as_it_failed(plan: Plan, scenario: Scenario, verdict: Verdict) -> Scenario:
 
 def own_tools(*, python: str | None = None, torch: str | None = None) -> Tools:
     """The versions, of this program and of what its ranks said."""
+    from importlib.metadata import version  # noqa: PLC0415 - it reads mail headers, and most commands write no file
+
     return Tools(resumable=version("resumable"), python=python, torch=torch)
 
 

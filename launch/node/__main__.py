@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from resumable.launch.system.environment import own_tag
-from resumable.launch.system.processes import adopt_orphans, scratch_of
+from resumable.launch.system.offspring import adopt_orphans
+from resumable.launch.system.processes import scratch_of
 
 _STDIN, _STDOUT, _STDERR = range(3)
 _FIRST, _LAST = "resumable.launch.worker.forkserver.preload", "resumable.launch.worker.forkserver.freeze"

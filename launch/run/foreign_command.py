@@ -13,7 +13,7 @@ from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.system.environment import Recording, with_folder
 from resumable.launch.system.interrupt import Interrupted
-from resumable.launch.system.processes import leaving_none_behind
+from resumable.launch.system.offspring import leaving_none_behind
 
 SITE = Path(__file__).parents[1] / "worker" / "site"
 """Its `sitecustomize` reaches interpreters that have not installed this package; PYTHONPATH names it."""

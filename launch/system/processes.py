@@ -9,37 +9,21 @@ node, which adopts orphans (`PR_SET_CHILD_SUBREAPER`), for as long as the node l
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import shutil
-import signal
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 import psutil
 
 from resumable.launch.system.environment import tag_of
 
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _TRACKER = "multiprocessing.resource_tracker"
 _KILL_TIMEOUT_S, _TRACKER_TIMEOUT_S = 5.0, 10.0
 _TEMPORARY = tempfile.gettempdir()
 """The system's; a node changes its own."""
-
-
-def die_with_parent() -> None:
-    """Ask the kernel to kill this process when the thread that started it ends.
-
-    A parent that died before the call is not noticed by the kernel; the caller looks at `os.getppid()` where that matters.
-    """
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def adopt_orphans() -> None:
-    """Become the parent of every process below this one whose own parent ends; from then on `reap_adopted` is needed."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def reap_adopted(own: Collection[int]) -> None:
@@ -122,23 +106,19 @@ def kill_tagged(
     return _kill_all(lambda: [process for process in family(tag, root=root) if process.pid not in spared])
 
 
-@contextlib.contextmanager
-def leaving_none_behind() -> Iterator[None]:
-    """Kill in the end what has come to be below this process meanwhile, also what a node that was killed has left.
-
-    It is for a process of our own: in somebody else's, other threads may start processes that are none of our business.
-    """
-    before = {process.pid for process in psutil.Process().children(recursive=True)}
-    adopt_orphans()
-    try:
-        yield
-    finally:
-        _kill_all(lambda: [child for child in psutil.Process().children(recursive=True) if _is_left(child, before)])
+def pids_below() -> frozenset[int]:
+    """Every process below this one."""
+    return frozenset(process.pid for process in psutil.Process().children(recursive=True))
 
 
-def _is_left(process: psutil.Process, before: Collection[int]) -> bool:
+def kill_below(spared: Collection[int]) -> None:
+    """Kill every process below this one, which adopts orphans, but for some pids."""
+    _kill_all(lambda: [child for child in psutil.Process().children(recursive=True) if _is_left(child, spared)])
+
+
+def _is_left(process: psutil.Process, spared: Collection[int]) -> bool:
     """A resource tracker of this process ends after it."""
-    return process.pid not in before and is_running(process) and not is_tracker(process)
+    return process.pid not in spared and is_running(process) and not is_tracker(process)
 
 
 def _kill_all(find: Callable[[], list[psutil.Process]]) -> tuple[list[int], list[int]]:

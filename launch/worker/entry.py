@@ -17,7 +17,7 @@ from resumable.launch.evidence.rank_records import FORMAT_VERSION, Start
 from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.plan.plan import Plan, Script
 from resumable.launch.system.environment import RankEnvironment
-from resumable.launch.system.processes import die_with_parent
+from resumable.launch.system.offspring import die_with_parent
 from resumable.launch.worker.ending import Ending, FinalState
 from resumable.launch.worker.error_facts import message_of
 from resumable.launch.worker.exit import (
