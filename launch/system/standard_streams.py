@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import sys
 from typing import Literal, TextIO
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from resumable.launch.system.environment import has_width
+from resumable.launch.system.standard_error import say
 from resumable.launch.system.text_safety import printable
 
 UNLIMITED = 1_000_000
@@ -57,7 +59,7 @@ def print_indented(console: Console, text: Text, *, head: Text | None = None, in
 
 def complain(text: str) -> None:
     """Say on standard error what is wrong; it may quote what somebody else has written."""
-    print(printable(f"resumable: {text}"), file=sys.stderr)
+    say(printable(f"resumable: {text}"))
 
 
 def discard_output() -> None:
@@ -67,14 +69,23 @@ def discard_output() -> None:
 
 
 def open_closed_streams() -> None:
-    """Give standard streams that the caller closed (`>&-`) a place where nothing arrives, for this process and its children.
+    """Give standard streams that the caller closed (`>&-`), or that cannot be written, a place where nothing arrives.
 
-    Without one the next file that is opened gets the number of the stream, so that what a library prints goes into it; and
-    Python has no `sys.stdout` then, so that flushing it is an error, with the exit code of a refuted job.
+    It is that of children, too. Without one the next file that is opened gets the number of the stream, so that what a
+    library prints goes into it; and Python has no `sys.stdout` then, so that flushing it is an error, with the exit code of
+    a refuted job.
     """
     sys.stdin = sys.stdin or _nowhere(0, "r")
-    sys.stdout = sys.stdout or _nowhere(1, "w")
-    sys.stderr = sys.stderr or _nowhere(2, "w")
+    sys.stdout = _writable(sys.stdout, 1) or _nowhere(1, "w")
+    sys.stderr = _writable(sys.stderr, 2) or _nowhere(2, "w")
+
+
+def _writable(stream: TextIO | None, number: int) -> TextIO | None:
+    """The stream; None if there is none, or one that can only be read: a shell script's file may have got its number."""
+    if stream is not None and fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+        os.close(number)
+        return None
+    return stream
 
 
 def _nowhere(number: int, mode: Literal["r", "w"]) -> TextIO:

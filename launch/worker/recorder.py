@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from typing import Any, TypeVar
 
 from resumable.launch.evidence.chained_lines import chained
 from resumable.launch.evidence.rank_records import AnyRecord, encode_line
+from resumable.launch.system.standard_error import say
 
 _NOBODY = -1
 R = TypeVar("R", bound=AnyRecord)
@@ -117,8 +117,7 @@ class Recorder:
     def _give_up(self, why: str) -> None:
         """The disk is full, or its share is gone."""
         self.close()
-        with contextlib.suppress(OSError, ValueError):
-            print(f"resumable: the record of this rank ends here: {why}", file=sys.stderr)
+        say(f"resumable: the record of this rank ends here: {why}")
 
     def close(self) -> None:
         """Write nothing any more: the last line says how the script ended, whatever its threads do yet."""

@@ -73,4 +73,6 @@ class _WaitingFinder:
 
 
 def _complain(error: Exception) -> None:
-    print(f"resumable: this process is not recorded: {type(error).__name__}: {error}", file=sys.stderr)
+    from resumable.launch.system.standard_error import say  # noqa: PLC0415 - nothing before it is asked for
+
+    say(f"resumable: this process is not recorded: {type(error).__name__}: {error}")

@@ -28,6 +28,7 @@ from resumable.launch.evidence.rank_records import FORMAT_VERSION, AnyRecord, St
 from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.plan.plan import Plan
 from resumable.launch.system.environment import RankEnvironment, Recording, said_local_rank, said_rank
+from resumable.launch.system.standard_error import say
 from resumable.launch.worker import torch_private
 from resumable.launch.worker.ending import Ending
 from resumable.launch.worker.entering.late_recorder import LateRecorder
@@ -117,10 +118,11 @@ class RecordedProcess:
             self._begin()
         except Exception as error:  # a full disk, a share that is gone: the job goes on, unrecorded
             self._recorder.close()
-            print(f"resumable: this rank is not recorded: {type(error).__name__}: {error}", file=sys.stderr)
+            say(f"resumable: this rank is not recorded: {type(error).__name__}: {error}")
 
     def _begin(self) -> None:
         rank, world_size, group = _membership()
+        self._scenario_dir.root.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._scenario_dir.create()
         if rank == 0:
             number = claim_number(self._scenario_dir, group, world_size)

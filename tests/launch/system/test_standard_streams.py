@@ -26,7 +26,7 @@ def shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
 RESUMABLE = '"$PYTHON" -m resumable.launch'
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-", "1< /dev/null 2< /dev/null", "2> /dev/full"])
 def test_who_closes_a_stream_still_gets_the_exit_code(tmp_path: Path, closed: str) -> None:
     """That of a usage error here; never that of a refuted job."""
     expected = 2

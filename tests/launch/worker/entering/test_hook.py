@@ -72,3 +72,18 @@ def test_what_goes_wrong_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "run" / "run").touch()
     said = python(STEP, tmp_path, PYTHONPATH=PATH, RESUMABLE_RECORD=str(tmp_path / "run"))
     assert (said.stderr.count("\n"), "is not recorded" in said.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("stream", ["open('/dev/full', 'w')", "None"])
+def test_what_cannot_be_said_does_not_end_a_program(tmp_path: Path, stream: str) -> None:
+    """Nor does it get among what the program prints."""
+    (tmp_path / "run").touch()
+    program = f"import sys; sys.stderr = {stream}; {STEP}; print('done')"
+    assert python(program, tmp_path, PYTHONPATH=PATH, RESUMABLE_RECORD=str(tmp_path / "run")).stdout == "done\n"
+
+
+def test_a_run_directory_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """Whatever the mask: the variable alone has it made."""
+    run_dir = tmp_path / "a" / "run"
+    python(f"import os; os.umask(0); {STEP}", tmp_path, PYTHONPATH=PATH, RESUMABLE_RECORD=str(run_dir))
+    assert oct(run_dir.stat().st_mode & 0o777) == "0o700"
