@@ -45,7 +45,7 @@ thorough: .venv/installed ## run further forms of what the tests show
 quick: .venv/installed ## what a change needs first, in two minutes: style, types, and the tests that start no ranks
 	@$(MAKE) --no-print-directory -j 3 lint types fast
 
-fast: .venv/installed
+fast: .venv/installed ## of what quick does, the tests alone
 	$(RUN)/pytest -n 2 --dist loadgroup -m 'not slow and not integration and not containers and not thorough' $(QUICK)
 
 coverage: .venv/installed ## how much of the code the tests of COVERED run, subprocesses included
