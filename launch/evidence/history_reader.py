@@ -34,7 +34,14 @@ from resumable.launch.evidence.rank_records import (
 )
 from resumable.launch.evidence.run_dir import ScenarioDir
 from resumable.launch.evidence.seal import broken_seals
-from resumable.launch.evidence.worker_groups import ends_of, in_order, of_training, overlaps, with_numbers
+from resumable.launch.evidence.worker_groups import (
+    ends_of,
+    in_order,
+    of_training,
+    overlaps,
+    overlaps_by_clock,
+    with_numbers,
+)
 
 _R = TypeVar("_R")
 
@@ -67,7 +74,8 @@ def read_history(scenario: ScenarioDir, *parts: ScenarioDir, until: int | None =
         rounds = of_training(rounds, processes)
         processes, orphans = with_numbers(processes, rounds)
         damage.extend(Damage(path=file, what=what) for file, what in orphans)
-        damage.extend(Damage(path=file, line=line, what=what) for file, line, what in overlaps(processes))
+        beside = [*overlaps(processes), *(overlaps_by_clock(rounds, processes) if parts else ())]
+        damage.extend(Damage(path=file, line=line, what=what) for file, line, what in beside)
         ends = ends or ends_of(rounds, processes)
     damage.extend(_unsaid_faults(scenario, processes, marks))
     hangs = [record for record in said if isinstance(record, RankHung)]

@@ -7,6 +7,7 @@ there is one run directory for each attempt, every attempt has begun at 0, and t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,6 +17,9 @@ from resumable.launch.evidence.rank_records import Step, Superseded
 
 if TYPE_CHECKING:
     from resumable.launch.evidence.history import Process
+
+_CLOCKS_APART_S = 60.0
+"""What the clocks of two machines may differ by."""
 
 
 def in_order(folders: Sequence[Sequence[RoundStarted]]) -> list[RoundStarted]:
@@ -81,6 +85,31 @@ def overlaps(processes: Sequence[Process]) -> list[tuple[str, int, str]]:
             if step is not None:
                 what = f"trained on although life {seen.life} of its folder had begun: two lives at a time"
                 found.append((process.file, step.sequence + 1, what))
+    return found
+
+
+def overlaps_by_clock(rounds: Sequence[RoundStarted], processes: Sequence[Process]) -> list[tuple[str, int, str]]:
+    """Ranks 0 that trained on when a later group had begun in a different folder, where none can see the other.
+
+    Args:
+        rounds: All groups, in order.
+        processes: Of all folders.
+
+    Returns:
+        File, line and what is wrong.
+    """
+    firsts = {process.start.group: process for process in processes if process.rank == 0}
+    found = []
+    for earlier, later in pairwise(rounds):
+        process, successor = firsts.get(earlier.group), firsts.get(later.group)
+        if process is None or successor is None or earlier.time_unix is None or later.time_unix is None:
+            continue
+        tolerance_s = 0.0 if process.start.host == successor.start.host else _CLOCKS_APART_S
+        alone_s = later.time_unix - earlier.time_unix + tolerance_s
+        step = next((record for record in reversed(process.records) if isinstance(record, Step)), None)
+        if step is not None and step.time_ns - earlier.time_ns > alone_s * 1e9:
+            what = "trained on although a later life had begun in a different folder: two lives at a time"
+            found.append((process.file, step.sequence + 1, what))
     return found
 
 

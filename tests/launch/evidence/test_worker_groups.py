@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from resumable.launch.evidence.history import Process
 from resumable.launch.evidence.node_records import RoundStarted
 from resumable.launch.evidence.rank_records import FORMAT_VERSION, AnyRecord, Exit, Start, Step, Superseded
-from resumable.launch.evidence.worker_groups import ends_of, in_order, of_training, overlaps, with_numbers
+from resumable.launch.evidence.worker_groups import (
+    ends_of,
+    in_order,
+    of_training,
+    overlaps,
+    overlaps_by_clock,
+    with_numbers,
+)
 
 
 def life(number: int, group: str, *, time_unix: float = 0.0, world_size: int = 1) -> RoundStarted:
@@ -127,3 +135,26 @@ def test_groups_that_only_evaluate_are_no_lives_of_the_job(
 ) -> None:
     """Unless one stands where training should have gone on."""
     assert kept(*groups) == expected
+
+
+@pytest.mark.parametrize(
+    ("last_step_s", "hosts", "num"),
+    [
+        pytest.param(9, ("x", "x"), 0, id="over before"),
+        pytest.param(11, ("x", "x"), 1, id="beside"),
+        pytest.param(11, ("x", "y"), 0, id="clocks of two machines"),
+        pytest.param(71, ("x", "y"), 1, id="beside, on two machines"),
+    ],
+)
+def test_groups_with_a_folder_each_that_train_at_a_time_are_named(
+    last_step_s: int, hosts: tuple[str, str], num: int
+) -> None:
+    """The later one began ten seconds after the earlier one."""
+    rounds = [life(0, "a", time_unix=100.0), life(1, "b", time_unix=110.0)]
+    own = Step(sequence=1, time_ns=last_step_s * 10**9, step=0)
+    processes = [process("a", own), process("b", STEP)]
+    processes = [
+        msgspec.structs.replace(one, start=msgspec.structs.replace(one.start, host=host))
+        for one, host in zip(processes, hosts, strict=True)
+    ]
+    assert len(overlaps_by_clock(rounds, processes)) == num
