@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from resumable.launch.cluster import ComposeCluster
+from tests.integration.commands import JOB, resumable
 from tests.integration.nodes import compose_cluster, need_containers, plan_of_nodes
 from tests.integration.waiting import wait_until
 
@@ -113,3 +115,12 @@ def test_nothing_stays_when_the_supervisor_ends(folder: Path, signum: signal.Sig
     process.send_signal(signum)
     process.communicate()
     wait_until(lambda: left_of(project) == "", timeout_s=60)
+
+
+@pytest.mark.parametrize(("how", "code"), [((), 0), (("careless",), 1)], ids=["good", "careless"])
+def test_a_script_of_ones_own_is_judged_over_the_loss_of_a_node(folder: Path, how: tuple[str, ...], code: int) -> None:
+    """Its checkpoints lie in a folder of the run."""
+    job = shutil.copy(JOB, folder / "code")
+    cluster = ("--cluster", "compose", "--nnodes", "2", "--fault", "nodeloss(replace=0)@step=7:node=1")
+    ended = resumable("verify", "--quiet", *cluster, job, "{run_dir}", "-1", *how, folder=folder, timeout_s=600)
+    assert ended.returncode == code, ended.stdout + ended.stderr
