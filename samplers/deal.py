@@ -12,7 +12,7 @@ from resumable.samplers.share import Share
 Item = int | list[int]
 """A sample, or the samples of a group."""
 
-_MIN_BLOCK_ROWS = 512
+_MIN_BLOCK_ROWS = 64
 _MAX_BLOCK_ROWS = 32_768
 _BLOCK_GROWTH = 7
 

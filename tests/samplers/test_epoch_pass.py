@@ -19,7 +19,7 @@ class Recorded:
         return positions
 
 
-@pytest.mark.parametrize(("batch_size", "lengths"), [(None, [512, 3584, 28672]), (300, [600, 4200, 33_000])])
+@pytest.mark.parametrize(("batch_size", "lengths"), [(None, [64, 448, 3584]), (300, [300, 2100, 16_800])])
 def test_the_first_samples_wait_for_few_others_and_the_last_ones_for_few_blocks(batch_size, lengths):
     """Each block is longer than all before it, up to a length at which blocks cost nothing any more; batches are whole."""
     stream = Recorded()
