@@ -1,8 +1,4 @@
-"""One pass over the rest of an epoch: what one rank has drawn of it, and what it has trained on.
-
-Long because every question that a state asks of a pass is answered here, beside the few counters that decide it: whoever
-answered elsewhere would need all of them.
-"""
+"""One pass over the rest of an epoch: what one rank has drawn of it, and what it has trained on."""
 
 import threading
 import weakref
@@ -29,8 +25,6 @@ class EpochPass:
         """How often the sampler's position had been set when it began; it says nothing about a later one."""
         self.skipped: list[int] = []
         """Positions in the stream of what could not be loaded, and was left out by a loop that went on."""
-        self.is_before_set_epoch = False
-        """Whether it had drawn when `set_epoch` named its epoch once more."""
         self._deal = deal
         self._marks_epoch = marks_epoch
         self._owner: weakref.ref[object] | None = None
@@ -42,10 +36,6 @@ class EpochPass:
         self._num_committed_batches: int | None = None
         self._in_flight: InFlight | None = None
         self._rows_left_out: list[int] = []
-        self._num_done_when_the_next_began: int | None = None
-        self._went_on = False
-        self._num_done_at_set_epoch = 0
-        self._began_during: tuple[EpochPass, ...] = ()
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy of a pass has no iterator, and code cannot be pickled.
@@ -116,27 +106,6 @@ class EpochPass:
         return not self.ended and (is_held or self.num_in_flight > 0)
 
     @property
-    def went_on(self) -> bool:
-        """Whether more was done after a later pass had begun."""
-        before = self._num_done_when_the_next_began
-        return self._went_on or (before is not None and self.num_done > before)
-
-    @property
-    def is_look(self) -> bool:
-        """Whether it began while another pass was under way that went on afterwards."""
-        return any(earlier.went_on for earlier in self._began_during)
-
-    @property
-    def began_during_another(self) -> bool:
-        """Whether another pass was under way when it began."""
-        return bool(self._began_during)
-
-    @property
-    def has_moved_since_set_epoch(self) -> bool:
-        """Whether more was done after `set_epoch` named its epoch once more, if it did."""
-        return not self.is_before_set_epoch or self.num_done > self._num_done_at_set_epoch
-
-    @property
     def is_empty(self) -> bool:
         """Whether there was nothing left of the epoch when it began."""
         return not self._deal.has_row(0)
@@ -204,21 +173,11 @@ class EpochPass:
         num_ahead = 0 if self._in_flight is None else self._in_flight.finished.behind(self.num_done).count
         return max(0, self._deal.num_rows - self.num_done - num_ahead)
 
-    def begin_drawing(self, drawer: Drawer, earlier: Sequence["EpochPass"]) -> None:
-        """Take over what is known of who draws, and of the passes before this one, ahead of the first sample."""
-        self._began_during = tuple(candidate for candidate in earlier if candidate.is_under_way)
+    def begin_drawing(self, drawer: Drawer) -> None:
+        """Take over what is known of who draws, ahead of the first sample."""
         self._reads_ahead, self._stranger = drawer.reads_ahead, drawer.stranger
         if drawer.drop_last or drawer.batch_size not in (None, self._deal.batch_size):
             self._deal = self._deal.in_batches(drawer.batch_size or self._deal.batch_size, drop_last=drawer.drop_last)
-
-    def note_the_next(self) -> None:
-        """Note that a later pass draws its first sample now."""
-        self._went_on = self.went_on
-        self._num_done_when_the_next_began = self.num_done
-
-    def note_set_epoch(self) -> None:
-        """Note that `set_epoch` names this pass's epoch once more."""
-        self.is_before_set_epoch, self._num_done_at_set_epoch = True, self.num_done
 
     def begin_delivery(self, delivery: object) -> None:
         """Count what is handed to a loop from now on, and not what is drawn for it."""

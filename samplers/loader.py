@@ -81,7 +81,7 @@ class ResumableDataLoader(AcceleratedLoader, DataLoader[_T]):
         # ask a loader for.
         vars(self)["batch_sampler"] = batches
         self._progress = progress_of(batches.sampler)
-        self._progress.has_loader = True
+        self._progress.passes.has_loader = True
         if is_seeded(dataset):
             self._progress.mark_epochs()
 

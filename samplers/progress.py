@@ -1,8 +1,4 @@
-"""Where a sampler stands: its cursor and the passes over it, for the sampler itself and for the loaders around it.
-
-Long because one rule, which pass it is that trains, decides the position, the state and what may be moved, and all who
-ask go by it.
-"""
+"""Where a sampler stands: its cursor and the passes over it, for the sampler itself and for the loaders around it."""
 
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -18,8 +14,9 @@ from resumable.samplers.errors import PositionUnknownError
 from resumable.samplers.finished import NOTHING, Finished
 from resumable.samplers.frameworks.drawing import drawer, is_asked_by_torchdata, is_restored_by_torchdata
 from resumable.samplers.loading import loadable
+from resumable.samplers.passes import Passes
 from resumable.samplers.state import LIMIT
-from resumable.samplers.training_pass import doubt, passes_that_matter, training_pass
+from resumable.samplers.training_pass import doubt
 
 
 class Progress:
@@ -32,11 +29,9 @@ class Progress:
 
     def __init__(self, config: SamplerConfig) -> None:
         self.config = config
-        self.has_loader = False
-        """Whether a `ResumableDataLoader` is around the sampler: only what that delivers is trained on."""
+        self.passes = Passes()
+        """Those that have drawn since the cursor was set."""
         self._cursor = Cursor()
-        self._passes: list[EpochPass] = []
-        """Passes that have drawn since the cursor was set, in that order."""
         self._latest: EpochPass | None = None
         self._num_moves = 0
         self._skipped: Sequence[int] = ()
@@ -84,7 +79,7 @@ class Progress:
         """
         if self.config.is_endless:
             raise TypeError("an endless order has no end: nothing is left of it")
-        current = training_pass(self._candidates())
+        current = self.passes.training()
         if current is None:
             return self._deal(self._cursor).num_rows
         return current.num_remaining
@@ -95,14 +90,13 @@ class Progress:
         # A run without epochs goes on whatever a framework counts.
         epoch = 0 if self.config.is_endless else epoch
         if epoch != cursor.epoch:
-            self._refuse_to_leave(self._candidates())
+            self.passes.refuse_to_leave()
         moved = cursor.set_epoch(epoch, self._length(cursor))
         if epoch != cursor.epoch:
             self._move(moved)
             return
         self._cursor = moved
-        for epoch_pass in self._passes:
-            epoch_pass.note_set_epoch()
+        self.passes.note_set_epoch()
 
     def skip_to_batch(self, start_iter: int) -> None:
         """Begin the next pass with a batch of the epoch."""
@@ -120,7 +114,7 @@ class Progress:
     def advance(self) -> None:
         """Name the next epoch if the latest was read to its end, and none was named since; for loops that name none."""
         cursor = self._cursor_now()
-        self._refuse_to_leave([candidate for candidate in self._candidates() if candidate.is_drawn])
+        self.passes.refuse_to_leave(only_drawn=True)
         moved = cursor.advance(self._length(cursor))
         if moved.epoch != cursor.epoch:
             self._move(moved)
@@ -175,25 +169,24 @@ class Progress:
                 "the sampler makes the batches, and the loader makes batches of them: give it as "
                 "batch_sampler=ResumableBatchSampler(sampler)"
             )
-        epoch_pass.begin_drawing(found, self._passes)
+        epoch_pass.begin_drawing(found)
         if epoch_pass.num_moves == self._num_moves:
-            for earlier in self._passes:
-                earlier.note_the_next()
-            self._passes = [*passes_that_matter(self._passes), epoch_pass]
+            self.passes.add(epoch_pass)
 
     def commit(self, done: int | Iterable[int]) -> None:
         """Note that so many more batches of the pass that trains were trained on, or these samples of it."""
         samples = samples_of("samples", done)
         num_batches = integer("num_batches", done, low=0, high=LIMIT) if samples is None else 0
-        if not self._passes:
+        epoch_pass = self.passes.to_commit()
+        if epoch_pass is None:
             raise ValueError(
                 f"commit({done!r}): no batch was drawn since the position was set; was the epoch named after the loader's "
                 "iterator was made?"
             )
         if samples is None:
-            self._pass_to_commit().commit(num_batches)
+            epoch_pass.commit(num_batches)
         else:
-            self._pass_to_commit().finish(samples)
+            epoch_pass.finish(samples)
 
     def is_padding(self, batch: int) -> list[bool]:
         """Return which samples of a batch of the latest pass are padding."""
@@ -204,12 +197,8 @@ class Progress:
 
     def state(self) -> dict[str, Any]:
         """Return the position of the pass that trains: what was committed in it, else delivered, else drawn."""
-        try:
-            current = training_pass(self._candidates())
-        except PositionUnknownError:
-            if not is_asked_by_torchdata():
-                raise
-            current = self._passes[-1]
+        # torchdata keeps one of our iterators too, which is exact.
+        current = self.passes.likely() if is_asked_by_torchdata() else self.passes.training()
         if current is None:
             return self.config.state(self._cursor.epoch, self._cursor.consumed, self._skipped, self._cursor.finished)
         if current.is_out_of_order and self.config.layout.num_replicas > 1:
@@ -227,7 +216,7 @@ class Progress:
 
     def part(self) -> tuple[dict[str, Any], Finished]:
         """Return where the pass that trains began, and which of this rank's items from there on are committed."""
-        current = training_pass(self._candidates())
+        current = self.passes.training()
         if current is None:
             cursor = self._cursor
             return self.config.state(cursor.epoch, cursor.consumed, self._skipped, cursor.finished), NOTHING
@@ -236,7 +225,7 @@ class Progress:
 
     def state_with(self, numbers: Finished) -> dict[str, Any]:
         """Return the state if all ranks together have finished items of these numbers, counted from the pass's start on."""
-        current = training_pass(self._candidates())
+        current = self.passes.training()
         if current is None:
             consumed, finished = self._deal(self._cursor).with_finished(numbers)
             return self.config.state(self._cursor.epoch, consumed, self._skipped, finished)
@@ -254,27 +243,10 @@ class Progress:
         if is_restored_by_torchdata():
             self.set_epoch(self.epoch)
 
-    def _candidates(self) -> list[EpochPass]:
-        """The passes that may be the one which trains."""
-        if not self.has_loader:
-            return self._passes
-        return [candidate for candidate in self._passes if candidate.is_delivered or candidate.is_committed]
-
-    def _pass_to_commit(self) -> EpochPass:
-        under_way = [candidate for candidate in self._candidates() if candidate.is_under_way]
-        committed = [candidate for candidate in under_way if candidate.is_committed]
-        if committed or not under_way:
-            return committed[-1] if committed else self._passes[-1]
-        return under_way[0] if under_way[0].went_on else under_way[-1]
-
     def _cursor_now(self) -> Cursor:
         """The cursor as the pass that trains leaves it."""
-        candidates = self._candidates()
-        try:
-            current = training_pass(candidates)
-        except PositionUnknownError:
-            # Whichever it is, the next pass begins where all of them did.
-            current = candidates[-1]
+        # Whichever it is, the next pass begins where all of them did.
+        current = self.passes.likely()
         if current is None:
             return self._cursor
         if current.is_empty and current.origin.epoch_named:
@@ -286,7 +258,8 @@ class Progress:
 
     def _move(self, cursor: Cursor) -> None:
         """Set the position: no earlier pass says anything about it."""
-        self._cursor, self._passes, self._latest = cursor, [], None
+        self._cursor, self._latest = cursor, None
+        self.passes.clear()
         self._num_moves += 1
         self._skipped, self._counts_in_batches = (), False
 
@@ -299,16 +272,6 @@ class Progress:
         self._move(moved)
         if saved.epoch == self._cursor.epoch:
             self._skipped = saved.skipped
-
-    @staticmethod
-    def _refuse_to_leave(passes: Sequence[EpochPass]) -> None:
-        """Refuse to leave an epoch of which samples are in flight: a state of the next one could not tell of them."""
-        for epoch_pass in passes:
-            if epoch_pass.num_in_flight:
-                raise ValueError(
-                    f"{epoch_pass.num_in_flight} samples of epoch {epoch_pass.epoch} were drawn and not committed: commit "
-                    "them, and what was given up, before the next epoch begins; a run without epochs is order=Endless(...)"
-                )
 
     def _deal(self, cursor: Cursor) -> Deal:
         return self.config.deal(cursor.epoch, cursor.consumed, cursor.finished)

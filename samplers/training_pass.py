@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from resumable.samplers.candidate import Candidate
 from resumable.samplers.epoch_pass import EpochPass
 from resumable.samplers.errors import PositionUnknownError
 from resumable.samplers.frameworks.drawing import is_asking
@@ -12,7 +13,7 @@ _ADVICE = (
 )
 
 
-def training_pass(passes: Sequence[EpochPass]) -> EpochPass | None:
+def training_pass(passes: Sequence[Candidate]) -> EpochPass | None:
     """Return the pass whose position is the sampler's; None if there are none.
 
     A batch that is drawn to be counted, looked at or evaluated comes out of the same sampler as one that is trained on.
@@ -31,23 +32,24 @@ def training_pass(passes: Sequence[EpochPass]) -> EpochPass | None:
         PositionUnknownError: two passes may both be the one; the message shows what to write.
     """
     if len(passes) == 1:
-        return passes[0]
-    committed = [candidate for candidate in passes if candidate.is_committed]
+        return passes[0].epoch_pass
+    committed = [candidate for candidate in passes if candidate.epoch_pass.is_committed]
     if committed:
-        return committed[-1]
+        return committed[-1].epoch_pass
     candidates = [candidate for candidate in passes if not candidate.is_look]
-    under_way = [candidate for candidate in candidates if candidate.is_under_way]
-    over = [candidate for candidate in candidates if not candidate.is_under_way]
+    under_way = [candidate for candidate in candidates if candidate.epoch_pass.is_under_way]
+    over = [candidate for candidate in candidates if not candidate.epoch_pass.is_under_way]
     if under_way:
         return _first(under_way, over)
     return _last(over) if over else None
 
 
-def passes_that_matter(passes: Sequence[EpochPass]) -> list[EpochPass]:
+def passes_that_matter(passes: Sequence[Candidate]) -> list[Candidate]:
     """Return the passes on which the answer can depend: of those that are over, the last two that are no looks."""
-    kept = [candidate for candidate in passes if not candidate.is_look or candidate.is_committed]
-    over = [candidate for candidate in kept if not candidate.is_under_way and not candidate.is_committed]
-    return [candidate for candidate in kept if not any(candidate is forgotten for forgotten in over[:-2])]
+    kept = [candidate for candidate in passes if not candidate.is_look or candidate.epoch_pass.is_committed]
+    held = [candidate for candidate in kept if candidate.epoch_pass.is_under_way or candidate.epoch_pass.is_committed]
+    over = [candidate for candidate in kept if candidate not in held]
+    return [candidate for candidate in kept if candidate not in over[:-2]]
 
 
 def doubt(current: EpochPass) -> str | None:
@@ -66,24 +68,25 @@ def doubt(current: EpochPass) -> str | None:
     return None
 
 
-def _first(under_way: Sequence[EpochPass], over: Sequence[EpochPass]) -> EpochPass:
+def _first(under_way: Sequence[Candidate], over: Sequence[Candidate]) -> EpochPass:
     first, *others = under_way
     # A loop that named the epoch at its head has run since.
     is_left = not first.has_moved_since_set_epoch and any(not candidate.is_before_set_epoch for candidate in over)
     if others or is_left:
         raise PositionUnknownError(
-            f"the first pass over this sampler, which has delivered {first.num_done} samples, still has its iterator, but "
-            f"stands still while a later one is drawn: which of them trains? {_ADVICE}"
+            f"the first pass over this sampler, which has delivered {first.epoch_pass.num_done} samples, still has its "
+            f"iterator, but stands still while a later one is drawn: which of them trains? {_ADVICE}"
         )
-    return first
+    return first.epoch_pass
 
 
-def _last(over: Sequence[EpochPass]) -> EpochPass:
+def _last(over: Sequence[Candidate]) -> EpochPass:
     *others, last = [candidate for candidate in over if not candidate.is_before_set_epoch] or over
-    is_sure = last.ended and not last.began_during_another
-    if not is_sure and any(candidate.consumed != last.consumed for candidate in others):
+    place = last.epoch_pass.consumed
+    is_sure = last.epoch_pass.ended and not last.began_during_another
+    if not is_sure and any(candidate.epoch_pass.consumed != place for candidate in others):
         raise PositionUnknownError(
-            f"one pass over this sampler was left at sample {others[-1].consumed} of the epoch, and a later one at sample "
-            f"{last.consumed}: which of them trained? {_ADVICE}"
+            f"one pass over this sampler was left at sample {others[-1].epoch_pass.consumed} of the epoch, and a later one "
+            f"at sample {place}: which of them trained? {_ADVICE}"
         )
-    return last
+    return last.epoch_pass

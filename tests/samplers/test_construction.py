@@ -116,6 +116,12 @@ def test_weights_of_any_type_are_weights(dtype):
     assert expected == list(ResumableWeightedSampler(torch.tensor([1, 2, 0], dtype=dtype), 50))
 
 
+def test_weights_with_a_gradient_are_weights():
+    """As for torch."""
+    expected = list(ResumableWeightedSampler([1.0, 2.0, 0.0], 50))
+    assert expected == list(ResumableWeightedSampler(torch.tensor([1.0, 2.0, 0.0], requires_grad=True), 50))
+
+
 def test_indices_of_64_bits_without_a_sign_are_indices():
     """Those that a position can hold; larger ones are refused and not turned into negative ones."""
     assert sorted(ResumableSubsetSampler(np.array([5, 2**63 - 1], dtype=np.uint64))) == [5, 2**63 - 1]
