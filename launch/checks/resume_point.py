@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from resumable.launch.checks.check import Check
 from resumable.launch.evidence.rank_records import Save
@@ -37,7 +37,8 @@ def _resume_point(evidence: Evidence) -> CheckResult:
     complete = _complete(evidence.faulted.checkpoints)
     disturbed = disturbed_readings(evidence.faulted)
     judged = [life for life in resumed if life.incarnation not in disturbed]
-    found = [_violation(life, complete, resumed) for life in judged]
+    resumed_at = _resumed_at(resumed)
+    found = [_violation(life, complete, resumed_at) for life in judged]
     violations = [violation for violation in found if violation is not None]
     violations += _without_emergency_checkpoint(evidence, resumed)
     if violations:
@@ -69,9 +70,10 @@ def _figures(life: Life) -> str:
     return f"step {life.first_step} (known by {how}), {counted(num_lost, 'step')} done again"
 
 
-def _violation(life: Life, complete: Sequence[Checkpoint], resumed: Sequence[Life]) -> Violation | None:
+def _violation(life: Life, complete: Sequence[Checkpoint], resumed_at: Mapping[int, int]) -> Violation | None:
     """What is wrong with the place where a process went on; None if nothing is."""
-    loadable = [checkpoint for checkpoint in complete if _could_load(checkpoint, life, resumed)]
+    kept = _kept(life, resumed_at)
+    loadable = [checkpoint for checkpoint in complete if checkpoint.step <= kept.get(checkpoint.incarnation, -1)]
     newest = _newest(life, [checkpoint for checkpoint in loadable if not checkpoint.is_removed])
     if newest is None or newest.step <= life.common_step:  # what was there once could have been kept
         newest = _newest(life, loadable)
@@ -123,12 +125,22 @@ def _without_emergency_checkpoint(evidence: Evidence, resumed: Sequence[Life]) -
             yield at_resume(life, problem, NoEmergencyCheckpoint())
 
 
-def _could_load(checkpoint: Checkpoint, life: Life, resumed: Sequence[Life]) -> bool:
-    """Whether a file was there when a process started, and not of work that a later restart threw away."""
-    if checkpoint.incarnation >= life.incarnation:
-        return False
-    between = [other for other in resumed if checkpoint.incarnation < other.incarnation < life.incarnation]
-    return all(checkpoint.step <= other.common_step for other in between)
+def _resumed_at(resumed: Sequence[Life]) -> dict[int, int]:
+    """The step at which each incarnation went on, or its first rank did."""
+    steps: dict[int, int] = {}
+    for life in resumed:
+        steps[life.incarnation] = min(life.common_step, steps.get(life.incarnation, life.common_step))
+    return steps
+
+
+def _kept(life: Life, resumed_at: Mapping[int, int]) -> dict[int, float]:
+    """By earlier incarnation, the step up to which its work was kept when a process started: by no restart thrown away."""
+    kept: dict[int, float] = {}
+    limit = float("inf")
+    for incarnation in reversed(range(life.incarnation)):
+        kept[incarnation] = limit
+        limit = min(limit, resumed_at.get(incarnation, limit))
+    return kept
 
 
 def _newest(life: Life, earlier: Sequence[Checkpoint]) -> Checkpoint | None:
