@@ -6,16 +6,20 @@ did from there on accuses the job.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
 from resumable.launch.evidence.history import Damage
 from resumable.launch.evidence.rank_records import Save
 from resumable.launch.reading.checkpoints import loaded_by
+from resumable.launch.reading.failures import has_ended_well
 from resumable.launch.reading.lives import Life, Run
 from resumable.launch.reading.saves import saves_read
 from resumable.launch.reading.steps import NOTHING, Steps
 from resumable.launch.system.wording import counted
+
+_FOLDER = ": is an attempt's folder missing?"
+_JOB = ": is it a different job?"
 
 
 def gaps(run: Run, expected: Mapping[int, Steps]) -> Iterator[Damage]:
@@ -29,7 +33,7 @@ def gaps(run: Run, expected: Mapping[int, Steps]) -> Iterator[Damage]:
         lives = [life for life in timeline.lives if life.steps]
         missing = ((life, _missing_before(life, run, expected.get(life.rank, NOTHING))) for life in lives)
         for life, what in islice((one for one in missing if one[1]), 1):
-            yield Damage(path=life.trajectory.process.file, what=f"{what}: is an attempt's folder missing?")
+            yield Damage(path=life.trajectory.process.file, what=what)
 
 
 def _missing_before(life: Life, run: Run, expected: Steps) -> str:
@@ -39,14 +43,33 @@ def _missing_before(life: Life, run: Run, expected: Steps) -> str:
         begin = life.steps[0].before or ""
         is_at_its_begin = not expected or begin == expected[0].before
         place = None if is_at_its_begin else next(expected.places_of(begin), None)
-        return (
-            "" if place is None else f"it begins with what the undisturbed run had after {counted(place + 1, 'step')}"
-        )
+        if place is None:
+            return ""
+        return f"it begins with what the undisturbed run had after {counted(place + 1, 'step')}{_FOLDER}"
     if life.first_step > num_done:
-        return f"it goes on from step {life.first_step}, and only {counted(num_done, 'step')} of its rank were recorded"
+        only = f"only {counted(num_done, 'step')} of its rank were recorded"
+        return f"it goes on from step {life.first_step}, and {only}{_FOLDER}"
+    if _is_of_another_job(life, run):
+        return f"it begins anew after a life that had ended well{_JOB}"
     if _is_known(life, run) or not _has_read_a_checkpoint(life, run):
         return ""
-    return "it goes on from a checkpoint and with parameters that no recorded process had"
+    return f"it goes on from a checkpoint and with parameters that no recorded process had{_FOLDER}"
+
+
+def _is_of_another_job(life: Life, run: Run) -> bool:
+    """Whether it does not share parameters, or data, with what came before it, which nobody had to start again."""
+    before = [one for one in run.lives if one.incarnation == life.incarnation - 1]
+    if not before or not all(has_ended_well(one.trajectory.process) for one in before):
+        return False
+    data, earlier = _data([life]), _data(before)
+    has_other_data = bool(data) and bool(earlier) and data.isdisjoint(earlier)
+    return has_other_data or (not _is_known(life, run) and not any(loaded_by(life.trajectory)))
+
+
+def _data(lives: Iterable[Life]) -> set[tuple[str, int | None]]:
+    """Class and length of the data sets that were read."""
+    loaders = (loader for life in lives for loader in life.trajectory.loaders.values())
+    return {(loader.dataset, loader.num_samples) for loader in loaders}
 
 
 def _is_known(life: Life, run: Run) -> bool:

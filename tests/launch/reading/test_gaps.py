@@ -62,3 +62,11 @@ def test_the_first_attempt_is_missed_beside_an_undisturbed_run() -> None:
 def test_parameters_that_nobody_had_are_a_gap_where_a_checkpoint_was_read(loads: str | None, num_gaps: int) -> None:
     """A job that reads none began from scratch, which is its own doing."""
     assert len(whats([first(4), scratch("state-0-of-a-different-seed", loads)], has_reference=False)) == num_gaps
+
+
+def test_a_second_training_behind_one_that_ended_well_is_a_different_job() -> None:
+    """One that was killed had to be started again, and what is started from scratch then is the job."""
+    second = scratch("state-0-of-a-different-seed", None)
+    whole = [Life(epochs=JOB.epochs_from(rank, 0)) for rank in range(2)]
+    assert whats([whole, second], has_reference=False) == ["it begins anew after a life that had ended well"]
+    assert whats([first(4), second], has_reference=False) == []
