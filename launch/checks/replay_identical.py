@@ -18,7 +18,7 @@ Replay = list[tuple[TrainedBatch, TrainedBatch]]
 
 
 def _replay_identical(evidence: Evidence) -> CheckResult:
-    replays = [(life, replay) for life, replay in _replays(evidence) if replay]
+    replays = list(_replays(evidence))
     found = [_first_violation(life, replay) for life, replay in replays]
     violations = [violation for violation in found if violation is not None]
     num_batches = sum(len(replay) for _, replay in replays)

@@ -6,7 +6,9 @@ from resumable.launch.checks.content import content
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.rank_records import Batch
 from resumable.launch.explain.outcome import Outcome
+from resumable.launch.explain.problems import ContentDiffers
 from resumable.launch.explain.result import CheckResult
+from resumable.launch.explain.run_problems import ReferenceVaries
 from resumable.launch.reading.evidence import Evidence, gather
 from tests.launch import histories
 from tests.launch.histories import Job
@@ -45,7 +47,9 @@ def test_other_content_after_the_restart_is_invalid() -> None:
     """The sentence names rank, epoch and batch."""
     result = judged(wrong_from=1)
     assert result.outcome == Outcome.INVALID
-    assert result.violations[0].rank == 0
+    first = result.violations[0]
+    assert first.problem == ContentDiffers(rank=0, epoch=1, batch=0)
+    assert (first.rank, first.epoch, first.batch, first.line) == (0, 1, 0, 5)
 
 
 def test_the_place_is_that_of_the_uninterrupted_run() -> None:
@@ -73,7 +77,8 @@ def test_the_place_is_that_of_the_uninterrupted_run() -> None:
 
 def test_a_job_whose_content_differs_by_itself_is_unknown() -> None:
     """What is not the same without a restart cannot be after one."""
-    assert judged(wrong_from=1, second_reference="other").outcome == Outcome.UNKNOWN
+    result = judged(wrong_from=1, second_reference="other")
+    assert (result.outcome, result.problem) == (Outcome.UNKNOWN, ReferenceVaries(what="its own content", rank=0))
 
 
 def test_content_that_nobody_recorded_is_not_judged() -> None:

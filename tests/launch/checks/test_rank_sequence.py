@@ -74,19 +74,21 @@ def test_a_rank_that_left_in_order_may_go_on_after_a_restart():
 @pytest.mark.parametrize(
     ("parameters", "num_done", "outcomes"),
     [
-        (JOB.state(24), 24, (Outcome.VALID, Outcome.VALID)),
-        (JOB.state(24), 23, (Outcome.INVALID, Outcome.UNKNOWN)),
-        ("other", 24, (Outcome.UNKNOWN, Outcome.INVALID)),
-        (None, 24, (Outcome.UNKNOWN, Outcome.UNKNOWN)),
+        ((JOB.state(24), JOB.state(24)), 24, (Outcome.VALID, Outcome.VALID)),
+        ((JOB.state(24), JOB.state(24)), 23, (Outcome.INVALID, Outcome.UNKNOWN)),
+        (("other", "other"), 24, (Outcome.UNKNOWN, Outcome.INVALID)),
+        ((JOB.state(24), "other"), 24, (Outcome.UNKNOWN, Outcome.INVALID)),
+        ((None, None), 24, (Outcome.UNKNOWN, Outcome.UNKNOWN)),
+        ((JOB.state(24), None), 24, (Outcome.UNKNOWN, Outcome.UNKNOWN)),
     ],
 )
 def test_a_job_with_nothing_left_to_train_must_end_with_the_right_parameters(parameters, num_done, outcomes):
     """The fault came after the last step, and the checkpoint was of that one; an end that tells nothing proves nothing."""
     first = histories.group(JOB, histories.killed(JOB, num_done), incarnation=0)
-    ended = Exit(sequence=0, time_ns=0, reason="finished", parameters=parameters)
+    ended = [Exit(sequence=0, time_ns=0, reason="finished", parameters=own) for own in parameters]
     idle = [Life(epochs=[], base=24, stop_after=0, loads="ckpt/step-24.pt") for _ in first]
     second = histories.group(JOB, idle, incarnation=1)
-    processes = [*first, *(histories.with_lines(process, [ended]) for process in second)]
+    processes = [*first, *(histories.with_lines(process, [ended[process.rank]]) for process in second)]
     evidence = histories.of_histories(histories.history("faulted", processes), JOB, [histories.sigkill(23)])
     assert outcomes == (rank_sequence(evidence).outcome, state(evidence).outcome)
 
@@ -119,6 +121,7 @@ def test_batches_without_indices_are_shown_by_their_digests():
     epoch = JOB.epoch(1, 0)
     assert violation.expected == (f"content of {epoch[4]}",)
     assert violation.found == (f"content of {epoch[5]}",)
+    assert violation.problem.is_by_content
 
 
 def test_fast_forwarding_is_right():

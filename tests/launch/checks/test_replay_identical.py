@@ -1,4 +1,5 @@
 import msgspec
+import pytest
 
 from resumable.launch.checks.replay_identical import replay_identical
 from resumable.launch.evidence.rank_records import Step
@@ -56,6 +57,34 @@ def test_a_step_that_was_never_finished_counts_as_done_before():
     right = JOB.epochs_from(0, 4)
     assert judged_unfinished(right).outcome == Outcome.VALID
     assert judged_unfinished([right[0][1:], *right[1:]]).outcome == Outcome.INVALID
+
+
+@pytest.mark.parametrize(("first", "outcome"), [(0, Outcome.VALID), (1, Outcome.INVALID)])
+def test_a_job_that_was_killed_in_its_very_first_step_begins_with_the_same_batch(first, outcome):
+    """It had its backward pass, and no step of the job was ever done."""
+    before = histories.group(JOB, histories.killed(JOB, 1), incarnation=0)
+    lives = [histories.Life(epochs=[JOB.epoch(r, 0)[first:], *JOB.epochs_from(r, 8)]) for r in (0, 1)]
+    after = histories.group(JOB, lives, incarnation=1)
+    history = histories.history("faulted", [*map(without_last_step, before), *after])
+    assert replay_identical(histories.of_histories(history, JOB, [])).outcome == outcome
+
+
+@pytest.mark.parametrize("until", [5, 7, 8])
+def test_a_second_kill_may_come_before_all_is_done_again(until):
+    """What it has not come to is not compared yet."""
+    groups = [histories.killed(JOB, 7), histories.killed(JOB, until, base=4), histories.resumed(JOB, 4)]
+    assert replay_identical(histories.evidence(JOB, groups, [])).outcome == Outcome.VALID
+
+
+@pytest.mark.parametrize("is_by_content", [False, True])
+def test_a_batch_that_has_no_indices_is_different_by_its_content(is_by_content):
+    """The evidence of the second time is named."""
+    other = histories.one_kill(JOB, at=7, resume=4, rank1=lambda epochs: [JOB.epoch(1, 1)[4:], *epochs[1:]])
+    history = other.faulted.history
+    history = histories.without_indices(history) if is_by_content else history
+    [violation] = replay_identical(histories.of_histories(history, JOB, [])).violations
+    assert violation.problem.is_by_content is is_by_content
+    assert (violation.incarnation, violation.file, violation.line) == (1, "faulted/events/i001-r0001-1.jsonl", 5)
 
 
 def test_nothing_done_again_is_not_applicable():
