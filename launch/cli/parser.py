@@ -63,7 +63,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         return _record_arguments(argv[1:])
     if argv[0] == "plan":
         return argparse.Namespace(command="plan", planned=argv[1:])
-    refuse_unknown_command(argv[0], COMMANDS)
+    refuse_unknown_command(argv, COMMANDS)
     arguments, unknown = _main_parser().parse_known_args(argv)
     if unknown:
         refuse_superfluous(unknown[0], command_parsers()[arguments.command])
@@ -111,7 +111,9 @@ def _record_arguments(argv: Sequence[str]) -> argparse.Namespace:
     """What stands behind the first word that is no option of ours, or behind `--`, is the command."""
     parser = _record_parser()
     head, tail = _split_at_script(parser, argv)
-    arguments = parser.parse_args(head)
+    arguments, unknown = parser.parse_known_args(head)
+    if unknown:
+        refuse_superfluous(unknown[0], parser)
     if not tail:
         parser.error("no command is given: resumable record -- COMMAND")
     arguments.command, arguments.recorded = "record", tail

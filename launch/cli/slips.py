@@ -48,15 +48,23 @@ def refusal(message: str, program: str) -> UsageError:
     newest = newest_run(_RUNS) if missing == "RUN" else None
     if newest is not None:
         return UsageError(f"which run? the newest here is\n  {program} {shown(newest)}")
-    if missing is not None:
-        message = f"{missing} is missing; for example\n{TOOLS[program.rpartition(' ')[2]].examples}"
+    tool = TOOLS.get(program.rpartition(" ")[2])
+    if missing is not None and tool is not None:
+        message = f"{missing} is missing; for example\n{tool.examples}"
     return UsageError(f"{message}\ntry: {program} --help")
 
 
-def refuse_unknown_command(word: str, commands: Sequence[str]) -> None:
-    """A command that there is not: the nearest that there is, or the one that a script's name wants."""
-    if word.startswith("-") or word in commands:
+def refuse_unknown_command(argv: Sequence[str], commands: Sequence[str]) -> None:
+    """A command that there is not: the nearest that there is, or the one that a script's name or an option wants."""
+    word = argv[0]
+    if word in (*commands, "-h", "--help", "--version"):
         return
+    if word.startswith("-"):
+        command = next((one for one in argv if one in commands), "verify")
+        rest = [one for one in argv if one != command]
+        raise UsageError(
+            f"{word} stands where a command is expected; write\n  resumable {shlex.join([command, *rest])}"
+        )
     if Path(word).exists() or word.endswith(".py"):
         raise UsageError(f"{word} is no command; to prove that it resumes: resumable verify {word}")
     nearest = get_close_matches(word, commands, n=1)
@@ -69,7 +77,12 @@ def refuse_superfluous(word: str, parser: argparse.ArgumentParser) -> None:
     if not word.startswith("-"):
         raise UsageError(f"{word!r} is one argument too many\ntry: {parser.prog} --help")
     name = word.partition("=")[0]
-    spellings = [spelling for option in options_of(parser) for spelling in option.option_strings]
+    spellings = [
+        spelling
+        for option in options_of(parser)
+        for spelling in option.option_strings
+        if "_" in name or "_" not in spelling
+    ]
     nearest = get_close_matches(name, spellings, n=1)
     hint = f"did you mean: {nearest[0]}" if nearest else f"try: {parser.prog} --help"
     raise UsageError(f"no option {name}\n{hint}")

@@ -86,6 +86,12 @@ def test_the_short_help_names_only_options_that_there_are(command: str, capsys: 
     ("argv", "wanted"),
     [
         ([], "resumable verify --nproc-per-node 2 train.py"),
+        (["--nproc-per-node", "2", "sweep", "train.py"], "\n  resumable sweep --nproc-per-node 2 train.py"),
+        (
+            ["--fault=exit(3)@step=7:rank=0", "train.py"],
+            "\n  resumable verify '--fault=exit(3)@step=7:rank=0' train.py",
+        ),
+        (["record", "--rundir", "x", "--", "ls"], "did you mean: --run-dir"),
         (["verfy"], "did you mean: resumable verify"),
         (["frobnicate"], "commands: run, verify, sweep"),
         (["nothing/train.py"], "to prove that it resumes: resumable verify nothing/train.py"),
