@@ -30,6 +30,8 @@ def _restored(evidence: Evidence) -> CheckResult:
     if unknown_ones and evidence.disagreement is not None:
         life = unknown_ones[0]
         return unknown(SaveUnknown(incarnation=life.incarnation, step=life.first_step))
+    if starts and not any(start.equal for start in starts):
+        return not_applicable("what this run had at the save was not recorded")
     if not starts:
         is_recorded = any(start_state(life) is not None for life in resumed)
         return not_applicable(

@@ -49,7 +49,7 @@ def _what_was_recorded(run_dir: RunDir) -> str:
     if not history.processes:
         return (
             f"no rank was recorded in {where}: none has joined a process group or made an optimizer step; a Python that is "
-            "started with -S, -I, -E or a cleared environment is not reached"
+            "started with -S, -I, -E or a cleared environment is not reached, nor one that lacks what this package needs"
         )
     ranks = counted(len({process.rank for process in history.processes}), "rank")
     return (

@@ -358,3 +358,17 @@ def test_a_shard_whose_moments_are_zeros_shows(after: Job) -> None:
     assert [(violation.problem.rank, violation.problem.names) for violation in result.violations] == [
         (None, ("layer.bias",))
     ]
+
+
+def without_fingerprints(line: AnyRecord) -> AnyRecord | None:
+    """Neither what a process holds after a step is known, nor what it holds at a save."""
+    if isinstance(line, Step):
+        return msgspec.structs.replace(line, components={})
+    return None if isinstance(line, State) else line
+
+
+def test_a_save_of_which_no_component_is_known_shows_nothing() -> None:
+    """That it was read does not say what was restored."""
+    result = alone(run_with((without_fingerprints, 0, None)))
+    expected = (Outcome.NOT_APPLICABLE, "what this run had at the save was not recorded")
+    assert expected == (result.outcome, result.summary)
