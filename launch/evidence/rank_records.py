@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from resumable.launch.evidence.fingerprints import Fingerprint
+from resumable.launch.evidence.index_text import indices_of
 from resumable.launch.system.safe_io import decoded, encoded
 
 FORMAT_VERSION = 1
@@ -107,7 +108,10 @@ class Batch(Record, frozen=True, kw_only=True, tag="batch"):
     batch: int
     """Number of the batch in this pass, from 0."""
     indices: list[Index] | None = None
-    """The samples in their order; None where the data set has no indices."""
+    """The samples in their order; None where the data set has no indices, or `samples` says them."""
+    samples: str = ""
+    """The samples as a shorter text, which a reader puts in the place of `indices`; `launch/evidence/index_text.py` says how
+    to read it."""
     digest: str | None = None
     """Digest of the content, where it was asked for or there are no indices."""
     grad_enabled: bool = True
@@ -327,4 +331,10 @@ def decode_line(line: bytes) -> AnyRecord:
     Raises:
         msgspec.DecodeError: the line is no JSON, or no record of this version (`ValidationError` is a subclass).
     """
-    return decoded(_decoder.decode, line)
+    record = decoded(_decoder.decode, line)
+    if isinstance(record, Batch) and record.samples:
+        try:
+            return msgspec.structs.replace(record, indices=indices_of(record.samples), samples="")
+        except ValueError as error:
+            raise msgspec.ValidationError(f"{error} - at `$.samples`") from error
+    return record

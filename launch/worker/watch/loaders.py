@@ -26,6 +26,7 @@ from resumable.launch.worker import torch_private
 from resumable.launch.worker.digest import content_digest
 from resumable.launch.worker.patching import Args, Kwargs, Patches
 from resumable.launch.worker.recorder import Recorder
+from resumable.launch.worker.watch.index_texts import index_text
 from resumable.launch.worker.watch.subsets import whole_indices
 
 Delivered = Callable[[Batch, Any], None]
@@ -218,13 +219,16 @@ class LoaderWatch:
             indices = current.by_task.pop(task, None)
         batch = current.num_delivered
         current.num_delivered += 1
+        text = ""
         if indices is not None:
             indices = whole_indices(torch_private.dataset_of(iterator), indices)
+            text = index_text(indices)
         fields = {
             "loader": number[0],
             "epoch": number[1],
             "batch": batch,
-            "indices": indices,
+            "indices": None if text else indices,
+            "samples": text,
             "digest": content_digest(data) if indices is None or self._digests_content else None,
         }
         if self._prefetched is not None:
@@ -268,6 +272,8 @@ def as_indices(index: Any) -> list[Index] | None:
     if isinstance(index, str | bytes) or not isinstance(index, Iterable):
         return [_as_index(index)]
     keys = list(index)
+    if set(map(type, keys)) == {int}:
+        return keys
     if keys and all(key is None for key in keys):
         return None
     return [key if type(key) is int else _as_index(key) for key in keys]

@@ -77,6 +77,8 @@ def sentences(whole_s: float | None, num_ranks: int, recorder: Mapping[str, floa
         *whole,
         f"recorder: {recorder['recorder_us']:.1f} µs a batch of {recorder['batch_size']} indices "
         f"({recorder['plain_us']:.1f} µs without it)",
+        f"evidence of a batch of {recorder['large_batch_size']} indices: {recorder['bytes_sequential']:.0f} bytes in order, "
+        f"{recorder['bytes_shuffled']:.0f} shuffled",
         f"content digest: {recorder['digest_ms_per_mb']:.3f} ms a MB",
     ]
 

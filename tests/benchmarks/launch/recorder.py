@@ -21,13 +21,17 @@ from resumable.launch.worker.recorder import Recorder
 from resumable.launch.worker.watch.loaders import LoaderWatch
 
 BATCH_SIZE = 36
-_NUM_BATCHES = 4000
+_LARGE_BATCH_SIZE = 4096
+_NUM_BATCHES, _NUM_LARGE = 4000, 64
 _NUM_ROUNDS = 9
 _DIGEST_BYTES = 1 << 24
 
 
 def measured() -> dict[str, float]:
-    """Microseconds for each batch, milliseconds for each MB of content: processor time, the best of a few rounds."""
+    """Microseconds for each batch, milliseconds for each MB of content: processor time, the best of a few rounds.
+
+    And bytes of evidence for each large batch.
+    """
     data = TensorDataset(torch.zeros(_NUM_BATCHES * BATCH_SIZE, 64))
     plain_us = _batch_us(data)
     with tempfile.TemporaryDirectory() as folder:
@@ -35,12 +39,18 @@ def measured() -> dict[str, float]:
         LoaderWatch(Recorder(Path(folder) / "events.jsonl")).install(patches)
         recorded_us = _batch_us(data)
         patches.undo()
+        num_bytes = {
+            f"bytes_{name}": _batch_bytes(Path(folder) / f"{name}.jsonl", shuffle=name == "shuffled")
+            for name in ("sequential", "shuffled")
+        }
     content = torch.zeros(_DIGEST_BYTES, dtype=torch.uint8)
     return {
         "batch_size": BATCH_SIZE,
         "plain_us": plain_us,
         "recorded_us": recorded_us,
         "recorder_us": recorded_us - plain_us,
+        "large_batch_size": _LARGE_BATCH_SIZE,
+        **num_bytes,
         "digest_ms_per_mb": min(_digest_s(content) for _ in range(_NUM_ROUNDS)) * 1000 / (_DIGEST_BYTES / 1e6),
     }
 
@@ -55,6 +65,17 @@ def _pass_s(data: TensorDataset) -> float:
     for _ in loader:
         pass
     return time.process_time() - begin
+
+
+def _batch_bytes(file: Path, *, shuffle: bool) -> float:
+    """What a large batch leaves of evidence."""
+    patches = Patches()
+    LoaderWatch(Recorder(file)).install(patches)
+    data = TensorDataset(torch.zeros(_NUM_LARGE * _LARGE_BATCH_SIZE, 1))
+    for _ in DataLoader(data, batch_size=_LARGE_BATCH_SIZE, shuffle=shuffle):
+        pass
+    patches.undo()
+    return file.stat().st_size / _NUM_LARGE
 
 
 def _digest_s(content: torch.Tensor) -> float:

@@ -1,0 +1,81 @@
+"""Writes the samples of a batch as the text that `resumable.launch.evidence.index_text` reads."""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from resumable.launch.evidence.index_text import MOST_SAMPLES, WORD_BYTES
+from resumable.launch.evidence.rank_records import Index
+
+_TINY, _FEW = 8, 64
+"""A list is as good for fewer than the first, and up to the second, in no order, it is written sooner and not long."""
+_BEYOND = 1 << 8 * (WORD_BYTES - 1)
+_LITTLE_ENDIAN = np.dtype("<i8")
+
+
+def index_text(indices: Sequence[Index]) -> str:
+    """The samples of one batch in their order; "" where a list is as short, or nothing else can say it.
+
+    Time: about what it takes to write, and to chain, a list of so many numbers.
+    """
+    if not _TINY <= len(indices) <= MOST_SAMPLES:
+        return ""
+    if len(indices) <= _FEW:
+        return _text_of_few(indices)
+    try:
+        numbers = np.fromiter(indices, _LITTLE_ENDIAN, len(indices))
+    except (TypeError, ValueError, OverflowError):
+        return ""
+    return _text_of_many(numbers) if _is_in_reach(int(numbers.min()), int(numbers.max())) else ""
+
+
+def _text_of_few(indices: Sequence[Index]) -> str:
+    """Of one run; "" if it is none."""
+    first, second, last = indices[0], indices[1], indices[-1]
+    if isinstance(first, str) or isinstance(second, str) or isinstance(last, str):
+        return ""
+    step = second - first
+    is_run = step != 0 and first + step * (len(indices) - 1) == last and _is_in_reach(first, last)
+    return _run_text(first, last, step) if is_run and list(range(first, last + step, step)) == indices else ""
+
+
+def _text_of_many(numbers: Any) -> str:
+    steps = np.diff(numbers)
+    least = int(steps.min())
+    if least == steps.max() != 0:
+        return _run_text(int(numbers[0]), int(numbers[-1]), least)
+    ends = np.flatnonzero(steps != 1)
+    if 4 * len(ends) < len(numbers):
+        return _runs_text(numbers, ends)
+    offsets = steps - least
+    if _width(offsets) < _width(numbers):
+        return f"+{_width(offsets)}:{numbers[0]}:{least}:{_packed(offsets)}"
+    return f"*{_width(numbers)}:{_packed(numbers)}"
+
+
+def _is_in_reach(one: int, two: int) -> bool:
+    return min(one, two) >= 0 and max(one, two) < _BEYOND
+
+
+def _run_text(first: int, last: int, step: int) -> str:
+    return f"{first}-{last}" if abs(step) == 1 else f"{first}-{last}/{abs(step)}"
+
+
+def _runs_text(numbers: Any, ends: Any) -> str:
+    begins, ends = [0, *(ends + 1).tolist()], [*ends.tolist(), len(numbers) - 1]
+    pairs = zip(numbers[begins].tolist(), numbers[ends].tolist(), strict=True)
+    return ",".join(f"{first}-{last}" if first < last else f"{first}" for first, last in pairs)
+
+
+def _width(numbers: Any) -> int:
+    """Bytes that the greatest of them needs."""
+    return max(1, (int(numbers.max()).bit_length() + 7) // 8)
+
+
+def _packed(numbers: Any) -> str:
+    planes = numbers.view(np.uint8).reshape(-1, WORD_BYTES).T[: _width(numbers)]
+    return binascii.b2a_base64(planes.tobytes(), newline=False).decode()
