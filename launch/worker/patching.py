@@ -21,7 +21,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 import torch
 import wrapt
 
-from resumable.launch.worker.torch_private import COMPILER, skip_frames_of
+from resumable.launch.worker.torch_private import COMPILER, compiles_frames, skip_frames_of
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
@@ -54,14 +54,14 @@ class Patches:
 
     def hidden(self, function: Callable[P, R]) -> Callable[P, R]:
         """The same function, which `torch.compile` leaves alone with all that it calls."""
-        current = function
+        hidden = function
 
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            return current(*args, **kwargs)
+            return (hidden if compiles_frames() else function)(*args, **kwargs)
 
         def hide(_compiler: ModuleType) -> None:
-            nonlocal current
-            current = torch.compiler.disable(function)  # type: ignore[no-untyped-call]
+            nonlocal hidden
+            hidden = torch.compiler.disable(function)  # type: ignore[no-untyped-call]
 
         self.skip(call)
         self.when_imported(COMPILER, hide)

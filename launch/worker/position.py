@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
-
 from resumable.launch.evidence.consumption import ConsumedBatch, Consumption
 from resumable.launch.evidence.loop_profile import LoaderRoles, LoaderTally, LoopProfile, profile_of
 from resumable.launch.evidence.rank_records import (
@@ -184,9 +182,7 @@ class Position:
         ahead = self._ahead() if self._profile.takes_together and self._consumption.is_untold else []
         count = self._count.with_more(self._streams([*self._consumption.unfinished, *ahead]))
         places = {
-            stream: msgspec.structs.replace(
-                self._since_start(self._base, stream, one.epoch, num), length=self._lengths.get(one.batch.loader)
-            )
+            stream: self._since_start(self._base, stream, one.epoch, num, length=self._lengths.get(one.batch.loader))
             for stream, (one, num) in count.streams.items()
         }
         latest = list(places.values())[-1] if places else _place_of(self._base)
@@ -230,8 +226,10 @@ class Position:
     def _roles(self) -> LoaderRoles:
         """Of loaders, as far as it has shown by now; of inputs of models while no backward pass had a batch of a loader."""
         by_loaders, by_inputs = self._tallies
-        is_by_inputs = by_inputs.num_backwards > by_loaders.num_backwards == 0 or not by_loaders.roles.training
-        return by_inputs.roles if is_by_inputs else by_loaders.roles
+        if by_inputs.num_backwards > by_loaders.num_backwards == 0:
+            return by_inputs.roles
+        roles = by_loaders.roles
+        return roles if roles.training else by_inputs.roles
 
     def _is_warm_up(self, loader: int) -> bool:
         """Whether all that was trained on by now may be a warm-up, since only this loader brings data."""
@@ -247,12 +245,15 @@ class Position:
     def _streams(self, batches: Iterable[ConsumedBatch]) -> list[tuple[int, ConsumedBatch]]:
         return [(self._consumption.stream_of(one.batch), one) for one in batches]
 
-    def _since_start(self, base: StepCount, stream: int, epoch: int, num_batches: int) -> Place:
+    def _since_start(
+        self, base: StepCount, stream: int, epoch: int, num_batches: int, *, length: int | None = None
+    ) -> Place:
         """Place since training began, of a place in this process."""
         first = base.places.get(stream, _place_of(base)) if self._profile.side_by_side else _place_of(base)
         if first.length is not None and first.num_batches >= first.length:
             first = Place(epoch=first.epoch + 1, num_batches=0)
-        return Place(epoch=first.epoch + epoch, num_batches=num_batches + (first.num_batches if epoch == 0 else 0))
+        num_before = first.num_batches if epoch == 0 else 0
+        return Place(epoch=first.epoch + epoch, num_batches=num_before + num_batches, length=length)
 
 
 def _place_of(count: StepCount) -> Place:

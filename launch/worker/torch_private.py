@@ -9,13 +9,14 @@ import atexit
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from multiprocessing import synchronize
 from types import CodeType, ModuleType
 from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch._C._dynamo.eval_frame import get_eval_frame_callback
 from torch.distributed import distributed_c10d
 from torch.utils.data import DataLoader, dataloader
 
@@ -29,6 +30,7 @@ PRIVATE_NAMES = {
     "threading": ("_shutdown",),
     "torch:Tensor": ("_version",),
     "torch:UntypedStorage": ("_cdata",),
+    "torch._C._dynamo.eval_frame": ("get_eval_frame_callback",),
     "torch._dynamo.eval_frame": ("skip_code",),
     "torch.distributed:Reducer": ("_rebuild_buckets",),
     "torch.distributed.checkpoint.filesystem": ("_write_files_from_queue",),
@@ -136,9 +138,9 @@ def buffers_of(module: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
             yield name, buffer
 
 
-def buffer_of(module: torch.nn.Module, name: str) -> torch.Tensor | None:
-    """The buffer that the module has under this name now."""
-    return module._buffers.get(name)
+def all_buffers_of(module: torch.nn.Module) -> Mapping[str, torch.Tensor | None]:
+    """All buffers that the module itself has now, by name."""
+    return module._buffers
 
 
 def children_of(module: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Module]]:
@@ -190,6 +192,11 @@ def skip_frames_of(function: Callable[..., Any]) -> None:
     from torch._dynamo.eval_frame import skip_code  # noqa: PLC0415 - with it comes the compiler, which a job may never need
 
     skip_code(function.__code__)
+
+
+def compiles_frames() -> bool:
+    """Whether this thread is within what `torch.compile` was asked to compile, so that it compiles frames that it meets."""
+    return get_eval_frame_callback() is not None
 
 
 def await_threads() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-from resumable.launch.evidence.fingerprints import Fingerprint, fingerprint
+from resumable.launch.evidence.fingerprints import Fingerprint, fingerprint, total
 from resumable.launch.worker.fingerprint.keys import signed
 from resumable.launch.worker.fingerprint.pieces import Holding, OpaqueTensorError, Piece, holding_of
 from resumable.launch.worker.fingerprint.samples import DeviceSamples, HostSamples, Part, Samples, sampled_parts
@@ -53,8 +53,7 @@ class QuickForms:
 
     def norm(self, component: str) -> float:
         """Euclidean norm of the floating-point elements of a component that were taken last."""
-        with torch.no_grad():
-            return self._prepared.norm(component)
+        return self._prepared.norm(component)
 
     def forget(self) -> None:
         """Let go of all memory."""
@@ -75,10 +74,10 @@ class _Prepared:
         parts: dict[tuple[torch.dtype, torch.device], list[Part[tuple[str, bool]]]] = {}
         self._rest: dict[str, dict[str, torch.Tensor]] = {}
         """Tensors that cannot be prepared: sparse ones, and those that cannot be read."""
-        self._fixed: dict[str, Fingerprint] = {}
-        """Of the tensors' names, types, shapes and numbers of elements."""
+        self._fixed: dict[str, dict[bool, tuple[int, int]]] = {}
+        """Of each component, whole and part: the sum over its tensors' names, types and shapes, and how many elements."""
         for component, tensors in components.items():
-            self._fixed[component] = Fingerprint()
+            fixed = self._fixed[component] = {}
             for name, tensor in tensors:
                 holding = _lasting(tensor)
                 if holding is None:
@@ -89,7 +88,12 @@ class _Prepared:
                 for piece in holding.pieces:
                     own = sampled_parts(label, piece, signed(factor))
                     parts.setdefault((holding.dtype, piece.local.device), []).extend(own)
-                self._fixed[component] += _of_presence(presence, holding)
+                value, num_elements = fixed.get(holding.is_part, (0, 0))
+                num_present = sum(not any(piece.offsets) for piece in holding.pieces)
+                fixed[holding.is_part] = (
+                    value + num_present * presence,
+                    num_elements + sum(piece.local.numel() for piece in holding.pieces),
+                )
         self._samples: list[Samples[tuple[str, bool]]] = [
             (HostSamples if device.type == "cpu" else DeviceSamples)(own) for (_, device), own in parts.items() if own
         ]
@@ -99,9 +103,13 @@ class _Prepared:
         for samples in self._samples:
             for label, value in samples.take():
                 sums[label] = sums.get(label, 0) + value
-        forms = dict(self._fixed)
-        for (component, is_part), value in sums.items():
-            forms[component] += fingerprint(value, 0, is_part=is_part)
+        forms = {
+            component: total(
+                fingerprint(value + sums.get((component, is_part), 0), num_elements, is_part=is_part)
+                for is_part, (value, num_elements) in fixed.items()
+            )
+            for component, fixed in self._fixed.items()
+        }
         for component, rest in self._rest.items():
             forms[component] += state_fingerprint(rest, is_whole=False)
         return forms
@@ -123,9 +131,3 @@ def _lasting(tensor: torch.Tensor) -> Holding | None:
 
 def _is_memory_of(piece: Piece, tensor: torch.Tensor) -> bool:
     return not piece.local.is_sparse and piece.local.data_ptr() == _address(tensor)
-
-
-def _of_presence(presence: int, holding: Holding) -> Fingerprint:
-    num_present = sum(not any(piece.offsets) for piece in holding.pieces)
-    num_elements = sum(piece.local.numel() for piece in holding.pieces)
-    return fingerprint(num_present * presence, num_elements, is_part=holding.is_part)

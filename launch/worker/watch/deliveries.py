@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,8 +38,7 @@ class Deliveries:
     def note(self, data: Any, line: int) -> None:
         """This batch was delivered."""
         for tensor in tensors_in(data):
-            with contextlib.suppress(RuntimeError, NotImplementedError):  # without memory of its own: sparse, say
-                self._note(tensor, line)
+            self._note(tensor, line)
         if len(self._memories) > _MOST_STORAGES:
             self._forget()
 
@@ -49,24 +47,27 @@ class Deliveries:
         sure: set[int] = set()
         likely: set[int] = set()
         for tensor in tensors_in(data) if self._memories else ():
-            with contextlib.suppress(RuntimeError, NotImplementedError):
-                for lines in self._found(tensor):
-                    (sure if len(lines) == 1 else likely).add(lines[-1])
+            for lines in self._found(tensor):
+                (sure if len(lines) == 1 else likely).add(lines[-1])
         return sure or likely
 
     def _note(self, tensor: torch.Tensor, line: int) -> None:
-        storage = tensor.untyped_storage()
+        place = _place_of(tensor)
+        if place is None:
+            return
+        storage, extent = place
         memory = self._memories.get(storage_key(storage))
         if memory is None:
             memory = self._memories[storage_key(storage)] = _Memory(StorageWeakRef(storage), {})  # type: ignore[no-untyped-call]
-        lines = memory.lines.setdefault(_extent(tensor), [])
+        lines = memory.lines.setdefault(extent, [])
         lines[:] = [*lines[-1:], line] if lines[-1:] != [line] else lines
 
     def _found(self, tensor: torch.Tensor) -> list[list[int]]:
-        memory = self._memories.get(storage_key(tensor.untyped_storage()))
-        if memory is None:
+        place = _place_of(tensor)
+        memory = None if place is None else self._memories.get(storage_key(place[0]))
+        if place is None or memory is None:
             return []
-        begin, end = extent = _extent(tensor)
+        begin, end = extent = place[1]
         if extent in memory.lines:
             return [memory.lines[extent]]
         return [lines for (first, last), lines in memory.lines.items() if first < end and begin < last]
@@ -77,11 +78,15 @@ class Deliveries:
         self._memories = dict(alive[-_MOST_STORAGES // 2 :])
 
 
-def _extent(tensor: torch.Tensor) -> Extent:
-    begin = int(tensor.storage_offset())
-    if tensor.is_contiguous():
-        num = tensor.numel()
-    else:
-        num = 1 + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
-    width = tensor.element_size()
-    return begin * width, (begin + num) * width
+def _place_of(tensor: torch.Tensor) -> tuple[torch.UntypedStorage, Extent] | None:
+    """Where it lies; None for one without memory of its own: sparse, say."""
+    try:
+        storage, begin = tensor.untyped_storage(), int(tensor.storage_offset())
+        if tensor.is_contiguous():
+            num = tensor.numel()
+        else:
+            num = 1 + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+        width = tensor.element_size()
+    except (RuntimeError, NotImplementedError):
+        return None
+    return storage, (begin * width, (begin + num) * width)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.compiler import is_compiling
+from torch.compiler import is_compiling, is_dynamo_compiling
 
 from resumable.launch.evidence.rank_records import FIRST_INPUT, AnyRecord, Batch, EpochBegin, EpochEnd, Loader, Step
 from resumable.launch.worker.digest import content_digest
@@ -59,11 +59,12 @@ class ForwardWatch:
 
         def around(original: Callable[..., Any]) -> Callable[..., Any]:
             def call(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
-                if is_compiling() or self._is_inside or not torch.is_grad_enabled():
+                # For each module of a model: what costs least comes first, of what the compiler folds away.
+                if is_dynamo_compiling() or self._is_inside or not torch.is_grad_enabled() or is_compiling():
                     return original(module, *args, **kwargs)
                 self._is_inside = True
                 try:
-                    lines = before(module, (args, kwargs))
+                    lines = before(module, (args, kwargs) if kwargs else args)
                     output = original(module, *args, **kwargs)
                 finally:
                     self._is_inside = False

@@ -47,22 +47,25 @@ class GradientWatch:
     def are_carried(self) -> bool:
         """Whether a backward pass that begins now is the first of this process, and adds to gradients that are there."""
         is_first, self._is_first = self._is_first, False
-        with torch.no_grad():
-            return is_first and _any_left(self._parameters())
+        return is_first and _any_left(self._parameters())
 
     def were_let_go(self) -> bool:
         """Whether those of the last backward pass are gone: there are none any more, or all are zero."""
-        with torch.no_grad(), contextlib.suppress(RuntimeError, NotImplementedError):  # gradients without memory
-            kept = [witness.has_kept() for witness in self._witnesses]
-            if not kept or True in kept:
-                return False
-            # Zeroed, or clipped, or unscaled: only the numbers tell.
-            return None not in kept or not _any_left(self._parameters())
-        return False
+        try:
+            are_changed = False
+            for witness in self._witnesses:
+                has_kept = witness.has_kept()
+                if has_kept:
+                    return False
+                are_changed = are_changed or has_kept is None
+        except (RuntimeError, NotImplementedError):  # gradients without memory
+            return False
+        # Zeroed, or clipped, or unscaled: only the numbers tell.
+        return bool(self._witnesses) and not (are_changed and _any_left(self._parameters()))
 
     def remember(self) -> None:
         """A backward pass has ended."""
-        with torch.no_grad(), contextlib.suppress(RuntimeError, NotImplementedError):
+        with contextlib.suppress(RuntimeError, NotImplementedError):
             known = [one for one in (witness.parameter() for witness in self._witnesses) if one is not None]
             witnesses = [_witness(parameter) for parameter in known]
             if not witnesses or None in witnesses:
@@ -85,7 +88,8 @@ def local_gradient(parameter: torch.Tensor) -> torch.Tensor | None:
 def _any_left(parameters: Iterable[torch.Tensor]) -> bool:
     """Whether any gradient has an element that is not zero."""
     gradients = (local_gradient(parameter) for parameter in parameters)
-    return any(gradient is not None and _is_left(gradient) for gradient in gradients)
+    with torch.no_grad():
+        return any(gradient is not None and _is_left(gradient) for gradient in gradients)
 
 
 def _is_left(gradient: torch.Tensor) -> bool:

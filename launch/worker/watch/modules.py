@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from resumable.launch.worker.torch_private import buffer_of, buffers_of, children_of, is_made, own_parameters
+from resumable.launch.worker.torch_private import all_buffers_of, buffers_of, children_of, is_made, own_parameters
 
 WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
 """Names by which torch's wrappers hold what they wrap. A model may be wrapped after a restart on one rank and not on two."""
@@ -25,7 +25,8 @@ class LiveModules:
 
     def __init__(self) -> None:
         self._names: dict[int, tuple[weakref.ref[torch.Tensor], str]] = {}
-        self._buffers: list[tuple[str, weakref.ref[torch.nn.Module], str]] = []
+        self._buffers: list[tuple[weakref.ref[torch.nn.Module], dict[str, str]]] = []
+        """Modules, and the paths of their buffers by the names that they have there."""
         self._known: frozenset[int] = frozenset()
         self.gets_buffers = False
         """Some buffers, in the next forward pass, become those of the first rank of their group."""
@@ -56,11 +57,13 @@ class LiveModules:
 
         Without those that `DistributedDataParallel` is about to replace by another process's.
         """
-        for path, reference, name in self._buffers:
+        for reference, paths in self._buffers:
             module = reference()
-            buffer = None if module is None else buffer_of(module, name)
-            if buffer is not None:
-                yield path, buffer
+            own = {} if module is None else all_buffers_of(module)
+            for name, path in paths.items():
+                buffer = own.get(name)
+                if buffer is not None:
+                    yield path, buffer
 
     def _is_same(self, parameter: torch.Tensor) -> bool:
         reference, _ = self._names.get(id(parameter), (None, ""))
@@ -76,11 +79,11 @@ class LiveModules:
         if trained.isdisjoint(map(id, parameters)):
             return
         for path, module, is_given in tree:
-            names = [name for name, _ in buffers_of(module)]
+            paths = {name: _joined(path, name) for name, _ in buffers_of(module)}
             if is_given:
-                self.gets_buffers |= bool(names)
-            else:
-                self._buffers.extend((_joined(path, name), weakref.ref(module), name) for name in names)
+                self.gets_buffers |= bool(paths)
+            elif paths:
+                self._buffers.append((weakref.ref(module), paths))
 
     def _note_name(self, parameter: torch.Tensor, name: str) -> None:
         _, known = self._names.get(id(parameter), (None, name))

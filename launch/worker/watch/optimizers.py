@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import torch
@@ -37,7 +38,7 @@ class Held:
     @property
     def parameters(self) -> list[torch.Tensor]:
         """Those of all groups."""
-        return [parameter for group in self.groups for parameter in group["params"]]
+        return list(chain.from_iterable(group["params"] for group in self.groups))
 
     def states(self) -> list[tuple[Any, Any]]:
         """What is kept about each parameter of which anything is."""
@@ -45,13 +46,11 @@ class Held:
 
     def kept(self) -> list[Any]:
         """All that is kept, without the names of what it is."""
-        kept: list[Any] = []
-        for state in self.state.values():
-            if isinstance(state, dict):
-                kept.extend(state.values())
-            elif not _is_nothing(state):
-                kept.append(state)
-        return kept
+        parts = (
+            state.values() if isinstance(state, dict) else () if _is_nothing(state) else (state,)
+            for state in self.state.values()
+        )
+        return list(chain.from_iterable(parts))
 
 
 def _is_nothing(state: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -166,15 +167,17 @@ class StateWatch:
 
     def _quick_forms(self, held: Sequence[Held]) -> dict[str, Fingerprint]:
         """What is not there is left out; without parameters there is nothing."""
-        trained = [parameter for own in held for parameter in own.parameters]
+        trained = list(chain.from_iterable(own.parameters for own in held))
         if not trained:
             return {}
-        kept = [value for own in held for value in own.kept()]
-        tensors = [value for value in kept if isinstance(value, torch.Tensor)]
+        kept = list(chain.from_iterable(own.kept() for own in held))
+        is_all_tensors = set(map(type, kept)) <= {torch.Tensor}
+        tensors = kept if is_all_tensors else [value for value in kept if isinstance(value, torch.Tensor)]
         buffers = [buffer for _, buffer in self._modules.buffers()]
         forms = self._quick.take([*trained, *tensors, *buffers], lambda: self._components(held))
-        partition = as_part(forms.pop("partition"))
-        forms["optimizer"] += partition
+        partition = forms.pop("partition")
+        if partition.num_whole or partition.num_part:
+            forms["optimizer"] += as_part(partition)
         if len(kept) > len(tensors):
             forms["optimizer"] += self._quick_numbers(held)
         return {component: form for component, form in forms.items() if form != Fingerprint()}

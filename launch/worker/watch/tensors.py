@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,22 +12,25 @@ _MOST_TENSORS = 64
 _ATOMS = (str, bytes, int, float, complex, type(None), torch.nn.Module, type)
 
 
-def tensors_in(data: Any) -> Iterator[torch.Tensor]:
+def tensors_in(data: Any) -> Sequence[torch.Tensor]:
     """Tensors in nested mappings, sequences and objects that only hold values, in their order.
 
     Of what is larger than any batch needs to be, the first ones: at most 64, among 256 values.
     """
+    if isinstance(data, torch.Tensor):
+        return (data,)
     stack = [data]
-    num_values = num_tensors = 0
-    while stack and num_values < _MOST_VALUES and num_tensors < _MOST_TENSORS:
+    tensors: list[torch.Tensor] = []
+    num_values = 0
+    while stack and num_values < _MOST_VALUES and len(tensors) < _MOST_TENSORS:
         value = stack.pop()
         num_values += 1
         if isinstance(value, torch.Tensor):
-            num_tensors += 1
-            yield value
+            tensors.append(value)
         elif isinstance(value, list | tuple):
             stack.extend(value[_MOST_VALUES::-1] if len(value) > _MOST_VALUES else value[::-1])
-        elif isinstance(value, Mapping):
+        elif isinstance(value, dict | Mapping):  # of the two, the first is told at once
             stack.extend(reversed(list(value.values())))
         elif not isinstance(value, _ATOMS) and hasattr(value, "__dict__"):
             stack.extend(reversed(list(vars(value).values())))
+    return tensors
