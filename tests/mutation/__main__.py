@@ -31,11 +31,14 @@ def main() -> None:
     parser.add_argument("modules", nargs="+", type=Path, metavar="MODULE")
     parser.add_argument("--every", type=int, default=1, help="try one of so many mutants (1)")
     parser.add_argument("--budget", type=float, default=5.0, help="seconds of tests a mutant (5)")
+    parser.add_argument(
+        "--tests", nargs="+", default=TESTS, metavar="FILE", help="tests to try them on (all that judge)"
+    )
     given = parser.parse_args()
     paths = [SOURCES / path.resolve().relative_to(ROOT) for path in given.modules]
     campaign = Campaign(paths=paths, every=given.every, budget_s=given.budget)
     os.chdir(ROOT)
-    pytest.main([*OPTIONS, *TESTS], plugins=[campaign])
+    pytest.main([*OPTIONS, *given.tests], plugins=[campaign])
     for (name, result), number in sorted(campaign.counts.items()):
         print(f"{name}: {number} {result}")
 

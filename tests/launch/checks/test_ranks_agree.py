@@ -4,6 +4,7 @@ import pytest
 from resumable.launch.checks.ranks_agree import ranks_agree
 from resumable.launch.evidence.rank_records import EpochBegin
 from resumable.launch.explain.outcome import Outcome
+from resumable.launch.explain.reasons import EachRankRestores
 from resumable.launch.explain.result import CheckResult
 from tests.launch import histories
 from tests.launch.histories import Job, Life
@@ -23,6 +24,7 @@ def test_ranks_at_different_steps_disagree():
     result = ranks_agree(histories.evidence(JOB, [histories.killed(JOB, 5), lives], []))
     assert result.outcome == Outcome.INVALID
     assert result.summary == "in incarnation 1 rank 0 went on from step 4, rank 1 went on from step 2"
+    assert [(violation.incarnation, violation.reason) for violation in result.violations] == [(1, EachRankRestores())]
 
 
 def judged_epochs(*epochs: int | None) -> CheckResult:

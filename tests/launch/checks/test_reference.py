@@ -4,8 +4,9 @@ import pytest
 from resumable.launch.checks.reference import reference
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.node_records import NodeEnded
-from resumable.launch.evidence.rank_records import Batch
+from resumable.launch.evidence.rank_records import Batch, Exit
 from resumable.launch.explain.outcome import Outcome
+from resumable.launch.explain.run_problems import ReferenceUnusable
 from resumable.launch.reading.evidence import Evidence, gather
 from tests.launch import histories
 from tests.launch.histories import Job, Life
@@ -62,6 +63,12 @@ def test_a_job_too_small_to_tell_orders_apart_is_unknown(epochs, words):
     assert words in result.summary
 
 
+def test_two_different_batches_tell_one_order_from_another():
+    """The smallest job that can be judged."""
+    lives = [Life(epochs=[[[4 * rank, 4 * rank + 1], [4 * rank + 2, 4 * rank + 3]]]) for rank in (0, 1)]
+    assert judged(*twice(lives)).outcome == Outcome.VALID
+
+
 def test_batches_that_nothing_identifies_are_unknown():
     """Neither indices nor a digest: nothing can be compared."""
     history = histories.reference(JOB)
@@ -93,6 +100,28 @@ def test_a_reference_whose_node_failed_is_unknown():
     assert judged(history, histories.reference(JOB, 2)).summary == "reference-1 did not come to its end"
 
 
+def restarted() -> History:
+    """All ranks leave in order after five steps, and are started again."""
+    left = Exit(sequence=0, time_ns=0, reason="system_exit", code=0)
+    first = histories.group(JOB, histories.killed(JOB, 5, rank=-1), incarnation=0)
+    second = histories.group(JOB, histories.resumed(JOB, 4), incarnation=1)
+    return histories.history("reference-1", [*(histories.with_lines(process, [left]) for process in first), *second])
+
+
+@pytest.mark.parametrize(
+    ("history", "what"),
+    [
+        (msgspec.structs.replace(histories.reference(JOB), processes=()), "recorded nothing"),
+        (restarted(), "was restarted, though nothing was done to it"),
+        (msgspec.structs.replace(histories.reference(JOB), ends=()), "did not come to its end"),
+    ],
+)
+def test_a_reference_that_was_disturbed_or_left_nothing_is_unknown(history, what):
+    """It is no yardstick."""
+    result = judged(history, histories.reference(JOB, 2))
+    assert (result.outcome, result.problem) == (Outcome.UNKNOWN, ReferenceUnusable(run="reference-1", what=what))
+
+
 @pytest.mark.parametrize(("shuffle", "noted"), [(True, True), (False, False)])
 def test_epochs_of_one_shuffled_order_are_noted(shuffle, noted):
     """A forgotten set_epoch is no fault of the resume; a sequential order is meant to repeat."""
@@ -100,6 +129,12 @@ def test_epochs_of_one_shuffled_order_are_noted(shuffle, noted):
     lives = [Life(epochs=[job.epoch(r, 0)] * 3) for r in (0, 1)]
     result = judged(*twice(lives), job=job)
     assert (result.outcome, "set_epoch" in result.summary) == (Outcome.VALID, noted)
+
+
+def test_epochs_that_begin_alike_are_not_of_one_order():
+    """One batch that is the same both times is an accident."""
+    lives = [Life(epochs=[JOB.epoch(r, 0), [JOB.epoch(r, 0)[0], *JOB.epoch(r, 1)[1:]]]) for r in (0, 1)]
+    assert "set_epoch" not in judged(*twice(lives)).summary
 
 
 def test_a_run_without_references_is_not_applicable():
