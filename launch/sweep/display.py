@@ -124,7 +124,7 @@ def status_line(task: str, counts: Mapping[Outcome, int], *, num_points: int, nu
     if num_points:
         outcomes = "".join(f", {num} {outcome.upper()}" for outcome, num in counts.items())
         parts = [f"{task}: {num_done} of {num_points}{outcomes}"]
-    if num_new:
+    if num_new > 0:  # points that are tried again were done before
         rate = num_new / elapsed_s
         parts += [f"{rate:.2f} a second", f"{duration((num_points - num_done) / rate)} left"]
     return "; ".join(parts)

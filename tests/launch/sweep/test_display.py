@@ -32,6 +32,12 @@ def test_without_points_the_line_says_how_long_it_takes() -> None:
     assert status_line("uninterrupted runs", {}, num_points=0, num_new=0, elapsed_s=3) == "uninterrupted runs: 3.0 s"
 
 
+def test_points_that_are_tried_again_have_no_rate() -> None:
+    """They were done before the task began, and are not while they run."""
+    line = status_line("points alone", {Outcome.VALID: 3}, num_points=5, num_new=-1, elapsed_s=4)
+    assert line == "points alone: 3 of 5, 3 VALID"
+
+
 def test_what_is_no_terminal_gets_lines_and_no_grid() -> None:
     """Nothing is redrawn in a log file."""
     output = io.StringIO()
