@@ -7,6 +7,7 @@ from resumable.launch.checks.resume_point import resume_point
 from resumable.launch.evidence.rank_records import AnyRecord, FaultFired, Load, Remove, Rename, Save
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.explain.result import CheckResult
+from resumable.launch.explain.resume_problems import NoticeWasted
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import PlannedFault, resolve
 from tests.launch import histories
@@ -27,6 +28,13 @@ def test_the_newest_checkpoint_is_right():
     assert (result.outcome, result.summary) == (Outcome.VALID, "step 4 (known by parameters), 1 step done again")
 
 
+def test_a_checkpoint_after_the_last_step_loses_nothing():
+    """What it holds is all that was done."""
+    lives = [histories.killed(JOB, 4, saves_last=True), histories.resumed(JOB, 4)]
+    result = resume_point(histories.evidence(JOB, lives, []))
+    assert (result.outcome, result.summary) == (Outcome.VALID, "step 4 (known by parameters), 0 steps done again")
+
+
 def test_an_older_checkpoint_of_the_series_loses_work():
     """`step-2` was loaded though `step-4` was whole."""
     result = judged(at=5, resume=2, loads="ckpt/step-2.pt")
@@ -35,6 +43,7 @@ def test_an_older_checkpoint_of_the_series_loses_work():
         "rank 0 in incarnation 1 went on from step 2, though ckpt/step-4.pt of step 4 was complete: "
         "2 steps lost needlessly"
     )
+    assert result.violations[0].reason is None
 
 
 def test_beginning_anew_though_there_was_a_checkpoint_is_invalid():
@@ -255,15 +264,25 @@ def test_a_preempted_job_without_an_emergency_checkpoint_is_invalid():
     assert result.violations[0].explanation == "the job left no emergency checkpoint in the time of grace"
 
 
-@pytest.mark.parametrize("later", [[], histories.group(JOB, histories.resumed(JOB, 8), incarnation=2)])
-def test_a_notice_is_wasted_by_what_comes_after_it_alone(later):
+@pytest.mark.parametrize(
+    ("later", "is_wasted"),
+    [
+        pytest.param([], False, id="nobody went on"),
+        pytest.param([histories.resumed(JOB, 8)], False, id="where it came"),
+        pytest.param([histories.resumed(JOB, 6)], True, id="before it"),
+        pytest.param([histories.killed(JOB, 9, base=6), histories.resumed(JOB, 8)], True, id="before it at first"),
+    ],
+)
+def test_a_notice_is_wasted_by_what_comes_next_alone(later, is_wasted):
     """An earlier restart went on from an older checkpoint, and could not know of it."""
     planned = fault("preempt@step=7:rank=1")
     first = histories.group(JOB, histories.killed(JOB, 5), incarnation=0)
     second = histories.group(JOB, histories.killed(JOB, 8, base=4, rank=-1, saves_last=True), incarnation=1)
     second[1] = histories.with_lines(second[1], [FaultFired(sequence=0, time_ns=0, fault=0, kind="preempt")])
-    history = histories.history("faulted", [*first, *second, *later])
-    assert resume_point(histories.of_histories(history, JOB, [planned])).outcome == Outcome.VALID
+    rest = [one for number, lives in enumerate(later, 2) for one in histories.group(JOB, lives, incarnation=number)]
+    history = histories.history("faulted", [*first, *second, *rest])
+    violations = resume_point(histories.of_histories(history, JOB, [planned])).violations
+    assert is_wasted == any(isinstance(violation.problem, NoticeWasted) for violation in violations)
 
 
 @pytest.mark.parametrize(
