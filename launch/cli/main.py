@@ -14,7 +14,7 @@ from resumable.launch.errors import DamagedPlanError, LaunchError, NodeError
 from resumable.launch.explain.outcome import ExitCode
 from resumable.launch.system.environment import is_ci
 from resumable.launch.system.offspring import leaving_none_behind
-from resumable.launch.system.standard_streams import OutputConsole, complain, discard_output, open_closed_streams
+from resumable.launch.system.standard_streams import complain, discard_output, open_closed_streams
 
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES)
 """The state of a disk, or who may write there, and no error of ours."""
@@ -42,12 +42,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _carried_out(argv: Sequence[str] | None) -> int:
-    console = OutputConsole(force_terminal=False if is_ci() else None)
     try:
         arguments = parse(sys.argv[1:] if argv is None else argv)
         # `resumable.launch.cli.commands.verify.verify` and its like; only the command that is asked for is imported.
         command = getattr(import_module(f"resumable.launch.cli.commands.{arguments.command}"), arguments.command)
-        return int(command(arguments, console))
+        from resumable.launch.system.console import OutputConsole  # noqa: PLC0415 - help and version need none
+
+        return int(command(arguments, OutputConsole(force_terminal=False if is_ci() else None)))
     except LaunchError as error:
         complain(str(error))
         return ExitCode.UNKNOWN if isinstance(error, NodeError | DamagedPlanError) else ExitCode.USAGE

@@ -16,8 +16,8 @@ from resumable.launch.plan.plan import Plan
 from resumable.launch.reading.failures import FaultEvent
 from resumable.launch.report.batches import marked_difference, shortened
 from resumable.launch.sweep.marks import mark_of
+from resumable.launch.system.console import drawing_width, print_indented
 from resumable.launch.system.safe_io import last_lines
-from resumable.launch.system.standard_streams import drawing_width, print_indented
 from resumable.launch.system.text_safety import printable
 from resumable.launch.system.wording import counted, place
 

@@ -17,7 +17,7 @@ from resumable.launch.plan.plan import Plan
 from resumable.launch.sweep.alike import NUM_MANY, Alike
 from resumable.launch.sweep.grid_text import grid_lines
 from resumable.launch.sweep.marks import OUTCOMES
-from resumable.launch.system.standard_streams import drawing_width, print_indented
+from resumable.launch.system.console import drawing_width, print_indented
 from resumable.launch.system.text_safety import printable
 from resumable.launch.system.wording import counted
 
