@@ -6,11 +6,13 @@ import pytest
 
 from resumable.launch.checks.exactly_once import exactly_once
 from resumable.launch.checks.reference import reference
+from resumable.launch.evidence.rank_records import AnyRecord, Loader
 from resumable.launch.evidence.recorded_runs import record_plan
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.reading.evidence import Evidence, gather
 from tests.launch import histories
 from tests.launch.histories import Epochs, Job, Life
+from tests.launch.states import changed
 
 JOB = Job(num_samples=32)
 LATER = {"at": 13, "resume": 12}
@@ -78,6 +80,37 @@ def test_a_loss_on_another_number_of_ranks_is_seen():
     lives[2] = replace(lives[2], epochs=[lives[2].epochs[0][1:], *lives[2].epochs[1:]])
     result = exactly_once(histories.evidence(JOB, [histories.killed(JOB, 5), lives], [], other))
     assert (result.outcome, result.summary) == (Outcome.INVALID, "epoch 0: 2 samples lost")
+
+
+def dropping(*, num_skipped: int) -> Evidence:
+    """A job that drops the tail of an epoch goes on with three ranks for two, and skips so many batches of rank 0."""
+    job = replace(JOB, num_samples=34)
+    other = replace(job, world_size=3)
+    whole = [Life(epochs=[job.epoch(r, epoch)[:8] for epoch in range(3)]) for r in (0, 1)]
+    rest = [[other.epoch(r, 0, 16), *(other.epoch(r, epoch)[:5] for epoch in (1, 2))] for r in range(3)]
+    rest[0][0] = rest[0][0][num_skipped:]
+    after = [Life(epochs=own, base=4, start=job.state(4), loads=histories.path_of(4)) for own in rest]
+    groups = [[replace(life, stop_after=5) for life in whole], after]
+    faulted = histories.evidence(job, groups, [], other).faulted.history
+    first, second = (
+        histories.history(f"reference-{n}", histories.group(job, whole, incarnation=0, name=f"reference-{n}"))
+        for n in (1, 2)
+    )
+    faulted = changed(faulted, to_dropping, incarnation=1)
+    faulted, first, second = (changed(run, to_dropping, incarnation=0) for run in (faulted, first, second))
+    return histories.of_histories(faulted, job, [], first=first, second=second)
+
+
+def to_dropping(line: AnyRecord) -> AnyRecord:
+    return msgspec.structs.replace(line, drop_last=True) if isinstance(line, Loader) else line
+
+
+@pytest.mark.parametrize(
+    ("num_skipped", "outcome"), [(0, Outcome.VALID), (1, Outcome.VALID), (2, Outcome.VALID), (3, Outcome.INVALID)]
+)
+def test_a_tail_that_is_dropped_may_be_another_one(num_skipped: int, outcome: Outcome) -> None:
+    """Up to a sample less than a whole step of all ranks; of which samples nobody can say, as each epoch drops others."""
+    assert exactly_once(dropping(num_skipped=num_skipped)).outcome == outcome
 
 
 def repeating(resumed: list[list[list[int]]]) -> Evidence:
