@@ -197,8 +197,12 @@ class Progress:
 
     def state(self) -> dict[str, Any]:
         """Return the position of the pass that trains: what was committed in it, else delivered, else drawn."""
-        # torchdata keeps one of our iterators too, which is exact.
-        current = self.passes.likely() if is_asked_by_torchdata() else self.passes.training()
+        try:
+            current = self.passes.training()
+        except PositionUnknownError:
+            if not is_asked_by_torchdata():
+                raise
+            current = self.passes.likely()
         if current is None:
             return self.config.state(self._cursor.epoch, self._cursor.consumed, self._skipped, self._cursor.finished)
         if current.is_out_of_order and self.config.layout.num_replicas > 1:
