@@ -74,7 +74,7 @@ def _violation(life: Life, complete: Sequence[Checkpoint], resumed_at: Mapping[i
     """What is wrong with the place where a process went on; None if nothing is."""
     kept = _kept(life, resumed_at)
     loadable = [checkpoint for checkpoint in complete if checkpoint.step <= kept.get(checkpoint.incarnation, -1)]
-    newest = _newest(life, [checkpoint for checkpoint in loadable if not checkpoint.is_removed])
+    newest = _newest(life, [checkpoint for checkpoint in loadable if not _was_gone(checkpoint, life)])
     if newest is None or newest.step <= life.common_step:  # what was there once could have been kept
         newest = _newest(life, loadable)
     if life.first_step > len(life.before) and life.before:
@@ -106,11 +106,16 @@ def _lost(life: Life, newest: Checkpoint) -> Problem:
 
 
 def _why(life: Life, newest: Checkpoint | None = None) -> Reason | None:
-    if newest is not None and newest.is_removed:
+    if newest is not None and _was_gone(newest, life):
         return RemovedTooSoon(path=newest.path)
     if newest is not None and newest.is_half_overwritten:
         return OverwriteUnfinished()
     return None if any(loaded_by(life.trajectory)) else NothingLoaded()
+
+
+def _was_gone(checkpoint: Checkpoint, life: Life) -> bool:
+    """Whether the job had removed it when this process began; what was removed later could have been read."""
+    return checkpoint.removed_before is not None and checkpoint.removed_before <= life.incarnation
 
 
 def _without_emergency_checkpoint(evidence: Evidence, resumed: Sequence[Life]) -> Iterator[Violation]:

@@ -40,18 +40,19 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     """No thread of the job wrote it, which may have been handed its state some steps before."""
     is_half_overwritten: bool = False
     """Its writer died while it wrote the next one over it."""
-    is_removed: bool = False
-    """A process of the job removed it."""
+    removed_before: int | None = None
+    """The first incarnation for which it was gone, because a process of the job removed it; None if it stayed."""
     num_accumulated: int = 0
     """Batches that had had their backward pass when it was begun, and whose optimizer step was still to come."""
 
     @property
     def series(self) -> str:
-        """Name of the series: `step-15.ckpt` and `step-20.ckpt` are of one, `best.pt` is not."""
-        return _series(self.path)
+        """Name of the series that it belongs to."""
+        return series_of(self.path)
 
 
-def _series(path: str) -> str:
+def series_of(path: str) -> str:
+    """Name of the series: `step-15.ckpt` and `step-20.ckpt` are of one, `best.pt` is not."""
     return _DIGITS.sub("#", path)
 
 
@@ -67,7 +68,7 @@ def written_by(trajectory: Trajectory, first_step: int, num_carried: int = 0) ->
     lines = trajectory.steps.column("lines")
     last = _last_deed(process)
     unfinished = _begun_only(process.events)
-    last_begun = {_series(r.path): r.sequence for r in process.events if isinstance(r, Save) and r.phase == "begin"}
+    last_begun = {series_of(r.path): r.sequence for r in process.events if isinstance(r, Save) and r.phase == "begin"}
     return tuple(
         Checkpoint(
             path=file.path,
@@ -75,10 +76,10 @@ def written_by(trajectory: Trajectory, first_step: int, num_carried: int = 0) ->
             rank=process.rank,
             incarnation=process.incarnation,
             is_saved=file.is_saved,
-            is_settled=file.end < (last if file.writer == "loop" else last_begun[_series(file.first_path)]),
+            is_settled=file.end < (last if file.writer == "loop" else last_begun[series_of(file.first_path)]),
             is_step_sure=file.writer != "thread",
             is_half_overwritten=file.path in unfinished,
-            is_removed=file.is_removed,
+            removed_before=process.incarnation + 1 if file.is_removed else None,
             num_accumulated=_num_open(trajectory, bisect_left(lines, file.begin + 1), num_carried, line=file.begin + 1),
         )
         for file in files_in(process.events)
@@ -120,12 +121,35 @@ def damaged_by(trajectory: Trajectory) -> frozenset[str]:
     return frozenset(r.path for r in events if isinstance(r, FaultFired) and r.kind in CHECKPOINT_DAMAGE)
 
 
-def removed_by(trajectory: Trajectory) -> tuple[str, ...]:
-    """Files and folders that a process removed."""
-    return tuple(record.path for record in trajectory.process.events if isinstance(record, Remove))
+class Removal(msgspec.Struct, frozen=True, kw_only=True):
+    """A process removed a file or a folder."""
+
+    path: str
+    rank: int
+    gone_before: int
+    """The first incarnation that cannot go on from it: that of the process itself, if it had not begun to train."""
+
+
+def removed_by(trajectory: Trajectory) -> tuple[Removal, ...]:
+    """What a process removed, in order."""
+    process, first = trajectory.process, _first_line(trajectory)
+    return tuple(
+        Removal(
+            path=record.path,
+            rank=process.rank,
+            gone_before=process.incarnation + (record.sequence + 1 > first),
+        )
+        for record in process.events
+        if isinstance(record, Remove)
+    )
 
 
 def loaded_by(trajectory: Trajectory) -> tuple[str, ...]:
     """Files that a process read before its first step, in order; "" for one without a name."""
-    first = trajectory.steps[0].line if trajectory.steps else float("inf")
+    first = _first_line(trajectory)
     return tuple(r.path for r in trajectory.process.events if isinstance(r, Load) and r.sequence + 1 < first)
+
+
+def _first_line(trajectory: Trajectory) -> float:
+    """Of its first step, from 1; infinite if it made none."""
+    return trajectory.steps[0].line if trajectory.steps else float("inf")

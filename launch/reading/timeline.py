@@ -12,7 +12,15 @@ import msgspec
 
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.loop_profile import LoopProfile
-from resumable.launch.reading.checkpoints import Checkpoint, damaged_by, is_within, loaded_by, removed_by, written_by
+from resumable.launch.reading.checkpoints import (
+    Checkpoint,
+    Removal,
+    damaged_by,
+    is_within,
+    loaded_by,
+    removed_by,
+    written_by,
+)
 from resumable.launch.reading.failures import has_ended_well
 from resumable.launch.reading.lives import Life, Run, Timeline
 from resumable.launch.reading.parameter_places import ParameterPlaces
@@ -74,7 +82,7 @@ class _Builder:
             for one in written_by(life.trajectory, life.first_step, life.num_carried)
         ]
         damaged = [file for life in placed for file in damaged_by(life.trajectory)]
-        removed = [(path, life.rank) for life in placed for path in removed_by(life.trajectory)]
+        removed = [removal for life in placed for removal in removed_by(life.trajectory)]
         known = [_unless_removed(one, removed, incarnation=None) for one in self.checkpoints]
         known += [_unless_removed(one, removed, incarnation=one.incarnation) for one in written]
         self.checkpoints = [
@@ -224,20 +232,21 @@ class _Builder:
         self.latest = {rank: life for rank, life in self.latest.items() if rank < world_size}
 
 
-def _unless_removed(
-    checkpoint: Checkpoint, removed: Iterable[tuple[str, int]], *, incarnation: int | None
-) -> Checkpoint:
+def _unless_removed(checkpoint: Checkpoint, removed: Iterable[Removal], *, incarnation: int | None) -> Checkpoint:
     """The checkpoint, marked if it was removed by a process of a later group, or by another one of its own group.
 
     Args:
         checkpoint: Of this group, or of an earlier one.
-        removed: Paths that this group removed, each with the rank that did it.
+        removed: What this group removed.
         incarnation: Of this group if the checkpoint is of it: its own rank's removals are known in their order.
     """
-    is_removed = any(
-        is_within(checkpoint.path, path) and (incarnation is None or rank != checkpoint.rank) for path, rank in removed
-    )
-    return msgspec.structs.replace(checkpoint, is_removed=True) if is_removed else checkpoint
+    gone = [
+        one.gone_before
+        for one in removed
+        if is_within(checkpoint.path, one.path) and (incarnation is None or one.rank != checkpoint.rank)
+    ]
+    known = [] if checkpoint.removed_before is None else [checkpoint.removed_before]
+    return msgspec.structs.replace(checkpoint, removed_before=min(gone + known, default=None))
 
 
 def _first_parameters(trajectory: Trajectory) -> str | None:

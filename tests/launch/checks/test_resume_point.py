@@ -402,3 +402,16 @@ def test_a_checkpoint_is_not_to_be_removed_before_there_is_another(rank, lines, 
         result.outcome is Outcome.INVALID,
         expected in "".join(violation.explanation for violation in result.violations),
     ), result.summary
+
+
+def test_what_was_removed_after_the_restart_could_have_been_gone_on_from():
+    """It went on from an older file, and then made room: that it removes too soon is not what is wrong."""
+    first = histories.group(JOB, histories.killed(JOB, 6), incarnation=0)
+    lives = [replace(life, loads="ckpt/step-2.pt") for life in histories.resumed(JOB, 2)]
+    second = histories.group(JOB, lives, incarnation=1)
+    second[0] = histories.with_lines(second[0], [GONE])
+    result = resume_point(histories.of_histories(histories.history("faulted", [*first, *second]), JOB, []))
+    assert (
+        result.outcome,
+        "remove a checkpoint once" in "".join(violation.explanation for violation in result.violations),
+    ) == (Outcome.INVALID, False)
