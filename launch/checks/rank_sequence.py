@@ -8,7 +8,7 @@ import msgspec
 
 from resumable.launch.checks.check import Check
 from resumable.launch.checks.preconditions import HAD_FINISHED, differs_before_any_fault, had_finished_before_fault
-from resumable.launch.evidence.rank_records import FIRST_INPUT, Loader, SkippedStep
+from resumable.launch.evidence.rank_records import FIRST_INPUT, Batch, Loader, SkippedStep
 from resumable.launch.explain.batch_order import explain
 from resumable.launch.explain.first_wrong_epoch import RankComparison
 from resumable.launch.explain.interleaving import explain_interleaving
@@ -148,6 +148,7 @@ def _why(life: Life, evidence: Evidence, difference: _Difference) -> Reason | No
             has_epochs=life.trajectory.sampler_epoch is not None,
             has_loader=any(batch.loader < FIRST_INPUT for step in life.steps for batch in step.batches),
             num_accumulated=_num_accumulated(life, evidence.faulted),
+            num_ahead=_num_ahead(life, evidence.faulted),
         )
     )
 
@@ -164,6 +165,20 @@ def _num_accumulated(life: Life, run: Run) -> int:
     earlier = [one for one in run.checkpoints if one.incarnation < life.incarnation and one.path in paths]
     fitting = [checkpoint.num_accumulated for checkpoint in earlier if checkpoint.step == life.common_step]
     return fitting[-1] if fitting else 0
+
+
+def _num_ahead(life: Life, run: Run) -> int:
+    """Batches that the rank had been given and not trained on when the step was done that a process went on from."""
+    timeline = run.timeline(life.rank)
+    lives = [other for other in timeline.lives if other.incarnation < life.incarnation] if timeline else []
+    doers = [other for other in lives if other.first_step < life.first_step <= other.first_step + len(other.steps)]
+    if not doers:
+        return 0
+    process, step = doers[-1].trajectory.process, doers[-1].steps[life.first_step - doers[-1].first_step - 1]
+    last = max((batch.line for batch in step.batches), default=step.line)
+    loaders = doers[-1].trajectory.loaders
+    since = process.records[last : step.line]
+    return sum(isinstance(one, Batch) and one.grad_enabled and one.loader in loaders for one in since)
 
 
 def _key(batch: TrainedBatch) -> BatchKey:

@@ -167,6 +167,8 @@ def _skip_cause(wrong: FirstWrongEpoch, batch: int) -> SkipCause:
     num, start = batch - wrong.start, wrong.start
     if num == wrong.comparison.num_accumulated:
         return "accumulation"
+    if num == wrong.comparison.num_ahead:
+        return "fetched ahead"
     if 0 < num <= wrong.comparison.num_workers * _PREFETCH_FACTOR:
         return "read ahead"
     causes: dict[int, SkipCause] = {
@@ -180,6 +182,9 @@ def _skip_cause(wrong: FirstWrongEpoch, batch: int) -> SkipCause:
 def _epoch_skipped(wrong: FirstWrongEpoch) -> Reason | None:
     if wrong.place != (wrong.epoch + 1, 0) or wrong.is_followed_by(wrong.epoch + 1):
         return None
+    num_left = len(wrong.wanted)
+    if wrong.is_first and num_left == wrong.comparison.num_ahead:
+        return _skipped(wrong, wrong.start + num_left)
     return EpochSkipped(epoch=wrong.epoch, is_begun=wrong.start > 0)
 
 

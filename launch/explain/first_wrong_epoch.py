@@ -40,6 +40,8 @@ class RankComparison(msgspec.Struct, frozen=True, kw_only=True):
     """A data loader gives the batches; without one they are known by what forward passes got."""
     num_accumulated: int = 0
     """Batches after `first_step` whose gradients had been summed up when the checkpoint was written, for a later step."""
+    num_ahead: int = 0
+    """Batches that the loop had been given and not trained on when the step was done that the process went on from."""
 
 
 class FirstWrongEpoch(msgspec.Struct, frozen=True, kw_only=True, dict=True):

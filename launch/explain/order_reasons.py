@@ -40,7 +40,7 @@ class BatchesReplayed(Reason, frozen=True, kw_only=True):
         return self.filled(as_if=as_if)
 
 
-SkipCause = Literal["accumulation", "read ahead", "twice", "in samples", "of all ranks", "unknown"]
+SkipCause = Literal["accumulation", "fetched ahead", "read ahead", "twice", "in samples", "of all ranks", "unknown"]
 
 
 class BatchesSkipped(Reason, frozen=True, kw_only=True):
@@ -63,6 +63,8 @@ class BatchesSkipped(Reason, frozen=True, kw_only=True):
                 details = (
                     f": its checkpoint was saved in the middle of an accumulation, and the gradients of {num} are lost"
                 )
+            case "fetched ahead":
+                details = f": {num} that the loop had only fetched ahead when it saved counted as done"
             case "read ahead":
                 details = f": its sampler counted {num} that the loader's workers had only read ahead"
             case "twice":

@@ -13,11 +13,12 @@ import pytest
 
 from resumable.launch.checks.rank_sequence import rank_sequence
 from resumable.launch.evidence.history import History, Process
-from resumable.launch.evidence.rank_records import AnyRecord, Batch, EpochBegin, Step
+from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, EpochBegin, EpochEnd, Step
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.explain.result import CheckResult
 from tests.launch import histories
 from tests.launch.histories import Epochs, Job
+from tests.launch.lines import with_records
 
 JOB = Job(num_samples=32, num_epochs=4)
 Bug = Callable[[int], Epochs]
@@ -186,6 +187,43 @@ def test_a_planted_bug_is_explained_in_its_own_words(bug, words):
 def test_a_right_sequence_is_valid():
     """The repaired twin of all of them."""
     assert judged(right).outcome == Outcome.VALID
+
+
+def fetching_ahead(process: Process) -> Process:
+    """The same process, which receives each batch before it trains on the one before, over borders of epochs."""
+    chunks: list[list[AnyRecord]] = [[]]
+    for line in process.records:
+        chunks += [[]] if isinstance(line, Batch) else []
+        chunks[-1].append(line)
+    first, *rest = chunks
+    lines = [*first, rest[0][0]]
+    for own, following in zip(rest, [*rest[1:], []], strict=True):
+        turns = [line for line in own[1:] if isinstance(line, EpochBegin | EpochEnd)]
+        lines += [*turns, *following[:1], *(line for line in own[1:] if line not in turns)]
+    places = iter([number for number, line in enumerate(lines) if isinstance(line, Batch)])
+    traced = [
+        msgspec.structs.replace(line, batches=[next(places)]) if isinstance(line, Backward) else line for line in lines
+    ]
+    return with_records(process, traced)
+
+
+@pytest.mark.parametrize(
+    ("resume", "bug", "words"),
+    [
+        pytest.param(13, lambda rank: [JOB.epoch(rank, 1)[6:]], "it skipped 1 batch from batch 5", id="in an epoch"),
+        pytest.param(15, lambda _: [], "it skipped 1 batch from batch 7 of epoch 1", id="before a border"),
+    ],
+)
+def test_a_batch_that_the_loop_had_fetched_ahead_is_told_from_a_wrong_epoch(resume, bug, words):
+    """What waited in the loop when it saved counts as done; of a rest of an epoch that is longer, nothing had come."""
+    late = {f"rank{r}": lambda _, r=r: [*bug(r), JOB.epoch(r, 2), JOB.epoch(r, 3)] for r in (0, 1)}
+    history = histories.one_kill(JOB, at=resume + 1, resume=resume, **late).faulted.history
+    processes = tuple(map(fetching_ahead, history.processes))
+    ahead = msgspec.structs.replace(history, processes=processes)
+    explanations = [
+        rank_sequence(histories.of_histories(one, JOB, [])).violations[0].explanation for one in (ahead, history)
+    ]
+    assert [f"{words}" in one and "only fetched ahead when it saved" in one for one in explanations] == [True, False]
 
 
 @pytest.mark.parametrize(
