@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from resumable.launch.checks.check import Check
 from resumable.launch.explain.artefact_problems import (
     DecisionNotRestored,
+    FigureNotRestored,
+    SavedFiguresDiffer,
     SavedKeysMissing,
     SavedOutOfTurn,
     SaveMissing,
@@ -24,6 +26,8 @@ from resumable.launch.reading.expected_artefacts import ExpectedArtefacts
 from resumable.launch.reading.failures import came_to_its_end
 from resumable.launch.reading.lives import Life
 from resumable.launch.system.wording import counted
+
+_MAX_FIGURES = 3
 
 
 def _artefacts(evidence: Evidence) -> CheckResult:
@@ -62,6 +66,15 @@ def _differences(pair: Pair, expected: ExpectedArtefacts) -> Iterator[Violation]
     if differing:
         problem = SavedStateDiffers(rank=rank, num_steps=step, path=path, keys=differing)
         yield _violation(pair.life, step, problem, StateOfPart(), pair.found)
+    figures = [
+        (name, pair.found.figures.get(name), figure)
+        for name, figure in expected.telling_figures(pair.wanted)
+        if pair.found.figures.get(name) != figure
+    ]
+    if figures:
+        names, different, right = zip(*figures[:_MAX_FIGURES], strict=True)
+        problem = SavedFiguresDiffer(rank=rank, num_steps=step, path=path, names=names, found=different, expected=right)
+        yield _violation(pair.life, step, problem, FigureNotRestored(), pair.found)
 
 
 def _out_of_turn(life: Life, found: Artefact) -> Violation:

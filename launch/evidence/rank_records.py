@@ -23,6 +23,8 @@ FIRST_INPUT = 1_000
 
 Index = int | str
 """One sample: its index in the data set, or the `repr` of a key that is no integer."""
+Figure = int | float | str
+"""A number; of a tensor of whole numbers its fingerprint, of many numbers one word for all, of an infinite one its name."""
 Writer = Literal["loop", "torch", "thread"]
 """Who writes a checkpoint: the training loop, which waits for it; torch in the background, which is handed the state as it
 is at that moment; or another thread of the job, whose state may be older."""
@@ -221,6 +223,25 @@ class Save(Record, frozen=True, kw_only=True, tag="save"):
     fingerprints: dict[str, Fingerprint] = {}
     """Of all that is saved, every element of it, by the keys of its outermost mapping; under "" where there is none, or
     where it has many keys; on "begin" only."""
+    figures: dict[str, Figure] = {}
+    """Numbers that stand by themselves in what is saved, and tensors and arrays of whole numbers, by key path; not bytes,
+    text, or the state of a generator; on "begin" only."""
+
+
+class Dump(Record, frozen=True, kw_only=True, tag="dump"):
+    """A file of the job's own is written by `pickle.dump`, `json.dump` or NumPy, and is no part of a checkpoint.
+
+    It lies below the directory in which the job began. What is large is recorded without its content.
+    """
+
+    path: str
+    phase: Literal["begin", "end"]
+    content: dict[str, str] = {}
+    """As of a save."""
+    writer: Writer = "loop"
+    """On "begin" only."""
+    figures: dict[str, Figure] = {}
+    """As of a save."""
 
 
 class Rename(Record, frozen=True, kw_only=True, tag="rename"):
@@ -307,6 +328,7 @@ AnyRecord = (
     | LetGo
     | State
     | Save
+    | Dump
     | Rename
     | Remove
     | Load

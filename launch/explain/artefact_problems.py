@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from resumable.launch.evidence.rank_records import Figure
 from resumable.launch.explain.problems import Problem
 from resumable.launch.explain.reasons import Reason
 
@@ -20,6 +21,33 @@ class SavedKeysMissing(Problem, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return self.filled(listed=", ".join(map(repr, self.keys)))
+
+
+class SavedFiguresDiffer(Problem, frozen=True, kw_only=True):
+    """A file holds other numbers than the uninterrupted run's of the same step: a best value, a count, a history."""
+
+    template = "rank {rank} saved {listed} in {path} after {num_steps:step}"
+    kind_by = ("names",)
+    rank: int
+    num_steps: int
+    path: str
+    names: tuple[str, ...]
+    """Key paths, the first few."""
+    found: tuple[Figure | None, ...]
+    """What was saved under each; a fingerprint where it is a tensor."""
+    expected: tuple[Figure, ...]
+    """What the uninterrupted run has there."""
+
+    def __str__(self) -> str:
+        return self.filled(listed=", ".join(map(_compared, self.names, self.found, self.expected)))
+
+
+def _compared(name: str, found: Figure | None, wanted: Figure) -> str:
+    if found is None:
+        return f"no {name!r}"
+    if isinstance(found, str) and isinstance(wanted, str):
+        return f"different numbers under {name!r}"
+    return f"{name!r} as {found} instead of {wanted}"
 
 
 class SaveMissing(Problem, frozen=True, kw_only=True):
@@ -53,6 +81,12 @@ class SaveNotMadeUp(Reason, frozen=True, kw_only=True):
     """The restart took the step for done, and what belongs to it too."""
 
     template = "the restart took this step for done: a save that a stop may have torn must be made again, or looked at"
+
+
+class FigureNotRestored(Reason, frozen=True, kw_only=True):
+    """Right batches and parameters, and a number that follows from them is wrong."""
+
+    template = "training is right up to there: is this number saved, and gone on from after the restart?"
 
 
 class DecisionNotRestored(Reason, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from resumable.launch.evidence.rank_records import AnyRecord, FaultFired, Rename, Save, Writer
+from resumable.launch.evidence.rank_records import AnyRecord, Dump, FaultFired, Figure, Rename, Save, Writer
 from resumable.launch.plan.fault_kinds import NOTICES
 from resumable.launch.reading.checkpoints import loaded_by
 from resumable.launch.reading.failures import has_ended_well
@@ -28,7 +28,11 @@ class Artefact(msgspec.Struct, frozen=True, kw_only=True):
     """Where that stands in the evidence of its process, from 1."""
     content: Mapping[str, str]
     """Digest of each part, by its key."""
+    figures: Mapping[str, Figure]
+    """Numbers in it, by key path."""
     writer: Writer
+    is_checkpoint: bool
+    """Of a format of checkpoints; anything else may be written whenever a process begins."""
     is_finished: bool
     is_of_course: bool
     """Its process trained on or ended well afterwards, and had no notice before that it will be ended: it is no
@@ -49,7 +53,9 @@ def artefacts_of(life: Life, scenario: str) -> tuple[Artefact, ...]:
             step=life.first_step + bisect_left(lines, one.begin.sequence + 1),
             line=one.begin.sequence + 1,
             content=one.begin.content,
+            figures=one.begin.figures,
             writer=one.begin.writer,
+            is_checkpoint=isinstance(one.begin, Save),
             is_finished=one.is_finished,
             is_of_course=one.begin.sequence < min(last, notice),
         )
@@ -75,7 +81,7 @@ def within(path: str, scenario: str) -> str:
 class _Saving:
     """A save and what has become of it by now."""
 
-    begin: Save
+    begin: Save | Dump
     name: str
     num_steps: int
     """Steps that its process had done when it was begun."""
@@ -95,13 +101,13 @@ def _saves_in(events: Iterable[AnyRecord], steps: Sequence[int]) -> list[_Saving
     room for the next one."""
     for record in events:
         match record:
-            case Save(phase="begin"):
+            case Save(phase="begin") | Dump(phase="begin"):
                 movable = [save for save in movable if save.begin.path != record.path]
                 movable.append(
                     _Saving(begin=record, name=record.path, num_steps=bisect_left(steps, record.sequence + 1))
                 )
                 saves.append(movable[-1])
-            case Save():
+            case Save() | Dump():
                 for save in [save for save in movable if save.begin.path == record.path]:
                     save.is_finished = True
             case Rename():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
+from resumable.launch.evidence.rank_records import Figure
 from resumable.launch.reading.artefacts import Artefact, artefacts_of
+from resumable.launch.reading.checkpoints import series_of
 from resumable.launch.reading.lives import Run
 
 Place = tuple[int, str, int]
@@ -24,6 +26,9 @@ class ExpectedArtefacts(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """At which steps a rank saves under a path, if that is the same in all of them."""
     varying: frozenset[tuple[str, str]]
     """Path and key of what is not the same twice: the time of day, for example. It excuses itself, and nothing beside it."""
+    moving: frozenset[tuple[str, str]]
+    """Series of files, and key path of what is not the same in all files of it. A whole number that never moves may say
+    something of the process that saves, how often it was restarted for example."""
     names: Mapping[str, frozenset[str]]
     """Under which names files are put in place, by that under which their writing begins."""
 
@@ -45,6 +50,13 @@ class ExpectedArtefacts(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         scores = [sum(found.content.get(key) == one.content.get(key) for key in changing) for one in own]
         best = max(scores, default=0)
         return own[scores.index(best)] if best else None
+
+    def telling_figures(self, wanted: Artefact) -> Iterator[tuple[str, Figure]]:
+        """The numbers in a save that training decides, and nothing else."""
+        for path, figure in wanted.figures.items():
+            is_telling = isinstance(figure, float) or (series_of(wanted.path), path) in self.moving
+            if is_telling and (wanted.path, path) not in self.varying:
+                yield path, figure
 
     @property
     def scheduled(self) -> list[Place]:
@@ -103,11 +115,24 @@ def expected_artefacts(references: Sequence[Run]) -> ExpectedArtefacts:
         varying=frozenset(
             (one.path, key)
             for one, two in pairs
-            for key in one.content.keys() | two.content.keys()
-            if one.content.get(key) != two.content.get(key)
+            for mine, yours in ((one.content, two.content), (one.figures, two.figures))
+            for key in mine.keys() | yours.keys()
+            if mine.get(key) != yours.get(key)
         ),
+        moving=_moving(one for own in (*saves.values(), *threaded.values()) for one in own),
         names=_names(one for own in first.values() for one in own),
     )
+
+
+def _moving(artefacts: Iterable[Artefact]) -> frozenset[tuple[str, str]]:
+    first: dict[str, Mapping[str, Figure]] = {}
+    moving: set[tuple[str, str]] = set()
+    for one in artefacts:
+        series = series_of(one.path)
+        earlier = first.setdefault(series, one.figures)
+        paths = earlier.keys() | one.figures.keys()
+        moving.update((series, path) for path in paths if earlier.get(path) != one.figures.get(path))
+    return frozenset(moving)
 
 
 def _names(artefacts: Iterable[Artefact]) -> dict[str, frozenset[str]]:

@@ -10,6 +10,7 @@ from resumable.launch.worker.position import Position
 from resumable.launch.worker.recorder import Recorder
 from resumable.launch.worker.watch.checkpoints import CheckpointWatch
 from resumable.launch.worker.watch.distributed_checkpoints import DistributedCheckpointWatch
+from resumable.launch.worker.watch.dumps import DumpWatch
 from resumable.launch.worker.watch.forwards import ForwardWatch
 from resumable.launch.worker.watch.framework_iterators import FrameworkIteratorWatch
 from resumable.launch.worker.watch.loaders import LoaderWatch
@@ -64,6 +65,7 @@ def watch(
         checkpoints,
         distributed_checkpoints,
         RemovalWatch(recorder),
+        DumpWatch(recorder, saving),
         training,
     ):
         one.install(patches)

@@ -54,6 +54,7 @@ CASES = [
     *pair("Averaging", "sigkill@step=10:rank=1", lost="ema", dropped="ema"),
     *pair("NormalisingAlone", "sigkill@step=10:rank=1", rank_0="rank 1"),
     *pair("Normalising", "sigkill@step=10:rank=1", parameters="buffer|statistic"),
+    *pair("Counting", "sigkill@step=10:rank=1", best="'best' as 1.5", history="history.json", counts="counts.npz"),
     *pair("KeepingTheBest", "sigkill@step=10:rank=1", best="best"),
     *pair("Recommending", "sigkill@step=10:rank=1", table="optimizer"),
     *pair("Resized", "sigkill@step=9:rank=1", FEWER_RANKS, weights="parameter|model", moments="optimizer"),

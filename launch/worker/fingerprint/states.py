@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from resumable.launch.worker.torch_private import buffers_of, children_of, own_p
 
 _MAX_DEPTH = 16
 """What is nested deeper than anybody nests on purpose may contain itself."""
+_WORDS_OF_PYTHONS_GENERATOR = 625
 
 
 def state_fingerprint(state: Any, *, is_whole: bool = True, path: str = "") -> Fingerprint:
@@ -63,11 +65,38 @@ def state_fingerprints(state: Any, *, is_whole: bool = True, path: str = "") -> 
         return {place: _leaf(place, value, is_whole=is_whole) for place, value in _leaves(state, above, 0)}
 
 
-def leaf_fingerprints(state: Any, *, path: str = "") -> list[tuple[Any, Fingerprint]]:
-    """Of each leaf of a state, every element of it, beside the leaf itself; arguments as for `state_fingerprints`."""
+def leaf_fingerprints(state: Any, *, path: str = "") -> list[tuple[str, Any, Fingerprint]]:
+    """Of each leaf of a state, every element of it, beside its key path and itself; arguments likewise."""
     above = (path,) if path else ()
     with torch.no_grad():
-        return [(value, _leaf(place, value, is_whole=True)) for place, value in _leaves(state, above, 0)]
+        return [(place, value, _leaf(place, value, is_whole=True)) for place, value in _leaves(state, above, 0)]
+
+
+def has_more_leaves(state: Any, most: int) -> bool:
+    """Whether a state has more leaves than this; no more of them are looked at."""
+    return next(islice(_leaves(state, (), 0), most, None), None) is not None
+
+
+def generator_paths(state: Any, *, path: str = "") -> list[str]:
+    """Key paths of what is the state of a generator of Python or NumPy, not of torch, which is a tensor of bytes."""
+    return list(_generators(state, (path,) if path else (), 0))
+
+
+def _generators(state: Any, path: tuple[str, ...], depth: int) -> Iterator[str]:
+    if _is_of_generator(state):
+        yield "/".join(path)
+        return
+    for key, value in (_inside(state) or ()) if depth < _MAX_DEPTH and not isinstance(state, torch.Tensor) else ():
+        yield from _generators(value, (*path, key), depth + 1)
+
+
+def _is_of_generator(state: Any) -> bool:
+    match state:
+        case [int(), [*numbers], _]:
+            return len(numbers) == _WORDS_OF_PYTHONS_GENERATOR
+        case [str(), np.ndarray(), int(), int(), float()] | {"bit_generator": str()}:
+            return True
+    return isinstance(state, np.random.Generator | np.random.RandomState | random.Random)
 
 
 def tensor_fingerprint(name: str, tensor: torch.Tensor, *, is_whole: bool = True) -> Fingerprint:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from resumable.launch.evidence.rank_records import Remove
 from resumable.launch.worker.patching import Args, Kwargs, Patches
 from resumable.launch.worker.recorder import Recorder
 from resumable.launch.worker.watch.checkpoints import path_of
+from resumable.launch.worker.watch.job_folder import JobFolder
 
 
 class RemovalWatch:
@@ -21,9 +21,7 @@ class RemovalWatch:
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
-        self._folder = Path.cwd()
-        temporary = Path(tempfile.gettempdir())
-        self._elsewhere = temporary if temporary.is_relative_to(self._folder) else None
+        self._folder = JobFolder()
         self._thread = threading.local()
 
     def install(self, patches: Patches) -> None:
@@ -36,7 +34,7 @@ class RemovalWatch:
         is_part = getattr(self._thread, "is_removing", False)
         target: Any = args[0] if args else kwargs.get("path")
         path = "" if is_part or kwargs.get("dir_fd") is not None else path_of(target)
-        is_ours = bool(path) and self._is_of_job(Path(path)) and os.path.lexists(path)
+        is_ours = bool(path) and self._folder.has(Path(path)) and os.path.lexists(path)
         self._thread.is_removing = True
         try:
             original(*args, **kwargs)
@@ -44,7 +42,3 @@ class RemovalWatch:
             self._thread.is_removing = is_part
         if is_ours and not os.path.lexists(path):
             self._recorder.emit(Remove, path=path)
-
-    def _is_of_job(self, path: Path) -> bool:
-        is_elsewhere = self._elsewhere is not None and path.is_relative_to(self._elsewhere)
-        return path.is_relative_to(self._folder) and not is_elsewhere

@@ -79,7 +79,7 @@ class Saving:
             begun = next((save for save in self._background if save.path == path), None)
             if begun is not None:
                 self._background.remove(begun)
-            yield (begun.fault if begun is not None else self._begin(path, state, _this_writer()))
+            yield (begun.fault if begun is not None else self._begin(path, state, this_writer()))
             self._recorder.emit(Save, path=path, phase="end")
 
     @contextlib.contextmanager
@@ -139,6 +139,7 @@ class Saving:
             content=content.numbers,
             writer=writer,
             fingerprints=content.fingerprints,
+            figures=content.figures,
         )
         return self._trigger.fault_during_save()
 
@@ -153,5 +154,6 @@ def keys_saved_in(files: Iterable[Path]) -> set[frozenset[str]]:
     }
 
 
-def _this_writer() -> Writer:
+def this_writer() -> Writer:
+    """Who writes what this thread writes."""
     return "loop" if threading.current_thread() is threading.main_thread() else "thread"

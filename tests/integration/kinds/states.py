@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import copy
+import json
+import math
 import time
+from pathlib import Path
 from threading import Thread
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from frame import CHECKPOINT, Job, of_all_ranks, replace
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
+
+HISTORY, COUNTS = Path("history.json"), Path("counts.npz")
 
 
 class Dropping(Job):
@@ -243,3 +249,40 @@ class Resized(Job):
                 for moments in self.optimizer.state.values():
                     for value in moments.values():
                         value.zero_()
+
+
+class Counting(Job):
+    """Numbers beside the state: a best value in the checkpoint, a history and counts in files. Bugs: one of them is lost."""
+
+    save_every = 4
+
+    def __init__(self, bug: str) -> None:
+        super().__init__(bug)
+        self.best = math.inf
+        self.history: list[float] = []
+        self.counts = np.zeros(3, dtype=np.int64)
+
+    def update(self) -> None:
+        super().update()
+        self.history.append(abs(self.step - 6.5))
+        self.best = min(self.best, self.history[-1])
+        self.counts[self.step % 3] += 1
+
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "best": self.best}
+
+    def save(self) -> None:
+        if self.rank == 0:
+            with HISTORY.open("w") as file:
+                json.dump(self.history, file)
+            np.savez(COUNTS, counts=self.counts)
+        super().save()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        super().restore(state)
+        if self.bug != "best":
+            self.best = state["best"]
+        if self.bug != "history":
+            self.history = json.loads(HISTORY.read_text())[: self.step]
+        if self.bug != "counts":
+            self.counts = np.load(COUNTS)["counts"]

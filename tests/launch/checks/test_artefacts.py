@@ -14,7 +14,7 @@ import pytest
 
 from resumable.launch.checks.artefacts import artefacts
 from resumable.launch.evidence.history import History, Process
-from resumable.launch.evidence.rank_records import AnyRecord, Load, Rename, Save, Step, Writer
+from resumable.launch.evidence.rank_records import AnyRecord, Dump, Figure, Load, Rename, Save, Step, Writer
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.explain.result import CheckResult
 from tests.launch import histories
@@ -44,11 +44,13 @@ class File:
     path: str
     when: Schedule
     content: Mapping[str, Callable[[int], object]] = field(default_factory=lambda: {"model": lambda step: step})
+    figures: Mapping[str, Callable[[int], Figure]] = field(default_factory=dict)
     temporary: bool = True
     """It is written beside, then renamed."""
     unfinished: Schedule = never
     """After which steps it is begun and not finished."""
     writer: Writer = "loop"
+    is_checkpoint: bool = True
 
 
 def lines_of(file: File, step: int, folder: str) -> list[AnyRecord]:
@@ -57,12 +59,13 @@ def lines_of(file: File, step: int, folder: str) -> list[AnyRecord]:
     path, draft = f"/runs/{folder}/work/{file.path}", f"/runs/{folder}/work/draft"
     name = draft if file.temporary else path
     content = {key: str(value(step)) for key, value in file.content.items()}
-    lines: list[AnyRecord] = [
-        Save(sequence=0, time_ns=0, path=name, phase="begin", content=content, writer=file.writer)
-    ]
+    figures = {key: value(step) for key, value in file.figures.items()}
+    kind = Save if file.is_checkpoint else Dump
+    begin = kind(sequence=0, time_ns=0, path=name, phase="begin", content=content, writer=file.writer, figures=figures)
+    lines: list[AnyRecord] = [begin]
     if file.unfinished(step):
         return lines
-    lines.append(Save(sequence=0, time_ns=0, path=name, phase="end"))
+    lines.append(kind(sequence=0, time_ns=0, path=name, phase="end"))
     return [*lines, Rename(sequence=0, time_ns=0, source=draft, target=path)] if file.temporary else lines
 
 
@@ -313,6 +316,61 @@ def test_nothing_to_compare_with_is_not_applicable() -> None:
     """`resumable run` has no reference."""
     evidence = msgspec.structs.replace(histories.one_kill(JOB), references=())
     assert artefacts(evidence).outcome is Outcome.NOT_APPLICABLE
+
+
+def counted(*, is_checkpoint: bool = True, **figures: Callable[[int], Figure]) -> File:
+    return replace(LATEST, figures=figures, is_checkpoint=is_checkpoint)
+
+
+def quality(step: int) -> float:
+    """Of the best step by now."""
+    return 0.5 if step >= 8 else 0.9
+
+
+def since_the_restart(step: int) -> int:
+    return step - RESUMED
+
+
+FIGURES = counted(best=quality, tokens=lambda step: 10 * step, counts=lambda step: f"of {step}", restarts=lambda _: 0)
+
+
+@pytest.mark.parametrize("is_checkpoint", [True, False])
+@pytest.mark.parametrize(
+    ("figures", "words"),
+    [
+        pytest.param({"best": lambda _: 0.7}, "saved 'best' as 0.7 instead of 0.5 in work/latest.pt", id="the best"),
+        pytest.param({"tokens": since_the_restart}, "'tokens' as 4 instead of 120", id="a count"),
+        pytest.param({"counts": lambda _: "x"}, "different numbers under 'counts'", id="a tensor of counts"),
+        pytest.param({"restarts": lambda _: 1}, "", id="a number of the process, not of the training"),
+        pytest.param({"more": lambda _: 1}, "", id="one that nobody knows"),
+    ],
+)
+def test_numbers_that_follow_from_the_training_are_compared(
+    figures: dict[str, Callable[[int], Figure]], words: str, *, is_checkpoint: bool
+) -> None:
+    """In a checkpoint, or in a file beside it."""
+    reference = replace(FIGURES, is_checkpoint=is_checkpoint)
+    result = judged((reference,), second=(replace(reference, figures={**FIGURES.figures, **figures}),))
+    assert (bool(words), True) == (result.outcome is Outcome.INVALID, words in result.summary), result.summary
+
+
+def test_a_number_that_is_missing_is_named() -> None:
+    """It is not written any more."""
+    result = judged((FIGURES,), second=(counted(best=quality, counts=lambda step: f"of {step}"),))
+    assert "saved no 'tokens' in work/latest.pt after 12 steps" in result.summary
+
+
+def test_a_number_that_is_never_the_same_excuses_itself() -> None:
+    """And nothing beside it."""
+    clocks = [counted(best=quality, clock=lambda step, n=number: float(step + n)) for number in range(3)]
+    assert judged(clocks[:1], second=clocks[1:2], other=clocks[2:]).outcome is Outcome.VALID
+
+
+def test_a_file_that_is_no_checkpoint_may_be_written_when_a_process_begins() -> None:
+    """Its settings, for example; a checkpoint would overwrite what the uninterrupted run has left alone."""
+    settings = File(path="settings.json", when=at(4), is_checkpoint=False)
+    again = replace(settings, when=at(9))
+    assert judged((LATEST, settings), second=(LATEST, again)).outcome is Outcome.VALID
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import random
 from collections.abc import Callable
 
@@ -38,6 +39,34 @@ def test_numbers_are_told_of_what_is_learnt_alone() -> None:
     torch.manual_seed(1)
     other = {**state, "random": [torch.get_rng_state(), np.random.RandomState(1).get_state()], "step": 4, "time": 0.0}
     assert learnt(other) == learnt(state)
+
+
+def test_figures_are_numbers_by_themselves_and_tensors_of_whole_numbers() -> None:
+    """Not what is learnt, bytes, text, seeds and the state of any generator."""
+    generators = [torch.get_rng_state(), np.random.get_state(), random.getstate(), np.random.default_rng(0)]
+    state = {
+        "model": torch.nn.BatchNorm1d(2).state_dict(),
+        "random": [*generators, np.random.default_rng(0).bit_generator.state],
+        "best": {"value": np.float32(0.5), "step": 7, "name": "seven", "is_new": True, "worst": math.inf},
+        "counts": np.arange(3),
+        "seed": 1 << 60,
+    }
+    figures = content_of(state).figures
+    words = {name for name, one in figures.items() if isinstance(one, str) and name != "best/worst"}
+    assert words == {"model/num_batches_tracked", "counts"}
+    assert {name: one for name, one in figures.items() if name not in words} == {
+        "best/value": 0.5,
+        "best/step": 7,
+        "best/is_new": 1,
+        "best/worst": "inf",
+    }
+
+
+def test_many_figures_under_one_key_are_one_thing() -> None:
+    """A history of losses would make each line as long as the training is."""
+    short, long, other = ({"history": [0.5] * num, "step": 3} for num in (32, 33, 34))
+    assert [len(content_of(one).figures) - 1 for one in (short, long, other)] == [32, 1, 1]
+    assert content_of(long).figures["history"] != content_of(other).figures["history"]
 
 
 def in_the_middle(state: dict[str, nn.Module]) -> None:
