@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,12 +29,14 @@ def check(arguments: argparse.Namespace, console: Console) -> int:
     outcomes = []
     recorded: list[tuple[RunDir, Plan]] = []
     with contextlib.ExitStack() as bundles:
-        for root in {
-            os.path.realpath(name): name for name in arguments.run_dirs
-        }.values():  # one that is named twice counts once
+        places: set[Path] = set()
+        for root in map(Path, arguments.run_dirs):
             try:
-                run_dir = bundles.enter_context(opened(Path(root)))
+                run_dir = bundles.enter_context(opened(root))
                 plan = stored_plan(run_dir)
+                if root.resolve() in places:  # named twice
+                    continue
+                places.add(root.resolve())
                 if plan.command == "record":
                     recorded.append((run_dir, plan))
                 else:
