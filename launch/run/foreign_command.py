@@ -12,7 +12,7 @@ from resumable.launch.errors import UsageError
 from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.system.environment import Recording, with_folder
-from resumable.launch.system.interrupt import Interrupted
+from resumable.launch.system.interrupt import Interrupted, is_in_foreground
 from resumable.launch.system.offspring import leaving_none_behind
 
 SITE = Path(__file__).parents[1] / "worker" / "site"
@@ -38,7 +38,7 @@ def run_recorded(command: Sequence[str], recording: Recording) -> int:
         try:
             code = process.wait()
         except Interrupted as error:
-            if error.signum != signal.SIGINT:  # that one a terminal sends to the command itself
+            if error.signum != signal.SIGINT or not is_in_foreground():  # else the terminal has sent it to all
                 process.send_signal(error.signum)
             process.wait()
             raise
