@@ -14,6 +14,7 @@ import msgspec
 from resumable.launch.reading.artefacts import Artefact, artefacts_of, loaded_paths
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.expected_artefacts import ExpectedArtefacts, expected_artefacts
+from resumable.launch.reading.failures import has_ended_well
 from resumable.launch.reading.lives import Life
 from resumable.launch.reading.step_table import OfStep
 from resumable.launch.reading.steps import NOTHING
@@ -61,14 +62,11 @@ class ArtefactComparison:
     def pairs(self) -> Iterator[Pair]:
         """What restarted processes have finished to save, each with what is saved there without a stop."""
         for life in self._restarted:
-            nums: Counter[tuple[str, int]] = Counter()
-            for found in self._of(life):
-                if found.is_finished:
-                    wanted = self.expected.counterpart(life.rank, found, number=nums[found.path, found.step])
-                    wanted = wanted or self._under_another_name(life, found)
-                    nums[found.path, found.step] += 1
-                    if wanted is not None and self._is_right(life, wanted.step):
-                        yield Pair(life=life, wanted=wanted, found=found)
+            for found, number in self._numbered(life):
+                wanted = self.expected.counterpart(life.rank, found, number=number)
+                wanted = wanted or self._under_another_name(life, found)
+                if wanted is not None and self._is_right(life, wanted.step):
+                    yield Pair(life=life, wanted=wanted, found=found)
 
     def out_of_turn(self) -> Iterator[tuple[Life, Artefact]]:
         """Files that a restarted process overwrote where the uninterrupted runs leave them alone, the first time of each.
@@ -104,6 +102,27 @@ class ArtefactComparison:
             if missing is not None and not self._is_excused(missing):
                 told.add((rank, path))
                 yield missing
+
+    def _numbered(self, life: Life) -> Iterator[tuple[Artefact, int]]:
+        """What a process finished to save, with its number among those that are saved at its step without a stop.
+
+        At the step that it goes on from, the first ones may be the work of the process before: those up to its own first
+        step are the last ones. If it has done none, nobody knows which they are, and they are left out.
+        """
+        finished = [one for one in self._of(life) if one.is_finished]
+        own = Counter((one.path, one.step) for one in finished)
+        nums = Counter[tuple[str, int]]()
+        unclear = set[tuple[str, int]]()
+        for path, step in own:
+            if step == life.first_step:
+                nums[path, step] = len(self.expected.saves.get((life.rank, path, step), ())) - own[path, step]
+                if nums[path, step] and not (life.steps or has_ended_well(life.trajectory.process)):
+                    unclear.add((path, step))
+        for one in finished:
+            place = one.path, one.step
+            if place not in unclear:
+                yield one, nums[place]
+            nums[place] += 1
 
     def _missing(self, doer: Life, path: str, step: int) -> Missing | None:
         later = [life for life in self._lives_of(doer.rank) if life.incarnation > doer.incarnation]

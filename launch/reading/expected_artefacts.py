@@ -40,11 +40,11 @@ class ExpectedArtefacts(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         Args:
             rank: Who saved.
             found: What it saved.
-            number: It is the save of this number under its path at its step, from 0.
+            number: It is the save of this number under its path at its step, from 0; below 0: one more than there are.
         """
         if found.writer != "thread":
             there = self.saves.get((rank, found.path, found.step), ())
-            return there[number] if number < len(there) else None
+            return there[number] if 0 <= number < len(there) else None
         own = self.threaded.get((rank, found.path), ())
         changing = {key for one in own for key in one.content if len({other.content.get(key) for other in own}) > 1}
         scores = [sum(found.content.get(key) == one.content.get(key) for key in changing) for one in own]

@@ -69,10 +69,19 @@ def lines_of(file: File, step: int, folder: str) -> list[AnyRecord]:
     return [*lines, Rename(sequence=0, time_ns=0, source=draft, target=path)] if file.temporary else lines
 
 
-def saving(process: Process, files: Sequence[File], *, base: int, folder: str, loads: str | None = None) -> Process:
-    """The process with its saves; those after step `base` come first where it has loaded nothing."""
+def saving(
+    process: Process,
+    files: Sequence[File],
+    *,
+    base: int,
+    folder: str,
+    loads: str | None = None,
+    early: Sequence[File] = (),
+) -> Process:
+    """The process with its saves; the early ones come before its first step."""
     records: list[AnyRecord] = [process.records[0]]
     records += [Load(sequence=0, time_ns=0, path=f"/runs/{folder}/work/{loads}")] if loads else []
+    records += [line for file in early for line in lines_of(file, base, folder)]
     step = base
     for record in process.records[1:]:
         records.append(record)
@@ -88,14 +97,17 @@ def without_loads(process: Process) -> Process:
     return msgspec.structs.replace(process, records=tuple(records))
 
 
-def with_saves(history: History, *files: Sequence[File], loads: str = "latest.pt") -> History:
+def with_saves(
+    history: History, *files: Sequence[File], loads: str = "latest.pt", early: Sequence[File] = ()
+) -> History:
     """Rank 0 saves these files, those of each incarnation."""
 
     def changed(process: Process) -> Process:
         base = RESUMED if process.incarnation else 0
         own = files[process.incarnation] if process.rank == 0 else ()
         loaded = loads if process.incarnation else None
-        return saving(without_loads(process), own, base=base, folder=history.name, loads=loaded)
+        begun = early if process.incarnation and process.rank == 0 else ()
+        return saving(without_loads(process), own, base=base, folder=history.name, loads=loaded, early=begun)
 
     return msgspec.structs.replace(history, processes=tuple(map(changed, history.processes)))
 
@@ -113,6 +125,7 @@ def judged(
     *,
     other: Sequence[File] | None = None,
     loads: str = "latest.pt",
+    early: Sequence[File] = (),
     run: History | None = None,
 ) -> CheckResult:
     """What is said of a run.
@@ -123,6 +136,7 @@ def judged(
         second: What it saves after the restart; None: the same.
         other: What the second uninterrupted run saves; None: the same.
         loads: What it goes on from.
+        early: What it saves then before its first step.
         run: Its lines; None: of an exact resume.
     """
     exact = histories.one_kill(JOB, at=KILLED, resume=RESUMED).faulted.history
@@ -131,7 +145,7 @@ def judged(
         "second": with_saves(histories.reference(JOB, 2), reference if other is None else other),
     }
     before = reference if first is None else first
-    faulted = with_saves(run or exact, before, reference if second is None else second, loads=loads)
+    faulted = with_saves(run or exact, before, reference if second is None else second, loads=loads, early=early)
     return artefacts(histories.of_histories(faulted, JOB, [], **references))
 
 
@@ -352,6 +366,26 @@ def test_numbers_that_follow_from_the_training_are_compared(
     reference = replace(FIGURES, is_checkpoint=is_checkpoint)
     result = judged((reference,), second=(replace(reference, figures={**FIGURES.figures, **figures}),))
     assert (bool(words), True) == (result.outcome is Outcome.INVALID, words in result.summary), result.summary
+
+
+@pytest.mark.parametrize(
+    ("seen", "outcome"),
+    [
+        pytest.param((82,), Outcome.VALID, id="after the second one"),
+        pytest.param((81, 82), Outcome.VALID, id="after the first one"),
+        pytest.param((80, 81, 82), Outcome.VALID, id="all once more"),
+        pytest.param((80,), Outcome.INVALID, id="the first one where only the last is left"),
+        pytest.param((0, 80, 81, 82), Outcome.VALID, id="one more, when it begins"),
+        pytest.param((81, 83), Outcome.INVALID, id="a wrong one"),
+    ],
+)
+def test_of_several_saves_at_one_step_the_last_ones_are_left_to_who_goes_on_from_there(
+    seen: Sequence[int], outcome: Outcome
+) -> None:
+    """A step that is left out, or a batch that is let go, is followed by a save as any other."""
+    several = [replace(LATEST, when=at(RESUMED), figures={"seen": lambda _, num=num: num}) for num in (80, 81, 82)]
+    early = [replace(several[0], figures={"seen": lambda _, num=num: num}) for num in seen]
+    assert judged(several, early=early).outcome is outcome
 
 
 def test_a_number_that_is_missing_is_named() -> None:
