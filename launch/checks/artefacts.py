@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 
 from resumable.launch.checks.check import Check
 from resumable.launch.explain.artefact_problems import (
@@ -41,7 +42,8 @@ def _artefacts(evidence: Evidence) -> CheckResult:
         return failed(violations)
     if not pairs:
         return not_applicable("no save to compare: none after a restart where training was as in the uninterrupted run")
-    return passed(f"{counted(len(pairs), 'save')} after a restart, with the same content")
+    notes = "".join(f"; {problem}" for problem in islice(_places(pairs, comparison.expected), 1))
+    return passed(f"{counted(len(pairs), 'save')} after a restart, with the same content{notes}")
 
 
 artefacts = Check(
@@ -66,15 +68,28 @@ def _differences(pair: Pair, expected: ExpectedArtefacts) -> Iterator[Violation]
     if differing:
         problem = SavedStateDiffers(rank=rank, num_steps=step, path=path, keys=differing)
         yield _violation(pair.life, step, problem, StateOfPart(), pair.found)
+    for problem in _figures(pair, expected, are_places=False):
+        yield _violation(pair.life, step, problem, FigureNotRestored(), pair.found)
+
+
+def _places(pairs: Iterable[Pair], expected: ExpectedArtefacts) -> Iterator[SavedFiguresDiffer]:
+    """Whole numbers that differ, each by itself: they are told, and accuse nobody.
+
+    They count steps, batches or epochs as the job likes to; what it trained on is judged by what was seen.
+    """
+    return chain.from_iterable(_figures(pair, expected, are_places=True) for pair in pairs)
+
+
+def _figures(pair: Pair, expected: ExpectedArtefacts, *, are_places: bool) -> Iterator[SavedFiguresDiffer]:
     figures = [
         (name, pair.found.figures.get(name), figure)
         for name, figure in expected.telling_figures(pair.wanted)
-        if pair.found.figures.get(name) != figure
+        if pair.found.figures.get(name) != figure and isinstance(figure, int) == are_places
     ]
     if figures:
-        names, different, right = zip(*figures[:_MAX_FIGURES], strict=True)
-        problem = SavedFiguresDiffer(rank=rank, num_steps=step, path=path, names=names, found=different, expected=right)
-        yield _violation(pair.life, step, problem, FigureNotRestored(), pair.found)
+        names, found, right = zip(*figures[:_MAX_FIGURES], strict=True)
+        rank, step, path = pair.life.rank, pair.wanted.step, pair.found.path
+        yield SavedFiguresDiffer(rank=rank, num_steps=step, path=path, names=names, found=found, expected=right)
 
 
 def _out_of_turn(life: Life, found: Artefact) -> Violation:
