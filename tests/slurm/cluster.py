@@ -98,7 +98,7 @@ class Slurm:
         daemon = psutil.Process(int((self.folder / f"slurmd.n{number}.pid").read_text()))
         daemon.kill()
         if tasks:
-            for process in self._own(f"SLURMD_NODENAME=n{number}"):
+            for process in self._own(SLURMD_NODENAME=f"n{number}"):
                 with contextlib.suppress(psutil.Error):
                     process.kill()
 
@@ -108,17 +108,17 @@ class Slurm:
         for file in self.folder.glob("*.pid"):
             with contextlib.suppress(OSError, ValueError, psutil.Error):
                 os.kill(int(file.read_text()), signal.SIGKILL)
-        for process in self._own(f"SLURM_CONF={self.folder}/slurm.conf"):
+        for process in self._own():
             with contextlib.suppress(psutil.Error):
                 process.kill()
 
-    @staticmethod
-    def _own(variable: str) -> list[psutil.Process]:
-        name, _, value = variable.partition("=")
+    def _own(self, **variables: str) -> list[psutil.Process]:
+        """Processes of this cluster, and of no other that has nodes of the same names, with these variables."""
+        wanted = {"SLURM_CONF": self.environment["SLURM_CONF"], **variables}
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                if process.pid != os.getpid() and process.environ().get(name) == value:
+                if process.pid != os.getpid() and wanted.items() <= process.environ().items():
                     found.append(process)
         return found
 

@@ -16,7 +16,6 @@ from tests.integration.waiting import wait_until
 from tests.slurm.cluster import Slurm, running
 
 JOB = Path(__file__).parents[1] / "integration" / "jobs" / "plain.py"
-pytestmark = pytest.mark.xdist_group("slurm")
 TEMPLATE = Path(__file__).parents[2] / "docker" / "slurm.sbatch"
 TIMEOUT_S = 240
 HELD_AFTER = 3
