@@ -137,7 +137,7 @@ class HostSamples(_Arranged[L]):
 
     def __init__(self, parts: Sequence[Part[L]]) -> None:
         super().__init__(parts)
-        self._words = _words(self.elements)
+        self._words = self.elements.view(word_type(self.elements.dtype)).numpy()  # of our own, to be written to
         self._runs = [_words(part.view) for part in self.runs]
         self._flat = [_words(part.view) for part in self.flat]
         width = self._words.size // max(1, self.elements.numel())
@@ -179,7 +179,7 @@ def _numbers(elements: torch.Tensor) -> Any:
 
 
 def _words(view: torch.Tensor) -> Any:
-    """The words of a tensor in place, which stays as it may be resized: `Tensor.numpy()` would forbid that."""
+    """The words of a tensor in place, to be read, which may still be resized: `Tensor.numpy()` would forbid that."""
     return np.from_dlpack(view.view(word_type(view.dtype)))
 
 

@@ -45,6 +45,8 @@ def quick_sum(piece: Piece) -> torch.Tensor:
         return _zero(local.device)
     places, keys = places.to(local.device), keys.to(local.device)
     masks = None if masks is None else masks.to(local.device)
+    if local.dtype.itemsize == 1:  # not every release of torch can index floats of eight bits
+        local = local.view(torch.int8)
     if local.is_contiguous():
         elements = local.view(-1)[places] if places.numel() < local.numel() else local.view(-1)
     else:
