@@ -42,7 +42,7 @@ def _artefacts(evidence: Evidence) -> CheckResult:
         return failed(violations)
     if not pairs:
         return not_applicable("no save to compare: none after a restart where training was as in the uninterrupted run")
-    notes = "".join(f"; {problem}" for problem in islice(_places(pairs, comparison.expected), 1))
+    notes = "".join(f"; {problem}" for problem in islice(_whole_numbers(pairs, comparison.expected), 1))
     return passed(f"{counted(len(pairs), 'save')} after a restart, with the same content{notes}")
 
 
@@ -68,23 +68,23 @@ def _differences(pair: Pair, expected: ExpectedArtefacts) -> Iterator[Violation]
     if differing:
         problem = SavedStateDiffers(rank=rank, num_steps=step, path=path, keys=differing)
         yield _violation(pair.life, step, problem, StateOfPart(), pair.found)
-    for problem in _figures(pair, expected, are_places=False):
+    for problem in _figures(pair, expected, are_whole=False):
         yield _violation(pair.life, step, problem, FigureNotRestored(), pair.found)
 
 
-def _places(pairs: Iterable[Pair], expected: ExpectedArtefacts) -> Iterator[SavedFiguresDiffer]:
+def _whole_numbers(pairs: Iterable[Pair], expected: ExpectedArtefacts) -> Iterator[SavedFiguresDiffer]:
     """Whole numbers that differ, each by itself: they are told, and accuse nobody.
 
     They count steps, batches or epochs as the job likes to; what it trained on is judged by what was seen.
     """
-    return chain.from_iterable(_figures(pair, expected, are_places=True) for pair in pairs)
+    return chain.from_iterable(_figures(pair, expected, are_whole=True) for pair in pairs)
 
 
-def _figures(pair: Pair, expected: ExpectedArtefacts, *, are_places: bool) -> Iterator[SavedFiguresDiffer]:
+def _figures(pair: Pair, expected: ExpectedArtefacts, *, are_whole: bool) -> Iterator[SavedFiguresDiffer]:
     figures = [
         (name, pair.found.figures.get(name), figure)
         for name, figure in expected.telling_figures(pair.wanted)
-        if pair.found.figures.get(name) != figure and isinstance(figure, int) == are_places
+        if pair.found.figures.get(name) != figure and isinstance(figure, int) == are_whole
     ]
     if figures:
         names, found, right = zip(*figures[:_MAX_FIGURES], strict=True)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from resumable.launch.cli.argparse_private import options_of
 from resumable.launch.cli.help_texts import TOOLS
-from resumable.launch.errors import LaunchError, UsageError
+from resumable.launch.errors import UsageError
 from resumable.launch.evidence.run_dir import newest_run
 from resumable.launch.plan.command_plans import own_command
-from resumable.launch.plan.fault_grammar import parse_fault
+from resumable.launch.plan.fault_grammar import is_read_by, parse_fault
 from resumable.launch.plan.sweep_words import parse_at, parse_kinds
 from resumable.launch.system.wording import shown
 
@@ -102,18 +102,10 @@ def refuse_behind_script(command: str, head: Sequence[str], tail: Sequence[str])
         name, is_joined, value = word.partition("=")
         end = number + (1 if is_joined else 2)
         words = tail[number:end]
-        if name in readers and _is_read_by(readers[name], value if is_joined else words[-1]):
+        if name in readers and is_read_by(readers[name], value if is_joined else words[-1]):
             right = [*head, *words, *tail[:number], *tail[end:]]
             raise UsageError(
                 f"{' '.join(words)} stands behind {tail[0]}, which would get it; write\n"
                 f"  resumable {command} {shlex.join(right)}\n"
                 f"or put -- before {tail[0]} if it is an option of its own"
             )
-
-
-def _is_read_by(read: Callable[[str], object], text: str) -> bool:
-    try:
-        read(text)
-    except LaunchError:
-        return False
-    return True

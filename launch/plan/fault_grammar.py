@@ -7,7 +7,7 @@ import re
 import textwrap
 from collections.abc import Callable, Sequence
 
-from resumable.launch.errors import FaultSyntaxError
+from resumable.launch.errors import FaultSyntaxError, LaunchError
 from resumable.launch.plan.fault_kinds import FaultKind
 from resumable.launch.plan.fault_model import FaultRequest, Part, Point, When, Who, default_part
 
@@ -108,20 +108,21 @@ def _nearest(text: str) -> str:
     call, _, rest = text.strip().partition("@")
     when, _, who = rest.partition(":")
     kind = FaultKind.named(_most_like(call.partition("(")[0], list(FaultKind)) or "") or FaultKind.SIGKILL
-    if not _is_read_by(parse_call, call):
+    if not is_read_by(parse_call, call):
         call = kind.facts.example.partition("@")[0]
     if parse_when(when) is None:
         when = _with_numbers_of(when, _most_like(when, _WHENS) or _WHENS[0])
     if _WHO.fullmatch(who) is None:
         who = _with_numbers_of(who, _most_like(who, _WHOS) or "rank=any")
     fault = f"{call}@{when}:{who}"
-    return fault if _is_read_by(_parsed, fault) else kind.facts.example
+    return fault if is_read_by(_parsed, fault) else kind.facts.example
 
 
-def _is_read_by(read: Callable[[str], object], text: str) -> bool:
+def is_read_by(read: Callable[[str], object], text: str) -> bool:
+    """Whether a text is what `read` reads: it raises an error of ours for any other."""
     try:
         read(text)
-    except FaultSyntaxError:
+    except LaunchError:
         return False
     return True
 

@@ -107,22 +107,19 @@ class ArtefactComparison:
         """What a process finished to save, with its number among those that are saved at its step without a stop.
 
         At the step that it goes on from, the first ones may be the work of the process before: those up to its own first
-        step are the last ones. If it has done none, nobody knows which they are, and they are left out.
+        step are the last ones. Of a process that was ended before that, nobody knows where it stood.
         """
+        if not life.steps and not has_ended_well(life.trajectory.process):
+            return
         finished = [one for one in self._of(life) if one.is_finished]
-        own = Counter((one.path, one.step) for one in finished)
-        nums = Counter[tuple[str, int]]()
-        unclear = set[tuple[str, int]]()
-        for path, step in own:
+        num_own = Counter((one.path, one.step) for one in finished)
+        numbers = Counter[tuple[str, int]]()
+        for path, step in num_own:
             if step == life.first_step:
-                nums[path, step] = len(self.expected.saves.get((life.rank, path, step), ())) - own[path, step]
-                if nums[path, step] and not (life.steps or has_ended_well(life.trajectory.process)):
-                    unclear.add((path, step))
+                numbers[path, step] = len(self.expected.saves.get((life.rank, path, step), ())) - num_own[path, step]
         for one in finished:
-            place = one.path, one.step
-            if place not in unclear:
-                yield one, nums[place]
-            nums[place] += 1
+            yield one, numbers[one.path, one.step]
+            numbers[one.path, one.step] += 1
 
     def _missing(self, doer: Life, path: str, step: int) -> Missing | None:
         later = [life for life in self._lives_of(doer.rank) if life.incarnation > doer.incarnation]

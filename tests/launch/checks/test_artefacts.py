@@ -394,6 +394,18 @@ def test_of_several_saves_at_one_step_the_last_ones_are_left_to_who_goes_on_from
     assert judged(several, early=early).outcome is outcome
 
 
+def test_of_a_process_that_was_ended_before_its_first_step_nobody_knows_where_it_stood() -> None:
+    """It has saved once more what it went on from; at the step that was done last, something else is saved."""
+    exact = histories.one_kill(JOB, at=KILLED, resume=RESUMED).faulted.history
+    processes = [
+        msgspec.structs.replace(process, records=process.records[:1]) if process.incarnation else process
+        for process in exact.processes
+    ]
+    ended = msgspec.structs.replace(exact, processes=tuple(processes))
+    result = judged([replace(LATEST, when=every(1))], early=[LATEST], run=ended)
+    assert result.outcome is Outcome.NOT_APPLICABLE, result.summary
+
+
 def test_a_number_that_is_missing_is_named() -> None:
     """It is not written any more."""
     figures = {key: value for key, value in FIGURES.figures.items() if key != "best"}

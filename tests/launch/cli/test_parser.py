@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -32,15 +33,23 @@ def test_the_parser_loads_nothing_that_only_a_command_needs(module: str) -> None
     assert loaded == []
 
 
-@pytest.mark.parametrize("command", LAUNCHES)
-def test_the_help_of_a_command_fits_two_screens(
-    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """With what happens by default, and an example to type; the rest is one option away."""
+@pytest.fixture
+def help_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[[str], str]:
+    """What `--help` of a command prints on 80 columns."""
     monkeypatch.setenv("COLUMNS", "80")
-    with pytest.raises(SystemExit, match=r"^0$"):
-        parse([command, "--help"])
-    text = capsys.readouterr().out
+
+    def printed(command: str) -> str:
+        with pytest.raises(SystemExit, match=r"^0$"):
+            parse([command, "--help"])
+        return capsys.readouterr().out
+
+    return printed
+
+
+@pytest.mark.parametrize("command", LAUNCHES)
+def test_the_help_of_a_command_fits_two_screens(command: str, help_of: Callable[[str], str]) -> None:
+    """With what happens by default, and an example to type; the rest is one option away."""
+    text = help_of(command)
     assert len(text.splitlines()) <= 60
     assert f"\n  resumable {command} --" in text
     assert f"resumable {command} --help-all" in text
@@ -48,13 +57,10 @@ def test_the_help_of_a_command_fits_two_screens(
 
 @pytest.mark.parametrize("command", [name for name, tool in TOOLS.items() if tool.about])
 def test_the_help_of_any_other_command_says_what_it_does_and_has_an_example(
-    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: str, help_of: Callable[[str], str]
 ) -> None:
     """In one screen."""
-    monkeypatch.setenv("COLUMNS", "80")
-    with pytest.raises(SystemExit, match=r"^0$"):
-        parse([command, "--help"])
-    text = capsys.readouterr().out
+    text = help_of(command)
     assert len(text.splitlines()) <= 40
     assert TOOLS[command].about.split(".")[0] in " ".join(text.split())
     assert f"resumable {command} " in text.split("examples\n")[1]
