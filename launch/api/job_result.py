@@ -18,7 +18,6 @@ from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.verdict import judge_evidence
 from resumable.launch.plan.plan import Plan
 from resumable.launch.reading.evidence import Evidence, gather
-from resumable.launch.reading.failures import log_file
 from resumable.launch.reading.lives import Timeline
 from resumable.launch.run.supervisor import has_succeeded
 
@@ -108,7 +107,7 @@ class JobResult:
         return gather(self._plan, self._scenario, [], self.history)
 
     def _output(self, timeline: Timeline) -> str:
-        root = self.run_dir.root
-        errors = [root / log_file(self._scenario.name, life.incarnation, timeline.rank) for life in timeline.lives]
-        files = [file for error in errors for file in (error.with_suffix(".out"), error)]
+        folder = self.run_dir.scenario(self._scenario.name)
+        logs = (folder.rank_logs(incarnation=life.incarnation, rank=life.rank) for life in timeline.lives)
+        files = [file for both in logs for file in both]
         return "".join(file.read_text(errors="replace") for file in files if file.exists())

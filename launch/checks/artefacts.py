@@ -113,6 +113,6 @@ def _violation(life: Life, step: int, problem: Problem, reason: Reason, found: A
         rank=life.rank,
         incarnation=life.incarnation,
         step=step,
-        file=life.trajectory.process.file,
+        file=life.process.file,
         line=None if found is None else found.line,
     )

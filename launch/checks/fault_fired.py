@@ -133,7 +133,7 @@ def _has_passed(when: When, timeline: Timeline) -> bool:
 
 def _has_ended(timeline: Timeline) -> bool:
     """Whether the rank's script ended by itself."""
-    return timeline.lives[-1].trajectory.process.exit is not None
+    return timeline.lives[-1].process.exit is not None
 
 
 def _counts_steps(when: When) -> bool:
@@ -142,7 +142,7 @@ def _counts_steps(when: When) -> bool:
 
 
 def _records(timeline: Timeline) -> list[object]:
-    return [record for life in timeline.lives for record in life.trajectory.process.events]
+    return [record for life in timeline.lives for record in life.process.events]
 
 
 def _is_in_time(fault: PlannedFault, firing: Firing) -> bool:
@@ -157,13 +157,13 @@ def _is_in_time(fault: PlannedFault, firing: Firing) -> bool:
 
 def _ended_its_process(fault: PlannedFault, firing: Firing) -> bool:
     """Whether it did so after all: an error in a background save comes out where the script asks for it."""
-    exit_ = firing.life.trajectory.process.exit
+    exit_ = firing.life.process.exit
     return exit_ is not None and exit_.error is not None and fault.number in exit_.error.faults
 
 
 def _missing_effect(fault: PlannedFault, firing: Firing, evidence: Evidence) -> MissingEffect | None:
     """What the fault should have done and did not."""
-    process = firing.life.trajectory.process
+    process = firing.life.process
     if fault.kind in DEADLY and firing.was_survived and not _ended_its_process(fault, firing):
         return "the script caught it" if fault.kind.facts.effect == "raises" else "the rank went on"
     # Which rank of a group that waits for each other is ended matters little; the others are ended with it.

@@ -71,7 +71,7 @@ global_batches = Check(
 def _global_batch_sizes(evidence: Evidence) -> set[int | None]:
     """Samples of a whole step on all ranks, for every run and incarnation."""
     return {
-        None if loader.batch_size is None else loader.batch_size * life.trajectory.process.start.world_size
+        None if loader.batch_size is None else loader.batch_size * life.process.start.world_size
         for run in (evidence.references[0], evidence.faulted)
         for life in run.lives
         for loader in life.trajectory.loaders.values()
@@ -147,7 +147,7 @@ def _num_droppable(evidence: Evidence) -> int:
     """Samples that may miss at an epoch's end, or be there in addition, because a loader drops its tail."""
     return max(
         (
-            life.trajectory.process.start.world_size * (loader.batch_size or 1) - 1
+            life.process.start.world_size * (loader.batch_size or 1) - 1
             for run in (evidence.references[0], evidence.faulted)
             for life in run.lives
             for loader in life.trajectory.loaders.values()

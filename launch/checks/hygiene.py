@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from resumable.launch.checks.check import Check
 from resumable.launch.evidence.history import History
+from resumable.launch.evidence.run_dir import ScenarioDir
 from resumable.launch.explain.result import CheckResult, Violation, failed, not_applicable, passed, unknown
 from resumable.launch.explain.run_problems import LogsMissing, ProcessesLeft
 from resumable.launch.reading.evidence import Evidence
@@ -40,8 +42,9 @@ hygiene = Check(
 
 
 def _missing_logs(history: History) -> Iterator[str]:
+    folder = ScenarioDir(root=Path(history.name))
     for round_ in history.rounds:
         for rank in round_.ranks:
-            stem = f"i{round_.incarnation:03d}/rank{rank}"
-            if f"{stem}.out" not in history.logs and f"{stem}.err" not in history.logs:
-                yield f"{history.name}/logs/{stem}.err"
+            logs = folder.rank_logs(incarnation=round_.incarnation, rank=rank)
+            if history.logs.isdisjoint(str(log.relative_to(folder.logs)) for log in logs):
+                yield str(logs[-1])

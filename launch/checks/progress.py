@@ -90,7 +90,7 @@ def _taken_for_finished(evidence: Evidence) -> Iterator[Violation]:
     run = evidence.faulted
     num_done = {timeline.rank: len(timeline.steps) for timeline in run.timelines}
     for firing in run.firings:
-        process = firing.life.trajectory.process
+        process = firing.life.process
         is_last = process.incarnation == run.history.incarnations[-1]
         num_steps = len(evidence.expected.get(process.rank, ()))
         is_success = process.exit is not None and process.exit.code == 0
@@ -131,10 +131,8 @@ def _last_ends(ends: tuple[NodeEnded, ...]) -> list[NodeEnded]:
 
 def _left_early(death: FaultEvent, evidence: Evidence) -> RanksLeftEarly | None:
     """Ranks of the group that ended in order, and too soon: the others waited for them in vain."""
-    group = [life for life in evidence.faulted.lives if life.incarnation == death.incarnation]
-    num_steps = {
-        life.rank: life.first_step + len(life.steps) for life in group if has_ended_well(life.trajectory.process)
-    }
+    group = evidence.faulted.group(death.incarnation)
+    num_steps = {life.rank: life.first_step + len(life.steps) for life in group if has_ended_well(life.process)}
     early = {rank: num for rank, num in num_steps.items() if num < len(evidence.expected.get(rank, ()))}
     return RanksLeftEarly(num_steps=early) if early else None
 

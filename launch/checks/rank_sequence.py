@@ -111,7 +111,7 @@ def _differences(evidence: Evidence) -> Iterator[Violation]:
         if expected is None:
             yield Violation(problem=UnknownRank(rank=life.rank), rank=life.rank, incarnation=life.incarnation)
             continue
-        must_end = life.incarnation in last and has_ended_well(life.trajectory.process)
+        must_end = life.incarnation in last and has_ended_well(life.process)
         difference = _first_difference(life, expected, must_end=must_end)
         if difference is not None:
             why = _why(life, evidence, difference) if num_explained < MAX_EXPLAINED else None
@@ -120,7 +120,7 @@ def _differences(evidence: Evidence) -> Iterator[Violation]:
 
 
 def _why(life: Life, evidence: Evidence, difference: _Difference) -> Reason | None:
-    records = life.trajectory.process.records if not life.steps else ()
+    records = life.process.records if not life.steps else ()
     num_left_out = sum(isinstance(record, SkippedStep) for record in records)
     if num_left_out:
         return EveryUpdateLeftOut(num=num_left_out)
@@ -140,7 +140,7 @@ def _why(life: Life, evidence: Evidence, difference: _Difference) -> Reason | No
             expected=evidence.expected,
             found=life.steps,
             first_step=life.first_step,
-            is_whole=has_ended_well(life.trajectory.process),
+            is_whole=has_ended_well(life.process),
             loader=number,
             batch_size=(loader.batch_size or 0) if loader else 0,
             num_workers=loader.num_workers if loader else 0,
@@ -174,7 +174,7 @@ def _num_ahead(life: Life, run: Run) -> int:
     doers = [other for other in lives if other.first_step < life.first_step <= other.first_step + len(other.steps)]
     if not doers:
         return 0
-    process, step = doers[-1].trajectory.process, doers[-1].steps[life.first_step - doers[-1].first_step - 1]
+    process, step = doers[-1].process, doers[-1].steps[life.first_step - doers[-1].first_step - 1]
     last = max((batch.line for batch in step.batches), default=step.line)
     loaders = doers[-1].trajectory.loaders
     since = process.records[last : step.line]
@@ -216,8 +216,8 @@ def _violation(life: Life, difference: _Difference, why: Reason | None) -> Viola
         step=difference.step,
         expected=wanted.samples[:MAX_INDICES] if wanted else (),
         found=found.samples[:MAX_INDICES] if found else (),
-        file=life.trajectory.process.file,
-        line=found.line if found else len(life.trajectory.process.records),
+        file=life.process.file,
+        line=found.line if found else len(life.process.records),
     )
 
 

@@ -128,7 +128,7 @@ def _are_equal(epochs: EpochSamples, one: int, other: int) -> bool:
 
 def _repeats(epochs: EpochSamples, run: Run) -> Iterator[str]:
     """An epoch that repeats samples beyond padding: drawn with replacement, or an order that is no permutation."""
-    loaders = [r for life in run.lives for r in life.trajectory.process.events if isinstance(r, Loader)]
+    loaders = [r for life in run.lives for r in life.process.events if isinstance(r, Loader)]
     lengths = {loader.num_samples or 0 for loader in loaders}
     num_samples = lengths.pop() if len(lengths) == 1 else 0
     for epoch in epochs.epochs[:_NUM_NOTED] if num_samples else ():

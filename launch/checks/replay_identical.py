@@ -78,6 +78,6 @@ def _first_violation(life: Life, replay: Replay) -> Violation | None:
         batch=old.batch,
         expected=old.samples[:MAX_INDICES],
         found=new.samples[:MAX_INDICES],
-        file=life.trajectory.process.file,
+        file=life.process.file,
         line=new.line,
     )

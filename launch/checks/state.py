@@ -100,7 +100,7 @@ def _violation(evidence: Evidence, life: Life, number: int) -> Violation:
         step=step,
         epoch=found.batches[0].epoch if found.batches else None,
         batch=found.batches[0].batch if found.batches else None,
-        file=life.trajectory.process.file,
+        file=life.process.file,
         line=found.line,
     )
 

@@ -65,6 +65,11 @@ class ScenarioDir:
         """What the ranks of one incarnation printed."""
         return self.logs / f"i{incarnation:03d}"
 
+    def rank_logs(self, *, incarnation: int, rank: int) -> tuple[Path, Path]:
+        """What one rank printed to its standard output, and to its standard error."""
+        stem = self.incarnation_logs(incarnation) / f"rank{rank}"
+        return stem.with_suffix(".out"), stem.with_suffix(".err")
+
     def error_file(self, *, incarnation: int, rank: int) -> Path:
         """What torch's `record` wrote of the exception that ended a rank, if there was one."""
         return self.incarnation_logs(incarnation) / f"rank{rank}.error.json"

@@ -59,7 +59,7 @@ def rate_violation(evidence: Evidence, life: Life) -> Violation | None:
                 rank=life.rank,
                 incarnation=life.incarnation,
                 step=life.first_step + number,
-                file=life.trajectory.process.file,
+                file=life.process.file,
                 line=life.steps[number].line,
             )
     return None
@@ -115,4 +115,4 @@ def _begins_once_more(begun: list[float], found: list[float], expected: list[flo
 
 def has_loaded(run: Run, incarnation: int) -> bool:
     """Whether any rank of a group read a checkpoint; parameters that never change seem to be of any step."""
-    return any(any(loaded_by(life.trajectory)) for life in run.lives if life.incarnation == incarnation)
+    return any(any(loaded_by(life.trajectory)) for life in run.group(incarnation))

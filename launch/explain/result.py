@@ -153,6 +153,6 @@ def at_resume(life: Life, problem: Problem, reason: Reason | None = None) -> Vio
         rank=life.rank,
         incarnation=life.incarnation,
         step=life.first_step,
-        file=life.trajectory.process.file,
+        file=life.process.file,
         line=life.steps[0].line,
     )

@@ -39,7 +39,7 @@ def _different_batches(evidence: Evidence, life: Life, step: int) -> Reason | No
     own = _first_different_batches(life, evidence)
     if own is not None and own <= step:
         return FollowsFromBatches()
-    group = [other for other in evidence.faulted.lives if other.incarnation == life.incarnation]
+    group = evidence.faulted.group(life.incarnation)
     firsts = [(_first_different_batches(other, evidence), other.rank) for other in group]
     strays = [(first, rank) for first, rank in firsts if first is not None and first <= step]
     return FollowsFromBatches(rank=min(strays)[1]) if strays else None
@@ -83,7 +83,7 @@ def _of_losses(evidence: Evidence, life: Life, number: int) -> Reason | None:
     before = life.steps[number - 1].after if number else life.steps[0].before
     if before is None:
         return None
-    group = [other for other in evidence.faulted.lives if other.incarnation == life.incarnation]
+    group = evidence.faulted.group(life.incarnation)
     known = {other.rank: _losses_at(evidence, other, step) for other in group}
     differing = tuple(rank for rank, pair in known.items() if pair is not None and pair[0] != pair[1])
     if not differing:

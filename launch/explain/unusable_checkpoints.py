@@ -16,10 +16,9 @@ def why_unreadable(run: Run, incarnation: int) -> Reason | None:
 
     A process that trained was able to go on: whatever ended it, it was not that.
     """
-    own = [life for life in run.lives if life.incarnation == incarnation]
-    if incarnation == 0 or any(life.steps for life in own):
+    if incarnation == 0 or any(life.steps for life in run.group(incarnation)):
         return None
-    earlier = [life.trajectory.process.events for life in run.lives if life.incarnation < incarnation]
+    earlier = [life.process.events for life in run.lives if life.incarnation < incarnation]
     half = [path for events in earlier for path in half_written(events)]
     if half:
         return HalfWritten(path=half[-1])
@@ -37,7 +36,7 @@ def why_wrong(run: Run, life: Life) -> Reason | None:
 
 def _damages(run: Run, *, before: int) -> list[FaultFired]:
     """What was done to checkpoints before an incarnation, the latest last."""
-    earlier = [life.trajectory.process.events for life in run.lives if life.incarnation < before]
+    earlier = [life.process.events for life in run.lives if life.incarnation < before]
     fired = [event for events in earlier for event in events if isinstance(event, FaultFired)]
     return [line for line in fired if line.kind in CHECKPOINT_DAMAGE]
 
@@ -54,7 +53,7 @@ def disturbed_readings(run: Run) -> frozenset[int]:
     return frozenset(
         firing.life.incarnation
         for firing in run.firings
-        if firing.was_survived and isinstance(firing.life.trajectory.process.records[firing.line - 2], Load)
+        if firing.was_survived and isinstance(firing.life.process.records[firing.line - 2], Load)
     )
 
 

@@ -255,7 +255,7 @@ def _span(life: Life) -> Span:
 
 
 def _end(life: Life) -> SpanEnd:
-    process = life.trajectory.process
+    process = life.process
     if any(isinstance(record, FaultFired) for record in process.events):
         return "fault"
     return "finished" if process.exit is not None and process.exit.code == 0 else "ended"

@@ -255,7 +255,7 @@ def _incarnations(run: Run) -> tuple[Incarnation, ...]:
 
 
 def _incarnation(run: Run, number: int) -> Incarnation:
-    lives = [life for life in run.lives if life.incarnation == number]
+    lives = run.group(number)
     nodes = {round_.node for round_ in run.history.rounds if round_.incarnation == number}
     return Incarnation(
         number=number,

@@ -67,15 +67,16 @@ class IncarnationLogs(LogsSpecs):
         redirects, tees = to_map(self._to_file, len(envs)), to_map(self._to_both, len(envs))
         destination = LogsDest()
         for local_rank, env in envs.items():
-            stem = str(folder / f"rank{env['RANK']}")
+            logs = self._scenario_dir.rank_logs(incarnation=incarnation, rank=int(env["RANK"]))
+            output, errors = map(str, logs)
             to_file = redirects[local_rank] | tees[local_rank]
             shown = not self._shown or local_rank in self._shown
-            destination.stdouts[local_rank] = _target(f"{stem}.out", in_file=Std.OUT in to_file, shown=shown)
-            destination.stderrs[local_rank] = _target(f"{stem}.err", in_file=Std.ERR in to_file, shown=shown)
+            destination.stdouts[local_rank] = _target(output, in_file=Std.OUT in to_file, shown=shown)
+            destination.stderrs[local_rank] = _target(errors, in_file=Std.ERR in to_file, shown=shown)
             if shown and Std.OUT in tees[local_rank]:
-                destination.tee_stdouts[local_rank] = f"{stem}.out"
+                destination.tee_stdouts[local_rank] = output
             if shown and Std.ERR in tees[local_rank]:
-                destination.tee_stderrs[local_rank] = f"{stem}.err"
+                destination.tee_stderrs[local_rank] = errors
             error_file = str(self._scenario_dir.error_file(incarnation=incarnation, rank=int(env["RANK"])))
             destination.error_files[local_rank] = env["TORCHELASTIC_ERROR_FILE"] = error_file
             env.update(

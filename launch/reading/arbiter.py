@@ -31,7 +31,7 @@ def num_equal_steps(evidence: Evidence) -> int | None:
 
 def was_cut_off(life: Life, number: int) -> bool:
     """Whether a process was killed in its last step: of two optimizers, only one may have done its part."""
-    return life.trajectory.process.exit is None and number == len(life.steps) - 1
+    return life.process.exit is None and number == len(life.steps) - 1
 
 
 def _is_equal(life: Life, expected: Steps) -> bool:

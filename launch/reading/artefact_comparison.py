@@ -109,7 +109,7 @@ class ArtefactComparison:
         At the step that it goes on from, the first ones may be the work of the process before: those up to its own first
         step are the last ones. Of a process that was ended before that, nobody knows where it stood.
         """
-        if not life.steps and not has_ended_well(life.trajectory.process):
+        if not life.steps and not has_ended_well(life.process):
             return
         finished = [one for one in self._of(life) if one.is_finished]
         num_own = Counter((one.path, one.step) for one in finished)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
 
-from resumable.launch.evidence.rank_records import AnyRecord, Dump, FaultFired, Figure, Rename, Save, Writer
+from resumable.launch.evidence.rank_records import Dump, FaultFired, Figure, Rename, Save, Writer
 from resumable.launch.plan.fault_kinds import NOTICES
 from resumable.launch.reading.checkpoints import loaded_by
 from resumable.launch.reading.failures import has_ended_well
 from resumable.launch.reading.lives import Life, Run
+from resumable.launch.reading.trajectory import Trajectory
 
 
 class Artefact(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,16 +41,16 @@ class Artefact(msgspec.Struct, frozen=True, kw_only=True):
 
 def artefacts_of(life: Life, scenario: str) -> tuple[Artefact, ...]:
     """All saves that a process began, in their order; what was never put into a file is left out."""
-    process = life.trajectory.process
-    lines = life.trajectory.steps.column("lines")
-    last = process.records[-1].sequence if has_ended_well(process) else max(lines, default=0) - 1
+    process = life.process
+    last_step = max(life.trajectory.steps.column("lines"), default=0) - 1
+    last = process.records[-1].sequence if has_ended_well(process) else last_step
     notices = (r.sequence for r in process.events if isinstance(r, FaultFired) and r.kind in NOTICES)
     notice = min(notices, default=float("inf"))
     return tuple(
         Artefact(
             path=within(one.name, scenario),
             first_path=within(one.begin.path, scenario),
-            step=life.first_step + bisect_left(lines, one.begin.sequence + 1),
+            step=life.first_step + one.num_steps,
             line=one.begin.sequence + 1,
             content=one.begin.content,
             figures=one.begin.figures,
@@ -59,7 +59,7 @@ def artefacts_of(life: Life, scenario: str) -> tuple[Artefact, ...]:
             is_finished=one.is_finished,
             is_of_course=one.begin.sequence < min(last, notice),
         )
-        for one in _saves_in(process.events, lines)
+        for one in _saves_in(life.trajectory)
         if one.name
     )
 
@@ -88,30 +88,23 @@ class _Saving:
     is_finished: bool = False
 
 
-def _saves_in(events: Iterable[AnyRecord], steps: Sequence[int]) -> list[_Saving]:
-    """The saves of one process.
-
-    Args:
-        events: Of the process.
-        steps: Lines of its steps, from 1.
-    """
+def _saves_in(trajectory: Trajectory) -> list[_Saving]:
+    """The saves of one process."""
     saves: list[_Saving] = []
     movable: list[_Saving] = []
     """Those that may still be put elsewhere: what is moved after a step, or after the next save, is an older copy that makes
     room for the next one."""
-    for record in events:
+    for record in trajectory.process.events:
+        num_steps = trajectory.num_steps_before(record.sequence)
         match record:
             case Save(phase="begin") | Dump(phase="begin"):
                 movable = [save for save in movable if save.begin.path != record.path]
-                movable.append(
-                    _Saving(begin=record, name=record.path, num_steps=bisect_left(steps, record.sequence + 1))
-                )
+                movable.append(_Saving(begin=record, name=record.path, num_steps=num_steps))
                 saves.append(movable[-1])
             case Save() | Dump():
                 for save in [save for save in movable if save.begin.path == record.path]:
                     save.is_finished = True
             case Rename():
-                num_steps = bisect_left(steps, record.sequence + 1)
                 movable = [save for save in movable if save.begin.writer != "loop" or save.num_steps == num_steps]
                 _move(movable, record)
     return saves

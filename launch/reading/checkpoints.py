@@ -7,7 +7,6 @@ writer had done when it began to write, counted since training began.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections.abc import Iterable
 from pathlib import PurePath
 
@@ -65,14 +64,13 @@ def written_by(trajectory: Trajectory, first_step: int, num_carried: int = 0) ->
         num_carried: batches whose gradients it had from a checkpoint.
     """
     process = trajectory.process
-    lines = trajectory.steps.column("lines")
     last = _last_deed(process)
     unfinished = _begun_only(process.events)
     last_begun = {series_of(r.path): r.sequence for r in process.events if isinstance(r, Save) and r.phase == "begin"}
     return tuple(
         Checkpoint(
             path=file.path,
-            step=first_step + bisect_left(lines, file.begin + 1),
+            step=first_step + trajectory.num_steps_before(file.begin),
             rank=process.rank,
             incarnation=process.incarnation,
             is_saved=file.is_saved,
@@ -80,7 +78,7 @@ def written_by(trajectory: Trajectory, first_step: int, num_carried: int = 0) ->
             is_step_sure=file.writer != "thread",
             is_half_overwritten=file.path in unfinished,
             removed_before=process.incarnation + 1 if file.is_removed else None,
-            num_accumulated=_num_open(trajectory, bisect_left(lines, file.begin + 1), num_carried, line=file.begin + 1),
+            num_accumulated=_num_open(trajectory, file.begin, num_carried),
         )
         for file in files_in(process.events)
         if file.path
@@ -93,11 +91,12 @@ def _last_deed(process: Process) -> int:
     return next(number for number in reversed(range(len(process.records))) if number not in faults)
 
 
-def _num_open(trajectory: Trajectory, step: int, num_carried: int, *, line: int) -> int:
-    """How many batches of a step had had their backward pass before a line."""
+def _num_open(trajectory: Trajectory, sequence: int, num_carried: int) -> int:
+    """Batches that had had their backward pass and whose step was still to come, when a record was written."""
+    step = trajectory.num_steps_before(sequence)
     is_done = step < len(trajectory.steps)
     batches = trajectory.steps[step].batches if is_done else trajectory.unfinished
-    num_own = sum(batch.backward_line is not None and batch.backward_line < line for batch in batches)
+    num_own = sum(batch.backward_line is not None and batch.backward_line <= sequence for batch in batches)
     return num_own + (num_carried if step == 0 else 0)
 
 
@@ -132,12 +131,12 @@ class Removal(msgspec.Struct, frozen=True, kw_only=True):
 
 def removed_by(trajectory: Trajectory) -> tuple[Removal, ...]:
     """What a process removed, in order."""
-    process, first = trajectory.process, _first_line(trajectory)
+    process = trajectory.process
     return tuple(
         Removal(
             path=record.path,
             rank=process.rank,
-            gone_before=process.incarnation + (record.sequence + 1 > first),
+            gone_before=process.incarnation + (not trajectory.precedes_training(record)),
         )
         for record in process.events
         if isinstance(record, Remove)
@@ -146,10 +145,4 @@ def removed_by(trajectory: Trajectory) -> tuple[Removal, ...]:
 
 def loaded_by(trajectory: Trajectory) -> tuple[str, ...]:
     """Files that a process read before its first step, in order; "" for one without a name."""
-    first = _first_line(trajectory)
-    return tuple(r.path for r in trajectory.process.events if isinstance(r, Load) and r.sequence + 1 < first)
-
-
-def _first_line(trajectory: Trajectory) -> float:
-    """Of its first step, from 1; infinite if it made none."""
-    return trajectory.steps[0].line if trajectory.steps else float("inf")
+    return tuple(r.path for r in trajectory.process.events if isinstance(r, Load) and trajectory.precedes_training(r))

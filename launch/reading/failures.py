@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 from collections.abc import Sequence
 from itertools import islice
+from pathlib import Path
 
 import msgspec
 
 from resumable.launch.evidence.history import Process
 from resumable.launch.evidence.node_records import RankEnded, RankHung
-from resumable.launch.evidence.rank_records import Batch, Error, Exit
+from resumable.launch.evidence.rank_records import Batch, Error
+from resumable.launch.evidence.run_dir import ScenarioDir
 from resumable.launch.plan.plan import Scenario
 from resumable.launch.reading.lives import Firing, Life, Run
 from resumable.launch.reading.trained import TrainedBatch
@@ -61,11 +63,11 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
 
 def ending(life: Life, run: Run) -> Ending:
     """How one process of a run ended, whoever is to blame."""
-    process = life.trajectory.process
+    process = life.process
     seen = [process.exit.time_ns] if process.exit is not None else [end.time_ns for end in _ends_of(life, run)]
     return Ending(
-        how="finished" if has_ended_well(process) else _how_it_ended(process.exit, run, life),
-        exit_code=_exit_code(process.exit, run, life),
+        how="finished" if has_ended_well(process) else _how_it_ended(life, run),
+        exit_code=_exit_code(life, run),
         time_ns=max([process.records[-1].time_ns, *seen]),
     )
 
@@ -86,8 +88,7 @@ def planned_ends(run: Run) -> frozenset[int]:
 
 def fired_faults(run: Run, scenario: Scenario) -> tuple[FaultEvent, ...]:
     """The faults that happened, as events of the run."""
-    names = {fault.number: str(fault) for fault in scenario.faults}
-    return tuple(_planned(firing, names.get(firing.fault, firing.kind), run) for firing in run.firings)
+    return tuple(_planned(firing, run, scenario) for firing in run.firings)
 
 
 def unplanned_death(run: Run, incarnation: int) -> FaultEvent | None:
@@ -96,46 +97,40 @@ def unplanned_death(run: Run, incarnation: int) -> FaultEvent | None:
     When one rank dies the others lose their connection and fail too. The one to blame is the first that failed elsewhere
     than in communication with the others, or that was killed; else the first of all.
     """
-    lives = [life for life in run.lives if life.incarnation == incarnation]
-    failed = [life for life in lives if not has_ended_well(life.trajectory.process)]
+    failed = [life for life in run.group(incarnation) if not has_ended_well(life.process)]
     if not failed:
         return None
     life = min(failed, key=lambda life: _blame(life, run))
-    exit_ = life.trajectory.process.exit
+    exit_ = life.process.exit
     return FaultEvent(
-        exit_code=_exit_code(exit_, run, life),
-        is_from_outside=exit_ is None and not _hangs_of(life, run) and _agents_code(run, life) in _FROM_OUTSIDE,
-        what=_how_it_ended(exit_, run, life),
+        exit_code=_exit_code(life, run),
+        is_from_outside=exit_ is None and not _hangs_of(life, run) and _agents_code(life, run) in _FROM_OUTSIDE,
+        what=_how_it_ended(life, run),
         error=exit_.error.type if exit_ is not None and exit_.error is not None else "",
         is_planned=False,
         rank=life.rank,
         incarnation=incarnation,
         step=life.first_step + len(life.steps),
-        log=log_file(run.history.name, incarnation, life.rank),
+        log=_log_of(life, run),
     )
 
 
 def first_cause(run: Run, scenario: Scenario) -> FaultEvent | None:
     """What ended the last incarnation: a planned fault that its rank did not survive, or else who is to blame."""
     last = max(run.history.incarnations, default=0)
-    names = {fault.number: str(fault) for fault in scenario.faults}
     for firing in run.firings:
         if firing.life.incarnation == last and not firing.was_survived:
-            return _planned(firing, names.get(firing.fault, firing.kind), run)
+            return _planned(firing, run, scenario)
     return unplanned_death(run, last)
 
 
-def log_file(scenario: str, incarnation: int, rank: int) -> str:
-    """Where a rank's standard error is, relative to the run directory."""
-    return f"{scenario}/logs/i{incarnation:03d}/rank{rank}.err"
-
-
-def _planned(firing: Firing, name: str, run: Run) -> FaultEvent:
+def _planned(firing: Firing, run: Run, scenario: Scenario) -> FaultEvent:
     life = firing.life
+    names = (str(fault) for fault in scenario.faults if fault.number == firing.fault)
     last = _last_batch(life)
     next_batches = _first_batch_times([other for other in run.lives if other.incarnation > life.incarnation])
     return FaultEvent(
-        what=name,
+        what=next(names, firing.kind),
         is_planned=True,
         rank=life.rank,
         incarnation=life.incarnation,
@@ -143,9 +138,16 @@ def _planned(firing: Firing, name: str, run: Run) -> FaultEvent:
         epoch=last.epoch if last else None,
         batch=last.batch if last else None,
         restart_s=(min(next_batches) - firing.time_ns) / 1e9 if next_batches else None,
-        log=log_file(run.history.name, life.incarnation, life.rank),
-        exit_code=_exit_code(life.trajectory.process.exit, run, life),
+        log=_log_of(life, run),
+        exit_code=_exit_code(life, run),
     )
+
+
+def _log_of(life: Life, run: Run) -> str:
+    """Where what it printed to its standard error lies, relative to the run directory."""
+    folder = ScenarioDir(root=Path(run.history.name))
+    _, errors = folder.rank_logs(incarnation=life.incarnation, rank=life.rank)
+    return str(errors)
 
 
 def _last_batch(life: Life) -> TrainedBatch | None:
@@ -157,7 +159,7 @@ def _first_batch_times(lives: Sequence[Life]) -> list[int]:
     """When each process of the first of these incarnations that received a batch received its first, in nanoseconds."""
     first: dict[int, list[int]] = {}
     for life in lives:
-        times = (record.time_ns for record in life.trajectory.process.records if isinstance(record, Batch))
+        times = (record.time_ns for record in life.process.records if isinstance(record, Batch))
         first.setdefault(life.incarnation, []).extend(islice(times, 1))
     return next((times for _, times in sorted(first.items()) if times), [])
 
@@ -191,7 +193,7 @@ def _blame(life: Life, run: Run) -> tuple[bool, int]:
     A process that was killed left no record. When it was gone its node knows, a moment later on a busy machine; the agent
     ends the others with SIGTERM, so that any other end so soon is no consequence.
     """
-    process = life.trajectory.process
+    process = life.process
     exit_ = process.exit
     if exit_ is not None:
         return _is_in_communication(exit_.error), exit_.time_ns
@@ -215,37 +217,39 @@ def _is_in_communication(error: Error | None) -> bool:
 
 def _ends_of(life: Life, run: Run) -> list[RankEnded]:
     """What the node recorded of the end of a process; pids are a container's own, so the rank must fit too."""
-    own = (life.incarnation, life.rank, life.trajectory.process.start.pid)
+    own = (life.incarnation, life.rank, life.process.start.pid)
     return [end for end in run.history.rank_ends if (end.incarnation, end.rank, end.pid) == own]
 
 
 def _hangs_of(life: Life, run: Run) -> list[RankHung]:
     """What the hang watch recorded of a process that it ended."""
-    own = (life.incarnation, life.rank, life.trajectory.process.start.pid)
+    own = (life.incarnation, life.rank, life.process.start.pid)
     return [hang for hang in run.history.hangs if (hang.incarnation, hang.rank, hang.pid) == own]
 
 
-def _how_it_ended(exit_: Exit | None, run: Run, life: Life) -> str:
+def _how_it_ended(life: Life, run: Run) -> str:
+    exit_ = life.process.exit
     if exit_ is not None:
         return exit_.message or f"exit code {exit_.code}"
     for hang in _hangs_of(life, run):
         place = f" at {hang.place}" if hang.place else ""
         return f"made no progress for {hang.silent_s:.0f} s{place} and was ended by the hang watch"
-    code = _agents_code(run, life)
+    code = _agents_code(life, run)
     if code is not None and code < 0:
         return f"killed by signal {-code} ({_signal_name(-code)})"
     return f"ended with exit code {code}, leaving no record" if code is not None else "ended without a record"
 
 
-def _exit_code(exit_: Exit | None, run: Run, life: Life) -> int | None:
-    code = exit_.code if exit_ is not None else _agents_code(run, life)
+def _exit_code(life: Life, run: Run) -> int | None:
+    exit_ = life.process.exit
+    code = exit_.code if exit_ is not None else _agents_code(life, run)
     return 128 - code if code is not None and code < 0 else code
 
 
-def _agents_code(run: Run, life: Life) -> int | None:
+def _agents_code(life: Life, run: Run) -> int | None:
     """What its node recorded of the process: negative for a signal."""
     codes = [end.exit_code for end in _ends_of(life, run)]
-    own = (life.rank, life.trajectory.process.start.pid)
+    own = (life.rank, life.process.start.pid)
     codes += [f.exit_code for end in run.history.ends for f in end.failures if (f.rank, f.pid) == own]
     return next((code for code in codes if code is not None), None)
 

@@ -16,7 +16,7 @@ def usual_epoch(run: Run) -> Counter[Sample] | None:
     alone does if it holds every sample of the data set and repeats no more than padding would: what is drawn with
     replacement, or what drops a tail, differs from epoch to epoch.
     """
-    first = [life for life in run.lives if life.incarnation == run.history.incarnations[0]]
+    first = run.group(run.history.incarnations[0])
     epochs = EpochSamples(life.steps for life in first)
     whole = epochs.epochs[:-1]
     if not whole:

@@ -33,7 +33,7 @@ def gaps(run: Run, expected: Mapping[int, Steps]) -> Iterator[Damage]:
         lives = [life for life in timeline.lives if life.steps]
         missing = ((life, _missing_before(life, run, expected.get(life.rank, NOTHING))) for life in lives)
         for life, what in islice((one for one in missing if one[1]), 1):
-            yield Damage(path=life.trajectory.process.file, what=what)
+            yield Damage(path=life.process.file, what=what)
 
 
 def _missing_before(life: Life, run: Run, expected: Steps) -> str:
@@ -58,8 +58,8 @@ def _missing_before(life: Life, run: Run, expected: Steps) -> str:
 
 def _is_of_another_job(life: Life, run: Run) -> bool:
     """Whether it does not share parameters, or data, with what came before it, which nobody had to start again."""
-    before = [one for one in run.lives if one.incarnation == life.incarnation - 1]
-    if not before or not all(has_ended_well(one.trajectory.process) for one in before):
+    before = run.group(life.incarnation - 1)
+    if not before or not all(has_ended_well(one.process) for one in before):
         return False
     data, earlier = _data([life]), _data(before)
     has_other_data = bool(data) and bool(earlier) and data.isdisjoint(earlier)
@@ -86,7 +86,7 @@ def _has_read_a_checkpoint(life: Life, run: Run) -> bool:
     """Whether it read a file that a rank saves, or that the first processes did not read, and no save of this run in it."""
     if saves_read([life.trajectory], [one for one in run.saved if one.incarnation < life.incarnation]):
         return False
-    saved = {record.path for one in run.lives for record in one.trajectory.process.events if isinstance(record, Save)}
-    first = [one for one in run.lives if one.incarnation == run.history.incarnations[0]]
+    saved = {record.path for one in run.lives for record in one.process.events if isinstance(record, Save)}
+    first = run.group(run.history.incarnations[0])
     data = {path for one in first for path in loaded_by(one.trajectory)} - saved - {one.path for one in run.checkpoints}
     return bool(set(loaded_by(life.trajectory)) - data)

@@ -33,7 +33,7 @@ def effective_stream(run: Run, *, by_batch: bool = False) -> tuple[GlobalStep, .
     """The steps that no restart cut off, in order, read as dealt sample by sample, or by whole batches."""
     steps: list[GlobalStep] = []
     for incarnation in run.history.incarnations:
-        group = [life for life in run.lives if life.incarnation == incarnation]
+        group = run.group(incarnation)
         num_steps = max((life.num_kept for life in group), default=0)
         steps.extend(_joined(group, number, by_batch=by_batch) for number in range(num_steps))
     return tuple(step for step in steps if step.samples)
@@ -43,7 +43,7 @@ def samples_a_turn(run: Run) -> int:
     """The most samples that a rank gets when it is its turn: one, or a batch where ranks' batches differ in size."""
     largest, is_uneven = 1, False
     for incarnation in run.history.incarnations:
-        group = [life for life in run.lives if life.incarnation == incarnation]
+        group = run.group(incarnation)
         for number in range(min((life.num_kept for life in group), default=0)):
             sizes = [[len(samples_of(batch.key)) for batch in life.steps[number].batches] for life in group]
             is_uneven = is_uneven or any(theirs != sizes[0] for theirs in sizes)

@@ -5,7 +5,6 @@ Equal content tells it, where it was recorded; else the path does.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -72,16 +71,16 @@ def handovers_of(run: Run) -> Handovers:
 
 
 def _written(life: Life) -> Iterator[tuple[Written, bool]]:
-    records, steps = life.trajectory.process.records, life.trajectory.steps.column("lines")
-    for file in files_in(life.trajectory.process.events):
+    records = life.process.records
+    for file in files_in(life.process.events):
         if file.path:
             yield (
                 Written(
                     path=file.path,
                     rank=life.rank,
                     incarnation=life.incarnation,
-                    host=life.trajectory.process.start.host,
-                    step=life.first_step + bisect_left(steps, file.begin + 1),
+                    host=life.process.start.host,
+                    step=life.first_step + life.trajectory.num_steps_before(file.begin),
                     begin_ns=records[file.begin].time_ns,
                     end_ns=records[file.end].time_ns,
                     content=_content(records[file.begin]),
@@ -91,14 +90,13 @@ def _written(life: Life) -> Iterator[tuple[Written, bool]]:
 
 
 def _read(life: Life, written: Sequence[Written]) -> Iterator[Read]:
-    steps = life.trajectory.steps.column("lines")
-    for record in life.trajectory.process.events:
+    for record in life.process.events:
         if isinstance(record, Load):
             yield Read(
                 path=record.path,
                 rank=life.rank,
                 incarnation=life.incarnation,
-                step=life.first_step + bisect_left(steps, record.sequence + 1),
+                step=life.first_step + life.trajectory.num_steps_before(record.sequence),
                 time_ns=record.time_ns,
                 source=_source(record, life, written),
             )
@@ -120,7 +118,7 @@ def _is_before(one: Written, load: Load, life: Life) -> bool:
     """Within an incarnation the clock tells it, which two machines do not share."""
     if one.incarnation != life.incarnation:
         return one.incarnation < life.incarnation
-    return one.host == life.trajectory.process.start.host and one.end_ns <= load.time_ns
+    return one.host == life.process.start.host and one.end_ns <= load.time_ns
 
 
 def _is_there(one: Written, load: Load) -> bool:

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import msgspec
 
-from resumable.launch.evidence.history import History
+from resumable.launch.evidence.history import History, Process
 from resumable.launch.evidence.rank_records import Batch, FaultFired, Step
 from resumable.launch.reading.checkpoints import Checkpoint
 from resumable.launch.reading.lockstep import Lockstep
@@ -42,14 +42,19 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
     """How many of its steps no later restart cut off."""
 
     @property
+    def process(self) -> Process:
+        """What it recorded."""
+        return self.trajectory.process
+
+    @property
     def incarnation(self) -> int:
         """Number of its worker group."""
-        return self.trajectory.process.incarnation
+        return self.process.incarnation
 
     @property
     def rank(self) -> int:
         """Its rank in that group."""
-        return self.trajectory.process.rank
+        return self.process.rank
 
 
 class Firing(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +76,7 @@ class Firing(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def was_survived(self) -> bool:
         """Whether its process trained on."""
-        records = self.life.trajectory.process.records
+        records = self.life.process.records
         return any(isinstance(records[number], Batch | Step) for number in range(self.line, len(records)))
 
 
@@ -108,6 +113,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """The processes that trained after a restart, in that order."""
         return tuple(life for life in self.lives if life.resume is not None)
 
+    def group(self, incarnation: int) -> tuple[Life, ...]:
+        """The processes of one incarnation, by rank."""
+        return tuple(life for life in self.lives if life.incarnation == incarnation)
+
     def timeline(self, rank: int | None) -> Timeline | None:
         """All lives of one rank; None if it recorded nothing."""
         return next((timeline for timeline in self.timelines if timeline.rank == rank), None)
@@ -118,7 +127,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return tuple(
             _firing(life, record)
             for life in self.lives
-            for record in life.trajectory.process.events
+            for record in life.process.events
             if isinstance(record, FaultFired)
         )
 

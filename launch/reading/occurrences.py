@@ -59,7 +59,7 @@ def matching(
 
 def _of_life(life: Life) -> Iterator[Occurrence]:
     done = Counter(batch.epoch for step in life.before[: life.first_step] for batch in step.batches)
-    process = life.trajectory.process
+    process = life.process
     for number, step in enumerate(life.steps):
         for batch in step.batches:
             yield Occurrence(

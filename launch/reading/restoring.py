@@ -53,7 +53,7 @@ def start_state(life: Life) -> State | None:
     """What a process had before its first step."""
     if not life.steps:
         return None
-    events = [event for event in life.trajectory.process.events if event.sequence < life.steps[0].line]
+    events = [event for event in life.process.events if life.trajectory.precedes_training(event)]
     states = [event for event in events if isinstance(event, State) and event.moment == "start"]
     return states[-1] if states else None
 
@@ -104,7 +104,7 @@ class _Had:
     def __init__(self, run: Run, moment: Moment, saved: Iterable[Saved]) -> None:
         self.moment = moment
         incarnation, step = moment
-        self.lives = [life for life in run.lives if life.incarnation == incarnation and life.steps]
+        self.lives = [life for life in run.group(incarnation) if life.steps]
         at_moment = [one for one in saved if one.moment == moment]
         self.states = {one.rank: one.state for one in at_moment if one.state is not None}
         self.path = next((one.path for one in at_moment if one.path), "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
@@ -63,12 +62,11 @@ def saved_by(trajectory: Trajectory, first_step: int) -> tuple[Saved, ...]:
         first_step: Steps done since training began when it started to train.
     """
     process = trajectory.process
-    lines = trajectory.steps.column("lines")
     names = {file.begin: file.path for file in files_in(process.events)}
     saved: list[Saved] = []
     for before, record in pairwise(process.events):
         if isinstance(record, Save) and record.fingerprints:
-            step = first_step + bisect_left(lines, record.sequence + 1)
+            step = first_step + trajectory.num_steps_before(record.sequence)
             is_just_before = before.sequence == record.sequence - 1
             saved.append(
                 Saved(
@@ -88,9 +86,8 @@ def saved_by(trajectory: Trajectory, first_step: int) -> tuple[Saved, ...]:
 
 def read_by(trajectory: Trajectory) -> tuple[Content, ...]:
     """What a process read before its first step, as far as it has the keys of a save, in order."""
-    first = trajectory.steps[0].line if trajectory.steps else float("inf")
-    events = trajectory.process.events
-    return tuple(r.fingerprints for r in events if isinstance(r, Load) and r.fingerprints and r.sequence + 1 < first)
+    loads = (r for r in trajectory.process.events if isinstance(r, Load) and trajectory.precedes_training(r))
+    return tuple(load.fingerprints for load in loads if load.fingerprints)
 
 
 def saves_read(group: Sequence[Trajectory], saved: Iterable[Saved]) -> tuple[Moment, ...]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable
+from functools import cached_property
 
 import msgspec
 
@@ -17,7 +19,7 @@ from resumable.launch.reading.steps import Steps
 from resumable.launch.reading.trained import NO_STEP, TrainedBatch, TrainedStep
 
 
-class Trajectory(msgspec.Struct, frozen=True, kw_only=True):
+class Trajectory(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """What one process trained on, in order."""
 
     process: Process
@@ -34,6 +36,18 @@ class Trajectory(msgspec.Struct, frozen=True, kw_only=True):
     """Loaders that were trained on."""
     unfinished_losses: tuple[float | None, ...] = ()
     """One for each backward pass whose step never came."""
+
+    @cached_property
+    def _lines(self) -> array[int]:
+        return self.steps.column("lines")
+
+    def num_steps_before(self, sequence: int) -> int:
+        """Steps that the process had done when it wrote its record of this number."""
+        return bisect_left(self._lines, sequence + 1)
+
+    def precedes_training(self, record: AnyRecord) -> bool:
+        """Whether the process wrote it before its first step, if it made one."""
+        return not self._lines or record.sequence + 1 < self._lines[0]
 
 
 def trace(process: Process, profile: LoopProfile) -> Trajectory:

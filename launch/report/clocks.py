@@ -50,5 +50,5 @@ class Clocks:
             time_ns: On the clock of a process's machine.
             life: The process; None for what the command itself saw, on the machine where it ran.
         """
-        host = life.trajectory.process.start.host if life is not None else ""
+        host = life.process.start.host if life is not None else ""
         return (time_ns - self._zeros.get(host, next(iter(self._zeros.values()), 0))) / 1000

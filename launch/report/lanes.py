@@ -162,7 +162,7 @@ def _lane(
     marks: Sequence[Mark],
     strays: tuple[tuple[int, int], ...],
 ) -> Lane:
-    process, start = life.trajectory.process, life.trajectory.process.start
+    process, start = life.process, life.process.start
     batches = [*chain.from_iterable(step.batches for step in life.steps), *life.unfinished, *life.waiting]
     received = [clocks.us(process.records[batch.line - 1].time_ns, life) for batch in batches]
     end = ending(life, run)
@@ -194,7 +194,7 @@ def _lane(
 
 
 def _strays(life: Life, states: States) -> Iterator[int]:
-    if life.trajectory.process.start.world_size != len(states):
+    if life.process.start.world_size != len(states):
         return
     expected = states.get(life.rank, ())[life.first_step :]
     for number, (step, right) in enumerate(zip(life.steps, expected, strict=False)):
@@ -204,7 +204,7 @@ def _strays(life: Life, states: States) -> Iterator[int]:
 
 def _done(life: Life) -> Iterator[int]:
     """When each step was done; one that only other evidence shows, with the last that was seen."""
-    records = life.trajectory.process.records
+    records = life.process.records
     last = records[0].time_ns
     for step in life.steps:
         last = records[_last_line(step) - 1].time_ns if _last_line(step) else last

@@ -110,7 +110,7 @@ class _Writer:
         return Event(ph="M", name=what, pid=self._pid, tid=tid, args=args)
 
     def _life(self, life: Life) -> Iterator[Event]:
-        start, end = life.trajectory.process.start, ending(life, self._run)
+        start, end = life.process.start, ending(life, self._run)
         last = self._us(start.time_ns, life)
         yield self._slice(
             f"incarnation {life.incarnation}",
@@ -134,7 +134,7 @@ class _Writer:
         lines = [*(batch.line for batch in step.batches), *([step.line] if step.line else [])]
         if not lines:
             return None
-        times = [self._us(life.trajectory.process.records[line - 1].time_ns, life) for line in lines]
+        times = [self._us(life.process.records[line - 1].time_ns, life) for line in lines]
         return max(last, min(times)), max(last, *times)
 
     def _checkpoints(self) -> Iterator[Event]:

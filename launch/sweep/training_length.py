@@ -91,7 +91,7 @@ def _rank_length(timeline: Timeline) -> RankLength:
     saves = [
         record.sequence + 1
         for life in timeline.lives
-        for record in life.trajectory.process.events
+        for record in life.process.events
         if isinstance(record, Save) and record.phase == "begin"
     ]
     return RankLength(

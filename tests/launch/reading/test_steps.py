@@ -81,7 +81,7 @@ def test_the_same_index_as_a_number_and_as_text_are_two_samples() -> None:
 def test_a_recorded_step_is_read_again_as_it_was_followed() -> None:
     """Its batches, losses and record."""
     life = histories.one_kill().faulted.lives[0]
-    step, records = life.steps[2], life.trajectory.process.records
+    step, records = life.steps[2], life.process.records
     assert step.record == records[step.line - 1]
     assert [batch.line for batch in step.batches] == [step.line - 2]
     assert step.losses == (records[step.line - 2].loss,)
