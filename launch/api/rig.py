@@ -12,7 +12,7 @@ from resumable.launch.api.sweep_words import SweepWords
 from resumable.launch.api.verdict import Verdict
 from resumable.launch.errors import UsageError
 from resumable.launch.evidence.run_dir import RunDir
-from resumable.launch.reading.progress import RunProgress, num_steps_of
+from resumable.launch.reading.live_progress import RunProgress, num_steps_of
 from resumable.launch.run.kept_references import KeptReferences
 
 

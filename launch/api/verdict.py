@@ -11,8 +11,8 @@ from rich.console import Console
 
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge import verdict as judged
-from resumable.launch.plan.command_line import repeat_command
 from resumable.launch.plan.plan import Plan
+from resumable.launch.plan.repeat_command import repeat_command
 from resumable.launch.report.terminal import render
 from resumable.launch.system.safe_io import last_lines
 

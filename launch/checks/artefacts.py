@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
 from resumable.launch.checks.check import Check
-from resumable.launch.explain.artefact_problems import (
+from resumable.launch.explain.check_result import CheckResult, Violation, failed, not_applicable, passed
+from resumable.launch.explain.codes.artefacts import (
     DecisionNotRestored,
     FigureNotRestored,
     SavedFiguresDiffer,
@@ -16,10 +17,9 @@ from resumable.launch.explain.artefact_problems import (
     SaveNeverFinished,
     SaveNotMadeUp,
 )
-from resumable.launch.explain.problems import Problem
-from resumable.launch.explain.reasons import Reason, StateOfPart
-from resumable.launch.explain.result import CheckResult, Violation, failed, not_applicable, passed
-from resumable.launch.explain.state_problems import SavedStateDiffers
+from resumable.launch.explain.codes.state_problems import SavedStateDiffers
+from resumable.launch.explain.codes.state_reasons import StateOfPart
+from resumable.launch.explain.codes.statement import Problem, Reason
 from resumable.launch.reading.artefact_comparison import ArtefactComparison, Missing, Pair
 from resumable.launch.reading.artefacts import Artefact
 from resumable.launch.reading.evidence import Evidence

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from resumable.launch.explain.result import CheckResult, not_applicable
+from resumable.launch.explain.check_result import CheckResult, not_applicable
 from resumable.launch.reading.evidence import Evidence
 
 

@@ -6,10 +6,10 @@ from array import array
 from collections.abc import Iterator, Sequence
 
 from resumable.launch.checks.check import Check
-from resumable.launch.explain.problems import ContentDiffers
-from resumable.launch.explain.reasons import AugmentationVaries
-from resumable.launch.explain.result import CheckResult, Violation, failed, not_applicable, passed, unknown
-from resumable.launch.explain.run_problems import ReferenceVaries
+from resumable.launch.explain.check_result import CheckResult, Violation, failed, not_applicable, passed, unknown
+from resumable.launch.explain.codes.batch_problems import ContentDiffers
+from resumable.launch.explain.codes.references import ReferenceVaries
+from resumable.launch.explain.codes.state_reasons import AugmentationVaries
 from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.evidence import Evidence, expected_steps
 from resumable.launch.reading.step_table import fingerprint

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from resumable.launch.checks.check import Check
-from resumable.launch.explain.result import CheckResult, Violation, passed, unknown
-from resumable.launch.explain.run_problems import EvidenceDamaged
+from resumable.launch.explain.check_result import CheckResult, Violation, passed, unknown
+from resumable.launch.explain.codes.verdicts import EvidenceDamaged
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.system.wording import counted
 

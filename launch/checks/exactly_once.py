@@ -10,9 +10,18 @@ import msgspec
 
 from resumable.launch.checks.check import Check
 from resumable.launch.evidence.rank_records import Loader
-from resumable.launch.explain.problems import BatchesCutDifferently, SamplesMiscounted, Unit
-from resumable.launch.explain.result import MAX_INDICES, CheckResult, Violation, failed, not_applicable, passed, unknown
-from resumable.launch.explain.run_problems import JobUnfinished, NothingTrained
+from resumable.launch.explain.check_result import (
+    MAX_INDICES,
+    CheckResult,
+    Violation,
+    failed,
+    not_applicable,
+    passed,
+    unknown,
+)
+from resumable.launch.explain.codes.batch_problems import BatchesCutDifferently, SamplesMiscounted, Unit
+from resumable.launch.explain.codes.ends import JobUnfinished
+from resumable.launch.explain.codes.verdicts import NothingTrained
 from resumable.launch.reading.epoch_samples import ALL_EPOCHS, EpochSamples
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import came_to_its_end

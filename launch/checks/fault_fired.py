@@ -6,19 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from resumable.launch.checks.check import Check
 from resumable.launch.evidence.rank_records import FaultRefused, Save
-from resumable.launch.explain import not_fired
-from resumable.launch.explain.problems import Problem
-from resumable.launch.explain.reasons import Reason
-from resumable.launch.explain.result import CheckResult, Violation, not_applicable, passed, unknown
-from resumable.launch.explain.run_problems import (
-    FaultAtWrongMoment,
-    FaultDidNotFire,
-    FaultOnWrongRank,
-    FaultRepeated,
-    FaultWithoutEffect,
-    MissingEffect,
-    NoFaultPlanned,
-)
+from resumable.launch.explain.check_result import CheckResult, Violation, not_applicable, passed, unknown
+from resumable.launch.explain.codes import faults as codes
+from resumable.launch.explain.codes.faults import MissingEffect
+from resumable.launch.explain.codes.statement import Problem, Reason
 from resumable.launch.plan.fault_kinds import CHECKPOINT_DAMAGE, DEADLY, SAVE_ERRORS, STANDSTILLS, FaultKind, NodeDeed
 from resumable.launch.plan.fault_model import Part, PlannedFault, Point, When
 from resumable.launch.reading.evidence import Evidence
@@ -39,7 +30,7 @@ def _fault_fired(evidence: Evidence) -> CheckResult:
     if not faults and evidence.is_foreign and len(evidence.faulted.history.incarnations) > 1:
         return not_applicable("no fault was planned; it was interrupted all the same")
     if not faults:
-        return unknown(NoFaultPlanned())
+        return unknown(codes.NoFaultPlanned())
     violations = [v for v in (_violation(fault, evidence) for fault in faults) if v is not None]
     if violations and violations[0].problem is not None:
         return unknown(violations[0].problem, violations, reason=violations[0].reason)
@@ -59,71 +50,73 @@ def _violation(fault: PlannedFault, evidence: Evidence) -> Violation | None:
     """What is wrong with one fault's evidence; None if it is as planned."""
     own = [firing for firing in evidence.faulted.firings if firing.fault == fault.number]
     if not own:
-        return Violation(problem=FaultDidNotFire(fault=str(fault)), reason=_why_not(fault, evidence), rank=fault.rank)
+        return Violation(
+            problem=codes.FaultDidNotFire(fault=str(fault)), reason=_why_not(fault, evidence), rank=fault.rank
+        )
     problem = _problem(fault, own, evidence)
     return None if problem is None else Violation(problem=problem, rank=fault.rank)
 
 
 def _problem(fault: PlannedFault, own: Sequence[Firing], evidence: Evidence) -> Problem | None:
     if len(own) > 1:
-        return FaultRepeated(fault=str(fault), num=len(own))
+        return codes.FaultRepeated(fault=str(fault), num=len(own))
     if fault.rank is not None and own[0].life.rank != fault.rank:
-        return FaultOnWrongRank(fault=str(fault), rank=own[0].life.rank)
+        return codes.FaultOnWrongRank(fault=str(fault), rank=own[0].life.rank)
     if not _is_in_time(fault, own[0]):
-        return FaultAtWrongMoment(fault=str(fault), num_steps=own[0].num_steps)
+        return codes.FaultAtWrongMoment(fault=str(fault), num_steps=own[0].num_steps)
     effect = _missing_effect(fault, own[0], evidence)
-    return None if effect is None else FaultWithoutEffect(fault=str(fault), rank=own[0].life.rank, effect=effect)
+    return None if effect is None else codes.FaultWithoutEffect(fault=str(fault), rank=own[0].life.rank, effect=effect)
 
 
 def _why_not(fault: PlannedFault, evidence: Evidence) -> Reason:
     world_size = max(evidence.faulted.world_sizes, default=0)
     if not world_size:
-        return not_fired.NothingStarted()
+        return codes.NothingStarted()
     if fault.rank is None:
-        return not_fired.NodeNotThere(node=fault.node or 0)
+        return codes.NodeNotThere(node=fault.node or 0)
     if fault.rank >= world_size:
-        return not_fired.NoSuchRank(rank=fault.rank, world_size=world_size)
+        return codes.NoSuchRank(rank=fault.rank, world_size=world_size)
     timeline = evidence.faulted.timeline(fault.rank)
     if timeline is None:
-        return not_fired.RankRecordedNothing(rank=fault.rank)
+        return codes.RankRecordedNothing(rank=fault.rank)
     if not evidence.profile.has_steps and _has_ended(timeline) and _counts_steps(fault.when):
-        return not_fired.NoStepSeen(rank=fault.rank, when=str(fault.when))
+        return codes.NoStepSeen(rank=fault.rank, when=str(fault.when))
     return _why_never_due(fault, timeline)
 
 
 def _why_never_due(fault: PlannedFault, timeline: Timeline) -> Reason:
     refused = {r.path: r.why for r in _records(timeline) if isinstance(r, FaultRefused) and r.fault == fault.number}
     if refused:
-        return not_fired.FilesRefused(refused=refused)
+        return codes.FilesRefused(refused=refused)
     num_saves = sum(record.phase == "begin" for record in _records(timeline) if isinstance(record, Save))
     reason = _why_not_at_save(fault, timeline.rank, num_saves) if fault.when.point is Point.SAVE else None
     if reason is not None:
         return reason
     if fault.when.point is Point.RESUME and not any(life.incarnation for life in timeline.lives):
-        return not_fired.NoRestart()
+        return codes.NoRestart()
     if fault.kind in CHECKPOINT_DAMAGE and (not num_saves or _has_passed(fault.when, timeline)):
-        return not_fired.NoCheckpoint(rank=timeline.rank)
+        return codes.NoCheckpoint(rank=timeline.rank)
     if fault.kind is FaultKind.LOADERKILL:
-        return not_fired.NoLoaderWorker(rank=timeline.rank)
+        return codes.NoLoaderWorker(rank=timeline.rank)
     return _how_it_ended_before(fault, timeline)
 
 
 def _how_it_ended_before(fault: PlannedFault, timeline: Timeline) -> Reason:
     num_steps = len(timeline.steps)
     if not _has_ended(timeline):
-        return not_fired.RunEndedBefore(rank=timeline.rank, num_steps=num_steps)
+        return codes.RunEndedBefore(rank=timeline.rank, num_steps=num_steps)
     num_epochs = 1 + max((batch.epoch for step in timeline.steps for batch in step.batches), default=-1)
     if fault.when.point is Point.EPOCH_BATCH and fault.when.numbers[0] >= num_epochs:
-        return not_fired.NoSuchEpoch(num_epochs=num_epochs, num_steps=num_steps)
-    return not_fired.TrainingEndedBefore(num_steps=num_steps)
+        return codes.NoSuchEpoch(num_epochs=num_epochs, num_steps=num_steps)
+    return codes.TrainingEndedBefore(num_steps=num_steps)
 
 
 def _why_not_at_save(fault: PlannedFault, rank: int, num_saves: int) -> Reason | None:
     if num_saves <= fault.when.numbers[0]:
-        return not_fired.TooFewSaves(rank=rank, num=num_saves)
+        return codes.TooFewSaves(rank=rank, num=num_saves)
     if fault.when.part is Part.DURING:
-        return not_fired.SaveNotHalfDone(rank=rank)
-    return not_fired.CheckpointGone(rank=rank) if fault.kind in CHECKPOINT_DAMAGE else None
+        return codes.SaveNotHalfDone(rank=rank)
+    return codes.CheckpointGone(rank=rank) if fault.kind in CHECKPOINT_DAMAGE else None
 
 
 def _has_passed(when: When, timeline: Timeline) -> bool:

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from resumable.launch.checks.check import Check
-from resumable.launch.explain.problems import (
+from resumable.launch.explain.check_result import MAX_INDICES, CheckResult, Violation, failed, passed, unknown
+from resumable.launch.explain.codes.batch_problems import (
     BatchesCutDifferently,
     EpochLengthDiffers,
     GlobalBatchDiffers,
     GlobalBatchesMiscounted,
-    NothingResumed,
-    Problem,
     StreamOrderDiffers,
     StreamRepeats,
 )
-from resumable.launch.explain.reasons import Reason
-from resumable.launch.explain.result import MAX_INDICES, CheckResult, Violation, failed, passed, unknown
-from resumable.launch.explain.run_problems import JobUnfinished
-from resumable.launch.explain.share_reasons import GlobalBatchRepeated
+from resumable.launch.explain.codes.ends import JobUnfinished
+from resumable.launch.explain.codes.share_reasons import GlobalBatchRepeated
+from resumable.launch.explain.codes.statement import Problem, Reason
+from resumable.launch.explain.codes.verdicts import NothingResumed
 from resumable.launch.explain.world_size import explain_world_size_change
 from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.evidence import Evidence

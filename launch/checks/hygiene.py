@@ -8,8 +8,8 @@ from pathlib import Path
 from resumable.launch.checks.check import Check
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.run_dir import ScenarioDir
-from resumable.launch.explain.result import CheckResult, Violation, failed, not_applicable, passed, unknown
-from resumable.launch.explain.run_problems import LogsMissing, ProcessesLeft
+from resumable.launch.explain.check_result import CheckResult, Violation, failed, not_applicable, passed, unknown
+from resumable.launch.explain.codes.ends import LogsMissing, ProcessesLeft
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.system.wording import counted
 

@@ -6,20 +6,23 @@ from collections.abc import Iterator
 
 from resumable.launch.checks.check import Check
 from resumable.launch.evidence.node_records import NodeEnded
-from resumable.launch.explain.at_resume import places_apart
-from resumable.launch.explain.problems import Problem
-from resumable.launch.explain.reasons import LeaveWithAnotherCode, RanksLeftEarly, RanksWentOnApart, Reason, SeeLog
-from resumable.launch.explain.result import CheckResult, Violation, failed, passed, unknown
-from resumable.launch.explain.run_problems import (
+from resumable.launch.explain.check_result import CheckResult, Violation, failed, passed, unknown
+from resumable.launch.explain.codes.ends import (
     DiedUnplanned,
+    LeaveWithAnotherCode,
     NodeFailed,
     NodesWithoutEnd,
     NoRankStarted,
     NothingStartedAgain,
+    RanksLeftEarly,
     RanksWithoutEnd,
     RunWithoutEnd,
+    SeeLog,
     TakenForFinished,
 )
+from resumable.launch.explain.codes.resume import RanksWentOnApart
+from resumable.launch.explain.codes.statement import Problem, Reason
+from resumable.launch.explain.ranks_apart import places_apart
 from resumable.launch.explain.unusable_checkpoints import why_unreadable
 from resumable.launch.plan.fault_kinds import NOTICES
 from resumable.launch.reading.evidence import Evidence

@@ -7,24 +7,23 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from resumable.launch.checks.check import Check
-from resumable.launch.checks.preconditions import HAD_FINISHED, differs_before_any_fault, had_finished_before_fault
 from resumable.launch.evidence.rank_records import FIRST_INPUT, Batch, Loader, SkippedStep
 from resumable.launch.explain.batch_order import explain
-from resumable.launch.explain.first_wrong_epoch import RankComparison
-from resumable.launch.explain.interleaving import explain_interleaving
-from resumable.launch.explain.problems import (
+from resumable.launch.explain.before_fault import HAD_FINISHED, differs_before_any_fault, had_finished_before_fault
+from resumable.launch.explain.check_result import MAX_INDICES, CheckResult, Violation, failed, passed, unknown
+from resumable.launch.explain.codes.batch_problems import (
     BatchAfterEnd,
     BatchDiffers,
     BatchesUnidentified,
     BatchMissing,
-    DiffersBeforeAnyFault,
-    NothingResumed,
-    Problem,
     UnknownRank,
 )
-from resumable.launch.explain.reasons import EveryUpdateLeftOut, Reason
-from resumable.launch.explain.result import MAX_INDICES, CheckResult, Violation, failed, passed, unknown
-from resumable.launch.explain.share_reasons import PartOfDataset
+from resumable.launch.explain.codes.share_reasons import PartOfDataset
+from resumable.launch.explain.codes.state_reasons import EveryUpdateLeftOut
+from resumable.launch.explain.codes.statement import Problem, Reason
+from resumable.launch.explain.codes.verdicts import DiffersBeforeAnyFault, NothingResumed
+from resumable.launch.explain.first_wrong_epoch import RankComparison
+from resumable.launch.explain.interleaving import explain_interleaving
 from resumable.launch.reading.checkpoints import loaded_by
 from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.evidence import Evidence

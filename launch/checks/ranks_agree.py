@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from resumable.launch.checks.check import Check
-from resumable.launch.explain.at_resume import places_apart, resumed_in
-from resumable.launch.explain.reasons import EachRankRestores
-from resumable.launch.explain.result import CheckResult, Violation, failed, not_applicable, passed
-from resumable.launch.explain.resume_problems import RanksApart
+from resumable.launch.explain.check_result import CheckResult, Violation, failed, not_applicable, passed
+from resumable.launch.explain.codes.resume import EachRankRestores, RanksApart
+from resumable.launch.explain.ranks_apart import places_apart, resumed_in
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.system.wording import counted
 

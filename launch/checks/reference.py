@@ -7,9 +7,8 @@ from itertools import chain, pairwise, zip_longest
 
 from resumable.launch.checks.check import Check
 from resumable.launch.evidence.rank_records import Index, Loader
-from resumable.launch.explain.problems import Problem
-from resumable.launch.explain.result import CheckResult, passed, unknown
-from resumable.launch.explain.run_problems import (
+from resumable.launch.explain.check_result import CheckResult, passed, unknown
+from resumable.launch.explain.codes.references import (
     ReferenceFailed,
     ReferenceMissing,
     ReferenceNodeFailed,
@@ -19,6 +18,7 @@ from resumable.launch.explain.run_problems import (
     ReferenceWithoutOrder,
     Weakness,
 )
+from resumable.launch.explain.codes.statement import Problem
 from resumable.launch.reading.epoch_samples import EpochSamples, num_distinct
 from resumable.launch.reading.evidence import Evidence, expected_steps
 from resumable.launch.reading.failures import unplanned_death

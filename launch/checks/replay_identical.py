@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from resumable.launch.checks.check import Check
-from resumable.launch.explain.problems import ReplayDiffers
-from resumable.launch.explain.result import MAX_INDICES, CheckResult, Violation, failed, not_applicable, passed
+from resumable.launch.explain.check_result import MAX_INDICES, CheckResult, Violation, failed, not_applicable, passed
+from resumable.launch.explain.codes.batch_problems import ReplayDiffers
 from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life

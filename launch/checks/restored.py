@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from resumable.launch.checks.check import Check
-from resumable.launch.explain.reasons import ComponentNotRestored
-from resumable.launch.explain.restored import has_first_schedule, has_loaded, rate_violation, was_meant
-from resumable.launch.explain.result import CheckResult, Violation, at_resume, failed, not_applicable, passed, unknown
-from resumable.launch.explain.state_problems import NotRestored, SaveUnknown, ScheduleBegunAgain
+from resumable.launch.explain.check_result import (
+    CheckResult,
+    Violation,
+    at_resume,
+    failed,
+    not_applicable,
+    passed,
+    unknown,
+)
+from resumable.launch.explain.codes.state_problems import NotRestored, SaveUnknown, ScheduleBegunAgain
+from resumable.launch.explain.codes.state_reasons import ComponentNotRestored
+from resumable.launch.explain.learning_rates import has_first_schedule, rate_violation
+from resumable.launch.explain.witnesses import was_meant
+from resumable.launch.reading.checkpoints import loaded_by
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life
-from resumable.launch.reading.restoring import MUST_BE_RESTORED, Start, start_state
+from resumable.launch.reading.start_states import MUST_BE_RESTORED, Start, start_state
 from resumable.launch.system.wording import counted, listed
 
 _MAX_NAMES = 3
@@ -76,7 +86,8 @@ def _different_rates(evidence: Evidence, resumed: Sequence[Life], starts: Sequen
     """A scheduler that was restored may follow the losses; what decides is the rates of the steps."""
     restored_ones = {start.life.incarnation for start in starts if "schedulers" in start.equal}
     for life in resumed:
-        if not has_loaded(evidence.faulted, life.incarnation) or life.incarnation in restored_ones:
+        has_loaded = any(any(loaded_by(one.trajectory)) for one in evidence.faulted.group(life.incarnation))
+        if not has_loaded or life.incarnation in restored_ones:  # parameters that never change seem to be of any step
             continue
         if evidence.is_resized:
             if has_first_schedule(evidence, life):

@@ -6,22 +6,27 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from resumable.launch.checks.check import Check
 from resumable.launch.evidence.rank_records import Save
-from resumable.launch.explain.problems import Problem
-from resumable.launch.explain.reasons import (
+from resumable.launch.explain.check_result import (
+    CheckResult,
+    Violation,
+    at_resume,
+    failed,
+    not_applicable,
+    passed,
+    unknown,
+)
+from resumable.launch.explain.codes.resume import (
+    NoCheckpointEver,
     NoEmergencyCheckpoint,
     NothingLoaded,
-    OverwriteUnfinished,
-    Reason,
-    RemovedTooSoon,
-)
-from resumable.launch.explain.result import CheckResult, Violation, at_resume, failed, not_applicable, passed, unknown
-from resumable.launch.explain.resume_problems import (
-    NoCheckpointEver,
     NoticeWasted,
+    OverwriteUnfinished,
+    RemovedTooSoon,
     ResumedTooFar,
     StartedFromScratch,
     WorkLost,
 )
+from resumable.launch.explain.codes.statement import Problem, Reason
 from resumable.launch.explain.unusable_checkpoints import disturbed_readings
 from resumable.launch.plan.fault_kinds import FaultKind
 from resumable.launch.reading.checkpoints import Checkpoint, loaded_by

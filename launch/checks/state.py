@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from typing import Literal
 
 from resumable.launch.checks.check import Check
-from resumable.launch.checks.preconditions import HAD_FINISHED, differs_before_any_fault, had_finished_before_fault
-from resumable.launch.explain.problems import DiffersBeforeAnyFault, NothingResumed
-from resumable.launch.explain.result import (
+from resumable.launch.explain.before_fault import HAD_FINISHED, differs_before_any_fault, had_finished_before_fault
+from resumable.launch.explain.check_result import (
     CheckResult,
     Violation,
     failed,
@@ -16,8 +15,9 @@ from resumable.launch.explain.result import (
     passed,
     unknown,
 )
-from resumable.launch.explain.state import explain_state_difference
-from resumable.launch.explain.state_problems import FinalParametersDiffer, StateDiffers
+from resumable.launch.explain.codes.state_problems import FinalParametersDiffer, StateDiffers
+from resumable.launch.explain.codes.verdicts import DiffersBeforeAnyFault, NothingResumed
+from resumable.launch.explain.state_difference import explain_state_difference
 from resumable.launch.reading.arbiter import was_cut_off
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import came_to_its_end

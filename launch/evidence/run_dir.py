@@ -27,7 +27,7 @@ import msgspec
 
 from resumable.launch.errors import DamagedPlanError, EvidenceError
 from resumable.launch.plan.plan import Plan
-from resumable.launch.plan.stored import READABLE_VERSIONS, decode_plan, version_of
+from resumable.launch.plan.stored_plans import READABLE_VERSIONS, decode_plan, version_of
 from resumable.launch.system.safe_io import decoded, read_whole, replace_whole
 from resumable.launch.system.wording import listed
 

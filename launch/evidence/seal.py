@@ -18,7 +18,7 @@ from resumable.launch.evidence.chained_lines import ChainedFile, last_link
 from resumable.launch.evidence.node_records import Sealed, encode_node_line
 from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.plan.plan import on_plain_processes
-from resumable.launch.plan.stored import decode_plan
+from resumable.launch.plan.stored_plans import decode_plan
 from resumable.launch.system.safe_io import decoded, read_whole
 
 

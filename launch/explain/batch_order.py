@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from itertools import chain, pairwise, zip_longest
 
 from resumable.launch.evidence.rank_records import Index
-from resumable.launch.explain.epoch_reasons import (
+from resumable.launch.explain.codes.epoch_reasons import (
     EpochBeyondEnd,
     EpochEmpty,
     EpochTooLong,
@@ -22,8 +22,7 @@ from resumable.launch.explain.epoch_reasons import (
     SkipNotCleared,
     StepsBeyondEnd,
 )
-from resumable.launch.explain.first_wrong_epoch import FirstWrongEpoch, RankComparison, find_first_wrong_epoch
-from resumable.launch.explain.order_reasons import (
+from resumable.launch.explain.codes.order_reasons import (
     BatchesReplayed,
     BatchesShifted,
     BatchesSkipped,
@@ -45,7 +44,8 @@ from resumable.launch.explain.order_reasons import (
     VeryFirstBatch,
     WrongPlace,
 )
-from resumable.launch.explain.reasons import Reason
+from resumable.launch.explain.codes.statement import Reason
+from resumable.launch.explain.first_wrong_epoch import FirstWrongEpoch, RankComparison, find_first_wrong_epoch
 from resumable.launch.reading.trained import BatchKey
 
 _PREFETCH_FACTOR = 2

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from resumable.launch.evidence.rank_records import AnyRecord, FaultFired, Load, Rename, Save
-from resumable.launch.explain.reasons import CheckpointDamaged, HalfWritten, Reason
+from resumable.launch.explain.codes.resume import CheckpointDamaged, HalfWritten
+from resumable.launch.explain.codes.statement import Reason
 from resumable.launch.plan.fault_kinds import CHECKPOINT_DAMAGE
 from resumable.launch.reading.checkpoints import is_within, loaded_by
 from resumable.launch.reading.lives import Life, Run

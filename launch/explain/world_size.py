@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from resumable.launch.explain.reasons import Reason
-from resumable.launch.explain.share_reasons import ProgressInBatches, SharesOfOldSize
+from resumable.launch.explain.codes.share_reasons import ProgressInBatches, SharesOfOldSize
+from resumable.launch.explain.codes.statement import Reason
 from resumable.launch.reading.global_stream import GlobalStep, Sample
 
 _NUM_COMPARED = 8

@@ -15,9 +15,9 @@ from resumable.launch.errors import EvidenceError
 from resumable.launch.evidence.rank_records import FaultFired
 from resumable.launch.explain.outcome import Outcome, worst
 from resumable.launch.judge.verdict import Verdict
-from resumable.launch.plan.command_line import repeat_command
 from resumable.launch.plan.fault_model import PlannedFault
 from resumable.launch.plan.plan import Command, Plan, Scenario
+from resumable.launch.plan.repeat_command import repeat_command
 from resumable.launch.reading.lives import Life, Run
 from resumable.launch.system.safe_io import decoded
 

@@ -11,11 +11,13 @@ from resumable.launch.checks import CHECKS
 from resumable.launch.checks.check import Check
 from resumable.launch.evidence.history_reader import read_history
 from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
+from resumable.launch.explain.check_result import AnyProblem, AnyReason, CheckResult, unknown
+from resumable.launch.explain.codes.ends import DiedUnplanned
+from resumable.launch.explain.codes.references import ReferenceFailed, ReferenceNodeFailed
+from resumable.launch.explain.codes.state_problems import StateContradicts
+from resumable.launch.explain.codes.statement import Problem
+from resumable.launch.explain.codes.verdicts import CheckFailed, DiffersBeforeAnyFault, EvidenceDamaged, NothingCompared
 from resumable.launch.explain.outcome import Outcome, exit_code, worst
-from resumable.launch.explain.problems import CheckFailed, DiffersBeforeAnyFault, NothingCompared, Problem
-from resumable.launch.explain.result import AnyProblem, AnyReason, CheckResult, unknown
-from resumable.launch.explain.run_problems import DiedUnplanned, EvidenceDamaged, ReferenceFailed, ReferenceNodeFailed
-from resumable.launch.explain.state_problems import StateContradicts
 from resumable.launch.plan.plan import Plan
 from resumable.launch.reading.arbiter import num_equal_steps
 from resumable.launch.reading.evidence import Evidence, gather

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from resumable.launch.errors import UsageError
-from resumable.launch.plan.absence import refuse_rank
+from resumable.launch.plan.absent_ranks import refuse_rank
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import FaultRequest, num_restarts, resolve
 from resumable.launch.plan.options import JobOptions

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from resumable.launch.errors import UsageError
-from resumable.launch.plan.absence import refuse_absent
+from resumable.launch.plan.absent_ranks import refuse_absent
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_kinds import FaultKind
 from resumable.launch.plan.fault_model import FaultRequest, PlannedFault, resolve

@@ -10,7 +10,7 @@ from itertools import islice
 import msgspec
 
 from resumable.launch.errors import FaultSyntaxError, UsageError
-from resumable.launch.plan.absence import refuse_rank
+from resumable.launch.plan.absent_ranks import refuse_rank
 from resumable.launch.plan.fault_grammar import parse_call, parse_when
 from resumable.launch.plan.fault_kinds import FaultKind
 from resumable.launch.plan.fault_model import FaultRequest, Point, When, Who

@@ -14,7 +14,7 @@ from resumable.launch.reading.dismissal import with_dismissals
 from resumable.launch.reading.gaps import gaps
 from resumable.launch.reading.lives import Run
 from resumable.launch.reading.repeatability import Disagreement, disagreement
-from resumable.launch.reading.restoring import Start, starts_of
+from resumable.launch.reading.start_states import Start, starts_of
 from resumable.launch.reading.steps import Steps
 from resumable.launch.reading.timeline import assemble
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import msgspec
 
+from resumable.launch.explain.check_result import Violation
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.explain.result import Violation
 from resumable.launch.judge.results import Case, Results
-from resumable.launch.plan.command_line import repeat_command
 from resumable.launch.plan.plan import Plan, Scenario, Script
+from resumable.launch.plan.repeat_command import repeat_command
 from resumable.launch.report.batches import marked_difference
 from resumable.launch.report.story import story_of
 from resumable.launch.report.terminal import told_fault

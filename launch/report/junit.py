@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
+from resumable.launch.explain.check_result import Violation
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.explain.result import Violation
 from resumable.launch.judge.results import Case, Results
 from resumable.launch.system.text_safety import printable
 from resumable.launch.system.wording import place

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 
+from resumable.launch.explain.check_result import Violation
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.explain.result import Violation
 from resumable.launch.judge.causes import CauseGroup, causes_of
 from resumable.launch.judge.results import Case, Results
 from resumable.launch.report.batches import marked_difference

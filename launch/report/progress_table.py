@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from resumable.launch.reading.progress import RankProgress
+from resumable.launch.reading.live_progress import RankProgress
 from resumable.launch.sweep.display import duration
 from resumable.launch.system.text_safety import printable
 from resumable.launch.system.wording import counted

@@ -12,7 +12,7 @@ from resumable.launch.evidence.node_records import NodeEnded, RoundStarted, deco
 from resumable.launch.evidence.rank_records import Start, decode_line
 from resumable.launch.evidence.recorded_runs import stored_plan
 from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
-from resumable.launch.explain.run_problems import NotJudged
+from resumable.launch.explain.codes.verdicts import NotJudged
 from resumable.launch.judge.results import Results, Span, Tools, own_tools, results_of, spans_of
 from resumable.launch.judge.verdict import Verdict, judge_evidence, read_evidence, undecided
 from resumable.launch.plan.plan import Plan, Scenario

@@ -9,9 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from resumable.launch.explain.problems import Problem
-from resumable.launch.explain.reasons import Reason
-from resumable.launch.explain.statement import Statement
+from resumable.launch.explain.codes.statement import Problem, Reason, Statement
 from resumable.launch.judge.results import results_schema
 
 SCHEMA_FILE = Path(__file__).with_name("results.schema.json")

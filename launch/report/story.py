@@ -8,8 +8,8 @@ from itertools import zip_longest
 import msgspec
 
 from resumable.launch.evidence.rank_records import Index
+from resumable.launch.explain.check_result import Violation
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.explain.result import Violation
 from resumable.launch.judge.results import Case
 
 

@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.text import Text
 
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.explain.check_result import CheckResult, Violation
+from resumable.launch.explain.codes.references import ReferenceFailed
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.explain.result import CheckResult, Violation
-from resumable.launch.explain.run_problems import ReferenceFailed
 from resumable.launch.judge.verdict import Verdict
 from resumable.launch.plan.plan import Plan
 from resumable.launch.reading.failures import FaultEvent

@@ -10,7 +10,7 @@ from resumable.launch.checks.reference import reference
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.history_reader import read_history
 from resumable.launch.evidence.run_dir import RunDir
-from resumable.launch.explain.result import CheckResult
+from resumable.launch.explain.check_result import CheckResult
 from resumable.launch.judge.verdict import Verdict, judge_evidence
 from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.reading.evidence import Evidence, gather

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from rich.console import Console
 from rich.text import Text
 
+from resumable.launch.explain.codes.statement import Problem
+from resumable.launch.explain.codes.verdicts import SweepIncomplete
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.explain.problems import Problem
-from resumable.launch.explain.run_problems import SweepIncomplete
 from resumable.launch.judge.causes import CauseGroup, causes_of
 from resumable.launch.judge.results import Results, results_of
 from resumable.launch.judge.verdict import Verdict, undecided

@@ -18,7 +18,7 @@ from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.plan.plan import Plan, Script
 from resumable.launch.system.environment import RankEnvironment
 from resumable.launch.system.offspring import die_with_parent
-from resumable.launch.worker.ending import Ending, FinalState
+from resumable.launch.worker.ddp_buckets import keep_buckets
 from resumable.launch.worker.error_facts import message_of
 from resumable.launch.worker.exit import (
     call_before_abrupt_exit,
@@ -26,12 +26,12 @@ from resumable.launch.worker.exit import (
     keep_process_groups,
     leave_once_answered,
 )
+from resumable.launch.worker.exit_recorder import ExitRecorder, FinalState
 from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.lineage import read_earlier
 from resumable.launch.worker.patching import Patches
 from resumable.launch.worker.position import Position
 from resumable.launch.worker.recorder import Recorder
-from resumable.launch.worker.rounding import keep_buckets
 from resumable.launch.worker.script import print_script_traceback, run_script
 from resumable.launch.worker.stacks import dump_stacks_on_request
 from resumable.launch.worker.torch_private import await_threads, run_exit_handlers
@@ -132,30 +132,30 @@ def _saving_files(environment: RankEnvironment, scenario_dir: ScenarioDir) -> li
 
 
 def _run_recorded(script: Script, recorder: Recorder, final_state: FinalState, patches: Patches) -> None:
-    ending = Ending(recorder, final_state)
-    call_before_abrupt_exit(patches, ending.record_abrupt)
+    exit_recorder = ExitRecorder(recorder, final_state)
+    call_before_abrupt_exit(patches, exit_recorder.record_abrupt)
     is_interrupted = False
     try:
         run_script(script)
         await_threads()
-        ending.record("finished")
+        exit_recorder.record("finished")
     except SystemExit as error:
         await_threads()
         # The system keeps the last eight bits: exit(-1) leaves 255, exit(256) leaves 0.
         code = error.code & 0xFF if isinstance(error.code, int) else int(error.code is not None)
         message = error.code if isinstance(error.code, str) else ""
-        ending.record("system_exit", code, message, error)
+        exit_recorder.record("system_exit", code, message, error)
         if code != 0:
             raise
     except KeyboardInterrupt as error:
         # Ends the process below: torch would swallow it, and take a rank that was interrupted for one that is done.
         print_script_traceback(error)
-        ending.record("exception", 128 + signal.SIGINT, "KeyboardInterrupt", error)
+        exit_recorder.record("exception", 128 + signal.SIGINT, "KeyboardInterrupt", error)
         is_interrupted = True
     except BaseException as error:
         # Whatever ends the script is written down before it goes on its way.
         print_script_traceback(error)
-        ending.record("exception", 1, message_of(error), error)
+        exit_recorder.record("exception", 1, message_of(error), error)
         raise
     finally:
         # A child of a fork server would leave without either.

@@ -17,7 +17,7 @@ from resumable.launch.evidence.recorded_runs import stored_plan
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.explain.outcome import ExitCode
 from resumable.launch.plan.plan import Plan, Scenario, on_plain_processes
-from resumable.launch.reading.progress import RunProgress, num_steps_of
+from resumable.launch.reading.live_progress import RunProgress, num_steps_of
 from resumable.launch.report.progress_table import progress_line, progress_table
 from resumable.launch.sweep.display import status_line
 from resumable.launch.sweep.grid_text import grid_lines

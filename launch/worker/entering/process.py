@@ -30,18 +30,18 @@ from resumable.launch.plan.plan import Plan
 from resumable.launch.system.environment import RankEnvironment, Recording, said_local_rank, said_rank
 from resumable.launch.system.standard_error import say
 from resumable.launch.worker import torch_private
-from resumable.launch.worker.ending import Ending
+from resumable.launch.worker.ddp_buckets import keep_buckets
 from resumable.launch.worker.entering.late_recorder import LateRecorder
 from resumable.launch.worker.entering.membership import claim_number, draw_group, earlier_groups
 from resumable.launch.worker.entering.train_functions import TrainFunctionWatch
 from resumable.launch.worker.error_facts import message_of
 from resumable.launch.worker.exit import call_before_abrupt_exit
+from resumable.launch.worker.exit_recorder import ExitRecorder
 from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.lineage import read_earlier
 from resumable.launch.worker.patching import Args, Kwargs, Patches
 from resumable.launch.worker.position import Position
 from resumable.launch.worker.recorder import Recorder
-from resumable.launch.worker.rounding import keep_buckets
 from resumable.launch.worker.watch.saving import keys_saved_in
 from resumable.launch.worker.watching import watch
 
@@ -83,8 +83,8 @@ class RecordedProcess:
             self._patches.wrap(module, "init_process_group", self._around_init)
         if self._plan is not None and self._plan.command == "verify":
             keep_buckets(self._patches)
-        self._ending = Ending(self._recorder, state.note_end)
-        call_before_abrupt_exit(self._patches, self._ending.record_abrupt)
+        self._exit_recorder = ExitRecorder(self._recorder, state.note_end)
+        call_before_abrupt_exit(self._patches, self._exit_recorder.record_abrupt)
         TrainFunctionWatch(self._at_end_of_function).install(self._patches)
         self._patches.wrap_hot(sys, "exit", self._around_exit)
         self._recorder.observe(self._forget_exit)
@@ -195,18 +195,18 @@ class RecordedProcess:
             if error is not None or self._exit_code is None:
                 self._at_end_of_function(error)
             else:
-                self._ending.record("system_exit", *self._exit_code, self._exit_error)
+                self._exit_recorder.record("system_exit", *self._exit_code, self._exit_error)
 
     def _at_end_of_function(self, error: BaseException | None) -> None:
         """The script, or the function that stands for it, has raised this; None: it came to its end."""
         if not self._is_writing:
             return
         if isinstance(error, KeyboardInterrupt):
-            self._ending.record("exception", 128 + signal.SIGINT, "KeyboardInterrupt", error)
+            self._exit_recorder.record("exception", 128 + signal.SIGINT, "KeyboardInterrupt", error)
         elif error is not None:
-            self._ending.record("exception", 1, message_of(error), error)
+            self._exit_recorder.record("exception", 1, message_of(error), error)
         else:
-            self._ending.record("finished")
+            self._exit_recorder.record("finished")
 
     @property
     def _is_writing(self) -> bool:

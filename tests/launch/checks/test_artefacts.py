@@ -15,8 +15,8 @@ import pytest
 from resumable.launch.checks.artefacts import artefacts
 from resumable.launch.evidence.history import History, Process
 from resumable.launch.evidence.rank_records import AnyRecord, Dump, Figure, Load, Rename, Save, Step, Writer
+from resumable.launch.explain.check_result import CheckResult
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.explain.result import CheckResult
 from tests.launch import histories
 from tests.launch.histories import Job
 

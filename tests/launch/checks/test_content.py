@@ -5,10 +5,10 @@ import msgspec
 from resumable.launch.checks.content import content
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.rank_records import Batch
+from resumable.launch.explain.check_result import CheckResult
+from resumable.launch.explain.codes.batch_problems import ContentDiffers
+from resumable.launch.explain.codes.references import ReferenceVaries
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.explain.problems import ContentDiffers
-from resumable.launch.explain.result import CheckResult
-from resumable.launch.explain.run_problems import ReferenceVaries
 from resumable.launch.reading.evidence import Evidence, gather
 from tests.launch import histories
 from tests.launch.histories import Job

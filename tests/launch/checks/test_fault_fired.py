@@ -5,8 +5,8 @@ from resumable.launch.checks.fault_fired import fault_fired
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.node_records import NodeAct, NodeFaultActed, RankHung
 from resumable.launch.evidence.rank_records import AnyRecord, Batch, Error, Exit, FaultRefused, Save, Step
+from resumable.launch.explain.check_result import CheckResult
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.explain.result import CheckResult
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_kinds import FaultKind
 from resumable.launch.plan.fault_model import PlannedFault, Point, When, resolve

@@ -5,9 +5,9 @@ import pytest
 
 from resumable.launch.checks.exactly_once import exactly_once
 from resumable.launch.checks.global_batches import global_batches
+from resumable.launch.explain.check_result import CheckResult
+from resumable.launch.explain.codes.batch_problems import BatchesCutDifferently
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.explain.problems import BatchesCutDifferently
-from resumable.launch.explain.result import CheckResult
 from resumable.launch.reading.evidence import gather
 from tests.launch import histories
 from tests.launch.histories import Job, Life

@@ -4,8 +4,8 @@ import pytest
 from resumable.launch.checks.hygiene import hygiene
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.node_records import NodeEnded
+from resumable.launch.explain.check_result import CheckResult
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.explain.result import CheckResult
 from tests.launch import histories
 from tests.launch.histories import Job
 

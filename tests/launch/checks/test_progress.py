@@ -7,8 +7,8 @@ from resumable.launch.checks.progress import progress
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.node_records import NodeEnded, NodeFaultActed, RankFailure, RoundStarted
 from resumable.launch.evidence.rank_records import AnyRecord, Error, Exit, Rename, Save
+from resumable.launch.explain.check_result import CheckResult
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.explain.result import CheckResult
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import PlannedFault, resolve
 from tests.launch import histories

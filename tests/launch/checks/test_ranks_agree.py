@@ -3,9 +3,9 @@ import pytest
 
 from resumable.launch.checks.ranks_agree import ranks_agree
 from resumable.launch.evidence.rank_records import EpochBegin
+from resumable.launch.explain.check_result import CheckResult
+from resumable.launch.explain.codes.resume import EachRankRestores
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.explain.reasons import EachRankRestores
-from resumable.launch.explain.result import CheckResult
 from tests.launch import histories
 from tests.launch.histories import Job, Life
 

@@ -5,8 +5,8 @@ from resumable.launch.checks.reference import reference
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.node_records import NodeEnded
 from resumable.launch.evidence.rank_records import Batch, Exit
+from resumable.launch.explain.codes.references import ReferenceUnusable
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.explain.run_problems import ReferenceUnusable
 from resumable.launch.reading.evidence import Evidence, gather
 from tests.launch import histories
 from tests.launch.histories import Job, Life

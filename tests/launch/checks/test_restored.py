@@ -10,8 +10,8 @@ from resumable.launch.checks.restored import restored
 from resumable.launch.evidence.fingerprints import Fingerprint
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, Load, Save, State, Step
+from resumable.launch.explain.check_result import CheckResult
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.explain.result import CheckResult
 from tests.launch import histories
 from tests.launch.histories import Job
 from tests.launch.states import changed, one, shard, with_component, with_states

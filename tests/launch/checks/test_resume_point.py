@@ -5,9 +5,9 @@ import pytest
 
 from resumable.launch.checks.resume_point import resume_point
 from resumable.launch.evidence.rank_records import AnyRecord, FaultFired, Load, Remove, Rename, Save
+from resumable.launch.explain.check_result import CheckResult
+from resumable.launch.explain.codes.resume import NoticeWasted
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.explain.result import CheckResult
-from resumable.launch.explain.resume_problems import NoticeWasted
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import PlannedFault, resolve
 from tests.launch import histories

@@ -6,8 +6,8 @@ import pytest
 from resumable.launch.checks.state import state
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, Exit, Step
+from resumable.launch.explain.check_result import CheckResult
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.explain.result import CheckResult
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import resolve
 from tests.launch import histories

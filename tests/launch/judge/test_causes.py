@@ -1,12 +1,13 @@
 import msgspec
 import pytest
 
-from resumable.launch.explain.order_reasons import BatchesReplayed, BatchesSkipped
+from resumable.launch.explain.codes.batch_problems import BatchDiffers, SamplesMiscounted
+from resumable.launch.explain.codes.ends import DiedUnplanned
+from resumable.launch.explain.codes.faults import NoFaultPlanned
+from resumable.launch.explain.codes.order_reasons import BatchesReplayed, BatchesSkipped
+from resumable.launch.explain.codes.state_problems import StateDiffers
+from resumable.launch.explain.codes.statement import Problem, Reason
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.explain.problems import BatchDiffers, Problem, SamplesMiscounted
-from resumable.launch.explain.reasons import Reason
-from resumable.launch.explain.run_problems import DiedUnplanned, NoFaultPlanned
-from resumable.launch.explain.state_problems import StateDiffers
 from resumable.launch.judge.causes import causes_of
 from resumable.launch.judge.results import Results
 from resumable.launch.judge.verdict import Cause, Confirmation

@@ -15,8 +15,8 @@ from resumable.launch.evidence.history import History, Process
 from resumable.launch.evidence.node_records import NodeEnded, RankEnded, RankHung
 from resumable.launch.evidence.rank_records import Exit
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.explain.codes.verdicts import CheckFailed
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.explain.problems import CheckFailed
 from resumable.launch.judge.verdict import Verdict, judge, judge_evidence
 from tests.launch import histories
 from tests.launch.corpus.record import CORPUS, RECORDINGS

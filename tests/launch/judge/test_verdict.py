@@ -11,10 +11,12 @@ from resumable.launch.evidence.history import Damage, Process
 from resumable.launch.evidence.node_records import encode_node_line
 from resumable.launch.evidence.rank_records import Batch, encode_line
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.explain.check_result import CheckResult, passed
+from resumable.launch.explain.codes.batch_problems import BatchAfterEnd
+from resumable.launch.explain.codes.references import ReferenceFailed, ReferenceMissing
+from resumable.launch.explain.codes.statement import Problem
+from resumable.launch.explain.codes.verdicts import EvidenceDamaged, NothingResumed
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.explain.problems import BatchAfterEnd, NothingResumed, Problem
-from resumable.launch.explain.result import CheckResult, passed
-from resumable.launch.explain.run_problems import EvidenceDamaged, ReferenceFailed, ReferenceMissing
 from resumable.launch.judge import verdict as verdict_module
 from resumable.launch.judge.verdict import CheckReport, Verdict, combine, judge, judge_evidence, write_verdict
 from resumable.launch.reading.evidence import Evidence

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from resumable.launch.errors import UsageError
-from resumable.launch.plan.command_line import repeat_command
 from resumable.launch.plan.command_plans import command_plan, own_command, with_faults
+from resumable.launch.plan.repeat_command import repeat_command
 from tests.launch.plans import options_of
 
 

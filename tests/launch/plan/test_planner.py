@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from resumable.launch.errors import LaunchError, ScriptNotFoundError, UsageError
-from resumable.launch.plan.command_line import repeat_command
 from resumable.launch.plan.plan import BUILT_IN_JOB, Plan
+from resumable.launch.plan.repeat_command import repeat_command
 from resumable.launch.plan.torchrun_flags import check_flags
 from tests.launch.plans import plan_of
 

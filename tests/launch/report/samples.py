@@ -9,12 +9,12 @@ import msgspec
 from resumable.launch.evidence.node_records import encode_node_line
 from resumable.launch.evidence.rank_records import encode_line
 from resumable.launch.evidence.run_dir import RunDir
-from resumable.launch.explain.order_reasons import BatchesSkipped
+from resumable.launch.explain.check_result import CheckResult, Violation, failed
+from resumable.launch.explain.codes.batch_problems import BatchDiffers
+from resumable.launch.explain.codes.order_reasons import BatchesSkipped
+from resumable.launch.explain.codes.resume import HalfWritten
+from resumable.launch.explain.codes.verdicts import EvidenceDamaged
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.explain.problems import BatchDiffers
-from resumable.launch.explain.reasons import HalfWritten
-from resumable.launch.explain.result import CheckResult, Violation, failed
-from resumable.launch.explain.run_problems import EvidenceDamaged
 from resumable.launch.judge.results import Results, Span, Tools, results_of, spans_of
 from resumable.launch.judge.verdict import Cause, CheckReport, Incarnation, Verdict, judge_evidence
 from resumable.launch.plan.fault_model import PlannedFault

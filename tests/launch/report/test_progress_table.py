@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from resumable.launch.evidence.rank_records import StepCount
-from resumable.launch.reading.progress import RankProgress
+from resumable.launch.reading.live_progress import RankProgress
 from resumable.launch.report.progress_table import progress_line, progress_table
 
 PLACE = StepCount(num_steps=34, num_batches=34, epoch=1, epoch_batches=10, epoch_length=24)

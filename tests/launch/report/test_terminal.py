@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from resumable.launch.evidence.run_dir import RunDir
-from resumable.launch.explain.result import Violation, failed
+from resumable.launch.explain.check_result import Violation, failed
 from resumable.launch.judge.verdict import CheckReport, judge_evidence
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.report.terminal import render

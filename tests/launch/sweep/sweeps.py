@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from resumable.launch.explain.codes.batch_problems import BatchDiffers
+from resumable.launch.explain.codes.statement import Problem
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.explain.problems import BatchDiffers, Problem
 from resumable.launch.judge.verdict import Cause, Verdict
 from resumable.launch.plan.plan import Plan, Restarts, Scenario, Script, SweepSpec
 from resumable.launch.plan.topology import Topology

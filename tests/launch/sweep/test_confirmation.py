@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from resumable.launch.explain.codes.faults import NoFaultPlanned
+from resumable.launch.explain.codes.verdicts import NothingTrained
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.explain.run_problems import NoFaultPlanned, NothingTrained
 from resumable.launch.sweep.confirmation import confirmed, unconfirmed
 from tests.launch.sweep.sweeps import drawn, skipped, verdict
 

@@ -5,9 +5,10 @@ import io
 import msgspec
 from rich.console import Console
 
+from resumable.launch.explain.codes.faults import NoFaultPlanned
+from resumable.launch.explain.codes.statement import Problem
+from resumable.launch.explain.codes.verdicts import NothingTrained
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.explain.problems import Problem
-from resumable.launch.explain.run_problems import NoFaultPlanned, NothingTrained
 from resumable.launch.judge.verdict import Verdict
 from resumable.launch.plan.plan import Plan
 from resumable.launch.sweep.summary import last_line, render_sweep, sweep_results, sweep_verdict

@@ -3,9 +3,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from resumable.launch.explain.check_result import Violation, failed
+from resumable.launch.explain.codes.batch_problems import BatchDiffers
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.explain.problems import BatchDiffers
-from resumable.launch.explain.result import Violation, failed
 from resumable.launch.judge.verdict import CheckReport, Verdict
 from resumable.launch.sweep.tails import too_short
 from tests.launch.sweep.sweeps import LENGTH, drawn, verdict

@@ -7,7 +7,7 @@ import pytest
 from resumable.launch.evidence.node_records import Sealed, encode_node_line
 from resumable.launch.evidence.rank_records import AnyRecord, Exit, Step, StepCount, encode_line
 from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
-from resumable.launch.reading.progress import RankProgress, RunProgress, num_steps_of
+from resumable.launch.reading.live_progress import RankProgress, RunProgress, num_steps_of
 from tests.launch import histories
 from tests.launch.histories import Job
 

@@ -1,11 +1,11 @@
-"""What can be wrong with the place where a process went on; each class is a code of `results.json`."""
+"""What can be wrong with the place where processes went on, and why; each class is a code of `results.json`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Literal
 
-from resumable.launch.explain.problems import Problem
+from resumable.launch.explain.codes.statement import Problem, Reason
 
 
 class ResumedTooFar(Problem, frozen=True, kw_only=True):
@@ -81,6 +81,71 @@ class RanksApart(Problem, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return self.filled(places=", ".join(ranks_apart(self.what, self.places)))
+
+
+# Why
+
+
+WRITE_ATOMICALLY = "write beside it, then rename"
+
+
+class NothingLoaded(Reason, frozen=True, kw_only=True):
+    """The script never looked for it."""
+
+    template = "it loaded no checkpoint"
+
+
+class OverwriteUnfinished(Reason, frozen=True, kw_only=True):
+    """The old file was gone before the new one was there."""
+
+    template = f"its writer never finished the next one that it wrote over it: {WRITE_ATOMICALLY}"
+
+
+class RemovedTooSoon(Reason, frozen=True, kw_only=True):
+    """The older checkpoint went before a newer one was whole."""
+
+    template = "the job itself had removed {path}: remove a checkpoint once the next one is complete"
+    path: str
+
+
+class HalfWritten(Reason, frozen=True, kw_only=True):
+    """A file that was not whole."""
+
+    template = f"{{path}} was left half written: {WRITE_ATOMICALLY}"
+    path: str
+
+
+class CheckpointDamaged(Reason, frozen=True, kw_only=True):
+    """A fault damaged it."""
+
+    template = "{path} was damaged ({fault}): load one that is complete, or else the one before"
+    kind_by = ("fault",)
+    path: str
+    fault: str
+
+
+class NoEmergencyCheckpoint(Reason, frozen=True, kw_only=True):
+    """The notice was not used."""
+
+    template = "the job left no emergency checkpoint in the time of grace"
+
+
+class RanksWentOnApart(Reason, frozen=True, kw_only=True):
+    """A group whose ranks stand at different places waits for itself."""
+
+    template = "{places}"
+    kind_by = ("what",)
+    what: Literal["step", "sampler epoch"]
+    places: Mapping[int, int | None]
+
+    def __str__(self) -> str:
+        return self.filled(places=", ".join(ranks_apart(self.what, self.places)))
+
+
+class EachRankRestores(Reason, frozen=True, kw_only=True):
+    """Progress is the same for all."""
+
+    template = "each rank must restore the same progress; is its state saved once, or by every rank?"
 
 
 def ranks_apart(what: Literal["step", "sampler epoch"], places: Mapping[int, int | None]) -> list[str]:

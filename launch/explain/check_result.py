@@ -10,35 +10,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from resumable.launch.evidence.rank_records import Index
-from resumable.launch.explain import (
-    artefact_problems,
-    epoch_reasons,
-    not_fired,
-    order_reasons,
-    resume_problems,
-    run_problems,
-    share_reasons,
-    state_problems,
-)
+from resumable.launch.explain.codes.statement import Problem, Reason
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.explain.problems import Problem
-from resumable.launch.explain.reasons import Reason
 from resumable.launch.reading.lives import Life
 
 MAX_INDICES = 256
 """Indices of a batch or a set that a violation keeps; the rest is counted in its sentence."""
-
-_MODULES = (
-    artefact_problems,
-    resume_problems,
-    run_problems,
-    state_problems,
-    epoch_reasons,
-    order_reasons,
-    share_reasons,
-    not_fired,
-)
-"""Imported so that every problem and every reason is known below."""
 
 
 def _name(kind: type) -> str:

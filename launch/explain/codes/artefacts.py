@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from resumable.launch.evidence.rank_records import Figure
-from resumable.launch.explain.problems import Problem
-from resumable.launch.explain.reasons import Reason
+from resumable.launch.explain.codes.statement import Problem, Reason
 
 
 class SavedKeysMissing(Problem, frozen=True, kw_only=True):

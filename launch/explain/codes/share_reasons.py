@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from resumable.launch.explain.reasons import Reason
+from resumable.launch.explain.codes.statement import Reason
 
 
 class PartOfDataset(Reason, frozen=True, kw_only=True):

@@ -60,3 +60,11 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     def filled(self, **more: object) -> str:
         """The sentence; `more` fills what the template has besides the parameters."""
         return _WORDING.filled(self.template, {**msgspec.structs.asdict(self), **more})
+
+
+class Problem(Statement, frozen=True, kw_only=True):
+    """What is not as it should be, or why the evidence does not show whether it is."""
+
+
+class Reason(Statement, frozen=True, kw_only=True):
+    """Why, as far as the evidence lets one infer."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Literal
 
-from resumable.launch.explain.problems import Problem
-from resumable.launch.reading.restoring import Component
+from resumable.launch.explain.codes.statement import Problem
+from resumable.launch.reading.start_states import Component
 from resumable.launch.system.wording import counted
 
 _STATE: dict[Component, str] = {

@@ -13,7 +13,7 @@ _PATIENCE_S = 1.0
 """How long a script that leaves at once may be kept."""
 
 
-class Ending:
+class ExitRecorder:
     """How the script ended; what is recorded first counts."""
 
     def __init__(self, recorder: Recorder, final_state: FinalState) -> None:

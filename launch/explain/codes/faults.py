@@ -1,10 +1,72 @@
-"""Why a fault never fired; each class is a code of `results.json`."""
+"""What can be wrong with a fault, and why it never fired; each class is a code of `results.json`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
-from resumable.launch.explain.reasons import Reason
+from resumable.launch.explain.codes.statement import Problem, Reason
+
+
+class NoFaultPlanned(Problem, frozen=True, kw_only=True):
+    """There was no fault to survive."""
+
+    template = "no fault was planned, so nothing was interrupted and nothing is proved"
+
+
+class FaultDidNotFire(Problem, frozen=True, kw_only=True):
+    """Its moment never came."""
+
+    template = "{fault}: did not fire"
+    fault: str
+
+
+class FaultRepeated(Problem, frozen=True, kw_only=True):
+    """It fired more than once."""
+
+    template = "{fault}: fired {num:time}"
+    fault: str
+    num: int
+
+
+class FaultOnWrongRank(Problem, frozen=True, kw_only=True):
+    """It fired elsewhere."""
+
+    template = "{fault}: fired on rank {rank}"
+    fault: str
+    rank: int
+
+
+class FaultAtWrongMoment(Problem, frozen=True, kw_only=True):
+    """It fired too soon or too late."""
+
+    template = "{fault}: fired at a different moment, when {num_steps:step} were done"
+    fault: str
+    num_steps: int
+
+
+MissingEffect = Literal[
+    "the rank went on",
+    "the script caught it",
+    "the save went on",
+    "the hang watch noticed nothing",
+    "no node was lost",
+    "no node was cut",
+    "no node was interrupted",
+]
+
+
+class FaultWithoutEffect(Problem, frozen=True, kw_only=True):
+    """It fired and changed nothing."""
+
+    template = "{fault}: fired on rank {rank}, and {effect}"
+    kind_by = ("effect",)
+    fault: str
+    rank: int
+    effect: MissingEffect
+
+
+# Why it never fired
 
 
 class NothingStarted(Reason, frozen=True, kw_only=True):

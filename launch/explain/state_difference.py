@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from resumable.launch.explain.reasons import (
+from resumable.launch.explain.codes.state_reasons import (
     BuffersNotRestored,
     ComponentNotRestored,
     FollowsFromBatches,
@@ -10,18 +10,18 @@ from resumable.launch.explain.reasons import (
     LearningRateDiffers,
     ModelNotRestored,
     RandomStateOfRanks,
-    Reason,
     ScaleNotRestored,
     SchedulerOffCount,
     SomeStateNotRestored,
     UpdateDiffers,
     UpdateLeftOut,
 )
-from resumable.launch.explain.restored import was_meant
+from resumable.launch.explain.codes.statement import Reason
 from resumable.launch.explain.unusable_checkpoints import why_wrong
+from resumable.launch.explain.witnesses import was_meant
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life
-from resumable.launch.reading.restoring import MUST_BE_RESTORED
+from resumable.launch.reading.start_states import MUST_BE_RESTORED
 from resumable.launch.reading.steps import NOTHING
 from resumable.launch.reading.trained import TrainedStep
 

@@ -1,34 +1,13 @@
-"""What can be wrong with what a run trained on; each class is a code of `results.json`."""
+"""What can be wrong with the batches that a run trained on; each class is a code of `results.json`."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from resumable.launch.explain.statement import Statement
+from resumable.launch.explain.codes.statement import Problem
 from resumable.launch.system.wording import counted
 
 Unit = Literal["sample", "batch"]
-
-
-class Problem(Statement, frozen=True, kw_only=True):
-    """What is not as it should be, or why the evidence does not show whether it is."""
-
-
-class NothingCompared(Problem, frozen=True, kw_only=True):
-    """No check has proved anything."""
-
-    template = "nothing that was trained on has been compared"
-
-
-class CheckFailed(Problem, frozen=True, kw_only=True):
-    """A check raised an error: a bug of this program."""
-
-    template = "the check itself failed: {error}"
-    kind_by = ("error",)
-    error: str
-
-
-# Batches
 
 
 class UnknownRank(Problem, frozen=True, kw_only=True):
@@ -171,23 +150,3 @@ class EpochLengthDiffers(Problem, frozen=True, kw_only=True):
     epoch: int
     num_found: int
     num_expected: int
-
-
-# What a verdict rests on
-
-
-class DiffersBeforeAnyFault(Problem, frozen=True, kw_only=True):
-    """The job does not repeat itself."""
-
-    template = "the run differs before its first restart: the job does not repeat itself"
-
-
-class NothingResumed(Problem, frozen=True, kw_only=True):
-    """There was no restart after which anything was trained."""
-
-    template = "no rank trained after a restart{outlived}"
-    survived: tuple[str, ...] = ()
-    """Faults that the job survived."""
-
-    def __str__(self) -> str:
-        return self.filled(outlived=f": the job survived {', '.join(self.survived)}" if self.survived else "")

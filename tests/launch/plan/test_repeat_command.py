@@ -2,8 +2,8 @@ import shlex
 
 import pytest
 
-from resumable.launch.plan.command_line import repeat_command
 from resumable.launch.plan.plan import Plan
+from resumable.launch.plan.repeat_command import repeat_command
 from tests.launch.plans import plan_of
 
 

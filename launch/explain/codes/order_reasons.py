@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from resumable.launch.explain.reasons import Reason
+from resumable.launch.explain.codes.statement import Reason
 from resumable.launch.system.wording import counted
 
 # The right order from a wrong place

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from resumable.launch.explain.result import Violation
+from resumable.launch.explain.check_result import Violation
 from resumable.launch.reading.evidence import Evidence
 
 HAD_FINISHED = "nothing was left to train, and the job ended with the parameters of the uninterrupted run"

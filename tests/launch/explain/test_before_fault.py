@@ -1,12 +1,12 @@
 import msgspec
 import pytest
 
-from resumable.launch.checks.preconditions import differs_before_any_fault
 from resumable.launch.checks.rank_sequence import rank_sequence
 from resumable.launch.evidence.history import History, Process
 from resumable.launch.evidence.rank_records import AnyRecord, Batch, FaultFired, Step
+from resumable.launch.explain.before_fault import differs_before_any_fault
+from resumable.launch.explain.check_result import Violation
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.explain.result import Violation
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import resolve
 from tests.launch import histories

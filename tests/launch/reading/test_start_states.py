@@ -8,7 +8,7 @@ import pytest
 
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.rank_records import AnyRecord, Load, State
-from resumable.launch.reading.restoring import Start, start_state, starts_of
+from resumable.launch.reading.start_states import Start, start_state, starts_of
 from tests.launch import histories
 from tests.launch.histories import Job, Life, path_of
 from tests.launch.lines import with_records

@@ -1,114 +1,11 @@
-"""Why something is wrong, as far as the evidence lets one infer; each class is a code of `results.json`."""
+"""Why state is not as it should be: what was not restored; each class is a code of `results.json`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal
 
-from resumable.launch.explain.resume_problems import ranks_apart
-from resumable.launch.explain.statement import Statement
+from resumable.launch.explain.codes.statement import Reason
 from resumable.launch.system.wording import counted
-
-WRITE_ATOMICALLY = "write beside it, then rename"
-
-
-class Reason(Statement, frozen=True, kw_only=True):
-    """Why."""
-
-
-# What happened to checkpoints
-
-
-class NothingLoaded(Reason, frozen=True, kw_only=True):
-    """The script never looked for it."""
-
-    template = "it loaded no checkpoint"
-
-
-class OverwriteUnfinished(Reason, frozen=True, kw_only=True):
-    """The old file was gone before the new one was there."""
-
-    template = f"its writer never finished the next one that it wrote over it: {WRITE_ATOMICALLY}"
-
-
-class RemovedTooSoon(Reason, frozen=True, kw_only=True):
-    """The older checkpoint went before a newer one was whole."""
-
-    template = "the job itself had removed {path}: remove a checkpoint once the next one is complete"
-    path: str
-
-
-class HalfWritten(Reason, frozen=True, kw_only=True):
-    """A file that was not whole."""
-
-    template = f"{{path}} was left half written: {WRITE_ATOMICALLY}"
-    path: str
-
-
-class CheckpointDamaged(Reason, frozen=True, kw_only=True):
-    """A fault damaged it."""
-
-    template = "{path} was damaged ({fault}): load one that is complete, or else the one before"
-    kind_by = ("fault",)
-    path: str
-    fault: str
-
-
-class NoEmergencyCheckpoint(Reason, frozen=True, kw_only=True):
-    """The notice was not used."""
-
-    template = "the job left no emergency checkpoint in the time of grace"
-
-
-# How processes ended
-
-
-class SeeLog(Reason, frozen=True, kw_only=True):
-    """Nothing better is known."""
-
-    template = "see its log, {log}"
-    log: str
-
-
-class RanksWentOnApart(Reason, frozen=True, kw_only=True):
-    """A group whose ranks stand at different places waits for itself."""
-
-    template = "{places}"
-    kind_by = ("what",)
-    what: Literal["step", "sampler epoch"]
-    places: Mapping[int, int | None]
-
-    def __str__(self) -> str:
-        return self.filled(places=", ".join(ranks_apart(self.what, self.places)))
-
-
-class RanksLeftEarly(Reason, frozen=True, kw_only=True):
-    """The others waited for them in vain."""
-
-    template = "{who}"
-    num_steps: Mapping[int, int]
-    """By rank."""
-
-    def __str__(self) -> str:
-        who = (
-            f"rank {rank} had left with exit code 0 after {counted(n, 'step')}" for rank, n in self.num_steps.items()
-        )
-        return self.filled(who=", ".join(who))
-
-
-class LeaveWithAnotherCode(Reason, frozen=True, kw_only=True):
-    """Exit code 0 means finished."""
-
-    template = "whoever started it takes it for finished: leave with a different code, such as 143"
-
-
-class EachRankRestores(Reason, frozen=True, kw_only=True):
-    """Progress is the same for all."""
-
-    template = "each rank must restore the same progress; is its state saved once, or by every rank?"
-
-
-# What was not restored
 
 
 class AugmentationVaries(Reason, frozen=True, kw_only=True):

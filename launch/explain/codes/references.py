@@ -1,0 +1,95 @@
+"""What can be wrong with the uninterrupted runs; each class is a code of `results.json`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from resumable.launch.explain.codes.statement import Problem
+from resumable.launch.system.wording import counted
+
+
+class ReferenceMissing(Problem, frozen=True, kw_only=True):
+    """One run cannot show that the job repeats itself."""
+
+    template = "there are not two uninterrupted runs, so nothing shows that the job repeats itself"
+
+
+class ReferenceFailed(Problem, frozen=True, kw_only=True):
+    """It failed though nothing was done to it."""
+
+    template = "{run} failed by itself on rank {rank}: {message} (see {log})"
+    kind_by = ("error", "exit_code")
+    run: str
+    rank: int
+    error: str = ""
+    exit_code: int | None = None
+    message: str
+    log: str
+
+
+class ReferenceUnusable(Problem, frozen=True, kw_only=True):
+    """It is there, and shows nothing."""
+
+    template = "{run} {what}"
+    kind_by = ("what",)
+    run: str
+    what: Literal["recorded nothing", "was restarted, though nothing was done to it", "did not come to its end"]
+
+
+class ReferenceNodeFailed(Problem, frozen=True, kw_only=True):
+    """A node of it failed."""
+
+    template = "{run}: node {node} failed: {message}"
+    run: str
+    node: int
+    message: str
+
+
+Weakness = Literal["no batches", "unidentified batches", "mostly no batches", "too few steps", "equal batches"]
+
+
+class ReferenceWithoutOrder(Problem, frozen=True, kw_only=True):
+    """A rank's sequence cannot tell a right order from a wrong one."""
+
+    template = "{run}: {weakness}"
+    kind_by = ("what",)
+    run: str
+    rank: int
+    num_steps: int
+    what: Weakness
+
+    def __str__(self) -> str:
+        return self.filled(
+            weakness=_WEAKNESSES[self.what].format(rank=self.rank, steps=counted(self.num_steps, "step"))
+        )
+
+
+_WEAKNESSES = {
+    "no batches": "rank {rank} trained on no batch that could be watched (not without a backward() call, nor in processes "
+    "that it starts itself, as mp.spawn does)",
+    "unidentified batches": "rank {rank} trained on batches without indices and without a digest",
+    "mostly no batches": "rank {rank} did most of its {steps} on no batch that could be watched",
+    "too few steps": "rank {rank} did {steps}: too few to resume between",
+    "equal batches": "all batches of rank {rank} are equal: no order can be told from another",
+}
+
+
+class ReferenceRanksDiffer(Problem, frozen=True, kw_only=True):
+    """Their world sizes differ."""
+
+    template = "the two uninterrupted runs had different ranks"
+
+
+class ReferenceVaries(Problem, frozen=True, kw_only=True):
+    """The job does not do the same twice."""
+
+    template = "the uninterrupted run does not repeat {what}{where}"
+    kind_by = ("what",)
+    what: Literal["itself", "its own content", "its own losses or parameters", "its own parameters at the end"]
+    rank: int | None = None
+    step: int | None = None
+
+    def __str__(self) -> str:
+        rank = "" if self.rank is None else f": rank {self.rank} differs"
+        step = "" if self.step is None else f" from step {self.step} on"
+        return self.filled(where=rank + step)
