@@ -142,7 +142,7 @@ def _why(life: Life, evidence: Evidence, difference: _Difference) -> Reason | No
             is_whole=has_ended_well(life.process),
             loader=number,
             batch_size=(loader.batch_size or 0) if loader else 0,
-            num_workers=loader.num_workers if loader else 0,
+            num_read_ahead=loader.num_workers * (loader.prefetch_factor or 0) if loader else 0,
             num_batches=(loader.num_batches or 0) if loader else 0,
             has_epochs=life.trajectory.sampler_epoch is not None,
             has_loader=any(batch.loader < FIRST_INPUT for step in life.steps for batch in step.batches),

@@ -83,6 +83,8 @@ class Loader(Record, frozen=True, kw_only=True, tag="loader"):
     """Class of the sampler, or of the batch sampler where the user gave one."""
     drop_last: bool = False
     num_workers: int = 0
+    prefetch_factor: int | None = None
+    """Batches that each worker reads ahead; None without workers, and in evidence of earlier releases."""
 
 
 class EpochBegin(Record, frozen=True, kw_only=True, tag="epoch_begin"):

@@ -48,9 +48,6 @@ from resumable.launch.explain.codes.statement import Reason
 from resumable.launch.explain.first_wrong_epoch import FirstWrongEpoch, RankComparison, find_first_wrong_epoch
 from resumable.launch.reading.trained import BatchKey
 
-_PREFETCH_FACTOR = 2
-"""Batches that torch's DataLoader lets each worker read ahead unless told otherwise."""
-
 
 def explain(comparison: RankComparison) -> Reason | None:
     """Why the batches differ; None if they do not."""
@@ -169,7 +166,7 @@ def _skip_cause(wrong: FirstWrongEpoch, batch: int) -> SkipCause:
         return "accumulation"
     if num == wrong.comparison.num_ahead:
         return "fetched ahead"
-    if 0 < num <= wrong.comparison.num_workers * _PREFETCH_FACTOR:
+    if 0 < num <= wrong.comparison.num_read_ahead:
         return "read ahead"
     causes: dict[int, SkipCause] = {
         start * len(wrong.comparison.expected): "of all ranks",

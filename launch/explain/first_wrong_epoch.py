@@ -31,7 +31,8 @@ class RankComparison(msgspec.Struct, frozen=True, kw_only=True):
     """The only loader that is looked at, where several run side by side; each has epochs of its own then."""
     batch_size: int = 0
     """0 where the loader does not say."""
-    num_workers: int = 0
+    num_read_ahead: int = 0
+    """Batches that the loader's workers may have read ahead."""
     num_batches: int = 0
     """Of a whole epoch, as the loader says; 0 where it does not."""
     has_epochs: bool = True

@@ -49,6 +49,7 @@ class Job:
     shuffle: bool = True
     save_every: int = 2
     num_workers: int = 0
+    prefetch_factor: int = 2
 
     @property
     def num_batches(self) -> int:
@@ -239,6 +240,7 @@ def _prologue(job: Job, life: Life, rank: int, incarnation: int) -> list[AnyReco
         batch_size=job.batch_size,
         sampler="DistributedSampler",
         num_workers=job.num_workers,
+        prefetch_factor=job.prefetch_factor if job.num_workers else None,
     )
     return [*lines, loader]
 

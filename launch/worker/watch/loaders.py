@@ -257,6 +257,7 @@ def looks_of(loader: DataLoader[Any]) -> dict[str, Any]:
         "sampler": type(sampler).__qualname__,
         "drop_last": bool(loader.drop_last or getattr(sampler, "drop_last", False)),
         "num_workers": loader.num_workers,
+        "prefetch_factor": loader.prefetch_factor,
     }
 
 

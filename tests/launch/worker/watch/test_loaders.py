@@ -94,6 +94,7 @@ def test_batches_that_workers_only_read_ahead_are_not_delivered(watched: Listene
     list(islice(iter(loader), 2))
     assert delivered(watched) == [[0], [1]]
     assert watched.of(EpochEnd) == []
+    assert [(record.num_workers, record.prefetch_factor) for record in watched.of(Loader)] == [(2, 4)]
 
 
 def test_batches_out_of_order_keep_their_own_indices(watched: Listener) -> None:
