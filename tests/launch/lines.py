@@ -212,22 +212,27 @@ def with_records(process: Process, lines: Iterable[AnyRecord]) -> Process:
     return msgspec.structs.replace(process, records=records)
 
 
+def started(*, rank: int = 0, world_size: int = 1, incarnation: int = 0, pid: int = 1, group: str = "") -> Start:
+    """The first line of a process of node 0."""
+    return Start(
+        sequence=0,
+        time_ns=0,
+        format=FORMAT_VERSION,
+        incarnation=incarnation,
+        rank=rank,
+        local_rank=rank,
+        world_size=world_size,
+        node=0,
+        pid=pid,
+        python="3",
+        torch="2",
+        group=group,
+    )
+
+
 def _prologue(job: Job, life: Life, rank: int, incarnation: int) -> list[AnyRecord]:
-    lines: list[AnyRecord] = [
-        Start(
-            sequence=0,
-            time_ns=0,
-            format=FORMAT_VERSION,
-            incarnation=incarnation,
-            rank=rank,
-            local_rank=rank,
-            world_size=job.world_size,
-            node=0,
-            pid=1000 * incarnation + rank,
-            python="3",
-            torch="2",
-        )
-    ]
+    pid = 1000 * incarnation + rank
+    lines: list[AnyRecord] = [started(rank=rank, world_size=job.world_size, incarnation=incarnation, pid=pid)]
     if life.loads is not None:
         lines.append(Load(sequence=0, time_ns=0, path=life.loads))
     loader = Loader(

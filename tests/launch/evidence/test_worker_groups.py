@@ -5,7 +5,7 @@ import pytest
 
 from resumable.launch.evidence.history import Process
 from resumable.launch.evidence.node_records import RoundStarted
-from resumable.launch.evidence.rank_records import FORMAT_VERSION, AnyRecord, Exit, Start, Step, Superseded
+from resumable.launch.evidence.rank_records import AnyRecord, Exit, Step, Superseded
 from resumable.launch.evidence.worker_groups import (
     ends_of,
     in_order,
@@ -14,6 +14,7 @@ from resumable.launch.evidence.worker_groups import (
     overlaps_by_clock,
     with_numbers,
 )
+from tests.launch.lines import started
 
 
 def life(number: int, group: str, *, time_unix: float = 0.0, world_size: int = 1) -> RoundStarted:
@@ -30,20 +31,7 @@ def life(number: int, group: str, *, time_unix: float = 0.0, world_size: int = 1
 
 
 def process(group: str, *records: AnyRecord, rank: int = 0, incarnation: int = 9) -> Process:
-    start = Start(
-        sequence=0,
-        time_ns=0,
-        format=FORMAT_VERSION,
-        incarnation=incarnation,
-        rank=rank,
-        local_rank=0,
-        world_size=1,
-        node=0,
-        pid=1,
-        python="3",
-        torch="2",
-        group=group,
-    )
+    start = started(rank=rank, incarnation=incarnation, group=group)
     return Process(file=f"{group}-{rank}", start=start, records=(start, *records))
 
 

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from resumable.launch.evidence.node_records import RankHung
-from resumable.launch.evidence.rank_records import Exit, Load, Record, Start, encode_line
+from resumable.launch.evidence.rank_records import Exit, Load, Record, encode_line
 from resumable.launch.evidence.run_dir import ScenarioDir
 from resumable.launch.node import hang_watch
 from resumable.launch.node.hang_watch import HangWatch, Silence, find_culprit
@@ -24,6 +24,7 @@ from resumable.launch.node.rank_processes import RankWatch
 from resumable.launch.node.rendezvous import Round
 from resumable.launch.node.stacks import is_waiting, job_place
 from tests.integration.waiting import wait_until
+from tests.launch.lines import started
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -279,19 +280,7 @@ def test_a_rank_whose_script_is_over_does_not_hang(node: Node) -> None:
     assert node.look() == []
 
 
-START = Start(
-    sequence=0,
-    time_ns=0,
-    format=1,
-    incarnation=0,
-    rank=1,
-    local_rank=1,
-    world_size=2,
-    node=0,
-    pid=7,
-    python="",
-    torch="",
-)
+START = started(rank=1, world_size=2, pid=7)
 
 
 @pytest.mark.parametrize(("timeout_s", "started_s", "ended"), [(5, 30, []), (5, 70, [1]), (90, 80, []), (90, 95, [1])])

@@ -8,6 +8,7 @@ from resumable.launch.evidence.rank_records import Load, Save, Start, State, Ste
 from resumable.launch.reading.saves import Content, saved_by, saves_read
 from resumable.launch.reading.steps import Steps
 from resumable.launch.reading.trajectory import Trajectory
+from tests.launch.lines import started
 from tests.launch.states import one, shard
 
 STEP = one("step", num_elements=1)
@@ -15,19 +16,7 @@ STEP = one("step", num_elements=1)
 
 def trajectory(*contents: Content, rank: int = 0, incarnation: int = 0, writer: Writer = "loop") -> Trajectory:
     """A process that saves each of these, one after another; of a later incarnation, that reads them."""
-    start = Start(
-        sequence=0,
-        time_ns=0,
-        format=1,
-        incarnation=incarnation,
-        rank=rank,
-        local_rank=rank,
-        world_size=2,
-        node=0,
-        pid=rank,
-        python="3",
-        torch="2",
-    )
+    start = started(rank=rank, world_size=2, incarnation=incarnation, pid=rank)
     state = State(sequence=0, time_ns=0, moment="save", components={})
     lines: list[Start | State | Save | Load | Step] = [start]
     for number, content in enumerate(contents):

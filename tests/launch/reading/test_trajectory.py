@@ -10,8 +10,9 @@ import pytest
 
 from resumable.launch.evidence.history import Process
 from resumable.launch.evidence.loop_profile import LoopProfile, profile_of
-from resumable.launch.evidence.rank_records import FIRST_INPUT, AnyRecord, Backward, Batch, EpochEnd, Exit, Start, Step
+from resumable.launch.evidence.rank_records import FIRST_INPUT, AnyRecord, Backward, Batch, EpochEnd, Exit, Step
 from resumable.launch.reading.trajectory import Trajectory, trace
+from tests.launch.lines import started
 
 
 def lines_of(word: str) -> list[AnyRecord]:
@@ -47,19 +48,7 @@ def lines_of(word: str) -> list[AnyRecord]:
 
 
 def process(word: str, *, is_finished: bool = False) -> Process:
-    start = Start(
-        sequence=0,
-        time_ns=0,
-        format=1,
-        incarnation=0,
-        rank=0,
-        local_rank=0,
-        world_size=1,
-        node=0,
-        pid=1,
-        python="3",
-        torch="2",
-    )
+    start = started()
     lines = [start, *lines_of(word)]
     end = [Exit(sequence=len(lines), time_ns=0, reason="finished")] if is_finished else []
     return Process(file="x.jsonl", start=start, records=(*lines, *end))

@@ -10,12 +10,13 @@ import pytest
 
 from resumable.launch.evidence.history import Process
 from resumable.launch.evidence.loop_profile import profile_of
-from resumable.launch.evidence.rank_records import AnyRecord, Start, Step, decode_line
+from resumable.launch.evidence.rank_records import AnyRecord, Step, decode_line
 from resumable.launch.reading.trajectory import trace
 from resumable.launch.worker.patching import Patches
 from resumable.launch.worker.position import Position
 from resumable.launch.worker.recorder import Recorder
 from resumable.launch.worker.watching import watch
+from tests.launch.lines import started
 from tests.launch.worker.loop_shapes import Key, Loop, Shape, shapes
 from tests.launch.worker.stage import Stage
 
@@ -45,19 +46,7 @@ def recorded(shape: Shape, file: Path, patches: Patches) -> tuple[list[list[Key]
 
 
 def process_of(lines: Sequence[AnyRecord]) -> Process:
-    start = Start(
-        sequence=0,
-        time_ns=0,
-        format=1,
-        incarnation=0,
-        rank=0,
-        local_rank=0,
-        world_size=1,
-        node=0,
-        pid=1,
-        python="",
-        torch="",
-    )
+    start = started()
     return Process(file="x.jsonl", start=start, records=tuple(lines))
 
 
