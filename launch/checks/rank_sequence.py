@@ -24,7 +24,6 @@ from resumable.launch.explain.codes.statement import Problem, Reason
 from resumable.launch.explain.codes.verdicts import DiffersBeforeAnyFault, NothingResumed
 from resumable.launch.explain.first_wrong_epoch import RankComparison
 from resumable.launch.explain.interleaving import explain_interleaving
-from resumable.launch.reading.checkpoints import loaded_by
 from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import has_ended_well
@@ -32,7 +31,7 @@ from resumable.launch.reading.lives import Life, Run
 from resumable.launch.reading.reindexing import is_part
 from resumable.launch.reading.step_table import UNKNOWN
 from resumable.launch.reading.steps import Steps
-from resumable.launch.reading.trained import BatchKey, TrainedBatch, TrainedStep
+from resumable.launch.reading.trained import TrainedBatch, TrainedStep
 from resumable.launch.system.wording import counted
 
 _ONLY_EPOCH_0 = "only epoch 0 was resumed in: an epoch that is not restored would not show"
@@ -146,7 +145,7 @@ def _why(life: Life, evidence: Evidence, difference: _Difference) -> Reason | No
             num_batches=(loader.num_batches or 0) if loader else 0,
             has_epochs=life.trajectory.sampler_epoch is not None,
             has_loader=any(batch.loader < FIRST_INPUT for step in life.steps for batch in step.batches),
-            num_accumulated=_num_accumulated(life, evidence.faulted),
+            num_accumulated=life.num_open,
             num_ahead=_num_ahead(life, evidence.faulted),
         )
     )
@@ -156,14 +155,6 @@ def _loaders_of(evidence: Evidence, rank: int) -> Mapping[int, Loader]:
     """Those of the uninterrupted run."""
     timeline = evidence.references[0].timeline(rank)
     return timeline.lives[0].trajectory.loaders if timeline is not None else {}
-
-
-def _num_accumulated(life: Life, run: Run) -> int:
-    """Batches that the checkpoint which a process went on from was saved in the middle of."""
-    paths = loaded_by(life.trajectory)
-    earlier = [one for one in run.checkpoints if one.incarnation < life.incarnation and one.path in paths]
-    fitting = [checkpoint.num_accumulated for checkpoint in earlier if checkpoint.step == life.common_step]
-    return fitting[-1] if fitting else 0
 
 
 def _num_ahead(life: Life, run: Run) -> int:
@@ -180,10 +171,6 @@ def _num_ahead(life: Life, run: Run) -> int:
     return sum(isinstance(one, Batch) and one.grad_enabled and one.loader in loaders for one in since)
 
 
-def _key(batch: TrainedBatch) -> BatchKey:
-    return batch.key
-
-
 def _first_difference(life: Life, expected: Steps, *, must_end: bool) -> _Difference | None:
     rest = expected[life.first_step :]
     number = rest.first_difference(life.steps, "keys")
@@ -195,7 +182,7 @@ def _first_difference(life: Life, expected: Steps, *, must_end: bool) -> _Differ
 
 
 def _difference(step: int, wanted: TrainedStep, found: TrainedStep) -> _Difference:
-    number = first_difference(wanted.batches, found.batches, key=_key) or 0
+    number = first_difference(wanted.keys, found.keys) or 0
     return _Difference(
         step=step,
         wanted=wanted.batches[number] if number < len(wanted.batches) else None,

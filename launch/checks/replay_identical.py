@@ -10,7 +10,7 @@ from resumable.launch.explain.codes.batch_problems import ReplayDiffers
 from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life
-from resumable.launch.reading.trained import BatchKey, TrainedBatch
+from resumable.launch.reading.trained import TrainedBatch
 from resumable.launch.system.wording import counted
 
 Replay = list[tuple[TrainedBatch, TrainedBatch]]
@@ -60,12 +60,8 @@ def _replay(life: Life, unfinished: Sequence[TrainedBatch]) -> Replay:
     return pairs
 
 
-def _key(batch: TrainedBatch) -> BatchKey:
-    return batch.key
-
-
 def _first_violation(life: Life, replay: Replay) -> Violation | None:
-    place = first_difference([old for old, _ in replay], [new for _, new in replay], key=_key)
+    place = first_difference([old.key for old, _ in replay], [new.key for _, new in replay])
     if place is None:
         return None
     old, new = replay[place]

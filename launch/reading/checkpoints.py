@@ -125,6 +125,7 @@ class Removal(msgspec.Struct, frozen=True, kw_only=True):
 
     path: str
     rank: int
+    incarnation: int
     gone_before: int
     """The first incarnation that cannot go on from it: that of the process itself, if it had not begun to train."""
 
@@ -136,11 +137,26 @@ def removed_by(trajectory: Trajectory) -> tuple[Removal, ...]:
         Removal(
             path=record.path,
             rank=process.rank,
+            incarnation=process.incarnation,
             gone_before=process.incarnation + (not trajectory.precedes_training(record)),
         )
         for record in process.events
         if isinstance(record, Remove)
     )
+
+
+def unless_removed(checkpoint: Checkpoint, removed: Iterable[Removal]) -> Checkpoint:
+    """The checkpoint, marked if a process removed it; what its own writer removed is known of it already, in its order.
+
+    Args:
+        checkpoint: Of the group of these removals, or of an earlier one.
+        removed: By one group.
+    """
+    writer = (checkpoint.incarnation, checkpoint.rank)
+    others = (one for one in removed if (one.incarnation, one.rank) != writer)
+    gone = [one.gone_before for one in others if is_within(checkpoint.path, one.path)]
+    known = [] if checkpoint.removed_before is None else [checkpoint.removed_before]
+    return msgspec.structs.replace(checkpoint, removed_before=min(gone + known, default=None))
 
 
 def loaded_by(trajectory: Trajectory) -> tuple[str, ...]:

@@ -36,6 +36,8 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
     """The batches received last, which had none yet."""
     has_cut: bool = False
     """What the rank had done beyond the first step counts no more: it trained on, or found nothing left and ended."""
+    num_open: int = 0
+    """Batches of its first step whose gradients waited when the checkpoint was written that it went on from."""
     num_carried: int = 0
     """Batches of its first step whose gradients came with the checkpoint; an earlier process had made them."""
     num_kept: int = 0

@@ -69,11 +69,6 @@ class Steps(Sequence[TrainedStep]):
     def __iter__(self) -> Iterator[TrainedStep]:
         return (part.step(number) for part in self.parts for number in range(len(part)))
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Steps) and len(self) == len(other) and all(map(TrainedStep.__eq__, self, other))
-
-    __hash__ = None  # type: ignore[assignment]
-
     @overload
     def __getitem__(self, index: int) -> TrainedStep: ...
 

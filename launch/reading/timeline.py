@@ -14,13 +14,14 @@ from resumable.launch.evidence.history import History
 from resumable.launch.evidence.loop_profile import LoopProfile
 from resumable.launch.reading.checkpoints import (
     Checkpoint,
-    Removal,
     damaged_by,
     is_within,
     loaded_by,
     removed_by,
+    unless_removed,
     written_by,
 )
+from resumable.launch.reading.epoch_shift import epoch_shift
 from resumable.launch.reading.failures import has_ended_well
 from resumable.launch.reading.lives import Life, Run, Timeline
 from resumable.launch.reading.parameter_places import ParameterPlaces
@@ -83,11 +84,8 @@ class _Builder:
         ]
         damaged = [file for life in placed for file in damaged_by(life.trajectory)]
         removed = [removal for life in placed for removal in removed_by(life.trajectory)]
-        known = [_unless_removed(one, removed, incarnation=None) for one in self.checkpoints]
-        known += [_unless_removed(one, removed, incarnation=one.incarnation) for one in written]
-        self.checkpoints = [
-            checkpoint for checkpoint in known if not any(is_within(file, checkpoint.path) for file in damaged)
-        ]
+        known = (unless_removed(one, removed) for one in (*self.checkpoints, *written))
+        self.checkpoints = [one for one in known if not any(is_within(file, one.path) for file in damaged)]
 
     def run(self, history: History) -> Run:
         """Everything that was added."""
@@ -114,8 +112,9 @@ class _Builder:
         has_nothing_left = not trajectory.steps and bool(read) and has_ended_well(trajectory.process)
         if has_nothing_left:
             first_step = min(first_step, self.places.lockstep.own(rank, read[-1]))
-        open_step = self._open_at(trajectory, first_step, before)
-        epoch = self._epoch_at(first_step, rank, trajectory, num_open=len(open_step.batches)) - _first_epoch(trajectory)
+        num_open = self._num_open(trajectory, first_step)
+        open_step = self._open_step(rank, first_step, num_open)
+        epoch = self._epoch_shift(trajectory, first_step, num_open=len(open_step.batches))
         steps = renamed(trajectory, first_step, self.reference, self.profile)
         carried = open_step if steps and steps[0].carries else TrainedStep()
         return Life(
@@ -126,19 +125,22 @@ class _Builder:
             before=before,
             steps=_with_carried(steps.from_epoch(epoch), carried),
             has_cut=bool(steps) or has_nothing_left,
+            num_open=num_open,
             num_carried=len(carried.batches),
             unfinished=_shifted(trajectory.unfinished, epoch),
             waiting=_shifted(trajectory.waiting, epoch),
         )
 
-    def _open_at(self, trajectory: Trajectory, first_step: int, before: Steps) -> TrainedStep:
-        """The part of a step whose gradients waited when the checkpoint was written that a process went on from."""
-        paths = loaded_by(trajectory)
-        rank = trajectory.process.rank
+    def _num_open(self, trajectory: Trajectory, first_step: int) -> int:
+        """Batches whose gradients waited when the checkpoint was written that a process went on from."""
+        paths, rank = loaded_by(trajectory), trajectory.process.rank
         read = [one for one in self.checkpoints if one.path in paths]
         fitting = [one for one in read if self.places.lockstep.own(rank, one.step) == first_step]
-        num_open = fitting[-1].num_accumulated if fitting else 0
-        latest = self.latest.get(rank)
+        return fitting[-1].num_accumulated if fitting else 0
+
+    def _open_step(self, rank: int, first_step: int, num_open: int) -> TrainedStep:
+        """What the rank had done of a step by then."""
+        before, latest = self.done.get(rank, NOTHING), self.latest.get(rank)
         step = TrainedStep()
         if first_step < len(before):
             step = before[first_step]
@@ -166,41 +168,16 @@ class _Builder:
         earliest = self.places.lockstep.common(saved.rank, saved.earliest_step).start if is_thread else step
         return msgspec.structs.replace(saved, step=step, earliest_step=earliest)
 
-    def _epoch_at(self, step: int, rank: int, trajectory: Trajectory, *, num_open: int) -> int:
-        """Epoch in which a process goes on: as the reference has it, else as it was the first time, else the next one.
-
-        A step that is made of several batches may lie in two epochs: the process goes on with the batch that it trains on
-        first, or if the step has none such, behind those that waited when its checkpoint was written.
-        """
-        first = [batch.key for one in trajectory.steps[:1] for batch in one.batches[:1]]
-        known = (self.reference.get(rank, NOTHING), self.done.get(rank, NOTHING), *self.done.values())
-        for steps in known:
-            if step < len(steps) and steps[step].batches:
-                batches = steps[step].batches
-                same = tuple(batch for batch in batches if [batch.key] == first)
-                return (same or batches[num_open:] or batches)[0].epoch
-        last = self.done.get(rank) or max(self.done.values(), key=len, default=NOTHING)
-        latest = [batch for done in last[-1:] for batch in done.batches]
-        if not latest:
-            return 0
-        return latest[-1].epoch + (self._is_whole(latest[-1], last) or self._has_pass_ended())
-
-    def _has_pass_ended(self) -> bool:
-        return any(life.trajectory.pass_ended for life in self.latest.values())
-
-    def _is_whole(self, latest: TrainedBatch, steps: Steps) -> bool:
-        """Whether all batches of an epoch were trained on, as its loader counts them: nobody has asked for one more yet."""
-        lengths = {
-            life.trajectory.loaders[latest.loader].num_batches
-            for life in self.latest.values()
-            if latest.loader in life.trajectory.loaders
-        }
-        numbers = steps.epoch_ranges().get(latest.epoch, ())
-        own = (step for part in numbers for step in steps[part.start : part.stop])
-        num = sum(
-            batch.epoch == latest.epoch and batch.loader == latest.loader for step in own for batch in step.batches
+    def _epoch_shift(self, trajectory: Trajectory, first_step: int, *, num_open: int) -> int:
+        rank = trajectory.process.rank
+        return epoch_shift(
+            trajectory,
+            first_step,
+            num_open=num_open,
+            known=(self.reference.get(rank, NOTHING), self.done.get(rank, NOTHING), *self.done.values()),
+            done=self.done.get(rank) or max(self.done.values(), key=len, default=NOTHING),
+            latest=[life.trajectory for life in self.latest.values()],
         )
-        return lengths == {num}
 
     def _carry_on(self, life: Life) -> None:
         """Cut back what the rank had done to the resume point, and add what it did then.
@@ -232,31 +209,9 @@ class _Builder:
         self.latest = {rank: life for rank, life in self.latest.items() if rank < world_size}
 
 
-def _unless_removed(checkpoint: Checkpoint, removed: Iterable[Removal], *, incarnation: int | None) -> Checkpoint:
-    """The checkpoint, marked if it was removed by a process of a later group, or by another one of its own group.
-
-    Args:
-        checkpoint: Of this group, or of an earlier one.
-        removed: What this group removed.
-        incarnation: Of this group if the checkpoint is of it: its own rank's removals are known in their order.
-    """
-    gone = [
-        one.gone_before
-        for one in removed
-        if is_within(checkpoint.path, one.path) and (incarnation is None or one.rank != checkpoint.rank)
-    ]
-    known = [] if checkpoint.removed_before is None else [checkpoint.removed_before]
-    return msgspec.structs.replace(checkpoint, removed_before=min(gone + known, default=None))
-
-
 def _first_parameters(trajectory: Trajectory) -> str | None:
     """Digest of the parameters that a process began with."""
     return trajectory.steps[0].before if trajectory.steps else None
-
-
-def _first_epoch(trajectory: Trajectory) -> int:
-    """In which epoch of its process the first step lies: in a later one if whatever came before was let go."""
-    return next((batch.epoch for step in trajectory.steps[:1] for batch in step.batches), 0)
 
 
 def _with_carried(steps: Steps, carried: TrainedStep) -> Steps:

@@ -15,8 +15,3 @@ def test_everything_before_the_first_difference_is_equal(one: list[int], other: 
     else:
         assert one[:place] == other[:place]
         assert one[place : place + 1] != other[place : place + 1]
-
-
-def test_only_what_the_key_gives_is_compared() -> None:
-    """Here the sign does not count."""
-    assert first_difference([1, -2, 3], [-1, 2, 4], key=abs) == 2

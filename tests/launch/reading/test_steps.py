@@ -47,7 +47,7 @@ def test_parts_are_cut_and_joined_as_of_tuples(one, other, begin, end, place) ->
 @given(one=MANY, other=MANY)
 def test_the_first_difference_is_that_of_the_steps_themselves(one, other) -> None:
     """Fingerprints hide none and invent none."""
-    expected = first_difference(one, other, key=lambda step: (step.keys, step.after))
+    expected = first_difference(*([(step.keys, step.after) for step in steps] for steps in (one, other)))
     assert expected == Steps.of(one).first_difference(Steps.of(other), "keys", "afters")
 
 
