@@ -9,6 +9,9 @@ import numpy as np
 import torch
 import xxhash
 
+from resumable.launch.worker.fingerprint.states import tensors_inside
+from resumable.launch.worker.torch_private import outside_of_transforms, seen_through
+
 
 def content_digest(data: Any) -> str:
     """Digest of a batch: nested mappings, sequences, tensors, arrays, numbers and text; equal content, equal digest.
@@ -16,24 +19,35 @@ def content_digest(data: Any) -> str:
     What it cannot look into counts by its type's name only.
     """
     digest = xxhash.xxh3_128()
-    _update(digest, data)
+    with outside_of_transforms():
+        _update(digest, data)
     return digest.hexdigest()
 
 
-def _tensor_bytes(tensor: torch.Tensor) -> bytes | memoryview:
-    local = tensor.detach()
-    if hasattr(local, "to_local"):
-        local = local.to_local()
-    flat = local.reshape(-1) if local.layout == torch.strided else local.to_dense().reshape(-1)
-    return flat.cpu().contiguous().view(torch.uint8).numpy().data
+def _update_tensor(digest: xxhash.xxh3_128, tensor: torch.Tensor) -> None:
+    """Add a tensor of any kind: none may end the job for being looked at."""
+    tensor = seen_through(tensor)
+    try:
+        tensor = tensor.detach()
+        local = tensor.to_local() if hasattr(tensor, "to_local") else tensor
+        inner = tensors_inside(local)
+        if inner is not None:
+            _update(digest, inner)
+            return
+        strided = local if local.layout == torch.strided else local.to_dense()
+        plain = strided.resolve_conj().resolve_neg().reshape(-1).cpu().contiguous().view(torch.uint8)
+        kind, content = f"tensor {tensor.dtype} {tuple(tensor.shape)}", plain.numpy().data
+    except (RuntimeError, TypeError):  # on the device meta, of a fake mode, ragged, or a subclass that refuses
+        kind, content = f"opaque {type(tensor).__qualname__}", memoryview(b"")
+    digest.update(kind.encode())
+    digest.update(content)
 
 
 def _update(digest: xxhash.xxh3_128, data: Any) -> None:
     """Add one value; each is preceded by what it is, so that [1, [2]] and [[1], 2] differ."""
     match data:
         case torch.Tensor():
-            digest.update(f"tensor {data.dtype} {tuple(data.shape)}".encode())
-            digest.update(_tensor_bytes(data))
+            _update_tensor(digest, data)
         case np.ndarray():
             digest.update(f"array {data.dtype} {data.shape}".encode())
             digest.update(

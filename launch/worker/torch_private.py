@@ -10,6 +10,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from multiprocessing import synchronize
 from types import CodeType, ModuleType
 from typing import Any
@@ -17,6 +18,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch._C._dynamo.eval_frame import get_eval_frame_callback
+from torch._C._functorch import get_unwrapped, is_functorch_wrapped_tensor
+from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 from torch.distributed import distributed_c10d
 from torch.utils.data import DataLoader, dataloader
 
@@ -31,6 +34,8 @@ PRIVATE_NAMES = {
     "torch:Tensor": ("_version",),
     "torch:UntypedStorage": ("_cdata",),
     "torch._C._dynamo.eval_frame": ("get_eval_frame_callback",),
+    "torch._C._functorch": ("get_unwrapped", "is_functorch_wrapped_tensor"),
+    "torch._functorch.pyfunctorch": ("temporarily_clear_interpreter_stack",),
     "torch._dynamo.eval_frame": ("skip_code",),
     "torch.distributed:Reducer": ("_rebuild_buckets",),
     "torch.distributed.checkpoint.filesystem": ("_write_files_from_queue",),
@@ -119,6 +124,19 @@ def prefetching_fetcher(module: ModuleType) -> type:
     """Lightning's iterator around one or more loaders."""
     fetcher: type = module._PrefetchDataFetcher
     return fetcher
+
+
+def seen_through(tensor: torch.Tensor) -> torch.Tensor:
+    """What transforms of `torch.func` (`grad`, `vmap`, `jvp`) have wrapped; the tensor itself where none has."""
+    while is_functorch_wrapped_tensor(tensor):
+        tensor = get_unwrapped(tensor)
+    return tensor
+
+
+def outside_of_transforms() -> AbstractContextManager[Any]:
+    """Where calls are wrapped by no transform of `torch.func`, though one is going on."""
+    context: AbstractContextManager[Any] = temporarily_clear_interpreter_stack()
+    return context
 
 
 def is_made(module: torch.nn.Module) -> bool:

@@ -73,7 +73,7 @@ def holding_of(tensor: torch.Tensor) -> Holding:
         return _of_sharded(tensor)
     if hasattr(tensor, "placements"):
         return _of_distributed(tensor)
-    local = _readable(tensor.detach())
+    local = _readable(_detached(tensor))
     whole = Piece(local=local, shape=tuple(local.shape), offsets=(0,) * local.dim())
     return Holding(dtype=tensor.dtype, shape=whole.shape, pieces=(whole,))
 
@@ -124,6 +124,13 @@ def _blocks(tensor: torch.Tensor, local: torch.Tensor, shape: tuple[int, ...]) -
         raise OpaqueTensorError(f"a shard of {len(chunks)} blocks")
 
 
+def _detached(tensor: torch.Tensor) -> torch.Tensor:
+    try:
+        return tensor.detach()
+    except (RuntimeError, TypeError) as error:  # a subclass may refuse anything
+        raise OpaqueTensorError(f"a {type(tensor).__qualname__} that refuses") from error
+
+
 def _readable(tensor: torch.Tensor) -> torch.Tensor:
     """The tensor with its own elements in memory, in the usual layout or as a coalesced list of them."""
     if hasattr(tensor, "__tensor_flatten__") or tensor.is_nested:
@@ -132,10 +139,10 @@ def _readable(tensor: torch.Tensor) -> torch.Tensor:
         raise OpaqueTensorError("quantized")
     if tensor.layout is not torch.strided:
         return _listed(tensor)
-    tensor = tensor.as_subclass(torch.Tensor)
     try:
+        tensor = tensor.as_subclass(torch.Tensor)
         is_readable = tensor.untyped_storage().data_ptr() != 0 or tensor.numel() == 0
-    except RuntimeError:  # a subclass that only looks like a tensor
+    except (RuntimeError, TypeError):  # a subclass that only looks like a tensor, or refuses
         is_readable = False
     if not is_readable:  # on the device meta, or of a fake mode
         raise OpaqueTensorError("without memory")

@@ -142,7 +142,7 @@ def _inside(state: Any) -> list[tuple[str, Any]] | None:
     inside: list[tuple[str, Any]] | None = None
     match state:
         case torch.Tensor():
-            inside = _tensors_inside(state)
+            inside = tensors_inside(state)
         case Mapping():
             inside = [(_escaped(str(key)), value) for key, value in state.items()]
         case list() | tuple():
@@ -174,8 +174,8 @@ def _escaped(key: str) -> str:
     return key.replace("\\", "\\\\").replace("/", "\\/") or "\\"
 
 
-def _tensors_inside(tensor: torch.Tensor) -> list[tuple[str, Any]] | None:
-    """Of a subclass that is made of tensors, as torch itself takes it apart; not of one that is a shard."""
+def tensors_inside(tensor: torch.Tensor) -> list[tuple[str, Any]] | None:
+    """What a subclass is made of, as torch itself takes it apart, by name; None for a plain tensor and for a shard."""
     if hasattr(tensor, "placements") or not hasattr(tensor, "__tensor_flatten__"):
         return None
     names, context = tensor.__tensor_flatten__()
@@ -205,7 +205,8 @@ def _tensor(path: str, tensor: torch.Tensor, *, is_whole: bool) -> Fingerprint:
     try:
         return holding_fingerprint(path, holding_of(tensor), is_whole=is_whole)
     except OpaqueTensorError as reason:
-        return _text(path, f"opaque {tensor.dtype} {tuple(tensor.shape)} {reason}")
+        shape = "ragged" if tensor.is_nested else tuple(tensor.shape)
+        return _text(path, f"opaque {tensor.dtype} {shape} {reason}")
 
 
 def _array(path: str, array: np.ndarray[Any, Any], *, is_whole: bool) -> Fingerprint:

@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from resumable.launch.worker.torch_private import seen_through
+
 _MOST_VALUES = 256
 _MOST_TENSORS = 64
 _ATOMS = (str, bytes, int, float, complex, type(None), torch.nn.Module, type)
@@ -15,10 +17,11 @@ _ATOMS = (str, bytes, int, float, complex, type(None), torch.nn.Module, type)
 def tensors_in(data: Any) -> Sequence[torch.Tensor]:
     """Tensors in nested mappings, sequences and objects that only hold values, in their order.
 
-    Of what is larger than any batch needs to be, the first ones: at most 64, among 256 values.
+    One that a transform of `torch.func` has wrapped is given bare. Of what is larger than any batch needs to be, the first
+    ones: at most 64, among 256 values.
     """
     if isinstance(data, torch.Tensor):
-        return (data,)
+        return (seen_through(data),)
     stack = [data]
     tensors: list[torch.Tensor] = []
     num_values = 0
@@ -26,7 +29,7 @@ def tensors_in(data: Any) -> Sequence[torch.Tensor]:
         value = stack.pop()
         num_values += 1
         if isinstance(value, torch.Tensor):
-            tensors.append(value)
+            tensors.append(seen_through(value))
         elif isinstance(value, list | tuple):
             stack.extend(value[_MOST_VALUES::-1] if len(value) > _MOST_VALUES else value[::-1])
         elif isinstance(value, dict | Mapping):  # of the two, the first is told at once

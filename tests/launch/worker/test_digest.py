@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 from collections import namedtuple
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.func import grad, jvp, vmap
+from torch.masked import masked_tensor
 
 from resumable.launch.worker.digest import content_digest
+from resumable.launch.worker.fingerprint.states import state_fingerprint
 
 Pair = namedtuple("Pair", "a b")
 
@@ -37,3 +42,61 @@ def test_a_view_digests_as_its_copy() -> None:
     """Memory layout does not count."""
     tensor = torch.arange(12).reshape(3, 4)
     assert content_digest(tensor.T) == content_digest(tensor.T.contiguous())
+
+
+def fake(values: list[float]) -> torch.Tensor:
+    """Of a mode in which tensors have no elements."""
+    return FakeTensorMode().from_tensor(torch.tensor(values))
+
+
+def ragged(values: list[float], layout: torch.layout) -> torch.Tensor:
+    """Rows of different lengths."""
+    return torch.nested.nested_tensor([torch.tensor(values), torch.ones(3)], layout=layout)
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's own, of prototypes
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda values: torch.tensor(values, device="meta"),
+        fake,
+        lambda values: ragged(values, torch.strided),
+        lambda values: masked_tensor(torch.tensor(values), torch.tensor([True, False])),
+    ],
+    ids=["meta", "fake", "ragged", "masked"],
+)
+def test_a_tensor_that_cannot_be_read_ends_no_job(make: Callable[[list[float]], torch.Tensor]) -> None:
+    """It counts by its type alone, in what is saved too."""
+    assert content_digest(make([1.0, 2.0])) == content_digest(make([1.0, 3.0]))
+    assert state_fingerprint(make([1.0, 2.0])) == state_fingerprint(make([1.0, 3.0]))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda values: ragged(values, torch.jagged),
+        lambda values: torch.complex(torch.tensor(values), torch.ones(2)).conj(),
+        lambda values: torch.diag(torch.tensor(values)).to_sparse_csr(),
+    ],
+    ids=["jagged", "conjugate", "compressed"],
+)
+def test_a_tensor_in_an_unusual_form_counts_by_its_content(make: Callable[[list[float]], torch.Tensor]) -> None:
+    """Whatever it is made of."""
+    assert content_digest(make([1.0, 2.0])) == content_digest(make([1.0, 2.0]))
+    assert content_digest(make([1.0, 2.0])) != content_digest(make([1.0, 3.0]))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("transform", [grad, vmap, lambda f: lambda x: jvp(f, (x,), (x,))], ids=["grad", "vmap", "jvp"])
+def test_a_transform_of_torch_func_is_seen_through(transform: Callable[..., Callable[..., object]]) -> None:
+    """A model within `grad` or `vmap` is fed the batch, not a wrapper without memory."""
+    batch = torch.arange(3.0)
+    digests: list[str] = []
+
+    def loss(x: torch.Tensor) -> torch.Tensor:
+        digests.append(content_digest(x))
+        return (x * x).sum()
+
+    transform(loss)(batch)
+    assert [content_digest(batch)] == digests
