@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import msgspec
 
 from resumable.launch.explain.check_result import CheckResult, not_applicable
 from resumable.launch.reading.evidence import Evidence
+
+Part = Literal["samples", "state"]
+"""Of a resume: what it trains on, and what it goes on with."""
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,8 +32,10 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     """It accuses only a job that does the same twice."""
     is_of_batches: bool = False
     """It accuses by what batches were recorded; where losses and parameters are right to the last bit, none was wrong."""
-    is_proof: bool = False
-    """It compares what was trained on: without one such check that is valid nothing is proved."""
+    is_of_reference: bool = False
+    """It looks at the uninterrupted runs alone: where it is not valid, nothing can be compared with them."""
+    proves: frozenset[Part] = frozenset()
+    """What is proved where it is valid. A VALID needs both; batches that are the uninterrupted run's show them together."""
 
     def __call__(self, evidence: Evidence) -> CheckResult:
         """The answer."""

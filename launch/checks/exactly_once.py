@@ -35,7 +35,7 @@ from resumable.launch.system.wording import counted
 def _exactly_once(evidence: Evidence) -> CheckResult:
     if not evidence.references:
         return _as_before(evidence)
-    by_epoch = not evidence.profile.side_by_side
+    by_epoch = not evidence.profile.interleaves_loaders
     expected, found = (
         EpochSamples((timeline.steps for timeline in run.timelines), by_epoch=by_epoch)
         for run in (evidence.references[0], evidence.faulted)
@@ -64,13 +64,14 @@ exactly_once = Check(
     needs_reference=False,
     is_comparison=True,
     is_of_batches=True,
+    proves=frozenset({"samples"}),
 )
 
 
 def _as_before(evidence: Evidence) -> CheckResult:
     """Without a reference: each epoch after a restart as the whole ones before it, as far as the job has come."""
     run = evidence.faulted
-    if len(run.history.incarnations) < 2 or evidence.profile.side_by_side:
+    if len(run.history.incarnations) < 2 or evidence.profile.interleaves_loaders:
         return not_applicable("there is no uninterrupted run to compare with")
     usual = usual_epoch(run)
     if usual is None:

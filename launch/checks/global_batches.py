@@ -63,7 +63,7 @@ global_batches = Check(
     run=_global_batches,
     on_same_size="the number of ranks never changed",
     is_comparison=True,
-    is_proof=True,
+    proves=frozenset({"samples", "state"}),
 )
 
 

@@ -74,7 +74,7 @@ rank_sequence = Check(
     on_resize="the number of ranks changed; global_batches compares instead",
     is_comparison=True,
     is_of_batches=True,
-    is_proof=True,
+    proves=frozenset({"samples", "state"}),
 )
 
 
@@ -122,7 +122,7 @@ def _why(life: Life, evidence: Evidence, difference: _Difference) -> Reason | No
     num_left_out = sum(isinstance(record, SkippedStep) for record in records)
     if num_left_out:
         return EveryUpdateLeftOut(num=num_left_out)
-    number = difference.at.loader if difference.at and evidence.profile.side_by_side else None
+    number = difference.at.loader if difference.at and evidence.profile.interleaves_loaders else None
     loader = next((loader for own, loader in life.trajectory.loaders.items() if number in (None, own)), None)
     if loader is not None and is_part(loader, evidence.profile):
         return PartOfDataset(num_samples=loader.num_samples or 0)

@@ -45,6 +45,7 @@ reference = Check(
     name="reference",
     claim="The uninterrupted run repeats itself, and its batches tell one order from another.",
     run=_reference,
+    is_of_reference=True,
 )
 
 
@@ -117,7 +118,7 @@ def _notes(evidence: Evidence) -> Iterator[str]:
     is_again = {0, 1} <= set(epochs.epochs) and _are_equal(epochs, 0, 1)
     if is_again and any(map(_is_shuffled, epochs.batches(0))):
         yield "every epoch has the same shuffled order (is set_epoch called?)"
-    if not evidence.profile.side_by_side:
+    if not evidence.profile.interleaves_loaders:
         yield from _repeats(epochs, evidence.references[0])
 
 

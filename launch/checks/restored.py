@@ -55,6 +55,7 @@ restored = Check(
     claim="Each process goes on with the state that this run had at the save that it loaded, element by element.",
     run=_restored,
     needs_reference=False,
+    proves=frozenset({"state"}),
 )
 
 

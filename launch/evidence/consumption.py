@@ -162,7 +162,7 @@ class Consumption:
 
     def _discard(self, loader: int) -> None:
         """A batch that the next one of its loader follows was not trained on, as far as order tells."""
-        if not self._profile.takes_together:
+        if not self._profile.fetches_whole_steps:
             self._received = [batch for batch in self._received if batch.loader != loader]
 
     def _consume(self, record: Backward) -> None:
@@ -175,7 +175,7 @@ class Consumption:
             self._add([*self._reached(record), *self._next(untraced)], record.sequence)
             return
         self._untold.append(record.sequence)
-        if not self._profile.takes_together:
+        if not self._profile.fetches_whole_steps:
             batches = self._next(self.roles.training)
             self._add(batches[-1:] if self._profile.takes_turns else batches, record.sequence)
             self._received = []
@@ -213,7 +213,7 @@ class Consumption:
         self._received = [batch for batch in self._received if batch.sequence not in lines]
 
     def _finish(self, record: Step | None) -> ConsumedStep:
-        if self._profile.takes_together and self._untold:
+        if self._profile.fetches_whole_steps and self._untold:
             batches = self._waiting(self.roles.training)[-len(self._untold) :]
             for batch, backward in zip(batches, self._untold, strict=False):
                 self._add([batch], backward)
@@ -242,4 +242,4 @@ class Consumption:
 
     def stream_of(self, batch: Batch) -> int:
         """Passes of one stream follow each other; loaders that are trained on side by side are streams of their own."""
-        return batch.loader if self._profile.side_by_side else 0
+        return batch.loader if self._profile.interleaves_loaders else 0

@@ -29,11 +29,11 @@ class LoopProfile(msgspec.Struct, frozen=True, kw_only=True):
     """The job has an optimizer; otherwise every batch with a backward pass is a step of its own."""
     has_batches: bool = True
     """What it trains on was seen; otherwise its steps have none."""
-    side_by_side: bool = False
+    interleaves_loaders: bool = False
     """Several loaders are trained on at the same time, each with epochs of its own."""
-    by_inputs: frozenset[int] = frozenset()
+    ranks_without_loader: frozenset[int] = frozenset()
     """Ranks that train on the inputs of a model and not on batches of a loader: one may read for all."""
-    takes_together: bool = False
+    fetches_whole_steps: bool = False
     """The loop receives all batches of a step before it trains on the first of them."""
     takes_turns: bool = False
     """Several loaders are trained on, and each backward pass is of a batch of one of them; needed where nothing else shows
@@ -50,19 +50,20 @@ def profile_of(processes: Iterable[tuple[int, Sequence[AnyRecord]]]) -> LoopProf
     """
     processes = tuple(processes)
     ranks = {rank for rank, _ in processes}
-    by_inputs = frozenset(
+    without_loader = frozenset(
         rank for rank in ranks if _is_by_inputs(lines for its_rank, lines in processes if its_rank == rank)
     )
-    loops = [_LoopTally(roles_of(lines, by_inputs=rank in by_inputs).training) for rank, lines in processes]
+    loops = [_LoopTally(roles_of(lines, by_inputs=rank in without_loader).training) for rank, lines in processes]
     for loop, (_, lines) in zip(loops, processes, strict=True):
         for record in lines:
             loop.follow(record)
     return LoopProfile(
         has_steps=any(loop.has_steps for loop in loops),
         has_batches=any(loop.training for loop in loops),
-        side_by_side=any(loop.is_side_by_side for loop in loops),
-        by_inputs=by_inputs,
-        takes_together=2 * sum(loop.num_together for loop in loops) > sum(max(0, loop.num_steps - 1) for loop in loops),
+        interleaves_loaders=any(loop.interleaves_loaders for loop in loops),
+        ranks_without_loader=without_loader,
+        fetches_whole_steps=2 * sum(loop.num_together for loop in loops)
+        > sum(max(0, loop.num_steps - 1) for loop in loops),
         takes_turns=max((loop.most_in_turn for loop in loops), default=0) == 1,
         num_samples=frozenset(num for loop in loops for num in loop.num_samples),
     )
@@ -225,7 +226,7 @@ class _LoopTally:
         self._is_apart = self._is_told = False
 
     @property
-    def is_side_by_side(self) -> bool:
+    def interleaves_loaders(self) -> bool:
         """Whether a pass goes on after a batch of another one, so that passes are no sequence."""
         return self._num_changes >= len(self._passes) > 0
 

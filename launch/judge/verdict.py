@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
 from resumable.launch.checks import CHECKS
-from resumable.launch.checks.check import Check
+from resumable.launch.checks.check import Check, Part
 from resumable.launch.evidence.history_reader import read_history
 from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.explain.check_result import AnyProblem, AnyReason, CheckResult, unknown
@@ -172,14 +172,12 @@ def combine(reports: Sequence[CheckReport]) -> tuple[Outcome, Cause | None]:
     if outcome is not Outcome.VALID:
         first = min(deciding, key=_rank_as_cause, default=None)
         return outcome, Cause(problem=NothingCompared()) if first is None else _cause(first)
-    names = {report.name for report in deciding}
-    if not (names >= _PROOF_ALONE or any(_CHECKS[name].is_proof for name in names & _CHECKS.keys())):
+    proved = {part for report in deciding if report.name in _CHECKS for part in _CHECKS[report.name].proves}
+    if proved != set(get_args(Part)):
         return Outcome.UNKNOWN, Cause(problem=NothingCompared())
     return Outcome.VALID, None
 
 
-_PROOF_ALONE = frozenset({"restored", "exactly_once"})
-"""What a run proves without any other: it went on with the state that it had saved, and lost and repeated no sample."""
 _CHECKS = {check.name: check for check in CHECKS}
 
 
@@ -216,23 +214,25 @@ def _run_check(check: Check, evidence: Evidence) -> CheckReport:
 
 def _without_yardstick(reports: tuple[CheckReport, ...]) -> tuple[CheckReport, ...]:
     """Where the job does not repeat itself even undisturbed, a difference from the reference accuses nobody."""
-    undecided_ones = {report.name: report.result for report in reports if report.result.outcome is Outcome.UNKNOWN}
-    sequence = undecided_ones.get("rank_sequence")
-    differs_undisturbed = sequence is not None and isinstance(sequence.problem, DiffersBeforeAnyFault)
-    if "reference" not in undecided_ones and not differs_undisturbed:
+    if not any(map(_denies_yardstick, CHECKS, reports)):
         return reports
     return tuple(
         msgspec.structs.replace(report, result=_unproved(report.result, "the reference is no yardstick"))
-        if _CHECKS[report.name].is_comparison
+        if check.is_comparison
         else report
-        for report in reports
+        for check, report in zip(CHECKS, reports, strict=True)
     )
+
+
+def _denies_yardstick(check: Check, report: CheckReport) -> bool:
+    differs_undisturbed = check.is_of_batches and isinstance(report.result.problem, DiffersBeforeAnyFault)
+    return report.result.outcome is Outcome.UNKNOWN and (check.is_of_reference or differs_undisturbed)
 
 
 def _arbitrated(reports: tuple[CheckReport, ...], evidence: Evidence) -> tuple[CheckReport, ...]:
     """Where losses and parameters are right to the last bit, no batch was wrong: the recorder was, or it did not matter."""
-    of_batches = {check.name for check in CHECKS if check.is_of_batches}
-    accused = [r for r in reports if r.name in of_batches and r.result.outcome is Outcome.INVALID]
+    of_batches = [report for check, report in zip(CHECKS, reports, strict=True) if check.is_of_batches]
+    accused = [report for report in of_batches if report.result.outcome is Outcome.INVALID]
     num_steps = num_equal_steps(evidence) if accused else None
     if num_steps is None:
         return reports

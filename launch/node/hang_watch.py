@@ -2,7 +2,7 @@
 
 When one rank stands still, the others soon wait for it in a collective, so all fall silent at about the same time. The one
 to end is one that is stopped, or whose stack is not in a collective, or else the first that fell silent. A node ends only
-its own ranks, but looks at the evidence of all, so that only the node of the culprit acts; should that one do nothing, the
+its own ranks, but looks at the evidence of all, so that only the node of that one acts; should it do nothing, the
 others act after a second period.
 
 A rank that has said nothing yet but that it is there imports and loads what it needs, which takes longer than a step. As
@@ -47,13 +47,13 @@ class Silence:
     """In a collective, as far as its stack shows."""
 
 
-def find_culprit(silences: Collection[Silence], *, now_s: float, timeout_s: float) -> Silence | None:
+def rank_to_end(silences: Collection[Silence], *, now_s: float, timeout_s: float) -> Silence | None:
     """The rank to end, or None while none has been silent for `timeout_s`."""
     overdue = [silence for silence in silences if now_s - silence.since_s >= timeout_s]
-    return min(overdue, key=_blame, default=None)
+    return min(overdue, key=_likeliest_first, default=None)
 
 
-def _blame(silence: Silence) -> tuple[bool, bool, float]:
+def _likeliest_first(silence: Silence) -> tuple[bool, bool, float]:
     return not silence.is_stopped, silence.is_waiting, silence.since_s
 
 
@@ -115,18 +115,18 @@ class HangWatch:
             return
         own = [silence for silence in silences if silence.rank in pids]
         now_s = time.time()
-        first = find_culprit(silences, now_s=now_s, timeout_s=self._timeout_s)
+        first = rank_to_end(silences, now_s=now_s, timeout_s=self._timeout_s)
         is_ours = first is not None and first.rank in pids
         # Its own node should end it; one that is gone, or stopped itself, cannot.
-        if is_ours or find_culprit(own, now_s=now_s, timeout_s=2 * self._timeout_s) is not None:
+        if is_ours or rank_to_end(own, now_s=now_s, timeout_s=2 * self._timeout_s) is not None:
             self._acted_in = incarnation
             stacks = dump_stacks({self._stacks_file(rank): pid for rank, pid in pids.items()})
             texts = {rank: stacks.get(self._stacks_file(rank), "") for rank in pids}
-            culprit = min((replace(s, is_waiting=is_waiting(texts[s.rank])) for s in own), key=_blame)
+            ended = min((replace(s, is_waiting=is_waiting(texts[s.rank])) for s in own), key=_likeliest_first)
             for rank, pid in pids.items():
                 dump_stacks_of_children(self._stacks_file(rank), pid)
-            place = job_place(texts[culprit.rank])
-            self._end(culprit, pids, stacks, silent_s=now_s - culprit.since_s, place=place)
+            place = job_place(texts[ended.rank])
+            self._end(ended, pids, stacks, silent_s=now_s - ended.since_s, place=place)
 
     def _files(self, incarnation: int) -> list[Path]:
         return [
@@ -159,21 +159,21 @@ class HangWatch:
         return self._scenario_dir.stacks_file(incarnation=self._round.incarnation, rank=rank)
 
     def _end(
-        self, culprit: Silence, pids: Mapping[int, int], stacks: Iterable[Path], *, silent_s: float, place: str
+        self, ended: Silence, pids: Mapping[int, int], stacks: Iterable[Path], *, silent_s: float, place: str
     ) -> None:
         self._announce(
             RankHung(
                 incarnation=self._round.incarnation,
-                rank=culprit.rank,
-                pid=pids[culprit.rank],
+                rank=ended.rank,
+                pid=pids[ended.rank],
                 silent_s=round(silent_s, 3),
-                is_stopped=culprit.is_stopped,
+                is_stopped=ended.is_stopped,
                 stacks=[str(file.relative_to(self._scenario_dir.root.parent)) for file in stacks],
                 time_ns=time.monotonic_ns(),
                 place=place,
             )
         )
-        kill(pids[culprit.rank])
+        kill(pids[ended.rank])
 
 
 def _spins(file: Path) -> bool:

@@ -100,7 +100,7 @@ def unplanned_death(run: Run, incarnation: int) -> FaultEvent | None:
     failed = [life for life in run.group(incarnation) if not has_ended_well(life.process)]
     if not failed:
         return None
-    life = min(failed, key=lambda life: _blame(life, run))
+    life = min(failed, key=lambda life: _first_to_fail(life, run))
     exit_ = life.process.exit
     return FaultEvent(
         exit_code=_exit_code(life, run),
@@ -187,7 +187,7 @@ def has_ended_well(process: Process) -> bool:
     return process.exit is not None and process.exit.reason != "exception" and process.exit.code == 0
 
 
-def _blame(life: Life, run: Run) -> tuple[bool, int]:
+def _first_to_fail(life: Life, run: Run) -> tuple[bool, int]:
     """Sort key: those who failed in communication come last; among equals the one that ended first.
 
     A process that was killed left no record. When it was gone its node knows, a moment later on a busy machine; the agent

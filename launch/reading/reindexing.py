@@ -17,7 +17,9 @@ from resumable.launch.reading.trained import TrainedBatch, TrainedStep
 from resumable.launch.reading.trajectory import Trajectory
 
 
-def renamed(trajectory: Trajectory, first_step: int, reference: Mapping[int, Steps], profile: LoopProfile) -> Steps:
+def with_reference_indices(
+    trajectory: Trajectory, first_step: int, reference: Mapping[int, Steps], profile: LoopProfile
+) -> Steps:
     """The steps of a process; those on a part of the data set, if proved to be the reference's, are on its samples.
 
     Args:
@@ -35,7 +37,7 @@ def renamed(trajectory: Trajectory, first_step: int, reference: Mapping[int, Ste
     for number, (found, wanted) in enumerate(zip(trajectory.steps, expected, strict=False)):
         at_the_time = [own[first_step + number] for own in others if first_step + number < len(own)]
         if _is_proved(found, wanted, at_the_time):
-            steps[number] = _renamed(found, wanted, parts)
+            steps[number] = _with_indices_of(found, wanted, parts)
     return Steps.of(steps)
 
 
@@ -56,7 +58,7 @@ def _sizes(step: TrainedStep) -> list[int]:
     return [len(batch.indices) for batch in step.batches]
 
 
-def _renamed(found: TrainedStep, wanted: TrainedStep, parts: set[int]) -> TrainedStep:
+def _with_indices_of(found: TrainedStep, wanted: TrainedStep, parts: set[int]) -> TrainedStep:
     pairs = zip(found.batches, wanted.batches, strict=True)
     return msgspec.structs.replace(found, batches=tuple([_named(own, right, parts) for own, right in pairs]))
 

@@ -25,7 +25,7 @@ from resumable.launch.reading.epoch_shift import epoch_shift
 from resumable.launch.reading.failures import has_ended_well
 from resumable.launch.reading.lives import Life, Run, Timeline
 from resumable.launch.reading.parameter_places import ParameterPlaces
-from resumable.launch.reading.reindexing import renamed
+from resumable.launch.reading.reindexing import with_reference_indices
 from resumable.launch.reading.resume import Clues, find_resume_point
 from resumable.launch.reading.saves import Saved, saved_by, saves_read
 from resumable.launch.reading.steps import NOTHING, Steps
@@ -115,7 +115,7 @@ class _Builder:
         num_open = self._num_open(trajectory, first_step)
         open_step = self._open_step(rank, first_step, num_open)
         epoch = self._epoch_shift(trajectory, first_step, num_open=len(open_step.batches))
-        steps = renamed(trajectory, first_step, self.reference, self.profile)
+        steps = with_reference_indices(trajectory, first_step, self.reference, self.profile)
         carried = open_step if steps and steps[0].carries else TrainedStep()
         return Life(
             trajectory=trajectory,

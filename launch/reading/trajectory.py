@@ -55,7 +55,7 @@ def trace(process: Process, profile: LoopProfile) -> Trajectory:
 
     Time and memory: linear in the number of its lines.
     """
-    roles = roles_of(process.records, by_inputs=process.rank in profile.by_inputs)
+    roles = roles_of(process.records, by_inputs=process.rank in profile.ranks_without_loader)
     consumption = Consumption(profile, roles)
     steps = _RecordedSteps(process)
     for record in process.records:

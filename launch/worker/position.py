@@ -179,7 +179,7 @@ class Position:
         """What it makes since training began if a step is done now; None while it is not known what came before."""
         if self._base is None:
             return None
-        ahead = self._ahead() if self._profile.takes_together and self._consumption.is_untold else []
+        ahead = self._ahead() if self._profile.fetches_whole_steps and self._consumption.is_untold else []
         count = self._count.with_more(self._streams([*self._consumption.unfinished, *ahead]))
         places = {
             stream: self._since_start(self._base, stream, one.epoch, num, length=self._lengths.get(one.batch.loader))
@@ -192,7 +192,7 @@ class Position:
             epoch=latest.epoch,
             epoch_batches=latest.num_batches,
             epoch_length=latest.length,
-            places={**self._base.places, **places} if self._profile.side_by_side else {},
+            places={**self._base.places, **places} if self._profile.interleaves_loaders else {},
         )
 
     def _begin(self, profile: LoopProfile, roles: LoaderRoles) -> None:
@@ -239,7 +239,7 @@ class Position:
     def _ahead(self) -> list[ConsumedBatch]:
         """What waits and will be trained on: all of it where a loop fetches together or trains on loaders side by side."""
         profile = self._profile
-        is_all = profile.takes_together or (profile.side_by_side and not profile.takes_turns)
+        is_all = profile.fetches_whole_steps or (profile.interleaves_loaders and not profile.takes_turns)
         return list(self._consumption.waiting) if is_all else []
 
     def _streams(self, batches: Iterable[ConsumedBatch]) -> list[tuple[int, ConsumedBatch]]:
@@ -249,7 +249,7 @@ class Position:
         self, base: StepCount, stream: int, epoch: int, num_batches: int, *, length: int | None = None
     ) -> Place:
         """Place since training began, of a place in this process."""
-        first = base.places.get(stream, _place_of(base)) if self._profile.side_by_side else _place_of(base)
+        first = base.places.get(stream, _place_of(base)) if self._profile.interleaves_loaders else _place_of(base)
         if first.length is not None and first.num_batches >= first.length:
             first = Place(epoch=first.epoch + 1, num_batches=0)
         num_before = first.num_batches if epoch == 0 else 0

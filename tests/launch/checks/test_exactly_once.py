@@ -190,7 +190,7 @@ def test_what_an_unfinished_job_has_not_done_is_not_lost(is_cut: bool, outcome: 
 
 def side_by_side(evidence: Evidence) -> Evidence:
     """Of a job that reads several loaders at a time, whose epochs have no common border."""
-    profile = msgspec.structs.replace(evidence.profile, side_by_side=True)
+    profile = msgspec.structs.replace(evidence.profile, interleaves_loaders=True)
     return msgspec.structs.replace(evidence, profile=profile)
 
 

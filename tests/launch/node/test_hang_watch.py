@@ -19,7 +19,7 @@ from resumable.launch.evidence.node_records import RankHung
 from resumable.launch.evidence.rank_records import Exit, Load, Record, encode_line
 from resumable.launch.evidence.run_dir import ScenarioDir
 from resumable.launch.node import hang_watch
-from resumable.launch.node.hang_watch import HangWatch, Silence, find_culprit
+from resumable.launch.node.hang_watch import HangWatch, Silence, rank_to_end
 from resumable.launch.node.rank_processes import RankWatch
 from resumable.launch.node.rendezvous import Round
 from resumable.launch.node.stacks import is_waiting, job_place
@@ -65,7 +65,7 @@ def silent(rank: int, seconds: float, **changes: bool) -> Silence:
     ("silences", "rank"),
     [
         pytest.param([silent(0, 3), silent(1, 5)], 1, id="the first that fell silent"),
-        pytest.param([silent(0, 3), silent(1, 5, is_waiting=True)], 0, id="who waits for others is no culprit"),
+        pytest.param([silent(0, 3), silent(1, 5, is_waiting=True)], 0, id="who waits for others is not ended"),
         pytest.param([silent(0, 3, is_stopped=True), silent(1, 5)], 0, id="who is stopped is"),
         pytest.param(
             [silent(0, 3, is_stopped=True), silent(1, 5, is_stopped=True)], 1, id="of two that are, the first"
@@ -76,15 +76,15 @@ def silent(rank: int, seconds: float, **changes: bool) -> Silence:
 )
 def test_one_rank_is_to_blame(silences: list[Silence], rank: int) -> None:
     """Stopped before hanging, hanging before waiting, and then the longest silence."""
-    culprit = find_culprit(silences, now_s=1000, timeout_s=2)
-    assert culprit is not None
-    assert rank == culprit.rank
+    found = rank_to_end(silences, now_s=1000, timeout_s=2)
+    assert found is not None
+    assert rank == found.rank
 
 
 @pytest.mark.parametrize("silences", [[], [silent(0, 1.9)], [silent(0, 0), silent(1, 1.9, is_stopped=True)]])
 def test_nobody_is_to_blame_before_the_timeout(silences: list[Silence]) -> None:
     """A short silence is work."""
-    assert find_culprit(silences, now_s=1000, timeout_s=2) is None
+    assert rank_to_end(silences, now_s=1000, timeout_s=2) is None
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ def test_an_earlier_incarnations_silence_is_not_looked_at(node: Node) -> None:
 
 
 @pytest.mark.parametrize(("silent_s", "ended"), [(1.5 * TIMEOUT_S, []), (2.5 * TIMEOUT_S, [0])])
-def test_the_culprits_own_node_acts_first(node: Node, silent_s: float, ended: list[int]) -> None:
+def test_the_own_node_of_the_rank_to_end_acts_first(node: Node, silent_s: float, ended: list[int]) -> None:
     """Rank 1 of another node fell silent before; only if that one does nothing for a second period does this one act."""
     node.start(0, STUCK, silent_s=silent_s)
     node.record(1, silent_s=3 * TIMEOUT_S)

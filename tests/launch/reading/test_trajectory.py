@@ -103,7 +103,7 @@ def test_what_a_loop_drains_at_the_end_of_an_epoch_makes_no_loader_idle():
 
 def test_batches_made_by_hand_count_where_no_loader_feeds_the_training():
     """A data loader serves for the validation only, with autograd on."""
-    trained = trace(process("x^.y^.ab|z^.x^.ab|"), LoopProfile(by_inputs=frozenset({0})))
+    trained = trace(process("x^.y^.ab|z^.x^.ab|"), LoopProfile(ranks_without_loader=frozenset({0})))
     assert [batch.key[0] for step in trained.steps for batch in step.batches] == [0, 1, 2, 0]
 
 
@@ -156,7 +156,9 @@ def test_a_step_with_a_new_optimizer_has_one_whichever_of_two_it_is(new):
         pytest.param("a^.|b^.|c^.", LoopProfile(), [0, 1, 2], id="one loader"),
         pytest.param("a|b|c^.|d^.", LoopProfile(), [0, 1], id="passes that were only fast-forwarded do not count"),
         pytest.param("a^.b^.|C^.D^.!E^.", LoopProfile(), [0, 0, 1, 1, 2], id="another loader for the rest of an epoch"),
-        pytest.param("aA^.|bB^.", LoopProfile(side_by_side=True), [0, 0, 1, 0], id="each loader counts for itself"),
+        pytest.param(
+            "aA^.|bB^.", LoopProfile(interleaves_loaders=True), [0, 0, 1, 0], id="each loader counts for itself"
+        ),
     ],
 )
 def test_epochs_count_the_passes_that_were_trained_on(word, profile, epochs):
@@ -170,11 +172,15 @@ def test_epochs_count_the_passes_that_were_trained_on(word, profile, epochs):
     [
         pytest.param("a^.b^.|a^.", LoopProfile(), id="plain"),
         pytest.param("a^b^|a^", LoopProfile(has_steps=False), id="no optimizer"),
-        pytest.param("aA^.bB^.", LoopProfile(side_by_side=True), id="side by side"),
+        pytest.param("aA^.bB^.", LoopProfile(interleaves_loaders=True), id="side by side"),
         pytest.param("Ea^.b^.|CDE!a^.b^.|CDE!", LoopProfile(), id="validation"),
-        pytest.param("x^.y^.abc!z^.x^.", LoopProfile(by_inputs=frozenset({0})), id="by hand, with a validation"),
+        pytest.param(
+            "x^.y^.abc!z^.x^.", LoopProfile(ranks_without_loader=frozenset({0})), id="by hand, with a validation"
+        ),
         pytest.param("x^.a^.b^.c^.", LoopProfile(), id="a warm-up"),
-        pytest.param("ax^.y^.z^.", LoopProfile(by_inputs=frozenset({0})), id="all data at once, cut up by hand"),
+        pytest.param(
+            "ax^.y^.z^.", LoopProfile(ranks_without_loader=frozenset({0})), id="all data at once, cut up by hand"
+        ),
         pytest.param("ax^.|by^.|cz^.|", LoopProfile(), id="all data in every step"),
     ],
 )
@@ -193,12 +199,12 @@ def test_traits_are_seen_in_a_history(word, profile):
 )
 def test_batches_that_are_received_together_are_trained_on_together(word: str, steps: list[list[int]]) -> None:
     """A trainer may fetch all batches of a step before it trains on the first: none of them was discarded."""
-    profile = LoopProfile(takes_together=True)
+    profile = LoopProfile(fetches_whole_steps=True)
     assert [[batch.indices[0] for batch in step.batches] for step in trace(process(word), profile).steps] == steps
 
 
 @pytest.mark.parametrize(
-    ("word", "takes_together"),
+    ("word", "fetches_whole_steps"),
     [
         pytest.param("ab^^.cd^^.", True, id="fetched together"),
         pytest.param("abcd^^.ab^^.cd^^.", True, id="after a fast-forward"),
@@ -208,6 +214,6 @@ def test_batches_that_are_received_together_are_trained_on_together(word: str, s
         pytest.param("a^^.b^^.", False, id="two backward passes a batch"),
     ],
 )
-def test_whether_batches_are_fetched_together_shows_in_most_steps(word: str, takes_together: bool) -> None:
+def test_whether_batches_are_fetched_together_shows_in_most_steps(word: str, fetches_whole_steps: bool) -> None:
     """The first step of a process may follow a fast-forward, so it tells nothing."""
-    assert profile_of([(0, process(word).records)]).takes_together is takes_together
+    assert profile_of([(0, process(word).records)]).fetches_whole_steps is fetches_whole_steps

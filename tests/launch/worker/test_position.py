@@ -175,7 +175,7 @@ def counts_in_reader(word: str) -> list[tuple[int, int, int]]:
     """The same, as they are read from the lines of the process."""
     lines = process(word).records
     counts, num_batches, num_of_epoch = [], 0, {}
-    streams = profile_of([(0, lines)]).side_by_side
+    streams = profile_of([(0, lines)]).interleaves_loaders
     last = (0, 0)
     for done in trace(process(word), profile_of([(0, lines)])).steps:
         for one in done.batches:
