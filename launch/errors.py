@@ -4,7 +4,7 @@ LaunchError
 ├── UsageError (ValueError)         the caller asked for something impossible: exit code 2
 │   ├── FaultSyntaxError            a fault that does not parse
 │   └── ScriptNotFoundError (FileNotFoundError)
-├── EvidenceError (ValueError)      a run directory that is none, or another version's: exit code 2
+├── EvidenceError (ValueError)      a run directory that is none, or a different version's: exit code 2
 │   └── DamagedPlanError            its plan cannot be believed: exit code 3
 └── NodeError (RuntimeError)        a node that could not start or broke its protocol: exit code 3
 """
@@ -34,7 +34,7 @@ class ScriptNotFoundError(UsageError, FileNotFoundError):
 
 
 class EvidenceError(LaunchError, ValueError):
-    """A run directory that is none, or that another version of the format wrote."""
+    """A run directory that is none, or that a different version of the format wrote."""
 
 
 class DamagedPlanError(EvidenceError):

@@ -79,7 +79,7 @@ class Deal(Protocol):
         """Return which samples of this rank's item in a row are padding: all of them or none."""
 
     def in_batches(self, batch_size: int, *, drop_last: bool) -> "Deal":
-        """Return it as a loader takes it, whose batches are of another size, or which drops a last one that is not full."""
+        """Return it as a loader takes it, whose batches are of a different size, or that drops a short last one."""
 
 
 class SampleDeal:

@@ -76,7 +76,7 @@ class EpochPass:
 
     @property
     def is_out_of_order(self) -> bool:
-        """Whether samples of it are finished in another order than they were drawn."""
+        """Whether samples of it are finished in a different order than they were drawn."""
         return self._in_flight is not None
 
     @property
@@ -121,7 +121,7 @@ class EpochPass:
 
     @property
     def stranger(self) -> CodeType | None:
-        """Somebody's code that has drawn, if that may be more than it has handed on, or in another order."""
+        """Somebody's code that has drawn, if that may be more than it has handed on, or in a different order."""
         is_known = self.is_out_of_order or self.is_delivered or self.num_committed == self._num_drawn
         return None if is_known else self._stranger
 

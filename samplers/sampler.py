@@ -18,7 +18,7 @@ _FIXED = frozenset({"seed", "shuffle", "drop_last", "num_replicas", "rank"})
 
 
 class ResumableSampler(Sampler[int]):
-    """A sampler that can stop after any batch and continue exactly, on the same or another number of ranks.
+    """A sampler that can stop after any batch and continue exactly, on the same or a different number of ranks.
 
     Epoch `e` has one stream of samples that depends on order, seed, epoch and length alone. Progress is a position in
     it, in samples of all ranks together. From position `G` rank `r` of `W` reads every `W`-th sample, beginning with

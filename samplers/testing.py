@@ -38,7 +38,7 @@ def check_order(
       the same samples, whatever was read before, and reading changes no argument.
     - **seek**: any positions, in any order, hold what a walk from the beginning finds there.
     - **partition**: the ranks' shares together are the epoch, whatever their number.
-    - **state**: a job that is stopped anywhere, and goes on from its state on another number of ranks, reads the same.
+    - **state**: a job that is stopped anywhere, and goes on from its state on a different number of ranks, reads the same.
 
     Args:
         order: The order.

@@ -57,7 +57,7 @@ def doubt(current: EpochPass) -> str | None:
     stranger = current.stranger
     if stranger is not None and not is_asking(stranger):
         return (
-            f"{stranger.co_qualname} draws, and may hold samples back or give them in another order. Commit the samples "
+            f"{stranger.co_qualname} draws, and may hold samples back or give them in a different order. Commit the samples "
             "themselves, commit(samples), after each step, or use ResumableBatchSampler"
         )
     if current.is_uncertain:

@@ -169,7 +169,7 @@ def add_sweep_flags(parser: FlagGroup) -> None:
         help="run each point, also between two of many failures with one cause",
     )
     parser.add_argument(
-        "--cold",
+        "--confirm",
         choices=["each", "cause"],
         default="each",
         help="which failed points are run again on plain processes: each of them, or one for every cause (default: each)",

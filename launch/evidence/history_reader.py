@@ -114,7 +114,7 @@ def _read_processes(scenario: ScenarioDir, damage: list[Damage], *, path: str = 
             damage.append(Damage(path=file, line=1, what="the file does not begin with a start line"))
             continue
         if start.format != FORMAT_VERSION:
-            what = f"format={start.format} of another release; this one reads {FORMAT_VERSION}"
+            what = f"format={start.format} of a different release; this one reads {FORMAT_VERSION}"
             damage.append(Damage(path=file, line=1, what=what))
             continue
         yield Process(file=file, start=start, records=records, noted=tuple(events), is_torn=records.is_torn)

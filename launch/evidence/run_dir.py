@@ -35,7 +35,7 @@ _MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 _NO_NAME = re.compile(r"[^A-Za-z0-9.]")
 _MAX_HOST = 64
 _MAX_NAME_BYTES = 250
-"""With the ending of a point's cold start, what file systems take."""
+"""With the ending of a point's run on plain processes, what file systems take."""
 _MAX_SHOWN = 40
 """Characters of a name that makes no sense."""
 
@@ -194,7 +194,7 @@ class RunDir:
         """The stored plan.
 
         Raises:
-            EvidenceError: no plan is there, or another version wrote it.
+            EvidenceError: no plan is there, or a different version wrote it.
             DamagedPlanError: it cannot be read, or names what cannot be.
         """
         try:

@@ -1,7 +1,7 @@
 """How a rank's batches after a restart differ from those of the uninterrupted run, in a sampler's words.
 
 Only the first pass over the data that is not as expected is looked at. The rules below, the most telling first, look for
-what it is instead: the right epoch from a wrong batch, another rank's samples, another epoch's order, batches cut
+what it is instead: the right epoch from a wrong batch, another rank's samples, a different epoch's order, batches cut
 elsewhere, a different order of the same samples.
 """
 

@@ -54,7 +54,7 @@ def decode(data: bytes) -> dict[str, object]:
     """The state in the bytes of a checkpoint, its tensors on the CPU; nothing in `data` is executed.
 
     Raises:
-        DamagedCheckpointError: `data` is torn, altered, of another format, or holds more than tensors and plain data.
+        DamagedCheckpointError: `data` is torn, altered, of a different format, or holds more than tensors and plain data.
     """
     header, _, payload = data.partition(b"\n")
     match = _HEADER.fullmatch(header)

@@ -201,4 +201,4 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 def on_plain_processes(scenario: Scenario) -> Scenario:
     """The same on plain processes, as torchrun starts them: what happens there too is not a warm node's doing."""
-    return msgspec.structs.replace(scenario, name=f"{scenario.name}-cold", start_method="subprocess")
+    return msgspec.structs.replace(scenario, name=f"{scenario.name}-plain", start_method="subprocess")

@@ -50,7 +50,7 @@ def _missing_before(life: Life, run: Run, expected: Steps) -> str:
         only = f"only {counted(num_done, 'step')} of its rank were recorded"
         return f"it goes on from step {life.first_step}, and {only}{_FOLDER}"
     if _is_of_another_job(life, run):
-        return f"it begins anew after a life that had ended well{_JOB}"
+        return f"it starts from scratch after a life that had ended well{_JOB}"
     if _is_known(life, run) or not _has_read_a_checkpoint(life, run):
         return ""
     return f"it goes on from a checkpoint and with parameters that no recorded process had{_FOLDER}"

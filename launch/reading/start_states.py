@@ -138,7 +138,7 @@ class _Had:
         return any(forms.get(component, Fingerprint()).part for forms in self.quick.values())
 
     def _is_alike(self, component: str, rank: int, saver: int, *, is_resized: bool) -> bool:
-        """Whether a rank had what the saver had; on another number of ranks, whether all ranks had the same."""
+        """Whether a rank had what the saver had; on a different number of ranks, whether all ranks had the same."""
         if not is_resized and rank == saver:
             return True
         if component not in _IN_STEPS:

@@ -199,7 +199,7 @@ class _Builder:
         self.done[life.rank] = _joined(life.before, life.first_step, life.steps)
 
     def _leave_old_size(self, world_size: int) -> None:
-        """After training on another number of ranks, steps are no longer the reference's, nor a vanished rank's."""
+        """After training on a different number of ranks, steps are no longer the reference's, nor a vanished rank's."""
         if self.reference and world_size != len(self.reference):
             self.reference = {}
             self.places = ParameterPlaces({})

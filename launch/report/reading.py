@@ -30,7 +30,7 @@ def read_results(run_dir: RunDir) -> Results:
     came to its end, and is UNKNOWN if it was interrupted.
 
     Raises:
-        EvidenceError: `run_dir` is no run directory, another version wrote it, or its plan is damaged.
+        EvidenceError: `run_dir` is no run directory, a different version wrote it, or its plan is damaged.
     """
     plan = stored_plan(run_dir)
     spans: dict[str, tuple[Span, ...]] = {}

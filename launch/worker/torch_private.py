@@ -37,11 +37,14 @@ PRIVATE_NAMES = {
     "torch._C._functorch": ("get_unwrapped", "is_functorch_wrapped_tensor"),
     "torch._functorch.pyfunctorch": ("temporarily_clear_interpreter_stack",),
     "torch._dynamo.eval_frame": ("skip_code",),
+    "torch._dynamo.eval_frame:OptimizedModule": ("_orig_mod",),
     "torch.distributed:Reducer": ("_rebuild_buckets",),
+    "torch.distributed.algorithms._checkpoint.checkpoint_wrapper:CheckpointWrapper": ("_checkpoint_wrapped_module",),
     "torch.distributed.checkpoint.filesystem": ("_write_files_from_queue",),
     "torch.distributed.checkpoint.state_dict_saver": ("_save_state_dict",),
     "torch.distributed.distributed_c10d": ("_get_default_store", "_world"),
     "torch.distributed.distributed_c10d:_World": ("pg_map",),
+    "torch.distributed.fsdp:FullyShardedDataParallel": ("_fsdp_wrapped_module",),
     "torch.nn:Module": ("_buffers", "_modules", "_non_persistent_buffers_set", "_parameters"),
     "torch.distributed.tensor:DTensor": ("_local_tensor",),
     "torch.utils.data:DataLoader": ("_dataset_kind",),
@@ -86,6 +89,8 @@ SAVE_STATE_DICT = "_save_state_dict"
 """What `torch.distributed.checkpoint.save` calls once it is known who writes."""
 WRITE_FILES = "_write_files_from_queue"
 """What each thread of its storage does."""
+WRAPPED_MODULES = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
+"""Names by which torch's wrappers hold what they wrap. A model may be wrapped after a restart on one rank and not on two."""
 
 
 def is_iterable(loader: DataLoader[Any]) -> bool:

@@ -8,17 +8,10 @@ import torch
 
 from resumable.samplers.epoch_pass import EpochPass
 from resumable.samplers.frameworks.drawing import asking_accelerator
+from resumable.samplers.frameworks.private_names import GradientState, begin_pass, end_pass
 from resumable.samplers.sampler import ResumableSampler, progress_of
 
 _T = TypeVar("_T")
-
-
-class Gradients(Protocol):
-    """accelerate's record of the loaders that are being read: accumulated gradients are applied with a last batch."""
-
-    def _add_dataloader(self, dataloader: object) -> None: ...
-
-    def _remove_dataloader(self, dataloader: object) -> None: ...
 
 
 class Accelerator(Protocol):
@@ -31,7 +24,7 @@ class Accelerator(Protocol):
     dispatch_batches: bool | None
     num_processes: int
     process_index: int
-    gradient_state: Gradients
+    gradient_state: GradientState
 
 
 class AcceleratedLoader:
@@ -94,7 +87,7 @@ class _Ending:
 
 def _deliver(batches: Iterator[_T], accelerator: Accelerator, ending: _Ending) -> Iterator[_T]:
     place = import_module("accelerate.utils").send_to_device
-    accelerator.gradient_state._add_dataloader(ending)
+    begin_pass(accelerator.gradient_state, ending)
     try:
         for batch in batches:
             if accelerator.device_placement:
@@ -102,7 +95,7 @@ def _deliver(batches: Iterator[_T], accelerator: Accelerator, ending: _Ending) -
             else:
                 yield batch
     finally:
-        accelerator.gradient_state._remove_dataloader(ending)
+        end_pass(accelerator.gradient_state, ending)
 
 
 def _check(accelerator: Accelerator, sampler: ResumableSampler) -> None:

@@ -1,6 +1,5 @@
 """Who draws from a sampler: torch's and the frameworks' own frames, and never a user's."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from inspect import CO_GENERATOR
@@ -18,6 +17,7 @@ from resumable.samplers.frameworks.private_names import (
     TORCHDATA_BATCHES,
     TORCHDATA_RESTORES,
     PrivateName,
+    frame_at,
 )
 
 _LIBRARIES = frozenset(
@@ -55,7 +55,7 @@ def drawer(*, in_batches: bool) -> Drawer:
     """
     batch_size, drop_last, reads_ahead = None, False, False
     # Not this function's own frame: it would hold itself, and with it whoever draws, until garbage is collected.
-    nearest = list(_library_frames(sys._getframe(1)))
+    nearest = list(_library_frames(frame_at(1)))
     for frame in nearest:
         _refuse(frame)
         # The nearest one draws the samples; a batch sampler further away deals with batches.
@@ -77,22 +77,22 @@ def drawer(*, in_batches: bool) -> Drawer:
 
 def is_asking(code: CodeType) -> bool:
     """Whether the present call is made from within that code: its own loop trains, and nothing is handed on."""
-    return any(frame.f_code is code for frame in _callers(sys._getframe(1)))
+    return any(frame.f_code is code for frame in _callers(frame_at(1)))
 
 
 def is_asked_by_torchdata() -> bool:
     """Return whether torchdata asks for a state: it keeps one of our iterator too, which is exact, with each batch."""
-    return any(_module(frame).startswith("torchdata.") for frame in _library_frames(sys._getframe(1)))
+    return any(_module(frame).startswith("torchdata.") for frame in _library_frames(frame_at(1)))
 
 
 def is_restored_by_torchdata() -> bool:
     """Return whether a node of torchdata's loads a state, which goes on in its epoch and does not name it."""
-    return any(_is(frame, TORCHDATA_RESTORES) for frame in _library_frames(sys._getframe(1)))
+    return any(_is(frame, TORCHDATA_RESTORES) for frame in _library_frames(frame_at(1)))
 
 
 def asking_accelerator() -> object | None:
     """Return the accelerator that has been given a loader, and now asks whether it is prepared; None if none does."""
-    for frame in _library_frames(sys._getframe(1)):
+    for frame in _library_frames(frame_at(1)):
         if _is(frame, ACCELERATE_ASKS):
             return frame.f_locals["self"]  # type: ignore[no-any-return]
     return None

@@ -1,11 +1,14 @@
-"""Every private name of torch, torchdata, accelerate and Lightning that this package uses: where to look after an update.
+"""Every private name of Python, torch and the frameworks that this package uses: where to look after an update.
 
-A test looks all of them up in the versions that are installed. Where one is gone, the message names it.
+A test looks all of them up in the versions that are installed. Where one is gone, the message names it. No other module uses
+one, but for the property by which accelerate asks a loader whether it is prepared.
 """
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Protocol
 
 NUM_WORKERS = "_num_workers"
 
@@ -58,7 +61,10 @@ GRADIENTS_REMOVE = PrivateName("accelerate.state", "GradientState._remove_datalo
 LIGHTNING_WRAPPER = PrivateName("lightning.fabric.utilities.distributed", "_DatasetSamplerWrapper", "shuffles again")
 FABRIC_LOADER = PrivateName("lightning.fabric.wrappers", "_FabricDataLoader", "counts epochs by itself")
 
+FRAMES = PrivateName("sys", "_getframe", "who draws, or asks for a state")
+
 PRIVATE_NAMES = (
+    FRAMES,
     BATCH_SAMPLER_PASS,
     LOADER_DRAWS,
     PrivateName(LOADER_DRAWS.module, "_BaseDataLoaderIter", "does it fetch ahead?", NUM_WORKERS),
@@ -72,6 +78,28 @@ PRIVATE_NAMES = (
     LIGHTNING_WRAPPER,
     FABRIC_LOADER,
 )
+
+
+frame_at = sys._getframe
+"""The frame of a call, so many calls above the present one."""
+
+
+class GradientState(Protocol):
+    """accelerate's record of the loaders that are being read: accumulated gradients are applied with a last batch."""
+
+    def _add_dataloader(self, dataloader: object) -> None: ...
+
+    def _remove_dataloader(self, dataloader: object) -> None: ...
+
+
+def begin_pass(gradients: GradientState, loader: object) -> None:
+    """Tell accelerate that a loader is being read."""
+    gradients._add_dataloader(loader)
+
+
+def end_pass(gradients: GradientState, loader: object) -> None:
+    """Tell accelerate that a loader is read no more."""
+    gradients._remove_dataloader(loader)
 
 
 def missing_names() -> Iterator[str]:

@@ -14,7 +14,7 @@ _OF_EPOCHS = "epoch_length"
 
 
 class Endless(Order):
-    """All epochs of another order, one behind the other, as the sampler's epoch 0, which never ends.
+    """All epochs of a different order, one behind the other, as the sampler's epoch 0, which never ends.
 
     No batch is cut short and nothing is padded where one shuffle ends and the next one begins.
 

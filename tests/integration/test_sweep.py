@@ -47,12 +47,12 @@ def test_every_point_of_the_built_in_job_is_valid(
 
 
 def test_a_planted_bug_is_found_where_it_shows_and_nowhere_else(resumable: Resumable) -> None:
-    """A sampler whose epoch is lost by the resume goes wrong in every epoch but the first, also on cold ranks."""
+    """A sampler whose epoch is lost by the resume goes wrong in every epoch but the first, also on plain processes."""
     at = ("--at", "epoch=0,batch=4,epoch=1,batch=4", "--ranks", "1", "--jobs", "1")
     finished = resumable("sweep", "--nproc-per-node", "2", *at, MUTANT, "--bug", "epoch-zero-order")
     assert (finished.exit_code, finished.errors) == (1, ""), finished.output
     wrong = "sigkill-epoch0001batch0004-rank1"
-    expected = {"sigkill-epoch0000batch0004-rank1": "valid", wrong: "invalid", f"{wrong}-cold": "invalid"}
+    expected = {"sigkill-epoch0000batch0004-rank1": "valid", wrong: "invalid", f"{wrong}-plain": "invalid"}
     assert expected == outcomes(finished.run_dir)
     reason = msgspec.json.decode((finished.run_dir / wrong / "verdict.json").read_bytes(), type=Verdict).reason
     assert ("epoch 0" in reason, reason.endswith("(holds on plain processes)")) == (True, True), reason

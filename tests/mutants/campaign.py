@@ -44,7 +44,7 @@ class Sweep:
     """Further ones of the sweep."""
 
     def command(self, *, every: int, chain: bool, folder: Path) -> list[str]:
-        """The sweep as a user starts it; one point of every cause is enough to see that it holds cold."""
+        """The sweep as a user starts it; one point of every cause is enough to see that it holds on plain processes."""
         how = "--chain" if chain else "--no-chain"
         where = (how, "--at", self.at or f"every:{every}", "--kinds", self.kinds, *self.options)
         files = ("--run-dir", str(folder / "run"), "--json", str(folder / "results.json"))
@@ -54,7 +54,7 @@ class Sweep:
             str(NUM_RANKS),
             "--hang-timeout",
             "3",
-            "--cold",
+            "--confirm",
             "cause",
             "--all-failures",
         )

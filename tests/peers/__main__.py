@@ -1,6 +1,6 @@
 """`make peers`: measures the stacks, and writes the scoreboard as JSON, Markdown and HTML.
 
-python -m tests.peers [--cold each|cause] [--cell COLUMN]... [ROW...]   all rows, or those that are named
+python -m tests.peers [--confirm each|cause] [--cell COLUMN]... [ROW...]   all rows, or those that are named
 python -m tests.peers --page                                            none: what is stored is written again
 """
 
@@ -30,7 +30,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.peers")
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of: {', '.join(stack.name for stack in STACKS)}")
     parser.add_argument("--page", action="store_true", help="measure nothing; write what is stored again")
-    parser.add_argument("--cold", choices=("each", "cause"), default="each", help="what is done again, as in `sweep`")
+    parser.add_argument(
+        "--confirm", choices=("each", "cause"), default="each", help="what is done again, as in `sweep`"
+    )
     parser.add_argument(
         "--cell", action="append", choices=[cell.name for cell in CELLS], help="this column; repeatable"
     )
@@ -44,7 +46,7 @@ def main() -> None:
     store(scoreboard)
     for stack in [] if arguments.page else [by_name[name] for name in arguments.rows or by_name]:
         folder = BUILT / "evidence" / time.strftime("%Y%m%d-%H%M%S")
-        for result in measured(stack, cells, folder, again=arguments.cold):
+        for result in measured(stack, cells, folder, again=arguments.confirm):
             scoreboard = scoreboard.with_result(msgspec.structs.replace(result, date=_today()))
             store(scoreboard)
             print(f"{stack.name}, {result.cell}: {result.mark} {result.reason}", flush=True)

@@ -58,7 +58,7 @@ def sweep(arguments: argparse.Namespace, console: Console) -> int:
                     display,
                     num_jobs=num_jobs,
                     limit=limit,
-                    which_again=arguments.cold,
+                    which_again=arguments.confirm,
                     num_many=float("inf") if arguments.all_failures else NUM_MANY,
                 ).run()
         except Interrupted as error:

@@ -96,7 +96,7 @@ def _carry_out(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool,
             carry_out(faulted)
         if provided.were_kept and judge(plan, run_dir).outcome is not Outcome.VALID:
             if not is_quiet:
-                console.print("not VALID beside uninterrupted runs that were kept: they are made anew")
+                console.print("not VALID beside uninterrupted runs that were kept: new ones are made")
             kept.forget(plan, run_dir)
             is_fit = kept.provide(plan, run_dir, run_references).have_succeeded
             if is_fit and not provided.have_succeeded:

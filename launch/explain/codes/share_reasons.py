@@ -1,4 +1,4 @@
-"""Which share of the data a rank went on with, on another number of ranks or another data set; each class is a code."""
+"""Which share of the data a rank went on with where the number of ranks or the data set changed; each class is a code."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class NotRestored(Problem, frozen=True, kw_only=True):
 
 
 class ScheduleBegunAgain(Problem, frozen=True, kw_only=True):
-    """On another number of ranks: the scheduler began from scratch."""
+    """On a different number of ranks: the scheduler began from scratch."""
 
     template = (
         "rank {rank} in incarnation {incarnation} went on from step {step} "

@@ -14,10 +14,14 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from resumable.launch.worker.torch_private import all_buffers_of, buffers_of, children_of, is_made, own_parameters
-
-WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
-"""Names by which torch's wrappers hold what they wrap. A model may be wrapped after a restart on one rank and not on two."""
+from resumable.launch.worker.torch_private import (
+    WRAPPED_MODULES,
+    all_buffers_of,
+    buffers_of,
+    children_of,
+    is_made,
+    own_parameters,
+)
 
 
 class LiveModules:
@@ -127,6 +131,6 @@ def _gets_buffers(module: torch.nn.Module) -> bool:
 
 
 def _joined(path: str, name: str) -> str:
-    if name in WRAPPERS:
+    if name in WRAPPED_MODULES:
         return path
     return f"{path}.{name}" if path else name

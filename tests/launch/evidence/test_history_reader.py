@@ -90,7 +90,7 @@ def no_text(lines: list[bytes]) -> list[bytes]:
         (no_text, 6, "cannot be decoded"),
         (drop_middle, 6, "expected sequence=5, found 6"),
         (drop_start, 1, "does not begin with a start line"),
-        (other_version, 1, f"format={FORMAT_VERSION + 1} of another release"),
+        (other_version, 1, f"format={FORMAT_VERSION + 1} of a different release"),
     ],
 )
 def test_a_spoilt_file_is_damage_at_its_line(scenario, first_file, spoil, line, what):

@@ -68,5 +68,5 @@ def test_a_second_training_behind_one_that_ended_well_is_a_different_job() -> No
     """One that was killed had to be started again, and what is started from scratch then is the job."""
     second = scratch("state-0-of-a-different-seed", None)
     whole = [Life(epochs=JOB.epochs_from(rank, 0)) for rank in range(2)]
-    assert whats([whole, second], has_reference=False) == ["it begins anew after a life that had ended well"]
+    assert whats([whole, second], has_reference=False) == ["it starts from scratch after a life that had ended well"]
     assert whats([first(4), second], has_reference=False) == []

@@ -93,7 +93,7 @@ def test_the_cold_start_of_a_point_is_in_the_plan_though_no_point() -> None:
     """A node finds it by its name; nobody counts it."""
     made = drawn(at="3", ranks="1")
     assert ("subprocess", made.points[0].faults) == (
-        made.scenario("sigkill-step0003-rank1-cold").start_method,
-        made.scenario("sigkill-step0003-rank1-cold").faults,
+        made.scenario("sigkill-step0003-rank1-plain").start_method,
+        made.scenario("sigkill-step0003-rank1-plain").faults,
     )
     assert len(made.points) == 1
