@@ -113,9 +113,8 @@ def _merged_saves(saved: Iterable[Saved]) -> list[tuple[Saved, Content]]:
         by_rank = by_moment.setdefault((one.moment, frozenset(one.content)), {})
         by_rank.setdefault(one.rank, []).append(one)
     return [
-        (one, content)
+        (next(iter(by_rank.values()))[0], content)
         for by_rank in by_moment.values()
-        for one in [next(iter(by_rank.values()))[0]]
         for content in _merged_over_ranks([[own.content for own in saves] for saves in by_rank.values()])
     ]
 
