@@ -3,7 +3,8 @@
 The parameters say it best: the first step after the restart starts from parameters that the job had before a certain
 step, and no knowledge of the checkpoint's format is needed. Where that is ambiguous (learning rate 0) or not known, the
 checkpoint that was loaded says it; where that is not known either, the sequence itself must be the rest of the expected
-one, from a batch at or before the first that was lost.
+one, from a batch at or before the first that was lost. Parameters that nobody had trained yet tell nothing, if the process
+loaded a checkpoint and trains on the batches that follow it: all but the model was restored.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Clues(msgspec.Struct, frozen=True, kw_only=True):
 
 def find_resume_point(steps: Steps, clues: Clues) -> ResumePoint:
     """The resume point of a process that did `steps`, at least one."""
-    candidates = clues.same_parameters
+    candidates = () if _has_new_model(steps, clues) else clues.same_parameters
     if len(candidates) == 1:
         return ResumePoint(step=candidates[0], how="parameters")
     if clues.checkpoint is not None and (not candidates or clues.checkpoint in candidates):
@@ -53,6 +54,13 @@ def find_resume_point(steps: Steps, clues: Clues) -> ResumePoint:
         reachable = [step for step in candidates if step <= clues.num_done]
         return ResumePoint(step=(reachable or candidates)[-1], how="parameters")
     return ResumePoint(step=clues.num_done, how="unknown")
+
+
+def _has_new_model(steps: Steps, clues: Clues) -> bool:
+    """Whether a process goes on behind its checkpoint with the parameters with which the job had begun."""
+    if not clues.checkpoint or not clues.same_parameters or max(clues.same_parameters) > 0:
+        return False
+    return bool(_continuations(steps, clues, [clues.checkpoint]))
 
 
 def _continuations(steps: Steps, clues: Clues, candidates: Sequence[int]) -> list[int]:

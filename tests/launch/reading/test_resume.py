@@ -15,7 +15,7 @@ def steps(numbers: list[int], before: str | None = None) -> Steps:
     )
 
 
-PLACES: dict[str | None, tuple[int, ...]] = {"three": (3,), "flat": (2, 3, 4)}
+PLACES: dict[str | None, tuple[int, ...]] = {"three": (3,), "flat": (2, 3, 4), "new": (0,)}
 EXPECTED = steps(list(range(10)))
 
 
@@ -28,6 +28,10 @@ EXPECTED = steps(list(range(10)))
         pytest.param(steps([3, 4], "flat"), 7, (3, "sequence"), id="unless it is none of them"),
         pytest.param(steps([9, 9], "flat"), None, (4, "parameters"), id="equal parameters and strange batches"),
         pytest.param(steps([3, 4], "never seen"), 5, (5, "checkpoint"), id="parameters that nobody had"),
+        pytest.param(steps([5, 6], "new"), 5, (5, "checkpoint"), id="all but the model goes on behind the checkpoint"),
+        pytest.param(steps([0, 1], "new"), 5, (0, "parameters"), id="everything from scratch, whatever was loaded"),
+        pytest.param(steps([5, 6], "new"), None, (0, "parameters"), id="new parameters, and nothing was loaded"),
+        pytest.param(steps([5, 6], "three"), 5, (3, "parameters"), id="parameters of an earlier checkpoint"),
         pytest.param(steps([3, 4]), 5, (5, "checkpoint"), id="no digest"),
         pytest.param(steps([3, 4, 5]), None, (3, "sequence"), id="neither"),
         pytest.param(steps([7, 8]), None, (6, "unknown"), id="beyond what was lost"),
