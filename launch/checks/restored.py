@@ -14,7 +14,7 @@ from resumable.launch.explain.check_result import (
     passed,
     unknown,
 )
-from resumable.launch.explain.codes.state_problems import NotRestored, SaveUnknown, ScheduleBegunAgain
+from resumable.launch.explain.codes.state_problems import MAX_NAMES, NotRestored, SaveUnknown, ScheduleBegunAgain
 from resumable.launch.explain.codes.state_reasons import ComponentNotRestored
 from resumable.launch.explain.learning_rates import has_first_schedule, rate_violation
 from resumable.launch.explain.witnesses import was_meant
@@ -23,8 +23,6 @@ from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life
 from resumable.launch.reading.start_states import MUST_BE_RESTORED, Start, start_state
 from resumable.launch.system.wording import counted, listed
-
-_MAX_NAMES = 3
 
 
 def _restored(evidence: Evidence) -> CheckResult:
@@ -74,7 +72,7 @@ def _different_states(evidence: Evidence, starts: Sequence[Start]) -> Iterator[V
                     step=start.life.first_step,
                     component=component,
                     is_lost=component in start.lost,
-                    names=names[:_MAX_NAMES],
+                    names=names[:MAX_NAMES],
                     num_names=len(names),
                     save_step=start.moment[1],
                     path=start.path,

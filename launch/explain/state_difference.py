@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from resumable.launch.explain.codes.state_problems import MAX_NAMES
 from resumable.launch.explain.codes.state_reasons import (
     BuffersNotRestored,
     ComponentNotRestored,
@@ -13,6 +14,7 @@ from resumable.launch.explain.codes.state_reasons import (
     ScaleNotRestored,
     SchedulerOffCount,
     SomeStateNotRestored,
+    UntrainedWeightsDiffer,
     UpdateDiffers,
     UpdateLeftOut,
 )
@@ -21,7 +23,7 @@ from resumable.launch.explain.unusable_checkpoints import why_wrong
 from resumable.launch.explain.witnesses import was_meant
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life
-from resumable.launch.reading.start_states import MUST_BE_RESTORED
+from resumable.launch.reading.start_states import MUST_BE_RESTORED, Start, start_state
 from resumable.launch.reading.steps import NOTHING
 from resumable.launch.reading.trained import TrainedStep
 
@@ -52,19 +54,32 @@ def _not_restored(evidence: Evidence, life: Life, number: int) -> Reason:
     if _only_buffers_differ(wanted, found):
         return BuffersNotRestored()
     if _only_losses_differ(wanted, found):
-        return ScaleNotRestored(step=step)
+        return ScaleNotRestored(step=step) if _may_be_scaled(life) else InputsDiffer(step=step)
     if number == 0 and (life.resume is None or life.resume.how != "parameters"):
         return ModelNotRestored()
     return _not_loaded(evidence, life) or _of_losses(evidence, life, number) or _of_update(evidence, life, number)
 
 
+def _may_be_scaled(life: Life) -> bool:
+    """Whether the process has a gradient scaler, as far as anybody knows."""
+    state = start_state(life)
+    return state is None or "scaler" in state.components
+
+
+def _start_of(evidence: Evidence, life: Life) -> Start | None:
+    return next((start for start in evidence.starts if start.life is life), None)
+
+
 def _not_loaded(evidence: Evidence, life: Life) -> Reason | None:
     """A component of the state that the process began with, and that is not what the run had saved."""
-    for start in evidence.starts:
-        for component in MUST_BE_RESTORED if start.life is life else ():
-            if component in start.differing and not was_meant(evidence, start, component):
-                return ComponentNotRestored(component=component, is_lost=component in start.lost)
-    return None
+    start = _start_of(evidence, life)
+    if start is None:
+        return None
+    for component in MUST_BE_RESTORED:
+        if component in start.differing and not was_meant(evidence, start, component):
+            return ComponentNotRestored(component=component, is_lost=component in start.lost)
+    names = start.differing.get("untrained", ())
+    return UntrainedWeightsDiffer(names=names[:MAX_NAMES], num_names=len(names)) if names else None
 
 
 def _of_update(evidence: Evidence, life: Life, number: int) -> Reason:
@@ -73,8 +88,16 @@ def _of_update(evidence: Evidence, life: Life, number: int) -> Reason:
     if wanted.record.learning_rate != found.record.learning_rate:  # a new scheduler may begin where the old one stood
         return _off_schedule(wanted, found)
     if number == 0 and found.losses and None not in found.losses and wanted.after != found.after:
-        return UpdateLeftOut(step=step) if found.after == found.before else UpdateDiffers(step=step)
+        if found.after == found.before:
+            return UpdateLeftOut(step=step)
+        return UpdateDiffers(step=step, is_optimizer_right=_has_its_optimizer(evidence, life))
     return SomeStateNotRestored(what="parameters" if wanted.after != found.after else "loss", step=step)
+
+
+def _has_its_optimizer(evidence: Evidence, life: Life) -> bool:
+    """Whether the optimizer began with what this run had of it at the save, be it nothing."""
+    start = _start_of(evidence, life)
+    return start is not None and "parameters" in start.equal and "optimizer" not in start.differing
 
 
 def _of_losses(evidence: Evidence, life: Life, number: int) -> Reason | None:

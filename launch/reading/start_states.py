@@ -14,7 +14,8 @@ from resumable.launch.reading.saves import Moment, Saved, saves_read
 
 MUST_BE_RESTORED: tuple[Component, ...] = ("parameters", "optimizer", "buffers", "scaler", "gradients")
 """Whatever the job; schedulers show in the learning rates, random state in what it decides."""
-_TOLD = ("schedulers", "random")
+_TOLD = ("schedulers", "random", "untrained")
+"""Compared, too, and accusing nobody: what models hold that no step trains may be made anew as it was."""
 
 
 Component = Literal["parameters", "optimizer", "buffers", "scaler", "gradients"]

@@ -19,6 +19,11 @@ def listed(values: Sequence[object]) -> str:
     return f"{', '.join(head)} and {last}" if head else last
 
 
+def listed_in_part(values: Sequence[object], num: int) -> str:
+    """The first of so many: `a, b and 3 more`."""
+    return listed([*values, f"{num - len(values)} more"] if num > len(values) else values)
+
+
 def place(file: str, line: int | None = None) -> str:
     """`file:line`, which editors and terminals open; the file alone where the whole of it is meant."""
     return file if line is None else f"{file}:{line}"

@@ -7,7 +7,7 @@ from typing import Literal
 
 from resumable.launch.explain.codes.statement import Problem
 from resumable.launch.reading.start_states import Component
-from resumable.launch.system.wording import counted
+from resumable.launch.system.wording import counted, listed_in_part
 
 _STATE: dict[Component, str] = {
     "parameters": "parameters",
@@ -65,6 +65,10 @@ class SavedStateDiffers(Problem, frozen=True, kw_only=True):
         return self.filled(under=under, in_file=f" in {self.path}" if self.path else "")
 
 
+MAX_NAMES = 3
+"""Names that are given of parts of the state; how many more there are is counted."""
+
+
 class NotRestored(Problem, frozen=True, kw_only=True):
     """A process went on with something else than the run had at the save that it loaded."""
 
@@ -90,8 +94,7 @@ class NotRestored(Problem, frozen=True, kw_only=True):
         who = "the ranks together" if self.rank is None else f"rank {self.rank}"
         target = PurePath(self.path).name or "its state"
         at_save = f" this run had when it saved {target} after {counted(self.save_step, 'step')}"
-        num_more = self.num_names - len(self.names)
-        which = f": {', '.join(self.names)}{f' and {num_more} more' if num_more else ''}" if self.names else ""
+        which = f": {listed_in_part(self.names, self.num_names)}" if self.names else ""
         verb = f"without the {what} that" if self.is_lost else f"with {what} different from what"
         return self.filled(who=f"{who} in incarnation {self.incarnation}", what=verb, at_save=at_save, which=which)
 

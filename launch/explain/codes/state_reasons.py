@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from resumable.launch.explain.codes.statement import Reason
-from resumable.launch.system.wording import counted
+from resumable.launch.system.wording import counted, listed_in_part
 
 
 class AugmentationVaries(Reason, frozen=True, kw_only=True):
@@ -17,7 +17,10 @@ class AugmentationVaries(Reason, frozen=True, kw_only=True):
 class StateOfPart(Reason, frozen=True, kw_only=True):
     """Right batches and parameters, and yet something else is saved."""
 
-    template = "training is right up to there, so that this part of the state was not restored: an average (EMA)?"
+    template = (
+        "training is right up to there, so that this part of the state, or what it goes by, was not restored: an average "
+        "(EMA), or the count of its updates?"
+    )
 
 
 class ComponentNotRestored(Reason, frozen=True, kw_only=True):
@@ -106,10 +109,26 @@ class InputsDiffer(Reason, frozen=True, kw_only=True):
 
     template = (
         "samples and parameters are right, and yet the loss of step {step} is not, before its update: what was made of the "
-        "samples differs (augmentation, seeds of loader workers), or what the model draws (dropout). Is the state of every "
-        "generator saved and loaded? --content tells which of the two it is"
+        "samples differs (augmentation, seeds of loader workers), what the model draws (dropout), or what else goes into "
+        "the loss (a hidden state, a count, an average). Is all of that, and the state of every generator, saved and "
+        "loaded? --content tells whether it is the samples"
     )
     step: int
+
+
+class UntrainedWeightsDiffer(Reason, frozen=True, kw_only=True):
+    """Of what models hold and no step changes."""
+
+    template = (
+        "weights that no step trains are not those that there were at the save: {which}. Are they loaded, or made, as they "
+        "were then, and are the same ones frozen?"
+    )
+    names: tuple[str, ...]
+    """The first of them."""
+    num_names: int
+
+    def __str__(self) -> str:
+        return self.filled(which=listed_in_part(self.names, self.num_names))
 
 
 class RandomStateOfRanks(Reason, frozen=True, kw_only=True):
@@ -130,10 +149,24 @@ class UpdateDiffers(Reason, frozen=True, kw_only=True):
     """The first update of a process, from right gradients."""
 
     template = (
-        "samples, parameters, the first loss and the learning rate are right, and yet the update of step {step} is not: "
-        "is the optimizer's state loaded, and does it lie with the parameters that it was saved for (in their order)?"
+        "samples, parameters, first loss and learning rate are right, and yet the update of step {step} is not: {why}"
     )
+    kind_by = ("is_optimizer_right",)
     step: int
+    is_optimizer_right: bool = False
+    """It began with what this run had of it at the save."""
+
+    def __str__(self) -> str:
+        return self.filled(why=_GRADIENTS_DIFFER if self.is_optimizer_right else _OPTIMIZER_DIFFERS)
+
+
+_OPTIMIZER_DIFFERS = (
+    "is the optimizer's state loaded, and does it lie with the parameters that it was saved for (in their order)?"
+)
+_GRADIENTS_DIFFER = (
+    "the optimizer's state is as it was saved, so that gradients are treated differently before the step (clipped by "
+    "earlier norms, noise, a second loss): is what that goes by saved and loaded?"
+)
 
 
 class UpdateLeftOut(Reason, frozen=True, kw_only=True):

@@ -31,6 +31,8 @@ class LiveModules:
         self._names: dict[int, tuple[weakref.ref[torch.Tensor], str]] = {}
         self._buffers: list[tuple[weakref.ref[torch.nn.Module], dict[str, str]]] = []
         """Modules, and the paths of their buffers by the names that they have there."""
+        self._holders: list[tuple[weakref.ref[torch.nn.Module], str]] = []
+        """All modules that have parameters themselves, and their paths."""
         self._known: frozenset[int] = frozenset()
         self.gets_buffers = False
         """Some buffers, in the next forward pass, become those of the first rank of their group."""
@@ -45,7 +47,7 @@ class LiveModules:
         if ids == self._known and all(self._is_same(parameter) for parameter in trained):
             return
         self._known = ids
-        self._names, self._buffers, self.gets_buffers = {}, [], False
+        self._names, self._buffers, self._holders, self.gets_buffers = {}, [], [], False
         for root in _roots():
             self._note_tree(root, ids)
         for parameter in trained:
@@ -69,12 +71,21 @@ class LiveModules:
                 if buffer is not None:
                     yield path, buffer
 
+    def untrained(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Parameters of all modules that are not trained: frozen, or of a model of which nothing is, such as a teacher."""
+        for reference, path in self._holders:
+            module = reference()
+            for name, parameter in () if module is None else own_parameters(module):
+                if id(parameter) not in self._known or not parameter.requires_grad:
+                    yield _joined(path, name), parameter
+
     def _is_same(self, parameter: torch.Tensor) -> bool:
         reference, _ = self._names.get(id(parameter), (None, ""))
         return reference is not None and reference() is parameter
 
     def _note_tree(self, root: torch.nn.Module, trained: frozenset[int]) -> None:
         tree = list(_walk(root))
+        self._holders += [(weakref.ref(module), path) for path, module, _ in tree if any(own_parameters(module))]
         for path, module, _ in tree:
             for name, parameter in own_parameters(module):
                 if id(parameter) in trained:

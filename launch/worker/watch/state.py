@@ -15,7 +15,12 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from resumable.launch.evidence.fingerprints import Fingerprint, total
 from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, Load, Moment, State, Step
 from resumable.launch.worker.fingerprint.quick import Named, QuickForms
-from resumable.launch.worker.fingerprint.states import as_part, named_fingerprints, state_fingerprint
+from resumable.launch.worker.fingerprint.states import (
+    as_part,
+    named_fingerprints,
+    state_fingerprint,
+    tensor_fingerprint,
+)
 from resumable.launch.worker.patching import Patches
 from resumable.launch.worker.recorder import Recorder
 from resumable.launch.worker.torch_private import version_of
@@ -60,7 +65,7 @@ class StateWatch:
             case Step():
                 self._is_accumulating = False
             case Load() if not self._start.is_over:
-                self._start.buffers = None
+                self._start.buffers = self._start.untrained = None
                 if held := self._held():
                     self._parameters(held)  # their names, in case that nothing is left to train: then no batch comes
             case Batch() if not self._start.is_over:
@@ -92,8 +97,9 @@ class StateWatch:
         held = self._held()
         start = self._start
         start.is_over = True
-        before = {"buffers": start.buffers or {}, "gradients": start.gradients}
+        before = {"buffers": start.buffers or {}, "gradients": start.gradients, "untrained": start.untrained or {}}
         components = self._learned(held) | before | _of_raw(start.raw or {})
+        components["parameters"] |= start.frozen
         quick = self._quick_forms(held)
         quick.pop("buffers", None)
         if start.quick_buffers is not None:
@@ -103,7 +109,9 @@ class StateWatch:
     def note_save(self) -> None:
         """Record what this process has as it begins to save."""
         held = self._held()
-        components = self._learned(held) | {"buffers": self._buffers()} | _of_raw(self._raw())
+        components = (
+            self._learned(held) | {"buffers": self._buffers(), "untrained": self._untrained()} | _of_raw(self._raw())
+        )
         if self._is_accumulating:
             components["gradients"] = self._gradients(self._parameters(held))
         self._emit(_fields("save", components, self._quick_forms(held)))
@@ -162,6 +170,9 @@ class StateWatch:
     def _buffers(self) -> ByName:
         return named_fingerprints(self._modules.buffers())
 
+    def _untrained(self) -> ByName:
+        return {name: tensor_fingerprint(name, one, is_whole=False) for name, one in self._modules.untrained()}
+
     def _gradients(self, parameters: Sequence[Named]) -> ByName:
         return named_fingerprints((name, one.grad) for name, one in parameters if one.grad is not None)
 
@@ -215,6 +226,9 @@ class StateWatch:
         if seen != start.seen:
             start.seen = seen
             start.gradients = self._gradients(self._parameters(held))
+        if start.untrained is None and (parameters := self._parameters(held)):
+            start.untrained = self._untrained()
+            start.frozen = _frozen(parameters)
         if start.buffers is None and self._parameters(held) and not self._modules.gets_buffers:
             start.buffers = self._buffers()
             start.quick_buffers = self.after_step().get("buffers", Fingerprint())
@@ -248,6 +262,10 @@ class _Start:
         self.buffers: ByName | None = None
         """When the first batch after the last load came: later forward passes may have changed them."""
         self.quick_buffers: Fingerprint | None = None
+        self.untrained: ByName | None = None
+        """Likewise."""
+        self.frozen: ByName = {}
+        """Likewise, of the parameters that get no gradient though an optimizer holds them."""
         self.gradients: ByName = {}
         """When the last batch came: those of a window of accumulation that was open at the save."""
         self.seen: list[tuple[int, int]] = []
@@ -265,6 +283,12 @@ def _fields(moment: Moment, components: dict[str, ByName], quick: dict[str, Fing
         "components": {name: parts for name, parts in components.items() if parts},
         "quick": quick,
     }
+
+
+def _frozen(parameters: Sequence[Named]) -> ByName:
+    """Of those that get no gradient: a forward pass may set them, as momentum encoders do."""
+    trained = {name for name, one in parameters if one.requires_grad}
+    return named_fingerprints((name, one) for name, one in parameters if not one.requires_grad and name not in trained)
 
 
 def _of_raw(raw: Mapping[str, Mapping[str, Any]]) -> dict[str, ByName]:

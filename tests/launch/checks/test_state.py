@@ -5,13 +5,14 @@ import pytest
 
 from resumable.launch.checks.state import state
 from resumable.launch.evidence.history import History
-from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, Exit, Step
+from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, Exit, State, Step
 from resumable.launch.explain.check_result import CheckResult
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import resolve
 from tests.launch import histories
 from tests.launch.histories import Job
+from tests.launch.states import one, with_component, with_states
 
 JOB = Job(num_samples=32)
 Change = Callable[[AnyRecord], AnyRecord]
@@ -379,3 +380,29 @@ def test_what_differs_first_is_to_blame(losses: tuple[int, ...], change: Change,
         history = changed(changed(history, own, incarnation=1, rank=rank), change, incarnation=1, rank=rank)
     violation = state(histories.of_histories(history, JOB, [])).violations[0]
     assert words in violation.explanation
+
+
+def another_untrained_weight(line: AnyRecord) -> AnyRecord:
+    """When the process starts."""
+    is_start = isinstance(line, State) and line.moment == "start"
+    return with_component(line, "untrained", {"base.weight": one("another")}) if is_start else line
+
+
+def with_untrained(line: AnyRecord) -> AnyRecord:
+    """Of a model a part of which is frozen."""
+    return with_component(line, "untrained", {"base.weight": one("frozen")}) if isinstance(line, State) else line
+
+
+@pytest.mark.parametrize(
+    ("is_another", "words"),
+    [
+        (True, "weights that no step trains are not those that there were at the save: base.weight. Are they loaded"),
+        (False, "the optimizer's state is as it was saved, so that gradients are treated differently"),
+    ],
+)
+def test_what_the_state_proves_right_is_not_blamed(is_another: bool, words: str) -> None:
+    """The update is different, and all that is restored is as it was saved."""
+    history = all_changed(with_states(histories.one_kill(JOB).faulted.history), with_untrained)
+    for change in [from_step(4, "x"), *([another_untrained_weight] if is_another else [])]:
+        history = changed(history, change, incarnation=1, rank=0)
+    assert words in state(histories.of_histories(history, JOB, [])).violations[0].explanation

@@ -112,6 +112,15 @@ def test_what_no_checkpoint_holds_does_not_count() -> None:
     assert list(followed(model).buffers()) == []
 
 
+def test_what_is_frozen_or_of_another_model_is_untrained() -> None:
+    """A base under adapters, a teacher; an optimizer may hold what gets no gradient."""
+    model, teacher = network(), nn.ModuleDict({"head": nn.Linear(2, 1)})
+    model[0].weight.requires_grad_(False)
+    untrained = dict(followed(model).untrained())
+    assert sorted(untrained) == ["0.weight", "head.bias", "head.weight"]
+    assert untrained["head.weight"] is teacher["head"].weight
+
+
 def test_a_buffer_that_is_replaced_is_followed() -> None:
     """By another tensor, under the same name."""
     model = network()

@@ -178,6 +178,20 @@ def test_the_start_is_what_was_there_before_the_first_forward_pass(watch: StateW
     assert saved.components == watch.at_start()["components"]
 
 
+def test_a_weight_without_a_gradient_is_what_it_was_before_a_forward_pass_set_it(watch, listener) -> None:
+    """A momentum encoder moves in it, whether an optimizer holds its weights or not."""
+    training, encoder = Training(), nn.Linear(4, 3).requires_grad_(False)
+    training.model.get_submodule("2").requires_grad_(False)
+    saved = at_save(watch, listener)
+    watch.observe(BATCH)
+    with torch.no_grad():
+        encoder.weight.zero_()
+        training.model.get_parameter("2.weight").zero_()
+    found = watch.at_start()["components"]
+    names = {"weight", "bias", "2.weight", "2.bias"}
+    assert (saved.components, names) == (found, set(found["untrained"]))
+
+
 def test_gradients_count_while_a_window_of_accumulation_is_open(watch: StateWatch, listener: Listener) -> None:
     """They are part of the state from a backward pass to the step that uses them."""
     training = Training()
