@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from resumable.launch.checks.check import Check
 from resumable.launch.evidence.rank_records import Save
@@ -29,9 +30,11 @@ from resumable.launch.explain.codes.resume import (
 from resumable.launch.explain.codes.statement import Problem, Reason
 from resumable.launch.explain.unusable_checkpoints import disturbed_readings
 from resumable.launch.plan.fault_kinds import FaultKind
-from resumable.launch.reading.checkpoints import Checkpoint, loaded_by
+from resumable.launch.reading.checkpoints import Checkpoint, loaded_by, series_of
 from resumable.launch.reading.evidence import Evidence
+from resumable.launch.reading.failures import has_ended_well
 from resumable.launch.reading.lives import Life, Run
+from resumable.launch.reading.saves import Saved
 from resumable.launch.system.wording import counted
 
 
@@ -43,7 +46,7 @@ def _resume_point(evidence: Evidence) -> CheckResult:
     disturbed = disturbed_readings(evidence.faulted)
     judged = [life for life in resumed if life.incarnation not in disturbed]
     resumed_at = _resumed_at(resumed)
-    found = [_violation(life, complete, resumed_at) for life in judged]
+    found = [_violation(life, complete, resumed_at, evidence.faulted.saved) for life in judged]
     violations = [violation for violation in found if violation is not None]
     violations += _without_emergency_checkpoint(evidence, resumed)
     if violations:
@@ -64,7 +67,13 @@ resume_point = Check(
 
 
 def _has_saved(run: Run) -> bool:
-    return any(isinstance(record, Save) for process in run.history.processes for record in process.events)
+    """Whether anything was saved to go on from: what a process saves once all is trained is its result."""
+    return any(
+        isinstance(record, Save)
+        and not (has_ended_well(life.process) and life.trajectory.num_steps_before(record.sequence) == len(life.steps))
+        for life in run.lives
+        for record in life.process.events
+    )
 
 
 def _figures(life: Life) -> str:
@@ -75,13 +84,16 @@ def _figures(life: Life) -> str:
     return f"step {life.first_step} (known by {how}), {counted(num_lost, 'step')} done again"
 
 
-def _violation(life: Life, complete: Sequence[Checkpoint], resumed_at: Mapping[int, int]) -> Violation | None:
+def _violation(
+    life: Life, complete: Sequence[Checkpoint], resumed_at: Mapping[int, int], saved: Sequence[Saved]
+) -> Violation | None:
     """What is wrong with the place where a process went on; None if nothing is."""
     kept = _kept(life, resumed_at)
     loadable = [checkpoint for checkpoint in complete if checkpoint.step <= kept.get(checkpoint.incarnation, -1)]
-    newest = _newest(life, [checkpoint for checkpoint in loadable if not _was_gone(checkpoint, life)])
+    earlier = [one for one in saved if one.incarnation < life.incarnation]
+    newest = _newest(life, [checkpoint for checkpoint in loadable if not _was_gone(checkpoint, life)], earlier)
     if newest is None or newest.step <= life.common_step:  # what was there once could have been kept
-        newest = _newest(life, loadable)
+        newest = _newest(life, loadable, earlier)
     if life.first_step > len(life.before) and life.before:
         problem = ResumedTooFar(
             rank=life.rank, incarnation=life.incarnation, step=life.first_step, num_done=len(life.before)
@@ -153,22 +165,36 @@ def _kept(life: Life, resumed_at: Mapping[int, int]) -> dict[int, float]:
     return kept
 
 
-def _newest(life: Life, earlier: Sequence[Checkpoint]) -> Checkpoint | None:
+def _newest(life: Life, earlier: Sequence[Checkpoint], saved: Sequence[Saved]) -> Checkpoint | None:
     """The checkpoint that the process should have resumed from, as far as that is sure.
 
     A `best.pt` beside the checkpoints is loaded for other reasons and may be older, so a series counts whose file
     explains the resume point. Of several that might, the one with the oldest newest file accuses nobody falsely; but
-    who started from scratch should have taken any.
+    who started from scratch should have taken any, and who went on from a file that is written now and then, the one that
+    holds the same and is written more often.
     """
     loaded = [path for path in loaded_by(life.trajectory) if path]
     own = [checkpoint for checkpoint in earlier if checkpoint.path in loaded]
     explaining = {c.series for c in own if c.step == life.common_step} or {c.series for c in own}
+    regular = _regular(explaining, saved)
     newest: dict[str, Checkpoint] = {}
     for checkpoint in sorted(earlier, key=lambda checkpoint: checkpoint.step):
-        if checkpoint.series in explaining or (not explaining and checkpoint.is_saved):
+        if checkpoint.series in explaining | regular or (not explaining and checkpoint.is_saved):
             newest[checkpoint.series] = checkpoint
-    choose = min if life.first_step else max
+    choose = max if regular or not life.first_step else min
     return choose(newest.values(), key=lambda checkpoint: checkpoint.step, default=None)
+
+
+def _regular(explaining: Set[str], saved: Sequence[Saved]) -> set[str]:
+    """Series with the same keys as one of these that were saved more often: they are the job's regular checkpoints."""
+    num_saved = Counter(series_of(one.path) for one in saved)
+    keys = {series_of(one.path): frozenset(one.content) for one in saved}
+    return {
+        other
+        for series in explaining & keys.keys()
+        for other in keys
+        if keys[other] == keys[series] and len(keys[series]) > 1 and num_saved[other] > num_saved[series]
+    }
 
 
 def _complete(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:

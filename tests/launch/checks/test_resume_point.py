@@ -4,7 +4,9 @@ import msgspec
 import pytest
 
 from resumable.launch.checks.resume_point import resume_point
-from resumable.launch.evidence.rank_records import AnyRecord, FaultFired, Load, Remove, Rename, Save
+from resumable.launch.evidence.fingerprints import Fingerprint
+from resumable.launch.evidence.history import Process
+from resumable.launch.evidence.rank_records import AnyRecord, FaultFired, Load, Remove, Rename, Save, Step
 from resumable.launch.explain.check_result import CheckResult
 from resumable.launch.explain.codes.resume import NoticeWasted
 from resumable.launch.explain.outcome import Outcome
@@ -115,6 +117,46 @@ def test_beginning_anew_in_a_job_that_never_saves_proves_nothing():
     result = judged(at=5, resume=0, loads=None, job=replace(JOB, save_every=100))
     assert result.outcome == Outcome.UNKNOWN
     assert "rank 0 in incarnation 1 started from scratch, and no run was seen to save a checkpoint" in result.summary
+
+
+def test_beginning_anew_in_a_job_that_saves_at_its_end_alone_proves_nothing():
+    """That is its result, from which nobody can go on."""
+    job = replace(JOB, save_every=100)
+    reference = histories.reference(job, 1)
+    with_result = msgspec.structs.replace(reference, processes=tuple(map(with_saved_end, reference.processes)))
+    groups = [histories.killed(job, 5), histories.resumed(job, 0)]
+    run = histories.evidence(job, groups, []).faulted.history
+    result = resume_point(histories.of_histories(run, job, [], first=with_result, second=with_result))
+    assert result.outcome == Outcome.UNKNOWN
+
+
+def with_saved_end(process: Process) -> Process:
+    *rest, end = process.records
+    return histories.with_lines(msgspec.structs.replace(process, records=(*rest, *saved("final.pt"), end)), ())
+
+
+def keyed(name: str) -> tuple[AnyRecord, ...]:
+    """A checkpoint of several keys."""
+    begin, *rest = saved(name)
+    content = {key: Fingerprint(whole="1", num_whole=1) for key in ("model", "optimizer", "epoch")}
+    return msgspec.structs.replace(begin, fingerprints=content), *rest
+
+
+@pytest.mark.parametrize(
+    ("num_last", "expected"), [(3, Outcome.INVALID), (1, Outcome.VALID)], ids=["regular", "now and then"]
+)
+def test_who_goes_on_from_the_best_one_loses_what_the_last_one_holds(num_last: int, expected: Outcome) -> None:
+    """They hold the same, and one of them is written more often: the other is not the one to go on from."""
+    job = replace(JOB, save_every=100)
+    first = histories.group(job, histories.killed(job, 5), incarnation=0)
+    lines = list(first[0].records)
+    steps = [number for number, line in enumerate(lines) if isinstance(line, Step)]
+    lines[steps[3] + 1 : steps[3] + 1] = [line for _ in range(num_last) for line in keyed("last.pt")]
+    lines[steps[1] + 1 : steps[1] + 1] = keyed("best.pt")
+    first[0] = histories.with_lines(msgspec.structs.replace(first[0], records=tuple(lines)), ())
+    second = histories.group(job, [replace(life, loads="best.pt") for life in histories.resumed(job, 2)], incarnation=1)
+    run = histories.history("faulted", [*first, *second])
+    assert resume_point(histories.of_histories(run, job, [])).outcome == expected
 
 
 def test_a_job_that_was_killed_before_its_first_step_has_nothing_to_save():
