@@ -13,7 +13,7 @@ from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge import verdict as judged
 from resumable.launch.plan.plan import Plan
 from resumable.launch.plan.repeat_command import repeat_command
-from resumable.launch.report.terminal import render
+from resumable.launch.report.terminal import explain
 from resumable.launch.system.safe_io import last_lines
 
 WIDTH = 100
@@ -21,7 +21,7 @@ WIDTH = 100
 
 
 class NotValidError(AssertionError):
-    """A verdict that is not VALID was asserted to be; the message is what the command line would print."""
+    """A verdict that is not VALID was asserted to be; the message says what is wrong and what to do."""
 
 
 class Verdict(judged.Verdict, frozen=True, kw_only=True):
@@ -33,7 +33,7 @@ class Verdict(judged.Verdict, frozen=True, kw_only=True):
     run_dir: Path
     """The run directory, with the evidence of the run that was judged; `resumable check` and `report` read it."""
     explanation: str
-    """What the command line prints of it."""
+    """What the command line prints at its end: what is wrong, where it stands, what to do."""
     repeat: str
     """One shell command that does it again; "" for a function, which only Python can call."""
 
@@ -41,7 +41,7 @@ class Verdict(judged.Verdict, frozen=True, kw_only=True):
     def of(cls, verdict: judged.Verdict, plan: Plan, run_dir: RunDir) -> Self:
         """A verdict on the last scenario of a plan."""
         console = Console(file=io.StringIO(), width=WIDTH, no_color=True, force_terminal=False)
-        render(verdict, plan, run_dir, console)
+        explain(verdict, run_dir, console)
         repeat = "" if plan.script.is_function else repeat_command(plan, plan.scenarios[-1])
         return cls.with_text(verdict, run_dir, explanation=_text(console), repeat=repeat)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from resumable.launch.cli.argparse_private import options_of
 from resumable.launch.cli.help_texts import TOOLS
 from resumable.launch.errors import UsageError
-from resumable.launch.evidence.run_dir import newest_run
+from resumable.launch.evidence.run_dir import RUNS, newest_run
 from resumable.launch.plan.command_plans import own_command
 from resumable.launch.plan.fault_grammar import is_read_by, parse_fault
 from resumable.launch.plan.sweep_words import parse_at, parse_kinds
@@ -20,7 +20,6 @@ from resumable.launch.system.wording import shown
 
 _MISSING = "the following arguments are required: "
 """How argparse begins where an argument is missing."""
-_RUNS = Path("runs")
 
 
 def _count(text: str) -> None:
@@ -45,7 +44,7 @@ def refusal(message: str, program: str) -> UsageError:
         program: The command, as it is typed: `resumable check`.
     """
     missing = message.removeprefix(_MISSING) if message.startswith(_MISSING) else None
-    newest = newest_run(_RUNS) if missing == "RUN" else None
+    newest = newest_run(RUNS) if missing == "RUN" else None
     if newest is not None:
         return UsageError(f"which run? the newest here is\n  {program} {shown(newest)}")
     tool = TOOLS.get(program.rpartition(" ")[2])

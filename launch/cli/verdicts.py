@@ -6,9 +6,11 @@ from rich.console import Console
 from rich.text import Text
 
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.explain.outcome import Outcome
 from resumable.launch.judge.results import Results
 from resumable.launch.judge.verdict import Verdict, judge, write_verdict
 from resumable.launch.plan.plan import Plan
+from resumable.launch.report.outputs import STDOUT, ReportOptions
 from resumable.launch.report.terminal import print_what_to_type, render
 from resumable.launch.sweep.judge import PointJudge
 from resumable.launch.sweep.marks import OUTCOMES
@@ -59,6 +61,14 @@ def print_sweep(
         console.print(Text(printable(line), style=OUTCOMES[verdict.outcome].style), soft_wrap=True)
         print_what_to_type(verdict, results.run_dir, console)
     return verdict
+
+
+def print_written(wanted: ReportOptions, outcome: Outcome, console: Console) -> None:
+    """Name the files that were asked for, and what they say; nothing is added to one on the standard output."""
+    if wanted.targets and STDOUT not in wanted.targets:
+        console.print(
+            printable(f"written: {', '.join(wanted.targets)} ({outcome.upper()})"), markup=False, soft_wrap=True
+        )
 
 
 def _one_line(verdict: Verdict, run_dir: RunDir) -> str:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -31,6 +32,8 @@ from resumable.launch.plan.stored_plans import READABLE_VERSIONS, decode_plan, v
 from resumable.launch.system.safe_io import decoded, read_whole, replace_whole
 from resumable.launch.system.wording import listed
 
+RUNS = Path("runs")
+"""Where commands put their run directories unless they are told where."""
 _MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 _NO_NAME = re.compile(r"[^A-Za-z0-9.]")
 _MAX_HOST = 64
@@ -200,10 +203,9 @@ class RunDir:
         try:
             data = read_whole(self.plan_file)
         except OSError as error:
-            kind = EvidenceError if error.errno in _MISSING else DamagedPlanError
-            newest = newest_run(self.root)
-            hint = f"\nit holds some, the newest is {newest}" if newest else ""
-            raise kind(f"{self.root} is no run directory: cannot read plan.json ({error.strerror}){hint}") from error
+            if error.errno not in _MISSING:
+                raise DamagedPlanError(f"{self.root}: cannot read plan.json ({error.strerror})") from error
+            raise EvidenceError(_what_else(self.root)) from error
         try:
             version = decoded(version_of, data)
             if version not in READABLE_VERSIONS:
@@ -217,6 +219,19 @@ class RunDir:
         for flaw in _flaws(plan):
             raise DamagedPlanError(f"{self.plan_file} is damaged: {flaw}")
         return plan
+
+
+def _what_else(root: Path) -> str:
+    """What is where a run directory should be, and which one may be meant."""
+    is_there = os.path.lexists(root)
+    what = f"{root} is no run directory: it has no plan.json" if is_there else f"{root} does not exist"
+    if within := next((parent for parent in root.parents if os.path.isfile(parent / "plan.json")), None):  # noqa: PTH113
+        return f"{what}\nit lies in one: {within}"
+    if newest := newest_run(root):
+        return f"{what}\nit holds some, the newest is {newest}"
+    if newest := newest_run(RUNS):
+        return f"{what}\nthe newest here is {newest}"
+    return f"{what}\nresumable verify, sweep, run and record make one, in ./{RUNS} unless they are told where"
 
 
 def newest_run(folder: Path) -> Path | None:

@@ -66,6 +66,11 @@ class Violation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         if self.reason is not None and not self.explanation:
             msgspec.structs.force_setattr(self, "explanation", str(self.reason))
 
+    @property
+    def advice(self) -> str:
+        """What to do about it, for people; "" where the explanation says so, or nobody knows."""
+        return "" if self.reason is None else self.reason.advice
+
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The answer of one check."""

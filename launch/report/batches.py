@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from resumable.launch.evidence.rank_records import Index
@@ -10,12 +11,21 @@ from resumable.launch.reading.differences import first_difference
 _LABELS = ("expected ", "found    ")
 _NOTHING = "nothing"
 _NUM_SHOWN = 12
+_DIGEST = re.compile(r"[0-9a-f]{32}")
+"""A batch that is known by its content alone."""
+_DIGEST_SHOWN = 8
+
+
+def named(index: Index) -> str:
+    """An index for people: of a digest, which nobody reads, its beginning."""
+    text = str(index)
+    return text[:_DIGEST_SHOWN] if _DIGEST.fullmatch(text) else text
 
 
 def shortened(indices: Sequence[Index]) -> str:
     """The first few indices, and how many more there are."""
     hidden = len(indices) - _NUM_SHOWN
-    return " ".join(map(str, indices[:_NUM_SHOWN])) + (f" and {hidden} more" if hidden > 0 else "")
+    return " ".join(map(named, indices[:_NUM_SHOWN])) + (f" and {hidden} more" if hidden > 0 else "")
 
 
 def marked_difference(expected: Sequence[Index], found: Sequence[Index], width: int) -> list[str]:
@@ -26,7 +36,7 @@ def marked_difference(expected: Sequence[Index], found: Sequence[Index], width: 
         found: Likewise, what came.
         width: Columns that a line may take.
     """
-    left, right = _padded([str(index) for index in expected], [str(index) for index in found])
+    left, right = _padded([named(index) for index in expected], [named(index) for index in found])
     differs = first_difference(left, right)
     if not left or differs is None:
         return [f"{label}{_row(cells) or _NOTHING}" for label, cells in zip(_LABELS, (left, right), strict=True)]

@@ -41,7 +41,7 @@ def issue(results: Results, case: Case, plan: Plan, *, folder: Path) -> str:
         plan: Of the command.
         folder: The run directory, from which lines of evidence are quoted.
     """
-    first = story_of(case).first
+    first = story_of(case.verdict).first
     violation = Violation(sentence=case.verdict.reason) if first is None else first.violation
     blocks = [f"# After a restart, {escaped(violation.sentence)}"]
     blocks += _setting(results, case, plan)

@@ -32,9 +32,15 @@ class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
     """UNKNOWN is a failure in JUnit and an error on GitHub."""
 
     @property
+    def targets(self) -> list[str]:
+        """What is written to, the standard output among it."""
+        wanted = (self.html, self.junit, self.json, self.markdown, self.trace, self.bundle)
+        return [target for target in wanted if target is not None]
+
+    @property
     def is_any_wanted(self) -> bool:
         """Whether `write_reports` would write anything: a file, or annotations in GitHub Actions."""
-        return any((self.html, self.junit, self.json, self.markdown, self.trace, self.bundle)) or is_github_actions()
+        return bool(self.targets) or is_github_actions()
 
 
 def write_reports(wanted: ReportOptions, results: Results, cases: CaseEvidence) -> None:

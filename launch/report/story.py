@@ -1,4 +1,4 @@
-"""What is wrong in a case as a person reads it: the first difference, and what follows from it."""
+"""What is wrong in a run as a person reads it: the first difference, and what follows from it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 from resumable.launch.evidence.rank_records import Index
 from resumable.launch.explain.check_result import Violation
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.judge.results import Case
+from resumable.launch.judge.verdict import Verdict
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +40,7 @@ class Following(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Story(msgspec.Struct, frozen=True, kw_only=True):
-    """All violations of a case, in the order in which they are told."""
+    """All violations of a run, in the order in which they are told."""
 
     first: Difference | None
     following: tuple[Following, ...]
@@ -51,23 +51,24 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
         return sum(len(group.violations) for group in self.following)
 
 
-def story_of(case: Case) -> Story:
-    """The first difference is what the check found that decided, of two batches if any of all checks tells them."""
-    found = list(_found(case))
+def story_of(verdict: Verdict) -> Story:
+    """The first difference is what the check found that decided, of two batches if any of its own tells them."""
+    found = list(_found(verdict))
     if not found:
         return Story(first=None, following=())
-    check, number, first = next((one for one in found if _is_of_batches(one[-1])), found[0])
+    own = [one for one in found if one[0] == found[0][0]]
+    check, number, first = next((one for one in own if _is_of_batches(one[-1])), own[0])
     return Story(
         first=Difference(check=check, violation=first, cells=tuple(_cells(first.expected or (), first.found or ()))),
-        following=tuple(_following(case, check, number)),
+        following=tuple(_following(verdict, check, number)),
     )
 
 
-def _found(case: Case) -> Iterator[tuple[str, int, Violation]]:
+def _found(verdict: Verdict) -> Iterator[tuple[str, int, Violation]]:
     """All violations with their checks and their numbers there; those of the check that decided come first."""
-    cause = case.verdict.cause
-    decided = [] if cause is None else [report for report in case.verdict.checks if report.name == cause.check]
-    for report in [*decided, *(report for report in case.verdict.checks if report not in decided)]:
+    cause = verdict.cause
+    decided = [] if cause is None else [report for report in verdict.checks if report.name == cause.check]
+    for report in [*decided, *(report for report in verdict.checks if report not in decided)]:
         for number, violation in enumerate(report.result.violations):
             yield report.name, number, violation
 
@@ -76,8 +77,8 @@ def _is_of_batches(violation: Violation) -> bool:
     return bool(violation.expected or violation.found)
 
 
-def _following(case: Case, check: str, number: int) -> Iterator[Following]:
-    for report in case.verdict.checks:
+def _following(verdict: Verdict, check: str, number: int) -> Iterator[Following]:
+    for report in verdict.checks:
         violations = report.result.violations
         rest = violations[:number] + violations[number + 1 :] if report.name == check else violations
         if rest:

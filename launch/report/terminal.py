@@ -8,34 +8,45 @@ from rich.console import Console
 from rich.text import Text
 
 from resumable.launch.evidence.run_dir import RunDir
-from resumable.launch.explain.check_result import CheckResult, Violation
+from resumable.launch.explain.check_result import Violation
 from resumable.launch.explain.codes.references import ReferenceFailed
+from resumable.launch.explain.codes.state_reasons import FollowsFromBatches
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.judge.verdict import Verdict
 from resumable.launch.plan.plan import Plan
 from resumable.launch.reading.failures import FaultEvent
 from resumable.launch.report.batches import marked_difference, shortened
+from resumable.launch.report.story import Difference, Following, story_of
 from resumable.launch.sweep.marks import mark_of
 from resumable.launch.system.console import drawing_width, print_indented
 from resumable.launch.system.safe_io import last_lines
 from resumable.launch.system.text_safety import printable
 from resumable.launch.system.wording import counted, place
 
-MAX_VIOLATIONS = 3
-"""Violations of one check that are shown in full."""
+MAX_FOLLOWING = 3
+"""Further violations of one check that are named."""
 MAX_LOG_LINES = 12
 """Of the log of a rank that failed by itself."""
 
 
 def render(verdict: Verdict, plan: Plan, run_dir: RunDir, console: Console) -> None:
-    """Print a verdict: what ran, which faults came, what each check found, the first differences, and how to look again."""
-    own_failure = _own_failure(verdict)
+    """Print a verdict: what ran, which faults came, what each check found; then what is wrong, where, and what to do."""
+    if _own_failure(verdict) is None:
+        _print_findings(verdict, plan, console)
+        console.print()
+    explain(verdict, run_dir, console)
+
+
+def explain(verdict: Verdict, run_dir: RunDir, console: Console) -> None:
+    """Print what is wrong, where it stands, what to do, and how to look again: of a verdict what a person needs first."""
+    own_failure, story = _own_failure(verdict), story_of(verdict)
     if own_failure is not None:
         _print_own_failure(own_failure, run_dir, console)
+    if story.first is None or own_failure is not None:
+        _print_sentence(verdict, verdict.reason, console)
     else:
-        _print_findings(verdict, plan, console)
-    console.print()
-    console.print(_last_line(verdict), highlight=False)
+        _print_first(story.first, verdict, console)
+        _print_following(story.following, story.first.violation.explanation, console)
     print_what_to_type(verdict, str(run_dir.name), console)
 
 
@@ -67,6 +78,7 @@ def _print_own_failure(failure: ReferenceFailed, run_dir: RunDir, console: Conso
         console.print(f"\nthe end of {printable(failure.log)}:", highlight=False, markup=False, soft_wrap=True)
     for line in lines:
         console.print(f"    {printable(line)}", markup=False, highlight=False, soft_wrap=True)
+    console.print()
 
 
 def _print_findings(verdict: Verdict, plan: Plan, console: Console) -> None:
@@ -75,9 +87,6 @@ def _print_findings(verdict: Verdict, plan: Plan, console: Console) -> None:
         print_indented(console, Text(printable(told_fault(event))), indent=2)
     console.print()
     _print_checks(verdict, console)
-    for report in verdict.checks:
-        if report.result.violations:
-            _print_violations(report.name, report.result, console)
 
 
 def _headline(verdict: Verdict, plan: Plan) -> Text:
@@ -108,36 +117,51 @@ def _print_checks(verdict: Verdict, console: Console) -> None:
         print_indented(console, Text(printable(report.result.summary)), head=head, indent=name_width + word_width + 4)
 
 
-def _print_violations(name: str, result: CheckResult, console: Console) -> None:
+def _print_sentence(verdict: Verdict, sentence: str, console: Console) -> None:
+    word = str(verdict.outcome).upper()
+    text = printable(f"{word}: {sentence}" if sentence else word)
+    console.print(Text(text, style=mark_of(verdict.outcome).style), highlight=False)
+
+
+def _print_first(first: Difference, verdict: Verdict, console: Console) -> None:
+    """What is wrong, why, both batches, where it stands, and what to do; file names are never broken: they are copied."""
+    violation = first.violation
+    _print_sentence(verdict, violation.sentence, console)
+    if violation.explanation:
+        print_indented(console, Text(printable(violation.explanation)), indent=2)
+    for line in _samples(violation, drawing_width(console) - 2):
+        console.print(f"  {printable(line)}", markup=False, highlight=False, soft_wrap=True)
+    if violation.file is not None:
+        step = "" if violation.step is None else f"step {violation.step}, "
+        where = printable(step + place(violation.file, violation.line))
+        console.print(f"  where: {where}", markup=False, highlight=False, soft_wrap=True)
+    if violation.advice:
+        print_indented(console, Text(printable(violation.advice)), head=Text("  to do: "), indent=9)
     console.print()
-    console.print(Text(name, style=mark_of(result.outcome).style))
-    explained = ""
-    for violation in result.violations[:MAX_VIOLATIONS]:
-        print_indented(console, Text(printable(violation.sentence)), indent=2)
-        if violation.explanation != explained:
-            explained = violation.explanation
-            print_indented(console, Text(printable(explained)), indent=4)
-        for line in _details(violation, drawing_width(console) - 4):
-            console.print(f"    {printable(line)}", markup=False, highlight=False, soft_wrap=True)
-    hidden = len(result.violations) - MAX_VIOLATIONS
-    if hidden > 0:
-        console.print(f"  and {hidden} more in verdict.json", highlight=False)
 
 
-def _details(violation: Violation, width: int) -> Iterator[str]:
-    """The samples, and where the evidence stands; file names are never broken, so that they can be copied."""
+def _samples(violation: Violation, width: int) -> Iterator[str]:
     if violation.expected is not None and violation.found is not None:
         yield from marked_difference(violation.expected, violation.found, width)
     if violation.lost:
         yield f"lost {shortened(violation.lost)}"
     if violation.extra:
         yield f"duplicated or unexpected {shortened(violation.extra)}"
-    if violation.file is not None:
-        yield place(violation.file, violation.line)
 
 
-def _last_line(verdict: Verdict) -> Text:
-    word = str(verdict.outcome).upper()
-    return Text(
-        printable(f"{word}: {verdict.reason}" if verdict.reason else word), style=mark_of(verdict.outcome).style
-    )
+def _print_following(following: tuple[Following, ...], explained: str, console: Console) -> None:
+    """A line for each: most of it is a consequence, and what is not says why."""
+    if not following:
+        return
+    console.print("besides, perhaps because of it:", highlight=False)
+    for group in following:
+        for violation in group.violations[:MAX_FOLLOWING]:
+            has_own_cause = violation.explanation not in ("", explained) and not isinstance(
+                violation.reason, FollowsFromBatches
+            )
+            why = f": {violation.explanation}" if has_own_cause else ""
+            print_indented(console, Text(printable(f"{group.check}: {violation.sentence}{why}")), indent=2)
+        hidden = len(group.violations) - MAX_FOLLOWING
+        if hidden > 0:
+            console.print(f"  {group.check}: and {hidden} more, in verdict.json", highlight=False)
+    console.print()

@@ -9,7 +9,7 @@ from pathlib import Path
 from resumable.launch.cluster import Cluster, LocalCluster
 from resumable.launch.cluster.compose import ComposeCluster
 from resumable.launch.errors import LaunchError
-from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.evidence.run_dir import RUNS, RunDir
 from resumable.launch.plan.plan import Plan, Script
 
 
@@ -24,7 +24,7 @@ def create_run_dir(plan: Plan, *, run_dir: str | None = None, log_dir: str | Non
     Raises:
         LaunchError: the folder holds a run already, or cannot be written.
     """
-    fresh = Path(log_dir or "runs") / time.strftime(f"%Y%m%d-%H%M%S-{os.getpid()}")
+    fresh = Path(log_dir or RUNS) / time.strftime(f"%Y%m%d-%H%M%S-{os.getpid()}")
     root = Path(run_dir) if run_dir else fresh
     made = RunDir(root=root.absolute())
     try:

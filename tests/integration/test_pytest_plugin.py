@@ -102,10 +102,11 @@ def test_a_job_that_forgets_its_sampler_fails_with_a_reason_that_can_be_read(pro
     ended.assert_outcomes(failed=3)
     ended.stdout.re_match_lines_random(
         [
-            r"E .*trained on different samples in batch \d of epoch 0",
+            r"E .*INVALID: rank 0 trained on different samples in batch \d of epoch 0",
             r"E .*it restarted epoch 0 from its first batch",
             r"E +expected +\d+",
-            r"E .*INVALID: rank_sequence: rank 0",
+            r"E +where: step \d, faulted/events/",
+            r"E +to do: save the loader's place",
             r"E .*look again: resumable check /.*",
             r"E .*repeat: resumable verify --nproc-per-node 2 .*--fault sigkill@step=1:rank=0 .*train.py forgetful",
             r"-+ resume faulted/logs/i000/rank0.out -+",

@@ -1,6 +1,7 @@
 """`make peers`: measures the stacks, and writes the scoreboard as JSON, Markdown and HTML.
 
 python -m tests.peers [--confirm each|cause] [--cell COLUMN]... [ROW...]   all rows, or those that are named
+python -m tests.peers --missing [ROW...]                                   of them the cells that are empty
 python -m tests.peers --page                                            none: what is stored is written again
 """
 
@@ -30,6 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.peers")
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of: {', '.join(stack.name for stack in STACKS)}")
     parser.add_argument("--page", action="store_true", help="measure nothing; write what is stored again")
+    parser.add_argument("--missing", action="store_true", help="measure only cells that are not stored")
     parser.add_argument(
         "--confirm", choices=("each", "cause"), default="each", help="what is done again, as in `sweep`"
     )
@@ -46,7 +48,9 @@ def main() -> None:
     store(scoreboard)
     for stack in [] if arguments.page else [by_name[name] for name in arguments.rows or by_name]:
         folder = BUILT / "evidence" / time.strftime("%Y%m%d-%H%M%S")
-        for result in measured(stack, cells, folder, again=arguments.confirm):
+        known = scoreboard.row(stack) if arguments.missing else {}
+        wanted = [cell for cell in cells if cell.name not in known]
+        for result in measured(stack, wanted, folder, again=arguments.confirm):
             scoreboard = scoreboard.with_result(msgspec.structs.replace(result, date=_today()))
             store(scoreboard)
             print(f"{stack.name}, {result.cell}: {result.mark} {result.reason}", flush=True)

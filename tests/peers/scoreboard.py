@@ -68,8 +68,12 @@ class Scoreboard(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def rows(self) -> list[tuple[Stack, Row]]:
         """The stacks of which something is known."""
-        rows = [(stack, {one.cell: one for one in self.results if one.stack == stack.name}) for stack in STACKS]
+        rows = [(stack, self.row(stack)) for stack in STACKS]
         return [(stack, row) for stack, row in rows if row]
+
+    def row(self, stack: Stack) -> Row:
+        """What is known of one stack."""
+        return {one.cell: one for one in self.results if one.stack == stack.name}
 
     @property
     def red(self) -> list[Result]:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from resumable.launch.cli.continuation import alone_in, open_sweep
 from resumable.launch.cli.options import job_options, report_options
-from resumable.launch.cli.verdicts import print_sweep
+from resumable.launch.cli.verdicts import print_sweep, print_written
 from resumable.launch.cluster import Cluster
 from resumable.launch.errors import UsageError
 from resumable.launch.evidence.run_dir import RunDir
@@ -74,7 +74,10 @@ def sweep(arguments: argparse.Namespace, console: Console) -> int:
     results = sweep_results(plan, verdicts, run_dir=shown(run_dir.root))
     verdict = print_sweep(plan, run_dir, results, console, is_quiet=arguments.quiet, is_ended=True)
     write_verdict(verdict, run_dir)
-    write_reports(report_options(arguments), results, CaseEvidence(plan, run_dir))
+    reports = report_options(arguments)
+    write_reports(reports, results, CaseEvidence(plan, run_dir))
+    if not arguments.quiet:
+        print_written(reports, verdict.outcome, console)
     return verdict.exit_code
 
 

@@ -7,7 +7,7 @@ import argparse
 from rich.console import Console
 
 from resumable.launch.cli.options import job_options, report_options
-from resumable.launch.cli.verdicts import print_verdict
+from resumable.launch.cli.verdicts import print_verdict, print_written
 from resumable.launch.errors import UsageError
 from resumable.launch.evidence.history_reader import read_history
 from resumable.launch.evidence.run_dir import RunDir
@@ -58,6 +58,8 @@ def verify(arguments: argparse.Namespace, console: Console) -> int:
     reports = report_options(arguments)
     if reports.is_any_wanted:
         write_reports(reports, read_results(run_dir), CaseEvidence(plan, run_dir))
+        if not arguments.quiet:
+            print_written(reports, verdict.outcome, console)
     return verdict.exit_code
 
 

@@ -13,6 +13,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from resumable.launch.evidence.bundle import opened
 from resumable.launch.evidence.recorded_runs import stored_plan
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.explain.outcome import ExitCode
@@ -32,15 +33,16 @@ _LINES_S = 5.0
 
 def watch(arguments: argparse.Namespace, console: Console) -> int:
     """Show a run until it is over, or once as it is now. It proves nothing: the exit code is 0."""
-    run_dir = RunDir(root=Path(arguments.run_dir))
-    watcher = _Watcher(run_dir, console.width)
-    is_redrawn = console.is_terminal and not arguments.once
-    try:
-        (_redraw if is_redrawn else _print_changes)(watcher, console, is_once=arguments.once)
-    except KeyboardInterrupt:
-        return ExitCode.VALID
-    if run_dir.verdict_file.exists():
-        console.print(f"it is over: resumable check {shown(run_dir.root)}", highlight=False, soft_wrap=True)
+    with opened(Path(arguments.run_dir)) as run_dir:
+        watcher = _Watcher(run_dir, console.width)
+        is_once = arguments.once or run_dir.source is not None  # in a bundle nothing goes on
+        is_redrawn = console.is_terminal and not is_once
+        try:
+            (_redraw if is_redrawn else _print_changes)(watcher, console, is_once=is_once)
+        except KeyboardInterrupt:
+            return ExitCode.VALID
+        if run_dir.verdict_file.exists():
+            console.print(f"it is over: resumable check {shown(run_dir.name)}", highlight=False, soft_wrap=True)
     return ExitCode.VALID
 
 

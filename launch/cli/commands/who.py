@@ -19,7 +19,7 @@ from resumable.launch.explain.outcome import ExitCode
 from resumable.launch.judge.verdict import read_evidence
 from resumable.launch.reading.evidence import gather
 from resumable.launch.reading.lives import Run
-from resumable.launch.reading.occurrences import Occurrence, matching
+from resumable.launch.reading.occurrences import Occurrence, matching, occurrences
 from resumable.launch.report.batches import shortened
 from resumable.launch.report.outputs import STDOUT, write_output
 from resumable.launch.system.text_safety import printable
@@ -41,7 +41,7 @@ def who(arguments: argparse.Namespace, console: Console) -> int:
         content = msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n"
         write_output("--json", arguments.json, content, untrusted=Path(arguments.run_dirs[0]))
     if arguments.json != STDOUT:
-        for line in _lines(found, is_whole=arguments.sample is None):
+        for line in _lines(found, is_whole=arguments.sample is None) if found else [_nothing(run)]:
             console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
     return ExitCode.VALID if found else ExitCode.UNKNOWN
 
@@ -69,10 +69,21 @@ def _sample(text: str | None) -> int | str | None:
         return text
 
 
+def _nothing(run: Run) -> str:
+    """What can be asked for instead."""
+    known = list(occurrences(run))
+    if not known:
+        return "nothing was trained on at all"
+    samples = {sample for one in known for sample in one.samples}
+    indices = [sample for sample in samples if isinstance(sample, int)]
+    content = "batches that are known by the digest of their content"
+    return (
+        f"nothing was trained on there; it has steps 0 to {max(one.step for one in known)}, epochs 0 to "
+        f"{max(one.epoch for one in known)}, {f'samples {min(indices)} to {max(indices)}' if indices else content}"
+    )
+
+
 def _lines(found: Sequence[Occurrence], *, is_whole: bool) -> Iterator[str]:
-    if not found:
-        yield "nothing was trained on there"
-        return
     kept = [one for one in found if one.is_kept]
     yield f"trained on {counted(len(kept), 'time')}" + (
         f", and {counted(len(found) - len(kept), 'time')} in steps that a restart threw away"

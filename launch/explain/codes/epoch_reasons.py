@@ -49,6 +49,7 @@ class EpochTruncated(Reason, frozen=True, kw_only=True):
         "epoch {epoch} is truncated: it ends after {num_found} of {num_expected:batch}; "
         "a skip that is still set, or counted twice, does this"
     )
+    remedy = "skip batches in the resumed epoch alone, once"
     epoch: int
     num_found: int
     num_expected: int
@@ -61,6 +62,7 @@ class SkipNotCleared(Reason, frozen=True, kw_only=True):
         "epoch {epoch} is truncated: it begins at batch {batch}{sticky}; "
         "the skip of the resumed epoch was never cleared (sticky start_iter)"
     )
+    remedy = "set the skip back to 0 where the resumed epoch ends"
     epoch: int
     batch: int
     is_as_resumed: bool

@@ -7,6 +7,12 @@ from typing import Literal
 from resumable.launch.explain.codes.statement import Reason
 from resumable.launch.system.wording import counted
 
+_SAVE_PLACE = "save the loader's place in the epoch with the model, and load it too: `resumable example ddp` shows how"
+_SET_EPOCH = "call `sampler.set_epoch(epoch)` at the head of each epoch, and begin with the epoch that was saved"
+_SAVE_GENERATOR = (
+    "draw the order from a seed and the epoch alone, or save the generator's state as it is when an epoch begins"
+)
+
 # The right order from a wrong place
 
 
@@ -14,6 +20,7 @@ class EpochRestarted(Reason, frozen=True, kw_only=True):
     """The place in the epoch was not restored."""
 
     template = "it restarted epoch {epoch} from its first batch instead of going on at batch {batch}"
+    remedy = _SAVE_PLACE
     epoch: int
     batch: int
 
@@ -22,6 +29,7 @@ class BatchesReplayed(Reason, frozen=True, kw_only=True):
     """It went on too early in the epoch."""
 
     template = "it replayed {num:batch} from before the restart (from batch {batch} on){as_if}"
+    remedy = _SAVE_PLACE
     kind_by = ("is_in_samples", "is_in_steps")
     num: int
     batch: int
@@ -77,6 +85,19 @@ class BatchesSkipped(Reason, frozen=True, kw_only=True):
                 pass
         return self.filled(details=details)
 
+    @property
+    def advice(self) -> str:
+        """What was counted has to be counted differently."""
+        match self.cause:
+            case "accumulation":
+                return "save when an accumulation is over, or count its batches only then"
+            case "fetched ahead" | "read ahead":
+                return "count a batch when it was trained on, not when it was fetched: `ResumableDataLoader` does"
+            case "twice":
+                return "let the loader's state skip them, or the loop, and not both"
+            case "in samples" | "of all ranks" | "unknown":
+                return _SAVE_PLACE
+
 
 class ChoiceDiffers(Reason, frozen=True, kw_only=True):
     """Which of several loaders comes next is drawn or counted, and that was lost."""
@@ -92,6 +113,7 @@ class BatchSizeDiffers(Reason, frozen=True, kw_only=True):
     """Batches are larger or smaller."""
 
     template = "its batches are of {size:sample} instead of {right_size} from batch {batch} of epoch {epoch} on"
+    remedy = "start it again with the batch size of before, or count progress in samples"
     epoch: int
     batch: int
     size: int
@@ -107,6 +129,7 @@ class BatchesShifted(Reason, frozen=True, kw_only=True):
     template = (
         "its batches begin at sample {position} of the rank's epoch {epoch} instead of sample {right_position}: {unit}"
     )
+    remedy = _SAVE_PLACE
     kind_by = ("skipped",)
     epoch: int
     position: int
@@ -139,6 +162,7 @@ class ReadsSamplesOfRank(Reason, frozen=True, kw_only=True):
         "rank {rank} trained on rank {other_rank}'s samples: "
         "did every rank load the sampler state of rank {other_rank}?"
     )
+    remedy = "give each sampler its own rank, and load of a state that one rank saved only what all ranks share"
     rank: int
     other_rank: int
 
@@ -147,6 +171,7 @@ class EpochSkipped(Reason, frozen=True, kw_only=True):
     """The next epoch came."""
 
     template = "{what} was skipped or is empty: it trained on epoch {next_epoch} instead (epoch off by one)"
+    remedy = "save the epoch that is under way, with the place in it, and begin with both"
     epoch: int
     is_begun: bool
     """Some of it had been done."""
@@ -160,6 +185,7 @@ class VeryFirstBatch(Reason, frozen=True, kw_only=True):
     """The order was not restored, the parameters were."""
 
     template = "it started again with the very first batch of epoch 0, though its parameters go on"
+    remedy = _SAVE_PLACE
 
 
 class WrongPlace(Reason, frozen=True, kw_only=True):
@@ -168,6 +194,7 @@ class WrongPlace(Reason, frozen=True, kw_only=True):
     template = (
         "it trained on epoch {found_epoch} from batch {found_batch} on, instead of epoch {epoch} from batch {batch} on"
     )
+    remedy = _SAVE_PLACE
     epoch: int
     batch: int
     found_epoch: int
@@ -178,6 +205,7 @@ class EpochOrderRepeated(Reason, frozen=True, kw_only=True):
     """Two epochs after each other have one order."""
 
     template = "epochs {previous} and {epoch} are alike: the order of epoch {previous} came again (set_epoch?)"
+    remedy = _SET_EPOCH
     epoch: int
     previous: int
 
@@ -186,6 +214,7 @@ class SamplerEpochWrong(Reason, frozen=True, kw_only=True):
     """The right place in the order of a different epoch."""
 
     template = "epoch {epoch} goes on in epoch {found_epoch}'s order: the sampler's epoch {hint}"
+    remedy = _SET_EPOCH
     epoch: int
     found_epoch: int
 
@@ -204,6 +233,7 @@ class FinishedEpochRepeated(Reason, frozen=True, kw_only=True):
     template = (
         "epoch {epoch} was finished before the restart, and is trained on again; all later ones come one epoch late"
     )
+    remedy = "save the epoch to begin with: after the last batch of one it is the next"
     epoch: int
 
 
@@ -211,6 +241,7 @@ class GeneratorNotRestored(Reason, frozen=True, kw_only=True):
     """The sampler knows of no epoch: the order that it draws comes from a generator, or from a count of its own."""
 
     template = "epoch {epoch} {what}: the state of the generator that draws it, or of the sampler, was not restored"
+    remedy = _SAVE_GENERATOR
     epoch: int
     found_epoch: int | None = None
     """The epoch whose order it has; None if it has none that the uninterrupted run has."""
@@ -226,7 +257,11 @@ class DrawnAgain(Reason, frozen=True, kw_only=True):
 
     template = (
         "no data loader gives its batches, and it went on with those from batch {found_batch} on instead of batch {batch}: "
-        "is the state of the generator that draws them saved and loaded?"
+        "what draws them was not restored"
+    )
+    remedy = (
+        "save each rank's `torch.get_rng_state()` (or the generator's state) with the model, and set it before training "
+        "goes on"
     )
     batch: int
     found_batch: int
@@ -244,6 +279,7 @@ class OrderDiffers(Reason, frozen=True, kw_only=True):
     """The right samples."""
 
     template = "the right {unit} of epoch {epoch}, in a different order"
+    remedy = _SAVE_GENERATOR
     kind_by = ("unit",)
     epoch: int
     unit: Literal["samples", "batches"]
@@ -253,6 +289,7 @@ class OrderUnknown(Reason, frozen=True, kw_only=True):
     """Known samples in no known order."""
 
     template = "epoch {epoch} has an order that no epoch of the uninterrupted run has: a different seed or epoch?"
+    remedy = _SAVE_GENERATOR
     epoch: int
 
 

@@ -93,6 +93,7 @@ class NothingLoaded(Reason, frozen=True, kw_only=True):
     """The script never looked for it."""
 
     template = "it loaded no checkpoint"
+    remedy = "load the newest checkpoint, if there is one, before training begins"
 
 
 class OverwriteUnfinished(Reason, frozen=True, kw_only=True):
@@ -128,6 +129,7 @@ class NoEmergencyCheckpoint(Reason, frozen=True, kw_only=True):
     """The notice was not used."""
 
     template = "the job left no emergency checkpoint in the time of grace"
+    remedy = "on SIGTERM, save a checkpoint before the process ends"
 
 
 class RanksWentOnApart(Reason, frozen=True, kw_only=True):

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from resumable.launch.explain.codes.statement import Reason
 
+_SAVE_SAMPLES = (
+    "save progress in samples of all ranks: the state of a `ResumableDistributedSampler` holds on any number"
+)
+
 
 class PartOfDataset(Reason, frozen=True, kw_only=True):
     """Its indices cannot be compared."""
@@ -22,6 +26,7 @@ class GlobalBatchRepeated(Reason, frozen=True, kw_only=True):
         "global batch {step} is trained on again: was the skip counted in a number of micro-batches or ranks "
         "that is a different one now?"
     )
+    remedy = _SAVE_SAMPLES
     step: int
 
 
@@ -29,6 +34,7 @@ class ProgressInBatches(Reason, frozen=True, kw_only=True):
     """A position in batches means less with fewer ranks."""
 
     template = "progress was counted in batches: those of {before} ranks were taken for batches of {after}"
+    remedy = _SAVE_SAMPLES
     before: int
     after: int
 
@@ -37,5 +43,6 @@ class SharesOfOldSize(Reason, frozen=True, kw_only=True):
     """The samplers kept the number of ranks."""
 
     template = "the samplers still deal the samples out to {before} ranks, though there are {after}"
+    remedy = "make the sampler with the number of ranks that there are now, and load only its progress"
     before: int
     after: int

@@ -12,6 +12,10 @@ class AugmentationVaries(Reason, frozen=True, kw_only=True):
     """Random state."""
 
     template = "the random state of the augmentation was not restored, or depends on the process: see SeededDataset"
+    remedy = (
+        "put the data set into a `SeededDataset`, or save each rank's random state "
+        "(`torch.get_rng_state()`, and NumPy's and Python's) with the model"
+    )
 
 
 class StateOfPart(Reason, frozen=True, kw_only=True):
@@ -113,6 +117,9 @@ class InputsDiffer(Reason, frozen=True, kw_only=True):
         "the loss (a hidden state, a count, an average). Is all of that, and the state of every generator, saved and "
         "loaded? --content tells whether it is the samples"
     )
+    remedy = (
+        "save each rank's random state with the model, and set it when the model is loaded: `torch.get_rng_state()`"
+    )
     step: int
 
 
@@ -138,6 +145,7 @@ class RandomStateOfRanks(Reason, frozen=True, kw_only=True):
         "samples and parameters are right, and yet the first loss of {which} after the restart is not, though that of the "
         "other ranks is: did every rank load rank 0's random state? Each has a generator of its own"
     )
+    remedy = "gather the random state of all ranks where one of them saves, and let each rank set its own"
     ranks: tuple[int, ...]
     step: int
 

@@ -68,3 +68,11 @@ class Problem(Statement, frozen=True, kw_only=True):
 
 class Reason(Statement, frozen=True, kw_only=True):
     """Why, as far as the evidence lets one infer."""
+
+    remedy: ClassVar[str] = ""
+    """What to do about it; "" where the sentence says so."""
+
+    @property
+    def advice(self) -> str:
+        """What to do about this one, for people."""
+        return self.remedy

@@ -26,17 +26,33 @@ def test_check_reads_a_bundle(bundle: Path, capsys: pytest.CaptureFixture[str]) 
     """As it reads a run directory; and it says how to look again."""
     assert main(["check", str(bundle)]) == 1
     said = capsys.readouterr().out
-    assert ("INVALID: rank_sequence" in said, f"look again: resumable check {bundle}" in said) == (True, True)
+    assert ("INVALID: rank 1 trained on" in said, f"look again: resumable check {bundle}" in said) == (True, True)
     assert main(["check", "-q", str(bundle)]) == 1
     assert "INVALID sent/run.zip: rank_sequence" in capsys.readouterr().out
 
 
-def test_a_report_is_made_of_a_bundle(bundle: Path, tmp_path: Path) -> None:
-    """The same as is in it, but for where the evidence lies."""
+def test_a_report_is_made_of_a_bundle(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same as is in it, but for where the evidence lies; what was written is named, and what it says."""
+    capsys.readouterr()
     assert main(["report", str(bundle), "--json", "results.json", "--html", "report.html"]) == 1
+    assert capsys.readouterr().out.splitlines() == ["written: report.html, results.json (INVALID)"]
     results = decode_results((tmp_path / "results.json").read_bytes())
     assert (results.run_dir, results.cases[0].verdict.outcome) == (str(bundle), "invalid")
     assert "incarnation" in (tmp_path / "report.html").read_text()
+
+
+def test_nothing_is_added_to_a_report_on_the_standard_output(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever reads it there reads a file."""
+    capsys.readouterr()
+    assert main(["report", str(bundle), "--json", "-"]) == 1
+    assert decode_results(capsys.readouterr().out.encode()).outcome == "invalid"
+
+
+def test_a_bundle_is_watched_as_it_ended(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing goes on in it."""
+    capsys.readouterr()
+    assert main(["watch", str(bundle)]) == 0
+    assert "faulted, rank 0: step" in capsys.readouterr().out
 
 
 def test_a_sweep_is_read_from_a_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,3 +28,25 @@ def test_ranks_of_ours_need_their_plan(tmp_path: Path) -> None:
     """Without it nobody knows what was to be done to them."""
     with pytest.raises(EvidenceError, match="no run directory"):
         stored_plan(folder_of(tmp_path, "events/i000-r0000-7.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nowhere", "nowhere does not exist\nthe newest here is runs/a"),
+        ("empty", "empty is no run directory: it has no plan.json\nthe newest here is runs/a"),
+        ("runs", "runs is no run directory: it has no plan.json\nit holds some, the newest is runs/a"),
+        ("runs/a/faulted", "runs/a/faulted is no run directory: it has no plan.json\nit lies in one: runs/a"),
+    ],
+)
+def test_what_is_no_run_names_the_one_that_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, said: str
+) -> None:
+    """The folder around it, the newest in it, or the newest here."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("empty", "runs/a/faulted"):
+        Path(folder).mkdir(parents=True)
+    Path("runs/a/plan.json").touch()
+    with pytest.raises(EvidenceError) as error:
+        stored_plan(RunDir(root=Path(name)))
+    assert said == str(error.value)

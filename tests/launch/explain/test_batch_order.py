@@ -499,6 +499,6 @@ def test_batches_that_no_loader_gives_are_drawn_by_a_generator() -> None:
     result = rank_sequence(histories.of_histories(faulted, job, [histories.sigkill(12)], first=first, second=second))
     expected = (
         "no data loader gives its batches, and it went on with those from batch 0 on instead of batch 12: "
-        "is the state of the generator that draws them saved and loaded?"
+        "what draws them was not restored"
     )
     assert (Outcome.INVALID, expected) == (result.outcome, result.violations[0].explanation)

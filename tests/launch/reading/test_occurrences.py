@@ -69,3 +69,9 @@ def test_the_answer_is_for_people_and_for_programs(run_dir: str, capsys: pytest.
 def test_what_cannot_be_found_is_no_success(run_dir: str, words: tuple[str, ...], code: int) -> None:
     """Nor is what nobody asks for."""
     assert main(["who", run_dir, *words]) == code
+
+
+def test_what_can_be_asked_for_is_said(run_dir: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where nothing is found."""
+    main(["who", run_dir, "--step", "99999"])
+    assert "nothing was trained on there; it has steps 0 to" in capsys.readouterr().out

@@ -35,6 +35,17 @@ def test_long_batches_are_shortened_around_the_difference(place, width):
     )
 
 
+def test_a_digest_is_shortened():
+    """Nobody reads 32 digits; a name of that length with other letters is a name."""
+    digests = ["d7742343dc5ce900a21ba724a690f408", "91958db5e9b998c8ea7ce0bb588473a4"]
+    assert marked_difference(digests[:1], digests[1:], width=80) == [
+        "expected d7742343",
+        "found    91958db5",
+        "         ^^^^^^^^",
+    ]
+    assert f"{digests[0]}.jpg d7742343" == shortened([f"{digests[0]}.jpg", digests[0]])
+
+
 def test_a_list_of_samples_is_cut_and_counted():
     """The first dozen, and how many more."""
     assert shortened(range(20)) == "0 1 2 3 4 5 6 7 8 9 10 11 and 8 more"

@@ -9,7 +9,7 @@ CASE = samples.of(samples.invalid()).cases[0]
 
 def test_the_first_difference_is_of_the_check_that_decided():
     """With both batches, place by place."""
-    story = story_of(CASE)
+    story = story_of(CASE.verdict)
     first = story.first
     assert first is not None
     assert (CASE.verdict.cause.check, 1, 4) == (first.check, first.violation.rank, first.violation.step)
@@ -19,7 +19,7 @@ def test_the_first_difference_is_of_the_check_that_decided():
 def test_all_violations_are_told_once():
     """The first, and what follows."""
     num = sum(len(report.result.violations) for report in CASE.verdict.checks)
-    assert num - 1 == story_of(CASE).num_following
+    assert num - 1 == story_of(CASE.verdict).num_following
 
 
 def test_batches_of_different_lengths_leave_places_empty():
@@ -29,11 +29,11 @@ def test_batches_of_different_lengths_leave_places_empty():
     longer = msgspec.structs.replace(report.result.violations[0], expected=(5, 6), found=(5,))
     result = msgspec.structs.replace(report.result, violations=(longer,))
     verdict = msgspec.structs.replace(case.verdict, checks=(msgspec.structs.replace(report, result=result),))
-    first = story_of(msgspec.structs.replace(case, verdict=verdict)).first
+    first = story_of(verdict).first
     assert [(cell.expected, cell.found, cell.is_equal) for cell in first.cells] == [(5, 5, True), (6, None, False)]
 
 
 def test_nothing_is_told_of_a_case_that_is_valid():
     """There is no first difference."""
-    case = samples.of(samples.valid()).cases[0]
-    assert (case.verdict.outcome, story_of(case).first, story_of(case).num_following) == (Outcome.VALID, None, 0)
+    verdict = samples.of(samples.valid()).cases[0].verdict
+    assert (verdict.outcome, story_of(verdict).first, story_of(verdict).num_following) == (Outcome.VALID, None, 0)

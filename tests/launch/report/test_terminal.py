@@ -42,7 +42,7 @@ def test_a_valid_run_says_so_in_its_last_lines():
         "rank 1 trained on different samples in batch 4 of epoch 0",
         "it skipped 1 batch from batch 4 of epoch 0 on",
         "faulted/events/i001-r0001-1.jsonl:5",
-        "INVALID: rank_sequence: rank 1 trained on different samples",
+        "INVALID: rank 1 trained on different samples",
     ],
 )
 def test_an_invalid_run_is_told_from_the_fault_to_the_wrong_batch(words):
@@ -53,7 +53,7 @@ def test_an_invalid_run_is_told_from_the_fault_to_the_wrong_batch(words):
 def test_expected_and_found_indices_stand_above_each_other():
     """With a mark under the first difference."""
     lines = rendered(wrong()).splitlines()
-    top = next(number for number, line in enumerate(lines) if line.startswith("    expected "))
+    top = next(number for number, line in enumerate(lines) if line.startswith("  expected "))
     batches = JOB.epoch(1, 0)
     assert [str(index) for index in batches[4]] == lines[top].split()[1:]
     assert [str(index) for index in batches[5]] == lines[top + 1].split()[1:]
@@ -79,8 +79,21 @@ def test_it_is_readable_at_80_columns(evidence):
     assert "\x1b" not in output
 
 
+def test_it_ends_with_what_is_wrong_where_and_what_to_do():
+    """Whatever follows from it has a line each; a person at a terminal reads the end."""
+    lines = rendered(wrong(), width=200).splitlines()
+    first = lines.index("INVALID: rank 1 trained on different samples in batch 4 of epoch 0")
+    assert lines[first + 1].startswith("  it skipped 1 batch from batch 4 of epoch 0 on")
+    assert [line[:9] for line in lines[first + 5 : first + 8]] == ["  where: ", "  to do: ", ""]
+    assert lines[first + 8] == "besides, perhaps because of it:"
+    assert lines[-2:] == [
+        "look again: resumable check runs/1",
+        "on a page:  resumable report runs/1 --html report.html",
+    ]
+
+
 def test_many_violations_are_counted():
-    """A handful is shown in full."""
+    """A handful is named."""
     verdict = judge_evidence(wrong())
     many = failed([Violation(sentence=f"violation {number}", rank=number) for number in range(10)], "all wrong")
     report = CheckReport(name="rank_sequence", claim="", result=many)
@@ -89,14 +102,14 @@ def test_many_violations_are_counted():
     changed = msgspec.structs.replace(verdict, checks=(report,))
     render(changed, wrong().plan, RunDir(root=Path("runs/1")), console)
     output = printed.getvalue()
-    assert ("violation 2" in output, "violation 3" in output) == (True, False)
-    assert "and 7 more in verdict.json" in output
+    assert ("violation 3" in output, "violation 4" in output) == (True, False)
+    assert "rank_sequence: and 6 more, in verdict.json" in output
 
 
 def test_an_explanation_that_fits_all_ranks_is_printed_once():
     """The same words for every rank would hide the difference between ranks that differ."""
     skip = {f"rank{r}": lambda epochs: [epochs[0][1:], *epochs[1:]] for r in (0, 1)}
-    assert rendered(histories.one_kill(JOB, **skip)).count("\n    it skipped 1 batch") == 1
+    assert rendered(histories.one_kill(JOB, **skip)).count("it skipped 1 batch") == 1
 
 
 def test_a_job_that_failed_by_itself_is_shown_by_its_own_error(tmp_path: Path) -> None:
