@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.judge.causes import causes_of
 from resumable.launch.judge.results import Case, Results
-from resumable.launch.report.batches import shortened
+from resumable.launch.report.batches import named, shortened
 from resumable.launch.report.grid import case_grids, mark_of_cell, marks_for, outside_grids
 from resumable.launch.report.page import MAX_BATCHES, page_data
 from resumable.launch.report.reading import CaseEvidence
@@ -75,7 +75,7 @@ def _template() -> Template:
         lstrip_blocks=True,
         finalize=_harmless,
     )
-    environment.filters.update(shortened=shortened, place=place, mark=mark_of_cell, story=story_of, counted=counted)
+    environment.filters.update(named=named, shortened=shortened, place=place, mark=mark_of_cell, story=story_of, counted=counted)
     return environment.get_template("page.html")
 
 

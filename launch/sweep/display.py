@@ -120,7 +120,7 @@ def status_line(task: str, counts: Mapping[Outcome, int], *, num_points: int, nu
         elapsed_s: Seconds since then.
     """
     num_done = sum(counts.values())
-    parts = [f"{task}: {duration(elapsed_s)}"]
+    parts = [f"{task}: under way for {duration(elapsed_s)}"]
     if num_points:
         outcomes = "".join(f", {num} {outcome.upper()}" for outcome, num in counts.items())
         parts = [f"{task}: {num_done} of {num_points}{outcomes}"]

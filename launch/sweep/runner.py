@@ -108,7 +108,7 @@ class SweepRunner:
         )
         if can_be_chained(self._plan, judge.length, repeats=judge.repeats):
             chains.run([point for point in self._plan.points if point.name not in self._verdicts])
-            self._display.begin("points alone", self._plan.points, _marks(self._verdicts))
+            self._display.begin("points, each in a run of its own", self._plan.points, _marks(self._verdicts))
         broken = {
             name: verdict for name, verdict in self._verdicts.items() if failed_in_chain(name, verdict, chains.plan)
         }
@@ -133,7 +133,7 @@ class SweepRunner:
                 self._store.clear(point)
                 del self._verdicts[point.name]
             without = self._without_verdict(alike)
-            self._display.begin("points alone", self._plan.points, _marks(self._verdicts))
+            self._display.begin("points, each in a run of its own", self._plan.points, _marks(self._verdicts))
         return without
 
     def _without_verdict(self, alike: Alike) -> list[Scenario]:

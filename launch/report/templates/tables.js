@@ -24,11 +24,16 @@ function table(heads, rows) {
   return make("div", { class: "scroll" }, whole, more);
 }
 
+/** Of a digest, which nobody reads, its beginning. */
+function named(sample) {
+  return /^[0-9a-f]{32}$/.test(sample) ? sample.slice(0, 8) : sample;
+}
+
 /** The samples of a batch as buttons; those in `marked` are not as expected. */
 function chips(shown, number, state, pick, marked) {
   const samples = shown.samples[number] ?? [];
   const build = (sample, place) => make("button", { type: "button", class: "chip" + (marked?.(sample, place) ? " differs" : ""),
-    "aria-pressed": String(sample) === state.sample ? "true" : "false", onclick: () => pick({ sample: String(sample) }) }, String(sample));
+    "aria-pressed": String(sample) === state.sample ? "true" : "false", title: String(sample), onclick: () => pick({ sample: String(sample) }) }, named(String(sample)));
   const cell = make("span", { class: "chips" }, ...samples.slice(0, MAX_SAMPLES).map(build));
   const rest = samples.slice(MAX_SAMPLES);
   if (rest.length) {

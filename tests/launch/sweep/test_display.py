@@ -29,7 +29,8 @@ def test_the_line_says_how_many_how_fast_and_how_long_still() -> None:
 
 def test_without_points_the_line_says_how_long_it_takes() -> None:
     """References come before the points are known."""
-    assert status_line("uninterrupted runs", {}, num_points=0, num_new=0, elapsed_s=3) == "uninterrupted runs: 3.0 s"
+    line = status_line("uninterrupted runs", {}, num_points=0, num_new=0, elapsed_s=3)
+    assert line == "uninterrupted runs: under way for 3.0 s"
 
 
 def test_points_that_are_tried_again_have_no_rate() -> None:
