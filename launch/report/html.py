@@ -75,7 +75,9 @@ def _template() -> Template:
         lstrip_blocks=True,
         finalize=_harmless,
     )
-    environment.filters.update(named=named, shortened=shortened, place=place, mark=mark_of_cell, story=story_of, counted=counted)
+    environment.filters.update(
+        named=named, shortened=shortened, place=place, mark=mark_of_cell, story=story_of, counted=counted
+    )
     return environment.get_template("page.html")
 
 

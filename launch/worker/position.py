@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from resumable.launch.evidence.consumption import ConsumedBatch, Consumption
 from resumable.launch.evidence.loop_profile import LoaderRoles, LoaderTally, LoopProfile, profile_of
 from resumable.launch.evidence.rank_records import (
@@ -27,7 +29,7 @@ from resumable.launch.evidence.rank_records import (
 from resumable.launch.worker.lineage import ORIGIN, Lineage
 
 _NUM_BACKWARDS_TO_LEARN = 32
-"""After so many backward passes what was seen of the loop is believed, and its lines are kept no longer."""
+"""After so many backward passes what was seen of the loop is believed, and its lines are kept until its first step only."""
 _MOST_LINES = 8192
 """So many lines are kept at most: a script may fast-forward for long before its first backward pass."""
 
@@ -152,7 +154,7 @@ class Position:
                 self._consumption.roles = self._roles()
             case Backward():
                 self._num_backwards += 1
-                if self._lines is not None:
+                if self._lines is not None and self._num_backwards <= _NUM_BACKWARDS_TO_LEARN:
                     self._learn(self._lines)
                     return
                 self._consumption.roles = self._roles()
@@ -177,6 +179,8 @@ class Position:
 
     def count_step(self) -> StepCount | None:
         """What it makes since training began if a step is done now; None while it is not known what came before."""
+        if self._lines is not None and not self._profile.has_steps:
+            self._learn(self._lines, has_steps=True)  # until now each micro-batch passed for a step
         if self._base is None:
             return None
         ahead = self._ahead() if self._profile.fetches_whole_steps and self._consumption.is_untold else []
@@ -204,12 +208,13 @@ class Position:
         self.is_after_step = False
         """Whether a step was done and no batch was received since."""
 
-    def _learn(self, lines: Sequence[AnyRecord]) -> None:
-        """Work out anew what the lines of this process mean, now that one more of them is known."""
-        self._begin(self._known_profile or profile_of([(0, lines)]), self._roles())
+    def _learn(self, lines: Sequence[AnyRecord], *, has_steps: bool = False) -> None:
+        """Work out anew what the lines of this process mean, now that one more of them, or its first step, is known."""
+        profile = self._known_profile or profile_of([(0, lines)])
+        self._begin(msgspec.structs.replace(profile, has_steps=profile.has_steps or has_steps), self._roles())
         for line in lines:
             self._take(line)
-        if self._num_backwards == _NUM_BACKWARDS_TO_LEARN:
+        if self._num_backwards >= _NUM_BACKWARDS_TO_LEARN and self._profile.has_steps:
             self._lines = None
 
     def _take(self, record: AnyRecord) -> None:

@@ -211,6 +211,17 @@ def test_a_rank_and_its_reader_count_alike(shape: str, warm_up: str, num_epochs:
     assert counts_in_reader(word)[-1] == counts_in_rank(process(word).records)[-1]
 
 
+@pytest.mark.parametrize("shape", [*SHAPES.values(), "a^" * 40 + ".|"], ids=[*SHAPES, "much accumulation"])
+def test_steps_are_counted_from_the_first(shape: str) -> None:
+    """Micro-batches before the first step are none, though nothing has shown yet that the job has steps."""
+    position, counts = Position(None), []
+    for line in process(shape * 2).records:
+        if isinstance(line, Step) and position.has_backward:
+            counts.append(position.count_step())
+        position.follow(line)
+    assert list(range(1, len(counts) + 1)) == [one and one.num_steps for one in counts]
+
+
 def test_a_warm_up_with_a_step_is_no_step() -> None:
     """One optimizer step on data of its own making, before the first batch of a loader."""
     position = Position(None)
