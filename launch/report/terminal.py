@@ -21,7 +21,7 @@ from resumable.launch.sweep.marks import mark_of
 from resumable.launch.system.console import drawing_width, print_indented
 from resumable.launch.system.safe_io import last_lines
 from resumable.launch.system.text_safety import printable
-from resumable.launch.system.wording import counted, place
+from resumable.launch.system.wording import counted, place, shown
 
 MAX_FOLLOWING = 3
 """Further violations of one check that are named."""
@@ -47,7 +47,7 @@ def explain(verdict: Verdict, run_dir: RunDir, console: Console) -> None:
     else:
         _print_first(story.first, verdict, console)
         _print_following(story.following, story.first.violation.explanation, console)
-    print_what_to_type(verdict, str(run_dir.name), console)
+    print_what_to_type(verdict, shown(run_dir.name), console)
 
 
 def print_what_to_type(verdict: Verdict, name: str, console: Console) -> None:

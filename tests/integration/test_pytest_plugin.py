@@ -107,7 +107,7 @@ def test_a_job_that_forgets_its_sampler_fails_with_a_reason_that_can_be_read(pro
             r"E +expected +\d+",
             r"E +where: step \d, faulted/events/",
             r"E +to do: save the loader's place",
-            r"E .*look again: resumable check /.*",
+            r"E .*look again: resumable check .*",
             r"E .*repeat: resumable verify --nproc-per-node 2 .*--fault sigkill@step=1:rank=0 .*train.py forgetful",
             r"-+ resume faulted/logs/i000/rank0.out -+",
             r"saved",
