@@ -127,14 +127,10 @@ def _number(value: float | str | None) -> float | None:
 
 
 def _who(rank: Chosen | None, node: Chosen | None) -> int | Who:
-    match rank, node:
-        case (None, None) | (int() | str(), int() | str()):
-            raise FaultSyntaxError(f"expected rank= or node=, got rank={rank!r}, node={node!r}")
-        case (chosen, None) | (None, chosen):
-            if chosen in ("any", "all"):
-                return Who(chosen)
-            return _count("rank" if node is None else "node", chosen)
-    raise FaultSyntaxError(f"expected rank= or node=, got rank={rank!r}, node={node!r}")
+    if (rank is None) == (node is None):
+        raise FaultSyntaxError(f"expected rank= or node=, got rank={rank!r}, node={node!r}")
+    name, chosen = ("rank", rank) if node is None else ("node", node)
+    return Who(chosen) if chosen in ("any", "all") else _count(name, chosen)
 
 
 def _when(kind: FaultKind, words: dict[str, int | str | float]) -> When:

@@ -17,7 +17,6 @@ import msgspec
 from resumable.launch.api.job import Faults, Job, script_of
 from resumable.launch.api.job_result import JobResult
 from resumable.launch.api.sweep import swept_verdict
-from resumable.launch.api.sweep_words import SweepWords
 from resumable.launch.api.verdict import Verdict
 from resumable.launch.cli.torchrun_parser import torchrun_flags_with
 from resumable.launch.cluster import Cluster
@@ -28,10 +27,11 @@ from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.verdict import judge, write_verdict
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import FaultRequest
-from resumable.launch.plan.options import DEFAULT_IMAGE, ClusterKind, JobOptions, SweepOptions
-from resumable.launch.plan.plan import Command, Plan, RestartMethod, Scenario, Script, StartMethod
+from resumable.launch.plan.options import DEFAULT_IMAGE, ClusterKind, JobOptions
+from resumable.launch.plan.plan import Command, Plan, RestartMethod, Scenario, Script, StartMethod, SweepOptions
 from resumable.launch.plan.planner import make_plan
 from resumable.launch.plan.scripts import built_in_job
+from resumable.launch.plan.sweep_words import SweepWords
 from resumable.launch.run.kept_references import KeptReferences
 from resumable.launch.run.setup import cluster_of
 from resumable.launch.run.supervisor import Supervisor, has_succeeded

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from resumable.launch.api.sweep_words import SweepWords
 from resumable.launch.errors import UsageError
 from resumable.launch.plan.fault_kinds import FaultKind
 from resumable.launch.plan.fault_model import FaultRequest, Point, When
-from resumable.launch.plan.sweep_words import EACH, Moments, parse_at, parse_kinds, parse_ranks, rank_groups
+from resumable.launch.plan.sweep_words import EACH, Moments, SweepWords, parse_at, parse_kinds, parse_ranks, rank_groups
 
 SWEPT = ("at", "ranks", "kinds", "steps")
 """Options of the mark that say where the job is hit; all others are the launcher's."""

@@ -8,10 +8,10 @@ from resumable.launch.api.job import Faults, Job
 from resumable.launch.api.job_result import JobResult
 from resumable.launch.api.launcher import Launcher
 from resumable.launch.api.mark import MarkedPoint
-from resumable.launch.api.sweep_words import SweepWords
 from resumable.launch.api.verdict import Verdict
 from resumable.launch.errors import UsageError
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.plan.sweep_words import SweepWords
 from resumable.launch.reading.live_progress import RunProgress, num_steps_of
 from resumable.launch.run.kept_references import KeptReferences
 

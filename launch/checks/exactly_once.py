@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 import msgspec
 
 from resumable.launch.checks.check import Check
-from resumable.launch.evidence.rank_records import Loader
 from resumable.launch.explain.check_result import (
     MAX_INDICES,
     CheckResult,
@@ -26,7 +25,7 @@ from resumable.launch.reading.epoch_samples import ALL_EPOCHS, EpochSamples
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import came_to_its_end
 from resumable.launch.reading.first_epochs import usual_epoch
-from resumable.launch.reading.global_stream import Sample, is_by_content, samples_a_turn, samples_of
+from resumable.launch.reading.global_stream import Sample, is_by_content, num_dropped, samples_a_turn, samples_of
 from resumable.launch.reading.lives import Run
 from resumable.launch.reading.trained import TrainedBatch
 from resumable.launch.system.wording import counted
@@ -119,11 +118,10 @@ def _tolerance(evidence: Evidence, *, by_epoch: bool) -> _Tolerance:
     if not evidence.is_resized:
         return _Tolerance()
     reference = next(iter(evidence.references), evidence.faulted)
-    size = max(evidence.faulted.world_sizes)
-    sizes = [loader.batch_size or 1 for loader in _loaders(evidence.faulted) if loader.drop_last]
+    most_a_turn = max(map(samples_a_turn, (reference, evidence.faulted)))
     return _Tolerance(
-        num_extra=(size - 1) * max(samples_a_turn(run) for run in (reference, evidence.faulted)),
-        num_dropped=max((size * batch - 1 for batch in sizes), default=0),
+        num_extra=(max(evidence.faulted.world_sizes) - 1) * most_a_turn,
+        num_dropped=num_dropped(evidence.faulted),
         expected_ends=_ends(reference, by_epoch=by_epoch),
         found_ends=_ends(evidence.faulted, by_epoch=by_epoch),
     )
@@ -181,7 +179,3 @@ def _differences(
             lost=tuple(islice(lost.elements(), MAX_INDICES)),
             extra=tuple(islice(extra.elements(), MAX_INDICES)),
         )
-
-
-def _loaders(run: Run) -> Sequence[Loader]:
-    return [loader for life in run.lives for loader in life.trajectory.loaders.values()]

@@ -10,7 +10,7 @@ from resumable.launch.explain.check_result import CheckResult, Violation, not_ap
 from resumable.launch.explain.codes import faults as codes
 from resumable.launch.explain.codes.faults import MissingEffect
 from resumable.launch.explain.codes.statement import Problem, Reason
-from resumable.launch.plan.fault_kinds import CHECKPOINT_DAMAGE, DEADLY, SAVE_ERRORS, STANDSTILLS, FaultKind, NodeDeed
+from resumable.launch.plan.fault_kinds import CHECKPOINT_DAMAGE, DEADLY, SAVE_ERRORS, STANDSTILLS, NodeDeed
 from resumable.launch.plan.fault_model import Part, PlannedFault, Point, When
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Firing, Timeline
@@ -96,7 +96,7 @@ def _why_never_due(fault: PlannedFault, timeline: Timeline) -> Reason:
         return codes.NoRestart()
     if fault.kind in CHECKPOINT_DAMAGE and (not num_saves or _has_passed(fault.when, timeline)):
         return codes.NoCheckpoint(rank=timeline.rank)
-    if fault.kind is FaultKind.LOADERKILL:
+    if fault.kind.facts.needs == "loader worker":
         return codes.NoLoaderWorker(rank=timeline.rank)
     return _how_it_ended_before(fault, timeline)
 

@@ -28,6 +28,7 @@ from resumable.launch.reading.global_stream import (
     effective_stream,
     epochs_of,
     is_by_content,
+    num_dropped,
     replayed,
     without_repeats,
 )
@@ -45,7 +46,7 @@ def _global_batches(evidence: Evidence) -> CheckResult:
         summary = f"{sizes} ranks: {counted(len(found), 'global batch')} equal as sets"
     else:
         num_missing = 0 if is_whole else sum(len(step.samples) for step in expected)
-        num_droppable = _num_droppable(evidence) + num_missing
+        num_droppable = max(map(num_dropped, (evidence.references[0], evidence.faulted))) + num_missing
         violations = list(_differing_order(expected, found, num_droppable))
         summary = f"{sizes} ranks: every remaining sample once, in the same stream order"
         if violations and _is_order_of_batches(evidence, num_droppable):
@@ -140,20 +141,6 @@ def _problem(epoch: int, wanted: Sequence[Sample], got: Sequence[Sample], num_dr
     if abs(len(wanted) - len(got)) > num_droppable:
         return EpochLengthDiffers(epoch=epoch, num_found=len(got), num_expected=len(wanted))
     return None
-
-
-def _num_droppable(evidence: Evidence) -> int:
-    """Samples that may miss at an epoch's end, or be there in addition, because a loader drops its tail."""
-    return max(
-        (
-            life.process.start.world_size * (loader.batch_size or 1) - 1
-            for run in (evidence.references[0], evidence.faulted)
-            for life in run.lives
-            for loader in life.trajectory.loaders.values()
-            if loader.drop_last
-        ),
-        default=0,
-    )
 
 
 def _news(step: GlobalStep, seen: dict[int, set[Sample]]) -> list[Sample]:

@@ -9,8 +9,8 @@ from resumable.launch.cli.torchrun_parser import torchrun_flags
 from resumable.launch.errors import UsageError
 from resumable.launch.plan.command_plans import own_command
 from resumable.launch.plan.fault_grammar import parse_fault
-from resumable.launch.plan.options import JobOptions, SweepOptions
-from resumable.launch.plan.plan import Script
+from resumable.launch.plan.options import JobOptions
+from resumable.launch.plan.plan import Script, SweepOptions
 from resumable.launch.plan.scripts import built_in_job, refuse_missing_data, script_file, script_module
 from resumable.launch.report.outputs import ReportOptions
 

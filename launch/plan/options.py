@@ -8,29 +8,12 @@ import msgspec
 
 from resumable.launch.errors import UsageError
 from resumable.launch.plan.fault_model import FaultRequest
-from resumable.launch.plan.plan import Command, RestartMethod, Script, StartMethod, Tail
+from resumable.launch.plan.plan import Command, RestartMethod, Script, StartMethod, SweepOptions
 from resumable.launch.plan.torchrun_flags import Flags
 
 ClusterKind = Literal["local", "compose"]
 
 DEFAULT_IMAGE = "resumable:local"
-
-
-class SweepOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Which points a sweep hits, in the words of the command line; `sweep_words` reads them."""
-
-    at: str = "all"
-    ranks: str = "each"
-    kinds: str = "sigkill"
-    sample: int | None = None
-    """So many of the points, drawn; None: all of them."""
-    is_chained: bool = True
-    """One run is hit at one point after the other, where the job allows it."""
-    tail: Tail = "steps"
-
-    def __post_init__(self) -> None:
-        if self.sample is not None and self.sample < 1:
-            raise UsageError(f"--sample {self.sample}: expected at least one point")
 
 
 class JobOptions(msgspec.Struct, frozen=True, kw_only=True):

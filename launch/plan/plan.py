@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from resumable.launch.errors import UsageError
 from resumable.launch.plan.fault_model import PlannedFault, num_restarts
 from resumable.launch.plan.topology import Topology
 from resumable.launch.plan.torchrun_flags import Flags
@@ -118,18 +119,33 @@ class Restarts(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class SweepSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """Which points of training a sweep hits, in the words of the command line; `sweep` reads them."""
+class SweepOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Which points of training a sweep hits, in the words of the command line; `sweep_words` reads them.
+
+    Raises:
+        UsageError: no number of points.
+    """
 
     at: str = "all"
     ranks: str = "each"
     kinds: str = "sigkill"
     sample: int | None = None
     """So many points are drawn among all; None: all of them."""
-    restarts: Restarts
-    is_chained: bool = False
+    is_chained: bool = True
     """One run is hit at one point after the other, where the job allows it."""
     tail: Tail = "steps"
+
+    def __post_init__(self) -> None:
+        if self.sample is not None and self.sample < 1:
+            raise UsageError(f"--sample {self.sample}: expected at least one point")
+
+
+class SweepSpec(SweepOptions, frozen=True, kw_only=True):
+    """The same, and how the job is started again at each point."""
+
+    is_chained: bool = False
+    """Plans of earlier releases say nothing of it."""
+    restarts: Restarts
     num_points: int | None = None
     """All points, those that were not drawn included; None until the references have shown how long training is."""
 

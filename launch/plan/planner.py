@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+import msgspec
+
 from resumable.launch.errors import UsageError
 from resumable.launch.plan.absent_ranks import refuse_absent
 from resumable.launch.plan.fault_grammar import parse_fault
@@ -131,15 +133,7 @@ def _sweep(options: JobOptions, restarts: Restarts, world_size: int) -> SweepSpe
     if asked is None:
         return None
     parse_ranks(asked.ranks, world_size=world_size)
-    return SweepSpec(
-        at=asked.at,
-        ranks=asked.ranks,
-        kinds=asked.kinds,
-        sample=asked.sample,
-        restarts=restarts,
-        is_chained=asked.is_chained,
-        tail=asked.tail,
-    )
+    return SweepSpec(**msgspec.structs.asdict(asked), restarts=restarts)
 
 
 def _recording(options: JobOptions, faults: tuple[PlannedFault, ...]) -> Recording:

@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import TypedDict
 
 import msgspec
 
@@ -27,6 +28,19 @@ _RANGE = re.compile(r"(\d{1,15})-(\d{1,15})")
 _TOGETHER = re.compile(r"\d{1,15}(\+\d{1,15})*")
 _MOMENT = re.compile(r"epoch=\d+,batch=\d+|[^,]+")
 _KIND = re.compile(r"[^,(]+(?:\([^)]*\))?")
+
+
+class SweepWords(TypedDict, total=False):
+    """Which points of training a sweep hits, in the words of the command line, as Python gives them."""
+
+    at: str
+    """Moments: `all` (the default), `every:N`, or a list such as `3,10-20,save#1+during`."""
+    ranks: str
+    """Who is hit: `each` (the default), `any`, `all`, or a list such as `0,2-3,0+1`."""
+    kinds: str
+    """Kinds of faults, such as `sigkill,torn(keep=0.5)`; `sigkill` by default."""
+    sample: int | None
+    """Only so many of the points, drawn from the seed."""
 
 
 class Moments(msgspec.Struct, frozen=True, kw_only=True):

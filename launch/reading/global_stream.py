@@ -71,6 +71,14 @@ def replayed(samples: Sequence[Sample]) -> list[int]:
     return [place for place, sample in enumerate(samples[:last_new]) if first_places[sample] != place]
 
 
+def num_dropped(run: Run) -> int:
+    """Samples that may miss at an epoch's end, because a loader drops its tail: at most."""
+    lives = (
+        (life.process.start.world_size, loader) for life in run.lives for loader in life.trajectory.loaders.values()
+    )
+    return max((size * (loader.batch_size or 1) - 1 for size, loader in lives if loader.drop_last), default=0)
+
+
 def is_by_content(run: Run) -> bool:
     """Whether batches of the run are known by their content alone: it tells nothing of what they are made of."""
     return any(isinstance(batch.key, str) for life in run.lives for step in life.steps for batch in step.batches)

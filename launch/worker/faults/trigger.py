@@ -9,7 +9,7 @@ from pathlib import Path
 from resumable.launch.evidence.rank_records import AnyRecord, Batch, FaultFired, FaultRefused, Load, Rename, Save, Step
 from resumable.launch.evidence.run_dir import ScenarioDir
 from resumable.launch.evidence.written_files import files_in
-from resumable.launch.plan.fault_kinds import CHECKPOINT_DAMAGE, NODE_KINDS, FaultKind
+from resumable.launch.plan.fault_kinds import CHECKPOINT_DAMAGE, NODE_KINDS
 from resumable.launch.plan.fault_model import Part, PlannedFault, Point, When
 from resumable.launch.system.environment import RankEnvironment
 from resumable.launch.worker.faults.effects import Effects, damageable_part, why_not_damaged
@@ -142,7 +142,7 @@ class Trigger:
             path = self._file_to_damage(fault)
             if not path:
                 return
-        if fault.kind is FaultKind.LOADERKILL:
+        if fault.kind.facts.needs == "loader worker":
             pid = next(iter(self._loader_workers()), None)
             if pid is None:
                 return
