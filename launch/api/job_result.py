@@ -71,14 +71,14 @@ class JobResult:
         Raises:
             UsageError: there was no such rank, or it recorded nothing.
         """
-        timelines = self._evidence.faulted.timelines
-        timeline = next((timeline for timeline in timelines if timeline.rank == number), None)
+        run = self._evidence.faulted
+        timeline = run.timeline(number)
         if timeline is None:
-            raise UsageError(f"rank {number}: there are {[timeline.rank for timeline in timelines]}")
+            raise UsageError(f"rank {number}: there are {[timeline.rank for timeline in run.timelines]}")
         return RankResult(
             rank=number,
             value=read_value(self.run_dir.scenario(self._scenario.name).root, number),
-            batches=tuple(tuple(batch.indices or ()) for step in timeline.steps for batch in step.batches),
+            batches=tuple(batch.indices for step in timeline.steps for batch in step.batches),
             num_steps=len(timeline.steps),
             num_incarnations=len(timeline.lives),
             output=self._output(timeline),

@@ -185,18 +185,30 @@ class Launcher:
             UsageError: what is asked for cannot be done.
             NodeError: a node died that should not have.
         """
-        return self._proof(job, arguments, options, faults, references=None)
+        return self.verify_with(None, job, arguments, options, faults)
 
     def verify_with(
         self,
-        references: KeptReferences,
+        references: KeptReferences | None,
         job: Job | None,
         arguments: Sequence[object],
         options: Mapping[str, object],
         faults: Faults,
     ) -> Verdict:
-        """As `verify`, with references that others may have made: the job has to be the same."""
-        return self._proof(job, arguments, options, faults, references=references)
+        """As `verify`; with references that others may have made, the job has to be the same."""
+        run_dir = self._new_run_dir()
+        plan = self._plan(script_of(job, arguments, run_dir.root), faults, command="verify")
+        self._prepare(plan, run_dir, job, arguments, options)
+
+        def run_references() -> bool:
+            return all(has_succeeded(self._carry_out(plan, reference, run_dir)) for reference in plan.references)
+
+        is_fit = references.provide(plan, run_dir, run_references).have_succeeded if references else run_references()
+        if is_fit:
+            self._carry_out(plan, plan.scenarios[-1], run_dir)
+        verdict = judge(plan, run_dir)
+        write_verdict(verdict, run_dir)
+        return Verdict.of(verdict, plan, run_dir)
 
     def sweep(
         self, job: Job | None = None, /, *arguments: object, budget: float | None = None, **words: Unpack[SweepWords]
@@ -226,29 +238,6 @@ class Launcher:
         run_dir.root.mkdir(parents=True)
         run_dir.write_plan(plan)
         return swept_verdict(plan, run_dir, until=until)
-
-    def _proof(
-        self,
-        job: Job | None,
-        arguments: Sequence[object],
-        options: Mapping[str, object],
-        faults: Faults,
-        *,
-        references: KeptReferences | None,
-    ) -> Verdict:
-        run_dir = self._new_run_dir()
-        plan = self._plan(script_of(job, arguments, run_dir.root), faults, command="verify")
-        self._prepare(plan, run_dir, job, arguments, options)
-
-        def run_references() -> bool:
-            return all(has_succeeded(self._carry_out(plan, reference, run_dir)) for reference in plan.references)
-
-        is_fit = references.provide(plan, run_dir, run_references).have_succeeded if references else run_references()
-        if is_fit:
-            self._carry_out(plan, plan.scenarios[-1], run_dir)
-        verdict = judge(plan, run_dir)
-        write_verdict(verdict, run_dir)
-        return Verdict.of(verdict, plan, run_dir)
 
     def _new_run_dir(self) -> RunDir:
         return RunDir(root=self._root / time.strftime(f"%Y%m%d-%H%M%S-{os.getpid()}-{next(_run_numbers)}"))

@@ -40,10 +40,10 @@ class Verdict(judged.Verdict, frozen=True, kw_only=True):
     @classmethod
     def of(cls, verdict: judged.Verdict, plan: Plan, run_dir: RunDir) -> Self:
         """A verdict on the last scenario of a plan."""
-        console = Console(file=io.StringIO(), width=WIDTH, no_color=True, force_terminal=False)
-        explain(verdict, run_dir, console)
+        output = io.StringIO()
+        explain(verdict, run_dir, Console(file=output, width=WIDTH, no_color=True, force_terminal=False))
         repeat = "" if plan.script.is_function else repeat_command(plan, plan.scenarios[-1])
-        return cls.with_text(verdict, run_dir, explanation=_text(console), repeat=repeat)
+        return cls.with_text(verdict, run_dir, explanation=output.getvalue(), repeat=repeat)
 
     @classmethod
     def with_text(cls, verdict: judged.Verdict, run_dir: RunDir, *, explanation: str, repeat: str) -> Self:
@@ -74,7 +74,3 @@ class Verdict(judged.Verdict, frozen=True, kw_only=True):
             (str(file.relative_to(self.run_dir)), last_lines(file, num_lines, within=self.run_dir)) for file in files
         )
         return [(name, lines) for name, lines in ends if lines]
-
-
-def _text(console: Console) -> str:
-    return console.file.getvalue() if isinstance(console.file, io.StringIO) else ""

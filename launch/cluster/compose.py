@@ -109,7 +109,7 @@ class ComposeCluster(Members[ContainerNode]):
         preload: Sequence[str] = (),
         log_dir: Path | None,
     ) -> None:
-        super().__init__()
+        super().__init__(log_dir)
         self.topology = topology.for_hosts()
         self._compose_file = compose_file
         self._image = image
@@ -124,8 +124,6 @@ class ComposeCluster(Members[ContainerNode]):
         }
         self._code_dir = code_dir.absolute()
         self._run_dir = run_dir.absolute()
-        self._log_dir = log_dir
-        self._log_files = contextlib.ExitStack()
         self._project: docker.Project | None = None
 
     def __enter__(self) -> Self:
@@ -201,12 +199,6 @@ class ComposeCluster(Members[ContainerNode]):
 
     def _attach(self, project: docker.Project, number: int, container: str) -> ContainerNode:
         return ContainerNode(number, project, container, user=self._user, log=self._log(number))
-
-    def _log(self, number: int) -> IO[bytes] | None:
-        if self._log_dir is None:
-            return None
-        self._log_dir.mkdir(parents=True, exist_ok=True)
-        return self._log_files.enter_context((self._log_dir / f"node-{number}.log").open("ab"))
 
 
 def _give(folder: Path, user: tuple[int, int]) -> None:

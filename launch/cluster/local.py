@@ -121,13 +121,11 @@ class LocalCluster(Members[LocalNode]):
     def __init__(
         self, topology: Topology, *, nproc_per_node: int, preload: Sequence[str] = (), log_dir: Path | None
     ) -> None:
-        super().__init__()
+        super().__init__(log_dir)
         self.topology = topology
         self._nproc_per_node = nproc_per_node
         self._preload = preload
-        self._log_dir = log_dir
         self._store: TCPStore | None = None
-        self._log_files = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         try:
@@ -172,9 +170,3 @@ class LocalCluster(Members[LocalNode]):
             node.lose()
         self._store = None
         self._log_files.close()
-
-    def _log(self, number: int) -> IO[bytes] | None:
-        if self._log_dir is None:
-            return None
-        self._log_dir.mkdir(parents=True, exist_ok=True)
-        return self._log_files.enter_context((self._log_dir / f"node-{number}.log").open("ab"))

@@ -16,11 +16,11 @@ from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.expected_artefacts import ExpectedArtefacts, expected_artefacts
 from resumable.launch.reading.failures import has_ended_well
 from resumable.launch.reading.lives import Life
-from resumable.launch.reading.step_table import OfStep
+from resumable.launch.reading.step_table import StepColumn
 from resumable.launch.reading.steps import NOTHING
 
-_KEYS: tuple[OfStep, ...] = ("keys",)
-_KEYS_AND_NUMBERS: tuple[OfStep, ...] = ("keys", "afters", "losses")
+_KEYS: tuple[StepColumn, ...] = ("keys",)
+_KEYS_AND_NUMBERS: tuple[StepColumn, ...] = ("keys", "afters", "losses")
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from resumable.launch.reading.lives import Run
-from resumable.launch.reading.step_table import OfStep, known
+from resumable.launch.reading.step_table import StepColumn, known
 from resumable.launch.reading.steps import Steps
 
 
@@ -51,7 +51,7 @@ def distances(references: Sequence[Run], faulted: Run) -> tuple[Distance, Distan
     return apart, _distance(references, faulted)
 
 
-STATE: tuple[OfStep, ...] = ("afters", "buffers", "losses")
+STATE: tuple[StepColumn, ...] = ("afters", "buffers", "losses")
 """What of the state is compared after each step, bit for bit."""
 
 

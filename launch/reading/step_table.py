@@ -39,9 +39,9 @@ def _of_losses(losses: Iterable[float | None]) -> int:
     return fingerprint(["nan" if x is not None and math.isnan(x) else x if x is None else x + 0.0 for x in losses])
 
 
-OfStep = Literal["keys", "afters", "buffers", "losses", "lines"]
-Figure = Literal["rates", "norms"]
-OfBatch = Literal["batch_keys", "epochs", "nums_samples"]
+StepColumn = Literal["keys", "afters", "buffers", "losses", "lines"]
+FigureColumn = Literal["rates", "norms"]
+BatchColumn = Literal["batch_keys", "epochs", "nums_samples"]
 
 
 class Table:

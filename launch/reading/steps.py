@@ -11,7 +11,7 @@ from typing import TypeVar, overload
 import msgspec
 
 from resumable.launch.reading.differences import first_difference
-from resumable.launch.reading.step_table import Figure, OfBatch, OfStep, Table, fingerprint, together
+from resumable.launch.reading.step_table import BatchColumn, FigureColumn, StepColumn, Table, fingerprint, together
 from resumable.launch.reading.trained import TrainedStep
 
 
@@ -96,15 +96,15 @@ class Steps(Sequence[TrainedStep]):
         """The same steps with their epochs counted from `epoch` on."""
         return Steps(_Part(part.table, part.begin, part.end, part.epoch + epoch) for part in self.parts)
 
-    def column(self, name: OfStep) -> array[int]:
+    def column(self, name: StepColumn) -> array[int]:
         """One number of each step: a fingerprint, `UNKNOWN` where there is none, or a line."""
         return _joined("Q", (getattr(part.table, name)[part.begin : part.end] for part in self.parts))
 
-    def figures(self, name: Figure) -> array[float]:
+    def figures(self, name: FigureColumn) -> array[float]:
         """One figure of each step; `known` says whether it is."""
         return _joined("d", (getattr(part.table, name)[part.begin : part.end] for part in self.parts))
 
-    def batch_column(self, name: OfBatch) -> array[int]:
+    def batch_column(self, name: BatchColumn) -> array[int]:
         """One number of each batch of all steps."""
         return _joined("q", (_of_batches(part, name) for part in self.parts))
 
@@ -118,7 +118,7 @@ class Steps(Sequence[TrainedStep]):
         """Of all steps together."""
         return sum(part.table.first_batch(part.end) - part.table.first_batch(part.begin) for part in self.parts)
 
-    def first_difference(self, other: Steps, *columns: OfStep) -> int | None:
+    def first_difference(self, other: Steps, *columns: StepColumn) -> int | None:
         """The first step that differs from that of the same number in any of these columns; None if none does.
 
         Where one of them ends before the other, they differ at that end.
@@ -161,7 +161,7 @@ class Steps(Sequence[TrainedStep]):
 NOTHING = Steps()
 
 
-def _of_batches(part: _Part, name: OfBatch) -> array[int]:
+def _of_batches(part: _Part, name: BatchColumn) -> array[int]:
     own: array[int] = getattr(part.table, name)[part.table.first_batch(part.begin) : part.table.first_batch(part.end)]
     return array(own.typecode, (epoch + part.epoch for epoch in own)) if name == "epochs" and part.epoch else own
 
