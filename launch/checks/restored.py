@@ -35,7 +35,7 @@ def _restored(evidence: Evidence) -> CheckResult:
     if violations:
         return failed(violations)
     unknown_ones = [life for life in resumed if life.incarnation not in {start.life.incarnation for start in starts}]
-    if unknown_ones and evidence.disagreement is not None:
+    if unknown_ones and not evidence.numbers_repeat:
         life = unknown_ones[0]
         return unknown(SaveUnknown(incarnation=life.incarnation, step=life.first_step))
     if starts and not any(start.equal for start in starts):

@@ -31,7 +31,7 @@ from resumable.launch.system.wording import counted
 def _state(evidence: Evidence) -> CheckResult:
     if not any(_has_state(step) for steps in evidence.expected.values() for step in steps):
         return not_applicable("neither losses nor parameters were recorded")
-    if evidence.disagreement is not None:
+    if not evidence.numbers_repeat:
         return not_applicable(_how_far_apart(evidence))
     violations = list(_violations(evidence))
     if differs_before_any_fault(violations, evidence):

@@ -29,6 +29,7 @@ class EpochSamples:
         self._ranks = tuple(ranks)
         self._by_epoch = by_epoch
         self._totals: dict[int, tuple[int, int, int]] = {}
+        """Of each epoch its batches and samples, and the sum of the fingerprints of all its batches."""
         for steps in self._ranks:
             columns = (
                 steps.batch_column("epochs"),
@@ -51,11 +52,7 @@ class EpochSamples:
 
     def is_alike(self, other: EpochSamples, epoch: int) -> bool:
         """Whether both trained on the same batches in this epoch, in whatever order and on whichever ranks."""
-        return self.totals(epoch) == other.totals(epoch)
-
-    def totals(self, epoch: int) -> tuple[int, int, int] | None:
-        """Batches and samples of an epoch, and the sum of the fingerprints of all its batches; None if there is none."""
-        return self._totals.get(epoch)
+        return self._totals.get(epoch) == other._totals.get(epoch)
 
     def count(self, epoch: int) -> Counter[Index]:
         """How often each sample was trained on in an epoch; a batch without indices is one sample: its digest."""

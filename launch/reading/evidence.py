@@ -13,7 +13,7 @@ from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.reading.dismissal import with_dismissals
 from resumable.launch.reading.gaps import gaps
 from resumable.launch.reading.lives import Run
-from resumable.launch.reading.repeatability import Disagreement, disagreement
+from resumable.launch.reading.repeatability import repeats
 from resumable.launch.reading.start_states import Start, starts_of
 from resumable.launch.reading.steps import Steps
 from resumable.launch.reading.timeline import assemble
@@ -45,9 +45,9 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return starts_of(self.faulted)
 
     @cached_property
-    def disagreement(self) -> Disagreement | None:
-        """Where the references differ in their numbers; None if they repeat themselves."""
-        return disagreement(self.references)
+    def numbers_repeat(self) -> bool:
+        """The references have the same losses, parameters and buffers after each step."""
+        return repeats(self.references)
 
     @cached_property
     def damage(self) -> tuple[Damage, ...]:

@@ -12,25 +12,15 @@ from resumable.launch.reading.step_table import StepColumn, known
 from resumable.launch.reading.steps import Steps
 
 
-class Disagreement(msgspec.Struct, frozen=True, kw_only=True):
-    """Where two references part."""
-
-    step: int | None
-    """The first step after which they differ; None: only at the end."""
+def repeats(references: Sequence[Run]) -> bool:
+    """Whether the references are equal to each other in their numbers, after each step and at the end."""
+    return all(_is_equal(references[0], other) for other in references[1:])
 
 
-def disagreement(references: Sequence[Run]) -> Disagreement | None:
-    """Where the references first differ from each other in their numbers; None if they never do."""
-    steps = []
-    is_end_different = False
-    for other in references[1:]:
-        for one, two in zip(references[0].timelines, other.timelines, strict=False):
-            step = first_different_state(one.steps, two.steps)
-            steps += [] if step is None else [step]
-        is_end_different |= final_parameters(references[0]) != final_parameters(other)
-    if steps or is_end_different:
-        return Disagreement(step=min(steps, default=None))
-    return None
+def _is_equal(one: Run, other: Run) -> bool:
+    pairs = zip(one.timelines, other.timelines, strict=False)
+    has_equal_steps = all(first_different_state(first.steps, second.steps) is None for first, second in pairs)
+    return has_equal_steps and final_parameters(one) == final_parameters(other)
 
 
 class Distance(msgspec.Struct, frozen=True, kw_only=True):

@@ -44,7 +44,7 @@ class PointJudge:
     @property
     def repeats(self) -> bool:
         """Whether the references have the same numbers too, to the last bit."""
-        return self._evidence.disagreement is None
+        return self._evidence.numbers_repeat
 
     @property
     def length(self) -> TrainingLength:

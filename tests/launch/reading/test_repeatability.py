@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from resumable.launch.evidence.rank_records import AnyRecord, Backward, Step
-from resumable.launch.reading.repeatability import Disagreement, Distance, disagreement, distances
+from resumable.launch.reading.repeatability import Distance, distances, repeats
 from tests.launch import histories
 from tests.launch.histories import Job
 from tests.launch.states import changed
@@ -52,12 +52,12 @@ def test_distances_are_relative_and_from_the_nearest(numbers, apart, from_neares
     assert [value for one in found for value in (one.loss, one.parameter_norm)] == pytest.approx(expected)
 
 
-def test_runs_that_repeat_themselves_do_not_disagree() -> None:
+def test_runs_that_are_equal_repeat_each_other() -> None:
     """To the last bit."""
-    assert disagreement(histories.one_kill(JOB).references) is None
+    assert repeats(histories.one_kill(JOB).references)
 
 
-def test_the_first_step_at_which_two_runs_differ_is_told() -> None:
+def test_runs_that_differ_in_one_step_do_not_repeat_each_other() -> None:
     """Of whichever rank."""
 
     def later_loss(line: AnyRecord) -> AnyRecord:
@@ -66,4 +66,4 @@ def test_the_first_step_at_which_two_runs_differ_is_told() -> None:
 
     second = changed(histories.reference(JOB, 2), later_loss, incarnation=0)
     evidence = histories.of_histories(histories.one_kill(JOB).faulted.history, JOB, [], second=second)
-    assert disagreement(evidence.references) == Disagreement(step=3)
+    assert not repeats(evidence.references)
