@@ -29,7 +29,7 @@ from resumable.launch.explain.codes.resume import (
 )
 from resumable.launch.explain.codes.statement import Problem, Reason
 from resumable.launch.explain.unusable_checkpoints import disturbed_readings
-from resumable.launch.plan.fault_kinds import FaultKind
+from resumable.launch.plan.fault_kinds import NODE_NOTICES
 from resumable.launch.reading.checkpoints import Checkpoint, loaded_by, series_of
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import has_ended_well
@@ -139,7 +139,7 @@ def _without_emergency_checkpoint(evidence: Evidence, resumed: Sequence[Life]) -
     """A preemption announces itself: what was done when the notice came must not be lost."""
     for firing in evidence.faulted.firings:
         after = [life for life in resumed if life.incarnation > firing.life.incarnation]
-        if firing.kind != FaultKind.PREEMPT or not after:
+        if firing.kind not in NODE_NOTICES or not after:
             continue
         life = min(after, key=lambda life: (life.incarnation, life.first_step))
         if life.first_step < firing.num_steps:

@@ -35,7 +35,7 @@ from resumable.launch.node.protocol import NodeRequest
 from resumable.launch.node.rank_logs import IncarnationLogs
 from resumable.launch.node.rank_processes import RankWatch
 from resumable.launch.node.torch_private import show_long_lines_in_pieces, shown_local_ranks, tracker_pid
-from resumable.launch.plan.fault_kinds import FaultKind
+from resumable.launch.plan.fault_kinds import NODE_NOTICES
 from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.plan.torchrun_flags import without_ignored
 from resumable.launch.system.environment import has_fixed_hash_seed, own_tag, python_executable
@@ -106,7 +106,7 @@ def _forks_again(scenario: Scenario) -> bool:
 
 def _grace_s(plan: Plan, scenario: Scenario) -> float | None:
     """Ranks of a preempted node have the time that their fault gives them."""
-    graces = [fault.argument or 0.0 for fault in scenario.faults if fault.kind is FaultKind.PREEMPT]
+    graces = [fault.argument or 0.0 for fault in scenario.faults if fault.kind in NODE_NOTICES]
     return plan.grace_s if plan.grace_s is None else max([plan.grace_s, *graces])
 
 

@@ -239,6 +239,8 @@ def _kinds(has: Callable[[Facts], bool]) -> frozenset[FaultKind]:
 # Evidence holds kinds as text, which these sets take too.
 NODE_KINDS = _kinds(lambda facts: facts.deed is not None)
 """Done to a node; all others a rank does to itself."""
+NODE_NOTICES = _kinds(lambda facts: facts.deed == "interrupted")
+"""Ask all of a node to stop, and take it after a grace."""
 SAVE_ERRORS = _kinds(lambda facts: facts.needs == "save")
 """Happen while a checkpoint is written."""
 CHECKPOINT_DAMAGE = _kinds(lambda facts: facts.needs == "checkpoint")

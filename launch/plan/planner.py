@@ -10,7 +10,7 @@ import msgspec
 from resumable.launch.errors import UsageError
 from resumable.launch.plan.absent_ranks import refuse_absent
 from resumable.launch.plan.fault_grammar import parse_fault
-from resumable.launch.plan.fault_kinds import FaultKind
+from resumable.launch.plan.fault_kinds import NODE_NOTICES
 from resumable.launch.plan.fault_model import FaultRequest, PlannedFault, resolve
 from resumable.launch.plan.options import JobOptions
 from resumable.launch.plan.plan import (
@@ -185,7 +185,7 @@ def _references(options: JobOptions, nproc_per_node: int) -> tuple[Scenario, ...
 
 def _restart_method(options: JobOptions, faults: tuple[PlannedFault, ...], topology: Topology) -> RestartMethod:
     """The agent that is preempted restarts nothing: whoever started the job must start it again."""
-    preempted = next((fault for fault in faults if fault.kind is FaultKind.PREEMPT), None)
+    preempted = next((fault for fault in faults if fault.kind in NODE_NOTICES), None)
     if preempted is None or topology.max_nodes > 1:
         return options.restart or "agent"
     if options.restart == "agent":

@@ -17,7 +17,7 @@ from resumable.launch.errors import NodeError
 from resumable.launch.evidence.chained_lines import ChainedFile
 from resumable.launch.evidence.node_records import NodeAct, NodeEnded, NodeFaultActed, encode_node_line
 from resumable.launch.evidence.run_dir import ScenarioDir
-from resumable.launch.plan.fault_kinds import NODE_KINDS, FaultKind
+from resumable.launch.plan.fault_kinds import NODE_KINDS
 from resumable.launch.plan.fault_model import PlannedFault
 from resumable.launch.plan.plan import Scenario
 
@@ -80,17 +80,17 @@ class NodeFaults:
 
     def _begin(self, fault: PlannedFault, node: Node) -> None:
         duration_s = fault.argument
-        match fault.kind:
-            case FaultKind.NODELOSS:
+        match fault.kind.facts.deed:
+            case "lost":
                 node.lose()
                 self._note(fault, node.number, "lost")
                 if duration_s is not None:
                     self._schedule(duration_s, lambda: self._replace(fault, node.number))
-            case FaultKind.PARTITION:
+            case "cut":
                 node.cut()
                 self._note(fault, node.number, "cut")
                 self._schedule(duration_s or 0.0, lambda: self._heal(fault, node))
-            case _:
+            case "interrupted":
                 self._preempted[node.number] = fault
                 self._note(fault, node.number, "interrupted")
                 node.interrupt()

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from resumable.launch.plan.fault_kinds import FaultKind
+from resumable.launch.plan.fault_kinds import NODE_NOTICES, FaultKind
 from resumable.launch.plan.fault_model import PlannedFault
 from resumable.launch.worker.error_facts import FAULT_ATTRIBUTE
 
@@ -147,7 +147,7 @@ def notice_of(fault: PlannedFault) -> Iterator[Callable[[], bool]]:
     The supervisor signals the agent of a node that is preempted, and the agent its ranks. A process that ignores SIGTERM, or
     whose main thread this is not, cannot tell; nor has any other fault a notice.
     """
-    if fault.kind is not FaultKind.PREEMPT or not _is_told_of(signal.SIGTERM):
+    if fault.kind not in NODE_NOTICES or not _is_told_of(signal.SIGTERM):
         yield lambda: True
         return
     with _signals_seen() as seen:
