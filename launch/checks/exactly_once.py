@@ -9,6 +9,7 @@ from itertools import islice
 import msgspec
 
 from resumable.launch.checks.check import Check
+from resumable.launch.evidence.rank_records import Index
 from resumable.launch.explain.check_result import (
     MAX_INDICES,
     CheckResult,
@@ -21,11 +22,10 @@ from resumable.launch.explain.check_result import (
 from resumable.launch.explain.codes.batch_problems import BatchesCutDifferently, SamplesMiscounted, Unit
 from resumable.launch.explain.codes.ends import JobUnfinished
 from resumable.launch.explain.codes.verdicts import NothingTrained
-from resumable.launch.reading.epoch_samples import ALL_EPOCHS, EpochSamples
+from resumable.launch.reading.epoch_samples import ALL_EPOCHS, EpochSamples, usual_epoch
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import came_to_its_end
-from resumable.launch.reading.first_epochs import usual_epoch
-from resumable.launch.reading.global_stream import Sample, is_by_content, num_dropped, samples_a_turn, samples_of
+from resumable.launch.reading.global_stream import is_by_content, num_dropped, samples_a_turn
 from resumable.launch.reading.lives import Run
 from resumable.launch.reading.trained import TrainedBatch
 from resumable.launch.system.wording import counted
@@ -97,12 +97,12 @@ class _Tolerance(msgspec.Struct, frozen=True, kw_only=True):
 
     num_extra: int = 0
     num_dropped: int = 0
-    expected_ends: dict[int, Counter[Sample]] = {}
+    expected_ends: dict[int, Counter[Index]] = {}
     """The samples of the ranks' last batches of each epoch, in the uninterrupted run."""
-    found_ends: dict[int, Counter[Sample]] = {}
+    found_ends: dict[int, Counter[Index]] = {}
     """The same in the faulted run."""
 
-    def allows(self, epoch: int, lost: Counter[Sample], extra: Counter[Sample], expected: Counter[Sample]) -> bool:
+    def allows(self, epoch: int, lost: Counter[Index], extra: Counter[Index], expected: Counter[Index]) -> bool:
         """Whether this is nothing, padding (samples of the epoch once more or less) or a dropped tail."""
         gone = Counter({sample: num for sample, num in lost.items() if expected[sample] <= num})
         fresh = Counter({sample: num for sample, num in extra.items() if not expected[sample]})
@@ -127,19 +127,19 @@ def _tolerance(evidence: Evidence, *, by_epoch: bool) -> _Tolerance:
     )
 
 
-def _ends(run: Run, *, by_epoch: bool) -> dict[int, Counter[Sample]]:
+def _ends(run: Run, *, by_epoch: bool) -> dict[int, Counter[Index]]:
     """The samples of the last batch that each rank trained on of an epoch, in the incarnation that came to its end."""
     last: dict[tuple[int, int], dict[tuple[int, int], TrainedBatch]] = {}
     for life in run.lives:
         for step in life.steps:
             for batch in step.batches:
                 last.setdefault((batch.loader, batch.epoch), {})[life.incarnation, life.rank] = batch
-    ends: dict[int, Counter[Sample]] = {}
+    ends: dict[int, Counter[Index]] = {}
     for (_, epoch), batches in last.items():
         latest = max(incarnation for incarnation, _ in batches)
         count = ends.setdefault(epoch if by_epoch else ALL_EPOCHS, Counter())
         for (incarnation, _), batch in batches.items():
-            count.update(samples_of(batch.key) if incarnation == latest else ())
+            count.update(batch.samples if incarnation == latest else ())
     return ends
 
 
@@ -151,7 +151,7 @@ def _unit(run: Run) -> Unit:
 
 
 def _differences(
-    pairs: Iterable[tuple[int, Counter[Sample], Counter[Sample]]], tolerance: _Tolerance, unit: Unit, *, is_whole: bool
+    pairs: Iterable[tuple[int, Counter[Index], Counter[Index]]], tolerance: _Tolerance, unit: Unit, *, is_whole: bool
 ) -> Iterator[Violation]:
     """What is lost and what is too much, of each epoch.
 

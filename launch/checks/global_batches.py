@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from resumable.launch.checks.check import Check
+from resumable.launch.evidence.rank_records import Index
 from resumable.launch.explain.check_result import MAX_INDICES, CheckResult, Violation, failed, passed, unknown
 from resumable.launch.explain.codes.batch_problems import (
     BatchesCutDifferently,
@@ -24,7 +25,6 @@ from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import came_to_its_end
 from resumable.launch.reading.global_stream import (
     GlobalStep,
-    Sample,
     effective_stream,
     epochs_of,
     is_by_content,
@@ -82,8 +82,8 @@ def _differing_sets(
     expected: Sequence[GlobalStep], found: Sequence[GlobalStep], *, is_whole: bool
 ) -> Iterator[Violation]:
     """The first global batch that is a different set of samples; padding, which repeats the epoch's own, does not count."""
-    wanted_seen: dict[int, set[Sample]] = {}
-    found_seen: dict[int, set[Sample]] = {}
+    wanted_seen: dict[int, set[Index]] = {}
+    found_seen: dict[int, set[Index]] = {}
     for number, (wanted, got) in enumerate(zip(expected, found, strict=False)):
         wanted_new, got_new = _news(wanted, wanted_seen), _news(got, found_seen)
         if set(wanted_new) != set(got_new):
@@ -129,7 +129,7 @@ def _is_order_of_batches(evidence: Evidence, num_droppable: int) -> bool:
     return not any(_differing_order(expected, found, num_droppable))
 
 
-def _problem(epoch: int, wanted: Sequence[Sample], got: Sequence[Sample], num_droppable: int) -> Problem | None:
+def _problem(epoch: int, wanted: Sequence[Index], got: Sequence[Index], num_droppable: int) -> Problem | None:
     """What is wrong with an epoch; None if only its padding or its dropped tail is different."""
     again = [] if replayed(wanted) else replayed(got)
     if again:
@@ -143,7 +143,7 @@ def _problem(epoch: int, wanted: Sequence[Sample], got: Sequence[Sample], num_dr
     return None
 
 
-def _news(step: GlobalStep, seen: dict[int, set[Sample]]) -> list[Sample]:
+def _news(step: GlobalStep, seen: dict[int, set[Index]]) -> list[Index]:
     """Samples that the epoch has not had before."""
     known = seen.setdefault(step.epoch, set())
     new = [sample for sample in without_repeats(step.samples) if sample not in known]
@@ -158,7 +158,7 @@ def _first_with(steps: Sequence[GlobalStep], again: GlobalStep) -> int | None:
     return next(found, None)
 
 
-def _order(sample: Sample) -> tuple[bool, int, str]:
+def _order(sample: Index) -> tuple[bool, int, str]:
     return (isinstance(sample, str), sample if isinstance(sample, int) else 0, str(sample))
 
 
@@ -166,8 +166,8 @@ def _violation(
     problem: Problem,
     epoch: int,
     step: int | None,
-    expected: Sequence[Sample],
-    found: Sequence[Sample],
+    expected: Sequence[Index],
+    found: Sequence[Index],
     *,
     reason: Reason | None = None,
 ) -> Violation:

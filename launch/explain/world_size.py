@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from resumable.launch.evidence.rank_records import Index
 from resumable.launch.explain.codes.share_reasons import ProgressInBatches, SharesOfOldSize
 from resumable.launch.explain.codes.statement import Reason
-from resumable.launch.reading.global_stream import GlobalStep, Sample
+from resumable.launch.reading.global_stream import GlobalStep
 
 _NUM_COMPARED = 8
 """Samples of each rank that show whose share it reads."""
 
 
 def explain_world_size_change(
-    found: Sequence[GlobalStep], epoch: int, wanted: Sequence[Sample], *, before: int
+    found: Sequence[GlobalStep], epoch: int, wanted: Sequence[Index], *, before: int
 ) -> Reason | None:
     """Why an epoch leaves the wanted order where it goes on with a different number of ranks; None if nothing explains it.
 
@@ -36,7 +37,7 @@ def explain_world_size_change(
     return None
 
 
-def _in_batches(wanted: Sequence[Sample], rest: Sequence[Sample], place: int, before: int, after: int) -> Reason | None:
+def _in_batches(wanted: Sequence[Index], rest: Sequence[Index], place: int, before: int, after: int) -> Reason | None:
     """A position in batches stands for more samples, or fewer, where the ranks are more, or fewer."""
     position = wanted.index(rest[0]) if rest and rest[0] in wanted else place
     if position != place and position * before == place * after:
@@ -44,7 +45,7 @@ def _in_batches(wanted: Sequence[Sample], rest: Sequence[Sample], place: int, be
     return None
 
 
-def _old_shares(wanted: Sequence[Sample], rest: Sequence[Sample], place: int, before: int, after: int) -> Reason | None:
+def _old_shares(wanted: Sequence[Index], rest: Sequence[Index], place: int, before: int, after: int) -> Reason | None:
     shares = [(wanted[place + rank :: before], rest[rank::after]) for rank in range(after)]
     if all(old[:_NUM_COMPARED] == new[:_NUM_COMPARED] != [] for old, new in shares):
         return SharesOfOldSize(before=before, after=after)

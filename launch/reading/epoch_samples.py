@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 from resumable.launch.evidence.rank_records import Index
+from resumable.launch.reading.lives import Run
 from resumable.launch.reading.steps import Steps
 
 ALL_EPOCHS = -1
@@ -81,3 +82,26 @@ def num_distinct(samples: Iterable[Index]) -> int:
             word, bit = divmod(sample, _WORD_BITS)
             bits[word] = bits.get(word, 0) | 1 << bit
     return len(others) + sum(word.bit_count() for word in bits.values())
+
+
+def usual_epoch(run: Run) -> Counter[Index] | None:
+    """The samples of every epoch that was whole before the first restart; None if those do not say what an epoch is.
+
+    An epoch is known to be whole where the next one was begun. Two that hold the same samples say what an epoch is; one
+    alone does if it holds every sample of the data set and repeats no more than padding would: what is drawn with
+    replacement, or what drops a tail, differs from epoch to epoch.
+    """
+    first = run.group(run.history.incarnations[0])
+    epochs = EpochSamples(life.steps for life in first)
+    whole = epochs.epochs[:-1]
+    if not whole:
+        return None
+    usual = epochs.count(whole[0])
+    if any(epochs.count(epoch) != usual for epoch in whole[1:]):
+        return None
+    return usual if len(whole) > 1 or _is_everything(usual, run, world_size=len(first)) else None
+
+
+def _is_everything(epoch: Counter[Index], run: Run, *, world_size: int) -> bool:
+    sizes = {loader.num_samples for life in run.lives for loader in life.trajectory.loaders.values()}
+    return sizes == {len(epoch)} and epoch.total() - len(epoch) < world_size

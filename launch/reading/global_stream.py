@@ -13,10 +13,9 @@ from itertools import chain, zip_longest
 
 import msgspec
 
+from resumable.launch.evidence.rank_records import Index
 from resumable.launch.reading.lives import Life, Run
-from resumable.launch.reading.trained import BatchKey, TrainedStep
-
-Sample = int | str
+from resumable.launch.reading.trained import TrainedStep
 
 
 class GlobalStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +24,7 @@ class GlobalStep(msgspec.Struct, frozen=True, kw_only=True):
     incarnation: int
     world_size: int
     epoch: int
-    samples: tuple[Sample, ...]
+    samples: tuple[Index, ...]
     """In stream order, padding included. A batch without indices is one sample: its digest."""
 
 
@@ -45,26 +44,26 @@ def samples_a_turn(run: Run) -> int:
     for incarnation in run.history.incarnations:
         group = run.group(incarnation)
         for number in range(min((life.num_kept for life in group), default=0)):
-            sizes = [[len(samples_of(batch.key)) for batch in life.steps[number].batches] for life in group]
+            sizes = [[len(batch.samples) for batch in life.steps[number].batches] for life in group]
             is_uneven = is_uneven or any(theirs != sizes[0] for theirs in sizes)
             largest = max(largest, *chain.from_iterable(sizes), 1)
     return largest if is_uneven else 1
 
 
-def epochs_of(stream: Iterable[GlobalStep]) -> dict[int, list[Sample]]:
+def epochs_of(stream: Iterable[GlobalStep]) -> dict[int, list[Index]]:
     """The samples of every epoch, in stream order."""
-    epochs: dict[int, list[Sample]] = {}
+    epochs: dict[int, list[Index]] = {}
     for step in stream:
         epochs.setdefault(step.epoch, []).extend(step.samples)
     return epochs
 
 
-def without_repeats(samples: Sequence[Sample]) -> list[Sample]:
+def without_repeats(samples: Sequence[Index]) -> list[Index]:
     """Each sample where it comes first: padding repeats samples of the same epoch."""
     return list(dict.fromkeys(samples))
 
 
-def replayed(samples: Sequence[Sample]) -> list[int]:
+def replayed(samples: Sequence[Index]) -> list[int]:
     """Places of the samples that come again while new ones still follow: padding would end the epoch."""
     first_places = {sample: place for place, sample in reversed(list(enumerate(samples)))}
     last_new = max(first_places.values(), default=0)
@@ -84,16 +83,9 @@ def is_by_content(run: Run) -> bool:
     return any(isinstance(batch.key, str) for life in run.lives for step in life.steps for batch in step.batches)
 
 
-def samples_of(key: BatchKey) -> tuple[Sample, ...]:
-    """What a batch is made of."""
-    if isinstance(key, tuple):
-        return key
-    return () if key is None else (key,)
-
-
 def _joined(group: Sequence[Life], number: int, *, by_batch: bool) -> GlobalStep:
     steps = [life.steps[number] if number < life.num_kept else TrainedStep() for life in group]
-    batches = [[samples_of(batch.key) for batch in step.batches] for step in steps]
+    batches = [[batch.samples for batch in step.batches] for step in steps]
     columns = batches if by_batch else [[(s,) for batch in column for s in batch] for column in batches]
     turns = chain.from_iterable(zip_longest(*columns, fillvalue=()))
     epochs = [batch.epoch for step in steps for batch in step.batches]

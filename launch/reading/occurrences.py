@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from resumable.launch.reading.global_stream import Sample
+from resumable.launch.evidence.rank_records import Index
 from resumable.launch.reading.lives import Life, Run
 
 
@@ -20,7 +20,7 @@ class Occurrence(msgspec.Struct, frozen=True, kw_only=True):
     """Of the rank's batches of this epoch."""
     rank: int
     incarnation: int
-    samples: tuple[Sample, ...]
+    samples: tuple[Index, ...]
     """Indices; a batch without any is one sample: its digest."""
     is_kept: bool
     """No restart threw the step away."""
@@ -43,7 +43,7 @@ def matching(
     step: int | None = None,
     epoch: int | None = None,
     batch: int | None = None,
-    sample: Sample | None = None,
+    sample: Index | None = None,
 ) -> tuple[Occurrence, ...]:
     """Those for which everything that is given holds, in the order of steps."""
     wanted = {"step": step, "epoch": epoch, "batch": batch}

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from resumable.launch.reading.global_stream import effective_stream, epochs_of, replayed, samples_of, without_repeats
+from resumable.launch.reading.global_stream import effective_stream, epochs_of, replayed, without_repeats
 from tests.launch import histories
 from tests.launch.histories import Job
 
@@ -41,9 +41,3 @@ def test_padding_is_where_a_sample_comes_again():
 def test_what_comes_again_before_the_end_is_no_padding(samples, places):
     """Padding ends an epoch."""
     assert places == replayed(samples)
-
-
-@pytest.mark.parametrize(("key", "samples"), [((1, 2), (1, 2)), ("digest", ("digest",)), (None, ())])
-def test_a_batch_without_indices_is_one_sample(key, samples):
-    """Its digest stands for it."""
-    assert samples == samples_of(key)
