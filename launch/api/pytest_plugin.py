@@ -76,8 +76,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     mark = metafunc.definition.get_closest_marker("resume")
     if mark is None or "resume_rig" not in metafunc.fixturenames:
         return
-    from resumable.launch.api.mark import marked_points, quick  # noqa: PLC0415 - who uses no rig does not pay for it
-    from resumable.launch.errors import LaunchError  # noqa: PLC0415
+    from resumable.launch.api.mark import marked_points, quick
+    from resumable.launch.errors import LaunchError
 
     try:
         points = marked_points(mark.kwargs)
@@ -108,9 +108,9 @@ def resume_rig(
     Its nodes stay warm from test to test, and the tests of one mark share their uninterrupted runs, those of other workers
     of pytest-xdist too.
     """
-    from resumable.launch.api.mark import SWEPT  # noqa: PLC0415
-    from resumable.launch.api.rig import ResumeRig  # noqa: PLC0415
-    from resumable.launch.run.kept_references import KeptReferences  # noqa: PLC0415
+    from resumable.launch.api.mark import SWEPT
+    from resumable.launch.api.rig import ResumeRig
+    from resumable.launch.run.kept_references import KeptReferences
 
     budget_s = request.config.getoption("--resume-budget")
     if budget_s is not None and time.monotonic() - request.config.stash[_begin_key] > budget_s:
@@ -127,7 +127,7 @@ def resume_rig(
 
 
 def _launcher(launchers: Callable[..., Launcher], options: dict[str, Any]) -> Launcher:
-    from resumable.launch.errors import UsageError  # noqa: PLC0415
+    from resumable.launch.errors import UsageError
 
     try:
         return launchers(**options)
@@ -137,10 +137,10 @@ def _launcher(launchers: Callable[..., Launcher], options: dict[str, Any]) -> La
 
 def _nearest(options: dict[str, Any]) -> str:
     """The right spelling of an option that there is not."""
-    import inspect  # noqa: PLC0415
+    import inspect
 
-    from resumable.launch.api.launcher import Launcher  # noqa: PLC0415
-    from resumable.launch.api.mark import SWEPT  # noqa: PLC0415
+    from resumable.launch.api.launcher import Launcher
+    from resumable.launch.api.mark import SWEPT
 
     known = [*inspect.signature(Launcher).parameters, *SWEPT]
     found = {name: get_close_matches(name, known, n=1) for name in options if name not in known}
@@ -158,7 +158,7 @@ def _shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="session")
 def _launchers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Launcher]]:
-    from resumable.launch.api.launcher import Launcher  # noqa: PLC0415 - a test run without the rig does not pay for it
+    from resumable.launch.api.launcher import Launcher
 
     launchers: dict[str, Launcher] = {}
     with contextlib.ExitStack() as nodes:
@@ -182,7 +182,7 @@ def pytest_runtest_makereport(
     rig = item.stash.get(_rig_key, None)
     if rig is None or call.when != "call":
         return report
-    from resumable.launch.api.verdict import NotValidError  # noqa: PLC0415
+    from resumable.launch.api.verdict import NotValidError
 
     item.stash[_passed_key] = report.passed
     report.user_properties += [(_NOTE, note) for note in rig.notes]
@@ -215,9 +215,9 @@ def _finish(rig: ResumeRig, request: pytest.FixtureRequest) -> None:
 
 
 def _write_report(folder: Path, test: str, number: int, verdict: Verdict) -> None:
-    from resumable.launch.evidence.run_dir import RunDir  # noqa: PLC0415
-    from resumable.launch.report.outputs import ReportOptions, write_reports  # noqa: PLC0415
-    from resumable.launch.report.reading import CaseEvidence, read_results  # noqa: PLC0415
+    from resumable.launch.evidence.run_dir import RunDir
+    from resumable.launch.report.outputs import ReportOptions, write_reports
+    from resumable.launch.report.reading import CaseEvidence, read_results
 
     folder.mkdir(parents=True, exist_ok=True)
     name = _UNNAMEABLE.sub("-", test)[-_MAX_NAME:] + (f"-{number}" if number else "")

@@ -23,7 +23,7 @@ from resumable.launch.system.environment import node_environment
 from resumable.launch.system.processes import family, is_tracker, kill_tagged, remove_scratch
 
 if TYPE_CHECKING:
-    from torch.distributed import TCPStore  # type: ignore[attr-defined]
+    from torch.distributed import TCPStore
 
 
 class LocalNode(Channel):

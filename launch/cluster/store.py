@@ -13,7 +13,7 @@ from resumable.launch.errors import UsageError
 from resumable.launch.node.stores import open_store
 
 if TYPE_CHECKING:
-    from torch.distributed import TCPStore  # type: ignore[attr-defined]
+    from torch.distributed import TCPStore
 
 _EVERYWHERE = "0.0.0.0"
 """Nodes in containers come from outside."""

@@ -20,7 +20,7 @@ _GLOO_TIMEOUT = timedelta(seconds=8)
 def main() -> None:
     """Meet, lose rank 1 the first time, meet again."""
     import torch  # noqa: PLC0415 - the doctor reads the names above without it
-    from torch import distributed  # noqa: PLC0415
+    from torch import distributed  # noqa: PLC0415 - likewise
 
     marks = Path(sys.argv[1])
     distributed.init_process_group("gloo", timeout=_GLOO_TIMEOUT)

@@ -43,9 +43,9 @@ def main() -> None:
     multiprocessing.forkserver.ensure_running()
     gc.disable()  # as in the fork server
 
-    from torch.distributed.elastic.multiprocessing import SignalException  # noqa: PLC0415
+    from torch.distributed.elastic.multiprocessing import SignalException
 
-    from resumable.launch.node.agent import end_all, serve  # noqa: PLC0415
+    from resumable.launch.node.agent import end_all, serve
 
     # The agent's first error message would import it, which takes a second, between the death of a rank and its restart. And
     # not while the node joins a rendezvous: its heartbeats would wait for the import, and the others take it for dead.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from resumable.launch.system.addresses import is_loopback
 
 if TYPE_CHECKING:
-    from torch.distributed import TCPStore  # type: ignore[attr-defined]
+    from torch.distributed import TCPStore
 
 _TIMEOUT = timedelta(seconds=300)
 """torch's."""
@@ -35,7 +35,7 @@ def open_store(address: str, port: int = 0) -> TCPStore:
     return tcp_store(address, port, is_master=True, wait_for_workers=False, timeout=_TIMEOUT)
 
 
-def tcp_store(address: str, port: int, *, is_master: bool = False, **options: Any) -> TCPStore:  # noqa: ANN401
+def tcp_store(address: str, port: int, *, is_master: bool = False, **options: Any) -> TCPStore:  # noqa: ANN401 - whatever torch takes
     """torch's `TCPStore`, which listens on the loopback alone if that is where it is reached.
 
     Args:
@@ -47,7 +47,7 @@ def tcp_store(address: str, port: int, *, is_master: bool = False, **options: An
     Raises:
         RuntimeError: it cannot be hosted, or reached.
     """
-    from torch.distributed import TCPStore  # type: ignore[attr-defined] # noqa: PLC0415 - 2 s; nodes start meanwhile
+    from torch.distributed import TCPStore  # noqa: PLC0415 - 2 s; nodes start meanwhile
 
     if not (is_master and is_loopback(address)):
         return TCPStore(address, port, is_master=is_master, **options)

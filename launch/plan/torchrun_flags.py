@@ -65,14 +65,14 @@ def num_ranks(nproc_per_node: str) -> int:
     Raises:
         ValueError: none of these, or this machine has no such device.
     """
-    from torch.distributed.run import determine_local_world_size  # noqa: PLC0415
+    from torch.distributed.run import determine_local_world_size
 
     return int(determine_local_world_size(nproc_per_node))
 
 
 def _check_as_torch_does(flags: Flags) -> None:
     """One flag after the other, so that the wrong one is known: torch's messages do not always name it."""
-    from torch.distributed.run import config_from_args  # noqa: PLC0415 - `resumable check` runs without torch
+    from torch.distributed.run import config_from_args
 
     for name in [name for name in _READ if name in flags]:
         try:
@@ -82,7 +82,7 @@ def _check_as_torch_does(flags: Flags) -> None:
 
 
 def _check_backend(flags: Flags) -> None:
-    from torch.distributed.elastic.rendezvous.utils import parse_rendezvous_endpoint  # noqa: PLC0415
+    from torch.distributed.elastic.rendezvous.utils import parse_rendezvous_endpoint
 
     if flags["rdzv_backend"] not in _BACKENDS:
         raise _refusal("rdzv_backend", flags, f"expected {' or '.join(_BACKENDS)}")
@@ -98,7 +98,7 @@ def _check_backend(flags: Flags) -> None:
 
 
 def _check_logs(flags: Flags) -> None:
-    from torch.distributed.elastic.events.handlers import get_logging_handler  # noqa: PLC0415
+    from torch.distributed.elastic.events.handlers import get_logging_handler
 
     if flags["logs_specs"] is not None:
         raise _refusal("logs_specs", flags, "logs go to the run directory, as --redirects and --tee say")

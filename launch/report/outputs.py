@@ -57,25 +57,25 @@ def write_reports(wanted: ReportOptions, results: Results, cases: CaseEvidence) 
     write = partial(write_output, untrusted=Path(results.run_dir))
     # What renders is imported where it is asked for: most commands write no file.
     if wanted.html is not None:
-        from resumable.launch.report.html import html  # noqa: PLC0415
+        from resumable.launch.report.html import html
 
         write("--html", wanted.html, _encoded(html(results, cases)))
     if wanted.junit is not None:
-        from resumable.launch.report.junit import junit  # noqa: PLC0415
+        from resumable.launch.report.junit import junit
 
         write("--junit", wanted.junit, junit(results, strict=wanted.is_strict))
     if wanted.json is not None:
         write("--json", wanted.json, encode_results(results))
     if wanted.markdown is not None:
-        from resumable.launch.report.markdown import markdown  # noqa: PLC0415
+        from resumable.launch.report.markdown import markdown
 
         write("--markdown", wanted.markdown, _encoded(markdown(results)))
     if wanted.trace is not None:
-        from resumable.launch.report.trace import trace  # noqa: PLC0415
+        from resumable.launch.report.trace import trace
 
         write("--trace", wanted.trace, trace(results, cases))
     if wanted.bundle is not None:
-        from resumable.launch.report.html import html  # noqa: PLC0415
+        from resumable.launch.report.html import html
 
         extra = {"report.html": _encoded(html(results, cases)), "results.json": encode_results(results)}
         write("--bundle", wanted.bundle, bundle(cases.run_dir, extra))

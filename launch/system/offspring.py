@@ -39,7 +39,7 @@ def leaving_none_behind() -> Iterator[None]:
         yield
     finally:
         if _has_children():
-            from resumable.launch.system.processes import kill_below  # noqa: PLC0415
+            from resumable.launch.system.processes import kill_below  # noqa: PLC0415 - psutil takes a while
 
             kill_below(spared=before)
 
@@ -47,7 +47,7 @@ def leaving_none_behind() -> Iterator[None]:
 def _pids_below() -> frozenset[int]:
     if not _has_children():
         return frozenset()
-    from resumable.launch.system.processes import pids_below  # noqa: PLC0415
+    from resumable.launch.system.processes import pids_below  # noqa: PLC0415 - psutil takes a while
 
     return pids_below()
 

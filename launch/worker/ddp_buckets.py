@@ -15,4 +15,4 @@ def keep_buckets(patches: Patches) -> None:
     elsewhere in gloo's ring and are added in a different order, so that a process that was restarted in between rounds
     differently from one that was not: no fault of the script's, but not the same bits.
     """
-    patches.replace(dist.Reducer, REBUILD_BUCKETS, lambda _reducer: False)  # type: ignore[attr-defined]
+    patches.replace(dist.Reducer, REBUILD_BUCKETS, lambda _reducer: False)

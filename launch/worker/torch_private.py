@@ -205,7 +205,7 @@ def process_groups() -> Iterable[dist.ProcessGroup]:
     return distributed_c10d._world.pg_map
 
 
-def default_store() -> dist.Store:  # type: ignore[name-defined]
+def default_store() -> dist.Store:
     """The store by which the ranks of the default process group found each other."""
     return distributed_c10d._get_default_store()
 

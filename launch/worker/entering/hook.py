@@ -30,7 +30,7 @@ def enter() -> None:
             return
 
         def awake() -> None:
-            from resumable.launch.worker.entering.process import RecordedProcess  # noqa: PLC0415
+            from resumable.launch.worker.entering.process import RecordedProcess  # noqa: PLC0415 - it imports torch
 
             RecordedProcess(wanted).install()
 

@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Iterator
 
 import msgspec
-from torch.distributed import Store  # type: ignore[attr-defined]
+from torch.distributed import Store
 
 from resumable.launch.evidence.node_records import RoundStarted, decode_node_line, encode_node_line
 from resumable.launch.evidence.run_dir import ScenarioDir
