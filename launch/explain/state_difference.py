@@ -54,8 +54,12 @@ def _not_restored(evidence: Evidence, life: Life, number: int) -> Reason:
     if _only_buffers_differ(wanted, found):
         return BuffersNotRestored()
     if _only_losses_differ(wanted, found):
-        return ScaleNotRestored(step=step) if _may_be_scaled(life) else InputsDiffer(step=step)
-    if number == 0 and (life.resume is None or life.resume.how != "parameters"):
+        return (
+            ScaleNotRestored(step=step)
+            if _may_be_scaled(life)
+            else _not_loaded(evidence, life) or InputsDiffer(step=step)
+        )
+    if number == 0 and not _has_its_parameters(evidence, life):
         return ModelNotRestored()
     return _not_loaded(evidence, life) or _of_losses(evidence, life, number) or _of_update(evidence, life, number)
 
@@ -92,6 +96,13 @@ def _of_update(evidence: Evidence, life: Life, number: int) -> Reason:
             return UpdateLeftOut(step=step)
         return UpdateDiffers(step=step, is_optimizer_right=_has_its_optimizer(evidence, life))
     return SomeStateNotRestored(what="parameters" if wanted.after != found.after else "loss", step=step)
+
+
+def _has_its_parameters(evidence: Evidence, life: Life) -> bool:
+    """Whether a process began with parameters that the job had; of some a forward pass may be what changed them."""
+    start = _start_of(evidence, life)
+    is_proved = start is not None and "parameters" in start.equal
+    return is_proved or (life.resume is not None and life.resume.how == "parameters")
 
 
 def _has_its_optimizer(evidence: Evidence, life: Life) -> bool:

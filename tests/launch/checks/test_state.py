@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from itertools import product
 
 import msgspec
 import pytest
@@ -393,16 +394,48 @@ def with_untrained(line: AnyRecord) -> AnyRecord:
     return with_component(line, "untrained", {"base.weight": one("frozen")}) if isinstance(line, State) else line
 
 
+def moved_by_a_forward_pass(line: AnyRecord) -> AnyRecord:
+    """What the first step finds is of no other moment, though all was as it had been saved before the forward pass."""
+    is_first = isinstance(line, Step) and line.before is not None
+    return from_step(4, "x")(msgspec.structs.replace(line, before="moved") if is_first else line)
+
+
+def without_scaler(line: AnyRecord) -> AnyRecord:
+    line = with_untrained(line)
+    return with_component(line, "scaler", {}) if isinstance(line, State) else line
+
+
+def other_losses(line: AnyRecord) -> AnyRecord:
+    """Of both ranks."""
+    return with_first_loss(1)(with_first_loss(0)(line))
+
+
 @pytest.mark.parametrize(
-    ("is_another", "words"),
+    ("job", "changes", "words"),
     [
-        (True, "weights that no step trains are not those that there were at the save: base.weight. Are they loaded"),
-        (False, "the optimizer's state is as it was saved, so that gradients are treated differently"),
+        (
+            with_untrained,
+            [from_step(4, "x"), another_untrained_weight],
+            "weights that no step trains are not those that there were at the save: base.weight. Are they loaded",
+        ),
+        (
+            with_untrained,
+            [from_step(4, "x")],
+            "the optimizer's state is as it was saved, so that gradients are treated",
+        ),
+        (
+            with_untrained,
+            [other_losses, moved_by_a_forward_pass],
+            "samples and parameters are right, and yet the loss of",
+        ),
+        (with_untrained, [other_losses], "is what scales it, such as a GradScaler, saved and loaded?"),
+        (without_scaler, [other_losses], "samples and parameters are right, and yet the loss of step 4"),
     ],
+    ids=["frozen weights", "gradients", "a momentum encoder", "a scale", "no scale"],
 )
-def test_what_the_state_proves_right_is_not_blamed(is_another: bool, words: str) -> None:
-    """The update is different, and all that is restored is as it was saved."""
-    history = all_changed(with_states(histories.one_kill(JOB).faulted.history), with_untrained)
-    for change in [from_step(4, "x"), *([another_untrained_weight] if is_another else [])]:
-        history = changed(history, change, incarnation=1, rank=0)
+def test_what_the_state_proves_right_is_not_blamed(job: Change, changes: list[Change], words: str) -> None:
+    """All that is restored is as it was saved, and yet the first step is another one."""
+    history = all_changed(with_states(histories.one_kill(JOB).faulted.history), job)
+    for change, rank in product(changes, (0, 1)):
+        history = changed(history, change, incarnation=1, rank=rank)
     assert words in state(histories.of_histories(history, JOB, [])).violations[0].explanation
