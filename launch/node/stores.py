@@ -6,7 +6,6 @@ port runs code as the job does. On one machine all who have business there come 
 
 from __future__ import annotations
 
-import os
 import socket
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -47,7 +46,8 @@ def tcp_store(address: str, port: int, *, is_master: bool = False, **options: An
     Raises:
         RuntimeError: it cannot be hosted, or reached.
     """
-    from torch.distributed import TCPStore  # noqa: PLC0415 - 2 s; nodes start meanwhile
+    import torch  # noqa: PLC0415 - 2 s; nodes start meanwhile
+    from torch.distributed import TCPStore  # noqa: PLC0415 - likewise
 
     if not (is_master and is_loopback(address)):
         return TCPStore(address, port, is_master=is_master, **options)
@@ -57,13 +57,9 @@ def tcp_store(address: str, port: int, *, is_master: bool = False, **options: An
         raise RuntimeError(f"{address}:{port}: {error.strerror}") from error
     with listener:
         port = listener.getsockname()[1]
-        options |= {"is_master": True}
-        copy = os.dup(listener.fileno())
-        try:
-            return TCPStore(address, port, master_listen_fd=copy, **options)
-        except RuntimeError:  # as of torch 2.6, whose libuv backend takes no socket of somebody else
-            os.close(copy)
-            return TCPStore(address, port, master_listen_fd=listener.detach(), use_libuv=False, **options)
+        # Before torch 2.8 the libuv backend takes nobody else's socket.
+        options = {"use_libuv": torch.__version__ >= "2.8", **options, "is_master": True}
+        return TCPStore(address, port, master_listen_fd=listener.detach(), **options)
 
 
 def _family(address: str) -> socket.AddressFamily:
