@@ -13,7 +13,7 @@ def _evidence_whole(evidence: Evidence) -> CheckResult:
     problems = [EvidenceDamaged(path=d.path, line=d.line, what=d.what) for d in evidence.damage]
     if problems:
         return unknown(problems[0], [Violation(problem=problem) for problem in problems])
-    histories = [run.history for run in (*evidence.references, evidence.faulted)]
+    histories = [run.history for run in evidence.runs]
     processes = [process for history in histories for process in history.processes]
     num_lines = sum(len(process.records) for process in processes)
     return passed(f"{counted(len(processes), 'file')}, {counted(num_lines, 'line')}")

@@ -17,7 +17,7 @@ _TO_CONSOLE = (None, 0, "0", "")
 
 
 def _hygiene(evidence: Evidence) -> CheckResult:
-    histories = [run.history for run in (*evidence.references, evidence.faulted)]
+    histories = [run.history for run in evidence.runs]
     leftover = tuple(pid for history in histories for end in history.ends for pid in end.leftover_pids)
     if leftover:
         return failed([Violation(problem=ProcessesLeft(pids=leftover))])

@@ -52,7 +52,7 @@ def _resume_point(evidence: Evidence) -> CheckResult:
     if violations:
         return failed(violations)
     scratch = next((life for life in judged if life.first_step == 0 and life.before), None)
-    if scratch is not None and not any(map(_has_saved, (*evidence.references, evidence.faulted))):
+    if scratch is not None and not any(map(_has_saved, evidence.runs)):
         return unknown(NoCheckpointEver(rank=scratch.rank, incarnation=scratch.incarnation))
     restarts = {life.incarnation: life for life in reversed(resumed)}
     return passed(", ".join(_figures(life) for _, life in sorted(restarts.items())))

@@ -34,6 +34,11 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     is_cut: bool = False
     """It is the beginning of a longer run: the next fault has ended it, and what it had not done by then is not missing."""
 
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """All of them, the uninterrupted ones first."""
+        return (*self.references, self.faulted)
+
     @cached_property
     def expected(self) -> dict[int, Steps]:
         """What each rank should train on, from the first reference; empty without one."""
@@ -52,7 +57,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def damage(self) -> tuple[Damage, ...]:
         """All damage in all histories, and what is missing between the folders that somebody has named."""
-        read = [damage for run in (*self.references, self.faulted) for damage in run.history.damage]
+        read = [damage for run in self.runs for damage in run.history.damage]
         return tuple(read or (gaps(self.faulted, self.expected) if self.plan.command == "record" else ()))
 
     @property

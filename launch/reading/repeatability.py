@@ -58,11 +58,10 @@ def first_different_state(expected: Steps, found: Steps) -> int | None:
 
 def final_parameters(run: Run) -> dict[int, str | None]:
     """Digest of the parameters at the end, by rank; without those of who had nothing to train and did not tell."""
-    last = [life for life in run.lives if life.incarnation in run.history.incarnations[-1:]]
-    exits = {life.rank: (life, life.process.exit) for life in last}
+    ends = [(life, life.process.exit) for life in run.group(max(run.history.incarnations, default=0))]
     return {
-        rank: exit_.parameters
-        for rank, (life, exit_) in exits.items()
+        life.rank: exit_.parameters
+        for life, exit_ in ends
         if exit_ is not None and (life.steps or exit_.parameters is not None)
     }
 

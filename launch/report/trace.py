@@ -62,7 +62,7 @@ def trace(results: Results, cases: CaseEvidence) -> bytes:
         if evidence is None:
             continue
         names = {fault.number: str(fault) for fault in evidence.scenario.faults}
-        for run in (*evidence.references, evidence.faulted):
+        for run in evidence.runs:
             if run.history.name not in written:
                 written.add(run.history.name)
                 clocks.add(run)
