@@ -13,12 +13,10 @@ from resumable.launch.errors import UsageError
 from resumable.launch.plan.absent_ranks import refuse_rank
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import FaultRequest, num_restarts, resolve
-from resumable.launch.plan.options import JobOptions
+from resumable.launch.plan.options import DEFAULT_FAULT, JobOptions
 from resumable.launch.plan.plan import Plan, Scenario, Script
+from resumable.launch.plan.planner import usual_hang_timeout_s
 from resumable.launch.plan.topology import Topology
-
-_DEFAULT_FAULT = "sigkill@step=7:rank=any"
-_HANG_TIMEOUT_S = 300.0
 
 
 def own_command(words: Sequence[str]) -> Script | None:
@@ -59,13 +57,13 @@ def command_plan(options: JobOptions) -> Plan:
         scenarios=tuple(Scenario(name=f"reference-{number}", nproc_per_start=(1,)) for number in (1, 2)),
         seed=options.seed,
         content=options.content,
-        hang_timeout_s=options.hang_timeout_s or _HANG_TIMEOUT_S,
+        hang_timeout_s=options.hang_timeout_s or usual_hang_timeout_s("verify", options.script, ()),
     )
 
 
 def requests_of(options: JobOptions) -> tuple[FaultRequest, ...]:
     """The faults that are asked for."""
-    return options.faults or (parse_fault(_DEFAULT_FAULT),)
+    return options.faults or (parse_fault(DEFAULT_FAULT),)
 
 
 def with_faults(plan: Plan, options: JobOptions, *, world_size: int) -> Plan:

@@ -14,6 +14,8 @@ from resumable.launch.plan.torchrun_flags import Flags
 ClusterKind = Literal["local", "compose"]
 
 DEFAULT_IMAGE = "resumable:local"
+DEFAULT_FAULT = "sigkill@step=7:rank=any"
+"""What a `verify` does that names no fault."""
 
 
 class JobOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from resumable.launch.plan.absent_ranks import refuse_absent
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_kinds import NODE_NOTICES
 from resumable.launch.plan.fault_model import FaultRequest, PlannedFault, resolve
-from resumable.launch.plan.options import JobOptions
+from resumable.launch.plan.options import DEFAULT_FAULT, JobOptions
 from resumable.launch.plan.plan import (
     Command,
     Containers,
@@ -30,8 +30,7 @@ from resumable.launch.plan.torchrun_flags import Flags, check_flags, num_ranks
 from resumable.launch.system.limits import too_many_ranks
 
 _BUILT_IN_PRELOAD = ("sklearn.datasets", "resumable.samplers")
-_BUILT_IN_FAULTS = ("sigkill@step=7:rank=any", "sigkill@epoch=2,batch=3:rank=any")
-_DEFAULT_FAULTS = ("sigkill@step=7:rank=any",)
+_BUILT_IN_FAULTS = (DEFAULT_FAULT, "sigkill@epoch=2,batch=3:rank=any")
 _LOG_TO_FILE_AND_CONSOLE = "3"
 _HANG_TIMEOUT_S, _PLANNED_HANG_TIMEOUT_S, _BUILT_IN_HANG_TIMEOUT_S = 300.0, 30.0, 5.0
 _GRACE_S = 5.0
@@ -125,7 +124,7 @@ def _requests(options: JobOptions) -> tuple[FaultRequest, ...]:
         return example_faults(parse_at(options.sweep.at), parse_kinds(options.sweep.kinds))
     if options.faults or options.command != "verify":
         return options.faults
-    return tuple(map(parse_fault, _BUILT_IN_FAULTS if options.script.is_built_in else _DEFAULT_FAULTS))
+    return tuple(map(parse_fault, _BUILT_IN_FAULTS if options.script.is_built_in else (DEFAULT_FAULT,)))
 
 
 def _sweep(options: JobOptions, restarts: Restarts, world_size: int) -> SweepSpec | None:
