@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -130,6 +131,14 @@ def test_tests_mirror_the_packages() -> None:
     """Whoever knows where something stands knows where its tests are."""
     folders = {path.name for path in (ROOT / "tests/launch").iterdir() if (path / "__init__.py").exists()}
     assert set() == folders - set(ORDER)
+
+
+@pytest.mark.parametrize("package", ["launch/reading", "launch/explain"])
+def test_the_map_of_a_package_has_each_of_its_modules(package: str) -> None:
+    """Where it has many, its own docstring says what is where."""
+    init = ROOT / package / "__init__.py"
+    expected = {path.stem for path in init.parent.iterdir() if path.stem not in ("__init__", "__pycache__")}
+    assert expected == set(re.findall(r"^    (\w+)  ", init.read_text(), re.MULTILINE))
 
 
 def test_the_command_line_starts_without_torch() -> None:

@@ -51,14 +51,6 @@ def test_the_targets_that_make_lists_are_those_that_there_are() -> None:
     assert (phony, explained) == (TARGETS, TARGETS)
 
 
-@pytest.mark.parametrize("package", ["launch/reading", "launch/explain"])
-def test_the_map_of_a_package_has_each_of_its_modules(package: str) -> None:
-    """Where it has many, its own docstring says what is where."""
-    init = ROOT / package / "__init__.py"
-    expected = {path.stem for path in init.parent.iterdir() if path.stem not in ("__init__", "__pycache__")}
-    assert expected == set(re.findall(r"^    (\w+)  ", init.read_text(), re.MULTILINE))
-
-
 def leads_somewhere(page: Path, link: str) -> bool:
     name, _, heading = link.partition("#")
     target = page.parent / name if name else page
