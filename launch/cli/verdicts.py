@@ -25,16 +25,22 @@ def print_verdict(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bo
     return show_verdict(judge(plan, run_dir), plan, run_dir, console, is_quiet=is_quiet)
 
 
-def show_verdict(verdict: Verdict, plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool) -> Verdict:
-    """Store a verdict and print it."""
+def show_verdict(
+    verdict: Verdict, plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool, is_over: bool = True
+) -> Verdict:
+    """Store a verdict and print it; of a run that may go on it is printed only."""
     try:
-        write_verdict(verdict, run_dir)
+        if is_over:
+            write_verdict(verdict, run_dir)
     except OSError as error:
         complain(f"the verdict was not stored: {error.strerror}")
     if is_quiet:
         print(_one_line(verdict, run_dir))
     else:
         render(verdict, plan, run_dir, console)
+        if not is_over:
+            text = f"not over, or broken off; while it runs: resumable watch {shown(run_dir.name)}"
+            console.print(text, highlight=False, soft_wrap=True)
     return verdict
 
 

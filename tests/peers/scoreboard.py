@@ -20,6 +20,9 @@ MARKS = {Outcome.VALID: "✓", Outcome.INVALID: "✗"}
 
 _PLACE = re.compile(r"(<!-- scoreboard: .*? -->\n).*?(<!-- end of the scoreboard -->)", re.DOTALL)
 
+_THREAD = re.compile(r"\b([\w.-]+/[\w.-]+)#(\d+)")
+"""An issue or a pull request, as GitHub abbreviates it."""
+
 Row = Mapping[str, "Result"]
 """The results of one stack, by the name of a cell."""
 
@@ -76,6 +79,12 @@ class Scoreboard(msgspec.Struct, frozen=True, kw_only=True):
         return {one.cell: one for one in self.results if one.stack == stack.name}
 
     @property
+    def unmeasured(self) -> list[tuple[str, str]]:
+        """Stacks with cells of which nothing is known, and those cells."""
+        left = [(stack.name, [cell.name for cell in CELLS if cell.name not in row]) for stack, row in self.rows]
+        return [(name, listed(cells)) for name, cells in left if cells]
+
+    @property
     def red(self) -> list[Result]:
         """All cells that are wrong."""
         return [result for result in self.results if result.is_red]
@@ -125,6 +134,11 @@ def _grouped(row: Row, stack: Stack) -> list[tuple[str, list[Result]]]:
     return list(groups.items())
 
 
+def _linked(text: str) -> str:
+    """Markdown in which threads are links; GitHub makes none of them in files."""
+    return _THREAD.sub(r"[\g<0>](https://github.com/\1/issues/\2)", text)
+
+
 def _rendered(template: str, scoreboard: Scoreboard) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
@@ -133,10 +147,12 @@ def _rendered(template: str, scoreboard: Scoreboard) -> str:
         lstrip_blocks=True,
     )
     environment.filters["markdown"] = escaped
+    environment.filters["linked"] = _linked
     text = environment.get_template(template).render(
         rows=scoreboard.rows,
         cells=CELLS,
         grouped=_grouped,
+        unmeasured=scoreboard.unmeasured,
         versions=scoreboard.versions,
         days=listed(sorted({result.date for result in scoreboard.results})) if scoreboard.results else "",
     )

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from resumable.launch.cli.verdicts import print_sweep, print_verdict, show_verdict
+from resumable.launch.cli.verdicts import print_sweep, show_verdict
 from resumable.launch.errors import DamagedPlanError, UsageError
 from resumable.launch.evidence.bundle import opened
 from resumable.launch.evidence.recorded_runs import stored_plan
 from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.explain.outcome import Outcome, exit_code, worst
-from resumable.launch.judge.verdict import Verdict, judge_recorded, write_verdict
+from resumable.launch.judge.verdict import Verdict, judge, judge_recorded, write_verdict
 from resumable.launch.plan.plan import Plan
 from resumable.launch.sweep.review import review
 from resumable.launch.sweep.summary import sweep_results
@@ -54,8 +54,11 @@ def check(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _check(run_dir: RunDir, plan: Plan, console: Console, *, is_quiet: bool) -> Outcome:
-    judged = print_verdict if plan.sweep is None else _check_sweep
-    return judged(plan, run_dir, console, is_quiet=is_quiet).outcome
+    if plan.sweep is not None:
+        return _check_sweep(plan, run_dir, console, is_quiet=is_quiet).outcome
+    verdict = judge(plan, run_dir)
+    is_over = verdict.outcome is not Outcome.UNKNOWN or run_dir.verdict_file.exists()
+    return show_verdict(verdict, plan, run_dir, console, is_quiet=is_quiet, is_over=is_over).outcome
 
 
 def _check_recorded(

@@ -75,3 +75,11 @@ def test_what_is_no_run_directory_is_refused(tmp_path, capsys):
     """It will not become one."""
     assert main(["watch", str(tmp_path)]) == 2
     assert "is no run directory" in capsys.readouterr().err
+
+
+def test_a_look_at_a_run_that_may_go_on_stores_no_verdict(tmp_path, capsys):
+    """Who watches it would take it for over."""
+    run_dir = timelines.run_of(samples.undecided(), tmp_path / "run")
+    assert main(["check", str(run_dir.root)]) == 3
+    assert "not over, or broken off; while it runs: resumable watch" in capsys.readouterr().out
+    assert not run_dir.verdict_file.exists()
