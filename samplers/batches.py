@@ -55,6 +55,10 @@ class ResumableBatchSampler(BatchSampler):
         """Return the number of this rank's batches in a whole epoch."""
         return (len(self.sampler) + self.batch_size - 1) // self.batch_size
 
+    def epoch_state_dict(self) -> dict[str, Any]:
+        """Return the sampler's state at the start of the present epoch."""
+        return self.sampler.epoch_state_dict()
+
     def __iter__(self) -> BatchIterator | SkippedBatches:
         """Begin a pass at the position of the sampler."""
         batches = BatchIterator.over(progress_of(self.sampler))

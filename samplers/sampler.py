@@ -231,6 +231,14 @@ class ResumableSampler(Sampler[int]):
         """
         return self._progress.state()
 
+    def epoch_state_dict(self) -> dict[str, Any]:
+        """Return the state at the start of the present epoch: with the number of ranks it describes all of its samples.
+
+        It moves nothing, and never raises. `resumable record` writes it down for `resumable check`.
+        """
+        progress = self._progress
+        return progress.config.state(progress.epoch, 0)
+
     def load_state_dict(self, state_dict: Mapping[str, Any], *, allow: Collection[str] = ()) -> None:
         """Go on from a state; the number of ranks and the batch size may have changed.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from resumable.launch.checks.artefacts import artefacts
 from resumable.launch.checks.check import Check
 from resumable.launch.checks.content import content
+from resumable.launch.checks.described_order import described_order
 from resumable.launch.checks.evidence_whole import evidence_whole
 from resumable.launch.checks.exactly_once import exactly_once
 from resumable.launch.checks.fault_fired import fault_fired
@@ -28,6 +29,7 @@ CHECKS: tuple[Check, ...] = (
     rank_sequence,
     global_batches,
     exactly_once,
+    described_order,
     replay_identical,
     ranks_agree,
     resume_point,

@@ -84,9 +84,7 @@ def _as_before(evidence: Evidence) -> CheckResult:
     if violations:
         return failed(violations)
     num = counted(found.num_samples(epochs), _unit(run))
-    return passed(
-        f"{num} in {counted(len(epochs), 'epoch')}, each as those before the first restart; in which order is not proved"
-    )
+    return passed(f"{num} in {counted(len(epochs), 'epoch')}, each as those before the first restart")
 
 
 class _Tolerance(msgspec.Struct, frozen=True, kw_only=True):

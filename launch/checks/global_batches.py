@@ -9,16 +9,14 @@ from resumable.launch.evidence.rank_records import Index
 from resumable.launch.explain.check_result import MAX_INDICES, CheckResult, Violation, failed, passed, unknown
 from resumable.launch.explain.codes.batch_problems import (
     BatchesCutDifferently,
-    EpochLengthDiffers,
     GlobalBatchDiffers,
     GlobalBatchesMiscounted,
-    StreamOrderDiffers,
-    StreamRepeats,
 )
 from resumable.launch.explain.codes.ends import JobUnfinished
 from resumable.launch.explain.codes.share_reasons import GlobalBatchRepeated
 from resumable.launch.explain.codes.statement import Problem, Reason
 from resumable.launch.explain.codes.verdicts import NothingResumed
+from resumable.launch.explain.common_order import problem_of_order
 from resumable.launch.explain.world_size import explain_world_size_change
 from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.evidence import Evidence
@@ -29,7 +27,6 @@ from resumable.launch.reading.global_stream import (
     epochs_of,
     is_by_content,
     num_dropped,
-    replayed,
     without_repeats,
 )
 from resumable.launch.system.wording import counted
@@ -111,7 +108,7 @@ def _differing_order(
     wanted_epochs, found_epochs = epochs_of(expected), epochs_of(found)
     for epoch in sorted(wanted_epochs.keys() | found_epochs.keys()):
         wanted, got = wanted_epochs.get(epoch, []), found_epochs.get(epoch, [])
-        problem = _problem(epoch, wanted, got, num_droppable)
+        problem = problem_of_order(epoch, wanted, got, num_droppable)
         if problem is None:
             continue
         order = without_repeats(wanted)
@@ -127,20 +124,6 @@ def _is_order_of_batches(evidence: Evidence, num_droppable: int) -> bool:
     """Whether both runs have one order if their ranks take turns by whole batches, of whatever sizes."""
     expected, found = (effective_stream(run, by_batch=True) for run in (evidence.references[0], evidence.faulted))
     return not any(_differing_order(expected, found, num_droppable))
-
-
-def _problem(epoch: int, wanted: Sequence[Index], got: Sequence[Index], num_droppable: int) -> Problem | None:
-    """What is wrong with an epoch; None if only its padding or its dropped tail is different."""
-    again = [] if replayed(wanted) else replayed(got)
-    if again:
-        return StreamRepeats(epoch=epoch, num=len(again), position=again[0])
-    wanted, got = without_repeats(wanted), without_repeats(got)
-    start = first_difference(wanted, got)
-    if start is not None and start < min(len(wanted), len(got)):
-        return StreamOrderDiffers(epoch=epoch, position=start)
-    if abs(len(wanted) - len(got)) > num_droppable:
-        return EpochLengthDiffers(epoch=epoch, num_found=len(got), num_expected=len(wanted))
-    return None
 
 
 def _news(step: GlobalStep, seen: dict[int, set[Index]]) -> list[Index]:

@@ -9,7 +9,7 @@ It is long because the whole format of a rank's file stands here, and nothing el
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -94,6 +94,8 @@ class EpochBegin(Record, frozen=True, kw_only=True, tag="epoch_begin"):
     epoch: int
     sampler_epoch: int | None = None
     """What the sampler itself takes for its epoch (`sampler.epoch`), where it says."""
+    sampler_state: dict[str, Any] | None = None
+    """State at the start of the epoch, of a sampler that gives one (`sampler.epoch_state_dict()`, as ours do)."""
 
 
 class EpochEnd(Record, frozen=True, kw_only=True, tag="epoch_end"):

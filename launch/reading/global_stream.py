@@ -38,6 +38,31 @@ def effective_stream(run: Run, *, by_batch: bool = False) -> tuple[GlobalStep, .
     return tuple(step for step in steps if step.samples)
 
 
+class EpochStreams:
+    """The samples of each epoch in stream order, read as dealt sample by sample, or by whole batches.
+
+    Args:
+        run: What was trained on; what a restart cut off does not count.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._ranges = {(life.incarnation, life.rank): life.steps[: life.num_kept].epoch_ranges() for life in run.lives}
+
+    def of(self, epoch: int, incarnations: Iterable[int], *, by_batch: bool) -> list[Index]:
+        """What these incarnations trained on of an epoch, without what only some ranks of the last one have done yet."""
+        samples: list[Index] = []
+        for incarnation in incarnations:
+            group = self._run.group(incarnation)
+            ranges = [own for life in group for own in self._ranges[life.incarnation, life.rank].get(epoch, ())]
+            stop = max((own.stop for own in ranges), default=0)
+            if incarnation == self._run.history.incarnations[-1]:
+                stop = min([stop, *(life.num_kept for life in group)])
+            for number in range(min((own.start for own in ranges), default=0), stop):
+                samples.extend(_joined(group, number, by_batch=by_batch, only=epoch).samples)
+        return samples
+
+
 def samples_a_turn(run: Run) -> int:
     """The most samples that a rank gets when it is its turn: one, or a batch where ranks' batches differ in size."""
     largest, is_uneven = 1, False
@@ -83,9 +108,10 @@ def is_by_content(run: Run) -> bool:
     return any(isinstance(batch.key, str) for life in run.lives for step in life.steps for batch in step.batches)
 
 
-def _joined(group: Sequence[Life], number: int, *, by_batch: bool) -> GlobalStep:
+def _joined(group: Sequence[Life], number: int, *, by_batch: bool, only: int | None = None) -> GlobalStep:
+    """A step of all ranks; `only`: of the batches of one epoch."""
     steps = [life.steps[number] if number < life.num_kept else TrainedStep() for life in group]
-    batches = [[batch.samples for batch in step.batches] for step in steps]
+    batches = [[batch.samples for batch in step.batches if only in (None, batch.epoch)] for step in steps]
     columns = batches if by_batch else [[(s,) for batch in column for s in batch] for column in batches]
     turns = chain.from_iterable(zip_longest(*columns, fillvalue=()))
     epochs = [batch.epoch for step in steps for batch in step.batches]

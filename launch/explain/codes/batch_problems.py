@@ -136,7 +136,7 @@ class StreamRepeats(Problem, frozen=True, kw_only=True):
 
 
 class StreamOrderDiffers(Problem, frozen=True, kw_only=True):
-    """The ranks' common order is not the uninterrupted run's."""
+    """The ranks' common order is a different one."""
 
     template = "from sample {position} of epoch {epoch} on the ranks' common order is different"
     epoch: int
@@ -150,3 +150,20 @@ class EpochLengthDiffers(Problem, frozen=True, kw_only=True):
     epoch: int
     num_found: int
     num_expected: int
+
+
+class EpochLengthNotDescribed(Problem, frozen=True, kw_only=True):
+    """An epoch came to its end with fewer samples than its sampler described, or with more."""
+
+    template = "epoch {epoch} has {num_found:sample}, of {num_described} that its sampler described"
+    epoch: int
+    num_found: int
+    num_described: int
+
+
+class EpochOutOfTurn(Problem, frozen=True, kw_only=True):
+    """The sampler stands in a different epoch than the job."""
+
+    template = "epoch {epoch} trains on the order of the sampler's epoch {sampler_epoch}"
+    epoch: int
+    sampler_epoch: int

@@ -27,6 +27,7 @@ from resumable.launch.worker.digest import content_digest
 from resumable.launch.worker.patching import Args, Kwargs, Patches
 from resumable.launch.worker.recorder import Recorder
 from resumable.launch.worker.watch.index_texts import index_text
+from resumable.launch.worker.watch.loader_looks import epoch_state_of, looks_of
 from resumable.launch.worker.watch.subsets import whole_indices
 
 Delivered = Callable[[Batch, Any], None]
@@ -41,6 +42,7 @@ class _Pass:
     """What distinguishes its loader: not the loader itself, which may be gone before its first batch, and which with
     persistent workers holds the iterator that this belongs to."""
     sampler: Any
+    batch_sampler: Any
     number: tuple[int, int] | None = None
     """Loader and epoch."""
     num_delivered: int = 0
@@ -148,7 +150,7 @@ class LoaderWatch:
     def _around_begin(self, original: Callable[..., None], iterator: Any, args: Args, kwargs: Kwargs) -> None:
         """Around what makes an iterator or makes it begin again; both get the loader first."""
         loader: DataLoader[Any] = args[0] if args else kwargs["loader"]
-        self._passes[iterator] = _Pass(looks_of(loader), loader.sampler)
+        self._passes[iterator] = _Pass(looks_of(loader), loader.sampler, loader.batch_sampler)
         original(*args, **kwargs)
 
     def _around_next_index(self, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -200,6 +202,7 @@ class LoaderWatch:
             loader=number,
             epoch=epoch,
             sampler_epoch=sampler_epoch if isinstance(sampler_epoch, int) else None,
+            sampler_state=epoch_state_of(current.batch_sampler) or epoch_state_of(current.sampler),
         )
 
     def _end(self, current: _Pass) -> None:
@@ -245,22 +248,6 @@ class LoaderWatch:
         return self._numbers[key]
 
 
-def looks_of(loader: DataLoader[Any]) -> dict[str, Any]:
-    """The fields of a `Loader` record that describe this one."""
-    iterable = torch_private.is_iterable(loader)
-    sampler = loader.batch_sampler if loader.batch_size is None and loader.batch_sampler else loader.sampler
-    return {
-        "dataset": type(loader.dataset).__qualname__,
-        "num_samples": None if iterable else _length(loader.dataset),
-        "num_batches": None if iterable else _length(loader),
-        "batch_size": loader.batch_size,
-        "sampler": type(sampler).__qualname__,
-        "drop_last": bool(loader.drop_last or getattr(sampler, "drop_last", False)),
-        "num_workers": loader.num_workers,
-        "prefetch_factor": loader.prefetch_factor,
-    }
-
-
 def as_indices(index: Any) -> list[Index] | None:
     """What a sampler gave for one batch, as plain integers; None where a data set has no indices.
 
@@ -285,11 +272,3 @@ def _as_index(key: Any) -> Index:
         return int(key.__index__())
     except (AttributeError, TypeError, ValueError):
         return repr(key)
-
-
-def _length(sized: Any) -> int | None:
-    """`len()`, where the object has one: user code may raise anything that says it has none."""
-    try:
-        return len(sized)
-    except (TypeError, NotImplementedError):
-        return None

@@ -1,0 +1,121 @@
+"""What a run with a sampler of ours proves alone: the order that the sampler itself described when each epoch began."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from resumable.launch.checks.check import Check
+from resumable.launch.evidence.rank_records import Index
+from resumable.launch.explain.check_result import MAX_INDICES, CheckResult, Violation, failed, not_applicable, passed
+from resumable.launch.explain.codes.batch_problems import (
+    EpochLengthDiffers,
+    EpochLengthNotDescribed,
+    EpochOutOfTurn,
+    StreamRepeats,
+)
+from resumable.launch.explain.codes.statement import Problem
+from resumable.launch.explain.common_order import problem_of_order
+from resumable.launch.reading.described_order import DescribedEpoch, Stream, Streams, described_epochs, streams
+from resumable.launch.reading.differences import first_difference
+from resumable.launch.reading.evidence import Evidence
+from resumable.launch.reading.global_stream import EpochStreams, num_dropped, without_repeats
+from resumable.launch.reading.lives import Run
+from resumable.launch.system.wording import counted
+
+
+def _described_order(evidence: Evidence) -> CheckResult:
+    run = evidence.faulted
+    if evidence.references:
+        return not_applicable("the uninterrupted run says which batches should have come")
+    if len(run.history.incarnations) < 2 or evidence.profile.interleaves_loaders:
+        return not_applicable("there was no restart, or loaders are trained on side by side")
+    epochs = list(described_epochs(run))
+    if not epochs or any(epoch.state is None for epoch in epochs):
+        return not_applicable("no sampler of resumable.samplers says in which order the samples should come")
+    if any(epoch.num_replicas != epoch.world_size for epoch in epochs):
+        return not_applicable("each rank has a sampler of its own, or they share one that is dealt out elsewhere")
+    with streams() as arranged:
+        return _compared(run, epochs, arranged)
+
+
+described_order = Check(
+    name="described_order",
+    claim="All ranks together train on each epoch in the order that its sampler described, over all restarts.",
+    run=_described_order,
+    needs_reference=False,
+    is_of_batches=True,
+    proves=frozenset({"samples"}),
+)
+
+
+def _compared(run: Run, epochs: Sequence[DescribedEpoch], arranged: Streams) -> CheckResult:
+    trained, first = EpochStreams(run), run.history.incarnations[:1]
+    by_batch = False
+    undisturbed = trained.of(epochs[0].number, first, by_batch=by_batch)
+    control = arranged.of(epochs[0], len(undisturbed))
+    if control.why:
+        return not_applicable(f"the order cannot be arranged here: {control.why}")
+    if not _is_begun(control.samples, undisturbed):
+        by_batch = True
+        undisturbed = trained.of(epochs[0].number, first, by_batch=by_batch)
+        if not undisturbed or not _is_begun(control.samples, undisturbed):
+            return not_applicable("before the first restart already, batches were in another order than the sampler's")
+    violations: list[Violation] = []
+    num_samples = 0
+    for epoch in epochs:
+        got = trained.of(epoch.number, run.history.incarnations, by_batch=by_batch)
+        wanted = arranged.of(epoch, len(got) + 1)
+        if wanted.why:
+            return not_applicable(f"the order of epoch {epoch.number} cannot be arranged here: {wanted.why}")
+        num_samples += len(got)
+        violations += _differences(epoch, wanted, got, _num_droppable(run, epoch))
+    violations = violations or list(_out_of_turn(epochs))
+    if violations:
+        return failed(violations)
+    return passed(f"{counted(num_samples, 'sample')} in {counted(len(epochs), 'epoch')}, in the order of the sampler")
+
+
+def _is_begun(wanted: Sequence[Index], got: Sequence[Index]) -> bool:
+    got = without_repeats(got)
+    return bool(got) and list(wanted[: len(got)]) == got
+
+
+def _out_of_turn(epochs: Sequence[DescribedEpoch]) -> Iterator[Violation]:
+    """Samplers count epochs as the job does, or stay at one for ever; the first that does neither, if its order tells."""
+    states = [epoch.state or {} for epoch in epochs]
+    named = [state["epoch"] for state in states]
+    if len(set(named)) == 1 or len({state["fingerprint"]["order"] for state in states}) == 1:
+        return
+    for epoch, name in zip(epochs, named, strict=True):
+        if name - epoch.number != named[0] - epochs[0].number:
+            yield Violation(problem=EpochOutOfTurn(epoch=epoch.number, sampler_epoch=name), epoch=epoch.number)
+            return
+
+
+def _differences(
+    epoch: DescribedEpoch, wanted: Stream, got: Sequence[Index], num_droppable: int
+) -> Iterator[Violation]:
+    found = without_repeats(got)
+    problem: Problem | None = problem_of_order(epoch.number, wanted.samples[: len(found)], got, len(found))
+    is_short = epoch.is_over and wanted.num_samples - len(found) > num_droppable
+    if isinstance(problem, EpochLengthDiffers) or (problem is None and is_short):
+        problem = EpochLengthNotDescribed(epoch=epoch.number, num_found=len(found), num_described=wanted.num_samples)
+    if problem is None:
+        return
+    start = problem.position if isinstance(problem, StreamRepeats) else first_difference(wanted.samples, found)
+    shown = slice(start or 0, (start or 0) + MAX_INDICES)
+    came = got if isinstance(problem, StreamRepeats) else found
+    yield Violation(
+        problem=problem,
+        epoch=epoch.number,
+        expected=tuple(wanted.samples[shown]),
+        found=tuple(came[shown]),
+    )
+
+
+def _num_droppable(run: Run, epoch: DescribedEpoch) -> int:
+    """Samples that may miss at an epoch's end, because the loader or the sampler drops its tail."""
+    state = epoch.state or {}
+    rule = state["stream"]["drop_last"]
+    row = max(run.world_sizes) * (state["layout"]["batch_size"] if rule == "global" else 1)
+    return max(num_dropped(run), row - 1 if rule else 0)

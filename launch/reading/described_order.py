@@ -1,0 +1,124 @@
+"""The order of each epoch as the job's sampler described it when the epoch began, where it did.
+
+Samplers of `resumable.samplers` describe theirs. A program of theirs, in a process of its own, arranges the samples anew:
+who judges a job shares no code with what it judges.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+
+from resumable.launch.evidence.rank_records import EpochBegin, EpochEnd
+from resumable.launch.reading.lives import Life, Run
+
+_PROGRAM = "resumable.launch.jobs.streams"
+
+
+class DescribedEpoch(msgspec.Struct, frozen=True, kw_only=True):
+    """An epoch since training began, and what describes it."""
+
+    number: int
+    state: Mapping[str, Any] | None
+    """Of the sampler, when the first process began the epoch; None if it described nothing."""
+    num_replicas: int | None
+    """Ranks that the described samples are dealt out to; None if that is not said."""
+    world_size: int
+    """Of the worker group of that process."""
+    is_over: bool
+    """The last process that trained on it was given all that its loader had."""
+
+
+class Stream(msgspec.Struct, frozen=True, kw_only=True):
+    """The beginning of an epoch."""
+
+    samples: list[int] = []
+    num_samples: int = 0
+    """Of the whole epoch."""
+    why: str = ""
+    """Why it cannot be arranged; "" if it can."""
+
+
+def described_epochs(run: Run) -> Iterator[DescribedEpoch]:
+    """All epochs that were trained on, in order; ranks describe the same, so the first that took part is asked."""
+    passes: dict[int, list[tuple[Life, EpochBegin | None]]] = {}
+    for life in run.lives:
+        for epoch, begin in _passes_of(life):
+            passes.setdefault(epoch, []).append((life, begin))
+    for number, own in sorted(passes.items()):
+        life, begin = own[0]
+        state = begin.sampler_state if begin is not None else None
+        layout = state.get("layout") if state else None
+        num_replicas = layout.get("num_replicas") if isinstance(layout, dict) else None
+        yield DescribedEpoch(
+            number=number,
+            state=state,
+            num_replicas=num_replicas if isinstance(num_replicas, int) else None,
+            world_size=life.process.start.world_size,
+            is_over=_is_over(*own[-1]),
+        )
+
+
+class Streams:
+    """Asks for the samples of epochs; to be closed."""
+
+    def __init__(self) -> None:
+        # -P: nothing that lies in the present folder stands in for a module.
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", _PROGRAM],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def of(self, epoch: DescribedEpoch, most: int) -> Stream:
+        """The first `most` samples of an epoch that is described."""
+        if self._process.stdin is None or self._process.stdout is None:
+            raise RuntimeError("it has no pipes")
+        try:
+            self._process.stdin.write(json.dumps({"state": epoch.state, "most": most}).encode() + b"\n")
+            self._process.stdin.flush()
+            return msgspec.json.decode(self._process.stdout.readline(), type=Stream)
+        except (OSError, msgspec.DecodeError):
+            return Stream(why="what would arrange it does not run here")
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.communicate()
+
+
+@contextmanager
+def streams() -> Iterator[Streams]:
+    """What arranges samples, for as long as it is needed."""
+    own = Streams()
+    try:
+        yield own
+    finally:
+        own.close()
+
+
+def _passes_of(life: Life) -> Iterator[tuple[int, EpochBegin | None]]:
+    """The epochs of which steps of a process count, each with the line that began the pass it trained on."""
+    begins = [record for record in life.process.events if isinstance(record, EpochBegin)]
+    for epoch, ranges in life.steps[: life.num_kept].epoch_ranges().items():
+        batches = life.steps[ranges[0].start].batches[life.num_carried if ranges[0].start == 0 else 0 :]
+        batch = next((batch for batch in batches if batch.epoch == epoch), None)
+        if batch is not None:
+            own = [begin for begin in begins if begin.loader == batch.loader]
+            place = bisect_left([begin.sequence for begin in own], batch.line - 1)
+            yield epoch, own[place - 1] if place else None
+
+
+def _is_over(life: Life, begin: EpochBegin | None) -> bool:
+    if begin is None:
+        return False
+    ends = (record for record in life.process.events if isinstance(record, EpochEnd))
+    return any((end.loader, end.epoch) == (begin.loader, begin.epoch) for end in ends)

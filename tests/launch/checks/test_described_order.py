@@ -1,0 +1,201 @@
+"""The order that a sampler described when each epoch began, against what was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+
+from resumable.launch.checks.described_order import described_order
+from resumable.launch.evidence.history import History
+from resumable.launch.evidence.rank_records import AnyRecord, EpochBegin, EpochEnd
+from resumable.launch.evidence.recorded_runs import record_plan
+from resumable.launch.explain.outcome import Outcome
+from resumable.launch.jobs.streams import described
+from resumable.launch.reading import described_order as reading
+from resumable.launch.reading.described_order import DescribedEpoch, Stream
+from resumable.launch.reading.evidence import Evidence, gather
+from resumable.samplers import ResumableSampler, SamplerError
+from tests.launch import histories
+from tests.launch.histories import Epochs, Job
+from tests.launch.states import changed
+
+Change = Callable[[AnyRecord], AnyRecord | None]
+
+
+class Dealt(Job):
+    """A job whose samples a sampler of ours deals out."""
+
+    def sampler(self, epoch: int, **dealt: Any) -> ResumableSampler:
+        order = "randperm" if self.shuffle else "sequential"
+        sampler = ResumableSampler(order, num_samples=self.num_samples, **dealt)
+        sampler.set_epoch(epoch)
+        return sampler
+
+    def order(self, epoch: int) -> list[int]:
+        """As the sampler describes it."""
+        return [*self.sampler(epoch)]
+
+
+JOB = Dealt(num_samples=32)
+DIFFERENT = "on the ranks' common order is different"
+
+
+class InThisProcess:
+    """Arranges without starting another."""
+
+    def of(self, epoch: DescribedEpoch, most: int) -> Stream:
+        try:
+            return msgspec.convert(described(dict(epoch.state or {}), most), Stream)
+        except (SamplerError, ValueError) as error:
+            return Stream(why=str(error))
+
+    def close(self) -> None:
+        """There is nothing to end."""
+
+
+@pytest.fixture(autouse=True)
+def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "Streams", InThisProcess)
+
+
+def alone(history: History, job: Dealt = JOB, **dealt: Any) -> Evidence:
+    """Nobody has an uninterrupted run, and each epoch is described as it begins."""
+    for number in history.incarnations:
+        options = {"num_replicas": history.world_size(number), "batch_size": job.batch_size, **dealt}
+        history = changed(history, lambda line, options=options: describe(line, job, options), incarnation=number)
+    plan = record_plan()
+    return gather(plan, plan.scenarios[0], [], history)
+
+
+def describe(line: AnyRecord, job: Dealt, options: dict[str, Any]) -> AnyRecord:
+    if not isinstance(line, EpochBegin):
+        return line
+    return msgspec.structs.replace(
+        line, sampler_state=job.sampler(line.sampler_epoch or 0, **options).epoch_state_dict()
+    )
+
+
+def killed_once(job: Dealt = JOB, **changes: Any) -> History:
+    return histories.one_kill(job, **changes).faulted.history
+
+
+@pytest.mark.parametrize("at", [3, 5, 8, 9, 13, 16, 23])
+def test_an_exact_resume_keeps_the_order(at: int) -> None:
+    """At whichever place it was killed; its first epoch and the border of one included."""
+    result = described_order(alone(killed_once(at=at, resume=at - 1)))
+    assert (result.outcome, result.summary) == (Outcome.VALID, "96 samples in 3 epochs, in the order of the sampler")
+
+
+@pytest.mark.parametrize(
+    ("change", "summary"),
+    [
+        (lambda epochs: [epochs[0][1:], *epochs[1:]], f"from sample 17 of epoch 0 {DIFFERENT}"),
+        (
+            lambda epochs: [[epochs[0][0], *epochs[0]], *epochs[1:]],
+            "epoch 0 trains on 2 samples again, from sample 21 of it on",
+        ),
+        (lambda epochs: [epochs[0], epochs[1][::-1], *epochs[2:]], f"from sample 1 of epoch 1 {DIFFERENT}"),
+        (lambda epochs: [epochs[0], *epochs[2:]], "epoch 1 trains on 3 samples again, from sample 3 of it on"),
+    ],
+    ids=["skipped", "again", "next epoch the other way round", "an epoch left out"],
+)
+def test_what_comes_in_another_order_is_seen(change: Callable[[Epochs], Epochs], summary: str) -> None:
+    """On one rank already; in the first epoch too, of which no other one says what it holds."""
+    result = described_order(alone(killed_once(at=5, resume=4, rank1=change)))
+    assert (result.outcome, str(result.violations[0].problem)) == (Outcome.INVALID, summary)
+
+
+@pytest.mark.parametrize("num_samples", [33, 34, 35])
+def test_padding_is_no_difference(num_samples: int) -> None:
+    """The last turn is made whole with samples of the same epoch."""
+    job = Dealt(num_samples=num_samples)
+    assert described_order(alone(killed_once(job, at=5, resume=4), job)).outcome == Outcome.VALID
+
+
+def test_a_different_number_of_ranks_goes_on_with_the_same_order() -> None:
+    """From the place that the others had come to."""
+    other = replace(JOB, world_size=4)
+    groups = [histories.killed(JOB, 5), histories.resized(JOB, other, 4)]
+    history = histories.evidence(JOB, groups, [], JOB, other).faulted.history
+    assert described_order(alone(history)).outcome == Outcome.VALID
+
+
+def test_an_epoch_that_the_loader_ended_too_soon_is_short() -> None:
+    """Samples of it were lost; where the loop itself went on, nobody knows that."""
+    history = killed_once(at=5, resume=4, rank0=_without_last, rank1=_without_last)
+    result = described_order(alone(history))
+    assert result.summary == "epoch 0 has 28 samples, of 32 that its sampler described"
+    left = changed(history, lambda line: None if isinstance(line, EpochEnd) else line, incarnation=1)
+    assert described_order(alone(left)).outcome == Outcome.VALID
+
+
+def _without_last(epochs: Epochs) -> Epochs:
+    return [epochs[0][:-1], *epochs[1:]]
+
+
+def test_an_epoch_out_of_turn_is_named() -> None:
+    """The process counts its epochs from 0 again, and trains on their orders; at a border nothing else shows it."""
+    groups = [histories.killed(JOB, 9), [replace(life, epochs=life.epochs[:2]) for life in histories.resumed(JOB, 0)]]
+    groups[1] = [replace(life, base=8) for life in groups[1]]
+    history = changed(histories.evidence(JOB, groups, []).faulted.history, _earlier, incarnation=1)
+    result = described_order(alone(history))
+    assert result.summary == "epoch 1 trains on the order of the sampler's epoch 0"
+
+
+def test_where_all_epochs_have_one_order_none_is_out_of_turn() -> None:
+    """Whatever the sampler calls them."""
+    job = Dealt(num_samples=32, shuffle=False)
+    history = changed(killed_once(job, at=9, resume=8), _earlier, incarnation=1)
+    assert described_order(alone(history, job)).outcome == Outcome.VALID
+
+
+def _earlier(line: AnyRecord) -> AnyRecord:
+    if not isinstance(line, EpochBegin):
+        return line
+    return msgspec.structs.replace(line, sampler_epoch=(line.sampler_epoch or 0) - 1)
+
+
+@pytest.mark.parametrize(
+    ("job", "dealt", "why"),
+    [
+        (Job(num_samples=32), {}, "before the first restart already"),
+        (JOB, {"num_replicas": 1}, "each rank has a sampler of its own"),
+    ],
+    ids=["rearranged by somebody else", "not shared"],
+)
+def test_who_does_not_follow_the_description_is_not_accused(job: Job, dealt: dict[str, Any], why: str) -> None:
+    """The undisturbed part shows whether it is the order of the job."""
+    history = histories.one_kill(job, at=5, resume=4).faulted.history
+    result = described_order(alone(history, **dealt))
+    assert result.outcome == Outcome.NOT_APPLICABLE
+    assert why in result.summary
+
+
+def test_without_a_description_nothing_is_said() -> None:
+    """Nor beside an uninterrupted run, which says more."""
+    whole = histories.one_kill(JOB, at=5, resume=4)
+    plan = record_plan()
+    undescribed = gather(plan, plan.scenarios[0], [], whole.faulted.history)
+    assert {described_order(evidence).outcome for evidence in (whole, undescribed)} == {Outcome.NOT_APPLICABLE}
+
+
+def test_an_order_that_only_the_program_knows_is_not_arranged() -> None:
+    """And what no state says either."""
+    evidence = alone(killed_once(at=5, resume=4))
+    for change in ({"parameters": {"x": 1}}, {"num_samples": 2**40}, {"order": "mine/1"}):
+        history = evidence.faulted.history
+        for number in history.incarnations:
+            history = changed(history, lambda line, change=change: _with_stream(line, change), incarnation=number)
+        result = described_order(gather(evidence.plan, evidence.scenario, [], history))
+        assert (result.outcome, "cannot be arranged here" in result.summary) == (Outcome.NOT_APPLICABLE, True)
+
+
+def _with_stream(line: AnyRecord, change: dict[str, Any]) -> AnyRecord:
+    state = line.sampler_state if isinstance(line, EpochBegin) else None
+    if not isinstance(line, EpochBegin) or state is None:
+        return line
+    return msgspec.structs.replace(line, sampler_state={**state, "stream": {**state["stream"], **change}})
