@@ -48,9 +48,9 @@ def fail(name: str, meaning: str, fix: str) -> Finding:
     return Finding(name=name, status=Status.FAIL, meaning=meaning, fix=fix)
 
 
-def unknown(name: str, meaning: str, fix: str = "") -> Finding:
+def unknown(name: str, meaning: str) -> Finding:
     """The probe gave no answer."""
-    return Finding(name=name, status=Status.UNKNOWN, meaning=meaning, fix=fix)
+    return Finding(name=name, status=Status.UNKNOWN, meaning=meaning)
 
 
 def exit_code(findings: Iterable[Finding]) -> ExitCode:

@@ -9,6 +9,7 @@ What it is, as the facts show:
     first_wrong_epoch     the first pass over the data that is not as expected
     batch_order           how its batches differ, in a sampler's words
     interleaving          several streams of which only the choice is different
+    common_order          how the order of all ranks together is different
     world_size            what a different number of ranks has changed
     state_difference      why losses, parameters or buffers are different
     learning_rates        with which rates a process went on

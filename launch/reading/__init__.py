@@ -34,6 +34,7 @@ Side by side:
     arbiter              whether the state shows that no batch was wrong
     epoch_samples        how often each sample was trained on in an epoch
     global_stream        the ranks' batches as one stream
+    described_order      the order that the job's sampler described itself
     occurrences          where and when a step, a batch or a sample was trained on
 
 While it runs:

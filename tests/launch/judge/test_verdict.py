@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from resumable.launch.checks.check import Check
-from resumable.launch.evidence.history import Damage, Process
+from resumable.launch.evidence.history import Damage
 from resumable.launch.evidence.node_records import encode_node_line
 from resumable.launch.evidence.rank_records import Batch, encode_line
 from resumable.launch.evidence.run_dir import RunDir
@@ -264,12 +264,6 @@ def test_an_exact_resume_is_valid_wherever_it_happens(at, lost):
     assume(resume == 0 or at <= 2 * resume)
     job = replace(JOB, save_every=resume or 23)
     assert judge_evidence(histories.one_kill(job, at=at, resume=resume)).outcome == Outcome.VALID
-
-
-def without_line(process: Process, number: int) -> Process:
-    """Sequence numbers keep their gap."""
-    lines = [*process.records[:number], *process.records[number + 1 :]]
-    return msgspec.structs.replace(process, records=tuple(lines))
 
 
 @given(number=st.integers(min_value=1), of=st.integers(min_value=0, max_value=15), cut=st.booleans())
