@@ -65,8 +65,8 @@ class ReferenceWithoutOrder(Problem, frozen=True, kw_only=True):
 
 
 _WEAKNESSES = {
-    "no batches": "rank {rank} trained on no batch that could be watched (not without a backward() call, nor in processes "
-    "that it starts itself, as mp.spawn does)",
+    "no batches": "rank {rank} trained on no batch that could be watched (not without a backward() call or an optimizer, "
+    "nor in processes that it starts itself, as mp.spawn does)",
     "unidentified batches": "rank {rank} trained on batches without indices and without a digest",
     "mostly no batches": "rank {rank} did most of its {steps} on no batch that could be watched",
     "too few steps": "rank {rank} did {steps}: too few to resume between",

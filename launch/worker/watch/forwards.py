@@ -108,6 +108,12 @@ class ForwardWatch:
         self._fed.clear()
         return (sorted(lines) or None), beside
 
+    def take_fed(self) -> list[int] | None:
+        """Lines of the batches that forward passes got since the last backward pass; None where nothing shows."""
+        lines = sorted(self._fed)
+        self._fed.clear()
+        return lines or None
+
     def leave_backward(self) -> None:
         """It is over."""
         self._is_inside = False

@@ -47,7 +47,11 @@ class GradientWatch:
     def are_carried(self) -> bool:
         """Whether a backward pass that begins now is the first of this process, and adds to gradients that are there."""
         is_first, self._is_first = self._is_first, False
-        return is_first and _any_left(self._parameters())
+        return is_first and self.are_there()
+
+    def are_there(self) -> bool:
+        """Whether there are any that are not all zero."""
+        return _any_left(self._parameters())
 
     def were_let_go(self) -> bool:
         """Whether those of the last backward pass are gone: there are none any more, or all are zero."""

@@ -27,7 +27,9 @@ class TrainingWatch:
     Only a second optimizer that follows on the same backward pass counts, as part of the same step. An optimizer that
     another one steps (`ZeroRedundancyOptimizer`) is part of that one; those that step in hooks of a backward pass step with
     its end. A step that `torch.compile` has taken into what it compiles cannot be seen: what was seen next shows that it was
-    done, when gradients had waited for it and a parameter is not what it was.
+    done, when gradients had waited for it and a parameter is not what it was. A process of which no backward pass was ever
+    seen may compute its gradients otherwise (`torch.func.grad`, `torch.autograd.grad`): a step with gradients that are not
+    all zero is then one of the training, of the batches that forward passes got.
 
     Args:
         recorder: Gets the lines.
@@ -58,6 +60,7 @@ class TrainingWatch:
         self._is_held_back = False
         self._is_open = False
         """Whether a backward pass came since the last step."""
+        self._has_seen_backward = False
         self._are_steps_compiled = False
         """Whether any was taken into what `torch.compile` compiles."""
         self._scheduler_steps: int | None = None
@@ -105,6 +108,7 @@ class TrainingWatch:
         self._depth = 0  # an optimizer that failed has left its mark
         self._settle()
         self._note_start()  # a compiled step will not be seen to begin
+        self._has_seen_backward = True
         batches, beside = self._forwards.enter_backward(tensors)
         return {"batches": batches, "beside": beside, "carries": self._gradients.are_carried()}
 
@@ -165,6 +169,8 @@ class TrainingWatch:
         elif self._depth <= 0 and self._is_void:
             self._record_skipped_step()
         elif self._depth <= 0:
+            if not self._has_seen_backward and self._gradients.are_there():
+                self._recorder.emit(Backward, batches=self._forwards.take_fed())
             self._record_step()
 
     def _settle(self) -> None:

@@ -51,7 +51,10 @@ def test_references_that_differ_are_unknown():
 @pytest.mark.parametrize(
     ("epochs", "words"),
     [
-        ([], "no batch that could be watched (not without a backward() call, nor in processes that it starts"),
+        (
+            [],
+            "no batch that could be watched (not without a backward() call or an optimizer, nor in processes that it starts",
+        ),
         ([[[0, 1]]], "rank 0 did 1 step"),
         ([[[0, 1], [0, 1]]], "all batches of rank 0 are equal"),
     ],

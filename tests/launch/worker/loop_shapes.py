@@ -12,6 +12,7 @@ from random import Random
 from typing import Any, Literal, get_args, get_type_hints
 
 import torch
+from torch.func import functional_call, grad
 from torch.utils.data import DataLoader, Dataset
 
 NUM_BATCHES = 7
@@ -38,9 +39,19 @@ class Shape:
     zero: Literal["to none", "to zero", "before backward"] = "to none"
     inputs: Literal["as they are", "views", "parts", "nested", "copies", "scaled"] = "as they are"
     model: Literal["module", "several", "functional"] = "module"
-    update: Literal["plain", "clipped", "closure", "sharpness", "penalty", "two losses", "scaler", "two optimizers"] = (
-        "plain"
-    )
+    update: Literal[
+        "plain",
+        "clipped",
+        "closure",
+        "sharpness",
+        "penalty",
+        "two losses",
+        "scaler",
+        "two optimizers",
+        "by hand",
+        "transformed",
+    ] = "plain"
+    """By hand: no backward pass, what `torch.autograd.grad` gives becomes the gradients, or what `torch.func.grad` does."""
 
     def __str__(self) -> str:
         plain = Shape()
@@ -92,6 +103,17 @@ class Squares(torch.nn.Module):
 
     def forward(self, x: Any) -> torch.Tensor:
         return self.second(torch.tanh(self.first(x["x"] if isinstance(x, dict) else x)))
+
+
+class Bound(torch.nn.Module):
+    """A model with its loss."""
+
+    def __init__(self, model: torch.nn.Module, loss: Callable[[list[Any]], torch.Tensor]) -> None:
+        super().__init__()
+        self.model, self.loss = model, loss
+
+    def forward(self, batches: list[Any]) -> torch.Tensor:
+        return self.loss(batches)
 
 
 def key_of(batch: Any) -> Key:
@@ -215,6 +237,10 @@ class Loop:
         return [key_of(batch) for batch in batches]
 
     def _backward(self, batches: list[Any]) -> None:
+        if self.shape.update in ("by hand", "transformed"):
+            self._add_gradients(batches)
+            self.ledger.add(*self._keys(batches))
+            return
         loss = self._loss(batches)
         if self.shape.update == "two losses":
             (loss * 0.5).backward(retain_graph=True)
@@ -225,6 +251,17 @@ class Loop:
             loss = self.scaler.scale(loss)
         loss.backward()
         self.ledger.add(*self._keys(batches))
+
+    def _add_gradients(self, batches: list[Any]) -> None:
+        named = dict(self.model.named_parameters())
+        if self.shape.update == "by hand":
+            gradients = torch.autograd.grad(self._loss(batches), list(named.values()))
+        else:
+            bare = {f"model.{name}": parameter.detach() for name, parameter in named.items()}
+            found = grad(lambda values: functional_call(Bound(self.model, self._loss), values, (batches,)))(bare)
+            gradients = tuple(found.values())
+        for parameter, gradient in zip(named.values(), gradients, strict=True):
+            parameter.grad = gradient.detach() if parameter.grad is None else parameter.grad + gradient.detach()
 
     def _step(self) -> None:
         self.num_open = 0
@@ -326,8 +363,17 @@ def is_possible(shape: Shape) -> bool:
         and shape.validation in ("none", "no grad", "grad")
         and shape.start in ("at once", "fast-forward", "an epoch forward")
     )
+    is_by_hand = shape.update in ("by hand", "transformed")
+    is_shown_by_hand = (
+        shape.let_go in ("none", "not looked at")
+        and shape.rest != "let go"
+        and shape.validation in ("none", "no grad")
+        and not shape.start.startswith("warm-up")
+        and not (shape.accumulation > 1 and (is_told_by_order or shape.loaders == "labels only"))
+    )
     return (
-        not (is_closure and (shape.accumulation > 1 or shape.zero == "before backward"))
+        (is_shown_by_hand or not is_by_hand)
+        and not (is_closure and (shape.accumulation > 1 or shape.zero == "before backward"))
         and not (is_told_by_order and not is_plain)
         and not (shape.rest == "kept" and shape.zero == "before backward")
         and not (shape.model == "functional" and shape.inputs == "nested")
