@@ -30,6 +30,11 @@ else:  # the decoder needs to know every class
     AnyReason = reduce(or_, sorted(Reason.__subclasses__(), key=_name))
 
 
+def advice_on(problem: Problem | None, reason: Reason | None) -> str:
+    """What to do about a problem, as far as its reason or else it alone tells."""
+    return next((one.advice for one in (reason, problem) if one is not None and one.advice), "")
+
+
 class Violation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that is not as it should be; what is not known or not meant is None."""
 
@@ -69,7 +74,7 @@ class Violation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def advice(self) -> str:
         """What to do about it, for people; "" where the explanation says so, or nobody knows."""
-        return "" if self.reason is None else self.reason.advice
+        return advice_on(self.problem, self.reason)
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.text import Text
 
 from resumable.launch.evidence.run_dir import RunDir
-from resumable.launch.explain.check_result import Violation
+from resumable.launch.explain.check_result import Violation, advice_on
+from resumable.launch.explain.codes.ends import SeeLog
 from resumable.launch.explain.codes.references import ReferenceFailed
 from resumable.launch.explain.codes.state_reasons import FollowsFromBatches
 from resumable.launch.explain.outcome import Outcome
@@ -44,8 +45,9 @@ def explain(verdict: Verdict, run_dir: RunDir, console: Console) -> None:
         _print_own_failure(own_failure, run_dir, console)
     if story.first is None or own_failure is not None:
         _print_sentence(verdict, verdict.reason, console)
+        _print_advice("" if verdict.cause is None else advice_on(verdict.cause.problem, verdict.cause.reason), console)
     else:
-        _print_first(story.first, verdict, console)
+        _print_first(story.first, verdict, run_dir, console)
         _print_following(story.following, story.first.violation.explanation, console)
     print_what_to_type(verdict, shown(run_dir.name), console)
 
@@ -71,14 +73,18 @@ def _own_failure(verdict: Verdict) -> ReferenceFailed | None:
 
 def _print_own_failure(failure: ReferenceFailed, run_dir: RunDir, console: Console) -> None:
     """The job's own error, as its log has it."""
-    log = run_dir.root / failure.log
-    console.print("The job failed by itself, before anything was done to it.", highlight=False)
-    lines = last_lines(log, MAX_LOG_LINES, within=run_dir.root)
+    console.print("The job failed by itself, before anything was done to it.\n", highlight=False)
+    _print_log(failure.log, run_dir, console)
+    console.print()
+
+
+def _print_log(log: str, run_dir: RunDir, console: Console) -> None:
+    """The last lines of a rank's log."""
+    lines = last_lines(run_dir.root / log, MAX_LOG_LINES, within=run_dir.root)
     if lines:
-        console.print(f"\nthe end of {printable(failure.log)}:", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"the end of {printable(log)}:", highlight=False, markup=False, soft_wrap=True)
     for line in lines:
         console.print(f"    {printable(line)}", markup=False, highlight=False, soft_wrap=True)
-    console.print()
 
 
 def _print_findings(verdict: Verdict, plan: Plan, console: Console) -> None:
@@ -123,11 +129,11 @@ def _print_sentence(verdict: Verdict, sentence: str, console: Console) -> None:
     console.print(Text(text, style=mark_of(verdict.outcome).style), highlight=False)
 
 
-def _print_first(first: Difference, verdict: Verdict, console: Console) -> None:
-    """What is wrong, why, both batches, where it stands, and what to do; file names are never broken: they are copied."""
+def _print_first(first: Difference, verdict: Verdict, run_dir: RunDir, console: Console) -> None:
+    """What is wrong, why, both batches, where it stands, what to do, and a log; file names are never broken: they are copied."""
     violation = first.violation
     _print_sentence(verdict, violation.sentence, console)
-    if violation.explanation:
+    if violation.explanation and not isinstance(violation.reason, SeeLog):  # which is shown
         print_indented(console, Text(printable(violation.explanation)), indent=2)
     for line in _samples(violation, drawing_width(console) - 2):
         console.print(f"  {printable(line)}", markup=False, highlight=False, soft_wrap=True)
@@ -135,9 +141,16 @@ def _print_first(first: Difference, verdict: Verdict, console: Console) -> None:
         step = "" if violation.step is None else f"step {violation.step}, "
         where = printable(step + place(violation.file, violation.line))
         console.print(f"  where: {where}", markup=False, highlight=False, soft_wrap=True)
-    if violation.advice:
-        print_indented(console, Text(printable(violation.advice)), head=Text("  to do: "), indent=9)
+    _print_advice(violation.advice, console)
+    if isinstance(violation.reason, SeeLog):
+        console.print()
+        _print_log(violation.reason.log, run_dir, console)
     console.print()
+
+
+def _print_advice(advice: str, console: Console) -> None:
+    if advice:
+        print_indented(console, Text(printable(advice)), head=Text("  to do: "), indent=9)
 
 
 def _samples(violation: Violation, width: int) -> Iterator[str]:

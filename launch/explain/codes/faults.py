@@ -7,6 +7,8 @@ from typing import Literal
 
 from resumable.launch.explain.codes.statement import Problem, Reason
 
+_SOONER = "name an earlier moment, such as `--fault sigkill@step=1:rank=0`, or let the job train for longer"
+
 
 class NoFaultPlanned(Problem, frozen=True, kw_only=True):
     """There was no fault to survive."""
@@ -172,6 +174,7 @@ class NoSuchEpoch(Reason, frozen=True, kw_only=True):
     """Training has fewer epochs than that; loaders that take turns go through theirs together."""
 
     template = "training ended after {num_epochs:epoch} (the first is epoch 0) and {num_steps:step}"
+    remedy = _SOONER
     num_epochs: int
     num_steps: int
 
@@ -180,4 +183,5 @@ class TrainingEndedBefore(Reason, frozen=True, kw_only=True):
     """Training is shorter than that."""
 
     template = "training ended after {num_steps:step}"
+    remedy = _SOONER
     num_steps: int

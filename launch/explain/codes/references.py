@@ -84,6 +84,7 @@ class ReferenceVaries(Problem, frozen=True, kw_only=True):
     """The job does not do the same twice."""
 
     template = "the uninterrupted run does not repeat {what}{where}"
+    remedy = "seed all that the job draws from: `torch.manual_seed`, the sampler, NumPy and Python's `random`"
     kind_by = ("what",)
     what: Literal["itself", "its own content", "its own losses or parameters", "its own parameters at the end"]
     rank: int | None = None

@@ -43,6 +43,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     """The sentence; a parameter stands in braces, with a noun where it counts: `{num:batch}`."""
     kind_by: ClassVar[Sequence[str]] = ()
     """Parameters without which two statements are not of one kind; most only say where and how often."""
+    remedy: ClassVar[str] = ""
+    """What to do about it, for people; "" where the sentence says so, or nobody knows."""
 
     @property
     def code(self) -> str:
@@ -53,6 +55,11 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     def kind(self) -> tuple[str, ...]:
         """The same for all statements that a person would fix in the same way."""
         return (self.code, *(str(getattr(self, name)) for name in self.kind_by))
+
+    @property
+    def advice(self) -> str:
+        """What to do about this one."""
+        return self.remedy
 
     def __str__(self) -> str:
         return self.filled()
@@ -68,11 +75,3 @@ class Problem(Statement, frozen=True, kw_only=True):
 
 class Reason(Statement, frozen=True, kw_only=True):
     """Why, as far as the evidence lets one infer."""
-
-    remedy: ClassVar[str] = ""
-    """What to do about it; "" where the sentence says so."""
-
-    @property
-    def advice(self) -> str:
-        """What to do about this one, for people."""
-        return self.remedy

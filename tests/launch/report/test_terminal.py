@@ -7,9 +7,12 @@ from rich.console import Console
 
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.explain.check_result import Violation, failed
-from resumable.launch.judge.verdict import CheckReport, judge_evidence
+from resumable.launch.explain.codes.ends import SeeLog
+from resumable.launch.explain.codes.resume import NoCheckpointEver
+from resumable.launch.explain.codes.verdicts import NothingResumed
+from resumable.launch.judge.verdict import CheckReport, judge_evidence, undecided
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.report.terminal import render
+from resumable.launch.report.terminal import explain, render
 from tests.launch import histories
 from tests.launch.histories import Job
 
@@ -131,3 +134,30 @@ def test_a_job_that_failed_by_itself_is_shown_by_its_own_error(tmp_path: Path) -
         "    train.py: error: \ufffd[31munrecognized arguments: --foo",
     ]
     assert expected == console.file.getvalue().splitlines()[:5]
+
+
+def test_an_end_that_nobody_planned_is_shown_by_its_log(tmp_path: Path) -> None:
+    """What the process said is what there is to know."""
+    log = "faulted/logs/i001/rank0.err"
+    (tmp_path / log).parent.mkdir(parents=True)
+    (tmp_path / log).write_text("KeyError: 'modle'\n")
+    verdict = judge_evidence(wrong())
+    violation = Violation(problem=NothingResumed(), reason=SeeLog(log=log), file=log)
+    check = CheckReport(name="progress", claim="", result=failed([violation], "died"))
+    changed = msgspec.structs.replace(verdict, checks=(check,), cause=None)
+    console = Console(file=io.StringIO(), width=200, no_color=True, force_terminal=False)
+    explain(changed, RunDir(root=tmp_path), console)
+    assert isinstance(console.file, io.StringIO)
+    expected = [f"  where: {log}", "", f"the end of {log}:", "    KeyError: 'modle'", ""]
+    assert expected == console.file.getvalue().splitlines()[1:6]
+
+
+def test_a_verdict_without_a_difference_says_what_to_do_too() -> None:
+    """Of its cause."""
+    verdict = undecided("faulted", NoCheckpointEver(rank=0, incarnation=1))
+    console = Console(file=io.StringIO(), width=200, no_color=True, force_terminal=False)
+    explain(verdict, RunDir(root=Path("runs/1")), console)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines()[1] == (
+        "  to do: save a checkpoint every few steps, or name a later moment with --fault"
+    )
