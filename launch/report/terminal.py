@@ -130,7 +130,7 @@ def _print_sentence(verdict: Verdict, sentence: str, console: Console) -> None:
 
 
 def _print_first(first: Difference, verdict: Verdict, run_dir: RunDir, console: Console) -> None:
-    """What is wrong, why, both batches, where it stands, what to do, and a log; file names are never broken: they are copied."""
+    """What is wrong, why, both batches, where it stands, what to do, and a log; file names are copied: none is broken."""
     violation = first.violation
     _print_sentence(verdict, violation.sentence, console)
     if violation.explanation and not isinstance(violation.reason, SeeLog):  # which is shown
