@@ -52,17 +52,20 @@ def read_history(scenario: ScenarioDir, *parts: ScenarioDir, until: int | None =
     Args:
         scenario: Its folder.
         parts: More folders of the same: what somebody else started may have left one on every host, or one an attempt.
+            An attempt that ended before any of its ranks had begun has left none.
         until: The last worker group that is meant, where a later one may still write; None: it is all over.
     """
     name = scenario.root.name
-    if not scenario.root.is_dir():
+    left = [part for part in (scenario, *parts) if part.root.is_dir()]
+    if not left:
         return History(name=name, damage=(Damage(path=name, what="the scenario was not run"),))
+    scenario, *others = left
     damage: list[Damage] = []
     marks = scenario.fired_faults()  # before the lines are read: they are older than the marks
     processes = list(_read_processes(scenario, damage))
     said, has_links = _read_nodes(scenario, damage)
     folders = [[record for record in said if isinstance(record, RoundStarted)]]
-    for part in parts:
+    for part in others:
         processes.extend(_read_processes(part, damage, path=f"{part.root.parent.name}/"))
         folders.append([record for record in _read_nodes(part, damage)[0] if isinstance(record, RoundStarted)])
     seals = [record for record in said if isinstance(record, Sealed)]
@@ -74,7 +77,7 @@ def read_history(scenario: ScenarioDir, *parts: ScenarioDir, until: int | None =
         rounds = of_training(rounds, processes)
         processes, orphans = with_numbers(processes, rounds)
         damage.extend(Damage(path=file, what=what) for file, what in orphans)
-        beside = [*overlaps(processes), *(overlaps_by_clock(rounds, processes) if parts else ())]
+        beside = [*overlaps(processes), *(overlaps_by_clock(rounds, processes) if others else ())]
         damage.extend(Damage(path=file, line=line, what=what) for file, line, what in beside)
         ends = ends or ends_of(rounds, processes)
     damage.extend(_unsaid_faults(scenario, processes, marks))

@@ -38,7 +38,7 @@ def gaps(run: Run, expected: Mapping[int, Steps]) -> Iterator[Damage]:
 
 def _missing_before(life: Life, run: Run, expected: Steps) -> str:
     """What the evidence lacks before this process began; "" for nothing."""
-    num_done = len(life.before)
+    num_done = _num_done_before(life, run)
     if life.resume is None:
         begin = life.steps[0].before or ""
         is_at_its_begin = not expected or begin == expected[0].before
@@ -54,6 +54,13 @@ def _missing_before(life: Life, run: Run, expected: Steps) -> str:
     if _is_known(life, run) or not _has_read_a_checkpoint(life, run):
         return ""
     return f"it goes on from a checkpoint and with parameters that no recorded process had{_FOLDER}"
+
+
+def _num_done_before(life: Life, run: Run) -> int:
+    """Steps that were recorded before this process began: of its rank or, where there was no such rank yet, of any."""
+    earlier = [one for one in run.lives if one.incarnation < life.incarnation]
+    is_new = all(life.rank >= one.process.start.world_size for one in earlier)
+    return max((one.first_step + len(one.steps) for one in earlier), default=0) if is_new else len(life.before)
 
 
 def _is_of_another_job(life: Life, run: Run) -> bool:

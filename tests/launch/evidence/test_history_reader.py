@@ -207,6 +207,15 @@ def test_a_missing_scenario_is_damage(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+def test_an_attempt_that_left_nothing_takes_nothing_from_the_others(tmp_path: Path, *, is_first: bool) -> None:
+    """It ended before any rank had begun, whichever of them it was."""
+    whole = written(tmp_path / "whole", histories.one_kill().faulted.history)
+    nothing = RunDir(root=tmp_path / "nothing").scenario("run")
+    read = read_history(*((nothing, whole) if is_first else (whole, nothing)))
+    assert (len(read.processes), read.damage) == (len(whole.event_files()), ())
+
+
 def test_a_history_up_to_a_worker_group_knows_nothing_of_later_ones(scenario: ScenarioDir) -> None:
     """Nor how the nodes ended, which was later too. What a later group has not written yet is no damage."""
     whole = read_history(scenario)

@@ -58,6 +58,21 @@ def test_the_first_attempt_is_missed_beside_an_undisturbed_run() -> None:
     assert (whats(groups, has_reference=True), whats(groups, has_reference=False)) == (expected, [])
 
 
+@pytest.mark.parametrize("has_reference", [True, False])
+@pytest.mark.parametrize(("num_steps", "num_gaps"), [(4, 0), (2, 2)])
+def test_a_rank_that_is_new_goes_on_from_what_the_others_did(
+    has_reference: bool, num_steps: int, num_gaps: int
+) -> None:
+    """Where they did as much; else an attempt is missing before it, as before them."""
+    wider = replace(JOB, world_size=4)
+    groups = [first(num_steps), histories.resized(JOB, wider, 4)]
+    history = histories.evidence(JOB, groups, [], JOB, wider).faulted.history
+    plan = msgspec.structs.replace(histories.plan(), command="record")
+    references = [histories.reference(JOB)] if has_reference else []
+    damage = gather(plan, plan.scenarios[-1], references, history).damage
+    assert num_gaps == sum("r0002" in one.path or "r0003" in one.path for one in damage)
+
+
 @pytest.mark.parametrize(("loads", "num_gaps"), [(None, 0), ("elsewhere.pt", 1)])
 def test_parameters_that_nobody_had_are_a_gap_where_a_checkpoint_was_read(loads: str | None, num_gaps: int) -> None:
     """A job that reads none began from scratch, which is its own doing."""
