@@ -18,7 +18,6 @@ from resumable.launch.explain.codes.state_problems import MAX_NAMES, NotRestored
 from resumable.launch.explain.codes.state_reasons import ComponentNotRestored
 from resumable.launch.explain.learning_rates import has_first_schedule, rate_violation
 from resumable.launch.explain.witnesses import was_meant
-from resumable.launch.reading.checkpoints import loaded_by
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life
 from resumable.launch.reading.start_states import MUST_BE_RESTORED, Start, start_state
@@ -85,7 +84,7 @@ def _different_rates(evidence: Evidence, resumed: Sequence[Life], starts: Sequen
     """A scheduler that was restored may follow the losses; what decides is the rates of the steps."""
     restored_ones = {start.life.incarnation for start in starts if "schedulers" in start.equal}
     for life in resumed:
-        has_loaded = any(any(loaded_by(one.trajectory)) for one in evidence.faulted.group(life.incarnation))
+        has_loaded = any(any(one.trajectory.loaded) for one in evidence.faulted.group(life.incarnation))
         if not has_loaded or life.incarnation in restored_ones:  # parameters that never change seem to be of any step
             continue
         if evidence.is_resized:

@@ -30,7 +30,7 @@ from resumable.launch.explain.codes.resume import (
 from resumable.launch.explain.codes.statement import Problem, Reason
 from resumable.launch.explain.unusable_checkpoints import disturbed_readings
 from resumable.launch.plan.fault_kinds import NODE_NOTICES
-from resumable.launch.reading.checkpoints import Checkpoint, loaded_by, series_of
+from resumable.launch.reading.checkpoints import Checkpoint, series_of
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import has_ended_well
 from resumable.launch.reading.lives import Life, Run
@@ -127,7 +127,7 @@ def _why(life: Life, newest: Checkpoint | None = None) -> Reason | None:
         return RemovedTooSoon(path=newest.path)
     if newest is not None and newest.is_half_overwritten:
         return OverwriteUnfinished()
-    return None if any(loaded_by(life.trajectory)) else NothingLoaded()
+    return None if any(life.trajectory.loaded) else NothingLoaded()
 
 
 def _was_gone(checkpoint: Checkpoint, life: Life) -> bool:
@@ -173,7 +173,7 @@ def _newest(life: Life, earlier: Sequence[Checkpoint], saved: Sequence[Saved]) -
     who started from scratch should have taken any, and who went on from a file that is written now and then, the one that
     holds the same and is written more often.
     """
-    loaded = [path for path in loaded_by(life.trajectory) if path]
+    loaded = [path for path in life.trajectory.loaded if path]
     own = [checkpoint for checkpoint in earlier if checkpoint.path in loaded]
     explaining = {c.series for c in own if c.step == life.common_step} or {c.series for c in own}
     regular = _regular(explaining, saved)

@@ -8,7 +8,7 @@ from resumable.launch.evidence.rank_records import AnyRecord, FaultFired, Load, 
 from resumable.launch.explain.codes.resume import CheckpointDamaged, HalfWritten
 from resumable.launch.explain.codes.statement import Reason
 from resumable.launch.plan.fault_kinds import CHECKPOINT_DAMAGE
-from resumable.launch.reading.checkpoints import is_within, loaded_by
+from resumable.launch.reading.checkpoints import is_within
 from resumable.launch.reading.lives import Life, Run
 
 
@@ -30,7 +30,7 @@ def why_unreadable(run: Run, incarnation: int) -> Reason | None:
 def why_wrong(run: Run, life: Life) -> Reason | None:
     """What was done to the checkpoint that a process went on from, if nobody wrote it again; None if it was whole."""
     whole = {checkpoint.path for checkpoint in run.checkpoints if checkpoint.incarnation < life.incarnation}
-    loaded = [path for path in loaded_by(life.trajectory) if path and path not in whole]
+    loaded = [path for path in life.trajectory.loaded if path and path not in whole]
     taken = [d for d in _damages(run, before=life.incarnation) for path in loaded if is_within(d.path, path)]
     return _damage(taken[-1]) if taken else None
 

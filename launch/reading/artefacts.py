@@ -9,7 +9,6 @@ import msgspec
 
 from resumable.launch.evidence.rank_records import Dump, FaultFired, Figure, Rename, Save, Writer
 from resumable.launch.plan.fault_kinds import NOTICES
-from resumable.launch.reading.checkpoints import loaded_by
 from resumable.launch.reading.failures import has_ended_well
 from resumable.launch.reading.lives import Life, Run
 from resumable.launch.reading.trajectory import Trajectory
@@ -66,9 +65,7 @@ def artefacts_of(life: Life, scenario: str) -> tuple[Artefact, ...]:
 
 def loaded_paths(run: Run) -> frozenset[str]:
     """Files that any process went on from, within the folder of the scenario."""
-    return frozenset(
-        within(path, run.history.folder) for life in run.lives for path in loaded_by(life.trajectory) if path
-    )
+    return frozenset(within(path, run.history.folder) for life in run.lives for path in life.trajectory.loaded if path)
 
 
 def within(path: str, scenario: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import PurePath
 import msgspec
 
 from resumable.launch.evidence.history import Process
-from resumable.launch.evidence.rank_records import AnyRecord, FaultFired, Load, Remove, Save
+from resumable.launch.evidence.rank_records import AnyRecord, FaultFired, Remove, Save
 from resumable.launch.evidence.written_files import files_in
 from resumable.launch.plan.fault_kinds import CHECKPOINT_DAMAGE
 from resumable.launch.reading.trajectory import Trajectory
@@ -157,8 +157,3 @@ def unless_removed(checkpoint: Checkpoint, removed: Iterable[Removal]) -> Checkp
     gone = [one.gone_before for one in others if is_within(checkpoint.path, one.path)]
     known = [] if checkpoint.removed_before is None else [checkpoint.removed_before]
     return msgspec.structs.replace(checkpoint, removed_before=min(gone + known, default=None))
-
-
-def loaded_by(trajectory: Trajectory) -> tuple[str, ...]:
-    """Files that a process read before its first step, in order; "" for one without a name."""
-    return tuple(r.path for r in trajectory.process.events if isinstance(r, Load) and trajectory.precedes_training(r))

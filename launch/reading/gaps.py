@@ -11,7 +11,6 @@ from itertools import islice
 
 from resumable.launch.evidence.history import Damage
 from resumable.launch.evidence.rank_records import Save
-from resumable.launch.reading.checkpoints import loaded_by
 from resumable.launch.reading.failures import has_ended_well
 from resumable.launch.reading.lives import Life, Run
 from resumable.launch.reading.saves import saves_read
@@ -70,7 +69,7 @@ def _is_of_another_job(life: Life, run: Run) -> bool:
         return False
     data, earlier = _data([life]), _data(before)
     has_other_data = bool(data) and bool(earlier) and data.isdisjoint(earlier)
-    return has_other_data or (not _is_known(life, run) and not any(loaded_by(life.trajectory)))
+    return has_other_data or (not _is_known(life, run) and not any(life.trajectory.loaded))
 
 
 def _data(lives: Iterable[Life]) -> set[tuple[str, int | None]]:
@@ -95,5 +94,5 @@ def _has_read_a_checkpoint(life: Life, run: Run) -> bool:
         return False
     saved = {record.path for one in run.lives for record in one.process.events if isinstance(record, Save)}
     first = run.group(run.history.incarnations[0])
-    data = {path for one in first for path in loaded_by(one.trajectory)} - saved - {one.path for one in run.checkpoints}
-    return bool(set(loaded_by(life.trajectory)) - data)
+    data = {path for one in first for path in one.trajectory.loaded} - saved - {one.path for one in run.checkpoints}
+    return bool(set(life.trajectory.loaded) - data)

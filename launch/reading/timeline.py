@@ -16,7 +16,6 @@ from resumable.launch.reading.checkpoints import (
     Checkpoint,
     damaged_by,
     is_within,
-    loaded_by,
     removed_by,
     unless_removed,
     written_by,
@@ -133,7 +132,7 @@ class _Builder:
 
     def _num_open(self, trajectory: Trajectory, first_step: int) -> int:
         """Batches whose gradients waited when the checkpoint was written that a process went on from."""
-        paths, rank = loaded_by(trajectory), trajectory.process.rank
+        paths, rank = trajectory.loaded, trajectory.process.rank
         read = [one for one in self.checkpoints if one.path in paths]
         fitting = [one for one in read if self.places.lockstep.own(rank, one.step) == first_step]
         return fitting[-1].num_accumulated if fitting else 0
@@ -153,7 +152,7 @@ class _Builder:
     def _clues(self, trajectory: Trajectory, before: Steps, read: Sequence[int]) -> Clues:
         rank, parameters = trajectory.process.rank, _first_parameters(trajectory)
         known = {checkpoint.path: checkpoint.step for checkpoint in self.checkpoints if checkpoint.is_step_sure}
-        loaded = [*(known[path] for path in loaded_by(trajectory) if path in known), *read]
+        loaded = [*(known[path] for path in trajectory.loaded if path in known), *read]
         return Clues(
             same_parameters=sorted({self.places.lockstep.own(rank, common) for common in self.places.of(parameters)}),
             checkpoint=self.places.lockstep.own(rank, loaded[-1]) if loaded else None,

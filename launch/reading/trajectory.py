@@ -13,7 +13,7 @@ from resumable.launch.errors import EvidenceError
 from resumable.launch.evidence.consumption import ConsumedBatch, ConsumedStep, Consumption
 from resumable.launch.evidence.history import Process
 from resumable.launch.evidence.loop_profile import LoopProfile, roles_of
-from resumable.launch.evidence.rank_records import AnyRecord, Batch, EpochBegin, Loader, Step
+from resumable.launch.evidence.rank_records import AnyRecord, Batch, EpochBegin, Load, Loader, Step
 from resumable.launch.reading.step_table import Table
 from resumable.launch.reading.steps import Steps
 from resumable.launch.reading.trained import NO_STEP, TrainedBatch, TrainedStep
@@ -44,6 +44,11 @@ class Trajectory(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def num_steps_before(self, sequence: int) -> int:
         """Steps that the process had done when it wrote its record of this number."""
         return bisect_left(self._lines, sequence + 1)
+
+    @cached_property
+    def loaded(self) -> tuple[str, ...]:
+        """Files that the process read before its first step, in order; "" for one without a name."""
+        return tuple(r.path for r in self.process.events if isinstance(r, Load) and self.precedes_training(r))
 
     def precedes_training(self, record: AnyRecord) -> bool:
         """Whether the process wrote it before its first step, if it made one."""

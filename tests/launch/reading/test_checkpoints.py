@@ -3,7 +3,7 @@ import pytest
 
 from resumable.launch.evidence.loop_profile import LoopProfile
 from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, FaultFired, Load, Rename, Save, Step
-from resumable.launch.reading.checkpoints import Checkpoint, loaded_by, written_by
+from resumable.launch.reading.checkpoints import Checkpoint, written_by
 from resumable.launch.reading.trajectory import Trajectory, trace
 from tests.launch import histories
 from tests.launch.histories import Job, Life
@@ -108,4 +108,4 @@ def test_files_that_differ_in_numbers_are_one_series(path, series):
 def test_what_a_process_read_before_its_first_step_is_what_it_loaded():
     """A file that is read later (the best model, for an evaluation) is not what training went on from."""
     first, later = Load(sequence=0, time_ns=0, path="a"), Load(sequence=0, time_ns=0, path="b")
-    assert loaded_by(trajectory(first, *STEP, later)) == ("a",)
+    assert trajectory(first, *STEP, later).loaded == ("a",)
