@@ -25,6 +25,8 @@ from resumable.launch.system.processes import family, is_tracker, kill_tagged, r
 if TYPE_CHECKING:
     from torch.distributed import TCPStore
 
+_NUM_STARTING = 4 + len(os.sched_getaffinity(0))
+
 
 class LocalNode(Channel):
     """A process tree: what belongs to it carries its tag.
@@ -116,12 +118,20 @@ class LocalCluster(Members[LocalNode]):
         nproc_per_node: Ranks on each, at most.
         preload: Modules that their fork servers import besides torch.
         log_dir: Gets what the nodes themselves print; None: they have the caller's own standard streams.
+        num_starting: So many are started at a time. Each imports torch twice, and of very many none would be warm in time.
     """
 
     def __init__(
-        self, topology: Topology, *, nproc_per_node: int, preload: Sequence[str] = (), log_dir: Path | None
+        self,
+        topology: Topology,
+        *,
+        nproc_per_node: int,
+        preload: Sequence[str] = (),
+        log_dir: Path | None,
+        num_starting: int = _NUM_STARTING,
     ) -> None:
         super().__init__(log_dir)
+        self._num_starting = num_starting
         self.topology = topology
         self._nproc_per_node = nproc_per_node
         self._preload = preload
@@ -131,6 +141,8 @@ class LocalCluster(Members[LocalNode]):
         try:
             for number in range(self.topology.num_local_nodes):
                 self.replace(number)
+                if number >= self._num_starting:
+                    self.node(number - self._num_starting).wait_until_warm()
             if self.topology.endpoint is None:
                 self._store = host_store(self.topology.store_address, self.topology.store_port)
             self.wait_until_warm()
