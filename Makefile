@@ -6,6 +6,7 @@ QUICK ?= tests/launch tests/samplers tests/test_architecture.py
 COVERED ?= tests/launch tests/samplers tests/test_architecture.py tests/integration/test_import_names.py
 SOAK ?= 50
 BENCH ?= build/bench
+SCALE ?= --ranks 16 --nodes 4
 MODULE ?= launch/checks/state.py
 COMPAT ?= 2.6.0 2.13.0 2.14.1
 
@@ -68,8 +69,8 @@ controls: .venv/installed ## sweep jobs with planted bugs: each found at every p
 mutation: .venv/installed ## change MODULE, one of those that judge, bit by bit, and list the changes that no test notices; minutes
 	$(RUN)/python -m tests.mutation $(MODULE)
 
-bench: .venv/bench ## measure the samplers beside others, and the launcher; tables, figures and plot go to BENCH
-	$(RUN)/python -m tests.benchmarks.samplers $(BENCH) && $(RUN)/python -m tests.benchmarks.launch $(BENCH)
+bench: .venv/bench ## measure samplers, launcher and many ranks (SCALE="--ranks 32 64 --nodes 12"), beside others; all goes to BENCH
+	$(RUN)/python -m tests.benchmarks.samplers $(BENCH) && $(RUN)/python -m tests.benchmarks.launch $(BENCH) && $(RUN)/python -m tests.benchmarks.launch.scale $(BENCH) $(SCALE)
 
 peers: build/peers/venv/installed ## kill jobs of other stacks where it hurts, and write the scoreboard; an hour or two
 	build/peers/venv/bin/python -m tests.peers

@@ -1,8 +1,8 @@
-"""Sweeps jobs with planted bugs: `python -m tests.mutants.campaign [--every N] [--chain] [BUG]...`.
+"""Sweeps jobs with planted bugs: `python -m tests.mutants.campaign [--every N] [--no-chain | --compare] [BUG]...`.
 
-Every rank is killed after every step (or every N-th), in runs of their own, or in chains. Each bug must come out INVALID at
-all points where it shows, and VALID at all others; which these are `tests.mutants.oracle` and the rules below say, from the
-steps at which the fault came and the job resumed.
+Every rank is killed after every step (or every N-th), in chains, in runs of their own, or in both ways, one after the other.
+Each bug must come out INVALID at all points where it shows, and VALID at all others; which these are `tests.mutants.oracle`
+and the rules below say, from the steps at which the fault came and the job resumed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import argparse
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +25,11 @@ from tests.mutants.oracle import EPOCH_LENGTH, NUM_RANKS, NUM_STEPS, shows_in_sa
 
 JOB = Path(__file__).parent / "job.py"
 SAVE_EVERY = 2
+
+
+class CampaignError(Exception):
+    """A sweep did not come to its end."""
+
 
 Rule = Callable[[int, int], bool]
 """From the number of the step, or of the save, at which the fault came and the step at which the job resumed."""
@@ -38,15 +44,21 @@ class Sweep:
     arguments: tuple[str, ...] = ()
     """Further arguments of the job."""
     kinds: str = "sigkill"
+    steps: range = range(NUM_STEPS)
+    """After which of them it is looked for; every N-th where that is asked for."""
     at: str = ""
-    """"" for every step, or every N-th."""
+    """Moments in place of steps."""
     options: tuple[str, ...] = field(default=())
     """Further ones of the sweep."""
+
+    def __str__(self) -> str:
+        return " ".join((self.bug, *self.arguments))
 
     def command(self, *, every: int, chain: bool, folder: Path) -> list[str]:
         """The sweep as a user starts it; one point of every cause is enough to see that it holds on plain processes."""
         how = "--chain" if chain else "--no-chain"
-        where = (how, "--at", self.at or f"every:{every}", "--kinds", self.kinds, *self.options)
+        at = self.at or ",".join(map(str, self.steps[::every]))
+        where = (how, "--at", at, "--kinds", self.kinds, *self.options)
         files = ("--run-dir", str(folder / "run"), "--json", str(folder / "results.json"))
         settings = (
             "--quiet",
@@ -98,17 +110,17 @@ SWEEPS = (
     Sweep(bug="optimizer-forgotten", shows=lambda _, at: at > 0),
     # What is saved last shows it too.
     # The first step has the learning rate that the optimizer kept; the last one has no second.
-    Sweep(bug="scheduler-forgotten", at="0-36", shows=lambda _, at: at > 0),
-    Sweep(bug="average-forgotten", at="0-36", shows=lambda _, at: at > 0),
+    Sweep(bug="scheduler-forgotten", steps=range(37), shows=lambda _, at: at > 0),
+    Sweep(bug="average-forgotten", steps=range(37), shows=lambda _, at: at > 0),
     Sweep(bug="statistics-forgotten", shows=lambda _, at: at > 0),
     # The first checkpoint is that of two steps, which the third step shows to be whole.
-    Sweep(bug="checkpoint-ignored", at="2-39", shows=lambda *_: True),
+    Sweep(bug="checkpoint-ignored", steps=range(2, 40), shows=lambda *_: True),
     Sweep(bug="newest-blindly", kinds="torn,corrupt", options=("--ranks", "0"), shows=lambda *_: True),
     Sweep(bug="overwriting", at=DURING, shows=lambda *_: True),
     # Before the second save there was no whole checkpoint that could be lost.
     Sweep(bug="overwriting-beginning-anew", at=DURING, shows=lambda number, _: number > 0),
-    Sweep(bug="stop-is-success", kinds="sigterm(grace=20)", at="0-37", shows=lambda *_: True),
-    Sweep(bug="notice-ignored", kinds="preempt(grace=20)", at="2-37", shows=lambda step, at: at < step + 1),
+    Sweep(bug="stop-is-success", kinds="sigterm(grace=20)", steps=range(38), shows=lambda *_: True),
+    Sweep(bug="notice-ignored", kinds="preempt(grace=20)", steps=range(2, 38), shows=lambda step, at: at < step + 1),
 )
 
 
@@ -131,33 +143,69 @@ def problem(sweep: Sweep, case: Case) -> str:
     return f"{case.name}, resumed at step {at}: {outcome}, expected {' or '.join(expected)}: {case.verdict.reason}"
 
 
-def run(sweep: Sweep, *, every: int, chain: bool) -> list[str]:
-    """Carry out one sweep and say what came of it; returns the problems."""
+def cases_of(sweep: Sweep, *, every: int, chain: bool) -> tuple[Case, ...]:
+    """Carry out one sweep; returns its points in the order of their names.
+
+    Raises:
+        CampaignError: it has left no results, or none of any point.
+    """
     with tempfile.TemporaryDirectory(prefix="campaign-") as folder:
-        ended = subprocess.run(
-            sweep.command(every=every, chain=chain, folder=Path(folder)), capture_output=True, text=True, check=False
-        )
+        command = sweep.command(every=every, chain=chain, folder=Path(folder))
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
         results_file = Path(folder) / "results.json"
-        if not results_file.exists():
-            return [f"{sweep.bug}: exit code {ended.returncode}: {ended.stdout}{ended.stderr}"]
-        results = msgspec.json.decode(results_file.read_bytes(), type=Results)
-    problems = [f"{sweep.bug}: {words}" for case in results.cases if (words := problem(sweep, case))]
-    counts = results.counts
-    told = f"{counts.invalid} INVALID, {counts.valid} VALID, {counts.unknown} UNKNOWN"
-    is_right = "as it must be" if not problems and results.cases else f"{len(problems)} WRONG"
-    print(f"{' '.join((sweep.bug, *sweep.arguments)):32} {len(results.cases):4} points: {told}: {is_right}", flush=True)
-    return problems if results.cases else [*problems, f"{sweep.bug}: no point was run: {ended.stdout}"]
+        results = msgspec.json.decode(results_file.read_bytes(), type=Results) if results_file.exists() else None
+    if results is None or not results.cases:
+        raise CampaignError(f"no point was run, exit code {ended.returncode}: {ended.stdout}{ended.stderr}")
+    return tuple(sorted(results.cases, key=lambda case: case.name))
+
+
+def run(sweep: Sweep, *, every: int, ways: Sequence[bool]) -> list[str]:
+    """Carry out one sweep in each of these ways (chained or not) and print what came of it; returns the problems."""
+    problems: list[str] = []
+    found: list[dict[str, Case]] = []
+    for chain in ways:
+        way = "chained" if chain else "alone"
+        try:
+            cases = cases_of(sweep, every=every, chain=chain)
+        except CampaignError as error:
+            return [*problems, f"{sweep}, {way}: {error}"]
+        wrong = [f"{sweep}, {way}: {words}" for case in cases if (words := problem(sweep, case))]
+        outcomes = Counter(str(case.verdict.outcome) for case in cases)
+        told = ", ".join(f"{outcomes[outcome]:3} {outcome.upper()}" for outcome in ("invalid", "valid", "unknown"))
+        is_right = f"{len(wrong)} WRONG" if wrong else "as it must be"
+        print(f"{sweep!s:36} {way:8} {len(cases):4} points: {told}: {is_right}", flush=True)
+        problems += wrong
+        found.append({case.name: case for case in cases})
+    differing = [f"{sweep}: {words}" for other in found[1:] for words in differences(found[0], other)]
+    print("".join(f"  {words}\n" for words in differing), end="", flush=True)
+    return problems + differing
+
+
+def differences(chained: Mapping[str, Case], alone: Mapping[str, Case]) -> Iterator[str]:
+    """The points on which two sweeps differ, each with both verdicts and the step at which the job resumed."""
+    for name in sorted(chained.keys() | alone.keys()):
+        both = (chained.get(name), alone.get(name))
+        if len({case.verdict.outcome if case else None for case in both}) > 1:
+            yield f"{name}: " + ", alone ".join(
+                f"{case.verdict.outcome} (resumed at step {resumed_at(case)}: {case.verdict.reason})"
+                if case
+                else "none"
+                for case in both
+            )
 
 
 def main() -> int:
-    """Sweep them; 0 if every verdict on every point is as it must be."""
+    """Sweep them; 0 if every verdict on every point is as it must be, and the same in both ways."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bugs", nargs="*", metavar="BUG", help="default: all")
     parser.add_argument("--every", type=int, default=1, help="kill after every N-th step only")
-    parser.add_argument("--chain", action="store_true", help="kill one job again and again")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--no-chain", action="store_true", help="give each point a run of its own")
+    how.add_argument("--compare", action="store_true", help="sweep chained, then without, and compare point by point")
     arguments = parser.parse_args()
+    ways = (True, False) if arguments.compare else (not arguments.no_chain,)
     chosen = [sweep for sweep in SWEEPS if not arguments.bugs or sweep.bug in arguments.bugs]
-    problems = [words for sweep in chosen for words in run(sweep, every=arguments.every, chain=arguments.chain)]
+    problems = [words for sweep in chosen for words in run(sweep, every=arguments.every, ways=ways)]
     print("\n".join(problems))
     return int(bool(problems) or not chosen)
 

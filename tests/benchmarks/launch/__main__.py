@@ -7,14 +7,15 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks.launch.phases import Phases
-from tests.benchmarks.launch.runs import mean_phases, sweep_s, two_cold_starts_s
+from tests.benchmarks.launch.runs import growing_sweep_s, mean_phases, sweep_s, two_cold_starts_s
 
 
 def main() -> None:
@@ -23,27 +24,28 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where launch.txt and launch.json go")
     parser.add_argument("--ranks", type=int, nargs="+", default=[2, 4], help="numbers of ranks (default: 2 4)")
     parser.add_argument("--num-points", type=int, default=10, help="warm points to measure (default: %(default)s)")
+    parser.add_argument("--steps", type=int, nargs="*", default=[50, 200, 800], help="lengths of a job that is swept")
     parser.add_argument("--no-whole", action="store_true", help="leave out the sweep of every step and rank")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         phases = {num: warm_points(Path(scratch), num, arguments.num_points) for num in arguments.ranks}
         cold_s = {num: two_cold_starts_s(Path(scratch), num) for num in arguments.ranks}
+        growing_s = {num: growing_sweep_s(Path(scratch) / f"steps-{num}", num) for num in arguments.steps}
         whole_s = None if arguments.no_whole else sweep_s(Path(scratch) / "whole", max(arguments.ranks))
-    output = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.launch.recorder"], check=True, capture_output=True, text=True
-    ).stdout
     figures = {
         "phases_s": phases,
         "two_cold_starts_s": cold_s,
+        "40_points_s": growing_s,
         "whole_sweep_s": whole_s,
-        "recorder": json.loads(output),
+        "recorder": _printed("recorder"),
+        "judging": _printed("judging"),
     }
     (arguments.folder / "launch.json").write_text(json.dumps(figures, indent=2) + "\n")
     with (arguments.folder / "launch.txt").open("w") as file:
         for console in (Console(width=110), Console(file=file, width=110)):
             console.print(phase_table(phases, cold_s))
-            for line in sentences(whole_s, max(arguments.ranks), figures["recorder"]):
+            for line in sentences(figures, max(arguments.ranks)):
                 console.print(line, highlight=False)
 
 
@@ -70,17 +72,33 @@ def phase_table(phases: Mapping[int, Phases], cold_s: Mapping[int, float]) -> Ta
     return table
 
 
-def sentences(whole_s: float | None, num_ranks: int, recorder: Mapping[str, float]) -> Sequence[str]:
+def sentences(figures: Mapping[str, Any], num_ranks: int) -> Iterator[str]:
     """What is no table."""
-    whole = [] if whole_s is None else [f"every step of every rank, {num_ranks} ranks: {whole_s:.0f} s, all VALID"]
-    return [
-        *whole,
+    if figures["whole_sweep_s"] is not None:
+        yield f"every step of every rank, {num_ranks} ranks: {figures['whole_sweep_s']:.0f} s, all VALID"
+    for num_steps, points_s in figures["40_points_s"].items():
+        yield f"40 points of a job of {num_steps} steps, chained: {points_s:.0f} s"
+    for judged in figures["judging"]:
+        yield (
+            f"judging {judged['num_batches']} batches: {judged['cpu_s']:.1f} s of processor time, "
+            f"{judged['peak_mib']:.0f} MiB"
+        )
+    recorder = figures["recorder"]
+    yield (
         f"recorder: {recorder['recorder_us']:.1f} µs a batch of {recorder['batch_size']} indices "
-        f"({recorder['plain_us']:.1f} µs without it)",
+        f"({recorder['plain_us']:.1f} µs without it)"
+    )
+    yield (
         f"evidence of a batch of {recorder['large_batch_size']} indices: {recorder['bytes_sequential']:.0f} bytes in order, "
-        f"{recorder['bytes_shuffled']:.0f} shuffled",
-        f"content digest: {recorder['digest_ms_per_mb']:.3f} ms a MB",
-    ]
+        f"{recorder['bytes_shuffled']:.0f} shuffled"
+    )
+    yield f"content digest: {recorder['digest_ms_per_mb']:.3f} ms a MB"
+
+
+def _printed(name: str) -> Any:
+    """Figures that a module of this package prints as JSON, in a process of its own."""
+    words = [sys.executable, "-m", f"tests.benchmarks.launch.{name}"]
+    return json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,16 @@ def sweep_s(run_dir: Path, num_ranks: int, *arguments: str) -> float:
     return _timed([sys.executable, *words, *arguments])
 
 
+def growing_sweep_s(folder: Path, num_steps: int) -> float:
+    """Seconds that a sweep over 40 points of a job takes, chained, if the job has so many steps: tens of them.
+
+    Raises:
+        subprocess.CalledProcessError: not every point was VALID.
+    """
+    ten_steps_an_epoch = ["-m", "resumable.launch.jobs.digits", "--batch-size", "8", "--num-samples", "160"]
+    return sweep_s(folder, 2, "--sample", "40", *ten_steps_an_epoch, "--epochs", str(num_steps // 10))
+
+
 def mean_phases(run_dir: Path) -> Phases:
     """Where the time of a point goes, over the points of a sweep with one job at a time, the first excepted."""
     made = RunDir(root=run_dir)

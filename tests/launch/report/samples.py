@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from resumable.launch.evidence.history import History
 from resumable.launch.evidence.node_records import encode_node_line
 from resumable.launch.evidence.rank_records import encode_line
 from resumable.launch.evidence.run_dir import RunDir
@@ -47,16 +48,21 @@ def stored(evidence: Evidence, root: Path) -> RunDir:
     run_dir = RunDir(root=root)
     run_dir.write_plan(evidence.plan)
     for run in (*evidence.references, evidence.faulted):
-        scenario = run_dir.scenario(run.history.name)
-        scenario.create()
-        for process in run.history.processes:
-            (root / process.file).write_bytes(b"".join(map(encode_line, process.records)))
-        nodes = b"".join(map(encode_node_line, (*run.history.rounds, *run.history.ends)))
-        (scenario.nodes / "node-0.jsonl").write_bytes(nodes)
-        for log in run.history.logs:
-            (scenario.logs / log).parent.mkdir(exist_ok=True)
-            (scenario.logs / log).touch()
+        store(run.history, run_dir)
     return run_dir
+
+
+def store(history: History, run_dir: RunDir) -> None:
+    """One run of it."""
+    scenario = run_dir.scenario(history.name)
+    scenario.create()
+    for process in history.processes:
+        (run_dir.root / process.file).write_bytes(b"".join(map(encode_line, process.records)))
+    nodes = b"".join(map(encode_node_line, (*history.rounds, *history.ends)))
+    (scenario.nodes / "node-0.jsonl").write_bytes(nodes)
+    for log in history.logs:
+        (scenario.logs / log).parent.mkdir(exist_ok=True)
+        (scenario.logs / log).touch()
 
 
 def of(evidence: Evidence) -> Results:
