@@ -37,7 +37,11 @@ def _update_tensor(digest: xxhash.xxh3_128, tensor: torch.Tensor) -> None:
         strided = local if local.layout == torch.strided else local.to_dense()
         plain = strided.resolve_conj().resolve_neg().reshape(-1).cpu().contiguous().view(torch.uint8)
         kind, content = f"tensor {tensor.dtype} {tuple(tensor.shape)}", plain.numpy().data
-    except (RuntimeError, TypeError):  # on the device meta, of a fake mode, ragged, or a subclass that refuses
+    except (
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ):  # on the device meta, of a fake mode, ragged, or a subclass that refuses
         kind, content = f"opaque {type(tensor).__qualname__}", memoryview(b"")
     digest.update(kind.encode())
     digest.update(content)

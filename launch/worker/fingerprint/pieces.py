@@ -127,7 +127,11 @@ def _blocks(tensor: torch.Tensor, local: torch.Tensor, shape: tuple[int, ...]) -
 def _detached(tensor: torch.Tensor) -> torch.Tensor:
     try:
         return tensor.detach()
-    except (RuntimeError, TypeError) as error:  # a subclass may refuse anything
+    except (
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:  # a subclass may refuse anything, as what is not initialised does
         raise OpaqueTensorError(f"a {type(tensor).__qualname__} that refuses") from error
 
 

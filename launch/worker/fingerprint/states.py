@@ -205,8 +205,14 @@ def _tensor(path: str, tensor: torch.Tensor, *, is_whole: bool) -> Fingerprint:
     try:
         return holding_fingerprint(path, holding_of(tensor), is_whole=is_whole)
     except OpaqueTensorError as reason:
-        shape = "ragged" if tensor.is_nested else tuple(tensor.shape)
-        return _text(path, f"opaque {tensor.dtype} {shape} {reason}")
+        return _text(path, f"opaque {tensor.dtype} {_shape_of(tensor)} {reason}")
+
+
+def _shape_of(tensor: torch.Tensor) -> str:
+    try:
+        return str(tuple(tensor.shape))
+    except RuntimeError:  # ragged, or of a lazy module that nobody has called
+        return "of no shape"
 
 
 def _array(path: str, array: np.ndarray[Any, Any], *, is_whole: bool) -> Fingerprint:

@@ -19,7 +19,6 @@ from resumable.launch.worker.fingerprint.states import (
     as_part,
     named_fingerprints,
     state_fingerprint,
-    tensor_fingerprint,
 )
 from resumable.launch.worker.patching import Patches
 from resumable.launch.worker.recorder import Recorder
@@ -171,7 +170,7 @@ class StateWatch:
         return named_fingerprints(self._modules.buffers())
 
     def _untrained(self) -> ByName:
-        return {name: tensor_fingerprint(name, one, is_whole=False) for name, one in self._modules.untrained()}
+        return {name: state_fingerprint(one, is_whole=False, path=name) for name, one in self._modules.untrained()}
 
     def _gradients(self, parameters: Sequence[Named]) -> ByName:
         return named_fingerprints((name, one.grad) for name, one in parameters if one.grad is not None)

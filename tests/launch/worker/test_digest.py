@@ -62,8 +62,9 @@ def ragged(values: list[float], layout: torch.layout) -> torch.Tensor:
         fake,
         lambda values: ragged(values, torch.strided),
         lambda values: masked_tensor(torch.tensor(values), torch.tensor([True, False])),
+        lambda values: torch.nn.LazyLinear(len(values)).weight,
     ],
-    ids=["meta", "fake", "ragged", "masked"],
+    ids=["meta", "fake", "ragged", "masked", "lazy"],
 )
 def test_a_tensor_that_cannot_be_read_ends_no_job(make: Callable[[list[float]], torch.Tensor]) -> None:
     """It counts by its type alone, in what is saved too."""

@@ -192,6 +192,13 @@ def test_a_weight_without_a_gradient_is_what_it_was_before_a_forward_pass_set_it
     assert (saved.components, names) == (found, set(found["untrained"]))
 
 
+def test_a_weight_that_cannot_be_read_ends_no_job(watch: StateWatch, listener: Listener) -> None:
+    """Of a lazy module that nobody has called yet, or on the device meta."""
+    training, lazy, meta = Training(), nn.LazyLinear(3), nn.Linear(2, 1, bias=False, device="meta")
+    names = set(at_save(watch, listener).components["untrained"])
+    assert (names, training, lazy, meta) == ({"weight", "bias"}, training, lazy, meta)
+
+
 def test_gradients_count_while_a_window_of_accumulation_is_open(watch: StateWatch, listener: Listener) -> None:
     """They are part of the state from a backward pass to the step that uses them."""
     training = Training()
