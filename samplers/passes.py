@@ -39,7 +39,9 @@ class Passes:
             return committed[-1].epoch_pass
         if under_way:
             return (under_way[0] if under_way[0].went_on else under_way[-1]).epoch_pass
-        return self._all[-1].epoch_pass if self._all else None
+        # Everything was drawn, as by a loop whose commits come late.
+        drawn = [candidate for candidate in self._all if not candidate.is_look]
+        return drawn[-1].epoch_pass if drawn else None
 
     def add(self, epoch_pass: EpochPass) -> None:
         """Take note of one that draws its first sample now."""

@@ -1,6 +1,7 @@
 """The state of a sampler: what it holds, how it is read, and when two states belong to the same stream."""
 
 from collections.abc import Collection, Iterator, Mapping
+from functools import cache
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -135,12 +136,17 @@ def _problems(path: str, values: object, kind: type[Struct]) -> Iterator[str]:
     if not isinstance(values, Mapping):
         yield f"{path}={values!r}: expected a dict"
         return
-    types = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    types = _types(kind)
     if values.keys() != types.keys():
         missing, unknown = sorted(types.keys() - values.keys()), sorted(values.keys() - types.keys(), key=str)
         yield f"{path or 'state'} lacks {missing} and has unknown {unknown}"
     for name in types.keys() & values.keys():
         yield from _problems_of_field(f"{path}.{name}" if path else name, values[name], types[name])
+
+
+@cache
+def _types(kind: type[Struct]) -> dict[str, Any]:
+    return {field.name: field.type for field in msgspec.structs.fields(kind)}
 
 
 def _problems_of_field(path: str, value: object, kind: Any) -> Iterator[str]:  # noqa: ANN401 - an annotation

@@ -1,12 +1,11 @@
 """Samples that are finished in another order than they were drawn: each is trained on once, whenever the job stops."""
 
-import json
 from itertools import islice
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from resumable.samplers import (
@@ -25,72 +24,7 @@ from resumable.samplers import (
 )
 from resumable.samplers.in_flight import InFlight
 from tests.samplers.ranks import run_ranks
-from tests.samplers.streams import GROUPS, LENGTHS, NUM_SAMPLES, ORDERS, job
-
-CASES = [
-    ("randperm", "samples"),
-    ("blocks of randperm", "samples"),
-    ("feistel", "token batches"),
-    ("randperm", "token batches by sum"),
-    ("blocks", "packs"),
-]
-
-
-class Life:
-    """One life of a job, and what an independent list says is left."""
-
-    def __init__(self, make, num_replicas, state, left):
-        self.ranks = make(num_replicas, state)
-        self.iterators = [iter(sampler) for sampler in self.ranks]
-        self.left = left
-        self.drawn = [0] * num_replicas
-        self.in_flight = [[] for _ in self.ranks]
-
-    def draw(self, rank):
-        """A rank's next item is every W-th of what was left when this life began."""
-        number = self.drawn[rank] * len(self.ranks) + rank
-        item = next(self.iterators[rank], None)
-        if number < len(self.left):
-            assert self.left[number] == item
-            self.in_flight[rank].append(item)
-        self.drawn[rank] += 1
-
-    def finish(self, rank, chosen):
-        """Return the item that is finished."""
-        if not self.in_flight[rank]:
-            return None
-        item = self.in_flight[rank].pop(chosen % len(self.in_flight[rank]))
-        self.ranks[rank].commit(item if isinstance(item, list) else [item])
-        return item
-
-
-actions = st.lists(st.tuples(st.sampled_from("ddf"), st.integers(0, 5), st.integers(0, 30)), max_size=40)
-
-
-@pytest.mark.parametrize(("order", "groups"), CASES)
-@settings(max_examples=25)
-@given(lives=st.lists(st.tuples(st.integers(1, 5), actions), min_size=1, max_size=4))
-def test_a_job_goes_on_with_exactly_what_is_not_finished(order, groups, lives):
-    """On any number of ranks, each with an order of its own, stopped again and again; what is left keeps its order."""
-
-    def make(num_replicas, state):
-        return job(ORDERS[order](), GROUPS[groups](), num_replicas, state=state, seed=3, drop_last=False)
-
-    [alone] = make(1, None)
-    left, state = list(alone), None
-    for num_replicas, history in [*lives, (1, [])]:
-        life = Life(make, num_replicas, state, left)
-        finished = []
-        for action, rank, chosen in history:
-            if action == "d":
-                life.draw(rank % num_replicas)
-            else:
-                finished.append(life.finish(rank % num_replicas, chosen))
-        left = [item for item in left if item not in finished]
-        state = json.loads(json.dumps(joint_state(life.ranks)))
-        assert state == joint_state(life.ranks[::-1])
-    assert left == list(make(1, state)[0])
-    assert state == make(1, state)[0].state_dict()
+from tests.samplers.streams import LENGTHS, NUM_SAMPLES
 
 
 @given(history=st.lists(st.integers(0, 12), min_size=1, max_size=60))

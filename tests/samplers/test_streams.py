@@ -27,26 +27,6 @@ from tests.samplers.streams import GROUPS, LENGTHS, NUM_SAMPLES, ONCE, ORDERS, S
 
 worlds = st.one_of(st.integers(1, 8), st.integers(1, 64))
 pytestmark = pytest.mark.filterwarnings("ignore:the stream is amended from here on")
-schedules = st.lists(st.tuples(worlds, st.integers(0, 5)), min_size=1, max_size=5)
-
-
-@pytest.mark.parametrize("groups", GROUPS)
-@pytest.mark.parametrize("order", ORDERS)
-@settings(max_examples=4)
-@given(schedule=schedules, epoch=st.integers(0, 3))
-def test_whatever_the_stops_and_the_ranks_a_job_reads_what_one_rank_reads(order, groups, schedule, epoch):
-    """Guarantees A and B for streams: item after item, up to the end of the epoch."""
-    epoch = 0 if "end" in order or "mixtures" in order else epoch
-    arguments = {"epoch": epoch, "seed": 3}
-    alone, _ = rows(job(ORDERS[order](), GROUPS[groups](), 1, **arguments), 110)
-    state, num_read = None, 0
-    for num_replicas, num_rows in schedule:
-        whole = min(num_rows, (len(alone) - num_read) // num_replicas)
-        part, state = rows(job(ORDERS[order](), GROUPS[groups](), num_replicas, state=state, **arguments), whole)
-        assert alone[num_read : num_read + len(part)] == part
-        num_read += len(part)
-    rest, _ = rows(job(ORDERS[order](), GROUPS[groups](), 1, state=state, **arguments), 50)
-    assert alone[num_read : num_read + 50][: len(rest)] == rest[: len(alone) - num_read]
 
 
 @pytest.mark.parametrize("groups", GROUPS)

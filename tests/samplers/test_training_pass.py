@@ -161,6 +161,19 @@ def test_commits_settle_it():
 
 
 @pytest.mark.parametrize("make_loader", [bare, plain, ours])
+def test_commits_that_come_once_everything_is_drawn_are_of_the_pass_that_trained(make_loader):
+    """And not of a look in its middle, which began later."""
+    job = Job(make_loader)
+    job.train()
+    job.evaluate_a_part()
+    for _ in range(NUM_BATCHES - 1):
+        job.train()
+    for number in range(5):
+        job.sampler.commit()
+        assert job.read() == number + 1
+
+
+@pytest.mark.parametrize("make_loader", [bare, plain, ours])
 def test_a_loop_that_is_broken_off_stands_where_it_was_left(make_loader):
     """With its last step, after an evaluation that was read to its end in between."""
     sampler = ResumableRandomSampler(DATA, seed=3, batch_size=4)
