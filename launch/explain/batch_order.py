@@ -23,13 +23,8 @@ from resumable.launch.explain.codes.epoch_reasons import (
     StepsBeyondEnd,
 )
 from resumable.launch.explain.codes.order_reasons import (
-    BatchesReplayed,
-    BatchesShifted,
-    BatchesSkipped,
-    BatchSizeDiffers,
     DrawnAgain,
     EpochOrderRepeated,
-    EpochRestarted,
     EpochSkipped,
     FinishedEpochRepeated,
     FitsNowhere,
@@ -39,6 +34,13 @@ from resumable.launch.explain.codes.order_reasons import (
     ReadsSamplesOfRank,
     SamplerEpochWrong,
     SamplesDuplicated,
+)
+from resumable.launch.explain.codes.place_reasons import (
+    BatchesReplayed,
+    BatchesShifted,
+    BatchesSkipped,
+    BatchSizeDiffers,
+    EpochRestarted,
     SkipCause,
     SkipUnit,
     VeryFirstBatch,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from resumable.launch.evidence.rank_records import Loader
-from resumable.launch.explain.codes.order_reasons import ChoiceDiffers
+from resumable.launch.explain.codes.place_reasons import ChoiceDiffers
 from resumable.launch.explain.codes.statement import Reason
 from resumable.launch.reading.steps import Steps
 from resumable.launch.reading.trained import BatchKey

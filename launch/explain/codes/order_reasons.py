@@ -1,158 +1,15 @@
-"""Which different batches a rank, or all of them, trained on; each class is a code of `results.json`."""
+"""Which different order, epoch or share a rank trained on; each class is a code of `results.json`."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 from resumable.launch.explain.codes.statement import Reason
-from resumable.launch.system.wording import counted
 
-_SAVE_PLACE = "save the loader's place in the epoch with the model, and load it too: `resumable example ddp` shows how"
 _SET_EPOCH = "call `sampler.set_epoch(epoch)` at the head of each epoch, and begin with the epoch that was saved"
 _SAVE_GENERATOR = (
     "draw the order from a seed and the epoch alone, or save the generator's state as it is when an epoch begins"
 )
-
-# The right order from a wrong place
-
-
-class EpochRestarted(Reason, frozen=True, kw_only=True):
-    """The place in the epoch was not restored."""
-
-    template = "it restarted epoch {epoch} from its first batch instead of going on at batch {batch}"
-    remedy = _SAVE_PLACE
-    epoch: int
-    batch: int
-
-
-class BatchesReplayed(Reason, frozen=True, kw_only=True):
-    """It went on too early in the epoch."""
-
-    template = "it replayed {num:batch} from before the restart (from batch {batch} on){as_if}"
-    remedy = _SAVE_PLACE
-    kind_by = ("is_in_samples", "is_in_steps")
-    num: int
-    batch: int
-    num_done: int
-    """Batches of the epoch that were done before the restart."""
-    is_in_samples: bool
-    """It skipped so many samples as it should have skipped batches."""
-    is_in_steps: bool = False
-    """It skipped so many batches as there were optimizer steps, each of several batches."""
-
-    def __str__(self) -> str:
-        batches = counted(self.num_done, "batch")
-        as_if = f", as if it had skipped {self.num_done} samples instead of {batches}" if self.is_in_samples else ""
-        if self.is_in_steps:
-            as_if = f": it skipped {self.batch}, the number of optimizer steps, instead of {batches}"
-        return self.filled(as_if=as_if)
-
-
-SkipCause = Literal["accumulation", "fetched ahead", "read ahead", "twice", "in samples", "of all ranks", "unknown"]
-
-
-class BatchesSkipped(Reason, frozen=True, kw_only=True):
-    """It went on too late in the epoch."""
-
-    template = "it skipped {num:batch} from batch {num_done} of epoch {epoch} on{details}"
-    kind_by = ("cause",)
-    epoch: int
-    num: int
-    num_done: int
-    """Batches of the epoch that were done before the restart."""
-    batch: int
-    """Where it went on."""
-    cause: SkipCause
-
-    def __str__(self) -> str:
-        num, details = counted(self.num, "batch"), ""
-        match self.cause:
-            case "accumulation":
-                details = (
-                    f": its checkpoint was saved in the middle of an accumulation, and the gradients of {num} are lost"
-                )
-            case "fetched ahead":
-                details = f": {num} that the loop had only fetched ahead when it saved counted as done"
-            case "read ahead":
-                details = f": its sampler counted {num} that the loader's workers had only read ahead"
-            case "twice":
-                details = ": the batches done before the restart were skipped twice"
-            case "in samples":
-                details = f": samples ({self.batch}) were taken for batches ({self.num_done})"
-            case "of all ranks":
-                details = ": the batches of all ranks were skipped on each of them"
-            case "unknown":
-                pass
-        return self.filled(details=details)
-
-    @property
-    def advice(self) -> str:
-        """What was counted has to be counted differently."""
-        match self.cause:
-            case "accumulation":
-                return "save when an accumulation is over, or count its batches only then"
-            case "fetched ahead" | "read ahead":
-                return "count a batch when it was trained on, not when it was fetched: `ResumableDataLoader` does"
-            case "twice":
-                return "let the loader's state skip them, or the loop, and not both"
-            case "in samples" | "of all ranks" | "unknown":
-                return _SAVE_PLACE
-
-
-class ChoiceDiffers(Reason, frozen=True, kw_only=True):
-    """Which of several loaders comes next is drawn or counted, and that was lost."""
-
-    template = (
-        "each of the {num_streams:stream} goes on at its place, but they come in different turns: "
-        "is what chooses between the loaders saved and loaded?"
-    )
-    num_streams: int
-
-
-class BatchSizeDiffers(Reason, frozen=True, kw_only=True):
-    """Batches are larger or smaller."""
-
-    template = "its batches are of {size:sample} instead of {right_size} from batch {batch} of epoch {epoch} on"
-    remedy = "start it again with the batch size of before, or count progress in samples"
-    epoch: int
-    batch: int
-    size: int
-    right_size: int
-
-
-SkipUnit = Literal["samples", "batches of a different size", "different units"]
-
-
-class BatchesShifted(Reason, frozen=True, kw_only=True):
-    """Batches lie in the right order, and begin in the middle of one."""
-
-    template = (
-        "its batches begin at sample {position} of the rank's epoch {epoch} instead of sample {right_position}: {unit}"
-    )
-    remedy = _SAVE_PLACE
-    kind_by = ("skipped",)
-    epoch: int
-    position: int
-    right_position: int
-    num_done: int
-    """Batches of the epoch that were done before the restart."""
-    size: int
-    right_size: int
-    skipped: SkipUnit
-
-    def __str__(self) -> str:
-        batches = counted(self.num_done, "batch")
-        unit = {
-            "samples": f"it skipped {self.num_done} samples instead of {batches}",
-            "batches of a different size": (
-                f"it skipped {batches} of {counted(self.size, 'sample')} instead of {self.right_size}"
-            ),
-            "different units": "the skip was counted in different units than batches",
-        }
-        return self.filled(unit=unit[self.skipped])
-
-
-# A wrong epoch, rank or order
 
 
 class ReadsSamplesOfRank(Reason, frozen=True, kw_only=True):
@@ -179,26 +36,6 @@ class EpochSkipped(Reason, frozen=True, kw_only=True):
     def __str__(self) -> str:
         rest = "the rest of " if self.is_begun else ""
         return self.filled(what=f"{rest}epoch {self.epoch}", next_epoch=self.epoch + 1)
-
-
-class VeryFirstBatch(Reason, frozen=True, kw_only=True):
-    """The order was not restored, the parameters were."""
-
-    template = "it started again with the very first batch of epoch 0, though its parameters go on"
-    remedy = _SAVE_PLACE
-
-
-class WrongPlace(Reason, frozen=True, kw_only=True):
-    """A different epoch from a different batch."""
-
-    template = (
-        "it trained on epoch {found_epoch} from batch {found_batch} on, instead of epoch {epoch} from batch {batch} on"
-    )
-    remedy = _SAVE_PLACE
-    epoch: int
-    batch: int
-    found_epoch: int
-    found_batch: int
 
 
 class EpochOrderRepeated(Reason, frozen=True, kw_only=True):

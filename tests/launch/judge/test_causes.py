@@ -4,7 +4,7 @@ import pytest
 from resumable.launch.explain.codes.batch_problems import BatchDiffers, SamplesMiscounted
 from resumable.launch.explain.codes.ends import DiedUnplanned
 from resumable.launch.explain.codes.faults import NoFaultPlanned
-from resumable.launch.explain.codes.order_reasons import BatchesReplayed, BatchesSkipped
+from resumable.launch.explain.codes.place_reasons import BatchesReplayed, BatchesSkipped
 from resumable.launch.explain.codes.state_problems import StateDiffers
 from resumable.launch.explain.codes.statement import Problem, Reason
 from resumable.launch.explain.outcome import Outcome

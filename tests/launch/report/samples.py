@@ -12,7 +12,7 @@ from resumable.launch.evidence.rank_records import encode_line
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.explain.check_result import CheckResult, Violation, failed
 from resumable.launch.explain.codes.batch_problems import BatchDiffers
-from resumable.launch.explain.codes.order_reasons import BatchesSkipped
+from resumable.launch.explain.codes.place_reasons import BatchesSkipped
 from resumable.launch.explain.codes.resume import HalfWritten
 from resumable.launch.explain.codes.verdicts import EvidenceDamaged
 from resumable.launch.explain.outcome import Outcome
