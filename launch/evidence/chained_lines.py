@@ -13,6 +13,8 @@ from pathlib import Path
 
 import xxhash
 
+from resumable.launch.evidence.recorded_text import RecordedText
+
 _START = "0" * 16
 """Before the first line."""
 _END = re.compile(rb',"link":"([0-9a-f]{16})"}\Z')
@@ -61,22 +63,20 @@ def link_of(line: bytes) -> str:
     return found[1].decode() if found else ""
 
 
-def last_link(file: Path) -> str:
-    """The link of the last whole line of a file; "" if there is none.
+def last_link(path: Path) -> str:
+    """The link of the last whole line of a text, as `RecordedText` reads it; "" if there is none.
 
     Raises:
         OSError: it cannot be read.
     """
-    size = file.stat().st_size
-    with file.open("rb") as content:
-        window = _WINDOW_BYTES
-        while True:
-            content.seek(max(0, size - window))
-            whole, newline, _ = content.read(min(size, window)).rpartition(b"\n")
-            _, has_begin, last = whole.rpartition(b"\n")
-            if has_begin or window >= size:
-                return link_of(last if has_begin else whole) if newline else ""
-            window *= 4
+    text, window = RecordedText(path), _WINDOW_BYTES
+    while True:
+        end = text.read_end(window)
+        whole, newline, _ = end.rpartition(b"\n")
+        _, has_begin, last = whole.rpartition(b"\n")
+        if has_begin or len(end) < window:
+            return link_of(last if has_begin else whole) if newline else ""
+        window *= 4
 
 
 class ChainedFile:

@@ -32,6 +32,7 @@ from resumable.launch.evidence.rank_records import (
     Start,
     decode_line,
 )
+from resumable.launch.evidence.recorded_text import texts_in
 from resumable.launch.evidence.run_dir import ScenarioDir
 from resumable.launch.evidence.seal import broken_seals
 from resumable.launch.evidence.worker_groups import (
@@ -106,7 +107,7 @@ def read_history(scenario: ScenarioDir, *parts: ScenarioDir, until: int | None =
 
 def _read_processes(scenario: ScenarioDir, damage: list[Damage], *, path: str = "") -> Iterator[Process]:
     """What each process of a folder wrote; `path` stands before the names of files."""
-    for file_path in sorted(scenario.events.glob("*.jsonl")):
+    for file_path in texts_in(scenario.events):
         file = path + _relative(scenario, file_path)
         events: list[AnyRecord] = []
         records = _read_lines(file_path, file, decode_line, partial(_noted, events), damage)
@@ -136,7 +137,7 @@ def _read_nodes(scenario: ScenarioDir, damage: list[Damage]) -> tuple[list[NodeR
     """What nodes and supervisor say, and whether a node's lines have links."""
     said: list[NodeRecord] = []
     has_links = False
-    for path in sorted(scenario.nodes.glob("*.jsonl")):
+    for path in texts_in(scenario.nodes):
         lines = _read_lines(path, _relative(scenario, path), decode_node_line, _any_place, damage)
         said.extend(lines)
         has_links = has_links or lines.has_links

@@ -12,7 +12,7 @@ import msgspec
 
 from resumable.launch.errors import EvidenceError
 from resumable.launch.evidence.chained_lines import Chain
-from resumable.launch.system.safe_io import lines_of, read_from
+from resumable.launch.evidence.recorded_text import RecordedText
 
 _R = TypeVar("_R")
 _BLOCK_LINES = 128
@@ -23,10 +23,10 @@ _BROKEN = "its link does not follow from the line before: one of the two was cha
 
 
 class Lines(Sequence[_R], Generic[_R]):
-    """The whole and readable lines of one file, in order; as good as a tuple of records, and small.
+    """The whole and readable lines of one text, in order; as good as a tuple of records, and small.
 
     Args:
-        path: Of the file. Lines may be added to it while it is read; what was read must stay as it is.
+        path: Of the text, as `RecordedText` reads it. Lines may be added while it is read; what was read must stay as it is.
         decode: What makes a record of a line.
 
     A record costs its decoding each time; what is read in order is read in blocks.
@@ -44,6 +44,7 @@ class Lines(Sequence[_R], Generic[_R]):
 
     def __init__(self, path: Path, decode: Callable[[bytes], _R]) -> None:
         self._path = path
+        self._text = RecordedText(path)
         self._decode = decode
         self._begins = array("Q", [0])
         """Offset of the first line of each block; of the end, once all is read."""
@@ -60,21 +61,23 @@ class Lines(Sequence[_R], Generic[_R]):
             OSError: it cannot be read.
         """
         chain, offset = Chain(), 0
-        for line in lines_of(self._path):
-            if not line.endswith(b"\n"):
-                self.is_torn = True
-                break
-            what = _BROKEN if chain.is_broken(line[:-1]) else self._noted(line, note)
-            if what:
-                self.flaw = (self._num_lines + 1, what)
-                break
-            offset += len(line)
-            self._num_lines += 1
-            if self._num_lines % _BLOCK_LINES == 0:
+        try:
+            for line in self._text.lines():
+                if not line.endswith(b"\n"):
+                    self.is_torn = True
+                    break
+                what = _BROKEN if chain.is_broken(line[:-1]) else self._noted(line, note)
+                if what:
+                    self.flaw = (self._num_lines + 1, what)
+                    break
+                offset += len(line)
+                self._num_lines += 1
+                if self._num_lines % _BLOCK_LINES == 0:
+                    self._begins.append(offset)
+        finally:  # the lines before one that cannot be read are there
+            self.has_links = chain.has_links
+            if self._num_lines % _BLOCK_LINES:
                 self._begins.append(offset)
-        self.has_links = chain.has_links
-        if self._num_lines % _BLOCK_LINES:
-            self._begins.append(offset)
 
     def _noted(self, line: bytes, note: Callable[[int, _R], str]) -> str:
         try:
@@ -114,15 +117,15 @@ class Lines(Sequence[_R], Generic[_R]):
         block = self._blocks.get(number)
         if block is None:
             begin, end = self._begins[number], self._begins[number + 1]
-            block = self._text(begin, end).split(b"\n")[:-1]
+            block = self._between_offsets(begin, end).split(b"\n")[:-1]
             if len(self._blocks) >= _MOST_BLOCKS:
                 del self._blocks[next(iter(self._blocks))]
             self._blocks[number] = block
         return block
 
-    def _text(self, begin: int, end: int) -> bytes:
+    def _between_offsets(self, begin: int, end: int) -> bytes:
         try:
-            text = read_from(self._path, begin, end - begin)
+            text = self._text.read_from(begin, end - begin)
         except OSError:
             text = b""
         if len(text) < end - begin:

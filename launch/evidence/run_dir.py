@@ -4,7 +4,8 @@ RUN/
   plan.json               what was to be done
   verdict.json            what came of it; a sweep that was interrupted has none
   <scenario>/             reference-1, reference-2, faulted; or run; or a point of a sweep, with a verdict.json of its own
-    events/               one file a process: i<incarnation>-r<rank>-<pid>.jsonl, or g<group>-r<rank>-<host>-<pid>.jsonl
+    events/               of each process i<incarnation>-r<rank>-<pid>.jsonl, or g<group>-r<rank>-<host>-<pid>.jsonl, and
+                          what lies beside it of a long one (`resumable.launch.evidence.recorded_text`)
     nodes/                node-<n>-<tag>.jsonl (rounds, ends), one for every node process; supervisor.jsonl
                           (faults of nodes, and the seal)
                           life-<incarnation>.jsonl of a worker group that somebody else has started
@@ -27,6 +28,7 @@ from pathlib import Path
 import msgspec
 
 from resumable.launch.errors import DamagedPlanError, EvidenceError
+from resumable.launch.evidence.recorded_text import texts_in
 from resumable.launch.plan.plan import Plan
 from resumable.launch.plan.stored_plans import READABLE_VERSIONS, decode_plan, version_of
 from resumable.launch.system.safe_io import decoded, read_whole, replace_whole
@@ -82,9 +84,8 @@ class ScenarioDir:
         return self.events / f"i{incarnation:03d}-r{rank:04d}-{pid}.jsonl"
 
     def event_files(self, *, rank: int | None = None) -> list[Path]:
-        """Evidence of all processes, or of one rank's, in the order of incarnations."""
-        pattern = "*-r*-*.jsonl" if rank is None else f"*-r{rank:04d}-*.jsonl"
-        return sorted(self.events.glob(pattern))
+        """Evidence of all processes, or of one rank's, in the order of incarnations: texts, as `RecordedText` reads them."""
+        return texts_in(self.events, "*-r*-*" if rank is None else f"*-r{rank:04d}-*")
 
     def stacks_file(self, *, incarnation: int, rank: int) -> Path:
         """Where a rank stood when the hang watch asked."""
@@ -149,7 +150,7 @@ class ScenarioDir:
     @property
     def holds_groups(self) -> bool:
         """Whether such groups have left anything here; a host may have none of their ranks 0."""
-        return bool(self.life_files()) or any(self.events.glob("g*-r*-*.jsonl"))
+        return bool(self.life_files()) or bool(texts_in(self.events, "g*-r*-*"))
 
     @property
     def supervisor_file(self) -> Path:

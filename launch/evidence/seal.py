@@ -16,6 +16,7 @@ import xxhash
 
 from resumable.launch.evidence.chained_lines import ChainedFile, last_link
 from resumable.launch.evidence.node_records import Sealed, encode_node_line
+from resumable.launch.evidence.recorded_text import texts_in
 from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.plan.plan import on_plain_processes
 from resumable.launch.plan.stored_plans import decode_plan
@@ -48,8 +49,8 @@ def broken_seals(scenario_dir: ScenarioDir, sealed: Sealed) -> Iterator[tuple[st
 
 
 def evidence_files(scenario_dir: ScenarioDir) -> list[str]:
-    """Paths of all files of evidence but the supervisor's, within the scenario's folder."""
-    files = [*scenario_dir.event_files(), *scenario_dir.nodes.glob("*.jsonl")]
+    """Paths of all texts of evidence but the supervisor's, within the scenario's folder."""
+    files = [*scenario_dir.event_files(), *texts_in(scenario_dir.nodes)]
     return sorted(str(file.relative_to(scenario_dir.root)) for file in files if file != scenario_dir.supervisor_file)
 
 

@@ -23,6 +23,7 @@ import psutil
 
 from resumable.launch.evidence.node_records import RankHung
 from resumable.launch.evidence.rank_records import AnyRecord, Exit, Start, decode_line
+from resumable.launch.evidence.recorded_text import RecordedText
 from resumable.launch.evidence.run_dir import ScenarioDir
 from resumable.launch.node.rank_processes import RankWatch, kill
 from resumable.launch.node.rendezvous import Round
@@ -152,8 +153,8 @@ class HangWatch:
     def _last_progress_s(self, file: Path) -> float:
         """When it last recorded something else than passes without a batch: a job may spin through those for ever."""
         if not _spins(file):
-            self._progress_s[file] = file.stat().st_mtime
-        return self._progress_s.setdefault(file, file.stat().st_mtime)
+            self._progress_s[file] = RecordedText(file).modified_s()
+        return self._progress_s.setdefault(file, RecordedText(file).modified_s())
 
     def _stacks_file(self, rank: int) -> Path:
         return self._scenario_dir.stacks_file(incarnation=self._round.incarnation, rank=rank)
@@ -178,18 +179,14 @@ class HangWatch:
 
 def _spins(file: Path) -> bool:
     """Whether the last lines, as many as are looked at, are only of passes that begin and end."""
-    with file.open("rb") as lines:
-        lines.seek(max(0, file.stat().st_size - _LAST_LINE_BYTES))
-        # The first may begin in its middle and the last may be torn.
-        whole = lines.read().split(b"\n")[1:-1]
+    # The first may begin in its middle and the last may be torn.
+    whole = RecordedText(file).read_end(_LAST_LINE_BYTES).split(b"\n")[1:-1]
     return bool(whole) and all(line.startswith(_PASS_BORDERS) for line in whole)
 
 
 def _last_record(file: Path) -> AnyRecord | None:
     """What the last whole line says; None if it cannot be read."""
-    with file.open("rb") as lines:
-        lines.seek(max(0, file.stat().st_size - _LAST_LINE_BYTES))
-        last = lines.read().rpartition(b"\n")[0].rpartition(b"\n")[2]
+    last = RecordedText(file).read_end(_LAST_LINE_BYTES).rpartition(b"\n")[0].rpartition(b"\n")[2]
     with contextlib.suppress(msgspec.DecodeError):
         return decode_line(last)
     return None
@@ -198,7 +195,7 @@ def _last_record(file: Path) -> AnyRecord | None:
 def _starting_s(file: Path) -> Iterator[float]:
     """When a rank said that it is there, if it has said nothing else yet."""
     if isinstance(_last_record(file), Start):
-        yield file.stat().st_mtime
+        yield RecordedText(file).modified_s()
 
 
 def _started_s(pid: int) -> float | None:

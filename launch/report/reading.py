@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, partial
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,7 @@ import msgspec
 from resumable.launch.evidence.node_records import NodeEnded, RoundStarted, decode_node_line
 from resumable.launch.evidence.rank_records import Start, decode_line
 from resumable.launch.evidence.recorded_runs import stored_plan
+from resumable.launch.evidence.recorded_text import RecordedText, texts_in
 from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.explain.codes.verdicts import NotJudged
 from resumable.launch.judge.results import Results, Span, Tools, own_tools, results_of, spans_of
@@ -20,7 +22,6 @@ from resumable.launch.reading.evidence import Evidence
 from resumable.launch.report.log_tails import LogTail, log_tails
 from resumable.launch.sweep.judge import PointJudge
 from resumable.launch.sweep.review import Review, review
-from resumable.launch.system.safe_io import read_whole
 
 
 def read_results(run_dir: RunDir) -> Results:
@@ -98,7 +99,7 @@ def _time_s(folder: ScenarioDir) -> float | None:
     """Seconds from the first round to the last end, both on this machine's monotonic clock; None if it never ended."""
     begins: list[int] = []
     ends: list[int] = []
-    for line in _lines(sorted(folder.nodes.glob("*.jsonl"))):
+    for line in _lines(texts_in(folder.nodes)):
         try:
             record = decode_node_line(line)
         except msgspec.DecodeError:
@@ -126,6 +127,6 @@ def _tools(folders: Iterable[ScenarioDir]) -> Tools:
 def _lines(files: Sequence[Path], *, num_lines: int | None = None) -> Iterable[bytes]:
     for file in files:
         try:
-            yield from read_whole(file).splitlines()[:num_lines]
+            yield from islice(RecordedText(file).lines(), num_lines)
         except OSError:
             continue

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from resumable.launch.errors import UsageError
+from resumable.launch.evidence.recorded_text import RecordedText
 from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.system.environment import Recording, with_folder
@@ -90,16 +91,16 @@ def _awaited(
     process: subprocess.Popen[bytes], scenario_dir: ScenarioDir, timeout_s: float, on_tick: Callable[[], None]
 ) -> int:
     """Its exit code; it is killed once no rank has recorded anything for so long."""
-    seen, since = -1, time.monotonic()
+    seen, since = 0.0, time.monotonic()
     try:
         while True:
             try:
                 return process.wait(timeout=_TICK_S)
             except subprocess.TimeoutExpired:
                 on_tick()
-            size = sum(file.stat().st_size for file in scenario_dir.event_files())
-            if size != seen:
-                seen, since = size, time.monotonic()
+            recorded = max((RecordedText(file).modified_s() for file in scenario_dir.event_files()), default=0.0)
+            if recorded != seen:
+                seen, since = recorded, time.monotonic()
             elif time.monotonic() - since > timeout_s:
                 process.kill()
     except BaseException:

@@ -34,23 +34,6 @@ def read_whole(path: Path) -> bytes:
         return content
 
 
-def lines_of(path: Path) -> Iterator[bytes]:
-    """The lines of a regular file, each with its newline but for what stands behind the last one.
-
-    Raises:
-        OSError: as `read_whole`, when the first one is asked for, or once more than that was read.
-    """
-    with _regular_file(path) as file:
-        if os.fstat(file.fileno()).st_size > MAX_SIZE_BYTES:
-            raise _too_long(path)
-        size_bytes = 0
-        for line in file:
-            size_bytes += len(line)
-            if size_bytes > MAX_SIZE_BYTES:
-                raise _too_long(path)
-            yield line
-
-
 def read_from(path: Path, offset: int, size_bytes: int) -> bytes:
     """At most so many bytes of a regular file, from an offset on; raises as `read_whole` does."""
     with _regular_file(path) as file:

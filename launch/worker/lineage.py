@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from resumable.launch.evidence.rank_records import AnyRecord, Step, StepCount, decode_line
+from resumable.launch.evidence.recorded_text import RecordedText
 
 ORIGIN = StepCount(num_steps=0, num_batches=0, epoch=0, epoch_batches=0)
 
@@ -39,9 +40,8 @@ def read_earlier(files: Iterable[Path]) -> list[list[AnyRecord]]:
 
 
 def _readable(file: Path) -> Iterable[AnyRecord]:
-    with file.open("rb") as lines:
-        for line in lines:
-            try:
-                yield decode_line(line)
-            except msgspec.DecodeError:
-                return
+    for line in RecordedText(file).lines():
+        try:
+            yield decode_line(line)
+        except msgspec.DecodeError:
+            return

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from resumable.launch.evidence.chained_lines import chained
 from resumable.launch.evidence.rank_records import AnyRecord, encode_line
 from resumable.launch.system.standard_error import say
+from resumable.launch.worker.parted_file import PartedFile
 
 _NOBODY = -1
 R = TypeVar("R", bound=AnyRecord)
@@ -35,7 +36,7 @@ class Recorder:
     _settle: Callable[[], None] | None = None
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._file = PartedFile(path)
         self._pid = os.getpid()
         self._sequence = 0
         self._link = ""
@@ -95,6 +96,8 @@ class Recorder:
 
         A signal's handler may run after any call, and save a checkpoint for example: its lines then come first.
         """
+        if self._file.size_bytes >= self._file.part_bytes:
+            self._file.turn()
         while True:
             sequence = self._sequence
             record = record_type(sequence=sequence, time_ns=time.monotonic_ns(), **fields)
@@ -103,7 +106,7 @@ class Recorder:
                 self._sequence += 1
                 self._link = link
                 try:
-                    num_bytes = os.write(self._file, line)
+                    num_bytes = os.write(self._file.descriptor, line)
                 except OSError as error:
                     if error.__traceback__ is None or error.__traceback__.tb_next is not None:
                         raise  # a signal's handler has raised it
@@ -112,6 +115,7 @@ class Recorder:
                 if num_bytes < len(line):
                     self._give_up(os.strerror(errno.ENOSPC))
                     return None
+                self._file.size_bytes += num_bytes
                 return record
 
     def _give_up(self, why: str) -> None:
@@ -125,4 +129,4 @@ class Recorder:
 
     def sync(self) -> None:
         """Return once everything written lies on the disk."""
-        os.fsync(self._file)
+        os.fsync(self._file.descriptor)

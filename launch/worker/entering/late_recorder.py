@@ -10,6 +10,7 @@ from typing import Any
 
 from resumable.launch.evidence.chained_lines import chained
 from resumable.launch.evidence.rank_records import AnyRecord, Start, encode_line
+from resumable.launch.worker.parted_file import PartedFile
 from resumable.launch.worker.recorder import R, Recorder
 
 _MOST_HELD = 1 << 16
@@ -20,7 +21,6 @@ class LateRecorder(Recorder):
     """Holds its lines until it is given a file; what it then cannot write ends the record, and never the job."""
 
     def __init__(self) -> None:
-        self._file = -1
         self._held: list[AnyRecord] | None = []
         self._begin_anew()
         self._observers = []
@@ -33,12 +33,12 @@ class LateRecorder(Recorder):
             start: Fields of the `Start` record.
         """
         with self.alone():
-            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            self._file = PartedFile(path)
             first = Start(sequence=0, time_ns=time.monotonic_ns(), **start)
             held, self._held = self._held or [], None
             for record in (first, *held):
                 line, self._link = chained(encode_line(record), self._link)
-                os.write(self._file, line)
+                self._file.size_bytes += os.write(self._file.descriptor, line)
 
     def adopt(self) -> None:
         """Record the process that this one has become by a fork, as if nothing had been before."""

@@ -75,7 +75,7 @@ def _batch_bytes(file: Path, *, shuffle: bool) -> float:
     for _ in DataLoader(data, batch_size=_LARGE_BATCH_SIZE, shuffle=shuffle):
         pass
     patches.undo()
-    return file.stat().st_size / _NUM_LARGE
+    return sum(part.stat().st_size for part in file.parent.glob(f"{file.name}*")) / _NUM_LARGE
 
 
 def _digest_s(content: torch.Tensor) -> float:

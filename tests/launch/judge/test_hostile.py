@@ -224,7 +224,7 @@ def test_a_file_longer_than_memory_proves_nothing(
         file.truncate(8 << 30)
     assert main([command[0], str(run_dir.root), *command[1:]]) == 3
     written = Path("results.json").read_text() if Path("results.json").exists() else ""
-    assert "cannot be read: longer than 1024 MiB" in "".join(capsys.readouterr()) + written
+    assert "cannot be read: a line is longer than 64 MiB" in "".join(capsys.readouterr()) + written
 
 
 def test_no_report_goes_where_a_link_leads(run_dir: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from resumable.launch.evidence.rank_records import AnyRecord, Load, Save, decode_line, encode_line
+from resumable.launch.evidence.recorded_text import RecordedText
 from resumable.launch.worker import recorder as module
 from resumable.launch.worker.recorder import Recorder
 
@@ -29,7 +30,7 @@ def alarm() -> Iterator[None]:
 
 
 def lines_of(file: Path) -> list[AnyRecord]:
-    return [decode_line(line) for line in file.read_bytes().splitlines()]
+    return [decode_line(line) for line in RecordedText(file).lines()]
 
 
 def test_a_line_is_in_the_file_before_anybody_hears_of_it(file: Path) -> None:

@@ -63,11 +63,12 @@ def test_what_a_fork_becomes_begins_anew(tmp_path: Path) -> None:
     assert [line.path for line in lines_of(tmp_path / "file")[1:]] == ["child"]
 
 
-def test_a_full_disk_ends_the_record_and_nothing_else() -> None:
+def test_a_full_disk_ends_the_record_and_nothing_else(tmp_path: Path) -> None:
     """The job trains on."""
     recorder = LateRecorder()
-    recorder._held, recorder._file = None, os.open("/dev/full", os.O_WRONLY)
+    recorder.begin(tmp_path / "file", **START)
+    recorder._file.descriptor = os.open("/dev/full", os.O_WRONLY)
     recorder.emit(Load, path="a")
     recorder.emit(Load, path="b")
     assert not recorder.is_active
-    os.close(recorder._file)
+    os.close(recorder._file.descriptor)
