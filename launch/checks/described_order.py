@@ -18,7 +18,7 @@ from resumable.launch.explain.common_order import problem_of_order
 from resumable.launch.reading.described_order import DescribedEpoch, Stream, Streams, described_epochs, streams
 from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.reading.global_stream import EpochStreams, num_dropped, without_repeats
+from resumable.launch.reading.global_stream import EpochStreams, is_by_content, num_dropped, without_repeats
 from resumable.launch.reading.lives import Run
 from resumable.launch.system.wording import counted
 
@@ -34,6 +34,8 @@ def _described_order(evidence: Evidence) -> CheckResult:
         return not_applicable("no sampler of resumable.samplers says in which order the samples should come")
     if any(epoch.num_replicas != epoch.world_size for epoch in epochs):
         return not_applicable("each rank has a sampler of its own, or they share one that is dealt out elsewhere")
+    if is_by_content(run):
+        return not_applicable("which samples the batches held was not recorded")
     with streams() as arranged:
         return _compared(run, epochs, arranged)
 

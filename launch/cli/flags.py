@@ -8,6 +8,7 @@ from typing import get_args
 from resumable.launch.cli.argparse_private import FlagGroup
 from resumable.launch.plan.options import DEFAULT_IMAGE
 from resumable.launch.plan.plan import Tail
+from resumable.launch.system.environment import KEEPS
 
 
 def add_job_flags(parser: FlagGroup) -> None:
@@ -103,6 +104,13 @@ def add_record_flags(parser: FlagGroup) -> None:
         "--run_dir",
         metavar="DIR",
         help="where the evidence goes, on a file system that all hosts share (default: a new folder in ./runs)",
+    )
+    parser.add_argument(
+        "--keep",
+        choices=KEEPS,
+        default=KEEPS[0],
+        help="what is kept of a batch: its samples, or a digest of them, which is short for large batches too: a wrong one "
+        "shows, which samples it held does not (default: samples)",
     )
 
 

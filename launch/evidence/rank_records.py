@@ -15,6 +15,7 @@ import msgspec
 
 from resumable.launch.evidence.fingerprints import Fingerprint
 from resumable.launch.evidence.index_text import indices_of
+from resumable.launch.system.environment import Keep
 from resumable.launch.system.safe_io import decoded, encoded
 
 FORMAT_VERSION = 1
@@ -66,6 +67,8 @@ class Start(Record, frozen=True, kw_only=True, tag="start"):
     group: str = ""
     """Drawn by the worker group, the same for all its ranks, where the ranks were started by somebody else: its number is
     then what stands in `lives/`."""
+    keep: Keep = "samples"
+    """What is kept of each batch."""
 
 
 class Loader(Record, frozen=True, kw_only=True, tag="loader"):
@@ -119,7 +122,8 @@ class Batch(Record, frozen=True, kw_only=True, tag="batch"):
     """The samples as a shorter text, which a reader puts in the place of `indices`; `launch/evidence/index_text.py` says how
     to read it."""
     digest: str | None = None
-    """Digest of the content, where it was asked for or there are no indices."""
+    """Digest of the content, where it was asked for or there are no indices; of the samples in their order, where those
+    are not kept."""
     grad_enabled: bool = True
     """Whether autograd was on when the loop received it; a loop that only evaluates turns it off."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 import msgspec
@@ -56,8 +56,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def damage(self) -> tuple[Damage, ...]:
-        """All damage in all histories, and what is missing between the folders that somebody has named."""
-        read = [damage for run in self.runs for damage in run.history.damage]
+        """All damage in all histories, what was not kept alike, and what is missing between folders that somebody named."""
+        read = [*(damage for run in self.runs for damage in run.history.damage), *_kept_differently(self.runs)]
         return tuple(read or (gaps(self.faulted, self.expected) if self.plan.command == "record" else ()))
 
     @property
@@ -69,6 +69,17 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def is_resized(self) -> bool:
         """The number of ranks changed between two incarnations."""
         return len(set(self.faulted.world_sizes)) > 1
+
+
+def _kept_differently(runs: Iterable[Run]) -> Iterator[Damage]:
+    """The first process of which something else was kept than of the very first one."""
+    processes = [process for run in runs for process in run.history.processes]
+    for one in processes:
+        kept, first = one.start.keep, processes[0]
+        if kept != first.start.keep:
+            what = f"recorded with --keep {kept}, and {first.file} with --keep {first.start.keep}: nothing compares the two"
+            yield Damage(path=one.file, line=1, what=what)
+            return
 
 
 def expected_steps(reference: Run) -> dict[int, Steps]:

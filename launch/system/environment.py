@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 SCENARIO_DIR = "RESUMABLE_SCENARIO_DIR"
 INCARNATION = "RESUMABLE_INCARNATION"
@@ -21,10 +22,14 @@ NODE_TAG = "RESUMABLE_NODE"
 """Unique to one node process and inherited by all that it starts: how what is left of a job is found."""
 _COMPILE_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
+Keep = Literal["samples", "batches"]
+"""What is kept of a batch: its samples, or a digest of them, which is as short for a large batch as for a small one."""
 
 RECORD = "RESUMABLE_RECORD"
 """Where the ranks of a job are recorded that somebody else starts: set by `resumable record`, or by the user."""
 _RECORDED_SCENARIO = "RESUMABLE_RECORD_SCENARIO"
+_KEEP = "RESUMABLE_KEEP"
+KEEPS: tuple[Keep, ...] = get_args(Keep)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +38,7 @@ class Recording:
 
     run_dir: Path
     scenario: str = "run"
+    keep: Keep = "samples"
 
     def environment(self, *, site: Path) -> dict[str, str]:
         """The caller's environment for a command whose ranks are to be recorded.
@@ -41,7 +47,8 @@ class Recording:
             site: A folder whose `sitecustomize` brings the recorder into interpreters that have not installed it.
         """
         path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
-        return {**os.environ, RECORD: str(self.run_dir), _RECORDED_SCENARIO: self.scenario, "PYTHONPATH": path}
+        said = {RECORD: str(self.run_dir), _RECORDED_SCENARIO: self.scenario, _KEEP: self.keep}
+        return {**os.environ, **said, "PYTHONPATH": path}
 
 
 def with_folder(environment: Mapping[str, str], folder: str) -> dict[str, str]:
@@ -54,7 +61,10 @@ def recording() -> Recording | None:
     folder = os.environ.get(RECORD)
     if not folder:
         return None
-    return Recording(run_dir=Path(folder).absolute(), scenario=os.environ.get(_RECORDED_SCENARIO) or "run")
+    scenario, said = os.environ.get(_RECORDED_SCENARIO) or "run", os.environ.get(_KEEP)
+    return Recording(
+        run_dir=Path(folder).absolute(), scenario=scenario, keep="batches" if said == "batches" else "samples"
+    )
 
 
 def cache_folder() -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from resumable.launch.system.environment import Keep
 from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.patching import Patches
 from resumable.launch.worker.position import Position
@@ -31,6 +32,7 @@ def watch(
     *,
     saved_keys: Callable[[], set[frozenset[str]]],
     digests_content: bool,
+    keep: Keep = "samples",
 ) -> StateWatch:
     """Record from now on what the script does, and let the planned faults happen.
 
@@ -42,6 +44,7 @@ def watch(
         saved_keys: Gives the keys under which earlier processes of the job have saved: what is read under such keys is
             looked at.
         digests_content: Whether the content of every batch is digested.
+        keep: What is kept of a batch.
 
     Returns:
         What knows the training state.
@@ -49,7 +52,7 @@ def watch(
     state = StateWatch(recorder)
     forwards = ForwardWatch(recorder)
     training = TrainingWatch(recorder, position, forwards, state)
-    loaders = LoaderWatch(recorder, digests_content=digests_content, delivered=forwards.deliver)
+    loaders = LoaderWatch(recorder, digests_content=digests_content, keep=keep, delivered=forwards.deliver)
     trigger = make_trigger(loaders.worker_pids)
     saving = Saving(recorder, trigger, state.note_save, saved_keys)
     checkpoints = CheckpointWatch(recorder, trigger, saving)

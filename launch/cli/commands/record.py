@@ -25,7 +25,7 @@ def record(arguments: argparse.Namespace, _console: Console) -> int:
     run_dir = _run_dir(record_plan(arguments.recorded), arguments.run_dir)
     with signals_raise():
         try:
-            code = run_recorded(arguments.recorded, Recording(run_dir=run_dir.root))
+            code = run_recorded(arguments.recorded, Recording(run_dir=run_dir.root, keep=arguments.keep))
         except Interrupted as error:
             code = 128 + error.signum
     complain(_what_was_recorded(run_dir))

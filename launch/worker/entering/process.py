@@ -59,6 +59,7 @@ class RecordedProcess:
     def __init__(self, recording: Recording) -> None:
         self._scenario_dir = RunDir(root=recording.run_dir).scenario(recording.scenario)
         self._plan = _plan_of(recording)
+        self._keep = recording.keep
         self._patches = Patches()  # as long as the process
         self._recorder = LateRecorder()
         self._position = Position(None)
@@ -78,6 +79,7 @@ class RecordedProcess:
             self._patches,
             saved_keys=lambda: keys_saved_in(self._scenario_dir.event_files(rank=0)),
             digests_content=self._plan is not None and self._plan.content,
+            keep=self._keep,
         )
         for module in (dist, distributed_c10d):
             self._patches.wrap(module, "init_process_group", self._around_init)
@@ -157,6 +159,7 @@ class RecordedProcess:
             torch=str(torch.__version__),
             host=host,
             group=group,
+            keep=self._keep,
         )
 
     def _after_fork(self) -> None:

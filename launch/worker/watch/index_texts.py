@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import xxhash
 
 from resumable.launch.evidence.index_text import MOST_SAMPLES, WORD_BYTES
 from resumable.launch.evidence.rank_records import Index
@@ -31,6 +32,15 @@ def index_text(indices: Sequence[Index]) -> str:
     except (TypeError, ValueError, OverflowError):
         return ""
     return _text_of_many(numbers) if _is_in_reach(int(numbers.min()), int(numbers.max())) else ""
+
+
+def samples_digest(indices: Sequence[Index]) -> str:
+    """What stands for the samples of one batch in their order where they are not kept."""
+    try:
+        said = np.fromiter(indices, _LITTLE_ENDIAN, len(indices)).tobytes()
+    except (TypeError, ValueError, OverflowError):
+        said = repr(list(indices)).encode()
+    return xxhash.xxh3_128_hexdigest(said)
 
 
 def _text_of_few(indices: Sequence[Index]) -> str:

@@ -22,11 +22,12 @@ import torch
 from torch.utils.data import DataLoader
 
 from resumable.launch.evidence.rank_records import Batch, EpochBegin, EpochEnd, Index, Loader
+from resumable.launch.system.environment import Keep
 from resumable.launch.worker import torch_private
 from resumable.launch.worker.digest import content_digest
 from resumable.launch.worker.patching import Args, Kwargs, Patches
 from resumable.launch.worker.recorder import Recorder
-from resumable.launch.worker.watch.index_texts import index_text
+from resumable.launch.worker.watch.index_texts import index_text, samples_digest
 from resumable.launch.worker.watch.loader_looks import epoch_state_of, looks_of
 from resumable.launch.worker.watch.subsets import whole_indices
 
@@ -76,6 +77,7 @@ class LoaderWatch:
     Args:
         recorder: Gets the lines.
         digests_content: Digest the content of every batch, not only of those without indices.
+        keep: What is kept of a batch that has indices.
         delivered: Hears of every batch that the training loop receives.
     """
 
@@ -84,11 +86,13 @@ class LoaderWatch:
         recorder: Recorder,
         *,
         digests_content: bool = False,
+        keep: Keep = "samples",
         delivered: Delivered = lambda _batch, _data: None,
     ) -> None:
         self._recorder = recorder
         self._delivered = delivered
         self._digests_content = digests_content
+        self._keep = keep
         self._passes: weakref.WeakKeyDictionary[Any, _Pass] = weakref.WeakKeyDictionary()
         self._numbers: dict[tuple[object, ...], int] = {}
         self._num_passes: dict[int, int] = {}
@@ -222,22 +226,24 @@ class LoaderWatch:
             indices = current.by_task.pop(task, None)
         batch = current.num_delivered
         current.num_delivered += 1
-        text = ""
         if indices is not None:
             indices = whole_indices(torch_private.dataset_of(iterator), indices)
-            text = index_text(indices)
-        fields = {
-            "loader": number[0],
-            "epoch": number[1],
-            "batch": batch,
-            "indices": None if text else indices,
-            "samples": text,
-            "digest": content_digest(data) if indices is None or self._digests_content else None,
-        }
+        place = {"loader": number[0], "epoch": number[1], "batch": batch}
+        fields = {**place, **self._identity(indices, data)}
         if self._prefetched is not None:
             self._prefetched.fetched.append(Fetched(fields, data))
         else:
             self.hand_out(fields, data)
+
+    def _identity(self, indices: list[Index] | None, data: Any) -> dict[str, Any]:
+        """The fields of a `Batch` record by which it is compared."""
+        if indices is None:
+            return {"indices": None, "digest": content_digest(data)}
+        if self._keep == "batches":
+            return {"indices": None, "digest": samples_digest(indices)}
+        text = index_text(indices)
+        digest = content_digest(data) if self._digests_content else None
+        return {"indices": None if text else indices, "samples": text, "digest": digest}
 
     def _loader_number(self, looks: dict[str, Any]) -> int:
         """Loaders that look alike share a number: a script may build a new one for every epoch."""

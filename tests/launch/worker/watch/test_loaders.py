@@ -114,6 +114,19 @@ def test_an_iterable_data_set_is_known_by_its_content(watched: Listener) -> None
     assert len(set(digests)) == 3
 
 
+def test_batches_may_be_known_by_a_digest_of_their_samples(listener: Listener, patches: Patches) -> None:
+    """Equal for the same samples in the same order, whatever their content, and as long for any number of them."""
+    LoaderWatch(listener, keep="batches").install(patches)
+    orders = [[3, 4, 5, 6], [3, 4, 6, 5], [3, 4, 5], [3, 4, 5, 6]]
+    list(DataLoader(Squares(), batch_sampler=orders[:3]))
+    list(DataLoader(Stream(), batch_size=5))
+    list(DataLoader(Squares(), batch_sampler=orders[3:], collate_fn=str))
+    *batches, content, again = listener.of(Batch)
+    digests = [batch.digest for batch in [*batches, content, again]]
+    assert [batch.indices for batch in listener.of(Batch)] == [None] * 5
+    assert (digests[0], len(set(digests)), {len(one) for one in digests}) == (digests[-1], 4, {32})
+
+
 def test_loaders_that_look_alike_share_a_number(watched: Listener) -> None:
     """A script that builds a new loader for every epoch goes on counting its passes."""
     for _ in range(2):
