@@ -22,13 +22,16 @@ from tests.integration.waiting import wait_until
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 STUBBORN_S = 20
-"""A rank that ignores SIGTERM ends by itself so late, and ends well."""
+"""A rank that SIGTERM does not end ends by itself so long after it, and ends well."""
 STUBBORN = f"""
 import os, signal, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
+def end_late(*_):
+    time.sleep({STUBBORN_S})
+    os._exit(0)
+signal.signal(signal.SIGTERM, end_late)
 open(os.environ["READY"], "w").close()
-time.sleep({STUBBORN_S})
-os._exit(0)
+while True:
+    signal.pause()
 """
 FIRST_TO_FAIL = """
 import os, sys, time
