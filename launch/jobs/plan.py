@@ -151,7 +151,7 @@ def _sampler(arguments: argparse.Namespace, state: Mapping[str, Any] | None) -> 
 def _lines(planned: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"epoch {planned['epoch']} from sample {planned['consumed']} of {planned['num_samples']}, {planned['order']}, "
-        f"seed {planned['seed']}, {planned['world_size']} ranks x {planned['batch_size']}"
+        f"seed {planned['seed']}, world size {planned['world_size']}, batch size {planned['batch_size']}"
     )
     for number, ranks in enumerate(planned["steps"]):
         for rank, batch in enumerate(ranks):

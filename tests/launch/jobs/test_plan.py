@@ -78,7 +78,7 @@ def test_the_command_prints_it_and_hands_on_how_it_ended(capfd: pytest.CaptureFi
     """In a process of its own, which the launcher knows by its name alone."""
     assert resumable(["plan", "--num-samples", "3", "--order", "sequential", "--world-size", "2"]) == 0
     expected = [
-        "epoch 0 from sample 0 of 3, sequential/1, seed 0, 2 ranks x 1",
+        "epoch 0 from sample 0 of 3, sequential/1, seed 0, world size 2, batch size 1",
         "step 0 rank 0: 0",
         "step 0 rank 1: 1",
         "step 1 rank 0: 2",
