@@ -129,7 +129,7 @@ class Batch(Record, frozen=True, kw_only=True, tag="batch"):
 
 
 class Backward(Record, frozen=True, kw_only=True, tag="backward"):
-    """A backward pass ended."""
+    """A backward pass ended; or, in a process without any, a step was made with gradients that came in a different way."""
 
     loss: float | None = None
     """Value of the scalar that it started from, where that lay on the CPU."""

@@ -15,11 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from resumable.launch.evidence.fingerprints import Fingerprint, total
 from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, Load, Moment, State, Step
 from resumable.launch.worker.fingerprint.quick import Named, QuickForms
-from resumable.launch.worker.fingerprint.states import (
-    as_part,
-    named_fingerprints,
-    state_fingerprint,
-)
+from resumable.launch.worker.fingerprint.states import as_part, named_fingerprints, state_fingerprint
 from resumable.launch.worker.patching import Patches
 from resumable.launch.worker.recorder import Recorder
 from resumable.launch.worker.torch_private import version_of
