@@ -61,7 +61,9 @@ def _compared(run: Run, epochs: Sequence[DescribedEpoch], arranged: Streams) -> 
         by_batch = True
         undisturbed = trained.of(epochs[0].number, first, by_batch=by_batch)
         if not undisturbed or not _is_begun(control.samples, undisturbed):
-            return not_applicable("before the first restart already, batches were in a different order than the sampler's")
+            return not_applicable(
+                "before the first restart already, batches were in a different order than the sampler's"
+            )
     violations: list[Violation] = []
     num_samples = 0
     for epoch in epochs:
