@@ -79,6 +79,15 @@ class LiveModules:
                 if id(parameter) not in self._known or not parameter.requires_grad:
                     yield _joined(path, name), parameter
 
+    def buffer_tensors(self) -> list[torch.Tensor]:
+        """The tensors of `buffers` in its order, without their names: asked for with each step, and sooner there."""
+        found: list[torch.Tensor | None] = []
+        for reference, paths in self._buffers:
+            module = reference()
+            if module is not None:
+                found.extend(map(all_buffers_of(module).get, paths))
+        return [buffer for buffer in found if buffer is not None]
+
     def _is_same(self, parameter: torch.Tensor) -> bool:
         reference, _ = self._names.get(id(parameter), (None, ""))
         return reference is not None and reference() is parameter

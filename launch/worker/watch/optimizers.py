@@ -46,9 +46,11 @@ class Held:
 
     def kept(self) -> list[Any]:
         """All that is kept, without the names of what it is."""
+        states = self.state.values()
+        if set(map(type, states)) <= {dict}:  # with each step: of most optimizers, and soon done
+            return list(chain.from_iterable(map(dict.values, states)))
         parts = (
-            state.values() if isinstance(state, dict) else () if _is_nothing(state) else (state,)
-            for state in self.state.values()
+            state.values() if isinstance(state, dict) else () if _is_nothing(state) else (state,) for state in states
         )
         return list(chain.from_iterable(parts))
 

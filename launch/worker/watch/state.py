@@ -179,8 +179,7 @@ class StateWatch:
         kept = list(chain.from_iterable(own.kept() for own in held))
         is_all_tensors = set(map(type, kept)) <= {torch.Tensor}
         tensors = kept if is_all_tensors else [value for value in kept if isinstance(value, torch.Tensor)]
-        buffers = [buffer for _, buffer in self._modules.buffers()]
-        forms = self._quick.take([*trained, *tensors, *buffers], lambda: self._components(held))
+        forms = self._quick.take([*trained, *tensors, *self._modules.buffer_tensors()], lambda: self._components(held))
         partition = forms.pop("partition")
         if partition.num_whole or partition.num_part:
             forms["optimizer"] += as_part(partition)
