@@ -237,7 +237,11 @@ def _how_it_ended(life: Life, run: Run) -> str:
     code = _agents_code(life, run)
     if code is not None and code < 0:
         return f"killed by signal {-code} ({_signal_name(-code)})"
-    return f"ended with exit code {code}, leaving no record" if code is not None else "ended without a record"
+    return (
+        f"ended with exit code {code}, leaving no record"
+        if code is not None
+        else "left no record of its end: it was killed, or could record no more"
+    )
 
 
 def _exit_code(life: Life, run: Run) -> int | None:

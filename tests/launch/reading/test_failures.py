@@ -170,7 +170,11 @@ def gone(rank: int, time_ns: int, exit_code: int | None) -> RankEnded:
             (0, "killed by signal 40 (a real-time signal)", 168),
             id="a signal without a name",
         ),
-        pytest.param(both_end(None, said(9, code=0)), (0, "ended without a record", None), id="nobody knows"),
+        pytest.param(
+            both_end(None, said(9, code=0)),
+            (0, "left no record of its end: it was killed, or could record no more", None),
+            id="nobody knows",
+        ),
     ],
 )
 def test_the_first_cause_is_told_by_nanoseconds(run, expected):

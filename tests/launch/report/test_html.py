@@ -90,7 +90,7 @@ def test_the_title_is_the_verdict(name, word):
         "expected 51 4 52 38 found 58 6 18 57",
         "sigkill@step=4:rank=1 rank 1 of incarnation 0, 5 steps done, at batch 4 of epoch 0",
         "faulted/logs/i000/rank1.err",
-        "1 0 0 to 4 0 1 sigkill@step=4:rank=1 ; ended without a record",
+        "1 0 0 to 4 0 1 sigkill@step=4:rank=1 ; left no record of its end: it was killed, or could record no more",
         "0 1 4 to 23 1 0 finished",
         "resumable verify --nproc-per-node 2 --max-restarts 0 --fault sigkill@step=4:rank=1 train.py",
     ],
