@@ -72,7 +72,12 @@ def main() -> None:
 def table(figures: Mapping[str, Scale | None]) -> Table:
     """A line for each job; what was too much for the memory that is left has no figures."""
     made = Table(
-        "", "first batch, s", "again, s", "MiB a rank", title="Many ranks of the built-in job, one of them killed"
+        "",
+        "first batch, s",
+        "again, s",
+        "CPU, s",
+        "MiB a rank",
+        title="Many ranks of the built-in job, one of them killed",
     )
     for name, scale in figures.items():
         numbers = (scale.start_s, scale.restart_s, scale.cpu_s, scale.mib_a_rank) if scale else ()
