@@ -26,8 +26,8 @@ class RoundStarted(msgspec.Struct, frozen=True, kw_only=True, tag_field="event",
     """What the worker group has drawn, where its rank 0 says this and no node of ours; `incarnation` is then the first
     number that was free in the run directory."""
     time_unix: float | None = None
-    """Seconds since 1970 by the clock of rank 0's machine, where its rank 0 says this: run directories of several attempts
-    are put in this order."""
+    """Seconds since 1970 by the clock of this machine. Where a rank 0 says this, run directories of several attempts are put
+    in this order."""
 
 
 class RankEnded(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="rank_ended"):

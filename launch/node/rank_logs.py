@@ -5,6 +5,7 @@ torch names the folder of a restart after the restart count of one agent and rem
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from torch.distributed.elastic.multiprocessing import LogsDest, LogsSpecs, Std
@@ -98,6 +99,7 @@ class IncarnationLogs(LogsSpecs):
             ranks=[int(env["RANK"]) for env in envs],
             world_size=int(first["WORLD_SIZE"]),
             time_ns=self._clock_ns(),
+            time_unix=time.time(),
         )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from functools import cache, partial
 from itertools import islice
 from pathlib import Path
@@ -42,14 +44,18 @@ def read_results(run_dir: RunDir) -> Results:
     else:
         judged = list(_of_sweep(plan, run_dir))
     folders = [run_dir.scenario(scenario.name) for scenario in plan.scenarios]
-    times = {folder.root.name: _time_s(folder) for folder in folders}
+    periods = {folder.root.name: period for folder in folders if (period := _period(folder)) is not None}
+    begins_unix = [period.begin_unix for period in periods.values() if period.begin_unix is not None]
+    ends_unix = [period.end_unix for period in periods.values() if period.end_unix is not None]
     return results_of(
         plan,
         judged,
         run_dir=str(run_dir.name),
         tools=_tools(folders),
-        times_s={name: time_s for name, time_s in times.items() if time_s is not None},
+        times_s={name: period.time_s for name, period in periods.items() if period.time_s is not None},
         spans=spans,
+        started=_iso(min(begins_unix, default=None)),
+        finished=_iso(max(ends_unix, default=None)),
     )
 
 
@@ -95,9 +101,23 @@ class CaseEvidence:
         return log_tails(self.run_dir.scenario(folder))
 
 
-def _time_s(folder: ScenarioDir) -> float | None:
-    """Seconds from the first round to the last end, both on this machine's monotonic clock; None if it never ended."""
-    begins: list[int] = []
+class _Period(msgspec.Struct, frozen=True, kw_only=True):
+    """When a scenario was run."""
+
+    begin_unix: float | None
+    """By the clock of the node that began first."""
+    time_s: float | None
+    """To the last end, both on this machine's monotonic clock; None if none is known."""
+
+    @property
+    def end_unix(self) -> float | None:
+        """Of the last node, by the first one's clock."""
+        return None if self.begin_unix is None or self.time_s is None else self.begin_unix + self.time_s
+
+
+def _period(folder: ScenarioDir) -> _Period | None:
+    """From the first round to the last end; None if it never began."""
+    begins: list[RoundStarted] = []
     ends: list[int] = []
     for line in _lines(texts_in(folder.nodes)):
         try:
@@ -105,10 +125,20 @@ def _time_s(folder: ScenarioDir) -> float | None:
         except msgspec.DecodeError:
             continue  # the verdict has already counted it as damage
         if isinstance(record, RoundStarted):
-            begins.append(record.time_ns)
+            begins.append(record)
         if isinstance(record, NodeEnded):
             ends.append(record.time_ns)
-    return (max(ends) - min(begins)) / 1e9 if begins and ends else None
+    if not begins:
+        return None
+    first = min(begins, key=lambda begin: begin.time_ns)
+    return _Period(begin_unix=first.time_unix, time_s=(max(ends) - first.time_ns) / 1e9 if ends else None)
+
+
+def _iso(time_unix: float | None) -> str | None:
+    """ISO 8601, in UTC; None for what nobody knows, or what no clock shows: evidence may be a stranger's."""
+    with contextlib.suppress(OverflowError, OSError, ValueError):
+        return None if time_unix is None else datetime.fromtimestamp(time_unix, UTC).isoformat(timespec="seconds")
+    return None
 
 
 def _tools(folders: Iterable[ScenarioDir]) -> Tools:

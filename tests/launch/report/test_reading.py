@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -74,13 +76,35 @@ def test_a_scenario_of_a_sweep_without_a_verdict_is_unknown(half_done):
     assert "not judged" in verdicts[GOOD.name].reason
 
 
+def timed(root: Path, time_unix: float | None = None) -> RunDir:
+    """A run of 2.5 s that began then, over two nodes, of which one's file is torn."""
+    evidence = samples.valid()
+    run_dir = samples.stored(evidence, root)
+    history = evidence.faulted.history
+    first = msgspec.structs.replace(history.rounds[0], node=1, time_ns=-1, time_unix=time_unix)
+    late = msgspec.structs.replace(history.ends[0], node=1, time_ns=2_499_999_999)
+    lines = encode_node_line(first) + encode_node_line(late)
+    (run_dir.scenario("faulted").nodes / "node-1.jsonl").write_bytes(lines + b"torn")
+    return run_dir
+
+
 def test_time_runs_from_the_first_rank_to_the_end_of_the_last_node(tmp_path):
     """On the monotonic clock of the machine, over both nodes."""
-    evidence = samples.valid()
-    run_dir = samples.stored(evidence, tmp_path)
-    late = msgspec.structs.replace(evidence.faulted.history.ends[0], node=1, time_ns=2_500_000_000)
-    (run_dir.scenario("faulted").nodes / "node-1.jsonl").write_bytes(encode_node_line(late) + b"torn")
-    assert [case.time_s for case in read_results(run_dir).cases] == [2.5]
+    assert [case.time_s for case in read_results(timed(tmp_path)).cases] == [2.5]
+
+
+@pytest.mark.parametrize(
+    ("time_unix", "expected"),
+    [
+        (1_000_000_000.0, ("2001-09-09T01:46:40+00:00", "2001-09-09T01:46:42+00:00")),
+        (None, (None, None)),
+        (1e300, (None, None)),
+    ],
+)
+def test_when_it_was_run_is_by_the_clock_of_its_first_node(tmp_path, time_unix, expected):
+    """Where nobody has written it down, or no clock shows it, nothing is said."""
+    results = read_results(timed(tmp_path, time_unix))
+    assert expected == (results.started, results.finished)
 
 
 def test_what_is_no_run_directory_is_refused(tmp_path):
