@@ -63,11 +63,11 @@ def read_frame(path: Path, offset: int) -> tuple[bytes, int] | None:
     Raises:
         OSError: as `read_from`; there is no zstandard, it is no frame, or its text is longer than `MAX_FRAME_BYTES`.
     """
+    chunk = read_from(path, offset, _CHUNK_BYTES)  # what is not there is asked first: that needs no zstandard
     library = _needed()
     decompressor = library.ZstdDecompressor()
     texts, num_left = [], MAX_FRAME_BYTES
     while not decompressor.eof:
-        chunk = read_from(path, offset, _CHUNK_BYTES)
         if not chunk:
             return None
         offset += len(chunk)
@@ -78,6 +78,7 @@ def read_frame(path: Path, offset: int) -> tuple[bytes, int] | None:
         num_left -= len(texts[-1])
         if num_left < 0:
             raise OSError(errno.EFBIG, f"has a frame of more than {MAX_FRAME_BYTES >> 20} MiB")
+        chunk = b"" if decompressor.eof else read_from(path, offset, _CHUNK_BYTES)
     return b"".join(texts), offset - len(decompressor.unused_data)
 
 
