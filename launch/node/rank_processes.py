@@ -148,10 +148,13 @@ class _Ends:
         ranks: dict[int, int] = {}
         poll = select.poll()
         for rank, pid in self.pids.items():
-            with contextlib.suppress(ProcessLookupError):
+            try:
                 descriptor = os.pidfd_open(pid)
-                ranks[descriptor] = rank
-                poll.register(descriptor, select.POLLIN)
+            except ProcessLookupError:  # it was gone before anybody could wait for it
+                self._times_ns[rank] = time.monotonic_ns()
+                continue
+            ranks[descriptor] = rank
+            poll.register(descriptor, select.POLLIN)
         while ranks:
             for descriptor, _ in poll.poll():
                 self._times_ns[ranks.pop(descriptor)] = time.monotonic_ns()

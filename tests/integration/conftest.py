@@ -36,14 +36,14 @@ class Judged:
 
     @property
     def explanations(self) -> str:
-        """Every sentence of every violation, and the summaries of the checks that found one."""
+        """Every sentence of every violation, what to do about it too, and the summaries of the checks that found one."""
         return "\n".join(
             sentence
             for report in self.verdict.checks
             if report.result.outcome == "invalid"
             for sentence in [
                 report.result.summary,
-                *(f"{violation.sentence} {violation.explanation}" for violation in report.result.violations),
+                *(f"{one.sentence} {one.explanation} {one.advice}" for one in report.result.violations),
             ]
         )
 

@@ -123,6 +123,23 @@ def test_ranks_that_end_well_are_noted_too(start: Callable[..., PContext], ready
     assert ends[1].time_ns < ends[0].time_ns
 
 
+def test_a_rank_that_was_gone_before_anybody_could_wait_for_it_has_ended(
+    start: Callable[..., PContext], ready: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its end is noted, with its code, before those of the others."""
+    opened, open_ = [], os.pidfd_open
+
+    def pidfd_open(pid: int) -> int:
+        opened.append(pid)
+        if len(opened) == 2:
+            raise ProcessLookupError
+        return open_(pid)
+
+    monkeypatch.setattr(os, "pidfd_open", pidfd_open)
+    ends = ends_of(lambda: start(functions, FIRST_TO_FAIL, "import os; os._exit(3)"), once_one_is_noted=ready)
+    assert (ends[1].exit_code, ends[1].time_ns < ends[0].time_ns) == (3, True)
+
+
 @pytest.mark.parametrize("kind", [programs, functions])
 def test_ranks_that_leave_at_once_with_exit_code_0_are_done(start: Callable[..., PContext], kind: object) -> None:
     """The agent waits for no return value of a script that calls `os._exit`, as many do that fear the end of torch."""
