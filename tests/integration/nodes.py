@@ -33,6 +33,7 @@ is_over = torch.zeros(1)
 while not is_over:
     is_over.fill_(pathlib.Path("over").exists())
     dist.all_reduce(is_over)
+    pathlib.Path(f"met-{dist.get_rank()}").touch()
 dist.destroy_process_group()
 """
 """Ranks that do nothing but meet, until the file `over` appears; they miss each other after four seconds."""
@@ -120,6 +121,14 @@ class Job:
         """Wait until so many ranks have met in an incarnation that is newer than the one of the last wait."""
         self._wait(lambda: self._ranks_of_newest() == number)
         self._seen = len(self.worlds)
+
+    def wait_until_met(self) -> None:
+        """Wait until the ranks of all nodes, for the first time, have done something together.
+
+        Before, they talk to the store of one of them, and torch has no timeout for most of that.
+        """
+        files = [self.scenario_dir.work / f"met-{node.number}" for node in self.cluster.nodes]
+        self._wait(lambda: all(file.exists() for file in files))
 
     def finish(self) -> list[str]:
         """End the job; says how each node that is there ended it, by number."""

@@ -100,6 +100,7 @@ def test_both_nodes_can_be_replaced(job: Job) -> None:
 def test_a_node_that_is_cut_off_is_missed_and_comes_back(job: Job) -> None:
     """The ranks miss it when their own timeout ends; then all meet again."""
     job.start()
+    job.wait_until_met()
     node = job.cluster.node(1)
     node.cut()
     job.wait_for_ranks(1)
