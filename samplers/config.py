@@ -134,11 +134,13 @@ class SamplerConfig:
         if self.groups is not None and 0 < consumed < self.length(epoch):
             start, stop = self._grouped(self.groups, epoch).borders(consumed)
             consumed = consumed if start == consumed else stop
-        held = Amendment(
-            epoch=epoch, consumed=consumed, num_samples=self.spec.num_samples, parameters=self.spec.parameters
-        )
+        # A job that went back goes on from there, as it was then: what was amended later never came to hold.
+        earlier = [held for held in self.amendments if (held.epoch, held.consumed) <= (epoch, consumed)]
+        described: list[Amendment | StreamSpec] = [*self.amendments, self.spec]
+        ends = described[len(earlier)]
+        held = Amendment(epoch=epoch, consumed=consumed, num_samples=ends.num_samples, parameters=ends.parameters)
         return replace(
-            self, spec=ours, amendments=(*self.amendments, held), _streams={}, _digests={}, _num_rows={}, _templates={}
+            self, spec=ours, amendments=(*earlier, held), _streams={}, _digests={}, _num_rows={}, _templates={}
         )
 
     def state(

@@ -170,6 +170,22 @@ def test_a_program_that_knows_nothing_of_an_amendment_goes_on_with_it():
         job(Endless(Mixture(SIZES, [1, 2, 1])), None, 2, state=state)
 
 
+def test_a_job_that_went_back_behind_an_amendment_may_amend_again():
+    """There what was amended later does not hold yet, and its next state is one that can be loaded."""
+    allow = ["stream.num_samples"]
+    _, state = rows(
+        job("randperm", None, 2, num_samples=20), 20
+    )  # the epoch is over: what is added holds from epoch 1 on
+    [sampler] = job("randperm", None, 1, num_samples=25, state=state, allow=allow)
+    sampler.set_epoch(1)
+    sampler.set_epoch(0)
+    read, state = rows([sampler], 12)
+    rest, state = rows(job("randperm", None, 1, num_samples=30, state=state, allow=allow), 30)
+    assert list(range(30)) == sorted(read + rest)
+    assert [(held["epoch"], held["consumed"], held["num_samples"]) for held in state["amendments"]] == [(0, 12, 20)]
+    assert job("randperm", None, 1, num_samples=30, state=state)[0].remaining == 0
+
+
 @pytest.mark.parametrize(
     ("mixture", "message"),
     [
