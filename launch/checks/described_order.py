@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 from resumable.launch.checks.check import Check
 from resumable.launch.evidence.rank_records import Index
@@ -15,7 +15,8 @@ from resumable.launch.explain.codes.batch_problems import (
 )
 from resumable.launch.explain.codes.statement import Problem
 from resumable.launch.explain.common_order import problem_of_order
-from resumable.launch.reading.described_order import DescribedEpoch, Stream, Streams, described_epochs, streams
+from resumable.launch.explain.outcome import Outcome
+from resumable.launch.reading.described_order import DescribedEpoch, Stream, Streams, described_epochs, let_go, streams
 from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.global_stream import EpochStreams, is_by_content, num_dropped, without_repeats
@@ -37,7 +38,8 @@ def _described_order(evidence: Evidence) -> CheckResult:
     if is_by_content(run):
         return not_applicable("which samples the batches held was not recorded")
     with streams() as arranged:
-        return _compared(run, epochs, arranged)
+        result = _compared(run, epochs, arranged, {})
+        return result if result.outcome is Outcome.VALID else _compared(run, epochs, arranged, let_go(run))
 
 
 described_order = Check(
@@ -50,25 +52,36 @@ described_order = Check(
 )
 
 
-def _compared(run: Run, epochs: Sequence[DescribedEpoch], arranged: Streams) -> CheckResult:
+def _compared(
+    run: Run, epochs: Sequence[DescribedEpoch], arranged: Streams, gone: Mapping[int, Set[Index]]
+) -> CheckResult:
+    """Compare what was trained on with what should have come; `gone`: what the loop itself left out of each epoch."""
     trained, first = EpochStreams(run), run.history.incarnations[:1]
-    by_batch = False
-    undisturbed = trained.of(epochs[0].number, first, by_batch=by_batch)
-    control = arranged.of(epochs[0], len(undisturbed))
+
+    def due(epoch: DescribedEpoch, num_samples: int) -> Stream:
+        left_out = gone.get(epoch.number, frozenset())
+        whole = arranged.of(epoch, num_samples + len(left_out))
+        return Stream(
+            samples=[sample for sample in whole.samples if sample not in left_out],
+            num_samples=whole.num_samples - len(left_out),
+            why=whole.why,
+        )
+
+    def is_begun(*, by_batch: bool) -> bool:
+        undisturbed = without_repeats(trained.of(epochs[0].number, first, by_batch=by_batch))
+        return bool(undisturbed) and due(epochs[0], len(undisturbed)).samples[: len(undisturbed)] == undisturbed
+
+    control = due(epochs[0], 1)
     if control.why:
         return not_applicable(f"the order cannot be arranged here: {control.why}")
-    if not _is_begun(control.samples, undisturbed):
-        by_batch = True
-        undisturbed = trained.of(epochs[0].number, first, by_batch=by_batch)
-        if not undisturbed or not _is_begun(control.samples, undisturbed):
-            return not_applicable(
-                "before the first restart already, batches were in a different order than the sampler's"
-            )
+    by_batch = not is_begun(by_batch=False)
+    if by_batch and not is_begun(by_batch=True):
+        return not_applicable("before the first restart already, batches were in a different order than the sampler's")
     violations: list[Violation] = []
     num_samples = 0
     for epoch in epochs:
         got = trained.of(epoch.number, run.history.incarnations, by_batch=by_batch)
-        wanted = arranged.of(epoch, len(got) + 1)
+        wanted = due(epoch, len(got) + 1)
         if wanted.why:
             return not_applicable(f"the order of epoch {epoch.number} cannot be arranged here: {wanted.why}")
         num_samples += len(got)
@@ -77,11 +90,6 @@ def _compared(run: Run, epochs: Sequence[DescribedEpoch], arranged: Streams) -> 
     if violations:
         return failed(violations)
     return passed(f"{counted(num_samples, 'sample')} in {counted(len(epochs), 'epoch')}, in the order of the sampler")
-
-
-def _is_begun(wanted: Sequence[Index], got: Sequence[Index]) -> bool:
-    got = without_repeats(got)
-    return bool(got) and list(wanted[: len(got)]) == got
 
 
 def _out_of_turn(epochs: Sequence[DescribedEpoch]) -> Iterator[Violation]:

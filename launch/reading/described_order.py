@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from resumable.launch.evidence.rank_records import EpochBegin, EpochEnd
+from resumable.launch.evidence.rank_records import Batch, EpochBegin, EpochEnd, Index
 from resumable.launch.reading.lives import Life, Run
 
 _PROGRAM = "resumable.launch.jobs.streams"
@@ -64,6 +64,25 @@ def described_epochs(run: Run) -> Iterator[DescribedEpoch]:
             world_size=life.process.start.world_size,
             is_over=_is_over(*own[-1]),
         )
+
+
+def let_go(run: Run) -> dict[int, set[Index]]:
+    """Samples of each epoch that a loop received and left out, as where a loss was no number; by the epoch's number.
+
+    Not those that a process received before its first step, to come to its place, nor those on which it would have trained
+    next when it was killed.
+    """
+    gone: dict[int, set[Index]] = {}
+    for life in run.lives:
+        epochs = {(begin.loader, begin.epoch): epoch for epoch, begin in _passes_of(life) if begin is not None}
+        kept = [batch.line for step in life.steps for batch in step.batches]
+        held = {*kept, *(batch.line for batch in (*life.unfinished, *life.waiting))}
+        for record in life.process.records[min(kept, default=0) :] if kept else ():
+            if isinstance(record, Batch) and record.grad_enabled and record.sequence + 1 not in held:
+                epoch = epochs.get((record.loader, record.epoch))
+                if epoch is not None:
+                    gone.setdefault(epoch, set()).update(record.indices or ())
+    return gone
 
 
 class Streams:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ import pytest
 
 from resumable.launch.checks.described_order import described_order
 from resumable.launch.evidence.history import History
-from resumable.launch.evidence.rank_records import AnyRecord, EpochBegin, EpochEnd
+from resumable.launch.evidence.rank_records import AnyRecord, Backward, EpochBegin, EpochEnd, Step
 from resumable.launch.evidence.recorded_runs import record_plan
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.jobs.streams import described
@@ -107,6 +108,21 @@ def test_what_comes_in_another_order_is_seen(change: Callable[[Epochs], Epochs],
     """On one rank already; in the first epoch too, of which no other one says what it holds."""
     result = described_order(alone(killed_once(at=5, resume=4, rank1=change)))
     assert (result.outcome, str(result.violations[0].problem)) == (Outcome.INVALID, summary)
+
+
+@pytest.mark.parametrize(("batch", "outcome"), [(2, Outcome.VALID), (0, Outcome.INVALID)])
+def test_a_batch_that_the_loop_lets_go_is_not_lost(batch: int, outcome: Outcome) -> None:
+    """Its loss was no number, say. What comes before a process's first step was skipped to find its place."""
+    history = killed_once(at=5, resume=4)
+    for process in history.group(1):
+        trained = [line.sequence for line in process.records if isinstance(line, Backward | Step)]
+        left_out = trained[2 * batch : 2 * batch + 2]
+        history = changed(history, partial(_unless_in, left_out), incarnation=1, rank=process.rank)
+    assert described_order(alone(history)).outcome == outcome
+
+
+def _unless_in(left_out: list[int], line: AnyRecord) -> AnyRecord | None:
+    return None if line.sequence in left_out else line
 
 
 @pytest.mark.parametrize("num_samples", [33, 34, 35])
