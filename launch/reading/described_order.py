@@ -69,18 +69,22 @@ def described_epochs(run: Run) -> Iterator[DescribedEpoch]:
 def let_go(run: Run) -> dict[int, set[Index]]:
     """Samples of each epoch that a loop received and left out, as where a loss was no number; by the epoch's number.
 
-    Not those that a process received before its first step, to come to its place, nor those on which it would have trained
-    next when it was killed.
+    Not those that came before the first one of their pass that was trained on: a loop that looks for its place leaves such
+    out, also in epochs in which it has no business to. Nor those on which a process would have trained next when it was
+    killed.
     """
     gone: dict[int, set[Index]] = {}
     for life in run.lives:
         epochs = {(begin.loader, begin.epoch): epoch for epoch, begin in _passes_of(life) if begin is not None}
-        kept = [batch.line for step in life.steps for batch in step.batches]
-        held = {*kept, *(batch.line for batch in (*life.unfinished, *life.waiting))}
-        for record in life.process.records[min(kept, default=0) :] if kept else ():
-            if isinstance(record, Batch) and record.grad_enabled and record.sequence + 1 not in held:
-                epoch = epochs.get((record.loader, record.epoch))
-                if epoch is not None:
+        first: dict[int, int] = {}
+        held = {batch.line for batch in (*life.unfinished, *life.waiting)}
+        for batch in (batch for step in life.steps for batch in step.batches):
+            first.setdefault(batch.epoch, batch.line)
+            held.add(batch.line)
+        for record in life.process.records if epochs else ():
+            if isinstance(record, Batch) and record.grad_enabled and (record.loader, record.epoch) in epochs:
+                epoch, line = epochs[record.loader, record.epoch], record.sequence + 1
+                if line > first[epoch] and line not in held:
                     gone.setdefault(epoch, set()).update(record.indices or ())
     return gone
 

@@ -112,13 +112,25 @@ def test_what_comes_in_another_order_is_seen(change: Callable[[Epochs], Epochs],
 
 @pytest.mark.parametrize(("batch", "outcome"), [(2, Outcome.VALID), (0, Outcome.INVALID)])
 def test_a_batch_that_the_loop_lets_go_is_not_lost(batch: int, outcome: Outcome) -> None:
-    """Its loss was no number, say. What comes before a process's first step was skipped to find its place."""
+    """Its loss was no number, say. What comes before the first step of a pass was skipped to find its place."""
     history = killed_once(at=5, resume=4)
     for process in history.group(1):
         trained = [line.sequence for line in process.records if isinstance(line, Backward | Step)]
         left_out = trained[2 * batch : 2 * batch + 2]
         history = changed(history, partial(_unless_in, left_out), incarnation=1, rank=process.rank)
     assert described_order(alone(history)).outcome == outcome
+
+
+def test_a_skip_that_is_not_cleared_is_no_batch_that_was_let_go() -> None:
+    """The process leaves out the first batch of the next epoch too, which it receives long after its first step."""
+    history = killed_once(at=5, resume=4)
+    for process in history.group(1):
+        later = [line.sequence for line in process.records if isinstance(line, EpochBegin)][1]
+        trained = [line.sequence for line in process.records if isinstance(line, Backward | Step)]
+        left_out = [sequence for sequence in trained if sequence > later][:2]
+        history = changed(history, partial(_unless_in, left_out), incarnation=1, rank=process.rank)
+    result = described_order(alone(history))
+    assert result.summary == f"from sample 0 of epoch 1 {DIFFERENT}"
 
 
 def _unless_in(left_out: list[int], line: AnyRecord) -> AnyRecord | None:
