@@ -232,9 +232,9 @@ class ResumableSampler(Sampler[int]):
         return self._progress.state()
 
     def epoch_state_dict(self) -> dict[str, Any]:
-        """Return the state at the start of the present epoch: with the number of ranks it describes all of its samples.
+        """Return the state at the start of the present epoch, which describes all of its samples; nothing is moved by it.
 
-        It moves nothing, and never raises. `resumable record` writes it down for `resumable check`.
+        The recorder of `resumable.launch` writes it down, and `resumable check` compares what came with it.
         """
         progress = self._progress
         return progress.config.state(progress.epoch, 0)

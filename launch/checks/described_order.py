@@ -8,7 +8,6 @@ from resumable.launch.checks.check import Check
 from resumable.launch.evidence.rank_records import Index
 from resumable.launch.explain.check_result import MAX_INDICES, CheckResult, Violation, failed, not_applicable, passed
 from resumable.launch.explain.codes.batch_problems import (
-    EpochLengthDiffers,
     EpochLengthNotDescribed,
     EpochOutOfTurn,
     StreamRepeats,
@@ -109,8 +108,8 @@ def _differences(
 ) -> Iterator[Violation]:
     found = without_repeats(got)
     problem: Problem | None = problem_of_order(epoch.number, wanted.samples[: len(found)], got, len(found))
-    is_short = epoch.is_over and wanted.num_samples - len(found) > num_droppable
-    if isinstance(problem, EpochLengthDiffers) or (problem is None and is_short):
+    num_missing = wanted.num_samples - len(found)
+    if problem is None and (num_missing < 0 or (epoch.is_over and num_missing > num_droppable)):
         problem = EpochLengthNotDescribed(epoch=epoch.number, num_found=len(found), num_described=wanted.num_samples)
     if problem is None:
         return

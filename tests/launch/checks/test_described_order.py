@@ -41,6 +41,16 @@ class Dealt(Job):
         return [*self.sampler(epoch)]
 
 
+class DealtByBatch(Dealt):
+    """One whose ranks take turns by whole batches, as some loaders deal a sampler out."""
+
+    def epoch(self, rank: int, epoch: int, consumed: int = 0) -> list[list[int]]:
+        """A rank's batches of what is left of an epoch after `consumed` samples."""
+        rest = self.order(epoch)[consumed:]
+        batches = [rest[first : first + self.batch_size] for first in range(0, len(rest), self.batch_size)]
+        return batches[rank :: self.world_size]
+
+
 JOB = Dealt(num_samples=32)
 DIFFERENT = "on the ranks' common order is different"
 
@@ -110,6 +120,35 @@ def test_what_comes_in_another_order_is_seen(change: Callable[[Epochs], Epochs],
     assert (result.outcome, str(result.violations[0].problem)) == (Outcome.INVALID, summary)
 
 
+@pytest.mark.parametrize(("change", "outcome"), [(0, Outcome.VALID), (1, Outcome.INVALID)])
+def test_ranks_may_take_turns_by_whole_batches(change: int, outcome: Outcome) -> None:
+    """As they did before the first restart."""
+    job = DealtByBatch(num_samples=32)
+    history = killed_once(job, at=5, resume=4, rank1=lambda epochs: [epochs[0][change:], *epochs[1:]])
+    assert described_order(alone(history, job)).outcome == outcome
+
+
+def test_what_should_have_come_is_shown_beside_what_came() -> None:
+    """From the first difference on, or from the first sample that came again."""
+    skipped, again = (
+        described_order(alone(killed_once(at=5, resume=4, rank1=change))).violations[0]
+        for change in (
+            lambda epochs: [epochs[0][1:], *epochs[1:]],
+            lambda epochs: [[epochs[0][0], *epochs[0]]],
+        )
+    )
+    order = JOB.order(0)
+    assert (skipped.epoch, skipped.expected[0], skipped.found[0]) == (0, order[17], order[21])
+    assert (again.epoch, again.expected[0], again.found[0]) == (0, order[21], order[17])
+
+
+def test_samples_beyond_the_epoch_are_too_many() -> None:
+    """They come behind all that the sampler described."""
+    extra = [lambda epochs, own=own: [[*epochs[0], own], *epochs[1:]] for own in ([98], [99])]
+    result = described_order(alone(killed_once(at=5, resume=4, rank0=extra[0], rank1=extra[1])))
+    assert result.summary == "epoch 0 has 34 samples, of 32 that its sampler described"
+
+
 @pytest.mark.parametrize(("batch", "outcome"), [(2, Outcome.VALID), (0, Outcome.INVALID)])
 def test_a_batch_that_the_loop_lets_go_is_not_lost(batch: int, outcome: Outcome) -> None:
     """Its loss was no number, say. What comes before the first step of a pass was skipped to find its place."""
@@ -159,6 +198,27 @@ def test_an_epoch_that_the_loader_ended_too_soon_is_short() -> None:
     assert result.summary == "epoch 0 has 28 samples, of 32 that its sampler described"
     left = changed(history, lambda line: None if isinstance(line, EpochEnd) else line, incarnation=1)
     assert described_order(alone(left)).outcome == Outcome.VALID
+
+
+@pytest.mark.parametrize(
+    ("num_samples", "drop_last", "outcome"),
+    [
+        (33, False, Outcome.INVALID),
+        (33, True, Outcome.VALID),
+        (35, True, Outcome.INVALID),
+        (35, "global", Outcome.VALID),
+        (36, "global", Outcome.INVALID),
+    ],
+)
+def test_a_tail_that_the_sampler_drops_is_not_lost(num_samples: int, drop_last: bool | str, outcome: Outcome) -> None:
+    """Less than a row of all ranks, or less than a batch of each; the last batch of every epoch is left out."""
+    job = Dealt(num_samples=num_samples)
+
+    def without_tails(epochs: Epochs) -> Epochs:
+        return [epoch[:-1] for epoch in epochs]
+
+    history = killed_once(job, at=5, resume=4, rank0=without_tails, rank1=without_tails)
+    assert described_order(alone(history, job, drop_last=drop_last)).outcome == outcome
 
 
 def _without_last(epochs: Epochs) -> Epochs:
