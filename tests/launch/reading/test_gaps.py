@@ -73,6 +73,15 @@ def test_a_rank_that_is_new_goes_on_from_what_the_others_did(
     assert num_gaps == sum("r0002" in one.path or "r0003" in one.path for one in damage)
 
 
+def test_a_rank_of_which_an_attempt_left_nothing_is_missed() -> None:
+    """Though the others did as much as it goes on from: the folder of its host is not there."""
+    history = histories.evidence(JOB, [first(4), histories.resumed(JOB, 4)], []).faulted.history
+    left = tuple(one for one in history.processes if (one.incarnation, one.rank) != (0, 1))
+    plan = msgspec.structs.replace(histories.plan(), command="record")
+    damage = gather(plan, plan.scenarios[-1], [], msgspec.structs.replace(history, processes=left)).damage
+    assert ["only 0 steps of its rank" in one.what for one in damage if "r0001" in one.path] == [True]
+
+
 @pytest.mark.parametrize(("loads", "num_gaps"), [(None, 0), ("elsewhere.pt", 1)])
 def test_parameters_that_nobody_had_are_a_gap_where_a_checkpoint_was_read(loads: str | None, num_gaps: int) -> None:
     """A job that reads none began from scratch, which is its own doing."""

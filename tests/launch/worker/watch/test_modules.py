@@ -105,6 +105,15 @@ def test_a_copy_is_not_what_is_trained() -> None:
     assert average is not None
 
 
+def test_buffers_without_their_names_are_the_same_ones() -> None:
+    """In their order, and without one that is gone since."""
+    model = network()
+    modules = followed(model)
+    model[1].running_var = None
+    expected = [model[1].running_mean, model[1].num_batches_tracked]
+    assert list(map(id, expected)) == list(map(id, modules.buffer_tensors()))
+
+
 def test_what_no_checkpoint_holds_does_not_count() -> None:
     """A table that is computed anew, for example."""
     model = nn.Linear(4, 4)
