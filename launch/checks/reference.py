@@ -90,7 +90,11 @@ def _own_problems(run: Run) -> Iterator[Problem]:
 
 
 def _weakness(steps: Steps) -> Weakness | None:
-    """Why a rank's sequence cannot tell a right order from a wrong one."""
+    """Why a rank's sequence cannot tell a right order from a wrong one.
+
+    A few steps without a batch that was seen are those of a rank that waits for others, or whose gradients come from
+    elsewhere; with more of those than of others, what was compared would stand for what was not seen.
+    """
     keys = steps.batch_column("batch_keys")
     if not keys:
         return "no batches"

@@ -125,7 +125,7 @@ def _same_epoch(wrong: FirstWrongEpoch) -> Reason | None:
 def _replayed(wrong: FirstWrongEpoch, batch: int) -> Reason:
     if batch == 0:
         return EpochRestarted(epoch=wrong.epoch, batch=wrong.start)
-    is_in_steps = batch * _num_batches_a_step(wrong) == wrong.start
+    is_in_steps = batch == _num_steps_done(wrong)
     return BatchesReplayed(
         num=wrong.start - batch,
         batch=batch,
@@ -135,10 +135,10 @@ def _replayed(wrong: FirstWrongEpoch, batch: int) -> Reason:
     )
 
 
-def _num_batches_a_step(wrong: FirstWrongEpoch) -> int:
-    """Batches of most steps of the rank."""
-    nums = Counter(len(step.batches) for step in wrong.comparison.expected[wrong.comparison.rank])
-    return nums.most_common(1)[0][0] if nums else 1
+def _num_steps_done(wrong: FirstWrongEpoch) -> int:
+    """Optimizer steps in which the batches before the right one were trained on."""
+    done = wrong.comparison.expected[wrong.comparison.rank][: wrong.comparison.first_step]
+    return sum(any(batch.epoch == wrong.epoch for batch in step.batches) for step in done)
 
 
 def _is_skip_in_samples(wrong: FirstWrongEpoch, sample: int) -> bool:
@@ -163,6 +163,7 @@ def _skipped(wrong: FirstWrongEpoch, batch: int) -> Reason:
 
 
 def _skip_cause(wrong: FirstWrongEpoch, batch: int) -> SkipCause:
+    """What was recorded; else a unit in which the right count gives just this number: a hint, and worded as one."""
     num, start = batch - wrong.start, wrong.start
     if num == wrong.comparison.num_accumulated:
         return "accumulation"

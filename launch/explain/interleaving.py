@@ -11,7 +11,10 @@ from resumable.launch.reading.steps import Steps
 from resumable.launch.reading.trained import BatchKey
 
 Stream = tuple[str, int | None]
-"""Class and length of a data set: loaders of the rest of an epoch, and of the next one, read the same stream."""
+"""Class and length of a data set: loaders of the rest of an epoch, and of the next one, read the same stream.
+
+Two data sets that are alike in both pass for one stream, whose order is then as wrong as that of all: nothing is explained.
+"""
 
 
 def explain_interleaving(

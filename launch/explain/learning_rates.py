@@ -15,7 +15,11 @@ from resumable.launch.reading.step_table import known
 from resumable.launch.reading.steps import Steps
 
 _SAME_RATE = 1e-6
-"""Relative: a rate that is computed from the step may be rounded differently from one that is multiplied step by step."""
+"""Relative: a rate that is computed from the step may be rounded differently from one that is multiplied step by step.
+
+A restored scheduler may change from the one way to the other. It is a few units in the last place of single precision, in
+which most updates are made: what is closer makes no different update that anybody could see.
+"""
 
 
 def rate_violation(evidence: Evidence, life: Life) -> Violation | None:

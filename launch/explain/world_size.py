@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 from resumable.launch.evidence.rank_records import Index
 from resumable.launch.explain.codes.share_reasons import ProgressInBatches, SharesOfOldSize
 from resumable.launch.explain.codes.statement import Reason
 from resumable.launch.reading.global_stream import GlobalStep
-
-_NUM_COMPARED = 8
-"""Samples of each rank that show whose share it reads."""
 
 
 def explain_world_size_change(
@@ -25,16 +23,23 @@ def explain_world_size_change(
         before: Ranks that the job began with.
     """
     place = 0
-    for step in found:
+    for number, step in enumerate(found):
         if step.epoch == epoch and step.world_size != before:
-            rest = [sample for later in found if later.epoch == epoch for sample in later.samples][place:]
             sizes = before, step.world_size
+            rest = _samples_alike(found[number:])
             why = _in_batches(wanted, rest, place, *sizes) or _old_shares(wanted, rest, place, *sizes)
             if why is not None:
                 return why
         before = step.world_size
         place += len(step.samples) if step.epoch == epoch else 0
     return None
+
+
+def _samples_alike(steps: Sequence[GlobalStep]) -> list[Index]:
+    """Of the first of these steps and those behind it, as long as epoch and number of ranks are the same."""
+    first = steps[0]
+    alike = takewhile(lambda step: (step.epoch, step.world_size) == (first.epoch, first.world_size), steps)
+    return [sample for step in alike for sample in step.samples]
 
 
 def _in_batches(wanted: Sequence[Index], rest: Sequence[Index], place: int, before: int, after: int) -> Reason | None:
@@ -47,6 +52,6 @@ def _in_batches(wanted: Sequence[Index], rest: Sequence[Index], place: int, befo
 
 def _old_shares(wanted: Sequence[Index], rest: Sequence[Index], place: int, before: int, after: int) -> Reason | None:
     shares = [(wanted[place + rank :: before], rest[rank::after]) for rank in range(after)]
-    if all(old[:_NUM_COMPARED] == new[:_NUM_COMPARED] != [] for old, new in shares):
+    if all(old[: len(new)] == new[: len(old)] != [] for old, new in shares):
         return SharesOfOldSize(before=before, after=after)
     return None

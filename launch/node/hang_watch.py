@@ -30,7 +30,10 @@ from resumable.launch.node.rendezvous import Round
 from resumable.launch.node.stacks import dump_stacks, dump_stacks_of_children, is_stopped, is_waiting, job_place
 
 _START_S = 60.0
-"""How long a rank may take for its imports and data, if that is more than the longest silence."""
+"""How long a rank may take for its imports and data, if that is more than the longest silence.
+
+Nothing shows whether imports go on or stand still, so that there must be a limit.
+"""
 _LAST_LINE_BYTES = 1 << 16
 _PASS_BORDERS = (b'{"event":"epoch_begin"', b'{"event":"epoch_end"')
 

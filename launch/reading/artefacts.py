@@ -69,7 +69,11 @@ def loaded_paths(run: Run) -> frozenset[str]:
 
 
 def within(path: str, scenario: str) -> str:
-    """The path within a scenario's folder, wherever that lies; one that lies elsewhere as it is."""
+    """The path within a scenario's folder, wherever that lay when it was recorded; one that lies elsewhere as it is.
+
+    It is told by the name of the innermost folder that is called so: paths are compared between the runs of one job, which
+    begin alike.
+    """
     _, found, inside = path.rpartition(f"/{scenario}/")
     return inside if found else path
 

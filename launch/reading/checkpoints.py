@@ -51,7 +51,10 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def series_of(path: str) -> str:
-    """Name of the series: `step-15.ckpt` and `step-20.ckpt` are of one, `best.pt` is not."""
+    """Name of the series: `step-15.ckpt` and `step-20.ckpt` are of one, `best.pt` is not.
+
+    Nothing but its name says of a file which others the job would load in its place.
+    """
     return _DIGITS.sub("#", path)
 
 

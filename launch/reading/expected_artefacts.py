@@ -35,7 +35,8 @@ class ExpectedArtefacts(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def counterpart(self, rank: int, found: Artefact, *, number: int) -> Artefact | None:
         """What a rank saves at this place; None if it saves nothing there.
 
-        A thread may have been handed its state some steps before it writes: what it writes tells which.
+        A thread may have been handed its state some steps before it writes: what it writes tells which. Of what is like
+        none of its saves, the one that has most in common is set beside it, so that few keys are named.
 
         Args:
             rank: Who saved.

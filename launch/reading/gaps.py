@@ -73,7 +73,7 @@ def _is_of_another_job(life: Life, run: Run) -> bool:
 
 
 def _data(lives: Iterable[Life]) -> set[tuple[str, int | None]]:
-    """Class and length of the data sets that were read."""
+    """Class and length of the data sets that were read; two jobs' may be alike in both, so only that they differ tells."""
     loaders = (loader for life in lives for loader in life.trajectory.loaders.values())
     return {(loader.dataset, loader.num_samples) for loader in loaders}
 

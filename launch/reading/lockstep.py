@@ -2,7 +2,8 @@
 
 A rank with fewer batches may sit out the last steps of each epoch (`torch.distributed.algorithms.join`). Then "after eight
 steps" on one rank is "after six" on another. What tells is content: ranks that step together have the same parameters
-afterwards. Where all ranks make the same steps, or hold shards, which are never the same, their counts are one.
+afterwards, and who sits out a step sits out those after it, until all are there again. Where all ranks make the same steps,
+or hold shards, which are never the same, their counts are one.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from array import array
 from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from resumable.launch.reading.step_table import UNKNOWN
 from resumable.launch.reading.steps import Steps
@@ -58,18 +60,18 @@ def _merged(columns: Mapping[int, array[int]]) -> dict[int, array[int]]:
     """The steps of all ranks in one order, those with the same parameters afterwards at one place.
 
     Returns:
-        Places of each rank's steps, from 1; empty if the ranks do not share most of them, or in no order.
+        Places of each rank's steps, from 1; empty if that is not how these ranks step together.
     """
     keys = {rank: list(_keys(column)) for rank, column in columns.items()}
     holders = Counter(key for own in keys.values() for key in own)
-    fewest = min(map(len, keys.values()))
-    if any(2 * sum(holders[key] > 1 for key in own) <= fewest or own[:1] == [(UNKNOWN, 0)] for own in keys.values()):
+    if any(own[:1] == [(UNKNOWN, 0)] for own in keys.values()):
         return {}
     places = {rank: array("Q") for rank in keys}
     arrived: dict[_Key, list[int]] = {}
     waiting = deque(keys)
     """Ranks whose next step has not been looked at."""
-    num_places = 0
+    turns = [everyone := frozenset(keys)]
+    """The ranks of each place; all before the first."""
     while waiting:
         rank = waiting.popleft()
         if len(places[rank]) == len(keys[rank]):
@@ -78,11 +80,13 @@ def _merged(columns: Mapping[int, array[int]]) -> dict[int, array[int]]:
         there = arrived.setdefault(key, [])
         there.append(rank)
         if len(there) == holders[key]:
-            num_places += 1
             for one in there:
-                places[one].append(num_places)
+                places[one].append(len(turns))
+            turns.append(frozenset(there))
             waiting.extendleft(there)
-    return places if all(len(places[rank]) == len(own) for rank, own in keys.items()) else {}
+    is_all = all(len(places[rank]) == len(own) for rank, own in keys.items())
+    only_leave = all(now <= before or now == everyone for before, now in pairwise(turns))
+    return places if is_all and only_leave and everyone in turns[1:] else {}
 
 
 def _keys(column: array[int]) -> Iterator[_Key]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from itertools import pairwise, zip_longest
+from typing import TypeVar
 
 import msgspec
 
@@ -12,12 +13,11 @@ from resumable.launch.evidence.rank_records import Load, Save, State
 from resumable.launch.evidence.written_files import files_in
 from resumable.launch.reading.trajectory import Trajectory
 
+T = TypeVar("T")
 Content = Mapping[str, Fingerprint]
 """Fingerprints by key."""
 Moment = tuple[int, int]
 """Incarnation, and steps done since training began."""
-_MOST_BEHIND = 64
-"""Steps by which what a thread writes is older than the training, at most."""
 
 
 class Saved(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +29,8 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True):
     """Steps done since training began."""
     earliest_step: int
     """The same, unless a thread of the job saved: it may have been handed its state some steps before it began to write."""
+    begin: int
+    """Line (`sequence`) in the evidence of its process."""
     path: str
     """Where it was put in the end."""
     content: Content
@@ -45,13 +47,6 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True):
     def moment(self) -> Moment:
         """When it began: what ranks save between the same two steps is one save."""
         return self.incarnation, self.step
-
-    @property
-    def moments(self) -> Iterator[Moment]:
-        """When the rank may have had what is saved."""
-        return (
-            (self.incarnation, step) for step in range(max(self.earliest_step, self.step - _MOST_BEHIND), self.step + 1)
-        )
 
 
 def saved_by(trajectory: Trajectory, first_step: int) -> tuple[Saved, ...]:
@@ -74,6 +69,7 @@ def saved_by(trajectory: Trajectory, first_step: int) -> tuple[Saved, ...]:
                     rank=process.rank,
                     step=step,
                     earliest_step=first_step if record.writer == "thread" else step,
+                    begin=record.sequence,
                     path=names.get(record.sequence, record.path),
                     content=record.fingerprints,
                     state=before
@@ -84,67 +80,73 @@ def saved_by(trajectory: Trajectory, first_step: int) -> tuple[Saved, ...]:
     return tuple(saved)
 
 
-def read_by(trajectory: Trajectory) -> tuple[Content, ...]:
-    """What a process read before its first step, as far as it has the keys of a save, in order."""
-    loads = (r for r in trajectory.process.events if isinstance(r, Load) and trajectory.precedes_training(r))
-    return tuple(load.fingerprints for load in loads if load.fingerprints)
+def saves_read(group: Sequence[Trajectory], saved: Iterable[Saved]) -> tuple[Saved, ...]:
+    """Those saves that the ranks of a group read before they trained, the oldest first."""
+    loads = {(one.process.rank, r.sequence) for one in group for r in one.process.events if one.precedes_training(r)}
+    found = {
+        (one.moment, one.rank, one.begin): one
+        for load, saves in sources(group, saved).items()
+        if load in loads
+        for one in saves
+    }
+    return tuple(found[place] for place in sorted(found))
 
 
-def saves_read(group: Sequence[Trajectory], saved: Iterable[Saved]) -> tuple[Moment, ...]:
-    """The moments of the saves that the ranks of a group read, without repetition, oldest first.
+def sources(group: Sequence[Trajectory], saved: Iterable[Saved]) -> dict[tuple[int, int], tuple[Saved, ...]]:
+    """Which saves the ranks of a group read, as content tells: those with most of what was read.
 
-    A checkpoint may lie in several files, each read by itself. Of what is read, most elements must be those of the save:
-    that a counter is equal shows nothing.
+    A checkpoint may lie in several files, each read by itself, and a part of it may be damaged. A single number that is
+    equal shows nothing, nor does what is equal in all of several saves, as weights are that nobody trains.
+
+    Args:
+        group: The processes of one incarnation.
+        saved: What may be the source.
+
+    Returns:
+        By rank and line (`sequence`) of what was read; without what is of no save.
     """
-    candidates = _merged_saves(saved)
-    moments: set[Moment] = set()
-    for content in _merged_reads(group):
-        scores = [(_num_equal(content, other), one) for one, other in candidates]
-        best = max([score for score, _ in scores], default=0)
-        if 2 * best > sum(_num_elements(one) for one in content.values()):
-            moments.update(moment for score, one in scores if score == best for moment in one.moments)
-    return tuple(sorted(moments))
+    saves = _wholes((((one.moment, frozenset(one.content)), one.rank), one.content, one) for one in saved)
+    reads = _wholes(
+        ((frozenset(r.fingerprints), one.process.rank), r.fingerprints, (one.process.rank, r.sequence))
+        for one in group
+        for r in one.process.events
+        if isinstance(r, Load) and r.fingerprints
+    )
+    return {load: found for content, loads in reads if (found := _sources(content, saves)) for load in loads}
 
 
-def _merged_saves(saved: Iterable[Saved]) -> list[tuple[Saved, Content]]:
-    """One of each save, with what is saved: of what is spread over ranks, all shards together."""
-    by_moment: dict[tuple[Moment, frozenset[str]], dict[int, list[Saved]]] = {}
-    for one in saved:
-        by_rank = by_moment.setdefault((one.moment, frozenset(one.content)), {})
-        by_rank.setdefault(one.rank, []).append(one)
-    return [
-        (next(iter(by_rank.values()))[0], content)
-        for by_rank in by_moment.values()
-        for content in _merged_over_ranks([[own.content for own in saves] for saves in by_rank.values()])
-    ]
+def _sources(content: Content, saves: Sequence[tuple[Content, Sequence[Saved]]]) -> tuple[Saved, ...]:
+    scored = [(_num_equal(content, save[0]), save) for save in saves if save[0].keys() & content.keys()]
+    best = max((score for score, _ in scored), default=(False, 0))
+    alike = [save for score, save in scored if score == best]
+    is_told = best[0] and (len(alike) < len(scored) or all(other == alike[0][0] for other, _ in alike))
+    return tuple(one for _, own in alike for one in own) if is_told else ()
 
 
-def _merged_reads(group: Sequence[Trajectory]) -> list[Content]:
-    by_keys: dict[frozenset[str], dict[int, list[Content]]] = {}
-    for trajectory in group:
-        for content in read_by(trajectory):
-            by_keys.setdefault(frozenset(content), {}).setdefault(trajectory.process.rank, []).append(content)
-    return [content for by_rank in by_keys.values() for content in _merged_over_ranks(list(by_rank.values()))]
+def _wholes(parts: Iterable[tuple[tuple[Hashable, int], Content, T]]) -> list[tuple[Content, list[T]]]:
+    """Whole contents: of what is spread over ranks the n-th of each rank together; else each rank's own.
+
+    Args:
+        parts: Each with what those share that may belong together, its rank, and its content.
+    """
+    by_rank: dict[Hashable, dict[int, list[tuple[Content, T]]]] = {}
+    for (kind, rank), content, part in parts:
+        by_rank.setdefault(kind, {}).setdefault(rank, []).append((content, part))
+    wholes: list[tuple[Content, list[T]]] = []
+    for own in by_rank.values():
+        is_spread = any(one.part for parts in own.values() for content, _ in parts for one in content.values())
+        together = zip_longest(*own.values()) if is_spread else ([one] for parts in own.values() for one in parts)
+        wholes += [_whole([one for one in shards if one is not None]) for shards in together]
+    return wholes
 
 
-def _merged_over_ranks(contents: Sequence[Sequence[Content]]) -> list[Content]:
-    """The n-th of each rank together, where it is spread over them; else each rank's own."""
-    is_spread = any(one.part for own in contents for content in own for one in content.values())
-    if not is_spread:
-        return [content for own in contents for content in own]
-    return [
-        {
-            key: merged(one, (other[number][key] for other in contents[1:] if number < len(other)))
-            for key, one in content.items()
-        }
-        for number, content in enumerate(contents[0])
-    ]
+def _whole(shards: Sequence[tuple[Content, T]]) -> tuple[Content, list[T]]:
+    first, *others = (content for content, _ in shards)
+    content = {key: merged(one, (other[key] for other in others)) for key, one in first.items()}
+    return content, [part for _, part in shards]
 
 
-def _num_equal(content: Content, other: Content) -> int:
-    """Elements of the keys under which both have the same."""
-    return sum(_num_elements(one) for key, one in content.items() if other.get(key) == one)
-
-
-def _num_elements(one: Fingerprint) -> int:
-    return one.num_whole + one.num_part
+def _num_equal(content: Content, other: Content) -> tuple[bool, int]:
+    """Whether more than a number is equal, and the elements of all keys under which both have the same."""
+    sizes = [one.num_whole + one.num_part for key, one in content.items() if other.get(key) == one]
+    return max(sizes, default=0) > 1, sum(sizes)

@@ -64,10 +64,11 @@ def _starts(run: Run, group: Sequence[Life], saved: Sequence[Saved]) -> list[Sta
     found = {life.rank: state for life in group if (state := start_state(life)) is not None}
     if not found:
         return []
-    moments = saves_read([life.trajectory for life in group], saved) or _by_parameters(run, group)
+    read = saves_read([life.trajectory for life in group], saved)
+    moments = {moment for one in read for moment in _moments(one, group)} or _by_parameters(run, group)
     judged = [
         [_start(run, life, found, _Had(run, moment, saved)) for life in group if _is_at(run, life, moment, found)]
-        for moment in moments
+        for moment in sorted(moments)
     ]
     return max(filter(None, judged), key=_agreement, default=[])
 
@@ -84,9 +85,19 @@ def _agreement(starts: Sequence[Start]) -> tuple[int, int, Moment]:
     return -num_differing, sum(len(start.equal) for start in starts), starts[0].moment
 
 
+def _moments(read: Saved, group: Sequence[Life]) -> Iterable[Moment]:
+    """When its rank may have had what was saved: where a thread wrote it, the parameters that were read tell."""
+    steps = range(read.earliest_step, read.step + 1)
+    return [(read.incarnation, step) for step in _steps_by_parameters(group).intersection(steps) or steps]
+
+
+def _steps_by_parameters(group: Sequence[Life]) -> set[int]:
+    return {life.common_step for life in group if life.resume is not None and life.resume.how == "parameters"}
+
+
 def _by_parameters(run: Run, group: Sequence[Life]) -> list[Moment]:
     """Where nothing was seen to be read: the latest time at which the run had these parameters."""
-    steps = {life.common_step for life in group if life.resume is not None and life.resume.how == "parameters"}
+    steps = _steps_by_parameters(group)
     if len(steps) != 1:
         return []
     [step] = steps

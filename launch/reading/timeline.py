@@ -62,7 +62,7 @@ class _Builder:
     def add(self, group: Sequence[Trajectory]) -> None:
         """Place the processes of one incarnation."""
         read = saves_read(group, [one for one in self.saved if one.step == one.earliest_step])
-        placed = [self._place(trajectory, [step for _, step in read]) for trajectory in group]
+        placed = [self._place(trajectory, [one.step for one in read]) for trajectory in group]
         for life in placed:
             self.lives[life.incarnation, life.rank] = life
             if life.has_cut:

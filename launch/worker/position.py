@@ -98,10 +98,8 @@ class Position:
     """
 
     def __init__(self, earlier: Sequence[Sequence[AnyRecord]] | None) -> None:
-        self._lineage = None if earlier is None else Lineage(record for life in earlier for record in life)
         self._base: StepCount | None = ORIGIN if earlier is None else None
-        whole = [life for life in earlier or () if any(isinstance(record, Step) for record in life)]
-        self._known_profile = profile_of((0, life) for life in whole) if whole else None
+        self._go_on_from(earlier)
         self._lines: list[AnyRecord] | None = []
         """What was seen while the loop is learnt."""
         self._num_backwards = 0
@@ -130,10 +128,8 @@ class Position:
         Args:
             earlier: Lines of each earlier one; None: nobody has read them, and nothing is counted since training began.
         """
-        self._lineage = None if earlier is None else Lineage(record for life in earlier for record in life)
         self._base = None
-        whole = [life for life in earlier or () if any(isinstance(record, Step) for record in life)]
-        self._known_profile = profile_of((0, life) for life in whole) if whole else None
+        self._go_on_from(earlier)
         if self._lines is not None:
             self._learn(self._lines)
 
@@ -198,6 +194,11 @@ class Position:
             epoch_length=latest.length,
             places={**self._base.places, **places} if self._profile.interleaves_loaders else {},
         )
+
+    def _go_on_from(self, earlier: Sequence[Sequence[AnyRecord]] | None) -> None:
+        self._lineage = None if earlier is None else Lineage(record for life in earlier for record in life)
+        whole = [life for life in earlier or () if any(isinstance(record, Step) for record in life)]
+        self._known_profile = profile_of((0, life) for life in whole) if whole else None
 
     def _begin(self, profile: LoopProfile, roles: LoaderRoles) -> None:
         self._profile = profile

@@ -70,11 +70,11 @@ class BatchesSkipped(Reason, frozen=True, kw_only=True):
             case "read ahead":
                 details = f": its sampler counted {num} that the loader's workers had only read ahead"
             case "twice":
-                details = ": the batches done before the restart were skipped twice"
+                details = ", as if the batches done before the restart had been skipped twice"
             case "in samples":
-                details = f": samples ({self.batch}) were taken for batches ({self.num_done})"
+                details = f", as if the {counted(self.num_done, 'batch')} done before had been counted in samples"
             case "of all ranks":
-                details = ": the batches of all ranks were skipped on each of them"
+                details = ", as if the batches of all ranks had been skipped on each of them"
             case "unknown":
                 pass
         return self.filled(details=details)

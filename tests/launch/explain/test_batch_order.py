@@ -276,7 +276,7 @@ def test_a_skip_done_twice_is_named():
     job = replace(JOB, num_epochs=2)
     twice = {f"rank{r}": lambda epochs: [epochs[0][2:], *epochs[1:]] for r in (0, 1)}
     explanation = rank_sequence(histories.one_kill(job, at=3, resume=2, **twice)).violations[0].explanation
-    assert "the batches done before the restart were skipped twice" in explanation
+    assert "as if the batches done before the restart had been skipped twice" in explanation
 
 
 def test_a_skip_in_samples_is_seen_inside_a_batch():

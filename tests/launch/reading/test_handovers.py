@@ -12,7 +12,7 @@ STEP = (
     Batch(sequence=0, time_ns=0, loader=0, epoch=9, batch=0, indices=[1]),
     Step(sequence=0, time_ns=0, step=9),
 )
-ONE, TWO = ({"model": Fingerprint(whole=digits, num_whole=1)} for digits in ("1" * 16, "2" * 16))
+ONE, TWO = ({"model": Fingerprint(whole=digits, num_whole=8)} for digits in ("1" * 16, "2" * 16))
 
 
 def save(path: str, content: dict[str, Fingerprint] | None = None, *phases: str) -> list[AnyRecord]:

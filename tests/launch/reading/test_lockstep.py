@@ -20,7 +20,7 @@ def steps(*after: str, before: str | None = None) -> Steps:
 
 UNEVEN = {0: steps(*"abcd", *"efgh"), 1: steps(*"ab", *"ef")}
 """Rank 1 has two batches an epoch, and rank 0 four."""
-TURNS = {0: steps(*"abc", *"fg"), 1: steps(*"ab", *"efgh")}
+TURNS = {0: steps(*"abc", *"ef"), 1: steps(*"ab", *"efgh")}
 """In the first epoch rank 0 has more, in the second one rank 1."""
 
 
@@ -33,10 +33,18 @@ TURNS = {0: steps(*"abc", *"fg"), 1: steps(*"ab", *"efgh")}
         pytest.param(UNEVEN, 1, 4, range(6, 9), id="who sits out the end"),
         pytest.param(UNEVEN, 0, 9, range(9, 10), id="beyond what is known"),
         pytest.param(TURNS, 1, 2, range(2, 4), id="one in the first epoch"),
-        pytest.param(TURNS, 0, 3, range(3, 5), id="and the other in the second"),
+        pytest.param(TURNS, 0, 5, range(5, 8), id="and the other in the second"),
         pytest.param({0: steps(*"abc"), 1: steps(*"ab")}, 1, 2, range(2, 3), id="one is a step ahead"),
         pytest.param({0: steps(*"abc"), 1: steps(*"uvwxyz")}, 1, 2, range(2, 3), id="shards are never the same"),
         pytest.param({0: steps(*"abcde"), 1: steps(*"cba")}, 1, 2, range(2, 3), id="in no order"),
+        pytest.param({0: steps(*"abcuv"), 1: steps(*"abcdxyz")}, 1, 4, range(4, 5), id="each for itself after a while"),
+        pytest.param(
+            {0: steps(*"abc"), 1: steps(*"uvw"), 2: steps(*"abcd"), 3: steps(*"uvwx")},
+            1,
+            2,
+            range(2, 3),
+            id="pairs of replicas of a shard",
+        ),
         pytest.param({}, 1, 2, range(2, 3), id="nobody knows"),
     ],
 )

@@ -50,10 +50,10 @@ def content(name: str) -> dict[str, Fingerprint]:
     return {"model": one("model", name), "optimizer": one("optimizer", name), "step": STEP}
 
 
-def read(*contents: Content, first_step: int = 0, saved: tuple[Content, ...] = ()) -> tuple[tuple[int, int], ...]:
+def read(*contents: Content, saved: tuple[Content, ...]) -> list[int]:
     """The steps of the saves that are found in what was read; the n-th was saved after n steps."""
-    saves = [one for number, own in enumerate(saved) for one in saved_by(trajectory(own), first_step + number)]
-    return saves_read([trajectory(*contents, incarnation=1)], saves)
+    saves = [one for number, own in enumerate(saved) for one in saved_by(trajectory(own), number)]
+    return [one.step for one in saves_read([trajectory(*contents, incarnation=1)], saves)]
 
 
 A, B = content("a"), content("b")
@@ -62,12 +62,13 @@ A, B = content("a"), content("b")
 @pytest.mark.parametrize(
     ("contents", "expected"),
     [
-        pytest.param([B], ((0, 1),), id="one"),
-        pytest.param([A, B], ((0, 0), (0, 1)), id="two"),
-        pytest.param([], (), id="none"),
-        pytest.param([content("c")], (), id="of another job"),
-        pytest.param([{**B, "optimizer": one("damaged", num_elements=16)}], (), id="the smaller part is too little"),
-        pytest.param([{**B, "step": one("another")}], ((0, 1),), id="most of it"),
+        pytest.param([B], [1], id="one"),
+        pytest.param([A, B], [0, 1], id="two"),
+        pytest.param([], [], id="none"),
+        pytest.param([content("c")], [], id="of another job"),
+        pytest.param([{**B, "optimizer": one("damaged", num_elements=16)}], [1], id="the larger part is damaged"),
+        pytest.param([{**B, "step": one("another")}], [1], id="a counter is different"),
+        pytest.param([{"model": one("model", "b")}], [1], id="a part"),
     ],
 )
 def test_what_was_read_is_found_by_its_content(contents, expected) -> None:
@@ -77,7 +78,15 @@ def test_what_was_read_is_found_by_its_content(contents, expected) -> None:
 
 def test_the_same_content_is_of_all_saves_that_have_it() -> None:
     """Nothing was trained between them."""
-    assert read(A, saved=(A, A)) == ((0, 0), (0, 1))
+    assert read(A, saved=(A, A)) == [0, 1]
+
+
+def test_what_is_equal_in_every_save_tells_none_of_them() -> None:
+    """Weights that nobody trains were there before the job: what else is read is of no save."""
+    frozen = {"backbone": one("backbone", "frozen", num_elements=64)}
+    saved = ({**A, **frozen}, {**B, **frozen})
+    assert read({**content("c"), **frozen}, saved=saved) == []
+    assert read({**B, **frozen}, saved=saved) == [1]
 
 
 def test_shards_are_put_together_before_they_are_compared() -> None:
@@ -88,11 +97,11 @@ def test_shards_are_put_together_before_they_are_compared() -> None:
     ]
     third = [Fingerprint(part=shard(whole, rank, 3).part, num_part=(4, 2, 2)[rank]) for rank in range(3)]
     group = [trajectory({"model": third[rank]}, rank=rank, incarnation=1) for rank in range(3)]
-    assert saves_read(group, saves) == ((0, 4),)
+    assert saves == list(saves_read(group, saves))
 
 
 def test_what_a_thread_writes_may_be_some_steps_old() -> None:
     """It was handed its state before it began to write."""
     [saved] = saved_by(trajectory(A, writer="thread"), 0)
-    assert (saved.state, list(saved.moments)) == (None, [(0, 0)])
-    assert saves_read([trajectory(A, incarnation=1)], [saved]) == ((0, 0),)
+    assert (saved.state, saved.earliest_step, saved.step) == (None, 0, 0)
+    assert (saved,) == saves_read([trajectory(A, incarnation=1)], [saved])
