@@ -123,27 +123,6 @@ def _read(path: str, state: str, rank: int, world_size: int, is_sharded: bool) -
     return content_of(State(sequence=0, time_ns=0, moment="save", components=components), state)
 
 
-def changed(
-    history: History, change: Callable[[AnyRecord], AnyRecord | None], *, incarnation: int, rank: int | None = None
-) -> History:
-    """Every line of these processes is changed, or left out; rank None: of all ranks."""
-    return msgspec.structs.replace(
-        history,
-        processes=tuple(
-            _changed(process, change)
-            if process.incarnation == incarnation and rank in (None, process.rank)
-            else process
-            for process in history.processes
-        ),
-    )
-
-
-def _changed(process: Process, change: Callable[[AnyRecord], AnyRecord | None]) -> Process:
-    kept = [line for record in process.records if (line := change(record)) is not None]
-    records = tuple(msgspec.structs.replace(line, sequence=number) for number, line in enumerate(kept))
-    return msgspec.structs.replace(process, records=records)
-
-
 def with_component(record: State, component: str, parts: dict[str, Fingerprint]) -> State:
     """With a component that holds this; the quick form sees it."""
     components = {**record.components, component: parts}

@@ -18,6 +18,7 @@ from resumable.launch.evidence.rank_records import AnyRecord, Dump, Figure, Load
 from resumable.launch.explain.check_result import CheckResult
 from resumable.launch.explain.outcome import Outcome
 from tests.launch import histories
+from tests.launch.changes import changed, fields
 from tests.launch.histories import Job
 
 JOB = Job(num_samples=32, save_every=1000)
@@ -102,14 +103,14 @@ def with_saves(
 ) -> History:
     """Rank 0 saves these files, those of each incarnation."""
 
-    def changed(process: Process) -> Process:
+    def with_own(process: Process) -> Process:
         base = RESUMED if process.incarnation else 0
         own = files[process.incarnation] if process.rank == 0 else ()
         loaded = loads if process.incarnation else None
         begun = early if process.incarnation and process.rank == 0 else ()
         return saving(without_loads(process), own, base=base, folder=history.name, loads=loaded, early=begun)
 
-    return msgspec.structs.replace(history, processes=tuple(map(changed, history.processes)))
+    return msgspec.structs.replace(history, processes=tuple(map(with_own, history.processes)))
 
 
 LATEST = File(path="latest.pt", when=every(4), content={"model": lambda step: step, "average": lambda step: -step})
@@ -301,20 +302,10 @@ def test_a_stop_in_the_middle_of_a_save_must_be_made_good(
     assert (bool(expected), True) == (result.outcome is Outcome.INVALID, expected in result.summary), result.summary
 
 
-def other_parameters(line: AnyRecord) -> AnyRecord:
-    return msgspec.structs.replace(line, after="other") if isinstance(line, Step) else line
-
-
 def test_what_follows_from_other_parameters_is_another_checks_matter() -> None:
     """Nothing is told twice."""
     exact = histories.one_kill(JOB, at=KILLED, resume=RESUMED).faulted.history
-    processes = [
-        msgspec.structs.replace(process, records=tuple(map(other_parameters, process.records)))
-        if process.incarnation
-        else process
-        for process in exact.processes
-    ]
-    run = msgspec.structs.replace(exact, processes=tuple(processes))
+    run = changed(exact, fields(Step, after="other"), incarnation=1)
     assert judged((LATEST, FINAL), second=(LOST,), run=run).outcome is Outcome.NOT_APPLICABLE
 
 

@@ -11,6 +11,7 @@ from resumable.launch.explain.codes.references import ReferenceVaries
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.reading.evidence import Evidence, gather
 from tests.launch import histories
+from tests.launch.changes import changed, fields
 from tests.launch.histories import Job
 
 JOB = Job()
@@ -18,15 +19,11 @@ JOB = Job()
 
 def digested(history: History, *, wrong_from: int | None = None) -> History:
     """Every batch with a digest of its samples; from an incarnation on with another one."""
-    processes = []
-    for process in history.processes:
-        mark = "other" if wrong_from is not None and process.incarnation >= wrong_from else "same"
-        records = tuple(
-            msgspec.structs.replace(record, digest=f"{mark} {record.indices}") if isinstance(record, Batch) else record
-            for record in process.records
-        )
-        processes.append(msgspec.structs.replace(process, records=records))
-    return msgspec.structs.replace(history, processes=tuple(processes))
+    for incarnation in history.incarnations:
+        mark = "other" if wrong_from is not None and incarnation >= wrong_from else "same"
+        change = fields(Batch, digest=lambda line, mark=mark: f"{mark} {line.indices}")
+        history = changed(history, change, incarnation=incarnation)
+    return history
 
 
 def judged(*, wrong_from: int | None = None, second_reference: str = "same", is_asked: bool = True) -> CheckResult:
@@ -58,19 +55,8 @@ def test_the_place_is_that_of_the_uninterrupted_run() -> None:
     plan = msgspec.structs.replace(evidence.plan, content=True)
     references = [digested(histories.reference(Job(num_samples=32), number)) for number in (1, 2)]
     faulted = digested(evidence.faulted.history, wrong_from=1)
-    counted_anew = tuple(
-        msgspec.structs.replace(
-            process,
-            records=tuple(
-                msgspec.structs.replace(record, batch=record.batch - 4)
-                if isinstance(record, Batch) and process.incarnation == 1 and record.epoch == 0
-                else record
-                for record in process.records
-            ),
-        )
-        for process in faulted.processes
-    )
-    faulted = msgspec.structs.replace(faulted, processes=counted_anew)
+    counted_anew = fields(Batch, when=lambda line: line.epoch == 0, batch=lambda line: line.batch - 4)
+    faulted = changed(faulted, counted_anew, incarnation=1)
     [first, _] = content(gather(plan, evidence.scenario, references, faulted)).violations
     assert (first.epoch, first.batch) == (0, 4)
 

@@ -21,8 +21,8 @@ from resumable.launch.reading.described_order import DescribedEpoch, Stream
 from resumable.launch.reading.evidence import Evidence, gather
 from resumable.samplers import ResumableSampler, SamplerError
 from tests.launch import histories
+from tests.launch.changes import changed
 from tests.launch.histories import Epochs, Job
-from tests.launch.states import changed
 
 Change = Callable[[AnyRecord], AnyRecord | None]
 

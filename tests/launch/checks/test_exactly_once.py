@@ -6,13 +6,13 @@ import pytest
 
 from resumable.launch.checks.exactly_once import exactly_once
 from resumable.launch.checks.reference import reference
-from resumable.launch.evidence.rank_records import AnyRecord, Loader
+from resumable.launch.evidence.rank_records import Loader
 from resumable.launch.evidence.recorded_runs import record_plan
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.reading.evidence import Evidence, gather
 from tests.launch import histories
+from tests.launch.changes import changed, fields
 from tests.launch.histories import Epochs, Job, Life
-from tests.launch.states import changed
 
 JOB = Job(num_samples=32)
 LATER = {"at": 13, "resume": 12}
@@ -96,13 +96,11 @@ def dropping(*, num_skipped: int) -> Evidence:
         histories.history(f"reference-{n}", histories.group(job, whole, incarnation=0, name=f"reference-{n}"))
         for n in (1, 2)
     )
-    faulted = changed(faulted, to_dropping, incarnation=1)
-    faulted, first, second = (changed(run, to_dropping, incarnation=0) for run in (faulted, first, second))
+    faulted, first, second = (changed(run, to_dropping) for run in (faulted, first, second))
     return histories.of_histories(faulted, job, [], first=first, second=second)
 
 
-def to_dropping(line: AnyRecord) -> AnyRecord:
-    return msgspec.structs.replace(line, drop_last=True) if isinstance(line, Loader) else line
+to_dropping = fields(Loader, drop_last=True)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@ import msgspec
 import pytest
 
 from resumable.launch.checks.fault_fired import fault_fired
-from resumable.launch.evidence.history import History
 from resumable.launch.evidence.node_records import NodeAct, NodeFaultActed, RankHung
 from resumable.launch.evidence.rank_records import AnyRecord, Batch, Error, Exit, FaultRefused, Save, Step
 from resumable.launch.explain.check_result import CheckResult
@@ -11,8 +10,8 @@ from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_kinds import FaultKind
 from resumable.launch.plan.fault_model import PlannedFault, Point, When, resolve
 from tests.launch import histories
+from tests.launch.changes import changed, without
 from tests.launch.histories import Job, Life
-from tests.launch.lines import with_records
 
 JOB = Job()
 
@@ -194,14 +193,6 @@ def test_a_fault_that_did_not_fire_has_its_reason(text, words):
     assert (result.outcome, result.summary.partition(": did not fire: ")[2]) == (Outcome.UNKNOWN, words)
 
 
-def without_steps(history: History) -> History:
-    """The same run of a job that updates its parameters by hand."""
-    processes = tuple(
-        with_records(p, [line for line in p.records if not isinstance(line, Step)]) for p in history.processes
-    )
-    return msgspec.structs.replace(history, processes=processes)
-
-
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -215,16 +206,18 @@ def without_steps(history: History) -> History:
 def test_a_step_never_comes_without_an_optimizer(text, words):
     """Every batch counts as a step of its own then, but no moment of training is told by it."""
     run = histories.evidence(JOB, [histories.resumed(JOB, 0)], []).faulted.history
-    first, second = (without_steps(histories.reference(JOB, number)) for number in (1, 2))
-    evidence = histories.of_histories(without_steps(run), JOB, [fault(text)], first=first, second=second)
+    first, second = (changed(histories.reference(JOB, number), without(Step)) for number in (1, 2))
+    evidence = histories.of_histories(changed(run, without(Step)), JOB, [fault(text)], first=first, second=second)
     assert words == fault_fired(evidence).summary.partition(": did not fire: ")[2]
 
 
 def test_a_run_that_was_cut_off_may_still_have_come_to_a_step():
     """That none was seen says nothing about its optimizer."""
     run = histories.evidence(JOB, [histories.killed(JOB, 5, rank=-1)], []).faulted.history
-    first, second = (without_steps(histories.reference(JOB, number)) for number in (1, 2))
-    evidence = histories.of_histories(without_steps(run), JOB, [histories.sigkill(9)], first=first, second=second)
+    first, second = (changed(histories.reference(JOB, number), without(Step)) for number in (1, 2))
+    evidence = histories.of_histories(
+        changed(run, without(Step)), JOB, [histories.sigkill(9)], first=first, second=second
+    )
     assert "the run ended after 4 steps of rank 1, before its moment came" in fault_fired(evidence).summary
 
 

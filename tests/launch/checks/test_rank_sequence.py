@@ -11,6 +11,7 @@ from resumable.launch.explain.outcome import Outcome
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import resolve
 from tests.launch import histories
+from tests.launch.changes import changed, fields
 from tests.launch.histories import Job, Life
 from tests.launch.lines import with_records
 
@@ -185,28 +186,15 @@ def test_a_job_that_made_no_step_at_all_is_told_how_many_were_left_out():
 
 def test_a_job_that_reads_a_part_of_its_data_after_a_restart_is_told_so():
     """A subset stands for the rest of the epoch, and what was made of it shows that it is not the right one."""
-
-    def of_part(line):
-        return msgspec.structs.replace(line, num_samples=24) if isinstance(line, Loader) else line
-
-    assert after_restart(of_part, rank0=skip_one, rank1=skip_one) == [PartOfDataset(num_samples=24)] * 2
+    assert (
+        after_restart(fields(Loader, num_samples=24), rank0=skip_one, rank1=skip_one)
+        == [PartOfDataset(num_samples=24)] * 2
+    )
 
 
 def blinded(history):
     """Rank 1's batches have neither indices nor a digest."""
-    processes = tuple(
-        with_records(
-            process,
-            [
-                msgspec.structs.replace(line, indices=None) if isinstance(line, Batch) else line
-                for line in process.records
-            ],
-        )
-        if process.rank == 1
-        else process
-        for process in history.processes
-    )
-    return msgspec.structs.replace(history, processes=processes)
+    return changed(history, fields(Batch, indices=None), rank=1)
 
 
 def test_batches_of_one_rank_that_nothing_identifies_are_unknown():

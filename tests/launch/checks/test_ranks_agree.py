@@ -1,4 +1,3 @@
-import msgspec
 import pytest
 
 from resumable.launch.checks.ranks_agree import ranks_agree
@@ -7,6 +6,7 @@ from resumable.launch.explain.check_result import CheckResult
 from resumable.launch.explain.codes.resume import EachRankRestores
 from resumable.launch.explain.outcome import Outcome
 from tests.launch import histories
+from tests.launch.changes import changed, fields
 from tests.launch.histories import Job, Life
 
 JOB = Job(num_samples=32)
@@ -29,20 +29,10 @@ def test_ranks_at_different_steps_disagree():
 
 def judged_epochs(*epochs: int | None) -> CheckResult:
     """Ranks whose samplers say these epochs when they resume."""
-    whole = histories.one_kill(JOB).faulted.history
-    processes = [
-        msgspec.structs.replace(
-            process,
-            records=tuple(
-                msgspec.structs.replace(line, sampler_epoch=epochs[process.rank])
-                if isinstance(line, EpochBegin)
-                else line
-                for line in process.records
-            ),
-        )
-        for process in whole.processes
-    ]
-    return ranks_agree(histories.of_histories(msgspec.structs.replace(whole, processes=tuple(processes)), JOB, []))
+    history = histories.one_kill(JOB).faulted.history
+    for rank, epoch in enumerate(epochs):
+        history = changed(history, fields(EpochBegin, sampler_epoch=epoch), rank=rank)
+    return ranks_agree(histories.of_histories(history, JOB, []))
 
 
 @pytest.mark.parametrize(

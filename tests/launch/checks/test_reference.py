@@ -9,6 +9,7 @@ from resumable.launch.explain.codes.references import ReferenceUnusable
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.reading.evidence import Evidence, gather
 from tests.launch import histories
+from tests.launch.changes import changed, fields
 from tests.launch.histories import Job, Life
 
 JOB = Job()
@@ -74,18 +75,7 @@ def test_two_different_batches_tell_one_order_from_another():
 
 def test_batches_that_nothing_identifies_are_unknown():
     """Neither indices nor a digest: nothing can be compared."""
-    history = histories.reference(JOB)
-    processes = [
-        msgspec.structs.replace(
-            process,
-            records=tuple(
-                msgspec.structs.replace(line, indices=None) if isinstance(line, Batch) else line
-                for line in process.records
-            ),
-        )
-        for process in history.processes
-    ]
-    blind = [msgspec.structs.replace(history, processes=tuple(processes), name=f"reference-{n}") for n in (1, 2)]
+    blind = (changed(histories.reference(JOB, number), fields(Batch, indices=None)) for number in (1, 2))
     assert "without indices and without a digest" in judged(*blind).summary
 
 

@@ -13,11 +13,11 @@ from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, L
 from resumable.launch.explain.check_result import CheckResult
 from resumable.launch.explain.outcome import Outcome
 from tests.launch import histories
+from tests.launch.changes import Change, changed, fields, together, without
 from tests.launch.histories import Job
-from tests.launch.states import changed, one, shard, with_component, with_states
+from tests.launch.states import one, shard, with_component, with_states
 
 JOB = Job(num_samples=32)
-Change = Callable[[AnyRecord], AnyRecord | None]
 
 
 def run_with(*changes: tuple[Change, int, int | None], job: Job = JOB) -> History:
@@ -113,8 +113,7 @@ def test_random_state_accuses_nobody() -> None:
     assert alone(run_with((at_start("random", first_zeroed), 1, None))).outcome == Outcome.VALID
 
 
-def without_name(line: AnyRecord) -> AnyRecord:
-    return msgspec.structs.replace(line, path="") if isinstance(line, Load | Save) else line
+without_name = fields(Load | Save, path="")
 
 
 def test_paths_do_not_matter() -> None:
@@ -124,8 +123,7 @@ def test_paths_do_not_matter() -> None:
     assert [alone(history).outcome, alone(spoilt).outcome] == [Outcome.VALID, Outcome.INVALID]
 
 
-def unseen(line: AnyRecord) -> AnyRecord | None:
-    return None if isinstance(line, Load) else line
+unseen = without(Load)
 
 
 def test_where_nothing_was_seen_to_be_read_the_parameters_tell_the_step() -> None:
@@ -135,8 +133,7 @@ def test_where_nothing_was_seen_to_be_read_the_parameters_tell_the_step() -> Non
     assert [alone(history).outcome, alone(spoilt).outcome] == [Outcome.VALID, Outcome.INVALID]
 
 
-def not_recorded(line: AnyRecord) -> AnyRecord | None:
-    return None if isinstance(line, State) else line
+not_recorded = without(State)
 
 
 def test_evidence_of_a_release_that_did_not_record_it_is_not_judged() -> None:
@@ -148,28 +145,24 @@ def test_evidence_of_a_release_that_did_not_record_it_is_not_judged() -> None:
     )
 
 
-def noisy(line: AnyRecord) -> AnyRecord:
-    return msgspec.structs.replace(line, loss=-1.0) if isinstance(line, Backward) else line
+noisy = fields(Backward, loss=-1.0)
 
 
 def test_where_numbers_do_not_repeat_nothing_else_shows_it() -> None:
     """Not to know what a process started from is then not to know whether it is right."""
-    second = changed(histories.reference(JOB, 2), noisy, incarnation=0)
+    second = changed(histories.reference(JOB, 2), noisy)
     history = run_with((not_recorded, 0, None), (not_recorded, 1, None))
     assert judged(history, second=second).outcome == Outcome.UNKNOWN
 
 
 def test_where_numbers_do_not_repeat_what_is_known_is_valid_all_the_same() -> None:
     """It needs no reference."""
-    second = changed(histories.reference(JOB, 2), noisy, incarnation=0)
+    second = changed(histories.reference(JOB, 2), noisy)
     assert judged(run_with(), second=second).outcome == Outcome.VALID
 
 
-def unlike_any_save(line: AnyRecord) -> AnyRecord:
-    """Neither what is read nor the parameters tell which save it was; the path still says where the process goes on."""
-    if isinstance(line, Load):
-        return msgspec.structs.replace(line, fingerprints={})
-    return msgspec.structs.replace(line, before=None) if isinstance(line, Step) else line
+unlike_any_save = together(fields(Load, fingerprints={}), fields(Step, before=None))
+"""Neither what is read nor the parameters tell which save it was; the path still says where the process goes on."""
 
 
 def test_that_no_save_was_seen_to_be_read_is_said() -> None:
@@ -182,9 +175,7 @@ def test_that_no_save_was_seen_to_be_read_is_said() -> None:
 
 
 def with_new_optimizer(step: int) -> Change:
-    return lambda line: (
-        msgspec.structs.replace(line, has_new_optimizer=True) if isinstance(line, Step) and line.step == step else line
-    )
+    return fields(Step, when=lambda line: line.step == step, has_new_optimizer=True)
 
 
 @pytest.mark.parametrize(("step", "expected"), [(4, Outcome.VALID), (3, Outcome.INVALID)])
@@ -228,7 +219,7 @@ def test_a_job_that_saves_with_other_weights_in_its_model_goes_on_with_its_own()
 
 
 def with_rate(rate: Callable[[int], float]) -> Change:
-    return lambda line: msgspec.structs.replace(line, learning_rate=rate(line.step)) if isinstance(line, Step) else line
+    return fields(Step, learning_rate=lambda line: rate(line.step))
 
 
 @pytest.mark.parametrize(
@@ -238,7 +229,7 @@ def with_rate(rate: Callable[[int], float]) -> Change:
 def test_a_learning_rate_that_no_run_has_at_this_step_is_invalid(rate, expected) -> None:
     """However the job computes it."""
     references = {
-        name: changed(histories.reference(JOB, number), with_rate(lambda step: 0.9**step), incarnation=0)
+        name: changed(histories.reference(JOB, number), with_rate(lambda step: 0.9**step))
         for number, name in enumerate(("first", "second"), start=1)
     }
     history = run_with((with_rate(lambda step: 0.9**step), 0, None), (with_rate(rate), 1, None))
@@ -255,14 +246,13 @@ def with_schedulers(line: AnyRecord) -> AnyRecord:
 def test_a_rate_accuses_who_loaded_a_checkpoint_and_not_its_scheduler(change, expected) -> None:
     """A scheduler that was restored may follow the losses; and a job that loads nothing begins anew."""
     references = {
-        name: changed(histories.reference(JOB, number), with_rate(lambda step: 0.9**step), incarnation=0)
+        name: changed(histories.reference(JOB, number), with_rate(lambda step: 0.9**step))
         for number, name in enumerate(("first", "second"), start=1)
     }
     history = run_with(
         (with_rate(lambda step: 0.9**step), 0, None), (with_rate(lambda step: 0.9 ** (step - 4)), 1, None)
     )
-    for incarnation in (0, 1):
-        history = changed(history, change, incarnation=incarnation)
+    history = changed(history, change)
     assert judged(history, **references).outcome == expected
 
 

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from itertools import product
 
 import msgspec
@@ -12,80 +11,29 @@ from resumable.launch.explain.outcome import Outcome
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import resolve
 from tests.launch import histories
+from tests.launch.changes import Change, changed, fields, same, together
 from tests.launch.histories import Job
 from tests.launch.states import one, with_component, with_states
 
 JOB = Job(num_samples=32)
-Change = Callable[[AnyRecord], AnyRecord]
-
-
-def changed(history: History, change: Change, *, incarnation: int, rank: int = 1) -> History:
-    """Every line of one process is changed."""
-    processes = tuple(
-        msgspec.structs.replace(process, records=tuple(map(change, process.records)))
-        if (process.incarnation, process.rank) == (incarnation, rank)
-        else process
-        for process in history.processes
-    )
-    return msgspec.structs.replace(history, processes=processes)
-
-
-def all_changed(history: History, change: Change) -> History:
-    """Every line of every process is changed."""
-    processes = tuple(
-        msgspec.structs.replace(process, records=tuple(map(change, process.records))) for process in history.processes
-    )
-    return msgspec.structs.replace(history, processes=processes)
 
 
 def judged(change: Change, incarnation: int = 1) -> CheckResult:
     history = histories.one_kill(JOB).faulted.history
-    return state(histories.of_histories(changed(history, change, incarnation=incarnation), JOB, []))
+    return state(histories.of_histories(changed(history, change, incarnation=incarnation, rank=1), JOB, []))
 
 
-def other_parameters(line: AnyRecord) -> AnyRecord:
-    return msgspec.structs.replace(line, after="other") if isinstance(line, Step) and line.step > 5 else line
-
-
-def other_loss(line: AnyRecord) -> AnyRecord:
-    return (
-        msgspec.structs.replace(line, loss=-1.0) if isinstance(line, Backward) and line.loss == JOB.loss(1, 6) else line
-    )
-
-
-def other_loss_and_parameters(line: AnyRecord) -> AnyRecord:
-    return other_loss(other_parameters(line))
-
-
-def other_buffers(line: AnyRecord) -> AnyRecord:
-    return msgspec.structs.replace(line, buffers="other") if isinstance(line, Step) and line.step > 5 else line
-
-
-def other_parameters_then_batches(line: AnyRecord) -> AnyRecord:
-    is_late = isinstance(line, Batch) and line.epoch == 2
-    return msgspec.structs.replace(line, indices=line.indices[::-1]) if is_late else other_parameters(line)
-
-
-def no_number(line: AnyRecord) -> AnyRecord:
-    return msgspec.structs.replace(line, loss=float("nan")) if isinstance(line, Backward) else line
-
-
-def other_start(line: AnyRecord) -> AnyRecord:
-    return msgspec.structs.replace(line, before="other", after="other") if isinstance(line, Step) else line
-
-
-def other_end(line: AnyRecord) -> AnyRecord:
-    return msgspec.structs.replace(line, parameters="other") if isinstance(line, Exit) else line
-
-
-def same(line: AnyRecord) -> AnyRecord:
-    return line
-
-
-def nothing(line: AnyRecord) -> AnyRecord:
-    if isinstance(line, Step):
-        return msgspec.structs.replace(line, before=None, after=None)
-    return msgspec.structs.replace(line, loss=None) if isinstance(line, Backward) else line
+other_parameters = fields(Step, when=lambda line: line.step > 5, after="other")
+other_loss = fields(Backward, when=lambda line: line.loss == JOB.loss(1, 6), loss=-1.0)
+other_loss_and_parameters = together(other_parameters, other_loss)
+other_buffers = fields(Step, when=lambda line: line.step > 5, buffers="other")
+other_parameters_then_batches = together(
+    other_parameters, fields(Batch, when=lambda line: line.epoch == 2, indices=lambda line: line.indices[::-1])
+)
+no_number = fields(Backward, loss=float("nan"))
+other_start = fields(Step, before="other", after="other")
+other_end = fields(Exit, parameters="other")
+nothing = together(fields(Step, before=None, after=None), fields(Backward, loss=None))
 
 
 def test_equal_losses_and_parameters_are_valid():
@@ -149,29 +97,20 @@ def test_the_first_difference_has_its_place(change, place):
     assert place == (one.rank, one.incarnation, one.step, one.epoch, one.batch, one.file, one.line)
 
 
-def with_schedule(line: AnyRecord) -> AnyRecord:
-    return (
-        msgspec.structs.replace(line, scheduler_steps=line.step, learning_rate=0.1) if isinstance(line, Step) else line
-    )
+with_schedule = fields(Step, scheduler_steps=lambda line: line.step, learning_rate=0.1)
 
 
-def with_new_scheduler(line: AnyRecord) -> AnyRecord:
-    line = with_schedule(other_parameters(line))
-    return (
-        msgspec.structs.replace(line, scheduler_steps=line.step - 4, learning_rate=0.5)
-        if isinstance(line, Step)
-        else line
-    )
+with_new_scheduler = together(
+    other_parameters, fields(Step, scheduler_steps=lambda line: line.step - 4, learning_rate=0.5)
+)
 
 
-def with_scheduler_made_anew(line: AnyRecord) -> AnyRecord:
-    line = with_schedule(other_parameters(line))
-    return msgspec.structs.replace(line, scheduler_steps=line.step - 4) if isinstance(line, Step) else line
+with_scheduler_made_anew = together(
+    other_parameters, with_schedule, fields(Step, scheduler_steps=lambda line: line.step - 4)
+)
 
 
-def with_new_rate(line: AnyRecord) -> AnyRecord:
-    line = with_schedule(other_parameters(line))
-    return msgspec.structs.replace(line, learning_rate=0.5) if isinstance(line, Step) else line
+with_new_rate = together(other_parameters, with_schedule, fields(Step, learning_rate=0.5))
 
 
 @pytest.mark.parametrize(
@@ -185,21 +124,17 @@ def with_new_rate(line: AnyRecord) -> AnyRecord:
 def test_a_learning_rate_that_does_not_go_on_is_named(change, words):
     """As it was in the first step that is another one."""
     runs = [histories.one_kill(JOB).faulted.history, histories.reference(JOB, 1), histories.reference(JOB, 2)]
-    faulted, first, second = (all_changed(run, with_schedule) for run in runs)
-    faulted = changed(faulted, change, incarnation=1)
+    faulted, first, second = (changed(run, with_schedule) for run in runs)
+    faulted = changed(faulted, change, incarnation=1, rank=1)
     result = state(histories.of_histories(faulted, JOB, [], first=first, second=second))
     assert words in result.violations[0].explanation
 
 
-def by_hand(line: AnyRecord) -> AnyRecord:
-    """As a job without an optimizer leaves it: nothing tells its parameters."""
-    return msgspec.structs.replace(line, before=None, after=None) if isinstance(line, Step) else line
+by_hand = fields(Step, before=None, after=None)
+"""As a job without an optimizer leaves it: nothing tells its parameters."""
 
 
-def first_loss(line: AnyRecord) -> AnyRecord:
-    return (
-        msgspec.structs.replace(line, loss=-1.0) if isinstance(line, Backward) and line.loss == JOB.loss(1, 4) else line
-    )
+first_loss = fields(Backward, when=lambda line: line.loss == JOB.loss(1, 4), loss=-1.0)
 
 
 @pytest.mark.parametrize(
@@ -215,8 +150,8 @@ def first_loss(line: AnyRecord) -> AnyRecord:
 def test_where_nothing_tells_the_parameters_the_loss_says_what_it_can(change, words):
     """Its first loss after the restart follows from what was loaded; if that is right, so was the model's state."""
     runs = [histories.one_kill(JOB).faulted.history, histories.reference(JOB, 1), histories.reference(JOB, 2)]
-    runs[0] = changed(runs[0], change, incarnation=1)
-    faulted, first, second = (all_changed(run, by_hand) for run in runs)
+    runs[0] = changed(runs[0], change, incarnation=1, rank=1)
+    faulted, first, second = (changed(run, by_hand) for run in runs)
     [violation] = state(histories.of_histories(faulted, JOB, [], first=first, second=second)).violations
     assert violation.explanation.startswith(words)
 
@@ -224,7 +159,7 @@ def test_where_nothing_tells_the_parameters_the_loss_says_what_it_can(change, wo
 def with_damage_to(path: str, change: Change) -> CheckResult:
     """`step-4.pt`, which was loaded, is damaged or another file is."""
     planned = resolve([parse_fault("corrupt@step=4:rank=1")], world_size=2, seed=0)[0]
-    history = changed(histories.hit(JOB, planned, path=path), change, incarnation=1)
+    history = changed(histories.hit(JOB, planned, path=path), change, incarnation=1, rank=1)
     return state(histories.of_histories(history, JOB, [planned]))
 
 
@@ -261,8 +196,7 @@ def test_a_difference_before_the_restart_is_unknown():
     assert judged(other_loss_early, incarnation=0).outcome == Outcome.UNKNOWN
 
 
-def half_of_last_step(line: AnyRecord) -> AnyRecord:
-    return msgspec.structs.replace(line, after="half") if isinstance(line, Step) and line.step == 4 else line
+half_of_last_step = fields(Step, when=lambda line: line.step == 4, after="half")
 
 
 def test_a_killed_process_may_have_done_half_of_its_last_step():
@@ -270,14 +204,13 @@ def test_a_killed_process_may_have_done_half_of_its_last_step():
     assert judged(half_of_last_step, incarnation=0).outcome == Outcome.VALID
 
 
-def other_loss_early(line: AnyRecord) -> AnyRecord:
-    return msgspec.structs.replace(line, loss=-1.0) if isinstance(line, Backward) else line
+other_loss_early = fields(Backward, loss=-1.0)
 
 
 def test_numbers_that_do_not_repeat_are_not_compared_but_measured():
     """Bit by bit such a job is equal to nothing, itself included: what is told is how far apart its runs are."""
-    second = changed(histories.reference(JOB, 2), slightly_other_loss, incarnation=0)
-    faulted = changed(histories.one_kill(JOB).faulted.history, much_different_loss, incarnation=1)
+    second = changed(histories.reference(JOB, 2), slightly_other_loss, rank=1)
+    faulted = changed(histories.one_kill(JOB).faulted.history, much_different_loss, incarnation=1, rank=1)
     result = state(histories.of_histories(faulted, JOB, [], second=second))
     assert (result.outcome, result.summary) == (
         Outcome.NOT_APPLICABLE,
@@ -287,18 +220,14 @@ def test_numbers_that_do_not_repeat_are_not_compared_but_measured():
     )
 
 
-def slightly_other_loss(line: AnyRecord) -> AnyRecord:
-    return msgspec.structs.replace(line, loss=(line.loss or 0) * 0.99) if isinstance(line, Backward) else line
-
-
-def much_different_loss(line: AnyRecord) -> AnyRecord:
-    return msgspec.structs.replace(line, loss=(line.loss or 0) * 2) if isinstance(line, Backward) else line
+slightly_other_loss = fields(Backward, loss=lambda line: (line.loss or 0) * 0.99)
+much_different_loss = fields(Backward, loss=lambda line: (line.loss or 0) * 2)
 
 
 def everywhere(change: Change) -> CheckResult:
     """Every line of every process of every run is changed."""
     runs = [histories.one_kill(JOB).faulted.history, histories.reference(JOB, 1), histories.reference(JOB, 2)]
-    faulted, first, second = (all_changed(run, change) for run in runs)
+    faulted, first, second = (changed(run, change) for run in runs)
     return state(histories.of_histories(faulted, JOB, [], first=first, second=second))
 
 
@@ -312,8 +241,7 @@ def test_nothing_recorded_is_not_applicable():
     assert everywhere(nothing).outcome == Outcome.NOT_APPLICABLE
 
 
-def without_loss(line: AnyRecord) -> AnyRecord:
-    return msgspec.structs.replace(line, loss=None) if isinstance(line, Backward) else line
+without_loss = fields(Backward, loss=None)
 
 
 def test_parameters_alone_are_compared_too():
@@ -336,22 +264,18 @@ def test_an_end_that_the_references_lack_proves_nothing_about_the_run():
 def with_first_loss(rank: int) -> Change:
     """The rank's loss differs in its first step after the restart; what it draws depends on nothing that is restored."""
     right = JOB.loss(rank, 4)
-    return lambda line: msgspec.structs.replace(line, loss=-1.0) if getattr(line, "loss", None) == right else line
+    return fields(Backward, when=lambda line: line.loss == right, loss=-1.0)
 
 
 def from_step(step: int, after: str) -> Change:
     """Parameters differ from a step on."""
-    return lambda line: (
-        msgspec.structs.replace(line, after=f"{after}-{line.step}")
-        if isinstance(line, Step) and line.step >= step
-        else line
-    )
+    return fields(Step, when=lambda line: line.step >= step, after=lambda line: f"{after}-{line.step}")
 
 
-def unchanged_at_first(line: AnyRecord) -> AnyRecord:
-    """The first step after the restart leaves the parameters as they were; all later ones differ."""
-    line = from_step(5, "other")(line)
-    return msgspec.structs.replace(line, after=line.before) if isinstance(line, Step) and line.before else line
+unchanged_at_first = together(
+    from_step(5, "other"), fields(Step, when=lambda line: line.before, after=lambda line: line.before)
+)
+"""The first step after the restart leaves the parameters as they were; all later ones differ."""
 
 
 @pytest.mark.parametrize(
@@ -377,7 +301,7 @@ def test_what_differs_first_is_to_blame(losses: tuple[int, ...], change: Change,
     """The loss comes before the update, and what an update is made of before its result."""
     history = histories.one_kill(JOB).faulted.history
     for rank in (0, 1):
-        own = with_first_loss(rank) if rank in losses else lambda line: line
+        own = with_first_loss(rank) if rank in losses else same
         history = changed(changed(history, own, incarnation=1, rank=rank), change, incarnation=1, rank=rank)
     violation = state(histories.of_histories(history, JOB, [])).violations[0]
     assert words in violation.explanation
@@ -394,10 +318,10 @@ def with_untrained(line: AnyRecord) -> AnyRecord:
     return with_component(line, "untrained", {"base.weight": one("frozen")}) if isinstance(line, State) else line
 
 
-def moved_by_a_forward_pass(line: AnyRecord) -> AnyRecord:
-    """What the first step finds is of no other moment, though all was as it had been saved before the forward pass."""
-    is_first = isinstance(line, Step) and line.before is not None
-    return from_step(4, "x")(msgspec.structs.replace(line, before="moved") if is_first else line)
+moved_by_a_forward_pass = together(
+    fields(Step, when=lambda line: line.before is not None, before="moved"), from_step(4, "x")
+)
+"""What the first step finds is of no other moment, though all was as it had been saved before the forward pass."""
 
 
 def without_scaler(line: AnyRecord) -> AnyRecord:
@@ -405,9 +329,8 @@ def without_scaler(line: AnyRecord) -> AnyRecord:
     return with_component(line, "scaler", {}) if isinstance(line, State) else line
 
 
-def other_losses(line: AnyRecord) -> AnyRecord:
-    """Of both ranks."""
-    return with_first_loss(1)(with_first_loss(0)(line))
+other_losses = together(with_first_loss(0), with_first_loss(1))
+"""Of both ranks."""
 
 
 @pytest.mark.parametrize(
@@ -435,7 +358,7 @@ def other_losses(line: AnyRecord) -> AnyRecord:
 )
 def test_what_the_state_proves_right_is_not_blamed(job: Change, changes: list[Change], words: str) -> None:
     """All that is restored is as it was saved, and yet the first step is another one."""
-    history = all_changed(with_states(histories.one_kill(JOB).faulted.history), job)
+    history = changed(with_states(histories.one_kill(JOB).faulted.history), job)
     for change, rank in product(changes, (0, 1)):
         history = changed(history, change, incarnation=1, rank=rank)
     assert words in state(histories.of_histories(history, JOB, [])).violations[0].explanation

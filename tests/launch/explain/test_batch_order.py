@@ -17,6 +17,7 @@ from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, E
 from resumable.launch.explain.check_result import CheckResult
 from resumable.launch.explain.outcome import Outcome
 from tests.launch import histories
+from tests.launch.changes import changed, fields
 from tests.launch.histories import Epochs, Job
 from tests.launch.lines import with_records
 
@@ -237,15 +238,6 @@ def test_read_ahead_is_blamed_only_on_workers_that_may_read_so_far(num_workers, 
     assert ("it skipped 3 batches" in explanation, words in explanation) == (True, is_blamed)
 
 
-def in_pairs(history: History) -> History:
-    """The same run of a job that steps after every second batch."""
-    processes = tuple(
-        histories.with_lines(msgspec.structs.replace(p, records=()), filter(None, map(in_pair, p.records)))
-        for p in history.processes
-    )
-    return msgspec.structs.replace(history, processes=processes)
-
-
 def in_pair(line: AnyRecord) -> AnyRecord | None:
     if not isinstance(line, Step):
         return line
@@ -265,7 +257,7 @@ def test_gradients_that_a_checkpoint_lacks_are_told_from_batches_read_ahead(save
     changes = {f"rank{rank}": lambda epochs: [epochs[0][skipped:], *epochs[1:]] for rank in (0, 1)}
     runs = [histories.one_kill(job, at=6, resume=save_every, **changes).faulted.history]
     runs += [histories.reference(job, number) for number in (1, 2)]
-    faulted, first, second = map(in_pairs, runs)
+    faulted, first, second = (changed(run, in_pair) for run in runs)
     result = rank_sequence(histories.of_histories(faulted, job, [histories.sigkill(5)], first=first, second=second))
     explanations = [violation.explanation for violation in result.violations]
     assert explanations == [f"it skipped 1 batch from batch 2 of epoch 0 on: {words}"] * 2
@@ -422,18 +414,6 @@ def test_what_comes_after_the_first_wrong_epoch_tells_what_became_of_it(bug: Bug
     assert words in at_the_border(bug).violations[0].explanation
 
 
-def without_sampler_epochs(history: History) -> History:
-    """As a sampler leaves it that knows of no epoch."""
-
-    def told(line: AnyRecord) -> AnyRecord:
-        return msgspec.structs.replace(line, sampler_epoch=None) if isinstance(line, EpochBegin) else line
-
-    processes = [
-        msgspec.structs.replace(process, records=tuple(map(told, process.records))) for process in history.processes
-    ]
-    return msgspec.structs.replace(history, processes=tuple(processes))
-
-
 @pytest.mark.parametrize(
     ("bug", "words"),
     [
@@ -445,7 +425,9 @@ def test_a_sampler_without_epochs_is_blamed_for_none(bug: Bug, words: str) -> No
     """A generator draws its order: nobody can set an epoch."""
     changes = {f"rank{rank}": lambda _, rank=rank: bug(rank) for rank in range(JOB.world_size)}
     faulted = histories.one_kill(JOB, at=13, resume=12, **changes).faulted.history
-    evidence = histories.of_histories(without_sampler_epochs(faulted), JOB, [histories.sigkill(12)])
+    evidence = histories.of_histories(
+        changed(faulted, fields(EpochBegin, sampler_epoch=None)), JOB, [histories.sigkill(12)]
+    )
     explanation = rank_sequence(evidence).violations[0].explanation
     assert (words in explanation, "set_epoch" in explanation) == (True, False)
 

@@ -4,61 +4,32 @@ from collections.abc import Callable
 from dataclasses import replace
 from math import factorial
 
-import msgspec
 import pytest
 
 from resumable.launch.checks.restored import restored
-from resumable.launch.evidence.history import History
-from resumable.launch.evidence.rank_records import AnyRecord, Load, Step
+from resumable.launch.evidence.rank_records import Load, Step
 from resumable.launch.explain.check_result import CheckResult
 from resumable.launch.explain.outcome import Outcome
 from tests.launch import histories
+from tests.launch.changes import Change, changed, fields, same, together
 from tests.launch.histories import Job
 
 JOB = Job(world_size=4, num_samples=48)
 FEWER = replace(JOB, world_size=2, batch_size=4)
-Change = Callable[[AnyRecord], AnyRecord]
 
 
-def changed(history: History, change: Change, *incarnations: int) -> History:
-    processes = tuple(
-        msgspec.structs.replace(process, records=tuple(map(change, process.records)))
-        if process.incarnation in incarnations
-        else process
-        for process in history.processes
-    )
-    return msgspec.structs.replace(history, processes=processes)
-
-
-def judged(
-    change: Change,
-    *incarnations: int,
-    before: Change | None = None,
-    reference: Change | None = None,
-    resume: int = 2,
-) -> CheckResult:
-    """Four ranks are killed after five steps, two go on after `resume`."""
-    groups = [histories.killed(JOB, 5), histories.resized(JOB, FEWER, resume)]
+def judged(change: Change, *, before: Change) -> CheckResult:
+    """Four ranks are killed after five steps, two go on after two, changed so; `before`: all others."""
+    groups = [histories.killed(JOB, 5), histories.resized(JOB, FEWER, 2)]
     faulted = histories.evidence(JOB, groups, [], FEWER).faulted.history
-    references = [histories.reference(JOB, number) for number in (1, 2)]
-    first, second = [changed(one, reference, 0) if reference else one for one in references]
-    history = changed(changed(faulted, before or same, 0), change, *incarnations)
+    first, second = (changed(histories.reference(JOB, number), before) for number in (1, 2))
+    history = changed(changed(faulted, before, incarnation=0), change, incarnation=1)
     return restored(histories.of_histories(history, JOB, [], first=first, second=second))
-
-
-def same(line: AnyRecord) -> AnyRecord:
-    return line
 
 
 def scheduled(counted: Callable[[int], int], rate: Callable[[int], float]) -> Change:
     """A schedule: what it has counted and the learning rate, by step since training began."""
-
-    def change(line: AnyRecord) -> AnyRecord:
-        if not isinstance(line, Step):
-            return line
-        return msgspec.structs.replace(line, scheduler_steps=counted(line.step), learning_rate=rate(line.step))
-
-    return change
+    return fields(Step, scheduler_steps=lambda line: counted(line.step), learning_rate=lambda line: rate(line.step))
 
 
 falling = scheduled(lambda step: step, lambda step: 0.5**step)
@@ -85,7 +56,7 @@ constant_anew = scheduled(lambda step: step - 2, lambda _: 0.1)
 )
 def test_a_scheduler_that_was_not_restored_is_told(before, change):
     """The first learning rate is right: the optimizer has kept it."""
-    result = judged(change, 1, before=before, reference=before)
+    result = judged(change, before=before)
     sentence = "rank 0 in incarnation 1 went on from step 2 with the learning rates that the job began with"
     assert (result.outcome, result.summary) == (Outcome.INVALID, sentence)
     assert {violation.explanation for violation in result.violations} == {
@@ -108,13 +79,12 @@ def test_a_scheduler_that_was_not_restored_is_told(before, change):
 )
 def test_other_schedules_are_not_accused(before, change):
     """A job may make a scheduler that fits another number of ranks."""
-    assert judged(change, 1, before=before, reference=before).outcome == Outcome.NOT_APPLICABLE
+    assert judged(change, before=before).outcome == Outcome.NOT_APPLICABLE
 
 
-def without_loading(line: AnyRecord) -> AnyRecord:
-    return begun_anew(msgspec.structs.replace(line, path="") if isinstance(line, Load) else line)
+without_loading = together(fields(Load, path=""), begun_anew)
 
 
 def test_a_job_that_loads_nothing_has_begun_anew():
     """Whatever step its parameters seem to be of: with a learning rate of 0 they never change."""
-    assert judged(without_loading, 1, before=falling, reference=falling).outcome == Outcome.NOT_APPLICABLE
+    assert judged(without_loading, before=falling).outcome == Outcome.NOT_APPLICABLE

@@ -1,15 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 import pytest
 
-from resumable.launch.evidence.history import History, Process
+from resumable.launch.evidence.history import Process
 from resumable.launch.evidence.rank_records import AnyRecord, Backward, Exit, Step
 from resumable.launch.reading.arbiter import num_equal_steps, was_cut_off
 from resumable.launch.reading.evidence import Evidence
 from tests.launch import histories
+from tests.launch.changes import Change, changed, fields
 from tests.launch.histories import Job
 from tests.launch.lines import with_records
 
@@ -17,10 +16,9 @@ JOB = Job()
 NUM_STEPS = 2 * (5 + 8)
 """Of both ranks: five until one is killed, and eight after the four that the checkpoint holds."""
 LATE_LOSSES = {JOB.loss(rank, step) for rank in (0, 1) for step in range(8, 12)}
-Change = Callable[[AnyRecord], AnyRecord | None]
 
 
-def spoilt(process: Process, change: Change, first_step: int = 0) -> Process:
+def spoilt(process: Process, change: Change, first_step: int) -> Process:
     """The process with its lines from a step on, as it counts them, changed or left out."""
     begins = [number for number, line in enumerate(process.records) if isinstance(line, Backward)]
     head, tail = process.records[: begins[first_step]], process.records[begins[first_step] :]
@@ -37,32 +35,14 @@ def with_changed(change: Change, *, incarnation: int, first_step: int = 0) -> Ev
     return histories.of_histories(msgspec.structs.replace(whole, processes=processes), JOB, [histories.sigkill(4)])
 
 
-def all_changed(history: History, change: Change) -> History:
-    return msgspec.structs.replace(history, processes=tuple(spoilt(own, change) for own in history.processes))
+other_loss = fields(Backward, loss=-1.0)
+no_loss = fields(Backward, loss=None)
+no_late_loss = fields(Backward, when=lambda line: line.loss in LATE_LOSSES, loss=None)
 
 
-def other_loss(line: AnyRecord) -> AnyRecord:
-    return msgspec.structs.replace(line, loss=-1.0) if isinstance(line, Backward) else line
-
-
-def no_loss(line: AnyRecord) -> AnyRecord:
-    return msgspec.structs.replace(line, loss=None) if isinstance(line, Backward) else line
-
-
-def no_late_loss(line: AnyRecord) -> AnyRecord:
-    return no_loss(line) if getattr(line, "loss", None) in LATE_LOSSES else line
-
-
-def no_parameters(line: AnyRecord) -> AnyRecord:
-    return msgspec.structs.replace(line, after=None) if isinstance(line, Step) else line
-
-
-def other_end(line: AnyRecord) -> AnyRecord:
-    return msgspec.structs.replace(line, parameters="others") if isinstance(line, Exit) else line
-
-
-def bad_end(line: AnyRecord) -> AnyRecord:
-    return msgspec.structs.replace(line, code=1) if isinstance(line, Exit) else line
+no_parameters = fields(Step, after=None)
+other_end = fields(Exit, parameters="others")
+bad_end = fields(Exit, code=1)
 
 
 def no_last_steps(line: AnyRecord) -> AnyRecord | None:
@@ -94,8 +74,8 @@ def test_one_number_that_is_different_proves_nothing(evidence: Evidence) -> None
 @pytest.mark.parametrize("change", [no_loss, no_late_loss, no_parameters])
 def test_what_no_run_recorded_is_not_equal(change: Change) -> None:
     """Nothing says that it is."""
-    references = {name: all_changed(histories.reference(JOB, n), change) for n, name in ((1, "first"), (2, "second"))}
-    faulted = all_changed(histories.one_kill(JOB).faulted.history, change)
+    references = {name: changed(histories.reference(JOB, n), change) for n, name in ((1, "first"), (2, "second"))}
+    faulted = changed(histories.one_kill(JOB).faulted.history, change)
     assert num_equal_steps(histories.of_histories(faulted, JOB, [], **references)) is None
 
 

@@ -12,26 +12,15 @@ from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, E
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.reading.evidence import Evidence
 from tests.launch import histories
+from tests.launch.changes import Change, changed, changed_process, fields, together
 from tests.launch.histories import Job
 
 JOB = Job(num_samples=32)
-Change = Callable[[AnyRecord], AnyRecord]
-
-
-def changed(process: Process, *changes: Change) -> Process:
-    records = process.records
-    for change in changes:
-        records = tuple(map(change, records))
-    return msgspec.structs.replace(process, records=records)
 
 
 def with_one_loss(history: History) -> History:
     """All ranks have the same loss: it does not come from their samples."""
-
-    def same(line: AnyRecord) -> AnyRecord:
-        return msgspec.structs.replace(line, loss=0.5) if isinstance(line, Backward) else line
-
-    return msgspec.structs.replace(history, processes=tuple(changed(one, same) for one in history.processes))
+    return changed(history, fields(Backward, loss=0.5))
 
 
 def as_it_is(history: History) -> History:
@@ -45,12 +34,9 @@ def resumed(*changes: Change, everywhere: Callable[[History], History] = as_it_i
         changes: Of the lines.
         everywhere: A change of the references and of the killed run.
     """
-    history = everywhere(histories.one_kill(JOB).faulted.history)
-    processes = tuple(changed(one, *changes) if one.incarnation else one for one in history.processes)
+    history = changed(everywhere(histories.one_kill(JOB).faulted.history), together(*changes), incarnation=1)
     first, second = (everywhere(histories.reference(JOB, number)) for number in (1, 2))
-    return histories.of_histories(
-        msgspec.structs.replace(history, processes=processes), JOB, [], first=first, second=second
-    )
+    return histories.of_histories(history, JOB, [], first=first, second=second)
 
 
 def in_slice(line: AnyRecord) -> AnyRecord:
@@ -64,16 +50,9 @@ def in_slice(line: AnyRecord) -> AnyRecord:
             return line
 
 
-def with_other_loss(line: AnyRecord) -> AnyRecord:
-    return msgspec.structs.replace(line, loss=-1.0) if isinstance(line, Backward) else line
-
-
-def without_loss(line: AnyRecord) -> AnyRecord:
-    return msgspec.structs.replace(line, loss=None) if isinstance(line, Backward) else line
-
-
-def with_other_parameters(line: AnyRecord) -> AnyRecord:
-    return msgspec.structs.replace(line, after="other") if isinstance(line, Step) else line
+with_other_loss = fields(Backward, loss=-1.0)
+without_loss = fields(Backward, loss=None)
+with_other_parameters = fields(Step, after="other")
 
 
 def test_a_slice_is_the_right_one_if_training_makes_the_same_of_it():
@@ -101,11 +80,7 @@ def test_a_loss_that_every_rank_has_does_not_tell_samples():
 
 def without_parameters(history: History) -> History:
     """As a job without an optimizer leaves it."""
-
-    def forget(line: AnyRecord) -> AnyRecord:
-        return msgspec.structs.replace(line, before=None, after=None) if isinstance(line, Step) else line
-
-    return msgspec.structs.replace(history, processes=tuple(changed(one, forget) for one in history.processes))
+    return changed(history, fields(Step, before=None, after=None))
 
 
 def test_losses_alone_do_not_tell_samples():
@@ -113,8 +88,7 @@ def test_losses_alone_do_not_tell_samples():
     assert rank_sequence(resumed(in_slice, everywhere=without_parameters)).outcome == Outcome.INVALID
 
 
-def of_one_sample(line: AnyRecord) -> AnyRecord:
-    return msgspec.structs.replace(line, indices=line.indices[:1]) if isinstance(line, Batch) else line
+of_one_sample = fields(Batch, indices=lambda line: line.indices[:1])
 
 
 def test_batches_of_another_size_are_others():
@@ -149,7 +123,7 @@ def test_after_the_slice_indices_are_those_of_the_whole_again():
     """The first pass is right, and the next one is not."""
     history = histories.one_kill(JOB).faulted.history
     processes = tuple(
-        with_a_slice(changed(one, in_slice_at_first)) if one.incarnation else one for one in history.processes
+        with_a_slice(changed_process(one, in_slice_at_first)) if one.incarnation else one for one in history.processes
     )
     first, second = (histories.reference(JOB, number) for number in (1, 2))
     evidence = histories.of_histories(

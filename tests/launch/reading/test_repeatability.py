@@ -8,29 +8,22 @@ import pytest
 from resumable.launch.evidence.rank_records import AnyRecord, Backward, Step
 from resumable.launch.reading.repeatability import Distance, distances, repeats
 from tests.launch import histories
+from tests.launch.changes import Change, changed, fields, together
 from tests.launch.histories import Job
-from tests.launch.states import changed
 
 JOB = Job()
 
 
-def with_numbers(factor: float):
-    def change(line: AnyRecord) -> AnyRecord:
-        if isinstance(line, Step):
-            return msgspec.structs.replace(line, parameter_norm=2.0 * factor)
-        return msgspec.structs.replace(line, loss=3.0 * factor) if isinstance(line, Backward) else line
-
-    return change
+def with_numbers(factor: float) -> Change:
+    return together(fields(Step, parameter_norm=2.0 * factor), fields(Backward, loss=3.0 * factor))
 
 
 def measured(first: float, second: float, faulted: float) -> tuple[Distance, Distance]:
     runs = {
-        name: changed(histories.reference(JOB, number), with_numbers(factor), incarnation=0)
+        name: changed(histories.reference(JOB, number), with_numbers(factor))
         for number, (name, factor) in enumerate((("first", first), ("second", second)), start=1)
     }
-    history = histories.one_kill(JOB).faulted.history
-    for incarnation in (0, 1):
-        history = changed(history, with_numbers(faulted), incarnation=incarnation)
+    history = changed(histories.one_kill(JOB).faulted.history, with_numbers(faulted))
     evidence = histories.of_histories(history, JOB, [], **runs)
     return distances(evidence.references, evidence.faulted)
 

@@ -1,36 +1,32 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import msgspec
 import pytest
 
 from resumable.launch.evidence.history import History
-from resumable.launch.evidence.rank_records import AnyRecord, Load, State
+from resumable.launch.evidence.rank_records import Load, State
 from resumable.launch.reading.start_states import Start, start_state, starts_of
 from tests.launch import histories
+from tests.launch.changes import Change, changed, same, without
 from tests.launch.histories import Job, Life, path_of
 from tests.launch.lines import with_records
-from tests.launch.states import changed, content_after, one, with_component, with_states
+from tests.launch.states import content_after, one, with_component, with_states
 
 JOB = Job(num_samples=32)
 
 
-def unseen(line: AnyRecord) -> AnyRecord | None:
-    return None if isinstance(line, Load) else line
+unseen = without(Load)
 
 
-def without_state(line: AnyRecord) -> AnyRecord | None:
-    return None if isinstance(line, State) else line
+without_state = without(State)
 
 
-def run_of(groups: Sequence[Sequence[Life]], change: Callable[[AnyRecord], AnyRecord | None] | None = None) -> History:
+def run_of(groups: Sequence[Sequence[Life]], change: Change = same) -> History:
     """Groups of lives, one an incarnation, with what they saved; `change`: of all lines of all of them."""
-    history = with_states(histories.evidence(JOB, groups, []).faulted.history)
-    for incarnation in range(len(groups)) if change is not None else ():
-        history = changed(history, change, incarnation=incarnation)
-    return history
+    return changed(with_states(histories.evidence(JOB, groups, []).faulted.history), change)
 
 
 def starts(history: History) -> tuple[Start, ...]:
