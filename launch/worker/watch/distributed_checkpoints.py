@@ -14,7 +14,7 @@ from typing import Any
 from resumable.launch.plan.fault_model import PlannedFault
 from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.patching import Args, Kwargs, Patches, Wrapper
-from resumable.launch.worker.torch_private import SAVE_STATE_DICT, WRITE_FILES
+from resumable.launch.worker.torch_private import LOAD_STATE_DICT, SAVE_STATE_DICT, STATES_OF_OBJECTS, WRITE_FILES
 from resumable.launch.worker.watch.checkpoints import path_of
 from resumable.launch.worker.watch.saving import BackgroundSave, Saving
 
@@ -23,6 +23,9 @@ _DCP = "torch.distributed.checkpoint"
 
 class DistributedCheckpointWatch:
     """Records each checkpoint once on every rank that takes part, however many files it is made of.
+
+    Objects that give a state are asked for it once, as without us: what is recorded of a save is what is written, and of a
+    load what was read, before the objects make of it what they may.
 
     A save in the background begins when the training loop hands over its state and ends when all is written. No fault can
     happen in the middle of one that another process writes.
@@ -42,17 +45,20 @@ class DistributedCheckpointWatch:
             (f"state_dict_saver.{SAVE_STATE_DICT}", self._around_writing),
             ("state_dict_loader.load", self._around_load),
             ("state_dict_loader.load_state_dict", self._around_load),
+            (f"state_dict_loader.{LOAD_STATE_DICT}", self._around_reading),
             (f"filesystem.{WRITE_FILES}", self._around_thread),
         ):
             module, _, function = part.partition(".")
             patches.when_imported(f"{_DCP}.{module}", partial(_wrap_function, patches, function, around))
 
     def _around_save(self, original: Callable[..., Any], _instance: None, args: Args, kwargs: Kwargs) -> Any:
+        args, kwargs = self._with_states(args, kwargs)
         with self._saving.save(_path(args, kwargs, "storage_writer"), _state_dict(args, kwargs)) as fault:
             self._thread.fault = fault
             return original(*args, **kwargs)
 
     def _around_async_save(self, original: Callable[..., Any], _instance: None, args: Args, kwargs: Kwargs) -> Any:
+        args, kwargs = self._with_states(args, kwargs)
         save = self._saving.begin_in_background(_path(args, kwargs, "storage_writer"), _state_dict(args, kwargs))
         try:
             answer = original(*args, **kwargs)
@@ -62,6 +68,12 @@ class DistributedCheckpointWatch:
         written: Future[Any] = getattr(answer, "upload_completion", answer)
         written.add_done_callback(lambda future: self._leave(save, future))
         return answer
+
+    def _with_states(self, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:
+        """The arguments of a save, with the states of objects in their places."""
+        with self._saving.part_of_save():  # which an object may make of its own, in memory
+            states = getattr(sys.modules[f"{_DCP}.state_dict_saver"], STATES_OF_OBJECTS)(_state_dict(args, kwargs))
+        return ((states, *args[1:]), kwargs) if args else ((), {**kwargs, "state_dict": states})
 
     def _leave(self, save: BackgroundSave, written: Future[Any]) -> None:
         self._saving.leave_background(save, is_done=not written.cancelled() and written.exception() is None)
@@ -100,9 +112,16 @@ class DistributedCheckpointWatch:
 
     def _around_load(self, original: Callable[..., Any], _instance: None, args: Args, kwargs: Kwargs) -> Any:
         with self._saving.load(_path(args, kwargs, "storage_reader")) as read:
-            answer = original(*args, **kwargs)
-            read.append(_state_dict(args, kwargs))  # which it has filled
-            return answer
+            self._thread.read = read
+            try:
+                return original(*args, **kwargs)
+            finally:
+                del self._thread.read
+
+    def _around_reading(self, original: Callable[..., Any], _instance: None, args: Args, kwargs: Kwargs) -> Any:
+        answer = original(*args, **kwargs)
+        getattr(self._thread, "read", []).append(_state_dict(args, kwargs))  # which it has filled
+        return answer
 
 
 def _wrap_function(patches: Patches, name: str, wrapper: Wrapper, module: ModuleType) -> None:

@@ -13,6 +13,7 @@ import torch
 import torch.distributed.checkpoint as dcp
 from torch.distributed.checkpoint import state_dict_saver
 
+from resumable.launch.worker.fingerprint.content import content_of
 from resumable.launch.worker.patching import Patches
 from resumable.launch.worker.watch.checkpoints import CheckpointWatch
 from resumable.launch.worker.watch.distributed_checkpoints import DistributedCheckpointWatch
@@ -243,3 +244,42 @@ def test_a_save_that_cannot_be_handed_over_is_forgotten(listener: Listener, tmp_
         dcp.async_save(state(), checkpoint_id=tmp_path / "a", nonsense=1)  # type: ignore[call-arg]
     dcp.save(state(), checkpoint_id=tmp_path / "a")
     assert told(listener) == [ONCE[0], *ONCE]
+
+
+class Application:
+    """The model and all beside it as one object, as torch's guide to distributed checkpoints has it."""
+
+    def __init__(self) -> None:
+        self.num_asked = 0
+        self.weight = torch.zeros(4)
+        self.average = torch.zeros(2)
+
+    def state_dict(self) -> dict[str, Any]:
+        self.num_asked += 1
+        return {"model": {"weight": self.weight}, "average": self.average}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.average = state["average"]
+
+
+@pytest.mark.usefixtures("interrupter")
+@pytest.mark.parametrize(
+    "save",
+    [
+        pytest.param(lambda states, folder: dcp.save(states, checkpoint_id=folder), id="at once"),
+        pytest.param(lambda states, folder: dcp.async_save(states, checkpoint_id=folder).result(), id="in a thread"),
+        pytest.param(lambda states, folder: dcp.save(state_dict=states, checkpoint_id=folder), id="by its word"),
+    ],
+)
+def test_an_object_that_is_saved_counts_with_its_state(
+    listener: Listener, tmp_path: Path, save: Callable[..., object]
+) -> None:
+    """It is asked for it once, and what is read is told before it makes anything of it."""
+    application = Application()
+    save({"app": application, "step": torch.tensor(3)}, tmp_path / "a")
+    assert application.num_asked == 1
+    dcp.load({"app": application, "step": torch.tensor(0)}, checkpoint_id=tmp_path / "a")
+    begin, _, load = listener.records
+    expected = content_of({"app": Application().state_dict(), "step": torch.tensor(3)})
+    assert expected == (begin.fingerprints, begin.content, begin.figures)
+    assert expected.fingerprints == load.fingerprints
