@@ -207,8 +207,8 @@ class State(Record, frozen=True, kw_only=True, tag="state"):
 
     Components: `parameters` that optimizers hold, by their names in the model; the `optimizer`'s state, by the names of its
     parameters; `buffers` that no other process will replace, in the quick form; `schedulers`; `scaler`; `random`, by
-    generator; `gradients`, while a window of accumulation is open; `untrained` parameters, at saves and at the start: those
-    that no optimizer holds or that get no gradient.
+    generator; `gradients`, while a window of accumulation is open; what is `untrained`, at saves and at the start:
+    parameters that no optimizer holds or that get no gradient, and buffers of modules of which nothing is trained.
     """
 
     moment: Moment

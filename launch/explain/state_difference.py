@@ -57,7 +57,7 @@ def _not_restored(evidence: Evidence, life: Life, number: int) -> Reason:
         return (
             ScaleNotRestored(step=step)
             if _may_be_scaled(life)
-            else _not_loaded(evidence, life) or InputsDiffer(step=step)
+            else _not_loaded(evidence, life) or _inputs_differ(evidence, life, step)
         )
     if number == 0 and not _has_its_parameters(evidence, life):
         return ModelNotRestored()
@@ -124,7 +124,15 @@ def _of_losses(evidence: Evidence, life: Life, number: int) -> Reason | None:
         return None
     if number == 0 and len(differing) < len(known):
         return RandomStateOfRanks(ranks=differing, step=step)
-    return InputsDiffer(step=step)
+    return _inputs_differ(evidence, life, step)
+
+
+def _inputs_differ(evidence: Evidence, life: Life, step: int) -> Reason:
+    start = _start_of(evidence, life)
+    is_right = start is not None and (
+        "random" in start.equal or "torch" not in start.differing.get("random", ("torch",))
+    )
+    return InputsDiffer(step=step, is_generator_right=is_right)
 
 
 def _losses_at(evidence: Evidence, life: Life, step: int) -> tuple[str, str] | None:

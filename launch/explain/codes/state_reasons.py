@@ -111,24 +111,43 @@ class LearningRateDiffers(Reason, frozen=True, kw_only=True):
 class InputsDiffer(Reason, frozen=True, kw_only=True):
     """The loss differs before anything else does."""
 
-    template = (
-        "samples and parameters are right, and yet the loss of step {step} is not, before its update: what was made of the "
-        "samples differs (augmentation, seeds of loader workers), what the model draws (dropout), or what else goes into "
-        "the loss (a hidden state, a count, an average). Is all of that, and the state of every generator, saved and "
-        "loaded? --content tells whether it is the samples"
-    )
-    remedy = (
-        "save each rank's random state with the model, and set it when the model is loaded: `torch.get_rng_state()`"
-    )
+    template = "samples and parameters are right, and yet the loss of step {step} is not, before its update: {why}"
+    kind_by = ("is_generator_right",)
     step: int
+    is_generator_right: bool = False
+    """When the first batch of the process came, torch's generator was as it had been at the save."""
+
+    def __str__(self) -> str:
+        return self.filled(why=_NOT_DRAWN if self.is_generator_right else _DRAWN)
+
+    @property
+    def advice(self) -> str:
+        """What to do about this one."""
+        return "" if self.is_generator_right else _SET_LAST
+
+
+_DRAWN = (
+    "what was made of the samples differs (augmentation, seeds of loader workers), what the model draws (dropout), or what "
+    "else goes into the loss (a hidden state, a count, an average). Is all of that, and the state of every generator, saved "
+    "and loaded? --content tells whether it is the samples"
+)
+_NOT_DRAWN = (
+    "torch's generator was as it had been at the save, so that something else goes into the loss (a hidden state, a queue, "
+    "a count, an average, a different generator, seeds of loader workers). Is all of that saved and loaded? --content tells "
+    "whether it is the samples"
+)
+_SET_LAST = (
+    "save each rank's random state with the model (`torch.get_rng_state()`), and set it last, when the loader's iterator is "
+    "made, which draws from it"
+)
 
 
 class UntrainedWeightsDiffer(Reason, frozen=True, kw_only=True):
     """Of what models hold and no step changes."""
 
     template = (
-        "weights that no step trains are not those that there were at the save: {which}. Are they loaded, or made, as they "
-        "were then, and are the same ones frozen?"
+        "what modules hold and no step trains (frozen weights, a teacher, buffers of a loss) is not what there was at the "
+        "save: {which}. Is it loaded, or made, as it was then, and are the same weights frozen?"
     )
     names: tuple[str, ...]
     """The first of them."""

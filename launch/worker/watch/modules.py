@@ -31,8 +31,8 @@ class LiveModules:
         self._names: dict[int, tuple[weakref.ref[torch.Tensor], str]] = {}
         self._buffers: list[tuple[weakref.ref[torch.nn.Module], dict[str, str]]] = []
         """Modules, and the paths of their buffers by the names that they have there."""
-        self._holders: list[tuple[weakref.ref[torch.nn.Module], str]] = []
-        """All modules that have parameters themselves, and their paths."""
+        self._holders: list[tuple[weakref.ref[torch.nn.Module], str, bool]] = []
+        """Modules that may have something that no step trains, their paths, and whether their buffers are of it."""
         self._known: frozenset[int] = frozenset()
         self.gets_buffers = False
         """Some buffers, in the next forward pass, become those of the first rank of their group."""
@@ -72,12 +72,16 @@ class LiveModules:
                     yield path, buffer
 
     def untrained(self) -> Iterator[tuple[str, torch.Tensor]]:
-        """Parameters of all modules that are not trained: frozen, or of a model of which nothing is, such as a teacher."""
-        for reference, path in self._holders:
+        """Frozen parameters, and all that modules have of which nothing is trained: a teacher, a loss that keeps a queue."""
+        for reference, path, has_buffers in self._holders:
             module = reference()
-            for name, parameter in () if module is None else own_parameters(module):
+            if module is None:
+                continue
+            for name, parameter in own_parameters(module):
                 if id(parameter) not in self._known or not parameter.requires_grad:
                     yield _joined(path, name), parameter
+            for name, buffer in buffers_of(module) if has_buffers else ():
+                yield _joined(path, name), buffer
 
     def buffer_tensors(self) -> list[torch.Tensor]:
         """The tensors of `buffers` in its order, without their names: asked for with each step, and sooner there."""
@@ -94,13 +98,17 @@ class LiveModules:
 
     def _note_tree(self, root: torch.nn.Module, trained: frozenset[int]) -> None:
         tree = list(_walk(root))
-        self._holders += [(weakref.ref(module), path) for path, module, _ in tree if any(own_parameters(module))]
         for path, module, _ in tree:
             for name, parameter in own_parameters(module):
                 if id(parameter) in trained:
                     self._note_name(parameter, _joined(path, name))
         parameters = (parameter for _, module, _ in tree for _, parameter in own_parameters(module))
-        if trained.isdisjoint(map(id, parameters)):
+        is_untrained = trained.isdisjoint(map(id, parameters))
+        for path, module, is_given in tree:
+            has_buffers = is_untrained and not is_given and any(buffers_of(module))
+            if has_buffers or any(own_parameters(module)):
+                self._holders.append((weakref.ref(module), path, has_buffers))
+        if is_untrained:
             return
         for path, module, is_given in tree:
             paths = {name: _joined(path, name) for name, _ in buffers_of(module)}

@@ -166,7 +166,9 @@ class StateWatch:
         return named_fingerprints(self._modules.buffers())
 
     def _untrained(self) -> ByName:
-        return {name: state_fingerprint(one, is_whole=False, path=name) for name, one in self._modules.untrained()}
+        return _merged(
+            {name: state_fingerprint(one, is_whole=False, path=name)} for name, one in self._modules.untrained()
+        )
 
     def _gradients(self, parameters: Sequence[Named]) -> ByName:
         return named_fingerprints((name, one.grad) for name, one in parameters if one.grad is not None)

@@ -329,6 +329,12 @@ def without_scaler(line: AnyRecord) -> AnyRecord:
     return with_component(line, "scaler", {}) if isinstance(line, State) else line
 
 
+def with_drawn_numbers(line: AnyRecord) -> AnyRecord:
+    """Since the save."""
+    is_start = isinstance(line, State) and line.moment == "start"
+    return with_component(line, "random", {"torch": one("drawn from")}) if is_start else line
+
+
 other_losses = together(with_first_loss(0), with_first_loss(1))
 """Of both ranks."""
 
@@ -339,7 +345,7 @@ other_losses = together(with_first_loss(0), with_first_loss(1))
         (
             with_untrained,
             [from_step(4, "x"), another_untrained_weight],
-            "weights that no step trains are not those that there were at the save: base.weight. Are they loaded",
+            "is not what there was at the save: base.weight. Is it loaded",
         ),
         (
             with_untrained,
@@ -352,9 +358,14 @@ other_losses = together(with_first_loss(0), with_first_loss(1))
             "samples and parameters are right, and yet the loss of",
         ),
         (with_untrained, [other_losses], "is what scales it, such as a GradScaler, saved and loaded?"),
-        (without_scaler, [other_losses], "samples and parameters are right, and yet the loss of step 4"),
+        (
+            without_scaler,
+            [other_losses],
+            "torch's generator was as it had been at the save, so that something else goes",
+        ),
+        (without_scaler, [other_losses, with_drawn_numbers], "what the model draws (dropout), or what else goes into"),
     ],
-    ids=["frozen weights", "gradients", "a momentum encoder", "a scale", "no scale"],
+    ids=["frozen weights", "gradients", "a momentum encoder", "a scale", "no scale", "a generator elsewhere"],
 )
 def test_what_the_state_proves_right_is_not_blamed(job: Change, changes: list[Change], words: str) -> None:
     """All that is restored is as it was saved, and yet the first step is another one."""

@@ -130,6 +130,16 @@ def test_what_is_frozen_or_of_another_model_is_untrained() -> None:
     assert untrained["head.weight"] is teacher["head"].weight
 
 
+def test_buffers_of_what_is_not_trained_are_untrained() -> None:
+    """A loss that keeps a center, a queue; those of the model itself count with it."""
+    model, loss = network(), nn.Module()
+    loss.register_buffer("center", torch.zeros(1))
+    loss.register_buffer("table", torch.zeros(1), persistent=False)
+    untrained = dict(followed(model).untrained())
+    assert list(untrained) == ["center"]
+    assert untrained["center"] is loss.center
+
+
 def test_a_buffer_that_is_replaced_is_followed() -> None:
     """By another tensor, under the same name."""
     model = network()
