@@ -189,9 +189,23 @@ def _epoch_skipped(wrong: FirstWrongEpoch) -> Reason | None:
 
 
 def _finished_epoch(wrong: FirstWrongEpoch) -> Reason | None:
-    """The epoch before the border at which the process went on comes again, and then the others."""
-    is_before = wrong.is_first and wrong.start == 0 and wrong.place == (wrong.epoch - 1, 0)
-    return FinishedEpochRepeated(epoch=wrong.epoch - 1) if is_before and wrong.is_followed_by(wrong.epoch) else None
+    """An epoch before the border at which the process went on comes again, and then the others.
+
+    From two epochs on it looks the same where no sampler knows of any, and a generator began anew.
+    """
+    epoch = _earlier_epoch(wrong)
+    if epoch is None or not wrong.is_followed_by(epoch + 1):
+        return None
+    is_certain = wrong.comparison.has_epochs or epoch == wrong.epoch - 1
+    return FinishedEpochRepeated(epoch=epoch) if is_certain else None
+
+
+def _earlier_epoch(wrong: FirstWrongEpoch) -> int | None:
+    """The one with whose first batch a process goes on at the border to a later one; None if it does not."""
+    if wrong.place is None or not wrong.is_first or wrong.start != 0:
+        return None
+    epoch, batch = wrong.place
+    return epoch if epoch < wrong.epoch and batch == 0 else None
 
 
 def _different_epoch(wrong: FirstWrongEpoch) -> Reason | None:
@@ -206,7 +220,8 @@ def _different_epoch(wrong: FirstWrongEpoch) -> Reason | None:
         return EpochOrderRepeated(epoch=wrong.epoch, previous=epoch)
     if not wrong.comparison.has_epochs:
         return GeneratorNotRestored(epoch=wrong.epoch, found_epoch=epoch)
-    return SamplerEpochWrong(epoch=wrong.epoch, found_epoch=epoch)
+    is_earlier_begun = _earlier_epoch(wrong) is not None and not wrong.following
+    return SamplerEpochWrong(epoch=wrong.epoch, found_epoch=epoch, is_earlier_begun=is_earlier_begun)
 
 
 def _cut_elsewhere(wrong: FirstWrongEpoch) -> Reason | None:

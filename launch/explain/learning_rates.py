@@ -8,7 +8,7 @@ from itertools import pairwise
 from resumable.launch.explain.check_result import Violation
 from resumable.launch.explain.codes.state_problems import RateDiffers
 from resumable.launch.explain.codes.state_reasons import ComponentNotRestored
-from resumable.launch.explain.witnesses import witnesses_of
+from resumable.launch.explain.witnesses import first_different_batches, witnesses_of
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life
 from resumable.launch.reading.step_table import known
@@ -23,9 +23,14 @@ which most updates are made: what is closer makes no different update that anybo
 
 
 def rate_violation(evidence: Evidence, life: Life) -> Violation | None:
-    """The first step that was done with a different learning rate than before, or in all references."""
+    """The first step that was done with a different learning rate than before, or in all references.
+
+    Where a process trains on the wrong batches it may be in a different place, and rates follow from that.
+    """
+    stray = first_different_batches(evidence, life)
+    num_right = len(life.steps) if stray is None else stray - life.first_step
     witnesses = [(steps.figures("rates"), life.first_step - first) for first, steps in witnesses_of(evidence, life)]
-    for number, own in enumerate(life.steps.figures("rates")):
+    for number, own in enumerate(life.steps.figures("rates")[:num_right]):
         found = known(own)
         expected = {known(rates[place]) for rates, begin in witnesses if 0 <= (place := begin + number) < len(rates)}
         if found is None or len(expected) != 1:

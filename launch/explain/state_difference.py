@@ -20,11 +20,10 @@ from resumable.launch.explain.codes.state_reasons import (
 )
 from resumable.launch.explain.codes.statement import Reason
 from resumable.launch.explain.unusable_checkpoints import why_wrong
-from resumable.launch.explain.witnesses import was_meant
+from resumable.launch.explain.witnesses import first_different_batches, was_meant
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life
 from resumable.launch.reading.start_states import MUST_BE_RESTORED, Start, start_state
-from resumable.launch.reading.steps import NOTHING
 from resumable.launch.reading.trained import TrainedStep
 
 
@@ -38,11 +37,11 @@ def explain_state_difference(evidence: Evidence, life: Life, number: int) -> Rea
 
 def _different_batches(evidence: Evidence, life: Life, step: int) -> Reason | None:
     """Of the process itself, or else of the rank of its group that first trained on different batches."""
-    own = _first_different_batches(life, evidence)
+    own = first_different_batches(evidence, life)
     if own is not None and own <= step:
         return FollowsFromBatches()
     group = evidence.faulted.group(life.incarnation)
-    firsts = [(_first_different_batches(other, evidence), other.rank) for other in group]
+    firsts = [(first_different_batches(evidence, other), other.rank) for other in group]
     strays = [(first, rank) for first, rank in firsts if first is not None and first <= step]
     return FollowsFromBatches(rank=min(strays)[1]) if strays else None
 
@@ -148,13 +147,6 @@ def _off_schedule(wanted: TrainedStep, found: TrainedStep) -> Reason:
     if wanted.record.scheduler_steps != found.record.scheduler_steps:
         return SchedulerOffCount(num_found=found.record.scheduler_steps, num_expected=wanted.record.scheduler_steps)
     return LearningRateDiffers(found=found.record.learning_rate, expected=wanted.record.learning_rate)
-
-
-def _first_different_batches(life: Life, evidence: Evidence) -> int | None:
-    """The first step in which a process trained on different batches than it should have."""
-    expected = evidence.expected.get(life.rank, NOTHING)[life.first_step :][: len(life.steps)]
-    number = life.steps[: len(expected)].first_difference(expected, "keys")
-    return None if number is None else life.first_step + number
 
 
 def _only_buffers_differ(wanted: TrainedStep, found: TrainedStep) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life
 from resumable.launch.reading.start_states import Start
-from resumable.launch.reading.steps import Steps
+from resumable.launch.reading.steps import NOTHING, Steps
 from resumable.launch.reading.trained import TrainedStep
 
 
@@ -42,6 +42,13 @@ def witnesses_of(evidence: Evidence, life: Life) -> Iterator[tuple[int, Steps]]:
         timeline = reference.timeline(life.rank)
         if timeline is not None:
             yield 0, timeline.steps
+
+
+def first_different_batches(evidence: Evidence, life: Life) -> int | None:
+    """The first step, since training began, in which a process trained on different batches than it should have."""
+    expected = evidence.expected.get(life.rank, NOTHING)[life.first_step :][: len(life.steps)]
+    number = life.steps[: len(expected)].first_difference(expected, "keys")
+    return None if number is None else life.first_step + number
 
 
 def _same_step(evidence: Evidence, life: Life) -> Iterator[TrainedStep]:

@@ -6,7 +6,10 @@ from typing import Literal
 
 from resumable.launch.explain.codes.statement import Reason
 
-_SET_EPOCH = "call `sampler.set_epoch(epoch)` at the head of each epoch, and begin with the epoch that was saved"
+_SET_EPOCH = (
+    "call `sampler.set_epoch(epoch)` at the head of each epoch, and begin with the epoch that is under way: "
+    "after the last batch of one it is the next"
+)
 _SAVE_GENERATOR = (
     "draw the order from a seed and the epoch alone, or save the generator's state as it is when an epoch begins"
 )
@@ -54,6 +57,8 @@ class SamplerEpochWrong(Reason, frozen=True, kw_only=True):
     remedy = _SET_EPOCH
     epoch: int
     found_epoch: int
+    is_earlier_begun: bool = False
+    """At the first batch of an earlier epoch, so that it may be that epoch itself, and nobody saw how it went on."""
 
     @property
     def kind(self) -> tuple[str, ...]:
@@ -61,15 +66,15 @@ class SamplerEpochWrong(Reason, frozen=True, kw_only=True):
         return (self.code, "first" if self.found_epoch == 0 else "other")
 
     def __str__(self) -> str:
-        return self.filled(hint="is wrong (off by one?)" if self.found_epoch else "was not restored (set_epoch)")
+        hint = "is wrong (off by one?)" if self.found_epoch else "was not restored (set_epoch)"
+        again = f", or epoch {self.found_epoch} is trained on again" if self.is_earlier_begun else ""
+        return self.filled(hint=hint + again)
 
 
 class FinishedEpochRepeated(Reason, frozen=True, kw_only=True):
     """The restart came at the border of two epochs."""
 
-    template = (
-        "epoch {epoch} was finished before the restart, and is trained on again; all later ones come one epoch late"
-    )
+    template = "epoch {epoch} was finished before the restart, and is trained on again; all later ones come late"
     remedy = "save the epoch to begin with: after the last batch of one it is the next"
     epoch: int
 

@@ -236,6 +236,17 @@ def test_a_learning_rate_that_no_run_has_at_this_step_is_invalid(rate, expected)
     assert judged(history, **references).outcome == expected
 
 
+def test_the_rates_of_a_process_in_the_wrong_place_accuse_nobody() -> None:
+    """They may follow from it, as the batches do, which another check looks at."""
+    references = {
+        name: changed(histories.reference(JOB, number), with_rate(lambda step: 0.9**step))
+        for number, name in enumerate(("first", "second"), start=1)
+    }
+    strayed = fields(Batch, indices=lambda line: line.indices[::-1])
+    history = run_with((with_rate(lambda step: 0.9**step), 0, None), (with_rate(lambda step: 0.5), 1, None))
+    assert judged(changed(history, strayed, incarnation=1), **references).outcome == Outcome.VALID
+
+
 def with_schedulers(line: AnyRecord) -> AnyRecord:
     return with_component(line, "schedulers", {"0": one("schedule")}) if isinstance(line, State) else line
 

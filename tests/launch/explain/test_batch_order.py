@@ -394,7 +394,11 @@ def at_the_border(bug: Bug) -> CheckResult:
 @pytest.mark.parametrize(
     ("bug", "words"),
     [
-        (finished_once_more, "epoch 0 was finished before the restart, and is trained on again"),
+        (finished_once_more, "epoch 0 was finished before the restart, and is trained on again; all later ones"),
+        (
+            lambda rank: finished_once_more(rank)[:1],
+            "the sampler's epoch was not restored (set_epoch), or epoch 0 is tra",
+        ),
         (
             lambda rank: [JOB.epoch(rank, 2), JOB.epoch(rank, 2), JOB.epoch(rank, 3)],
             "epoch 1 goes on in epoch 2's order",
@@ -404,6 +408,7 @@ def at_the_border(bug: Bug) -> CheckResult:
     ],
     ids=[
         "a finished epoch again",
+        "a finished epoch again, and no more",
         "a whole epoch in the next one's order",
         "skipped",
         "in the order of the one before",
