@@ -70,7 +70,9 @@ def _nothing_differs(evidence: Evidence) -> CheckResult:
     if not resumed:
         return passed(HAD_FINISHED) if had_finished_before_fault(evidence) else unknown(NothingResumed())
     num_steps = max(life.first_step + len(life.steps) for life in resumed)
-    return passed(f"losses and parameters bit-equal after each of {counted(num_steps, 'step')}")
+    has_parameters = any(step.after is not None for life in resumed for step in life.steps[:1])
+    what = "losses and parameters" if has_parameters else "losses"
+    return passed(f"{what} bit-equal after each of {counted(num_steps, 'step')}")
 
 
 def _violations(evidence: Evidence) -> Iterator[Violation]:

@@ -101,7 +101,7 @@ def _texts_of(name: str) -> dict[str, Any]:
 
 
 def _record_parser() -> argparse.ArgumentParser:
-    usage = "resumable record [--run-dir DIR] [--keep samples|batches] -- COMMAND [ARGS]"
+    usage = "resumable record [--run-dir DIR] [--keep samples|batches|quick] -- COMMAND [ARGS]"
     parser = _Parser(prog="resumable record", usage=usage, **_texts_of("record"))
     add_record_flags(parser)
     return parser

@@ -22,8 +22,9 @@ NODE_TAG = "RESUMABLE_NODE"
 """Unique to one node process and inherited by all that it starts: how what is left of a job is found."""
 _COMPILE_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
-Keep = Literal["samples", "batches"]
-"""What is kept of a batch: its samples, or a digest of them, which is as short for a large batch as for a small one."""
+Keep = Literal["samples", "batches", "quick"]
+"""How much is kept of a training: the samples of each batch, and the state after each step; or of each batch a digest, which is
+as short for a large one as for a small one; or, beside that, of the state only what processes start from, save and end with."""
 
 RECORD = "RESUMABLE_RECORD"
 """Where the ranks of a job are recorded that somebody else starts: set by `resumable record`, or by the user."""
@@ -62,9 +63,8 @@ def recording() -> Recording | None:
     if not folder:
         return None
     scenario, said = os.environ.get(_RECORDED_SCENARIO) or "run", os.environ.get(_KEEP)
-    return Recording(
-        run_dir=Path(folder).absolute(), scenario=scenario, keep="batches" if said == "batches" else "samples"
-    )
+    keep = next((keep for keep in KEEPS if keep == said), KEEPS[0])
+    return Recording(run_dir=Path(folder).absolute(), scenario=scenario, keep=keep)
 
 
 def cache_folder() -> Path:

@@ -44,14 +44,14 @@ def watch(
         saved_keys: Gives the keys under which earlier processes of the job have saved: what is read under such keys is
             looked at.
         digests_content: Whether the content of every batch is digested.
-        keep: What is kept of a batch.
+        keep: How much is kept.
 
     Returns:
         What knows the training state.
     """
     state = StateWatch(recorder)
     forwards = ForwardWatch(recorder)
-    training = TrainingWatch(recorder, position, forwards, state)
+    training = TrainingWatch(recorder, position, forwards, state, keeps_states=keep != "quick")
     loaders = LoaderWatch(recorder, digests_content=digests_content, keep=keep, delivered=forwards.deliver)
     trigger = make_trigger(loaders.worker_pids)
     saving = Saving(recorder, trigger, state.note_save, saved_keys)

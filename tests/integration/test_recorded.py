@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from resumable.launch.evidence.history_reader import read_history
-from resumable.launch.evidence.rank_records import Batch
+from resumable.launch.evidence.rank_records import Batch, State, Step
 from resumable.launch.evidence.run_dir import RunDir
 from tests.integration.commands import ENVIRONMENT, JOB, TIMEOUT_S, resumable, spawn
 
@@ -98,15 +98,15 @@ if __name__ == "__main__":
 def test_loader_workers_and_helpers_are_no_ranks(tmp_path: Path, method: str) -> None:
     """One process trains; its end and its exit code are recorded, and of its batches what is to be kept."""
     (tmp_path / "job.py").write_text(HELPERS)
-    command = ("record", "--run-dir", "run", "--keep", "batches", "--", sys.executable, "job.py", method, "5")
+    command = ("record", "--run-dir", "run", "--keep", "quick", "--", sys.executable, "job.py", method, "5")
     ended = resumable(*command, folder=tmp_path)
     history = read_history(RunDir(root=tmp_path / "run").scenario("run"))
     [process] = history.processes
     assert (ended.returncode, process.start.world_size, process.exit.code, history.damage) == (5, 1, 5, ())
-    assert (process.start.keep, {batch.indices for batch in process.records if isinstance(batch, Batch)}) == (
-        "batches",
-        {None},
-    )
+    assert {batch.indices for batch in process.records if isinstance(batch, Batch)} == {None}
+    assert {(step.after, len(step.components)) for step in process.records if isinstance(step, Step)} == {(None, 0)}
+    moments = [state.moment for state in process.records if isinstance(state, State)]
+    assert (process.start.keep, moments) == ("quick", ["start"])
 
 
 def test_a_command_in_which_nobody_trains_is_said_to_have_no_ranks(tmp_path: Path) -> None:

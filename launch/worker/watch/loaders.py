@@ -239,7 +239,7 @@ class LoaderWatch:
         """The fields of a `Batch` record by which it is compared."""
         if indices is None:
             return {"indices": None, "digest": content_digest(data)}
-        if self._keep == "batches":
+        if self._keep != "samples":
             return {"indices": None, "digest": samples_digest(indices)}
         text = index_text(indices)
         digest = content_digest(data) if self._digests_content else None

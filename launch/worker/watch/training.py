@@ -36,14 +36,24 @@ class TrainingWatch:
         position: Where training stands.
         forwards: Knows what the backward passes go back to.
         state: What is trained.
+        keeps_states: Whether the state is looked at after each step.
     """
 
-    def __init__(self, recorder: Recorder, position: Position, forwards: ForwardWatch, state: StateWatch) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        position: Position,
+        forwards: ForwardWatch,
+        state: StateWatch,
+        *,
+        keeps_states: bool = True,
+    ) -> None:
         self._recorder = recorder
         self._position = position
         self._forwards = forwards
         self._gradients = GradientWatch(state.trained)
         self._state = state
+        self._keeps_states = keeps_states
         self._before = ""
         """Parameters before the first step."""
         self._start: dict[str, Any] = {}
@@ -200,20 +210,26 @@ class TrainingWatch:
         number = position.num_steps - (not position.has_backward)
         if number == 0 and self._start.get("components"):
             self._recorder.emit(State, **self._start)
-        components = self._state.after_step()
         self._recorder.emit(
             Step,
             step=number,
             before=self._before if number == 0 else None,
-            after=text_of(components.get("parameters", Fingerprint())),
-            buffers=text_of(components.get("buffers", Fingerprint())) or None,
-            components=components,
-            parameter_norm=self._state.parameter_norm(),
+            **(self._state_after_step() if self._keeps_states else {}),
             has_new_optimizer=has_new_optimizer,
             scheduler_steps=self._scheduler_steps,
             learning_rate=self._learning_rate,
             since_start=position.count_step(),
         )
+
+
+    def _state_after_step(self) -> dict[str, Any]:
+        components = self._state.after_step()
+        return {
+            "after": text_of(components.get("parameters", Fingerprint())),
+            "buffers": text_of(components.get("buffers", Fingerprint())) or None,
+            "components": components,
+            "parameter_norm": self._state.parameter_norm(),
+        }
 
 
 def _has_state(optimizer: torch.optim.Optimizer) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from resumable.launch.system.environment import KEEPS
 from tests.benchmarks.launch.phases import Phases
 from tests.benchmarks.launch.runs import growing_sweep_s, mean_phases, sweep_s, two_cold_starts_s
 
@@ -39,6 +40,7 @@ def main() -> None:
         "40_points_s": growing_s,
         "whole_sweep_s": whole_s,
         "recorder": _printed("recorder"),
+        "step_cost": _printed("step_cost"),
         "judging": _printed("judging"),
     }
     (arguments.folder / "launch.json").write_text(json.dumps(figures, indent=2) + "\n")
@@ -83,6 +85,9 @@ def sentences(figures: Mapping[str, Any], num_ranks: int) -> Iterator[str]:
             f"judging {judged['num_batches']} batches: {judged['cpu_s']:.1f} s of processor time, "
             f"{judged['peak_mib']:.0f} MiB"
         )
+    cost = figures["step_cost"]
+    shares = ", ".join(f"{cost[f'{keep}_share']:.1%} with --keep {keep}" for keep in KEEPS)
+    yield f"recorder, of a step of {cost['step_ms']:.0f} ms with {cost['num_tensors']:.0f} tensors: {shares}"
     recorder = figures["recorder"]
     yield (
         f"recorder: {recorder['recorder_us']:.1f} µs a batch of {recorder['batch_size']} indices "

@@ -1,6 +1,6 @@
 """What the recorder adds to a whole step: `python -m tests.benchmarks.launch.step_cost [cuda]` prints the figures as JSON.
 
-A real loop over a loader, with the recorder and without it in turns, in one process.
+A real loop over a loader, without the recorder and with all that it may keep in turns, in one process.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from resumable.launch.evidence.run_dir import ScenarioDir
-from resumable.launch.system.environment import RankEnvironment
+from resumable.launch.system.environment import KEEPS, Keep, RankEnvironment
 from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.patching import Patches
 from resumable.launch.worker.position import Position
@@ -31,28 +31,36 @@ _NUM_STEPS, _NUM_LEARNT, _NUM_ROUNDS = 90, 45, 7
 
 
 def measured(device: str = "cpu") -> dict[str, float]:
-    """Milliseconds of a step and of what is added to it, and their ratio: medians over blocks, in which steps are medians.
+    """Milliseconds of a step, what is added to it for each that may be kept, and that as a share of the step.
+
+    Medians over blocks, in which steps are medians.
 
     Args:
         device: Where the model is; a step there ends when all its work is done.
     """
     torch.set_num_threads(1)
     data = TensorDataset(torch.randn(_NUM_STEPS * _BATCH, _WIDTH))
-    plain_ms, added_ms = [], []
+    plain_ms: list[float] = []
+    added_ms: dict[Keep, list[float]] = {keep: [] for keep in KEEPS}
     with tempfile.TemporaryDirectory() as folder:
         for number in range(_NUM_ROUNDS):
-            plain = _step_ms(data, device)
-            patches = Patches()
-            _watch(Path(folder) / f"{number}", patches)
-            recorded = _step_ms(data, device)
-            patches.undo()
-            plain_ms.append(plain)
-            added_ms.append(recorded - plain)
-    step_ms, added = statistics.median(plain_ms), statistics.median(added_ms)
-    return {"num_tensors": _DEPTH * (4 + 12 + 3), "step_ms": step_ms, "added_ms": added, "share": added / step_ms}
+            plain_ms.append(_step_ms(data, device))
+            for keep, added in added_ms.items():
+                patches = Patches()
+                _watch(Path(folder) / f"{keep}-{number}", patches, keep)
+                added.append(_step_ms(data, device) - plain_ms[-1])
+                patches.undo()
+    step_ms = statistics.median(plain_ms)
+    medians = {keep: statistics.median(added) for keep, added in added_ms.items()}
+    return {
+        "num_tensors": _DEPTH * (4 + 12 + 3),
+        "step_ms": step_ms,
+        **{f"{keep}_ms": added for keep, added in medians.items()},
+        **{f"{keep}_share": added / step_ms for keep, added in medians.items()},
+    }
 
 
-def _watch(root: Path, patches: Patches) -> None:
+def _watch(root: Path, patches: Patches, keep: Keep = "samples") -> None:
     """All that a rank records, without any fault."""
     scenario_dir = ScenarioDir(root=root)
     scenario_dir.create()
@@ -64,7 +72,7 @@ def _watch(root: Path, patches: Patches) -> None:
     def trigger(_worker_pids: object) -> Trigger:
         return Trigger(recorder, [], environment=environment, scenario_dir=scenario_dir, position=position)
 
-    watch(recorder, position, trigger, patches, saved_keys=set, digests_content=False)
+    watch(recorder, position, trigger, patches, saved_keys=set, digests_content=False, keep=keep)
 
 
 def _step_ms(data: TensorDataset, device: str) -> float:
