@@ -109,8 +109,8 @@ def add_record_flags(parser: FlagGroup) -> None:
         "--keep",
         choices=KEEPS,
         default=KEEPS[0],
-        help="how much is kept: the samples of each batch; or a digest of them, which is short for large batches too (a wrong "
-        "one shows, which samples it held does not); quick: that, and no look at the state after each step (default: samples)",
+        help="how much is kept: the samples of each batch; batches: a digest of them, which is short for large batches too "
+        "(a wrong one shows, which samples it held does not); quick: that, and not the state after each step (default: samples)",
     )
 
 
