@@ -23,8 +23,8 @@ NODE_TAG = "RESUMABLE_NODE"
 _COMPILE_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
 Keep = Literal["samples", "batches", "quick"]
-"""How much is kept of a training: the samples of each batch and the state after each step; or of each batch a digest, which is
-short for large ones too; or that, and of the state only what processes start from, save and end with."""
+"""How much is kept of a training: the samples of each batch and the state after each step; or of each batch a digest, which
+is short for large ones too; or that, and of the state only what processes start from, save and end with."""
 
 RECORD = "RESUMABLE_RECORD"
 """Where the ranks of a job are recorded that somebody else starts: set by `resumable record`, or by the user."""

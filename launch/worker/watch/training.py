@@ -221,7 +221,6 @@ class TrainingWatch:
             since_start=position.count_step(),
         )
 
-
     def _state_after_step(self) -> dict[str, Any]:
         components = self._state.after_step()
         return {

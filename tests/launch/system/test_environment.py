@@ -18,7 +18,8 @@ def test_what_a_command_is_told_of_its_record_its_ranks_read(monkeypatch: pytest
 
 
 @pytest.mark.parametrize(
-    ("said", "keep"), [("batches", "batches"), ("quick", "quick"), ("samples", "samples"), ("", "samples"), ("x", "samples")]
+    ("said", "keep"),
+    [("batches", "batches"), ("quick", "quick"), ("samples", "samples"), ("", "samples"), ("x", "samples")],
 )
 def test_the_variable_alone_says_what_is_kept(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str, keep: str
