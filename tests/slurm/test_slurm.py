@@ -80,17 +80,18 @@ def num_lives(folder: Path) -> int:
 @pytest.mark.parametrize(
     ("script", "how", "code"),
     [
-        pytest.param(TASKS, (), 0, id="srun python"),
-        pytest.param(TASKS, ("careless",), 1, id="srun python, careless"),
-        pytest.param(AGENTS, (), 0, id="srun torchrun"),
-        pytest.param(AGENTS, ("careless",), 1, id="srun torchrun, careless", marks=pytest.mark.thorough),
+        pytest.param(TASKS, ("7,12",), 0, id="srun python, twice"),
+        pytest.param(TASKS, ("7", "careless"), 1, id="srun python, careless"),
+        pytest.param(AGENTS, ("7",), 0, id="srun torchrun"),
+        pytest.param(AGENTS, ("7", "careless"), 1, id="srun torchrun, careless", marks=pytest.mark.thorough),
     ],
 )
 def test_a_requeued_job_is_one_run(slurm: Slurm, tmp_path: Path, script: str, how: tuple[str, ...], code: int) -> None:
-    """A rank is killed, the batch script requeues its own job, and both attempts are judged without any other run."""
-    job = submitted(slurm, tmp_path, script, "7", *how)
+    """A rank is killed, the batch script requeues its own job, and all attempts are judged without any other run."""
+    job = submitted(slurm, tmp_path, script, *how)
     wait_until(lambda: slurm.state(job) == "COMPLETED", timeout_s=TIMEOUT_S)
-    assert (checked(tmp_path)[0], num_lives(tmp_path)) == (code, 2), checked(tmp_path)
+    num_attempts = 2 + how[0].count(",")
+    assert (checked(tmp_path)[0], num_lives(tmp_path)) == (code, num_attempts), checked(tmp_path)
 
 
 def test_the_template_is_submitted_as_it_is(slurm: Slurm, tmp_path: Path) -> None:

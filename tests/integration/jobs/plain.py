@@ -1,4 +1,4 @@
-"""DDP, saved after each step, killed once: FOLDER KILLED_AFTER_STEP [careless] [slow] [held] [spawn PORT]."""
+"""DDP, saved after each step, killed once after each step named: FOLDER KILLED_AFTER_STEPS [careless] [slow] [held] [spawn PORT]."""
 
 import os
 import signal
@@ -16,9 +16,9 @@ BATCHES = 5
 HELD_AFTER = 3
 
 
-def train(folder: Path, killed_after: int, *, is_careless: bool) -> None:
+def train(folder: Path, killed_after: set[int], *, is_careless: bool) -> None:
     dist.init_process_group("gloo")
-    rank, checkpoint, died = dist.get_rank(), folder / "last.pt", folder / "died"
+    rank, checkpoint = dist.get_rank(), folder / "last.pt"
     torch.manual_seed(0)
     data = TensorDataset(torch.randn(BATCHES * 16, 4), torch.randn(BATCHES * 16, 1))
     sampler = DistributedSampler(data, seed=1)
@@ -48,19 +48,21 @@ def train(folder: Path, killed_after: int, *, is_careless: bool) -> None:
             time.sleep(0.5 if "slow" in sys.argv else 0)
             while "held" in sys.argv and done == HELD_AFTER and not (folder / "go").exists():
                 time.sleep(0.1)
-            if done == killed_after and rank == dist.get_world_size() - 1 and not died.exists():
+            died = folder / f"died-{done}"
+            if done in killed_after and rank == dist.get_world_size() - 1 and not died.exists():
                 died.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
     dist.destroy_process_group()
 
 
-def spawned(rank: int, folder: Path, killed_after: int, is_careless: bool) -> None:
+def spawned(rank: int, folder: Path, killed_after: set[int], is_careless: bool) -> None:
     os.environ.update(RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=sys.argv[-1])
     train(folder, killed_after, is_careless=is_careless)
 
 
 if __name__ == "__main__":
-    folder, killed_after, is_careless = Path(sys.argv[1]), int(sys.argv[2]), "careless" in sys.argv
+    folder, is_careless = Path(sys.argv[1]), "careless" in sys.argv
+    killed_after = set(map(int, sys.argv[2].split(",")))
     folder.mkdir(exist_ok=True)
     if "spawn" in sys.argv:
         spawn(spawned, (folder, killed_after, is_careless), nprocs=2)
