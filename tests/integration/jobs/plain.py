@@ -1,4 +1,4 @@
-"""DDP, saved after each step, killed once after each step named: FOLDER KILLED_AFTER_STEPS [careless] [slow] [held] [spawn PORT]."""
+"""DDP, saved after each step, killed once after each STEP: FOLDER STEP[,STEP...] [careless] [slow] [held] [spawn PORT]."""
 
 import os
 import signal
