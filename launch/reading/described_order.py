@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from resumable.launch.evidence.rank_records import Batch, EpochBegin, EpochEnd, Index
+from resumable.launch.evidence.rank_records import Backward, Batch, EpochBegin, EpochEnd, Index
 from resumable.launch.reading.lives import Life, Run
 
 _PROGRAM = "resumable.launch.jobs.streams"
@@ -69,9 +69,9 @@ def described_epochs(run: Run) -> Iterator[DescribedEpoch]:
 def let_go(run: Run) -> dict[int, set[Index]]:
     """Samples of each epoch that a loop received and left out, as where a loss was no number; by the epoch's number.
 
-    Not those that came before the first one of their pass that was trained on: a loop that looks for its place leaves such
-    out, also in epochs in which it has no business to. Nor those on which a process would have trained next when it was
-    killed.
+    Of those that came before the first one of their pass that was trained on, only what a forward pass got: a loop that
+    looks for its place leaves such out, also in epochs in which it has no business to. And none on which a process would
+    have trained next when it was killed.
     """
     gone: dict[int, set[Index]] = {}
     for life in run.lives:
@@ -81,12 +81,19 @@ def let_go(run: Run) -> dict[int, set[Index]]:
         for batch in (batch for step in life.steps for batch in step.batches):
             first.setdefault(batch.epoch, batch.line)
             held.add(batch.line)
-        for record in life.process.records if epochs else ():
+        records = life.process.records if epochs else ()
+        passed = {line for record in records if isinstance(record, Backward) for line in _gone_forward(record)}
+        for record in records:
             if isinstance(record, Batch) and record.grad_enabled and (record.loader, record.epoch) in epochs:
                 epoch, line = epochs[record.loader, record.epoch], record.sequence + 1
-                if line > first[epoch] and line not in held:
+                if (line > first[epoch] or record.sequence in passed) and line not in held:
                     gone.setdefault(epoch, set()).update(record.indices or ())
     return gone
+
+
+def _gone_forward(record: Backward) -> tuple[int, ...]:
+    """Lines of the batches that forward passes got since the backward pass before."""
+    return *(record.batches or ()), *record.beside
 
 
 class Streams:

@@ -21,7 +21,7 @@ from resumable.launch.reading.described_order import DescribedEpoch, Stream
 from resumable.launch.reading.evidence import Evidence, gather
 from resumable.samplers import ResumableSampler, SamplerError
 from tests.launch import histories
-from tests.launch.changes import changed
+from tests.launch.changes import changed, fields, together
 from tests.launch.histories import Epochs, Job
 
 Change = Callable[[AnyRecord], AnyRecord | None]
@@ -149,14 +149,20 @@ def test_samples_beyond_the_epoch_are_too_many() -> None:
     assert result.summary == "epoch 0 has 34 samples, of 32 that its sampler described"
 
 
-@pytest.mark.parametrize(("batch", "outcome"), [(2, Outcome.VALID), (0, Outcome.INVALID)])
-def test_a_batch_that_the_loop_lets_go_is_not_lost(batch: int, outcome: Outcome) -> None:
-    """Its loss was no number, say. What comes before the first step of a pass was skipped to find its place."""
+@pytest.mark.parametrize(
+    ("batch", "is_forward", "outcome"),
+    [(2, False, Outcome.VALID), (0, False, Outcome.INVALID), (0, True, Outcome.VALID)],
+)
+def test_a_batch_that_the_loop_lets_go_is_not_lost(batch: int, is_forward: bool, outcome: Outcome) -> None:
+    """Its loss was no number, say. What comes before the first step of a pass, and had no forward pass, was skipped."""
     history = killed_once(at=5, resume=4)
     for process in history.group(1):
         trained = [line.sequence for line in process.records if isinstance(line, Backward | Step)]
-        left_out = trained[2 * batch : 2 * batch + 2]
-        history = changed(history, partial(_unless_in, left_out), incarnation=1, rank=process.rank)
+        left_out, following = trained[2 * batch : 2 * batch + 2], trained[2 * batch + 2]
+        beside = [left_out[0] - 1] if is_forward else []
+        looked_at = fields(Backward, when=lambda line, n=following: line.sequence == n, beside=beside)
+        change = together(looked_at, partial(_unless_in, left_out))
+        history = changed(history, change, incarnation=1, rank=process.rank)
     assert described_order(alone(history)).outcome == outcome
 
 
