@@ -81,7 +81,8 @@ def _own_problems(run: Run) -> Iterator[Problem]:
         yield ReferenceUnusable(run=name, what="recorded nothing")
     if len(run.history.incarnations) > 1:
         yield ReferenceUnusable(run=name, what="was restarted, though nothing was done to it")
-    if any(end.outcome != "succeeded" for end in run.history.ends) or not run.history.ends:
+    ends = run.history.ends
+    if any(end.outcome != "succeeded" for end in ends) or not ends or not run.history.is_sealed:
         yield ReferenceUnusable(run=name, what="did not come to its end")
     for timeline in run.timelines:
         what = _weakness(timeline.steps)

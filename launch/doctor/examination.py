@@ -13,6 +13,7 @@ from resumable.launch.doctor.finding import Finding, exit_code
 from resumable.launch.doctor.probe import Probe, Subject, examine
 from resumable.launch.doctor.table import render
 from resumable.launch.report.outputs import write_output
+from resumable.launch.system.text_safety import json_document
 
 REPORT_VERSION = 2
 
@@ -80,7 +81,7 @@ def run_doctor(
     code = exit_code(findings)
     if json_file is not None:
         report = DoctorReport(exit_code=code, findings=tuple(findings))
-        write_output("--json", json_file, msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+        write_output("--json", json_file, json_document(report))
     return code
 
 

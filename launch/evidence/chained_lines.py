@@ -13,7 +13,7 @@ from pathlib import Path
 
 import xxhash
 
-from resumable.launch.evidence.recorded_text import RecordedText
+from resumable.launch.evidence.recorded_text import MAX_LINE_BYTES, RecordedText, line_too_long
 
 _START = "0" * 16
 """Before the first line."""
@@ -67,16 +67,17 @@ def last_link(path: Path) -> str:
     """The link of the last whole line of a text, as `RecordedText` reads it; "" if there is none.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: it cannot be read, or a line at its end is longer than `MAX_LINE_BYTES`.
     """
     text, window = RecordedText(path), _WINDOW_BYTES
-    while True:
+    while window < 4 * MAX_LINE_BYTES:
         end = text.read_end(window)
         whole, newline, _ = end.rpartition(b"\n")
         _, has_begin, last = whole.rpartition(b"\n")
         if has_begin or len(end) < window:
             return link_of(last if has_begin else whole) if newline else ""
         window *= 4
+    raise line_too_long(path)
 
 
 class ChainedFile:

@@ -77,7 +77,7 @@ class RecordedText:
         with BufferedReader(_Raw(self), _BUFFER_BYTES) as text:
             while line := text.readline(MAX_LINE_BYTES):
                 if len(line) == MAX_LINE_BYTES:
-                    raise OSError(errno.EFBIG, f"a line is longer than {MAX_LINE_BYTES >> 20} MiB", str(self._path))
+                    raise line_too_long(self._path)
                 yield line
 
     def read_from(self, offset: int, size_bytes: int) -> bytes:
@@ -171,6 +171,11 @@ class RecordedText:
         while not numbers and self._meet_packed():
             pass
         return max(numbers, default=max(0, self._num_packed - 1))
+
+
+def line_too_long(path: Path) -> OSError:
+    """What reading a text raises whose line is longer than `MAX_LINE_BYTES`."""
+    return OSError(errno.EFBIG, f"a line is longer than {MAX_LINE_BYTES >> 20} MiB", str(path))
 
 
 @lru_cache(maxsize=_MOST_UNPACKED)

@@ -32,6 +32,7 @@ from resumable.launch.evidence.recorded_text import texts_in
 from resumable.launch.plan.plan import Plan
 from resumable.launch.plan.stored_plans import READABLE_VERSIONS, decode_plan, version_of
 from resumable.launch.system.safe_io import decoded, read_whole, replace_whole
+from resumable.launch.system.text_safety import json_document
 from resumable.launch.system.wording import listed
 
 RUNS = Path("runs")
@@ -192,7 +193,7 @@ class RunDir:
 
     def write_plan(self, plan: Plan) -> None:
         """Store the plan, readable by a person; whoever reads it meanwhile finds the old one or the new one."""
-        replace_whole(self.plan_file, msgspec.json.format(msgspec.json.encode(plan), indent=2) + b"\n")
+        replace_whole(self.plan_file, json_document(plan))
 
     def read_plan(self) -> Plan:
         """The stored plan.

@@ -20,6 +20,7 @@ from resumable.launch.plan.plan import Command, Plan, Scenario
 from resumable.launch.plan.repeat_command import repeat_command
 from resumable.launch.reading.lives import Life, Run
 from resumable.launch.system.safe_io import decoded
+from resumable.launch.system.text_safety import json_document
 
 RESULTS_VERSION = 2
 
@@ -203,7 +204,7 @@ def spans_of(run: Run) -> tuple[Span, ...]:
 
 def encode_results(results: Results) -> bytes:
     """The file `results.json`, readable by a person."""
-    return msgspec.json.format(msgspec.json.encode(results), indent=2) + b"\n"
+    return json_document(results)
 
 
 def decode_results(data: bytes) -> Results:
@@ -225,7 +226,7 @@ def decode_results(data: bytes) -> Results:
 
 def results_schema() -> bytes:
     """The JSON schema (2020-12) of `results.json`."""
-    return msgspec.json.format(msgspec.json.encode(msgspec.json.schema(Results)), indent=2) + b"\n"
+    return json_document(msgspec.json.schema(Results))
 
 
 class _Versioned(msgspec.Struct):

@@ -24,6 +24,7 @@ from resumable.launch.reading.evidence import Evidence, gather
 from resumable.launch.reading.failures import FaultEvent, fired_faults
 from resumable.launch.reading.lives import Run
 from resumable.launch.system.safe_io import replace_whole
+from resumable.launch.system.text_safety import json_document
 
 VERDICT_VERSION = 2
 
@@ -199,7 +200,7 @@ def _cause(report: CheckReport) -> Cause:
 
 def write_verdict(verdict: Verdict, run_dir: RunDir) -> None:
     """Store the verdict in the run directory, readable by a person; it is there as a whole or not at all."""
-    replace_whole(run_dir.verdict_file, msgspec.json.format(msgspec.json.encode(verdict), indent=2) + b"\n")
+    replace_whole(run_dir.verdict_file, json_document(verdict))
 
 
 def _run_check(check: Check, evidence: Evidence) -> CheckReport:

@@ -59,6 +59,11 @@ class When(msgspec.Struct, frozen=True):
     part: Part | None = None
     """Only for save."""
 
+    def __post_init__(self) -> None:
+        expected = 2 if self.point is Point.EPOCH_BATCH else 1
+        if len(self.numbers) != expected:
+            raise ValueError(f"{self.point}: numbers={list(self.numbers)}, expected {expected}")
+
     @property
     def is_after_a_restart(self) -> bool:
         """Whether it comes only once the job has been started again."""

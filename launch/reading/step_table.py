@@ -26,7 +26,13 @@ _encoder = msgspec.msgpack.Encoder()
 
 def fingerprint(value: object) -> int:
     """64 bits that are equal for equal values, and different for different ones but for one case in 2^64."""
-    return UNKNOWN if value is None else xxhash.xxh3_64_intdigest(_encoder.encode(value)) or 1
+    if value is None:
+        return UNKNOWN
+    try:
+        text = _encoder.encode(value)
+    except OverflowError:  # a sample may have any number
+        text = msgspec.json.encode(value)
+    return xxhash.xxh3_64_intdigest(text) or 1
 
 
 def together(keys: Sequence[int]) -> int:

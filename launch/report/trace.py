@@ -20,6 +20,7 @@ from resumable.launch.reading.lives import Life, Run
 from resumable.launch.reading.trained import TrainedStep
 from resumable.launch.report.clocks import Clocks
 from resumable.launch.report.reading import CaseEvidence
+from resumable.launch.system.safe_io import encoded
 from resumable.launch.system.text_safety import printable
 
 _LEAST_US = 0.001
@@ -69,7 +70,7 @@ def trace(results: Results, cases: CaseEvidence) -> bytes:
                 faults = names if run is evidence.faulted else {}
                 events.extend(_Writer(run, faults, pid=next(pids), clocks=clocks, flows=flows).events())
     other = {"script": printable(results.script), "outcome": str(results.outcome)}
-    return msgspec.json.encode({"traceEvents": events, "displayTimeUnit": "ms", "otherData": other}) + b"\n"
+    return encoded(msgspec.json.encode, {"traceEvents": events, "displayTimeUnit": "ms", "otherData": other}) + b"\n"
 
 
 class _Writer:

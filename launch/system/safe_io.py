@@ -7,7 +7,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
-from io import BufferedReader
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import TypeVar
 
@@ -63,7 +63,7 @@ def last_lines(path: Path, num_lines: int, *, within: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def _regular_file(path: Path) -> Iterator[BufferedReader]:
+def _regular_file(path: Path) -> Iterator[BufferedReader[FileIO]]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except ValueError as error:  # a NUL byte, which no file has in its name
@@ -71,7 +71,7 @@ def _regular_file(path: Path) -> Iterator[BufferedReader]:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "not a regular file", str(path))
-        with open(descriptor, "rb", closefd=False) as file:
+        with BufferedReader(FileIO(descriptor, closefd=False)) as file:  # in a rank `open` may be the script's own
             yield file
     finally:
         os.close(descriptor)

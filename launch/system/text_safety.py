@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 
+import msgspec
+
+from resumable.launch.system.safe_io import encoded
+
 MAX_TEXT = 4000
 """Characters of one text that a report keeps; an exception's message may hold a whole tensor."""
 
@@ -16,6 +20,7 @@ _UNPRINTABLE = re.compile(rf"[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\
 """Everything that XML 1.0 forbids, C1 controls and DEL besides: terminals and browsers act on them."""
 _WORKFLOW_COMMAND = re.compile(r":(?=:[A-Za-z][\w-]*(?: [^\n]*?)?::)|##(?=\[)")
 """Its beginning, anywhere: where a terminal's width breaks a line, it may come to stand at the beginning of one."""
+_STEERING = re.compile(f"{_UNPRINTABLE.pattern}|{_WORKFLOW_COMMAND.pattern}")
 _NOT_PLAIN = re.compile(r"[^\x20-\x7e]|[<>&]")
 _MARKDOWN = re.compile(r"[&<>|\\`*_\[\]~@#$]")
 _BACKTICKS = re.compile(r"`+")
@@ -29,6 +34,16 @@ def printable(text: str) -> str:
     whole = _UNPRINTABLE.sub("\ufffd", text.replace("\r\n", "\n"))
     whole = _WORKFLOW_COMMAND.sub(lambda match: f"{match[0]} ", whole)
     return whole if len(whole) <= MAX_TEXT else f"{whole[:MAX_TEXT]} ... ({len(whole) - MAX_TEXT} more characters)"
+
+
+def json_document(value: object) -> bytes:
+    """Indented JSON of anything that msgspec encodes: for programs, and for people who print it.
+
+    What would steer a terminal stands there as an escape, which a program reads as what it stands for; what is no Unicode in
+    the name of a file, as the text of an escape.
+    """
+    text = msgspec.json.format(encoded(msgspec.json.encode, value), indent=2).decode()
+    return _STEERING.sub(_json_escape, text).encode() + b"\n"
 
 
 def script_json(data: bytes) -> str:

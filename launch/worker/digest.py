@@ -10,7 +10,10 @@ import torch
 import xxhash
 
 from resumable.launch.worker.fingerprint.states import tensors_inside
+from resumable.launch.worker.strangers import is_honest
 from resumable.launch.worker.torch_private import outside_of_transforms, seen_through
+
+_OPAQUE = object()
 
 
 def content_digest(data: Any) -> str:
@@ -47,9 +50,20 @@ def _update_tensor(digest: xxhash.xxh3_128, tensor: torch.Tensor) -> None:
     digest.update(content)
 
 
-def _update(digest: xxhash.xxh3_128, data: Any) -> None:
-    """Add one value; each is preceded by what it is, so that [1, [2]] and [[1], 2] differ."""
-    match data:
+def _update(digest: xxhash.xxh3_128, data: Any, holders: tuple[int, ...] = ()) -> None:
+    """Add one value, or that it cannot be looked into; `holders` are the ids of all in which it lies."""
+    try:
+        if id(data) in holders:
+            digest.update(f"held by itself, {len(holders) - holders.index(id(data))} above".encode())
+        else:
+            _add(digest, data, (*holders, id(data)))
+    except Exception:  # somebody else's code
+        digest.update(f"refuses {type(data).__qualname__}".encode())
+
+
+def _add(digest: xxhash.xxh3_128, data: Any, holders: tuple[int, ...]) -> None:
+    """Each value is preceded by what it is, so that [1, [2]] and [[1], 2] differ."""
+    match data if is_honest(data) else _OPAQUE:
         case torch.Tensor():
             _update_tensor(digest, data)
         case np.ndarray():
@@ -60,15 +74,15 @@ def _update(digest: xxhash.xxh3_128, data: Any) -> None:
         case Mapping():
             digest.update(f"mapping {len(data)}".encode())
             for key, value in data.items():
-                _update(digest, key)
-                _update(digest, value)
+                _update(digest, key, holders)
+                _update(digest, value, holders)
         case bytes() | bytearray():
             digest.update(f"bytes {len(data)}".encode())
             digest.update(bytes(data))
         case list() | tuple():
             digest.update(f"sequence {len(data)}".encode())
             for value in data:
-                _update(digest, value)
+                _update(digest, value, holders)
         case str() | int() | float() | bool() | None | complex() | np.generic():
             digest.update(f"{type(data).__name__} {data!r}".encode())
         case _:

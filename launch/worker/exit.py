@@ -8,6 +8,7 @@ ever destroyed here: the kernel closes its connections when the process ends.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -60,7 +61,8 @@ def leave_once_answered() -> None:
 def leave(code: int) -> None:
     """End this process now; exit handlers have run."""
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        with contextlib.suppress(AttributeError, ValueError, OSError):  # None, closed, or full: the script's doing
+            stream.flush()
     os._exit(code)
 
 

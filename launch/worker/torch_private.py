@@ -49,7 +49,7 @@ PRIVATE_NAMES = {
     "torch.distributed.tensor:DTensor": ("_local_tensor",),
     "torch.utils.data:DataLoader": ("_dataset_kind",),
     "torch.utils.data.dataloader": ("_BaseDataLoaderIter", "_DatasetKind", "_MultiProcessingDataLoaderIter"),
-    "torch.utils.data.dataloader:_BaseDataLoaderIter": ("_dataset", "_next_index", "_reset"),
+    "torch.utils.data.dataloader:_BaseDataLoaderIter": ("_auto_collation", "_dataset", "_next_index", "_reset"),
     "torch.utils.data.dataloader:_DatasetKind": ("Iterable",),
     "torch.utils.data.dataloader:_MultiProcessingDataLoaderIter": (
         "_send_idx",
@@ -105,6 +105,11 @@ def is_iterable(loader: DataLoader[Any]) -> bool:
 def dataset_of(iterator: Any) -> Any:
     """The data set that a loader's iterator reads."""
     return iterator._dataset
+
+
+def collates(iterator: Any) -> bool:
+    """Whether it makes a batch of the samples of many indices, and not of one."""
+    return bool(iterator._auto_collation)
 
 
 def next_task(iterator: Any) -> int:

@@ -7,7 +7,6 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import msgspec
 from rich.console import Console
 
 from resumable.launch.errors import UsageError
@@ -22,7 +21,7 @@ from resumable.launch.reading.lives import Run
 from resumable.launch.reading.occurrences import Occurrence, matching, occurrences
 from resumable.launch.report.batches import shortened
 from resumable.launch.report.outputs import STDOUT, write_output
-from resumable.launch.system.text_safety import printable
+from resumable.launch.system.text_safety import json_document, printable
 from resumable.launch.system.wording import counted, place
 
 
@@ -38,7 +37,7 @@ def who(arguments: argparse.Namespace, console: Console) -> int:
         run, step=arguments.step, epoch=arguments.epoch, batch=arguments.batch, sample=_sample(arguments.sample)
     )
     if arguments.json is not None:
-        content = msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n"
+        content = json_document(found)
         write_output("--json", arguments.json, content, untrusted=Path(arguments.run_dirs[0]))
     if arguments.json != STDOUT:
         for line in _lines(found, is_whole=arguments.sample is None) if found else [_nothing(run)]:

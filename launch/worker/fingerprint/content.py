@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ import xxhash
 from resumable.launch.evidence.fingerprints import Fingerprint, total
 from resumable.launch.evidence.rank_records import Figure
 from resumable.launch.worker.fingerprint.states import generator_paths, leaf_fingerprints
+from resumable.launch.worker.strangers import asked, is_honest
 
 MAX_KEYS = 64
 _MOST_FIGURES = 32
@@ -56,9 +58,13 @@ def keys_of(content: Any) -> frozenset[str]:
 
 
 def _parts(content: Any) -> Mapping[str, Any]:
-    if isinstance(content, Mapping) and 0 < len(content) <= MAX_KEYS:
+    return asked(partial(_keyed, content), None) or {"": content}
+
+
+def _keyed(content: Any) -> Mapping[str, Any] | None:
+    if is_honest(content) and isinstance(content, Mapping) and len(content) <= MAX_KEYS:
         return {str(key): part for key, part in content.items()}
-    return {"": content}
+    return None
 
 
 def _has_fraction(value: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -14,11 +15,14 @@ from resumable.launch.evidence.fingerprints import Fingerprint, fingerprint, tot
 from resumable.launch.worker.fingerprint.keys import text_key
 from resumable.launch.worker.fingerprint.pieces import Holding, OpaqueTensorError, holding_of
 from resumable.launch.worker.fingerprint.sums import quick_sum, whole_sum
+from resumable.launch.worker.strangers import asked, is_honest
 from resumable.launch.worker.torch_private import buffers_of, children_of, own_parameters
 
 _MAX_DEPTH = 16
-"""What is nested deeper than anybody nests on purpose may contain itself."""
+"""Nobody nests deeper on purpose."""
 _WORDS_OF_PYTHONS_GENERATOR = 625
+_OPAQUE = object()
+"""Stands for what only claims to be of another class."""
 
 
 def state_fingerprint(state: Any, *, is_whole: bool = True, path: str = "") -> Fingerprint:
@@ -62,32 +66,34 @@ def state_fingerprints(state: Any, *, is_whole: bool = True, path: str = "") -> 
     """
     above = (path,) if path else ()
     with torch.no_grad():
-        return {place: _leaf(place, value, is_whole=is_whole) for place, value in _leaves(state, above, 0)}
+        return {place: _leaf(place, value, is_whole=is_whole) for place, value in _leaves(state, above, ())}
 
 
 def leaf_fingerprints(state: Any, *, path: str = "") -> list[tuple[str, Any, Fingerprint]]:
     """Of each leaf of a state, every element of it, beside its key path and itself; arguments likewise."""
     above = (path,) if path else ()
     with torch.no_grad():
-        return [(place, value, _leaf(place, value, is_whole=True)) for place, value in _leaves(state, above, 0)]
+        return [(place, value, _leaf(place, value, is_whole=True)) for place, value in _leaves(state, above, ())]
 
 
 def has_more_leaves(state: Any, most: int) -> bool:
     """Whether a state has more leaves than this; no more of them are looked at."""
-    return next(islice(_leaves(state, (), 0), most, None), None) is not None
+    return next(islice(_leaves(state, (), ()), most, None), None) is not None
 
 
 def generator_paths(state: Any, *, path: str = "") -> list[str]:
     """Key paths of what is the state of a generator of Python or NumPy, not of torch, which is a tensor of bytes."""
-    return list(_generators(state, (path,) if path else (), 0))
+    return list(_generators(state, (path,) if path else (), ()))
 
 
-def _generators(state: Any, path: tuple[str, ...], depth: int) -> Iterator[str]:
-    if _is_of_generator(state):
+def _generators(state: Any, path: tuple[str, ...], holders: tuple[int, ...]) -> Iterator[str]:
+    if not is_honest(state) or isinstance(state, torch.Tensor):
+        return
+    if asked(partial(_is_of_generator, state), False):
         yield "/".join(path)
         return
-    for key, value in (_inside(state) or ()) if depth < _MAX_DEPTH and not isinstance(state, torch.Tensor) else ():
-        yield from _generators(value, (*path, key), depth + 1)
+    for key, value in _inside(state, holders) or ():
+        yield from _generators(value, (*path, key), (*holders, id(state)))
 
 
 def _is_of_generator(state: Any) -> bool:
@@ -127,18 +133,30 @@ def presence_of(name: str, holding: Holding) -> tuple[int, int]:
     return presence, text_key(f"{presence}") | 1
 
 
-def _leaves(state: Any, path: tuple[str, ...], depth: int) -> Iterator[tuple[str, Any]]:
+def _leaves(state: Any, path: tuple[str, ...], holders: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
     """Every leaf with its path; an empty mapping or sequence is one."""
-    inner = _inside(state) if depth < _MAX_DEPTH else None
+    state = state if is_honest(state) else _OPAQUE
+    inner = _inside(state, holders)
     if not inner:
         yield "/".join(path), state
         return
     for key, value in inner:
-        yield from _leaves(value, (*path, key), depth + 1)
+        yield from _leaves(value, (*path, key), (*holders, id(state)))
 
 
-def _inside(state: Any) -> list[tuple[str, Any]] | None:
-    """What a state consists of; None for a leaf."""
+def _inside(state: Any, holders: tuple[int, ...]) -> list[tuple[str, Any]] | None:
+    """What a state consists of; None for a leaf, and for what lies within itself, or too deep.
+
+    Args:
+        state: One that says what it is.
+        holders: `id` of each state in which it lies.
+    """
+    if id(state) in holders or len(holders) >= _MAX_DEPTH:
+        return None
+    return asked(partial(_parts, state), None)
+
+
+def _parts(state: Any) -> list[tuple[str, Any]] | None:
     inside: list[tuple[str, Any]] | None = None
     match state:
         case torch.Tensor():
@@ -183,9 +201,14 @@ def tensors_inside(tensor: torch.Tensor) -> list[tuple[str, Any]] | None:
 
 
 def _leaf(path: str, value: Any, *, is_whole: bool) -> Fingerprint:
+    if issubclass(type(value), torch.Tensor):
+        return _tensor(path, value, is_whole=is_whole)
+    refused = _text(path, f"{type(value).__qualname__} refuses")
+    return asked(partial(_plain_leaf, path, value, is_whole=is_whole), refused)
+
+
+def _plain_leaf(path: str, value: Any, *, is_whole: bool) -> Fingerprint:
     match value:
-        case torch.Tensor():
-            return _tensor(path, value, is_whole=is_whole)
         case np.ndarray() | np.generic():
             return _array(path, np.asarray(value), is_whole=is_whole)
         case bytes() | bytearray():

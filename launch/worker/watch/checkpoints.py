@@ -17,6 +17,7 @@ from resumable.launch.plan.fault_model import PlannedFault
 from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.patching import Args, Kwargs, Patches
 from resumable.launch.worker.recorder import Recorder
+from resumable.launch.worker.strangers import asked
 from resumable.launch.worker.watch.saving import Saving
 
 
@@ -96,6 +97,10 @@ class CheckpointWatch:
 
 def path_of(file: Any) -> str:
     """Absolute path of what is written or read: a path, or a file object that has a name; "" for a buffer."""
+    return asked(partial(_path_of, file), "")
+
+
+def _path_of(file: Any) -> str:
     name = getattr(file, "name", "") if hasattr(file, "read") or hasattr(file, "write") else file
     if isinstance(name, str | bytes | os.PathLike) and name:
         return os.path.abspath(os.fsdecode(name))  # noqa: PTH100 - Path.resolve would follow links

@@ -27,6 +27,7 @@ from resumable.launch.worker import torch_private
 from resumable.launch.worker.digest import content_digest
 from resumable.launch.worker.patching import Args, Kwargs, Patches
 from resumable.launch.worker.recorder import Recorder
+from resumable.launch.worker.strangers import asked
 from resumable.launch.worker.watch.index_texts import index_text, samples_digest
 from resumable.launch.worker.watch.loader_looks import epoch_state_of, looks_of
 from resumable.launch.worker.watch.subsets import whole_indices
@@ -162,6 +163,8 @@ class LoaderWatch:
             index = original(iterator)
             current = self._passes.get(iterator)
             if current is not None:
+                if isinstance(index, Iterator) and torch_private.collates(iterator):
+                    index = list(index)  # can be gone through only once
                 current.drawn = as_indices(index)
             return index
 
@@ -200,12 +203,12 @@ class LoaderWatch:
         epoch = self._num_passes.get(number, 0)
         self._num_passes[number] = epoch + 1
         current.number = (number, epoch)
-        sampler_epoch = getattr(current.sampler, "epoch", None)
+        sampler_epoch = asked(lambda: current.sampler.epoch, None)
         self._recorder.emit(
             EpochBegin,
             loader=number,
             epoch=epoch,
-            sampler_epoch=sampler_epoch if isinstance(sampler_epoch, int) else None,
+            sampler_epoch=sampler_epoch if type(sampler_epoch) is int else None,
             sampler_state=epoch_state_of(current.batch_sampler) or epoch_state_of(current.sampler),
         )
 
@@ -261,6 +264,8 @@ def as_indices(index: Any) -> list[Index] | None:
     """
     if index is None:
         return None
+    if isinstance(index, Iterator):
+        return None
     if isinstance(index, torch.Tensor):
         index = index.tolist()
     if isinstance(index, str | bytes) or not isinstance(index, Iterable):
@@ -274,7 +279,5 @@ def as_indices(index: Any) -> list[Index] | None:
 
 
 def _as_index(key: Any) -> Index:
-    try:
-        return int(key.__index__())
-    except (AttributeError, TypeError, ValueError):
-        return repr(key)
+    number = asked(lambda: int(key.__index__()), None)
+    return asked(lambda: str(repr(key)), type(key).__qualname__) if number is None else number

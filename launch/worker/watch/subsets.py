@@ -14,10 +14,10 @@ def whole_indices(dataset: Any, indices: list[Index]) -> list[Index]:
 
     Indices that do not fit, and those of any other data set, stay as they are.
     """
-    while isinstance(dataset, Subset):
+    while issubclass(type(dataset), Subset):
         try:
             indices = [int(dataset.indices[index]) if isinstance(index, int) else index for index in indices]
-        except (IndexError, KeyError, TypeError, ValueError):
+        except Exception:  # somebody else's code
             return indices
         dataset = dataset.dataset
     return indices

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 
+from resumable.launch.worker.strangers import asked
 from resumable.launch.worker.torch_private import seen_through
 
 _MOST_VALUES = 256
@@ -20,7 +22,7 @@ def tensors_in(data: Any) -> Sequence[torch.Tensor]:
     One that a transform of `torch.func` has wrapped is given bare. Of what is larger than any batch needs to be, the first
     ones: at most 64, among 256 values.
     """
-    if isinstance(data, torch.Tensor):
+    if issubclass(type(data), torch.Tensor):  # unlike `isinstance`, this asks no object: it might lie
         return (seen_through(data),)
     stack = [data]
     tensors: list[torch.Tensor] = []
@@ -28,12 +30,20 @@ def tensors_in(data: Any) -> Sequence[torch.Tensor]:
     while stack and num_values < _MOST_VALUES and len(tensors) < _MOST_TENSORS:
         value = stack.pop()
         num_values += 1
-        if isinstance(value, torch.Tensor):
+        if issubclass(type(value), torch.Tensor):
             tensors.append(seen_through(value))
-        elif isinstance(value, list | tuple):
-            stack.extend(value[_MOST_VALUES::-1] if len(value) > _MOST_VALUES else value[::-1])
-        elif isinstance(value, dict | Mapping):  # of the two, the first is told at once
-            stack.extend(reversed(list(value.values())))
-        elif not isinstance(value, _ATOMS) and hasattr(value, "__dict__"):
-            stack.extend(reversed(list(vars(value).values())))
+        else:
+            stack.extend(asked(partial(_inside, value), ()))
     return tensors
+
+
+def _inside(value: Any) -> Sequence[Any]:
+    """What an object holds, the last one first."""
+    kind = type(value)
+    if issubclass(kind, list | tuple):
+        return value[_MOST_VALUES::-1] if len(value) > _MOST_VALUES else value[::-1]  # type: ignore[no-any-return]
+    if issubclass(kind, dict | Mapping):  # of the two, the first is told at once
+        return list(value.values())[::-1]
+    if issubclass(kind, _ATOMS) or not hasattr(value, "__dict__"):
+        return ()
+    return list(vars(value).values())[::-1]

@@ -107,6 +107,7 @@ def restarted() -> History:
         (msgspec.structs.replace(histories.reference(JOB), processes=()), "recorded nothing"),
         (restarted(), "was restarted, though nothing was done to it"),
         (msgspec.structs.replace(histories.reference(JOB), ends=()), "did not come to its end"),
+        (msgspec.structs.replace(histories.reference(JOB), is_sealed=False), "did not come to its end"),
     ],
 )
 def test_a_reference_that_was_disturbed_or_left_nothing_is_unknown(history, what):

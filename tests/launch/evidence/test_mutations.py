@@ -96,6 +96,13 @@ def test_a_changed_line_is_noticed(run_dir: RunDir, mutate: Mutation) -> None:
     assert [place for place in mutated(scenario, mutate, num=25) if place[0] and not noticed(scenario)] == []
 
 
+def test_a_reference_that_lost_its_end_is_no_yardstick(run_dir: RunDir) -> None:
+    """Without its seal nobody knows whether it is all there."""
+    for scenario in run_dir.read_plan().references:
+        run_dir.scenario(scenario.name).supervisor_file.write_bytes(b"")
+    assert judge(run_dir.read_plan(), run_dir).outcome is not Outcome.VALID
+
+
 def test_files_that_come_and_go_are_noticed(run_dir: RunDir) -> None:
     """None may be missing, and none be put beside them."""
     scenario = run_dir.scenario("faulted")

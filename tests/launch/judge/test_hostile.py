@@ -15,6 +15,7 @@ from resumable.launch.cli.main import main
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.reading.evidence import Evidence
 from tests.launch.report import samples
+from tests.launch.sealed import seal_again
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
 NO_TEXT = b'"\xff\xfe"'
@@ -104,8 +105,9 @@ def test_nobody_waits_for_a_pipe(run_dir: RunDir, command: tuple[str, ...], name
         lambda text: text.replace('"faulted"', '".."', 1),
         lambda text: text.replace('"faulted"', '"a\\u0000b"', 1),
         lambda text: text.replace('"nproc_per_start": [\n        2\n      ]', '"nproc_per_start": []', 1),
+        lambda text: re.sub(r'"numbers": \[.*?\]', '"numbers": []', text, count=1, flags=re.DOTALL),
     ],
-    ids=["no scenario", "long name", "name above", "parent", "nul", "no start"],
+    ids=["no scenario", "long name", "name above", "parent", "nul", "no start", "no moment"],
 )
 def test_a_plan_that_nobody_would_have_made_is_damaged(
     run_dir: RunDir, capsys: pytest.CaptureFixture[str], command: tuple[str, ...], forge: Callable[[str], str]
@@ -144,7 +146,7 @@ def test_a_link_in_the_place_of_a_draft_leads_nowhere(run_dir: RunDir, tmp_path:
 
 PAYLOAD = "\x1b]0;x\x07\x9b\u202e\u2028\n::error::pwned\n ##[error]pwned<script>[red]`|"
 STEERS = ("\x1b]", "\x07", "\x9b", "\u202e", "\u2028", "##[")
-FORMATS = ("--html", "--junit", "--markdown", "--trace")
+FORMATS = ("--html", "--junit", "--json", "--markdown", "--trace")
 
 
 def texts_of(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -216,15 +218,32 @@ def test_no_text_of_a_stranger_steers_what_shows_it(
 
 
 @COMMANDS
+@pytest.mark.parametrize("folder", ["events", "nodes"])
 def test_a_file_longer_than_memory_proves_nothing(
-    run_dir: RunDir, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+    run_dir: RunDir, capsys: pytest.CaptureFixture[str], command: tuple[str, ...], folder: str
 ) -> None:
-    """Eight gigabytes of nothing."""
-    with next(run_dir.root.glob("faulted/events/*")).open("ab") as file:
+    """Eight gigabytes of nothing, though the run was sealed."""
+    seal_again(run_dir.scenario("faulted"))
+    with next(run_dir.root.glob(f"faulted/{folder}/*0*")).open("ab") as file:
         file.truncate(8 << 30)
     assert main([command[0], str(run_dir.root), *command[1:]]) == 3
     written = Path("results.json").read_text() if Path("results.json").exists() else ""
     assert "cannot be read: a line is longer than 64 MiB" in "".join(capsys.readouterr()) + written
+
+
+@COMMANDS
+def test_a_name_that_is_no_unicode_is_reported(run_dir: RunDir, command: tuple[str, ...]) -> None:
+    """Of a file of evidence; what is written down says it as an escape."""
+    (run_dir.root / "faulted" / "events" / os.fsdecode(b"i000-r0000-\xff.jsonl")).write_text("{}\n")
+    assert main([command[0], str(run_dir.root), *command[1:]]) == 3
+
+
+@COMMANDS
+def test_a_sample_of_any_number_is_compared(run_dir: RunDir, command: tuple[str, ...]) -> None:
+    """A job may name its samples by numbers that no machine word holds."""
+    for file in run_dir.root.glob("*/events/*"):
+        file.write_text(re.sub(r'"indices":\[', f'"indices":[{10**30},', file.read_text()))
+    assert main([command[0], str(run_dir.root), *command[1:]]) == 0
 
 
 def test_no_report_goes_where_a_link_leads(run_dir: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

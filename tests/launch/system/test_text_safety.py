@@ -1,4 +1,5 @@
 import html
+import json
 import re
 import unicodedata
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from resumable.launch.system.text_safety import (
     MAX_TEXT,
     fenced,
+    json_document,
     markdown,
     printable,
     workflow_message,
@@ -79,3 +81,19 @@ def test_what_xml_and_terminals_choke_on_is_replaced(code):
 def test_a_text_without_end_is_cut():
     """And what is missing is counted."""
     assert printable("x" * (MAX_TEXT + 5)) == "x" * MAX_TEXT + " ... (5 more characters)"
+
+
+@given(st.text(alphabet="a:#[ \n\t\x07\x9b\u202e\u2028\U000e0041\u00e9"))
+@example("##[error]a::error::b")
+def test_json_that_is_printed_steers_nothing_and_says_the_same(text):
+    """A terminal and a workflow read it as well as a program does."""
+    document = json_document({text: [text]}).decode()
+    assert (json.loads(document), [line for line in document.split("\n") if printable(line) != line]) == (
+        {text: [text]},
+        [],
+    )
+
+
+def test_json_holds_names_that_are_no_unicode():
+    """Of files that somebody else has put there."""
+    assert json.loads(json_document({"a\udcff": "b\udcff"})) == {"a\\udcff": "b\\udcff"}

@@ -157,6 +157,13 @@ def test_a_path_is_absolute_in_any_spelling(file: object) -> None:
 
 
 def test_an_open_file_is_known_by_its_name_and_a_buffer_has_none(tmp_path: Path) -> None:
-    """A descriptor is no name."""
+    """A descriptor is no name, and one that is refused is none either."""
     with (tmp_path / "a").open("wb") as file, os.fdopen(os.dup(file.fileno()), "wb") as nameless:
         assert (path_of(file), path_of(nameless), path_of(io.BytesIO())) == (str(tmp_path / "a"), "", "")
+    assert path_of(Discreet()) == ""
+
+
+class Discreet(io.BytesIO):
+    """Says no name."""
+
+    name = property(lambda _: 1 // 0)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 import numpy as np
@@ -74,6 +74,50 @@ def test_indices_that_fit_no_whole_stay(watched: Listener, part: Dataset[int]) -
     """Nothing breaks the loop, and nothing is made up."""
     list(DataLoader(part, batch_size=2, sampler=[0, 1]))
     assert delivered(watched) == [[0, 1]]
+
+
+@pytest.mark.parametrize("once", [iter, lambda keys: (key for key in keys), lambda keys: map(int, keys)])
+def test_keys_that_can_be_gone_through_only_once_reach_the_data_set(
+    watched: Listener, once: Callable[..., object]
+) -> None:
+    """A batch sampler may yield generators."""
+    loader = DataLoader(Squares(), batch_sampler=map(once, ([4, 1], [3])))
+    assert [batch.tolist() for batch in loader] == [[16, 1], [9]]
+    assert delivered(watched) == [[4, 1], [3]]
+
+
+class Secretive:
+    """Goes through its samples, and raises whatever else it is asked."""
+
+    def __iter__(self) -> Iterator[int]:
+        return iter([4, 1])
+
+    def __len__(self) -> int:
+        raise RuntimeError
+
+    def __getattr__(self, name: str) -> object:
+        raise RuntimeError(name)
+
+
+class Unspeakable:
+    """A key of no number and no name."""
+
+    __index__ = property(lambda _: 1 // 0)
+
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+class ByUnspeakable(Squares):
+    def __getitem__(self, _index: object) -> int:
+        return 16
+
+
+def test_a_loader_whose_parts_say_nothing_of_themselves_is_watched(watched: Listener) -> None:
+    """Its samples are known all the same, or at least that there were some."""
+    assert [batch.tolist() for batch in DataLoader(Squares(), sampler=Secretive())] == [[16], [1]]
+    assert [batch.tolist() for batch in DataLoader(ByUnspeakable(), sampler=[Unspeakable()])] == [[16]]
+    assert delivered(watched) == [[4], [1], ["Unspeakable"]]
 
 
 @pytest.mark.parametrize("options", [{}, {"num_workers": 2}, {"num_workers": 2, "persistent_workers": True}], ids=str)
