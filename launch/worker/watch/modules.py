@@ -53,6 +53,10 @@ class LiveModules:
         for parameter in trained:
             self._names.setdefault(id(parameter), (weakref.ref(parameter), ""))
 
+    def forget(self) -> None:
+        """Look again the next time: modules may have been put into others since."""
+        self._known = frozenset()
+
     def name_of(self, parameter: torch.Tensor) -> str:
         """Its path in the model; "" if no module has it. Of several names, the first in the alphabet."""
         reference, name = self._names.get(id(parameter), (None, ""))

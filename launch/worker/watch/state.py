@@ -216,6 +216,11 @@ class StateWatch:
     def _prepare_start(self) -> None:
         """With each batch before the first backward pass, of which there are many where a script skips batches."""
         start, held = self._start, self._held()
+        if (
+            start.untrained is None
+        ):  # a model may be put into another module behind a load, which names what it has anew
+            self._modules.forget()
+            self._quick.forget()
         start.raw = self._raw()
         gradients = [one.grad for own in held for one in own.parameters if one.grad is not None]
         seen = [(id(gradient), version_of(gradient)) for gradient in gradients]

@@ -192,6 +192,25 @@ def test_a_weight_without_a_gradient_is_what_it_was_before_a_forward_pass_set_it
     assert (saved.components, names) == (found, set(found["untrained"]))
 
 
+def test_a_model_that_is_put_into_another_module_behind_a_load_has_the_names_of_that(watch, listener) -> None:
+    """A wrapper for its loss, an average: at the save they were in it, too, however late that was made."""
+    training = Training()
+    whole = nn.ModuleDict({"inner": training.model})
+    training.step(watch)
+    saved = at_save(watch, listener)
+    del whole
+    resumed = StateWatch(listener)
+    resumed.optimizers.note_step(training.optimizer)
+    resumed.observe(LOAD)
+    names = set(at_save(resumed, listener).components["parameters"])
+    whole = nn.ModuleDict({"inner": training.model})
+    resumed.observe(BATCH)
+    found = resumed.at_start()
+    assert (names & saved.components["parameters"].keys(), list(whole)) == (set(), ["inner"])
+    assert saved.components["parameters"] == found["components"]["parameters"]
+    assert saved.quick["parameters"] == found["quick"]["parameters"]
+
+
 def test_a_weight_that_cannot_be_read_ends_no_job(watch: StateWatch, listener: Listener) -> None:
     """Of a lazy module that nobody has called yet, or on the device meta."""
     training, lazy, meta = Training(), nn.LazyLinear(3), nn.Linear(2, 1, bias=False, device="meta")
