@@ -60,7 +60,12 @@ def _not_restored(evidence: Evidence, life: Life, number: int) -> Reason:
         )
     if number == 0 and not _has_its_parameters(evidence, life):
         return ModelNotRestored()
-    return _not_loaded(evidence, life) or _of_losses(evidence, life, number) or _of_update(evidence, life, number)
+    return (
+        _not_loaded(evidence, life)
+        or _not_loaded_by_others(evidence, life)
+        or _of_losses(evidence, life, number)
+        or _of_update(evidence, life, number)
+    )
 
 
 def _may_be_scaled(life: Life) -> bool:
@@ -83,6 +88,12 @@ def _not_loaded(evidence: Evidence, life: Life) -> Reason | None:
             return ComponentNotRestored(component=component, is_lost=component in start.lost)
     names = start.differing.get("untrained", ())
     return UntrainedWeightsDiffer(names=names[:MAX_NAMES], num_names=len(names)) if names else None
+
+
+def _not_loaded_by_others(evidence: Evidence, life: Life) -> Reason | None:
+    """Of a rank that saved nothing itself, nobody knows some of what it had; it shares the gradients of those that did."""
+    group = evidence.faulted.group(life.incarnation)
+    return next(filter(None, (_not_loaded(evidence, other) for other in group)), None)
 
 
 def _of_update(evidence: Evidence, life: Life, number: int) -> Reason:

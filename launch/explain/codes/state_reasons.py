@@ -67,7 +67,10 @@ class FollowsFromBatches(Reason, frozen=True, kw_only=True):
 class BuffersNotRestored(Reason, frozen=True, kw_only=True):
     """Running statistics, for example."""
 
-    template = "parameters are right but buffers, such as running statistics, are not: is all of `state_dict()` saved?"
+    template = (
+        "parameters are right but buffers, such as running statistics, are not: is all of `state_dict()` saved, by each "
+        "rank that has its own?"
+    )
 
 
 class ScaleNotRestored(Reason, frozen=True, kw_only=True):

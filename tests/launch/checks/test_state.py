@@ -382,3 +382,12 @@ def test_what_the_state_proves_right_is_not_blamed(job: Change, changes: list[Ch
     for change, rank in product(changes, (0, 1)):
         history = changed(history, change, incarnation=1, rank=rank)
     assert words in state(histories.of_histories(history, JOB, [])).violations[0].explanation
+
+
+def test_a_rank_that_saves_nothing_has_the_cause_of_the_one_that_does() -> None:
+    """Of its own frozen weights nobody knows what they were at the save."""
+    history = changed(with_states(histories.one_kill(JOB).faulted.history), with_untrained)
+    for change, rank in product([from_step(4, "x"), another_untrained_weight], (0, 1)):
+        history = changed(history, change, incarnation=1, rank=rank)
+    first, second = state(histories.of_histories(history, JOB, [])).violations
+    assert first.reason == second.reason
