@@ -218,7 +218,8 @@ class RunDir:
             plan = decoded(decode_plan, data)
         except msgspec.DecodeError as error:
             raise DamagedPlanError(f"{self.plan_file} is damaged: {error}") from error
-        for flaw in _flaws(plan):
+        flaw = next(_flaws(plan), None)
+        if flaw is not None:
             raise DamagedPlanError(f"{self.plan_file} is damaged: {flaw}")
         return plan
 

@@ -54,7 +54,7 @@ def disturbed_readings(run: Run) -> frozenset[int]:
     return frozenset(
         firing.life.incarnation
         for firing in run.firings
-        if firing.was_survived and isinstance(firing.life.process.records[firing.line - 2], Load)
+        if firing.was_survived and isinstance(firing.record_before, Load)
     )
 
 

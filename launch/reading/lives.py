@@ -7,7 +7,7 @@ from functools import cached_property
 import msgspec
 
 from resumable.launch.evidence.history import History, Process
-from resumable.launch.evidence.rank_records import Batch, FaultFired, Step
+from resumable.launch.evidence.rank_records import AnyRecord, Batch, FaultFired, Step
 from resumable.launch.reading.checkpoints import Checkpoint
 from resumable.launch.reading.lockstep import Lockstep
 from resumable.launch.reading.resume import ResumePoint
@@ -74,6 +74,11 @@ class Firing(msgspec.Struct, frozen=True, kw_only=True):
     time_ns: int
     line: int
     """Of its record in the evidence of the process, from 1."""
+
+    @property
+    def record_before(self) -> AnyRecord:
+        """What its process recorded last before it happened."""
+        return self.life.process.records[self.line - 2]
 
     @property
     def was_survived(self) -> bool:

@@ -6,7 +6,7 @@ What follows one another is kept as its beginning and a length; times are differ
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, pairwise
+from itertools import chain, groupby
 
 import msgspec
 
@@ -181,7 +181,7 @@ def _lane(
         begin_us=round(clocks.us(start.time_ns, life)),
         end_us=round(clocks.us(end.time_ns, life)),
         numbers=tuple(_ranges(number_of(batch) for batch in batches)),
-        places=tuple((*place, num) for place, num in _places(batches)),
+        places=tuple(_places(batches)),
         sizes=tuple(_counted(len(step.batches) for step in life.steps)),
         num_unfinished=len(life.unfinished),
         num_waiting=len(life.waiting),
@@ -253,39 +253,26 @@ class _Marks:
 
 def _ranges(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
     """Numbers that follow one another, as the first and how many there are."""
-    first = num = 0
-    for number in numbers:
-        if num and number == first + num:
-            num += 1
-            continue
-        if num:
-            yield first, num
-        first, num = number, 1
-    if num:
-        yield first, num
+    place = 0
+    for offset, run in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0]):
+        num = sum(1 for _ in run)
+        yield place + offset, num
+        place += num
 
 
-def _places(batches: Sequence[TrainedBatch]) -> Iterator[tuple[tuple[int, int], int]]:
+def _places(batches: Iterable[TrainedBatch]) -> Iterator[tuple[int, int, int]]:
     """Epoch and batch of the first of those that follow one another in an epoch, and how many these are."""
-    begin = 0
-    for number, (one, following) in enumerate(pairwise(batches), start=1):
-        if (following.loader, following.epoch, following.batch) != (one.loader, one.epoch, one.batch + 1):
-            yield (batches[begin].epoch, batches[begin].batch), number - begin
-            begin = number
-    if batches:
-        yield (batches[begin].epoch, batches[begin].batch), len(batches) - begin
+    place = 0
+    keys = ((batch.loader, batch.epoch, batch.batch - number) for number, batch in enumerate(batches))
+    for (_, epoch, offset), run in groupby(keys):
+        num = sum(1 for _ in run)
+        yield epoch, place + offset, num
+        place += num
 
 
 def _counted(values: Iterable[int]) -> Iterator[tuple[int, int]]:
     """Each value and how often it follows itself; itself counted."""
-    last, num = 0, 0
-    for value in values:
-        if num and value != last:
-            yield last, num
-            num = 0
-        last, num = value, num + 1
-    if num:
-        yield last, num
+    return ((value, sum(1 for _ in run)) for value, run in groupby(values))
 
 
 def _differences(times_us: Sequence[float]) -> tuple[int, ...]:
