@@ -50,11 +50,6 @@ class EpochPass:
         return [is_padding for row in self._rows(batch) for is_padding in self._deal.padding(row)]
 
     @property
-    def batch_size(self) -> int:
-        """Items in a batch of who draws."""
-        return self._deal.batch_size
-
-    @property
     def start(self) -> int:
         """Position in the stream at which it began."""
         return self._deal.start
@@ -131,11 +126,6 @@ class EpochPass:
         if self._num_committed_batches is None:
             return None
         return min(self._num_committed_batches * self._deal.batch_size, self._num_drawn)
-
-    @property
-    def drawn(self) -> int:
-        """Position in the stream up to which this pass was drawn."""
-        return self._deal.consumed(self._num_drawn)
 
     @property
     def consumed(self) -> int:
@@ -237,12 +227,12 @@ class EpochPass:
 
     def place_drawn(self) -> tuple[int, Finished]:
         """Return the position up to which it was drawn, and what is finished behind."""
-        return self.drawn, self._deal.finished.behind(self.drawn)
+        return self._place_of(self._num_drawn)
 
     def place(self) -> tuple[int, Finished]:
         """Return the position up to which everything is finished, and what is finished behind it; of this rank alone."""
         if self._in_flight is None:
-            return self.consumed, self._deal.finished.behind(self.consumed)
+            return self._place_of(self.num_done)
         return self.place_with(self._in_flight.finished)
 
     def place_with(self, numbers: Finished) -> tuple[int, Finished]:
@@ -265,6 +255,10 @@ class EpochPass:
     @property
     def _num_drawn(self) -> int:
         return self._drawn.num_items
+
+    def _place_of(self, num: int) -> tuple[int, Finished]:
+        position = self._deal.consumed(num)
+        return position, self._deal.finished.behind(position)
 
     def _drawn_into(self, in_flight: InFlight) -> InFlight:
         """Return it with everything that was drawn."""

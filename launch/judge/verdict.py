@@ -143,7 +143,7 @@ def judge_evidence(evidence: Evidence) -> Verdict:
         reason="" if cause is None else str(cause),
         cause=cause,
         scenario=evidence.scenario.name,
-        incarnations=_incarnations(evidence.faulted),
+        incarnations=tuple(_incarnation(evidence.faulted, number) for number in evidence.faulted.history.incarnations),
         fired_faults=fired_faults(evidence.faulted, evidence.scenario),
         checks=reports,
     )
@@ -251,10 +251,6 @@ def _unproved(result: CheckResult, why: str) -> CheckResult:
     if result.outcome is not Outcome.INVALID:
         return result
     return msgspec.structs.replace(result, outcome=Outcome.UNKNOWN, summary=f"{result.summary} (not proved: {why})")
-
-
-def _incarnations(run: Run) -> tuple[Incarnation, ...]:
-    return tuple(_incarnation(run, number) for number in run.history.incarnations)
 
 
 def _incarnation(run: Run, number: int) -> Incarnation:

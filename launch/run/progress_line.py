@@ -54,26 +54,26 @@ class ProgressLine:
         self._console = console
         self._is_quiet = is_quiet
         self._begin = time.monotonic()
-        self._live = Live(console=console, transient=True, auto_refresh=False) if console.is_terminal else None
+        is_redrawn = console.is_terminal and not is_quiet
+        self._live = Live(console=console, transient=True, auto_refresh=False) if is_redrawn else None
 
     def __enter__(self) -> Self:
-        if self._live is not None and not self._is_quiet:
+        if self._live is not None:
             self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._is_quiet:
-            return
         if self._live is not None:
             self._live.stop()
-        self._counter.update()
-        self._console.print(self._text())
+        if not self._is_quiet:
+            self._counter.update()
+            self._console.print(self._text())
 
     def tick(self) -> None:
         """Draw it again, if this is a place where that makes sense."""
-        if self._live is not None and not self._is_quiet:
+        if self._live is not None:
             self._counter.update()
             self._live.update(self._text(), refresh=True)
 

@@ -33,7 +33,8 @@ class SweepDisplay:
     def __init__(self, console: Console, *, is_quiet: bool) -> None:
         self._console = console
         self._is_quiet = is_quiet
-        self._live = Live(console=console, transient=True, auto_refresh=False) if console.is_terminal else None
+        is_redrawn = console.is_terminal and not is_quiet
+        self._live = Live(console=console, transient=True, auto_refresh=False) if is_redrawn else None
         self._points: Sequence[Scenario] = ()
         self._marks: dict[str, Mark] = {}
         self._task = ""
@@ -43,14 +44,14 @@ class SweepDisplay:
         self._printed: tuple[object, ...] = ()
 
     def __enter__(self) -> Self:
-        if self._live is not None and not self._is_quiet:
+        if self._live is not None:
             self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._live is not None and not self._is_quiet:
+        if self._live is not None:
             self._live.stop()
 
     def begin(self, task: str, points: Sequence[Scenario] = (), marks: Mapping[str, Mark] | None = None) -> None:

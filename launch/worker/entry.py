@@ -16,6 +16,7 @@ import torch
 from resumable.launch.evidence.rank_records import FORMAT_VERSION, Start
 from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.plan.plan import Plan, Script
+from resumable.launch.system.dump_signal import dump_stacks_on_request
 from resumable.launch.system.environment import RankEnvironment
 from resumable.launch.system.offspring import die_with_parent
 from resumable.launch.worker.ddp_buckets import keep_buckets
@@ -33,7 +34,6 @@ from resumable.launch.worker.patching import Patches
 from resumable.launch.worker.position import Position
 from resumable.launch.worker.recorder import Recorder
 from resumable.launch.worker.script import print_script_traceback, run_script
-from resumable.launch.worker.stacks import dump_stacks_on_request
 from resumable.launch.worker.torch_private import await_threads, run_exit_handlers
 from resumable.launch.worker.watch.saving import keys_saved_in
 from resumable.launch.worker.watch.state import StateWatch

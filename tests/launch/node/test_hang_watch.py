@@ -32,7 +32,7 @@ TIMEOUT_S = 100.0
 RANK = '''
 import sys, time
 from pathlib import Path
-from resumable.launch.worker.stacks import dump_stacks_on_request
+from resumable.launch.system.dump_signal import dump_stacks_on_request
 
 dump_stacks_on_request(Path(sys.argv[1]))
 STAND_STILL = """

@@ -28,6 +28,7 @@ import signal, sys
 from resumable.launch.plan.fault_model import PlannedFault, resolve
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.worker.faults.effects import perform
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background inherits that it is ignored
 {prelude}
 perform(resolve([parse_fault(sys.argv[1])], world_size=1, seed=0)[0])
 print("survived", flush=True)
