@@ -15,7 +15,7 @@ class ResumableElasticSampler(ResumableDistributedSampler):
     """Takes up an epoch behind its first samples; resumable stand-in for torch's `ElasticDistributedSampler`.
 
     That one, of `torch.distributed.elastic.utils.data`, leaves out the *indices* below `start_index` and shuffles the others
-    anew: after a restart samples come once more and others never, and in each later epoch the same ones are missing. Here
+    again: after a restart samples come once more and others never, and in each later epoch the same ones are missing. Here
     `start_index` is how many samples all ranks together have trained on in the epoch, `batches_done * batch_size *
     world_size`: it goes on exactly, on any number of ranks, and the next epoch is whole. From 0 the order is torch's.
 

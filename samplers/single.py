@@ -12,7 +12,7 @@ from resumable.samplers.seeded import is_seeded
 
 @SAMPLER_REGISTRY.register
 class ResumableRandomSampler(ResumableSampler):
-    """Shuffles anew in each epoch; resumable stand-in for `torch.utils.data.RandomSampler` without replacement.
+    """Shuffles again in each epoch; resumable stand-in for `torch.utils.data.RandomSampler` without replacement.
 
     By default epoch `e` is `torch.randperm` from a generator seeded with `seed + e`. Where `RandomSampler` draws from a
     generator that moves on by itself, this one has an order for each epoch number: call `set_epoch`.

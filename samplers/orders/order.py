@@ -43,7 +43,7 @@ class Order(ABC):
     def epoch_stream(self, eras: Sequence[Era], *, seed: int, epoch: int) -> Stream:
         """Return the stream of an epoch in which the data set may have grown.
 
-        What was consumed before stays consumed; the rest and the new samples come once each, shuffled anew.
+        What was consumed before stays consumed; the rest and the new samples come once each, shuffled again.
 
         Args:
             eras: In the order of their starts, the first of them at the start of epoch 0.

@@ -1,12 +1,14 @@
 """Records the run directories beside this file again, with the real tool: `python -m tests.launch.corpus.record [NAME]...`.
 
-What no check needs is left out: checkpoints, and what the ranks printed. Paths of this machine become `/recorded`.
+What no check needs is left out: checkpoints, and what the ranks printed. Paths of this machine become `/recorded`, and its
+name `host`.
 """
 
 from __future__ import annotations
 
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -32,6 +34,8 @@ class Recording:
     """Of the problem; "" if it is valid."""
     flags: tuple[str, ...] = ("--fault", KILL)
     command: str = "verify"
+    launcher: tuple[str, ...] = ()
+    """Of the ranks, where that is not ours."""
 
 
 RECORDINGS = {
@@ -50,6 +54,11 @@ RECORDINGS = {
     ),
     "killed-twice": Recording(
         job="plain", outcome="valid", flags=("--fault", KILL, "--fault", "sigkill@step=6:rank=0")
+    ),
+    "torchrun": Recording(
+        job="plain",
+        outcome="valid",
+        launcher=(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--max-restarts", "1"),
     ),
     "never-fired": Recording(
         job="plain", outcome="unknown", code="fault_did_not_fire", flags=("--fault", "sigkill@step=500:rank=1")
@@ -70,15 +79,17 @@ def record(name: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder).resolve()
         shutil.copy(CORPUS / "job.py", scratch)
-        command = [sys.executable, "-m", "resumable.launch", recording.command, "--nproc-per-node", "2"]
-        command += ["--run-dir", "run", *recording.flags, "job.py", recording.job]
+        command = [sys.executable, "-m", "resumable.launch", recording.command, "--run-dir", "run", *recording.flags]
+        command += ["--", *recording.launcher] if recording.launcher else ["--nproc-per-node", "2"]
+        command += ["job.py", recording.job]
         done = subprocess.run(command, cwd=scratch, check=False, capture_output=True, text=True, timeout=300)
         if done.returncode != exit_code(Outcome(recording.outcome)):
             raise SystemExit(f"{name}: expected {recording.outcome}; nothing is kept\n{done.stdout}{done.stderr}")
         shutil.rmtree(CORPUS / name, ignore_errors=True)
         for file in sorted((scratch / "run").rglob("*")):
             if file.is_file():
-                _keep(file, CORPUS / name / file.relative_to(scratch / "run"), scratch)
+                place = _without_machine(str(file.relative_to(scratch / "run")), scratch)
+                _keep(file, CORPUS / name / place, scratch)
     run_dir = RunDir(root=CORPUS / name)
     for scenario in sorted(folder.name for folder in run_dir.root.iterdir() if (folder / "events").exists()):
         seal_again(run_dir.scenario(scenario))  # paths were replaced
@@ -94,6 +105,7 @@ def _keep(file: Path, target: Path, scratch: Path) -> None:
 
 def _without_machine(text: str, scratch: Path) -> str:
     text = text.replace(str(scratch), "/recorded").replace(sys.executable, "python")
+    text = re.sub(rf"(?<=[-\"]){re.escape(socket.gethostname())}(?=[-\"])", "host", text)
     return re.sub(r"/[^\s\"]*/resumable/", "/resumable/", text)
 
 
