@@ -3,10 +3,11 @@ from dataclasses import replace
 import msgspec
 
 from resumable.launch.evidence.loop_profile import LoopProfile
-from resumable.launch.evidence.rank_records import AnyRecord, Load
+from resumable.launch.evidence.rank_records import Load
 from resumable.launch.reading.lives import Run, Timeline
 from resumable.launch.reading.timeline import assemble
 from tests.launch import histories, states
+from tests.launch.changes import changed, fields
 from tests.launch.histories import Job, Life
 
 JOB = Job(num_samples=16, num_epochs=3)
@@ -57,13 +58,10 @@ def test_without_a_reference_the_end_of_a_pass_shows_the_border():
 def test_who_finds_nothing_left_to_train_cuts_off_what_its_save_did_not_have():
     """It reads the save of 8 steps where 11 were done, takes all for trained, and ends well."""
 
-    def reading(line: AnyRecord) -> AnyRecord:
-        is_read = isinstance(line, Load)
-        return msgspec.structs.replace(line, fingerprints=states.content_after(JOB.state(8))) if is_read else line
-
+    reading = fields(Load, fingerprints=states.content_after(JOB.state(8)))
     ended = [Life(epochs=[], base=8, loads=histories.path_of(8)) for _ in range(2)]
     history = states.with_states(histories.evidence(JOB, [histories.killed(JOB, 11), ended], []).faulted.history)
-    history = states.changed(history, reading, incarnation=1)
+    history = changed(history, reading, incarnation=1)
     run = histories.of_histories(history, JOB, []).faulted
     assert [uninterrupted(rank)[:8] for rank in (0, 1)] == [indices(timeline) for timeline in run.timelines]
 

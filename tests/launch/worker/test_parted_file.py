@@ -94,8 +94,8 @@ def test_handlers_may_save_and_raise_while_it_packs(file: Path) -> None:
     signal.signal(signal.SIGALRM, interrupt)
     until = time.monotonic() + 30
     while num_raised < 50 and time.monotonic() < until:
-        signal.setitimer(signal.ITIMER_REAL, 0.0007)
         try:
+            signal.setitimer(signal.ITIMER_REAL, 0.0007)
             emit_many(recorder, 10**9)
         except InterruptedError:
             num_raised += 1
