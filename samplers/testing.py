@@ -34,7 +34,7 @@ def check_order(
 
     - **description**: its name has a version, and its parameters survive JSON.
     - **bijection**: an epoch holds each sample once.
-    - **purity**: the stream depends on order, seed, epoch and number of samples alone: a copy of the order, made again, gives
+    - **purity**: the stream depends on order, seed, epoch and number of samples alone: a copy of the order gives
       the same samples, whatever was read before, and reading changes no argument.
     - **seek**: any positions, in any order, hold what a walk from the beginning finds there.
     - **partition**: the ranks' shares together are the epoch, whatever their number.
