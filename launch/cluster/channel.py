@@ -10,6 +10,7 @@ import os
 import select
 import subprocess
 import time
+from pathlib import Path
 from typing import IO
 
 import msgspec
@@ -17,8 +18,10 @@ import msgspec
 from resumable.launch.errors import NodeError
 from resumable.launch.evidence.node_records import NodeEnded, decode_node_line
 from resumable.launch.node.protocol import NodeRequest
+from resumable.launch.system.safe_io import last_lines
 
 _WARM_TIMEOUT_S = 120.0
+_NUM_LOG_LINES = 3
 
 
 class Channel:
@@ -29,10 +32,20 @@ class Channel:
         process: When it ends, the node is gone.
         requests: Pipe that the node reads; closed with the channel.
         replies: Pipe that the node's answers come from; closed with the channel.
+        log: Where the node prints; None: on the caller's own standard streams.
     """
 
-    def __init__(self, number: int, process: subprocess.Popen[bytes], *, requests: IO[bytes], replies: int) -> None:
+    def __init__(
+        self,
+        number: int,
+        process: subprocess.Popen[bytes],
+        *,
+        requests: IO[bytes],
+        replies: int,
+        log: IO[bytes] | None = None,
+    ) -> None:
         self.number = number
+        self._log = None if log is None else Path(log.name)
         self._process = process
         self._requests = requests
         self._replies = replies
@@ -99,11 +112,20 @@ class Channel:
         data = os.read(self._replies, 1 << 16)
         if not data:
             code = self._process.wait()
-            raise NodeError(f"node {self.number}: the node ended without an answer (exit code {code})")
+            raise NodeError(
+                f"node {self.number}: the node ended without an answer (exit code {code}){self._last_words()}"
+            )
         self._buffer += data
         if not self._is_warm and self._buffer.startswith(b"\n"):
             self._buffer = self._buffer[1:]
             self._is_warm = True
+
+    def _last_words(self) -> str:
+        """The end of its log, and where all of it is."""
+        lines = [] if self._log is None else last_lines(self._log, _NUM_LOG_LINES, within=self._log.parent)
+        return "".join(
+            f"\n{line}" for line in [f"the end of {self._log}:", *(f"    {line}" for line in lines)] if lines
+        )
 
     def close(self) -> None:
         """End the process and close both ends; returns when it has ended. Twice is once."""

@@ -50,7 +50,7 @@ class ContainerNode(Channel):
             os.close(reply_end)
         if process.stdin is None:
             raise NodeError(f"node {number}: nobody can ask it anything")
-        super().__init__(number, process, requests=process.stdin, replies=replies)
+        super().__init__(number, process, requests=process.stdin, replies=replies, log=log)
 
     def request(self, request: NodeRequest) -> None:
         """Ask for one start of the job, with folders that the node may write to."""

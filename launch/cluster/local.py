@@ -69,7 +69,7 @@ class LocalNode(Channel):
         finally:
             os.close(request_end)
             os.close(reply_end)
-        super().__init__(number, process, requests=os.fdopen(requests, "wb"), replies=replies)
+        super().__init__(number, process, requests=os.fdopen(requests, "wb"), replies=replies, log=log)
 
     def interrupt(self, signum: int = signal.SIGTERM) -> None:
         """Send a signal to the agent."""

@@ -43,9 +43,10 @@ def node(tmp_path) -> Iterator[Node]:
     """Number 3; what it is asked goes to the file `asked`."""
     replies, reply_end = os.pipe()
     pipe = os.fdopen(reply_end, "wb", buffering=0)
-    with (tmp_path / "asked").open("wb") as asked:
+    with (tmp_path / "asked").open("wb") as asked, (tmp_path / "log").open("wb", buffering=0) as log:
+        log.write(b"Traceback:\nModuleNotFoundError: torch\n")
         process = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=asked)
-    channel = Channel(3, process, requests=process.stdin, replies=replies)
+        channel = Channel(3, process, requests=process.stdin, replies=replies, log=log)
     yield Node(channel=channel, say=pipe.write, hang_up=pipe.close)
     channel.close()
     pipe.close()
@@ -88,10 +89,11 @@ def test_an_answer_that_comes_with_the_first_line_is_kept(node: Node) -> None:
 
 @pytest.mark.parametrize("ask", [Channel.answer, Channel.wait_until_warm])
 def test_a_node_that_ends_by_itself_is_an_error(node: Node, ask: Callable[[Channel], object]) -> None:
-    """It is named, with its exit code."""
+    """It is named, with its exit code and the end of its log."""
     node.channel._process.terminate()
     node.hang_up()
-    with pytest.raises(NodeError, match=r"node 3: .* without an answer \(exit code -15\)"):
+    said = r"node 3: .* without an answer \(exit code -15\)\nthe end of .*/log:\n.*\n +ModuleNotFoundError: torch$"
+    with pytest.raises(NodeError, match=said):
         ask(node.channel)
 
 
