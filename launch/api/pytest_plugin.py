@@ -187,6 +187,10 @@ def pytest_runtest_makereport(
     item.stash[_passed_key] = report.passed
     report.user_properties += [(_NOTE, note) for note in rig.notes]
     is_told = call.excinfo is not None and call.excinfo.errisinstance(NotValidError)
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if is_told and crash is not None and call.excinfo is not None:
+        # The line of the short summary, where the name of the exception would leave no room for the verdict.
+        crash.message = str(call.excinfo.value).partition("\n")[0]
     for verdict in rig.verdicts if report.failed else ():
         if not verdict:
             report.sections += [] if is_told else [("resume verdict", verdict.explanation)]

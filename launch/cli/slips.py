@@ -82,8 +82,9 @@ def refuse_superfluous(word: str, parser: argparse.ArgumentParser) -> None:
         for spelling in option.option_strings
         if "_" in name or "_" not in spelling
     ]
-    nearest = get_close_matches(name, spellings, n=1)
-    hint = f"did you mean: {nearest[0]}" if nearest else f"try: {parser.prog} --help"
+    begun = [spelling for spelling in spellings if spelling.startswith(name)]
+    nearest = begun if len(begun) in (1, 2) else get_close_matches(name, spellings, n=1)
+    hint = f"did you mean: {' or '.join(nearest)}" if nearest else f"try: {parser.prog} --help"
     raise UsageError(f"no option {name}\n{hint}")
 
 

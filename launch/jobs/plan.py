@@ -23,7 +23,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         epoch = sampler.epoch if arguments.epoch is None else arguments.epoch
         steps = plan(sampler, epoch, arguments.steps)
     except (SamplerError, ValueError, TypeError) as error:
-        parser.error(str(error))
+        print(f"resumable: {error}\ntry: resumable plan --help", file=sys.stderr)
+        return 2
     state = sampler.state_dict()
     planned = {
         "order": state["stream"]["order"],
@@ -141,7 +142,10 @@ def _sampler(arguments: argparse.Namespace, state: Mapping[str, Any] | None) -> 
             "batch_size": saved.layout.batch_size,
         } | values
     if "num_samples" not in values:
-        raise ValueError("how many samples are there? give --num-samples, or --state")
+        raise ValueError(
+            "how many samples are there? give --num-samples, or --state; for example\n"
+            "  resumable plan --num-samples 50000 --world-size 8"
+        )
     sampler = ResumableSampler(values.pop("order", "randperm"), **values)
     if state is not None:
         sampler.load_state_dict(state)

@@ -30,7 +30,7 @@ def with_points(plan: Plan, length: TrainingLength) -> Plan:
         length: what the references have shown.
 
     Raises:
-        UsageError: a listed moment that none of the ranks reaches.
+        UsageError: a listed moment at which nothing can be done to any of the ranks.
     """
     spec, reference = plan.sweep, plan.references[0]
     if spec is None:
@@ -64,18 +64,21 @@ def _named_faults(
 ) -> Iterator[tuple[str, tuple[PlannedFault, ...]]]:
     ranks = parse_ranks(spec.ranks, world_size=len(length.ranks))
     draw = random.Random(f"ranks/{seed}")
+    missed = dict.fromkeys(parse_at(spec.at).listed)
     for kind in parse_kinds(spec.kinds):
         for when in _moments(spec, length):
             able = [rank for rank in sorted(length.ranks) if _can_happen(kind.kind, when, rank, length)]
-            groups = list(rank_groups(ranks, able, draw))
-            if not groups and parse_at(spec.at).listed:
-                raise UsageError(f"--at {spec.at}: none of the ranks reaches {when}; {_described(length)}")
-            for name, group in groups:
+            for name, group in rank_groups(ranks, able, draw):
+                missed.pop(when, None)
                 requests = [*_first_fault(when, group, length), *(kind.at(when, rank=rank) for rank in group)]
                 yield (
                     f"{_slug(kind.word)}-{_slug(_padded(str(when)))}-{name}",
                     resolve(requests, world_size=0, seed=seed),
                 )
+    for when in missed:
+        is_reached = any(rank_groups(ranks, [rank for rank in sorted(length.ranks) if length.has(when, rank)], draw))
+        what = f"there is no checkpoint to damage at {when}" if is_reached else f"none of the ranks reaches {when}"
+        raise UsageError(f"--at {spec.at}: {what}; {_described(length)}")
 
 
 def _moments(spec: SweepSpec, length: TrainingLength) -> Sequence[When]:

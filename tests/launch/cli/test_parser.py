@@ -104,6 +104,7 @@ def test_the_short_help_names_only_options_that_there_are(command: str, capsys: 
         (["verify", "--falt", "x", "train.py"], "did you mean: --fault"),
         (["verify", "--nproc_per_nod=2", "train.py"], "did you mean: --nproc"),
         (["sweep", "--rank", "any", "train.py"], "did you mean: --ranks"),
+        (["verify", "--nproc", "2", "train.py"], "did you mean: --nproc-per-node"),
         (["run", "--zzz"], "try: resumable run --help"),
         (["doctor", "--quik"], "did you mean: --quick"),
         (["report", "a", "b"], "'b' is one argument too many"),

@@ -53,6 +53,14 @@ def test_a_listed_moment_that_never_comes_is_refused(at: str, ranks: str) -> Non
         drawn(at=at, ranks=ranks)
 
 
+def test_a_kind_is_left_out_where_it_alone_cannot_happen() -> None:
+    """At a step at which there is no checkpoint yet a rank can be killed all the same."""
+    names = [point.name for point in drawn(at="0,11", ranks="0", kinds="sigkill,torn").points]
+    assert sorted(names) == ["sigkill-step0000-rank0", "sigkill-step0011-rank0", "torn-step0011-rank0"]
+    with pytest.raises(UsageError, match="no checkpoint to damage at step=0; training has 12 steps"):
+        drawn(at="0,11", ranks="0", kinds="torn")
+
+
 def test_a_sample_is_drawn_from_the_seed() -> None:
     """As many as asked for, others with another seed, and the plan keeps how many there were."""
     first, second = drawn(sample=5, seed=1), drawn(sample=5, seed=2)
