@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from resumable.launch.checks.check import Check
-from resumable.launch.evidence.rank_records import Save
+from resumable.launch.evidence.rank_records import Rename, Save
 from resumable.launch.explain.check_result import (
     CheckResult,
     Violation,
@@ -30,7 +30,7 @@ from resumable.launch.explain.codes.resume import (
 from resumable.launch.explain.codes.statement import Problem, Reason
 from resumable.launch.explain.unusable_checkpoints import disturbed_readings
 from resumable.launch.plan.fault_kinds import NODE_NOTICES
-from resumable.launch.reading.checkpoints import Checkpoint, series_of
+from resumable.launch.reading.checkpoints import Checkpoint, is_within, series_of
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import has_ended_well
 from resumable.launch.reading.lives import Life, Run
@@ -42,7 +42,7 @@ def _resume_point(evidence: Evidence) -> CheckResult:
     resumed = evidence.faulted.resumed
     if not resumed:
         return not_applicable("no rank trained after a restart")
-    complete = _complete(evidence.faulted.checkpoints)
+    complete = _in_place(_complete(evidence.faulted.checkpoints), evidence.faulted)
     disturbed = disturbed_readings(evidence.faulted)
     judged = [life for life in resumed if life.incarnation not in disturbed]
     resumed_at = _resumed_at(resumed)
@@ -209,3 +209,18 @@ def _complete(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
         writers.setdefault(checkpoint.series, set()).add(checkpoint.rank)
         at_step.setdefault((checkpoint.series, checkpoint.step), set()).add(checkpoint.rank)
     return [c for c in settled if at_step[c.series, c.step] == writers[c.series]]
+
+
+def _in_place(checkpoints: Iterable[Checkpoint], run: Run) -> list[Checkpoint]:
+    """Without files in a folder of the kind that a different rank renames once all have written: nobody loads them there."""
+    renamed = {
+        (life.rank, series_of(event.source))
+        for life in run.lives
+        for event in life.process.events
+        if isinstance(event, Rename)
+    }
+    return [
+        c
+        for c in checkpoints
+        if not any(rank != c.rank and c.series != folder and is_within(c.series, folder) for rank, folder in renamed)
+    ]
