@@ -34,7 +34,11 @@ from resumable.launch.reading.steps import Steps
 from resumable.launch.reading.trained import TrainedBatch, TrainedStep
 from resumable.launch.system.wording import counted
 
-_ONLY_EPOCH_0 = "only epoch 0 was resumed in: an epoch that is not restored would not show"
+_ONLY_EPOCH_0 = (
+    "only epoch 0 was resumed in: an epoch that is not restored would not show; "
+    "try --fault sigkill@epoch=1,batch=1:rank=0"
+)
+_NOTHING_LOADED = "the fault came before the first checkpoint: no checkpoint was gone on from"
 MAX_EXPLAINED = 8
 """Differences that are explained: each asks for a look at every rank's whole reference."""
 
@@ -97,7 +101,9 @@ def _nothing_differs(resumed: Sequence[Life], *, num_epochs: int) -> CheckResult
     num_batches = sum(life.steps.num_batches for life in resumed)
     summary = f"{counted(num_ranks, 'rank')}, {counted(num_batches, 'batch')}, equal from step {first} on"
     is_early = all(batch.epoch == 0 for life in resumed for step in life.steps[:1] for batch in step.batches)
-    return passed(f"{summary}; {_ONLY_EPOCH_0}" if is_early and num_epochs > 1 else summary)
+    notes = [_NOTHING_LOADED] if not any(life.first_step for life in resumed) else []
+    notes += [_ONLY_EPOCH_0] if is_early and num_epochs > 1 else []
+    return passed(summary, notes)
 
 
 def _differences(evidence: Evidence) -> Iterator[Violation]:

@@ -37,8 +37,7 @@ def _reference(evidence: Evidence) -> CheckResult:
         return unknown(problem)
     num_batches = sum(steps.num_batches for steps in evidence.expected.values())
     figures = f"{counted(len(evidence.references), 'run')} of {counted(num_batches, 'batch')}"
-    notes = "".join(f"; {note}" for note in _notes(evidence))
-    return passed(f"{figures}, equal in every batch{notes}")
+    return passed(f"{figures}, equal in every batch", _notes(evidence))
 
 
 reference = Check(

@@ -88,11 +88,18 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     reason: AnyReason | None = None
     """Why that is so, where it is known."""
     violations: tuple[Violation, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What decides nothing and is good to know: what this run could not show, what the job does without any restart."""
+
+    @property
+    def told(self) -> str:
+        """The summary with its notes."""
+        return "; ".join((self.summary, *self.notes))
 
 
-def passed(summary: str) -> CheckResult:
+def passed(summary: str, notes: Iterable[str] = ()) -> CheckResult:
     """It is as it should be."""
-    return CheckResult(outcome=Outcome.VALID, summary=summary)
+    return CheckResult(outcome=Outcome.VALID, summary=summary, notes=tuple(notes))
 
 
 def failed(violations: Iterable[Violation], summary: str = "") -> CheckResult:

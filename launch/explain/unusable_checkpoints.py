@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import PurePath
 
 from resumable.launch.evidence.rank_records import AnyRecord, FaultFired, Load, Rename, Save
 from resumable.launch.explain.codes.resume import CheckpointDamaged, HalfWritten
 from resumable.launch.explain.codes.statement import Reason
 from resumable.launch.plan.fault_kinds import CHECKPOINT_DAMAGE
-from resumable.launch.reading.checkpoints import is_within
+from resumable.launch.reading.checkpoints import is_within, series_of
 from resumable.launch.reading.lives import Life, Run
 
 
@@ -20,7 +21,7 @@ def why_unreadable(run: Run, incarnation: int) -> Reason | None:
     if incarnation == 0 or any(life.steps for life in run.group(incarnation)):
         return None
     earlier = [life.process.events for life in run.lives if life.incarnation < incarnation]
-    half = [path for events in earlier for path in half_written(events)]
+    half = [path for events in earlier for path in half_written(events)] or _folders_in_part(run, before=incarnation)
     if half:
         return HalfWritten(path=half[-1])
     damages = _damages(run, before=incarnation)
@@ -56,6 +57,25 @@ def disturbed_readings(run: Run) -> frozenset[int]:
         for firing in run.firings
         if firing.was_survived and isinstance(firing.record_before, Load)
     )
+
+
+def _folders_in_part(run: Run, *, before: int) -> list[str]:
+    """Folders with less in them than another of their series: a rank was stopped before it had written its part."""
+    written: dict[str, set[tuple[int, str]]] = {}
+    renamed: set[str] = set()
+    for life in run.lives:
+        for record in life.process.events if life.incarnation < before else ():
+            if isinstance(record, Rename):
+                renamed.add(series_of(record.source))
+            elif isinstance(record, Save) and record.phase == "end" and record.path:
+                path = PurePath(record.path)
+                written.setdefault(str(path.parent), set()).add((life.rank, path.name))
+    return [
+        folder
+        for folder, files in written.items()
+        if series_of(folder) not in renamed
+        and any(files < more and series_of(one) == series_of(folder) for one, more in written.items())
+    ]
 
 
 def half_written(records: Iterable[AnyRecord]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from resumable.launch.explain.outcome import BY_SEVERITY, Outcome
@@ -15,6 +17,8 @@ class CauseGroup(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
     reason: str
     """The first case's, with its numbers."""
+    advice: str
+    """What to do about it; "" where nobody knows."""
     cases: tuple[Case, ...]
 
 
@@ -28,11 +32,13 @@ def causes_of(results: Results) -> tuple[CauseGroup, ...]:
     for case in results.cases:
         if case.verdict.outcome is not Outcome.VALID:
             groups.setdefault(kind_of(case.verdict), []).append(case)
-    causes = [
-        CauseGroup(outcome=cases[0].verdict.outcome, reason=cases[0].verdict.reason, cases=tuple(cases))
-        for cases in groups.values()
-    ]
+    causes = [_group(cases) for cases in groups.values()]
     return tuple(sorted(causes, key=lambda cause: (BY_SEVERITY.index(cause.outcome), -len(cause.cases))))
+
+
+def _group(cases: Sequence[Case]) -> CauseGroup:
+    first = cases[0].verdict
+    return CauseGroup(outcome=first.outcome, reason=first.reason, advice=first.advice, cases=tuple(cases))
 
 
 def kind_of(verdict: Verdict) -> tuple[str, ...]:

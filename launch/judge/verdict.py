@@ -11,7 +11,7 @@ from resumable.launch.checks import CHECKS
 from resumable.launch.checks.check import Check, Part
 from resumable.launch.evidence.history_reader import read_history
 from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
-from resumable.launch.explain.check_result import AnyProblem, AnyReason, CheckResult, unknown
+from resumable.launch.explain.check_result import AnyProblem, AnyReason, CheckResult, advice_on, unknown
 from resumable.launch.explain.codes.ends import DiedUnplanned
 from resumable.launch.explain.codes.references import ReferenceFailed, ReferenceNodeFailed
 from resumable.launch.explain.codes.state_problems import StateContradicts
@@ -59,6 +59,11 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: AnyReason | None = None
 
     @property
+    def advice(self) -> str:
+        """What to do about it, for people; "" where nobody knows."""
+        return advice_on(self.problem, self.reason)
+
+    @property
     def kind(self) -> tuple[str, ...]:
         """The same for all causes that differ only in where and how often."""
         return (self.check, *self.problem.kind, *(self.reason.kind if self.reason is not None else ()))
@@ -95,6 +100,11 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     def __bool__(self) -> bool:
         """Whether it is VALID: `assert verdict` holds for nothing else."""
         return self.outcome is Outcome.VALID
+
+    @property
+    def advice(self) -> str:
+        """What to do about what is wrong, for people; "" where nothing is, or nobody knows."""
+        return "" if self.cause is None else self.cause.advice
 
     @property
     def exit_code(self) -> int:

@@ -42,6 +42,8 @@ def _title(cause: CauseGroup) -> str:
 
 def _message(cause: CauseGroup) -> Iterator[str]:
     yield cause.reason
+    if cause.advice:
+        yield f"to do: {cause.advice}"
     yield f"faults: {cause.cases[0].name}"
     yield f"repeat: {cause.cases[0].repeat}"
 

@@ -75,6 +75,8 @@ def _case(case: Case, results: Results, *, strict: bool) -> ET.Element:
 def _story(case: Case, results: Results) -> Iterator[str]:
     """What a person reads who opens the failure."""
     yield case.verdict.reason
+    if case.verdict.advice:
+        yield f"to do: {case.verdict.advice}"
     for report in case.verdict.checks:
         if report.result.outcome in (Outcome.INVALID, Outcome.UNKNOWN):
             yield f"\n{report.name}: {report.result.summary}"

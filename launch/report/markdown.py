@@ -69,7 +69,7 @@ def _checks(case: Case) -> Iterator[str]:
         yield "Faults: " + ", ".join(map(_code, case.faults))
     yield _table(
         ("check", "outcome", "figures"),
-        [(_code(r.name), _word(r.result.outcome), escaped(r.result.summary)) for r in case.verdict.checks],
+        [(_code(r.name), _word(r.result.outcome), escaped(r.result.told)) for r in case.verdict.checks],
     )
 
 
@@ -121,6 +121,8 @@ def _cause(cause: CauseGroup) -> Iterator[str]:
         yield f"- {_code(name)} {_violation(violation)}"
         if violation.expected is not None and violation.found is not None:
             yield fenced("\n".join(marked_difference(violation.expected, violation.found, _WIDTH)), "text")
+    if cause.advice:
+        yield f"To do: {escaped(cause.advice)}"
     if len(cause.cases) > 1:
         shown = ", ".join(_code(case.name) for case in cause.cases[:MAX_CASES])
         hidden = len(cause.cases) - MAX_CASES

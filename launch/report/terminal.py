@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from resumable.launch.evidence.run_dir import RunDir
-from resumable.launch.explain.check_result import Violation, advice_on
+from resumable.launch.explain.check_result import Violation
 from resumable.launch.explain.codes.ends import SeeLog
 from resumable.launch.explain.codes.references import ReferenceFailed
 from resumable.launch.explain.codes.state_reasons import FollowsFromBatches
@@ -45,10 +45,11 @@ def explain(verdict: Verdict, run_dir: RunDir, console: Console) -> None:
         _print_own_failure(own_failure, run_dir, console)
     if story.first is None or own_failure is not None:
         _print_sentence(verdict, verdict.reason, console)
-        _print_advice("" if verdict.cause is None else advice_on(verdict.cause.problem, verdict.cause.reason), console)
+        _print_advice(verdict.advice, console)
     else:
         _print_first(story.first, verdict, run_dir, console)
-        _print_following(story.following, story.first.violation.explanation, console)
+        _print_following(story.following, _why(story.first.violation), console)
+    _print_notes(verdict, console)
     print_what_to_type(verdict, shown(run_dir.name), console)
 
 
@@ -153,6 +154,15 @@ def _print_advice(advice: str, console: Console) -> None:
         print_indented(console, Text(printable(advice)), head=Text("  to do: "), indent=9)
 
 
+def _print_notes(verdict: Verdict, console: Console) -> None:
+    """A VALID says as much as its run could show."""
+    notes = [note for report in verdict.checks for note in report.result.notes]
+    for note in notes:
+        print_indented(console, Text(printable(note)), head=Text("  note: "), indent=8)
+    if notes:
+        console.print()
+
+
 def _samples(violation: Violation, width: int) -> Iterator[str]:
     if violation.expected is not None and violation.found is not None:
         yield from marked_difference(violation.expected, violation.found, width)
@@ -162,6 +172,10 @@ def _samples(violation: Violation, width: int) -> Iterator[str]:
         yield f"duplicated or unexpected {shortened(violation.extra)}"
 
 
+def _why(violation: Violation) -> str:
+    return violation.explanation or violation.advice
+
+
 def _print_following(following: tuple[Following, ...], explained: str, console: Console) -> None:
     """A line for each: most of it is a consequence, and what is not says why."""
     if not following:
@@ -169,10 +183,10 @@ def _print_following(following: tuple[Following, ...], explained: str, console: 
     console.print("besides, perhaps because of it:", highlight=False)
     for group in following:
         for violation in group.violations[:MAX_FOLLOWING]:
-            has_own_cause = violation.explanation not in ("", explained) and not isinstance(
+            has_own_cause = _why(violation) not in ("", explained) and not isinstance(
                 violation.reason, FollowsFromBatches
             )
-            why = f": {violation.explanation}" if has_own_cause else ""
+            why = f": {_why(violation)}" if has_own_cause else ""
             print_indented(console, Text(printable(f"{group.check}: {violation.sentence}{why}")), indent=2)
         hidden = len(group.violations) - MAX_FOLLOWING
         if hidden > 0:

@@ -115,6 +115,8 @@ def _print_cause(cause: CauseGroup, console: Console) -> None:
     mark = OUTCOMES[cause.outcome]
     console.print(Text(f"{mark.meaning}: {counted(len(cause.cases), 'point')}", style=mark.style), highlight=False)
     print_indented(console, Text(printable(cause.reason)), indent=2)
+    if cause.advice:
+        print_indented(console, Text(printable(cause.advice)), head=Text("  to do: "), indent=9)
     named = [case.name for case in cause.cases[:_NUM_NAMED]]
     hidden = len(cause.cases) - len(named)
     more = f" and {hidden} more" if hidden else ""

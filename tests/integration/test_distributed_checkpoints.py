@@ -60,8 +60,8 @@ def test_what_was_finished_in_the_background_may_be_passed_over_too(verify: Veri
             r"step-0012/__1_0\.distcp was damaged \(torn\): load one that is complete",
         ),
         ("corrupt@save#2:rank=0", ["--blindly"], r"step-0012/__0_0\.distcp was damaged \(corrupt\): load one that"),
-        ("sigkill@save#2+during:rank=1", ["--blindly"], r"step-0012 was left half written: write beside it"),
-        ("sigkill@save#2+during:rank=0", ["--blindly", "--over"], r"step-latest was left half written: write beside"),
+        ("sigkill@save#2+during:rank=1", ["--blindly"], r"step-0012 was left half written"),
+        ("sigkill@save#2+during:rank=0", ["--blindly", "--over"], r"step-latest was left half written"),
         (
             "sigkill@save#2+during:rank=1",
             ["--over"],

@@ -86,12 +86,12 @@ BUGS = (
     ),
     PlantedBug(
         name="overwriting-in-silence",
-        explanation=r"half written: write beside it",
+        explanation=r"half written",
         faults=("diskfull@save#5:rank=0", "sigkill@step=12:rank=1"),
     ),
     PlantedBug(
         name="overwriting-in-silence",
-        explanation=r"half written: write beside it",
+        explanation=r"half written",
         faults=("ioerror@save#5:rank=0", "sigkill@step=12:rank=1"),
     ),
     *(
@@ -140,7 +140,7 @@ NODE_BUGS = (
     PlantedBug(name="world-size-kept", explanation=r"still deal .* to 3 ranks", faults=FEWER, arguments=FOUR_EPOCHS),
     PlantedBug(
         name="overwriting",
-        explanation=r"half written: write beside it",
+        explanation=r"half written",
         faults=("nodeloss(replace=0)@save#5+during:rank=0",),
     ),
 )

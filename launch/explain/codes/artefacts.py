@@ -79,16 +79,19 @@ class SavedOutOfTurn(Problem, frozen=True, kw_only=True):
 class SaveNotMadeUp(Reason, frozen=True, kw_only=True):
     """The restart took the step for done, and what belongs to it too."""
 
-    template = "the restart took this step for done: a save that a stop may have torn must be made again, or looked at"
+    template = "the restart took this step for done"
+    remedy = "after a restart, make a save that the stop may have torn again, or look whether it is whole"
 
 
 class FigureNotRestored(Reason, frozen=True, kw_only=True):
     """Right batches and parameters, and a number that follows from them is wrong."""
 
-    template = "training is right up to there: is this number saved, and gone on from after the restart?"
+    template = "training is right up to there: this number was not gone on from"
+    remedy = "save it with the model, and load it too"
 
 
 class DecisionNotRestored(Reason, frozen=True, kw_only=True):
     """When it saves depends on something that was lost."""
 
-    template = "is what decides when it is saved, such as the best value so far, saved and loaded?"
+    template = "what decides when it is saved, such as the best value so far, was not restored"
+    remedy = "save it with the model, and load it too"

@@ -134,4 +134,5 @@ class RanksLeftEarly(Reason, frozen=True, kw_only=True):
 class LeaveWithAnotherCode(Reason, frozen=True, kw_only=True):
     """Exit code 0 means finished."""
 
-    template = "whoever started it takes it for finished: leave with a different code, such as 143"
+    template = "whoever started it takes it for finished"
+    remedy = "leave with a different exit code, such as 143"

@@ -13,6 +13,10 @@ _SET_EPOCH = (
 _SAVE_GENERATOR = (
     "draw the order from a seed and the epoch alone, or save the generator's state as it is when an epoch begins"
 )
+_SAVE_WHAT_DRAWS = (
+    "save each rank's `torch.get_rng_state()` (or the generator's state) with the model, as it is before the next batch is "
+    "drawn, and set it before training goes on"
+)
 
 
 class ReadsSamplesOfRank(Reason, frozen=True, kw_only=True):
@@ -75,7 +79,10 @@ class FinishedEpochRepeated(Reason, frozen=True, kw_only=True):
     """The restart came at the border of two epochs."""
 
     template = "epoch {epoch} was finished before the restart, and is trained on again; all later ones come late"
-    remedy = "save the epoch to begin with: after the last batch of one it is the next"
+    remedy = (
+        "save the epoch to begin with, after the last batch of one the next, and draw its order from it: "
+        "`sampler.set_epoch(epoch)`"
+    )
     epoch: int
 
 
@@ -101,10 +108,7 @@ class DrawnAgain(Reason, frozen=True, kw_only=True):
         "no data loader gives its batches, and it went on with those from batch {found_batch} on instead of batch {batch}: "
         "what draws them was not restored"
     )
-    remedy = (
-        "save each rank's `torch.get_rng_state()` (or the generator's state) with the model, and set it before training "
-        "goes on"
-    )
+    remedy = _SAVE_WHAT_DRAWS
     batch: int
     found_batch: int
 
@@ -146,8 +150,10 @@ class FitsNowhere(Reason, frozen=True, kw_only=True):
     def __str__(self) -> str:
         if self.unit == "samples":
             return self.filled(what="the samples fit", more="")
-        more = (
-            ": different samples, or the same ones put together or transformed differently; "
-            "is the state of the generator that they are drawn by saved and loaded?"
-        )
+        more = ": different samples, or the same ones put together or transformed differently"
         return self.filled(what="the content of its batches fits", more=more)
+
+    @property
+    def advice(self) -> str:
+        """Content names no samples, so that the order need not be what is wrong."""
+        return _SAVE_WHAT_DRAWS if self.unit == "content" else _SAVE_GENERATOR

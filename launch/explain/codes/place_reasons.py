@@ -7,7 +7,10 @@ from typing import Literal
 from resumable.launch.explain.codes.statement import Reason
 from resumable.launch.system.wording import counted
 
-_SAVE_PLACE = "save the loader's place in the epoch with the model, and load it too: `resumable example ddp` shows how"
+_SAVE_PLACE = (
+    "save the loader's place in the epoch with the model, and load it too: `resumable example ddp` shows how "
+    "(or `plain`, `lightning`, `accelerate`, `transformers`)"
+)
 
 
 class EpochRestarted(Reason, frozen=True, kw_only=True):
@@ -98,8 +101,9 @@ class ChoiceDiffers(Reason, frozen=True, kw_only=True):
 
     template = (
         "each of the {num_streams:stream} goes on at its place, but they come in different turns: "
-        "is what chooses between the loaders saved and loaded?"
+        "what chooses between the loaders was not restored"
     )
+    remedy = "save what chooses between the loaders, a generator or a count, and load it too"
     num_streams: int
 
 

@@ -87,7 +87,7 @@ class RanksApart(Problem, frozen=True, kw_only=True):
 # Why
 
 
-WRITE_ATOMICALLY = "write beside it, then rename"
+WRITE_ATOMICALLY = "write each checkpoint beside its place, then rename it, so that it is there whole or not at all"
 
 
 class NothingLoaded(Reason, frozen=True, kw_only=True):
@@ -100,27 +100,31 @@ class NothingLoaded(Reason, frozen=True, kw_only=True):
 class OverwriteUnfinished(Reason, frozen=True, kw_only=True):
     """The old file was gone before the new one was there."""
 
-    template = f"its writer never finished the next one that it wrote over it: {WRITE_ATOMICALLY}"
+    template = "its writer never finished the next one that it wrote over it"
+    remedy = WRITE_ATOMICALLY
 
 
 class RemovedTooSoon(Reason, frozen=True, kw_only=True):
     """The older checkpoint went before a newer one was whole."""
 
-    template = "the job itself had removed {path}: remove a checkpoint once the next one is complete"
+    template = "the job itself had removed {path}"
+    remedy = "remove a checkpoint once the next one is complete"
     path: str
 
 
 class HalfWritten(Reason, frozen=True, kw_only=True):
     """A file that was not whole."""
 
-    template = f"{{path}} was left half written: {WRITE_ATOMICALLY}"
+    template = "{path} was left half written"
+    remedy = WRITE_ATOMICALLY
     path: str
 
 
 class CheckpointDamaged(Reason, frozen=True, kw_only=True):
     """A fault damaged it."""
 
-    template = "{path} was damaged ({fault}): load one that is complete, or else the one before"
+    template = "{path} was damaged ({fault})"
+    remedy = "keep the checkpoint before the newest one, and load it where the newest cannot be read"
     kind_by = ("fault",)
     path: str
     fault: str
@@ -148,7 +152,8 @@ class RanksWentOnApart(Reason, frozen=True, kw_only=True):
 class EachRankRestores(Reason, frozen=True, kw_only=True):
     """Progress is the same for all."""
 
-    template = "each rank must restore the same progress; is its state saved once, or by every rank?"
+    template = "each rank must restore the same progress"
+    remedy = "save the progress once, for all ranks, or of each rank, and load what was saved"
 
 
 def ranks_apart(what: Literal["step", "sampler epoch"], places: Mapping[int, int | None]) -> list[str]:

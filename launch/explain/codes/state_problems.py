@@ -94,7 +94,8 @@ class NotRestored(Problem, frozen=True, kw_only=True):
         who = "the ranks together" if self.rank is None else f"rank {self.rank}"
         target = PurePath(self.path).name or "its state"
         at_save = f" this run had when it saved {target} after {counted(self.save_step, 'step')}"
-        which = f": {listed_in_part(self.names, self.num_names)}" if self.names else ""
+        is_named = self.names and self.component != "scaler"  # which have numbers alone
+        which = f": {listed_in_part(self.names, self.num_names)}" if is_named else ""
         verb = f"without the {what} that" if self.is_lost else f"with {what} different from what"
         return self.filled(who=f"{who} in incarnation {self.incarnation}", what=verb, at_save=at_save, which=which)
 

@@ -25,29 +25,37 @@ class StateOfPart(Reason, frozen=True, kw_only=True):
         "training is right up to there, so that this part of the state, or what it goes by, was not restored: an average "
         "(EMA), or the count of its updates?"
     )
+    remedy = "load what is saved there into what it was saved from, before training goes on"
 
 
 class ComponentNotRestored(Reason, frozen=True, kw_only=True):
     """What must be saved and loaded."""
 
-    template = "{advice}"
+    template = "{why}"
     kind_by = ("component", "is_lost")
     component: Literal["parameters", "optimizer", "buffers", "scaler", "gradients", "rate"]
     is_lost: bool = False
 
+    @property
+    def advice(self) -> str:
+        """Of the component."""
+        if self.is_lost and self.component == "optimizer":
+            return _SAVE_AND_LOAD.format("the optimizer's")
+        return _ADVICE[self.component]
+
     def __str__(self) -> str:
-        lost = f"{self.component} lost" if self.is_lost else self.component
-        return self.filled(advice=_ADVICE.get(lost, _ADVICE[self.component]))
+        is_accumulated = self.component == "gradients"
+        return self.filled(why="micro-batches before the save are in no step" if is_accumulated else "")
 
 
+_SAVE_AND_LOAD = "save {} `state_dict()` with the model, and load it too"
 _ADVICE = {
-    "parameters": "is all of the model's `state_dict()` saved and loaded?",
-    "optimizer": "is all of the optimizer's `state_dict()` loaded, into an optimizer with its parameters in the same order?",
-    "optimizer lost": "the optimizer began without any state: is its `state_dict()` saved and loaded?",
-    "buffers": "are buffers, such as running statistics, saved and loaded, by each rank that has its own?",
-    "scaler": "is the state of the GradScaler saved and loaded?",
-    "gradients": "micro-batches before the save are in no step: save their gradients, or go on at the first of them",
-    "rate": "is the state of the learning-rate scheduler saved and loaded?",
+    "parameters": "save all of the model's `state_dict()`, and load it before training goes on",
+    "optimizer": "load all of the optimizer's `state_dict()`, into an optimizer with its parameters in the same order",
+    "buffers": "save and load buffers too, such as running statistics, by each rank that has its own",
+    "scaler": _SAVE_AND_LOAD.format("the GradScaler's"),
+    "gradients": "save their gradients too, or go on at the first of them",
+    "rate": _SAVE_AND_LOAD.format("the learning-rate scheduler's"),
 }
 
 
@@ -67,26 +75,25 @@ class FollowsFromBatches(Reason, frozen=True, kw_only=True):
 class BuffersNotRestored(Reason, frozen=True, kw_only=True):
     """Running statistics, for example."""
 
-    template = (
-        "parameters are right but buffers, such as running statistics, are not: is all of `state_dict()` saved, by each "
-        "rank that has its own?"
-    )
+    template = "parameters are right but buffers, such as running statistics, are not"
+    remedy = _ADVICE["buffers"]
 
 
 class ScaleNotRestored(Reason, frozen=True, kw_only=True):
     """Only the loss differs."""
 
     template = (
-        "batches and parameters are right but the loss differs from step {step} on: "
-        "is what scales it, such as a GradScaler, saved and loaded?"
+        "batches and parameters are right but the loss differs from step {step} on: what scales it was not restored"
     )
+    remedy = "save what scales the loss, such as a GradScaler's `state_dict()`, with the model, and load it too"
     step: int
 
 
 class ModelNotRestored(Reason, frozen=True, kw_only=True):
     """The first step began with parameters that the job never had."""
 
-    template = "batches are right but the parameters that it started from are not: is the model's state loaded?"
+    template = "batches are right but the parameters that it started from are not"
+    remedy = _ADVICE["parameters"]
 
 
 class SchedulerOffCount(Reason, frozen=True, kw_only=True):
@@ -94,8 +101,9 @@ class SchedulerOffCount(Reason, frozen=True, kw_only=True):
 
     template = (
         "batches are right but the learning-rate scheduler has counted {num_found} where it should have counted "
-        "{num_expected}: is its `state_dict()` saved and loaded?"
+        "{num_expected}"
     )
+    remedy = _ADVICE["rate"]
     num_found: int | None
     num_expected: int | None
 
@@ -103,10 +111,8 @@ class SchedulerOffCount(Reason, frozen=True, kw_only=True):
 class LearningRateDiffers(Reason, frozen=True, kw_only=True):
     """The rate is another, whatever the scheduler counted."""
 
-    template = (
-        "batches are right but the learning rate is {found} where it should be {expected}: "
-        "is what it follows from saved and loaded?"
-    )
+    template = "batches are right but the learning rate is {found} where it should be {expected}"
+    remedy = "save what the learning rate follows from, its scheduler or the number of the step, and load it too"
     found: float | None
     expected: float | None
 
@@ -126,18 +132,16 @@ class InputsDiffer(Reason, frozen=True, kw_only=True):
     @property
     def advice(self) -> str:
         """What to do about this one."""
-        return "" if self.is_generator_right else _SET_LAST
+        return "save what else goes into the loss, and load it too" if self.is_generator_right else _SET_LAST
 
 
 _DRAWN = (
     "what was made of the samples differs (augmentation, seeds of loader workers), what the model draws (dropout), or what "
-    "else goes into the loss (a hidden state, a count, an average). Is all of that, and the state of every generator, saved "
-    "and loaded? --content tells whether it is the samples"
+    "else goes into the loss (a hidden state, a count, an average); --content tells whether it is the samples"
 )
 _NOT_DRAWN = (
     "torch's generator was as it had been at the save, so that something else goes into the loss (a hidden state, a queue, "
-    "a count, an average, a different generator, seeds of loader workers). Is all of that saved and loaded? --content tells "
-    "whether it is the samples"
+    "a count, an average, a different generator, seeds of loader workers); --content tells whether it is the samples"
 )
 _SET_LAST = (
     "save each rank's random state with the model (`torch.get_rng_state()`), and set it last, when the loader's iterator is "
@@ -149,9 +153,10 @@ class UntrainedWeightsDiffer(Reason, frozen=True, kw_only=True):
     """Of what models hold and no step changes."""
 
     template = (
-        "what modules hold and no step trains (frozen weights, a teacher, buffers of a loss) is not what there was at the "
-        "save: {which}. Is it loaded, or made, as it was then, and are the same weights frozen?"
+        "what modules hold and no step trains (frozen weights, an average of the model, a teacher, buffers of a loss) is "
+        "not what there was at the save: {which}"
     )
+    remedy = "save and load it too, or make it as it was made first, and freeze the same weights"
     names: tuple[str, ...]
     """The first of them."""
     num_names: int
@@ -186,16 +191,19 @@ class UpdateDiffers(Reason, frozen=True, kw_only=True):
     is_optimizer_right: bool = False
     """It began with what this run had of it at the save."""
 
+    @property
+    def advice(self) -> str:
+        """The optimizer's state, or what else an update follows from."""
+        return "save what that goes by, and load it too" if self.is_optimizer_right else _ADVICE["optimizer"]
+
     def __str__(self) -> str:
         return self.filled(why=_GRADIENTS_DIFFER if self.is_optimizer_right else _OPTIMIZER_DIFFERS)
 
 
-_OPTIMIZER_DIFFERS = (
-    "is the optimizer's state loaded, and does it lie with the parameters that it was saved for (in their order)?"
-)
+_OPTIMIZER_DIFFERS = "the optimizer's state was not restored, or lies with parameters that it was not saved for"
 _GRADIENTS_DIFFER = (
     "the optimizer's state is as it was saved, so that gradients are treated differently before the step (clipped by "
-    "earlier norms, noise, a second loss): is what that goes by saved and loaded?"
+    "earlier norms, noise, a second loss)"
 )
 
 
@@ -204,18 +212,17 @@ class UpdateLeftOut(Reason, frozen=True, kw_only=True):
 
     template = (
         "samples, parameters and the first loss are right, and yet step {step} changed nothing: a gradient scaler leaves "
-        "steps out when its scale is too great; is its state saved and loaded?"
+        "steps out when its scale is too great"
     )
+    remedy = _ADVICE["scaler"]
     step: int
 
 
 class EveryUpdateLeftOut(Reason, frozen=True, kw_only=True):
     """A process trained on batches and made no step of any."""
 
-    template = (
-        "it received batches, and a gradient scaler left out {steps}, which were all: a scale that is too great does "
-        "that; is its state saved and loaded?"
-    )
+    template = "it received batches, and a gradient scaler left out {steps}, which were all: its scale was too great"
+    remedy = _ADVICE["scaler"]
     num: int
 
     def __str__(self) -> str:
@@ -225,10 +232,8 @@ class EveryUpdateLeftOut(Reason, frozen=True, kw_only=True):
 class SomeStateNotRestored(Reason, frozen=True, kw_only=True):
     """Nothing tells which."""
 
-    template = (
-        "batches are right but {differing} from step {step} on: "
-        "is the optimizer's, the scheduler's and the random state saved and loaded?"
-    )
+    template = "batches are right but {differing} from step {step} on"
+    remedy = "save the optimizer's, the scheduler's and each rank's random state with the model, and load them too"
     kind_by = ("what",)
     what: Literal["parameters", "loss"]
     step: int

@@ -187,7 +187,7 @@ def test_a_job_that_is_taken_for_finished_because_it_was_asked_to_stop_is_invali
         Outcome.INVALID,
         "rank 1 ended with exit code 0 after 5 of 12 steps, because it was asked to stop",
     )
-    assert "leave with a different code, such as 143" in result.violations[0].explanation
+    assert result.violations[0].advice == "leave with a different exit code, such as 143"
 
 
 def test_a_job_that_was_asked_to_stop_after_its_last_step_may_say_that_all_is_done():
@@ -236,18 +236,26 @@ def only_started(process):
 HALF = Save(sequence=0, time_ns=0, path="latest.pt", phase="begin")
 WHOLE = Save(sequence=0, time_ns=0, path="latest.pt", phase="end")
 RENAMED = Rename(sequence=0, time_ns=0, source="latest.pt", target="step-4.pt")
+IN_FOLDERS = [
+    Save(sequence=0, time_ns=0, path=path, phase="end") for path in ("step-4/model", "step-4/random", "step-8/model")
+]
+MOVED = Rename(sequence=0, time_ns=0, source="step-4", target="whole-4")
 
 
 @pytest.mark.parametrize(
     ("kind", "lines", "path", "words"),
     [
-        pytest.param("sigkill", [HALF], "", "latest.pt was left half written: write beside it", id="half written"),
+        pytest.param("sigkill", [HALF], "", "latest.pt was left half written", id="half written"),
         pytest.param("sigkill", [HALF, WHOLE, HALF], "", "latest.pt was left half written", id="written over"),
-        pytest.param("torn", [], "step-4.pt", "step-4.pt was damaged (torn): load one that is complete", id="torn"),
+        pytest.param("torn", [], "step-4.pt", "step-4.pt was damaged (torn)", id="torn"),
         pytest.param("corrupt", [], "step-4.pt", "step-4.pt was damaged (corrupt)", id="corrupt"),
         pytest.param("torn", [], "step-4/__1_0.distcp", "step-4/__1_0.distcp was damaged", id="a folder"),
         pytest.param("sigkill", [HALF, WHOLE], "", "see its log", id="whole"),
         pytest.param("sigkill", [HALF, WHOLE, RENAMED, HALF], "", "see its log", id="a temporary name"),
+        pytest.param(
+            "sigkill", [*IN_FOLDERS], "", "step-8 was left half written", id="a folder without one of its files"
+        ),
+        pytest.param("sigkill", [*IN_FOLDERS, MOVED], "", "see its log", id="a folder that has a temporary name"),
     ],
 )
 def test_a_job_that_cannot_go_on_from_its_checkpoint_is_told_why(kind, lines, path, words):

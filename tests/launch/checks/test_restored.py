@@ -73,13 +73,13 @@ def test_what_was_saved_and_is_there_again_is_valid() -> None:
 @pytest.mark.parametrize(
     ("component", "change", "sentence", "advice"),
     [
-        ("parameters", first_zeroed, "with parameters different from what this run had", "is all of the model's"),
-        ("optimizer", first_zeroed, "with optimizer state different from what this run had", "in the same order?"),
+        ("parameters", first_zeroed, "with parameters different from what this run had", "save all of the model's"),
+        ("optimizer", first_zeroed, "with optimizer state different from what this run had", "in the same order"),
         (
             "optimizer",
             nothing,
             "without the optimizer state that this run had",
-            "the optimizer began without any state",
+            "save the optimizer's `state_dict()`",
         ),
         ("buffers", first_zeroed, "with buffers different from what this run had", "running statistics"),
     ],
@@ -91,7 +91,7 @@ def test_what_is_lost_is_named(component, change, sentence, advice, rank) -> Non
     [violation] = result.violations
     assert f"rank {rank} in incarnation 1 went on from step 4 {sentence}" in violation.sentence
     assert (violation.rank, violation.step) == (rank, 4)
-    assert advice in violation.explanation
+    assert advice in violation.advice
 
 
 def test_what_all_ranks_have_lost_is_told_of_each() -> None:

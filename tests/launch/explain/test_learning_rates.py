@@ -59,8 +59,8 @@ def test_a_scheduler_that_was_not_restored_is_told(before, change):
     result = judged(change, before=before)
     sentence = "rank 0 in incarnation 1 went on from step 2 with the learning rates that the job began with"
     assert (result.outcome, result.summary) == (Outcome.INVALID, sentence)
-    assert {violation.explanation for violation in result.violations} == {
-        "is the state of the learning-rate scheduler saved and loaded?"
+    assert {violation.advice for violation in result.violations} == {
+        "save the learning-rate scheduler's `state_dict()` with the model, and load it too"
     }
 
 
