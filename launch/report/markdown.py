@@ -111,6 +111,8 @@ def _cause(cause: CauseGroup) -> Iterator[str]:
     first = cause.cases[0]
     num = "" if len(cause.cases) == 1 else f" ({counted(len(cause.cases), 'case')})"
     yield f"### {cause.outcome.upper()}{num}: {escaped(cause.reason)}"
+    if cause.advice:
+        yield f"To do: {escaped(cause.advice)}"
     violations = [
         (report.name, violation)
         for report in first.verdict.checks
@@ -121,8 +123,6 @@ def _cause(cause: CauseGroup) -> Iterator[str]:
         yield f"- {_code(name)} {_violation(violation)}"
         if violation.expected is not None and violation.found is not None:
             yield fenced("\n".join(marked_difference(violation.expected, violation.found, _WIDTH)), "text")
-    if cause.advice:
-        yield f"To do: {escaped(cause.advice)}"
     if len(cause.cases) > 1:
         shown = ", ".join(_code(case.name) for case in cause.cases[:MAX_CASES])
         hidden = len(cause.cases) - MAX_CASES

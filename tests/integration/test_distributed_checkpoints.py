@@ -57,7 +57,7 @@ def test_what_was_finished_in_the_background_may_be_passed_over_too(verify: Veri
         (
             "torn@save#2:rank=1",
             ["--blindly"],
-            r"step-0012/__1_0\.distcp was damaged \(torn\): load one that is complete",
+            r"step-0012/__1_0\.distcp was damaged \(torn\)",
         ),
         ("corrupt@save#2:rank=0", ["--blindly"], r"step-0012/__0_0\.distcp was damaged \(corrupt\): load one that"),
         ("sigkill@save#2+during:rank=1", ["--blindly"], r"step-0012 was left half written"),
@@ -65,7 +65,7 @@ def test_what_was_finished_in_the_background_may_be_passed_over_too(verify: Veri
         (
             "sigkill@save#2+during:rank=1",
             ["--over"],
-            r"started from scratch, though .*step-latest of step 8 .*: write beside it",
+            r"started from scratch, though .*step-latest of step 8 .* beside its place",
         ),
         (
             "sigkill@save#2+during:rank=0",

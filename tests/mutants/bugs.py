@@ -57,7 +57,7 @@ BUGS = (
     PlantedBug(name="batch-replayed", explanation=r"repeat|replay|again|twice"),
     PlantedBug(name="batch-skipped", explanation=r"skip|lost"),
     PlantedBug(name="only-rank-zero-resumes", explanation=r"rank"),
-    PlantedBug(name="optimizer-forgotten", explanation=r"the optimizer began without any state"),
+    PlantedBug(name="optimizer-forgotten", explanation=r"without the optimizer state"),
     PlantedBug(name="scheduler-forgotten", explanation=r"scheduler has counted \d where it should have counted 1\d"),
     PlantedBug(name="statistics-forgotten", explanation=r"running statistics", faults=("sigkill@step=11:rank=0",)),
     PlantedBug(name="average-forgotten", explanation=r"under 'average'.*EMA", faults=("sigkill@batch=12:rank=0",)),
@@ -80,9 +80,9 @@ BUGS = (
     ),
     PlantedBug(name="newest-blindly", explanation=r"was damaged \(torn\)", faults=("torn(keep=0.5)@save#5:rank=0",)),
     PlantedBug(name="newest-blindly", explanation=r"was damaged \(corrupt\)", faults=("corrupt@save#5:rank=0",)),
-    PlantedBug(name="overwriting", explanation=r"write beside it", faults=("sigkill@save#5+during:rank=0",)),
+    PlantedBug(name="overwriting", explanation=r"beside its place", faults=("sigkill@save#5+during:rank=0",)),
     PlantedBug(
-        name="overwriting-beginning-anew", explanation=r"write beside it", faults=("sigkill@save#5+during:rank=0",)
+        name="overwriting-beginning-anew", explanation=r"beside its place", faults=("sigkill@save#5+during:rank=0",)
     ),
     PlantedBug(
         name="overwriting-in-silence",
@@ -125,14 +125,14 @@ NODE_BUGS = (
     PlantedBug(name="progress-in-batches", explanation=r"counted in batches", faults=FEWER, arguments=FOUR_EPOCHS),
     PlantedBug(
         name="optimizer-forgotten",
-        explanation=r"the optimizer began without any state",
+        explanation=r"without the optimizer state",
         faults=FEWER,
         arguments=FOUR_EPOCHS,
         is_further=True,
     ),
     PlantedBug(
         name="scheduler-forgotten",
-        explanation=r"state of the learning-rate scheduler saved",
+        explanation=r"learning-rate scheduler's",
         faults=FEWER,
         arguments=FOUR_EPOCHS,
         is_further=True,
