@@ -27,13 +27,12 @@ def check_order(
     *,
     num_samples: Sequence[int] = _SIZES,
     groups: Groups | None = None,
-    is_permutation: bool = True,
     seed: int = 0,
 ) -> None:
     """Try an order on data sets of several sizes; return if it keeps all laws.
 
     - **description**: its name has a version, and its parameters survive JSON.
-    - **bijection**: an epoch holds each sample once.
+    - **bijection**: an epoch holds each sample once, unless the order says that it is no permutation.
     - **purity**: the stream depends on order, seed, epoch and number of samples alone: a copy of the order gives
       the same samples, whatever was read before, and reading changes no argument.
     - **seek**: any positions, in any order, hold what a walk from the beginning finds there.
@@ -44,7 +43,6 @@ def check_order(
         order: The order.
         num_samples: Sizes of data sets that it is for.
         groups: How to group the samples, to try this as well.
-        is_permutation: False for an order that draws samples more than once, or not at all.
         seed: Seed of what is tried.
 
     Raises:
@@ -54,7 +52,7 @@ def check_order(
     for size in sorted(num_samples):
         order.check(size)
         for epoch in (0,) if order.length(size) >= LIMIT else (0, 1, 5):
-            _check_stream(order, size, seed=seed, epoch=epoch, is_permutation=is_permutation)
+            _check_stream(order, size, seed=seed, epoch=epoch)
             _check_job(order, groups, size, seed=seed, epoch=epoch)
 
 
@@ -72,13 +70,13 @@ def _check_description(order: Order) -> None:
         raise OrderLawError(f"description: parameters={order.parameters!r} come out of JSON as {survived!r}")
 
 
-def _check_stream(order: Order, size: int, *, seed: int, epoch: int, is_permutation: bool) -> None:
+def _check_stream(order: Order, size: int, *, seed: int, epoch: int) -> None:
     case = f"{order.name} over {size} samples, seed {seed}, epoch {epoch}"
     make = _maker(order, size, seed, epoch)
     length = min(order.length(size), _MAX_POSITIONS)
     positions = np.arange(length, dtype=np.int64)
     whole = _read(make(), positions, case)
-    if is_permutation and length == size and sorted(whole) != list(range(size)):
+    if order.is_permutation and length == size and sorted(whole) != list(range(size)):
         wrong = sorted(set(range(size)) ^ set(whole)) or sorted({value for value in whole if whole.count(value) > 1})
         raise OrderLawError(f"bijection: {case}: samples {wrong[:5]} do not come once each")
     if not all(0 <= sample < size for sample in whole):

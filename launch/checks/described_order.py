@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 
+import msgspec
+
 from resumable.launch.checks.check import Check
 from resumable.launch.evidence.rank_records import Index
 from resumable.launch.explain.check_result import MAX_INDICES, CheckResult, Violation, failed, not_applicable, passed
 from resumable.launch.explain.codes.batch_problems import (
     EpochLengthNotDescribed,
     EpochOutOfTurn,
+    StreamOrderDiffers,
     StreamRepeats,
 )
 from resumable.launch.explain.codes.statement import Problem
@@ -55,26 +58,24 @@ def _compared(
     run: Run, epochs: Sequence[DescribedEpoch], arranged: Streams, gone: Mapping[int, Set[Index]]
 ) -> CheckResult:
     """Compare what was trained on with what should have come; `gone`: what the loop itself left out of each epoch."""
-    trained, first = EpochStreams(run), run.history.incarnations[:1]
+    trained, first, most = EpochStreams(run), run.history.incarnations[:1], max(run.world_sizes) - 1
 
     def due(epoch: DescribedEpoch, num_samples: int) -> Stream:
         left_out = gone.get(epoch.number, frozenset())
         whole = arranged.of(epoch, num_samples + len(left_out))
-        return Stream(
-            samples=[sample for sample in whole.samples if sample not in left_out],
-            num_samples=whole.num_samples - len(left_out),
-            why=whole.why,
-        )
+        if left_out and whole.repeats:
+            return Stream(why="the job let batches go, and their samples come several times")
+        samples = [sample for sample in whole.samples if sample not in left_out]
+        return msgspec.structs.replace(whole, samples=samples, num_samples=whole.num_samples - len(left_out))
 
-    def is_begun(*, by_batch: bool) -> bool:
-        undisturbed = without_repeats(trained.of(epochs[0].number, first, by_batch=by_batch))
-        return bool(undisturbed) and due(epochs[0], len(undisturbed)).samples[: len(undisturbed)] == undisturbed
-
-    control = due(epochs[0], 1)
+    undisturbed = [trained.of(epochs[0].number, first, by_batch=by_batch) for by_batch in (False, True)]
+    control = due(epochs[0], len(undisturbed[0]) + 1)
     if control.why:
         return not_applicable(f"the order cannot be arranged here: {control.why}")
-    by_batch = not is_begun(by_batch=False)
-    if by_batch and not is_begun(by_batch=True):
+    begun = [_without_padding(samples, control, most) for samples in undisturbed]
+    begins = [bool(samples) and control.samples[: len(samples)] == samples for samples in begun]
+    by_batch = not begins[0]
+    if by_batch and not begins[1]:
         return not_applicable("before the first restart already, batches were in a different order than the sampler's")
     violations: list[Violation] = []
     num_samples = 0
@@ -84,7 +85,7 @@ def _compared(
         if wanted.why:
             return not_applicable(f"the order of epoch {epoch.number} cannot be arranged here: {wanted.why}")
         num_samples += len(got)
-        violations += _differences(epoch, wanted, got, _num_droppable(run, epoch))
+        violations += _differences(epoch, wanted, got, _without_padding(got, wanted, most), _num_droppable(run, epoch))
     violations = violations or list(_out_of_turn(epochs))
     if violations:
         return failed(violations)
@@ -104,10 +105,9 @@ def _out_of_turn(epochs: Sequence[DescribedEpoch]) -> Iterator[Violation]:
 
 
 def _differences(
-    epoch: DescribedEpoch, wanted: Stream, got: Sequence[Index], num_droppable: int
+    epoch: DescribedEpoch, wanted: Stream, got: Sequence[Index], found: Sequence[Index], num_droppable: int
 ) -> Iterator[Violation]:
-    found = without_repeats(got)
-    problem: Problem | None = problem_of_order(epoch.number, wanted.samples[: len(found)], got, len(found))
+    problem: Problem | None = _problem(epoch.number, wanted, got, found)
     num_missing = wanted.num_samples - len(found)
     if problem is None and (num_missing < 0 or (epoch.is_over and num_missing > num_droppable)):
         problem = EpochLengthNotDescribed(epoch=epoch.number, num_found=len(found), num_described=wanted.num_samples)
@@ -122,6 +122,23 @@ def _differences(
         expected=tuple(wanted.samples[shown]),
         found=tuple(came[shown]),
     )
+
+
+def _without_padding(got: Sequence[Index], wanted: Stream, most: int) -> list[Index]:
+    """What is there beside the samples, `most` of them, that even out the ranks' shares at an epoch's end."""
+    if not wanted.repeats:
+        return without_repeats(got)
+    padding = list(got[wanted.num_samples :])
+    is_padding = len(padding) <= most and padding == wanted.samples[: len(padding)]
+    return list(got[: wanted.num_samples] if is_padding else got)
+
+
+def _problem(epoch: int, wanted: Stream, got: Sequence[Index], found: Sequence[Index]) -> Problem | None:
+    """What is wrong with the order, as far as it came."""
+    if not wanted.repeats:
+        return problem_of_order(epoch, wanted.samples[: len(found)], got, len(found))
+    start = first_difference(wanted.samples, found[: len(wanted.samples)])
+    return None if start in (None, len(found)) else StreamOrderDiffers(epoch=epoch, position=start)
 
 
 def _num_droppable(run: Run, epoch: DescribedEpoch) -> int:

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any
 
 from resumable.samplers import ResumableSampler, SamplerError, SamplerState
+from resumable.samplers.orders import order_from
 
 _MOST_SAMPLES = 10**8
 """Of an epoch that is arranged here: the state may be a stranger's, and a permutation takes 8 bytes a sample."""
@@ -26,12 +27,13 @@ def described(state: dict[str, Any], most: int) -> dict[str, Any]:
     """
     saved = SamplerState.from_dict(state)
     stream = saved.stream
-    if stream.parameters or stream.groups or saved.amendments:
-        raise ValueError(f"only the program itself describes {stream.order} with these parameters whole")
+    if stream.groups:
+        raise ValueError("only the program itself knows what the groups of samples are cut by")
     if stream.num_samples > _MOST_SAMPLES:
         raise ValueError(f"{stream.num_samples} samples are too many to arrange")
+    order = order_from({"order": stream.order, **stream.parameters})
     whole = ResumableSampler(
-        stream.order,
+        order,
         num_samples=stream.num_samples,
         seed=stream.seed,
         shuffle=stream.shuffle,
@@ -39,7 +41,11 @@ def described(state: dict[str, Any], most: int) -> dict[str, Any]:
     )
     whole.load_state_dict({**state, "layout": {"num_replicas": 1, "batch_size": 1}})
     whole.set_epoch(saved.epoch)
-    return {"samples": list(islice(map(int, whole), most)), "num_samples": stream.num_samples}
+    return {
+        "samples": list(islice(map(int, whole), most)),
+        "num_samples": order.length(stream.num_samples),
+        "repeats": not order.is_permutation,
+    }
 
 
 def main() -> None:
@@ -48,7 +54,7 @@ def main() -> None:
         request = json.loads(line)
         try:
             answer = described(request["state"], request["most"])
-        except (SamplerError, ValueError, TypeError) as error:
+        except (SamplerError, ValueError, TypeError, KeyError) as error:
             answer = {"why": str(error)}
         print(json.dumps(answer), flush=True)
 

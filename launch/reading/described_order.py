@@ -42,18 +42,24 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     samples: list[int] = []
     num_samples: int = 0
     """Of the whole epoch."""
+    repeats: bool = False
+    """Samples may come several times, as in a mixture."""
     why: str = ""
     """Why it cannot be arranged; "" if it can."""
 
 
 def described_epochs(run: Run) -> Iterator[DescribedEpoch]:
-    """All epochs that were trained on, in order; ranks describe the same, so the first that took part is asked."""
+    """All epochs that were trained on, in order.
+
+    Ranks describe the same, so the first process that took part is asked; or the first that knows how the order was amended
+    in the middle of the epoch.
+    """
     passes: dict[int, list[tuple[Life, EpochBegin | None]]] = {}
     for life in run.lives:
         for epoch, begin in _passes_of(life):
             passes.setdefault(epoch, []).append((life, begin))
     for number, own in sorted(passes.items()):
-        life, begin = own[0]
+        life, begin = max(own, key=_num_amendments)
         state = begin.sampler_state if begin is not None else None
         layout = state.get("layout") if state else None
         num_replicas = layout.get("num_replicas") if isinstance(layout, dict) else None
@@ -64,6 +70,11 @@ def described_epochs(run: Run) -> Iterator[DescribedEpoch]:
             world_size=life.process.start.world_size,
             is_over=_is_over(*own[-1]),
         )
+
+
+def _num_amendments(begun: tuple[Life, EpochBegin | None]) -> int:
+    amendments = begun[1].sampler_state.get("amendments") if begun[1] is not None and begun[1].sampler_state else None
+    return len(amendments) if isinstance(amendments, list) else 0
 
 
 def let_go(run: Run) -> dict[int, set[Index]]:

@@ -2,6 +2,7 @@
 
 from resumable.samplers.orders.blocks import Blocks
 from resumable.samplers.orders.chosen import ChosenOrder
+from resumable.samplers.orders.description import order_from
 from resumable.samplers.orders.endless import Endless
 from resumable.samplers.orders.feistel import FeistelOrder
 from resumable.samplers.orders.mixture import Mixture
@@ -27,6 +28,7 @@ __all__ = [
     "SequentialOrder",
     "Stream",
     "WeightedOrder",
+    "order_from",
     "order_named",
     "order_of",
 ]

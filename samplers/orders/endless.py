@@ -26,6 +26,7 @@ class Endless(Order):
     """
 
     name = "endless/1"
+    is_permutation = False
 
     def __init__(self, order: OrderLike = "randperm") -> None:
         self._order = order_of(order)

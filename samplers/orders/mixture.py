@@ -41,6 +41,7 @@ class Mixture(Order):
     """
 
     name = "mixture/1"
+    is_permutation = False
 
     def __init__(
         self,

@@ -19,6 +19,8 @@ class Order(ABC):
 
     name: str
     """Kind and version, as `randperm/1`. Any change of the order that it yields is a new version."""
+    is_permutation = True
+    """Whether an epoch holds each sample once; an order that draws samples several times, or not at all, says False."""
 
     @property
     def parameters(self) -> dict[str, Any]:

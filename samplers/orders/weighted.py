@@ -26,6 +26,7 @@ class WeightedOrder(Order):
     cumulative: NDArray[np.float64]
     """Summed weights."""
     name: str = "weighted/1"
+    is_permutation = False
 
     @classmethod
     def of(cls, weights: Sequence[float]) -> "WeightedOrder":

@@ -19,7 +19,7 @@ from resumable.launch.jobs.streams import described
 from resumable.launch.reading import described_order as reading
 from resumable.launch.reading.described_order import DescribedEpoch, Stream
 from resumable.launch.reading.evidence import Evidence, gather
-from resumable.samplers import ResumableSampler, SamplerError
+from resumable.samplers import Mixture, ResumableSampler, SamplerError
 from tests.launch import histories
 from tests.launch.changes import changed, fields, together
 from tests.launch.histories import Epochs, Job
@@ -39,6 +39,17 @@ class Dealt(Job):
     def order(self, epoch: int) -> list[int]:
         """As the sampler describes it."""
         return [*self.sampler(epoch)]
+
+
+class Mixed(Dealt):
+    """One whose samples come several times in an epoch, by weight."""
+
+    def sampler(self, epoch: int, **dealt: Any) -> ResumableSampler:
+        half = self.num_samples // 2
+        order = Mixture([half, self.num_samples - half], [0.8, 0.2], order="randperm")
+        sampler = ResumableSampler(order, num_samples=self.num_samples, **dealt)
+        sampler.set_epoch(epoch)
+        return sampler
 
 
 class DealtByBatch(Dealt):
@@ -126,6 +137,37 @@ def test_ranks_may_take_turns_by_whole_batches(change: int, outcome: Outcome) ->
     job = DealtByBatch(num_samples=32)
     history = killed_once(job, at=5, resume=4, rank1=lambda epochs: [epochs[0][change:], *epochs[1:]])
     assert described_order(alone(history, job)).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("num_samples", "change", "summary"),
+    [
+        (32, list, "96 samples in 3 epochs, in the order of the sampler"),
+        (33, list, "102 samples in 3 epochs, in the order of the sampler"),
+        (32, lambda epochs: [epochs[0], epochs[1][::-1], *epochs[2:]], f"from sample 1 of epoch 1 {DIFFERENT}"),
+        (
+            32,
+            lambda epochs: [[*epochs[0], [98]], *epochs[1:]],
+            "epoch 0 has 33 samples, of 32 that its sampler described",
+        ),
+    ],
+    ids=["exact", "padding included", "the other way round", "too many"],
+)
+def test_a_mixture_gives_samples_again(num_samples: int, change: Callable[[Epochs], Epochs], summary: str) -> None:
+    """Where its order says so, and there alone."""
+    job = Mixed(num_samples=num_samples)
+    assert described_order(alone(killed_once(job, at=5, resume=4, rank1=change), job)).summary == summary
+
+
+def test_what_is_let_go_of_a_mixture_is_not_known() -> None:
+    """The same samples come again elsewhere."""
+    job = Mixed(num_samples=32)
+    history = killed_once(job, at=5, resume=4)
+    for process in history.group(1):
+        left_out = [line.sequence for line in process.records if isinstance(line, Backward | Step)][4:6]
+        history = changed(history, partial(_unless_in, left_out), incarnation=1, rank=process.rank)
+    result = described_order(alone(history, job))
+    assert (result.outcome, "come several times" in result.summary) == (Outcome.NOT_APPLICABLE, True)
 
 
 def test_what_should_have_come_is_shown_beside_what_came() -> None:
