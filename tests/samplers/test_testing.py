@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from resumable.samplers import Order, OrderLawError
-from resumable.samplers.orders import order_named
+from resumable.samplers.orders import order_named, order_of
 from resumable.samplers.testing import check_order
 from tests.samplers.streams import GROUPS, NUM_SAMPLES, ONCE, ORDERS
 
@@ -35,7 +35,7 @@ def test_an_order_of_ten_lines_keeps_the_laws():
 @pytest.mark.parametrize("name", sorted(set(ORDERS) - {"sequential", "randperm", "feistel"}))
 def test_orders_that_are_made_of_others_keep_the_laws(name):
     """Each for the number of samples that it is for."""
-    order = ORDERS[name]()
+    order = order_of(ORDERS[name]())
     assert order.is_permutation == (name in ONCE)
     check_order(order, num_samples=[NUM_SAMPLES])
 

@@ -34,5 +34,5 @@ def test_an_order_is_known_from_its_description(name: str) -> None:
 )
 def test_a_description_that_does_not_say_all_is_refused(description: Mapping[str, Any]) -> None:
     """Nothing is guessed."""
-    with pytest.raises(ValueError, match="order|block_size"):
+    with pytest.raises(ValueError, match=r"order|block_size"):
         order_from(description)
