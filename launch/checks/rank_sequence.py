@@ -17,7 +17,9 @@ from resumable.launch.explain.codes.batch_problems import (
     BatchesUnidentified,
     BatchMissing,
     UnknownRank,
+    WindowDiffers,
 )
+from resumable.launch.explain.codes.place_reasons import AccumulationOffCount
 from resumable.launch.explain.codes.share_reasons import PartOfDataset
 from resumable.launch.explain.codes.state_reasons import EveryUpdateLeftOut
 from resumable.launch.explain.codes.statement import Problem, Reason
@@ -51,6 +53,8 @@ class _Difference(msgspec.Struct, frozen=True, kw_only=True):
     """None if the reference had ended."""
     found: TrainedBatch | None
     """None if the process stopped before it."""
+    window: tuple[int, int] | None = None
+    """Batches of the step, expected and found, where the one is made of the other's and of more."""
 
     @property
     def at(self) -> TrainedBatch | None:
@@ -128,6 +132,8 @@ def _why(life: Life, evidence: Evidence, difference: _Difference) -> Reason | No
     num_left_out = sum(isinstance(record, SkippedStep) for record in records)
     if num_left_out:
         return EveryUpdateLeftOut(num=num_left_out)
+    if difference.window is not None and _has_same_batches(evidence.expected[life.rank][life.first_step :], life.steps):
+        return AccumulationOffCount()
     number = difference.at.loader if difference.at and evidence.profile.interleaves_loaders else None
     loader = next((loader for own, loader in life.trajectory.loaders.items() if number in (None, own)), None)
     if loader is not None and is_part(loader, evidence.profile):
@@ -148,6 +154,7 @@ def _why(life: Life, evidence: Evidence, difference: _Difference) -> Reason | No
             loader=number,
             batch_size=(loader.batch_size or 0) if loader else 0,
             num_read_ahead=loader.num_workers * (loader.prefetch_factor or 0) if loader else 0,
+            num_sharing=loader.num_workers if loader and loader.num_samples is None and loader.num_workers > 1 else 0,
             num_batches=(loader.num_batches or 0) if loader else 0,
             has_epochs=life.trajectory.sampler_epoch is not None,
             has_loader=any(batch.loader < FIRST_INPUT for step in life.steps for batch in step.batches),
@@ -155,6 +162,13 @@ def _why(life: Life, evidence: Evidence, difference: _Difference) -> Reason | No
             num_ahead=_num_ahead(life, evidence.faulted),
         )
     )
+
+
+def _has_same_batches(wanted: Steps, found: Steps) -> bool:
+    """Whether the same batches come in the same order, whatever steps they are made into, as far as both go."""
+    first, second = wanted.batch_column("batch_keys"), found.batch_column("batch_keys")
+    num = min(len(first), len(second))
+    return first[:num] == second[:num]
 
 
 def _loaders_of(evidence: Evidence, rank: int) -> Mapping[int, Loader]:
@@ -189,17 +203,19 @@ def _first_difference(life: Life, expected: Steps, *, must_end: bool) -> _Differ
 
 def _difference(step: int, wanted: TrainedStep, found: TrainedStep) -> _Difference:
     number = first_difference(wanted.keys, found.keys) or 0
+    sizes = len(wanted.batches), len(found.batches)
     return _Difference(
         step=step,
         wanted=wanted.batches[number] if number < len(wanted.batches) else None,
         found=found.batches[number] if number < len(found.batches) else None,
+        window=sizes if 0 < number == min(sizes) else None,
     )
 
 
 def _violation(life: Life, difference: _Difference, why: Reason | None) -> Violation:
     wanted, found, at = difference.wanted, difference.found, difference.at
     return Violation(
-        problem=_problem(life.rank, wanted, found),
+        problem=_problem(life.rank, difference),
         reason=why,
         rank=life.rank,
         incarnation=life.incarnation,
@@ -213,7 +229,11 @@ def _violation(life: Life, difference: _Difference, why: Reason | None) -> Viola
     )
 
 
-def _problem(rank: int, wanted: TrainedBatch | None, found: TrainedBatch | None) -> Problem:
+def _problem(rank: int, difference: _Difference) -> Problem:
+    wanted, found = difference.wanted, difference.found
+    if difference.window is not None:
+        num_expected, num_found = difference.window
+        return WindowDiffers(rank=rank, step=difference.step, num_found=num_found, num_expected=num_expected)
     if wanted is None:
         return BatchAfterEnd(rank=rank)
     if found is None:

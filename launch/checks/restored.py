@@ -17,6 +17,7 @@ from resumable.launch.explain.check_result import (
 from resumable.launch.explain.codes.state_problems import MAX_NAMES, NotRestored, SaveUnknown, ScheduleBegunAgain
 from resumable.launch.explain.codes.state_reasons import ComponentNotRestored
 from resumable.launch.explain.learning_rates import has_first_schedule, rate_violation
+from resumable.launch.explain.start_difference import why_not_restored
 from resumable.launch.explain.witnesses import was_meant
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life
@@ -76,23 +77,22 @@ def _different_states(evidence: Evidence, starts: Sequence[Start]) -> Iterator[V
                     save_step=start.moment[1],
                     path=start.path,
                 )
-                reason = ComponentNotRestored(component=component, is_lost=component in start.lost)
-                yield at_resume(start.life, problem, reason)
+                yield at_resume(start.life, problem, why_not_restored(start, component))
 
 
 def _different_rates(evidence: Evidence, resumed: Sequence[Life], starts: Sequence[Start]) -> Iterator[Violation]:
-    """A scheduler that was restored may follow the losses; what decides is the rates of the steps."""
+    """A scheduler that was restored may follow the losses, but not before the first step; what decides is the rates."""
     restored_ones = {start.life.incarnation for start in starts if "schedulers" in start.equal}
     for life in resumed:
         has_loaded = any(any(one.trajectory.loaded) for one in evidence.faulted.group(life.incarnation))
-        if not has_loaded or life.incarnation in restored_ones:  # parameters that never change seem to be of any step
+        if not has_loaded:  # parameters that never change seem to be of any step
             continue
         if evidence.is_resized:
             if has_first_schedule(evidence, life):
                 problem = ScheduleBegunAgain(rank=life.rank, incarnation=life.incarnation, step=life.first_step)
                 yield at_resume(life, problem, ComponentNotRestored(component="rate"))
             continue
-        violation = rate_violation(evidence, life)
+        violation = rate_violation(evidence, life, has_scheduler=life.incarnation in restored_ones)
         if violation is not None:
             yield violation
 

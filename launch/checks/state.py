@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from resumable.launch.checks.check import Check
@@ -16,7 +16,7 @@ from resumable.launch.explain.check_result import (
     unknown,
 )
 from resumable.launch.explain.codes.state_problems import FinalParametersDiffer, StateDiffers
-from resumable.launch.explain.codes.verdicts import DiffersBeforeAnyFault, NothingResumed
+from resumable.launch.explain.codes.verdicts import DiffersBeforeAnyFault, NothingResumed, StateTellsNothing
 from resumable.launch.explain.state_difference import explain_state_difference
 from resumable.launch.reading.arbiter import was_cut_off
 from resumable.launch.reading.evidence import Evidence
@@ -69,10 +69,20 @@ def _nothing_differs(evidence: Evidence) -> CheckResult:
     resumed = evidence.faulted.resumed
     if not resumed:
         return passed(HAD_FINISHED) if had_finished_before_fault(evidence) else unknown(NothingResumed())
+    stuck = [life for life in resumed if _is_stuck(life)]
+    if stuck:
+        return unknown(StateTellsNothing(step=stuck[0].first_step))
     num_steps = max(life.first_step + len(life.steps) for life in resumed)
     has_parameters = any(step.after is not None for life in resumed for step in life.steps[:1])
     what = "losses and parameters" if has_parameters else "losses"
     return passed(f"{what} bit-equal after each of {counted(num_steps, 'step')}")
+
+
+def _is_stuck(life: Life) -> bool:
+    """Whether all its steps leave the same parameters, and no loss is known: so it is once they are no numbers."""
+    steps = life.steps
+    has_moved = len(set(steps.column("afters"))) > 1
+    return len(steps) > 1 and not has_moved and not any(map(_has_any, map(steps.losses_of, range(len(steps)))))
 
 
 def _violations(evidence: Evidence) -> Iterator[Violation]:
@@ -114,4 +124,8 @@ def _differing(wanted: TrainedStep, found: TrainedStep) -> Literal["loss", "buff
 
 
 def _has_state(step: TrainedStep) -> bool:
-    return step.after is not None or any(loss is not None for loss in step.losses)
+    return step.after is not None or _has_any(step.losses)
+
+
+def _has_any(losses: Iterable[float | None]) -> bool:
+    return any(loss is not None for loss in losses)

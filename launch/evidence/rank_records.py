@@ -207,14 +207,15 @@ class State(Record, frozen=True, kw_only=True, tag="state"):
 
     Components: `parameters` that optimizers hold, by their names in the model; the `optimizer`'s state, by the names of its
     parameters; `buffers` that no other process will replace, in the quick form; `schedulers`; `scaler`; `random`, by
-    generator; `gradients`, while a window of accumulation is open; what is `untrained`, at saves and at the start:
-    parameters that no optimizer holds or that get no gradient, and buffers of modules of which nothing is trained.
+    generator; `gradients`, while a window of accumulation is open. At saves and at the start also what is `untrained`:
+    parameters that no optimizer holds or that get no gradient, and buffers of modules of which nothing is trained; `unsaved`
+    buffers, that are in no `state_dict()`; `options` of the optimizers' groups, by their names, without learning rates.
     """
 
     moment: Moment
     components: dict[str, dict[str, Fingerprint]]
-    """By component and by name; of parameters and optimizer every element counts, of what is untrained those of the quick
-    form."""
+    """By component and by name; of parameters and optimizer every element counts, of what is untrained or unsaved those
+    of the quick form."""
     quick: dict[str, Fingerprint] = {}
     """The quick form, by component, as the steps have it. At the start, `buffers` are there, be it empty, if they were seen
     before the first forward pass and no other process replaces them in it."""

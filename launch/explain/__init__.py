@@ -12,6 +12,7 @@ What it is, as the facts show:
     common_order          how the order of all ranks together is different
     world_size            what a different number of ranks has changed
     state_difference      why losses, parameters or buffers are different
+    start_difference      what became of the state that a process started from
     learning_rates        with which rates a process went on
     unusable_checkpoints  what became of checkpoints that could not be gone on from
     ranks_apart           whether the ranks of a group went on together

@@ -169,6 +169,8 @@ def _skip_cause(wrong: FirstWrongEpoch, batch: int) -> SkipCause:
         return "accumulation"
     if num == wrong.comparison.num_ahead:
         return "fetched ahead"
+    if start and batch == start * wrong.comparison.num_sharing:
+        return "of all workers"
     if 0 < num <= wrong.comparison.num_read_ahead:
         return "read ahead"
     causes: dict[int, SkipCause] = {

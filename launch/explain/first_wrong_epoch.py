@@ -33,6 +33,8 @@ class RankComparison(msgspec.Struct, frozen=True, kw_only=True):
     """0 where the loader does not say."""
     num_read_ahead: int = 0
     """Batches that the loader's workers may have read ahead."""
+    num_sharing: int = 0
+    """Loader workers that share the samples of an iterable data set; 0 where a sampler deals them out, or one has all."""
     num_batches: int = 0
     """Of a whole epoch, as the loader says; 0 where it does not."""
     has_epochs: bool = True

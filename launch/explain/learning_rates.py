@@ -7,12 +7,13 @@ from itertools import pairwise
 
 from resumable.launch.explain.check_result import Violation
 from resumable.launch.explain.codes.state_problems import RateDiffers
-from resumable.launch.explain.codes.state_reasons import ComponentNotRestored
+from resumable.launch.explain.codes.state_reasons import ComponentNotRestored, RateSetBeside, SchedulerOffCount
+from resumable.launch.explain.codes.statement import Reason
 from resumable.launch.explain.witnesses import first_different_batches, witnesses_of
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life
 from resumable.launch.reading.step_table import known
-from resumable.launch.reading.steps import Steps
+from resumable.launch.reading.steps import NOTHING, Steps
 
 _SAME_RATE = 1e-6
 """Relative: a rate that is computed from the step may be rounded differently from one that is multiplied step by step.
@@ -22,15 +23,20 @@ which most updates are made: what is closer makes no different update that anybo
 """
 
 
-def rate_violation(evidence: Evidence, life: Life) -> Violation | None:
+def rate_violation(evidence: Evidence, life: Life, *, has_scheduler: bool) -> Violation | None:
     """The first step that was done with a different learning rate than before, or in all references.
 
     Where a process trains on the wrong batches it may be in a different place, and rates follow from that.
+
+    Args:
+        evidence: All that is known.
+        life: The process.
+        has_scheduler: Its scheduler was restored: what that makes of later losses is its own.
     """
     stray = first_different_batches(evidence, life)
     num_right = len(life.steps) if stray is None else stray - life.first_step
     witnesses = [(steps.figures("rates"), life.first_step - first) for first, steps in witnesses_of(evidence, life)]
-    for number, own in enumerate(life.steps.figures("rates")[:num_right]):
+    for number, own in enumerate(life.steps.figures("rates")[: min(num_right, 1) if has_scheduler else num_right]):
         found = known(own)
         expected = {known(rates[place]) for rates, begin in witnesses if 0 <= (place := begin + number) < len(rates)}
         if found is None or len(expected) != 1:
@@ -42,7 +48,7 @@ def rate_violation(evidence: Evidence, life: Life) -> Violation | None:
             )
             return Violation(
                 problem=problem,
-                reason=ComponentNotRestored(component="rate"),
+                reason=RateSetBeside(has_scheduler=True) if has_scheduler else _why(evidence, life, number),
                 rank=life.rank,
                 incarnation=life.incarnation,
                 step=life.first_step + number,
@@ -50,6 +56,15 @@ def rate_violation(evidence: Evidence, life: Life) -> Violation | None:
                 line=life.steps[number].line,
             )
     return None
+
+
+def _why(evidence: Evidence, life: Life, number: int) -> Reason:
+    """What the scheduler had counted, if that is known and different."""
+    wanted = evidence.expected.get(life.rank, NOTHING)[life.first_step + number :][:1]
+    counts = [step.record.scheduler_steps for step in (*wanted, life.steps[number])]
+    if None not in counts and len(set(counts)) > 1:
+        return SchedulerOffCount(num_found=counts[-1], num_expected=counts[0])
+    return ComponentNotRestored(component="rate") if any(counts) else RateSetBeside(has_scheduler=False)
 
 
 def has_first_schedule(evidence: Evidence, life: Life) -> bool:

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from resumable.launch.explain.codes.state_problems import MAX_NAMES
 from resumable.launch.explain.codes.state_reasons import (
     BuffersNotRestored,
-    ComponentNotRestored,
     FollowsFromBatches,
+    FollowsFromRank,
     InputsDiffer,
     LearningRateDiffers,
     ModelNotRestored,
     RandomStateOfRanks,
+    SavedInPassing,
     ScaleNotRestored,
     SchedulerOffCount,
     SomeStateNotRestored,
-    UntrainedWeightsDiffer,
     UpdateDiffers,
     UpdateLeftOut,
 )
 from resumable.launch.explain.codes.statement import Reason
+from resumable.launch.explain.start_difference import first_not_restored
 from resumable.launch.explain.unusable_checkpoints import why_wrong
-from resumable.launch.explain.witnesses import first_different_batches, was_meant
+from resumable.launch.explain.witnesses import first_different_batches
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life
-from resumable.launch.reading.start_states import MUST_BE_RESTORED, Start, start_state
+from resumable.launch.reading.repeatability import first_different_state
+from resumable.launch.reading.start_states import Start, start_state
+from resumable.launch.reading.steps import NOTHING
 from resumable.launch.reading.trained import TrainedStep
 
 
@@ -32,7 +34,11 @@ def explain_state_difference(evidence: Evidence, life: Life, number: int) -> Rea
     from_batches = _different_batches(evidence, life, life.first_step + number)
     if from_batches is not None or life.resume is None:
         return from_batches
-    return why_wrong(evidence.faulted, life) or _not_restored(evidence, life, number)
+    return (
+        _different_rank(evidence, life, life.first_step + number)
+        or why_wrong(evidence.faulted, life)
+        or _not_restored(evidence, life, number)
+    )
 
 
 def _different_batches(evidence: Evidence, life: Life, step: int) -> Reason | None:
@@ -44,6 +50,16 @@ def _different_batches(evidence: Evidence, life: Life, step: int) -> Reason | No
     firsts = [(first_different_batches(evidence, other), other.rank) for other in group]
     strays = [(first, rank) for first, rank in firsts if first is not None and first <= step]
     return FollowsFromBatches(rank=min(strays)[1]) if strays else None
+
+
+def _different_rank(evidence: Evidence, life: Life, step: int) -> Reason | None:
+    """Another rank of the group whose state is different since an earlier step."""
+    for other in evidence.faulted.group(life.incarnation):
+        expected = evidence.expected.get(other.rank, NOTHING)[other.first_step :]
+        number = first_different_state(expected, other.steps)
+        if number is not None and other.first_step + number < step:
+            return FollowsFromRank(rank=other.rank)
+    return None
 
 
 def _not_restored(evidence: Evidence, life: Life, number: int) -> Reason:
@@ -60,6 +76,8 @@ def _not_restored(evidence: Evidence, life: Life, number: int) -> Reason:
         )
     if number == 0 and not _has_its_parameters(evidence, life):
         return ModelNotRestored()
+    if number == 0 and _was_saved_in_passing(evidence, life):
+        return SavedInPassing()
     return (
         _not_loaded(evidence, life)
         or _not_loaded_by_others(evidence, life)
@@ -81,13 +99,7 @@ def _start_of(evidence: Evidence, life: Life) -> Start | None:
 def _not_loaded(evidence: Evidence, life: Life) -> Reason | None:
     """A component of the state that the process began with, and that is not what the run had saved."""
     start = _start_of(evidence, life)
-    if start is None:
-        return None
-    for component in MUST_BE_RESTORED:
-        if component in start.differing and not was_meant(evidence, start, component):
-            return ComponentNotRestored(component=component, is_lost=component in start.lost)
-    names = start.differing.get("untrained", ())
-    return UntrainedWeightsDiffer(names=names[:MAX_NAMES], num_names=len(names)) if names else None
+    return None if start is None else first_not_restored(evidence, start)
 
 
 def _not_loaded_by_others(evidence: Evidence, life: Life) -> Reason | None:
@@ -113,6 +125,12 @@ def _has_its_parameters(evidence: Evidence, life: Life) -> bool:
     start = _start_of(evidence, life)
     is_proved = start is not None and "parameters" in start.equal
     return is_proved or (life.resume is not None and life.resume.how == "parameters")
+
+
+def _was_saved_in_passing(evidence: Evidence, life: Life) -> bool:
+    """Whether it began with parameters that the job had while it saved, and not after the step before."""
+    start = _start_of(evidence, life)
+    return start is not None and "parameters" in start.passing
 
 
 def _has_its_optimizer(evidence: Evidence, life: Life) -> bool:

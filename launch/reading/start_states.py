@@ -14,11 +14,15 @@ from resumable.launch.reading.saves import Moment, Saved, saves_read
 
 MUST_BE_RESTORED: tuple[Component, ...] = ("parameters", "optimizer", "buffers", "scaler", "gradients")
 """Whatever the job; schedulers show in the learning rates, random state in what it decides."""
-_TOLD = ("schedulers", "random", "untrained")
-"""Compared, too, and accusing nobody: what models hold that no step trains may be made anew as it was."""
+_TOLD = ("schedulers", "random", "untrained", "options", "unsaved")
+"""Compared, too, and accusing nobody: what models hold that no step trains may be made anew as it was, and a job may set
+the options of its optimizers before each step."""
 
 
 Component = Literal["parameters", "optimizer", "buffers", "scaler", "gradients"]
+Way = Literal["changed", "fresh", "replaced", "added"]
+"""How parameters differ from those of the save: fresh, once more what this rank's first process had at its start; replaced,
+in no model, which has others by their names that nothing trains; added, by names that the save does not have."""
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +43,10 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     """Of those that are different, the ones whose quick form is, too."""
     spread: frozenset[str]
     """Components of which each rank of the group has a part: what is said of them is said of all ranks together."""
+    way: Way
+    """Of the parameters, if those are different."""
+    passing: frozenset[str]
+    """Of those that are the same, the ones that the job had only while it saved: after the step they were different."""
 
 
 def starts_of(run: Run) -> tuple[Start, ...]:
@@ -149,6 +157,11 @@ class _Had:
         """Whether ranks hold shards of it."""
         return any(forms.get(component, Fingerprint()).part for forms in self.quick.values())
 
+    def has_left(self, rank: int, component: str, own: _Form) -> bool:
+        """Whether a rank had something else after the step that the save follows."""
+        quick = self.quick.get(rank, {}).get(component)
+        return component in _IN_STEPS and quick is not None and quick != own.quick
+
     def _is_alike(self, component: str, rank: int, saver: int, *, is_resized: bool) -> bool:
         """Whether a rank had what the saver had; on a different number of ranks, whether all ranks had the same."""
         if not is_resized and rank == saver:
@@ -200,6 +213,8 @@ def _start(run: Run, life: Life, found: Mapping[int, State], had: _Had) -> Start
     plain: set[str] = set()
     equal: set[str] = set()
     spread: set[str] = set()
+    way: Way = "changed"
+    passing: set[str] = set()
     for component in (*MUST_BE_RESTORED, *_TOLD):
         if not _is_captured(found[life.rank], component):
             continue
@@ -212,10 +227,12 @@ def _start(run: Run, life: Life, found: Mapping[int, State], had: _Had) -> Start
             expected = list(had.alternatives(life.rank, component, is_resized=is_resized))
         if any(one.equals(own) for one in expected):
             equal |= {component} if own.names or own.quick != Fingerprint() else set()
+            passing |= {component} if not is_resized and had.has_left(life.rank, component, own) else set()
         elif expected:
             differing[component] = _differing(own, expected)
             lost |= {component} if not own.names else set()
             plain |= {component} if all(one.quick != own.quick for one in expected) else set()
+            way = _way(run, life, found[life.rank], had) if component == "parameters" else way
     return Start(
         life=life,
         moment=had.moment,
@@ -225,7 +242,28 @@ def _start(run: Run, life: Life, found: Mapping[int, State], had: _Had) -> Start
         lost=frozenset(lost),
         plain=frozenset(plain),
         spread=frozenset(spread),
+        way=way,
+        passing=frozenset(passing),
     )
+
+
+def _way(run: Run, life: Life, state: State, had: _Had) -> Way:
+    """How its parameters differ."""
+    own, untrained = state.components.get("parameters", {}), state.components.get("untrained", {})
+    at_save = [one.components for one in had.states.values()]
+    known = {name for one in at_save for name in one.get("parameters", {})}
+    if (
+        at_save
+        and own
+        and own.keys() <= untrained.keys() - {name for one in at_save for name in one.get("untrained", {})}
+    ):
+        return "replaced"
+    if at_save and any(name not in known for name in own):
+        return "added"
+    first = next(other for other in run.lives if other.rank == life.rank)
+    begun = start_state(first) if not first.first_step else None
+    is_fresh = begun is not None and _of_state(begun, "parameters").equals(_of_state(state, "parameters"))
+    return "fresh" if is_fresh else "changed"
 
 
 def _is_captured(state: State, component: str) -> bool:
@@ -233,6 +271,8 @@ def _is_captured(state: State, component: str) -> bool:
     match component:
         case "buffers":
             return "buffers" in state.quick
+        case "options" | "unsaved":
+            return component in state.components
         case "scaler" | "schedulers" | "random" | "gradients":
             return "random" in state.components
     return True

@@ -170,6 +170,13 @@ def buffers_of(module: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
             yield name, buffer
 
 
+def unsaved_buffers_of(module: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """Buffers of the module itself that its `state_dict()` leaves out, with their names there."""
+    for name, buffer in module._buffers.items():
+        if buffer is not None and name in module._non_persistent_buffers_set:
+            yield name, buffer
+
+
 def all_buffers_of(module: torch.nn.Module) -> Mapping[str, torch.Tensor | None]:
     """All buffers that the module itself has now, by name."""
     return module._buffers

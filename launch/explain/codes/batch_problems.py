@@ -33,6 +33,16 @@ class BatchMissing(Problem, frozen=True, kw_only=True):
     batch: int
 
 
+class WindowDiffers(Problem, frozen=True, kw_only=True):
+    """A step is made of more batches than it should be, or of fewer."""
+
+    template = "rank {rank} made step {step} of {num_found:batch} instead of {num_expected}"
+    rank: int
+    step: int
+    num_found: int
+    num_expected: int
+
+
 class BatchDiffers(Problem, frozen=True, kw_only=True):
     """A different batch came than would have come without the restart."""
 

@@ -45,7 +45,9 @@ class BatchesReplayed(Reason, frozen=True, kw_only=True):
         return self.filled(as_if=as_if)
 
 
-SkipCause = Literal["accumulation", "fetched ahead", "read ahead", "twice", "in samples", "of all ranks", "unknown"]
+SkipCause = Literal[
+    "accumulation", "fetched ahead", "read ahead", "twice", "in samples", "of all ranks", "of all workers", "unknown"
+]
 
 
 class BatchesSkipped(Reason, frozen=True, kw_only=True):
@@ -78,6 +80,8 @@ class BatchesSkipped(Reason, frozen=True, kw_only=True):
                 details = f", as if the {counted(self.num_done, 'batch')} done before had been counted in samples"
             case "of all ranks":
                 details = ", as if the batches of all ranks had been skipped on each of them"
+            case "of all workers":
+                details = ", as if the batches of all loader workers had been skipped in each of them"
             case "unknown":
                 pass
         return self.filled(details=details)
@@ -92,8 +96,20 @@ class BatchesSkipped(Reason, frozen=True, kw_only=True):
                 return "count a batch when it was trained on, not when it was fetched: `ResumableDataLoader` does"
             case "twice":
                 return "let the loader's state skip them, or the loop, and not both"
+            case "of all workers":
+                return "each worker has a share of the samples: let it skip what it did itself"
             case "in samples" | "of all ranks" | "unknown":
                 return _SAVE_PLACE
+
+
+class AccumulationOffCount(Reason, frozen=True, kw_only=True):
+    """Gradients are accumulated over the right batches, and steps come elsewhere among them."""
+
+    template = (
+        "its batches are the right ones in their order: when a step is due was counted from the restart on, or in each "
+        "epoch again, instead of from where the count stood"
+    )
+    remedy = "save the number of batches that are in no step yet, or count them from the batches since training began"
 
 
 class ChoiceDiffers(Reason, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePath
 from typing import Literal
 
@@ -95,9 +96,15 @@ class NotRestored(Problem, frozen=True, kw_only=True):
         target = PurePath(self.path).name or "its state"
         at_save = f" this run had when it saved {target} after {counted(self.save_step, 'step')}"
         is_named = self.names and self.component != "scaler"  # which have numbers alone
-        which = f": {listed_in_part(self.names, self.num_names)}" if is_named else ""
+        which = f": {listed_in_part([*map(_told, self.names)], self.num_names)}" if is_named else ""
         verb = f"without the {what} that" if self.is_lost else f"with {what} different from what"
         return self.filled(who=f"{who} in incarnation {self.incarnation}", what=verb, at_save=at_save, which=which)
+
+
+def _told(name: str) -> str:
+    """A parameter that no module has is named after its place in the optimizers."""
+    place = re.fullmatch(r"(\d+)/(\d+)/(\d+)", name)
+    return f"parameter {place[3]} of the optimizer's group {place[2]}, which no module has" if place else name
 
 
 class ScheduleBegunAgain(Problem, frozen=True, kw_only=True):

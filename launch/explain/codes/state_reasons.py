@@ -35,28 +35,97 @@ class ComponentNotRestored(Reason, frozen=True, kw_only=True):
     kind_by = ("component", "is_lost")
     component: Literal["parameters", "optimizer", "buffers", "scaler", "gradients", "rate"]
     is_lost: bool = False
+    is_fresh: bool = False
+    """It is what the job began with."""
 
     @property
     def advice(self) -> str:
         """Of the component."""
         if self.is_lost and self.component == "optimizer":
             return _SAVE_AND_LOAD.format("the optimizer's")
-        return _ADVICE[self.component]
+        return _LOAD_BY_NAME if self.is_fresh else _ADVICE[self.component]
 
     def __str__(self) -> str:
+        if self.is_fresh:
+            return self.filled(why="they are those that the job began with")
         is_accumulated = self.component == "gradients"
         return self.filled(why="micro-batches before the save are in no step" if is_accumulated else "")
 
 
 _SAVE_AND_LOAD = "save {} `state_dict()` with the model, and load it too"
+_LOAD_BY_NAME = (
+    "load the model's `state_dict()` before training goes on, by the names that the model has: `strict=False` passes over "
+    "all others"
+)
 _ADVICE = {
-    "parameters": "save all of the model's `state_dict()`, and load it before training goes on",
+    "parameters": (
+        "save all of the model's `state_dict()` as it is trained (no average in its place, and no fewer bits), and load it "
+        "before training goes on"
+    ),
     "optimizer": "load all of the optimizer's `state_dict()`, into an optimizer with its parameters in the same order",
     "buffers": "save and load buffers too, such as running statistics, by each rank that has its own",
     "scaler": _SAVE_AND_LOAD.format("the GradScaler's"),
     "gradients": "save their gradients too, or go on at the first of them",
     "rate": _SAVE_AND_LOAD.format("the learning-rate scheduler's"),
 }
+
+
+class OptimizerHoldsOthers(Reason, frozen=True, kw_only=True):
+    """The model was given new tensors after its optimizer had been made."""
+
+    template = (
+        "the optimizer holds tensors that are in no model, and the model's own are in no optimizer: others took their place "
+        "once it had been made (`assign=True`, a module that was loaded as a whole, or moved)"
+    )
+    remedy = "make the optimizer, and whatever wraps the model, when the model is loaded"
+
+
+class ParametersAdded(Reason, frozen=True, kw_only=True):
+    """More are trained than before."""
+
+    template = (
+        "at the save no optimizer held parameters of these names: weights that were shared (tied) are two now, or a part of "
+        "the model is new, or no more frozen"
+    )
+    remedy = "tie shared weights again when the model is loaded, before the optimizer is made"
+
+
+class SavedInPassing(Reason, frozen=True, kw_only=True):
+    """What was saved is not what is trained."""
+
+    template = (
+        "it started from the parameters that were saved, and those stood in the model only while it saved: training went on "
+        "from others, before and after it, as where an average (EMA) is put in their place for a validation"
+    )
+    remedy = "save the parameters that are trained: before others are put in their place, or when they are back"
+
+
+class OptionsDiffer(Reason, frozen=True, kw_only=True):
+    """Settings of an optimizer's groups, such as its momentum."""
+
+    template = "the optimizer's settings are not those that there were at the save: {which}"
+    remedy = "let its `state_dict()` bring them back, and whatever changes them go on from where it was"
+    names: tuple[str, ...]
+    """The first of them."""
+    num_names: int
+
+    def __str__(self) -> str:
+        return self.filled(which=listed_in_part(self.names, self.num_names))
+
+
+class UnsavedBuffersDiffer(Reason, frozen=True, kw_only=True):
+    """Of what models keep and leave out of their state."""
+
+    template = (
+        "buffers that no `state_dict()` holds (`persistent=False`) are not those that there were at the save: {which}"
+    )
+    remedy = "save and load those that training changes: let them be persistent"
+    names: tuple[str, ...]
+    """The first of them."""
+    num_names: int
+
+    def __str__(self) -> str:
+        return self.filled(which=listed_in_part(self.names, self.num_names))
 
 
 class FollowsFromBatches(Reason, frozen=True, kw_only=True):
@@ -70,6 +139,13 @@ class FollowsFromBatches(Reason, frozen=True, kw_only=True):
         if self.rank is None:
             return self.filled(of_rank="", shared="")
         return self.filled(of_rank=f" of rank {self.rank}", shared=": the ranks share their gradients")
+
+
+class FollowsFromRank(Reason, frozen=True, kw_only=True):
+    """No fault of its own."""
+
+    template = "it follows from the state of rank {rank}, which differs already: the ranks share their gradients"
+    rank: int
 
 
 class BuffersNotRestored(Reason, frozen=True, kw_only=True):
@@ -99,13 +175,32 @@ class ModelNotRestored(Reason, frozen=True, kw_only=True):
 class SchedulerOffCount(Reason, frozen=True, kw_only=True):
     """The scheduler stands elsewhere."""
 
-    template = (
-        "batches are right but the learning-rate scheduler has counted {num_found} where it should have counted "
-        "{num_expected}"
-    )
-    remedy = _ADVICE["rate"]
+    template = "the learning-rate scheduler has counted {num_found} where it should have counted {num_expected}"
+    remedy = f"{_ADVICE['rate']}, and step it no more often than without a restart"
     num_found: int | None
     num_expected: int | None
+
+
+class RateSetBeside(Reason, frozen=True, kw_only=True):
+    """No scheduler gave this learning rate."""
+
+    template = (
+        "{scheduler}, so that the rate was set anew once the optimizer was loaded (an argument, a factor), or what it is "
+        "computed from, such as a count of steps, stands elsewhere"
+    )
+    kind_by = ("has_scheduler",)
+    has_scheduler: bool
+    """There is one, as it was saved."""
+
+    def __str__(self) -> str:
+        scheduler = "the scheduler is as it was saved" if self.has_scheduler else "there is no scheduler"
+        return self.filled(scheduler=scheduler)
+
+    @property
+    def advice(self) -> str:
+        """A step of the scheduler may lie between the save and the next step."""
+        rest = ", and save when the scheduler has been stepped" if self.has_scheduler else ""
+        return f"let the loaded optimizer keep its rate{rest}"
 
 
 class LearningRateDiffers(Reason, frozen=True, kw_only=True):
@@ -141,7 +236,8 @@ _DRAWN = (
 )
 _NOT_DRAWN = (
     "torch's generator was as it had been at the save, so that something else goes into the loss (a hidden state, a queue, "
-    "a count, an average, a different generator, seeds of loader workers); --content tells whether it is the samples"
+    "a count, an average, a different generator, seeds of loader workers, whether layers train), unless anything draws "
+    "between the save and that step (a validation); --content tells whether it is the samples"
 )
 _SET_LAST = (
     "save each rank's random state with the model (`torch.get_rng_state()`), and set it last, when the loader's iterator is "
@@ -203,7 +299,7 @@ class UpdateDiffers(Reason, frozen=True, kw_only=True):
 _OPTIMIZER_DIFFERS = "the optimizer's state was not restored, or lies with parameters that it was not saved for"
 _GRADIENTS_DIFFER = (
     "the optimizer's state is as it was saved, so that gradients are treated differently before the step (clipped by "
-    "earlier norms, noise, a second loss)"
+    "earlier norms, noise, a second loss, what compression left over, fewer ranks in the sum)"
 )
 
 

@@ -39,6 +39,17 @@ class NothingResumed(Problem, frozen=True, kw_only=True):
         return self.filled(outlived=f": the job survived {', '.join(self.survived)}" if self.survived else "")
 
 
+class StateTellsNothing(Problem, frozen=True, kw_only=True):
+    """Numbers that would be the same whatever was lost."""
+
+    template = (
+        "from step {step} on every step leaves the parameters as they are, and no loss is known: they may be no numbers "
+        "(NaN), and then look right whatever was lost"
+    )
+    remedy = "hit the job while it still learns, or make it learn for longer: a smaller learning rate, other data"
+    step: int
+
+
 class EvidenceDamaged(Problem, frozen=True, kw_only=True):
     """Evidence that is not there, or that cannot be believed."""
 

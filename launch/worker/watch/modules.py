@@ -21,6 +21,7 @@ from resumable.launch.worker.torch_private import (
     children_of,
     is_made,
     own_parameters,
+    unsaved_buffers_of,
 )
 
 
@@ -31,6 +32,8 @@ class LiveModules:
         self._names: dict[int, tuple[weakref.ref[torch.Tensor], str]] = {}
         self._buffers: list[tuple[weakref.ref[torch.nn.Module], dict[str, str]]] = []
         """Modules, and the paths of their buffers by the names that they have there."""
+        self._unsaved: list[tuple[weakref.ref[torch.nn.Module], dict[str, str]]] = []
+        """Likewise of buffers that no `state_dict()` holds."""
         self._holders: list[tuple[weakref.ref[torch.nn.Module], str, bool]] = []
         """Modules that may have something that no step trains, their paths, and whether their buffers are of it."""
         self._known: frozenset[int] = frozenset()
@@ -47,7 +50,7 @@ class LiveModules:
         if ids == self._known and all(self._is_same(parameter) for parameter in trained):
             return
         self._known = ids
-        self._names, self._buffers, self._holders, self.gets_buffers = {}, [], [], False
+        self._names, self._buffers, self._unsaved, self._holders, self.gets_buffers = {}, [], [], [], False
         for root in _roots():
             self._note_tree(root, ids)
         for parameter in trained:
@@ -67,13 +70,11 @@ class LiveModules:
 
         Without those that `DistributedDataParallel` is about to replace by another process's.
         """
-        for reference, paths in self._buffers:
-            module = reference()
-            own = {} if module is None else all_buffers_of(module)
-            for name, path in paths.items():
-                buffer = own.get(name)
-                if buffer is not None:
-                    yield path, buffer
+        return _buffers_at(self._buffers)
+
+    def unsaved(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Those that no checkpoint holds, of the same models."""
+        return _buffers_at(self._unsaved)
 
     def untrained(self) -> Iterator[tuple[str, torch.Tensor]]:
         """Frozen parameters, and all that modules have of which nothing is trained: a teacher, a loss that keeps a queue."""
@@ -115,15 +116,31 @@ class LiveModules:
         if is_untrained:
             return
         for path, module, is_given in tree:
-            paths = {name: _joined(path, name) for name, _ in buffers_of(module)}
+            paths, unsaved = (
+                {name: _joined(path, name) for name, _ in own}
+                for own in (buffers_of(module), unsaved_buffers_of(module))
+            )
             if is_given:
                 self.gets_buffers |= bool(paths)
-            elif paths:
-                self._buffers.append((weakref.ref(module), paths))
+                continue
+            self._buffers += [(weakref.ref(module), paths)] if paths else []
+            self._unsaved += [(weakref.ref(module), unsaved)] if unsaved else []
 
     def _note_name(self, parameter: torch.Tensor, name: str) -> None:
         _, known = self._names.get(id(parameter), (None, name))
         self._names[id(parameter)] = weakref.ref(parameter), min(name, known)
+
+
+def _buffers_at(
+    places: Iterable[tuple[weakref.ref[torch.nn.Module], dict[str, str]]],
+) -> Iterator[tuple[str, torch.Tensor]]:
+    for reference, paths in places:
+        module = reference()
+        own = {} if module is None else all_buffers_of(module)
+        for name, path in paths.items():
+            buffer = own.get(name)
+            if buffer is not None:
+                yield path, buffer
 
 
 def _roots() -> list[torch.nn.Module]:

@@ -21,7 +21,7 @@ from resumable.launch.worker.recorder import Recorder
 from resumable.launch.worker.torch_private import version_of
 from resumable.launch.worker.watch.instances import Instances
 from resumable.launch.worker.watch.modules import LiveModules
-from resumable.launch.worker.watch.optimizers import Held, OptimizerWatch, parameters_of
+from resumable.launch.worker.watch.optimizers import Held, OptimizerWatch, options_of, parameters_of
 
 ByName = dict[str, Fingerprint]
 """Fingerprints of one component of the training state."""
@@ -92,7 +92,13 @@ class StateWatch:
         held = self._held()
         start = self._start
         start.is_over = True
-        before = {"buffers": start.buffers or {}, "gradients": start.gradients, "untrained": start.untrained or {}}
+        before = {
+            "buffers": start.buffers or {},
+            "gradients": start.gradients,
+            "untrained": start.untrained or {},
+            "unsaved": start.unsaved,
+            "options": named_fingerprints(options_of(held).items()),
+        }
         components = self._learned(held) | before | _of_raw(start.raw or {})
         components["parameters"] |= start.frozen
         quick = self._quick_forms(held)
@@ -104,9 +110,13 @@ class StateWatch:
     def note_save(self) -> None:
         """Record what this process has as it begins to save."""
         held = self._held()
-        components = (
-            self._learned(held) | {"buffers": self._buffers(), "untrained": self._untrained()} | _of_raw(self._raw())
-        )
+        components = self._learned(held) | {
+            "buffers": self._buffers(),
+            "untrained": self._untrained(),
+            "unsaved": self._unsaved(),
+            "options": named_fingerprints(options_of(held).items()),
+            **_of_raw(self._raw()),
+        }
         if self._is_accumulating:
             components["gradients"] = self._gradients(self._parameters(held))
         self._emit(_fields("save", components, self._quick_forms(held)))
@@ -170,6 +180,9 @@ class StateWatch:
             {name: state_fingerprint(one, is_whole=False, path=name)} for name, one in self._modules.untrained()
         )
 
+    def _unsaved(self) -> ByName:
+        return {name: state_fingerprint(one, is_whole=False, path=name) for name, one in self._modules.unsaved()}
+
     def _gradients(self, parameters: Sequence[Named]) -> ByName:
         return named_fingerprints((name, one.grad) for name, one in parameters if one.grad is not None)
 
@@ -228,7 +241,7 @@ class StateWatch:
             start.seen = seen
             start.gradients = self._gradients(self._parameters(held))
         if start.untrained is None and (parameters := self._parameters(held)):
-            start.untrained = self._untrained()
+            start.untrained, start.unsaved = self._untrained(), self._unsaved()
             start.frozen = _frozen(parameters)
         if start.buffers is None and self._parameters(held) and not self._modules.gets_buffers:
             start.buffers = self._buffers()
@@ -264,6 +277,8 @@ class _Start:
         """When the first batch after the last load came: later forward passes may have changed them."""
         self.quick_buffers: Fingerprint | None = None
         self.untrained: ByName | None = None
+        """Likewise."""
+        self.unsaved: ByName = {}
         """Likewise."""
         self.frozen: ByName = {}
         """Likewise, of the parameters that get no gradient though an optimizer holds them."""

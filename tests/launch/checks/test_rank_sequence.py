@@ -4,7 +4,7 @@ import pytest
 from resumable.launch.checks.rank_sequence import rank_sequence
 from resumable.launch.checks.state import state
 from resumable.launch.evidence.rank_records import Batch, Exit, FaultFired, Loader, SkippedStep, Step
-from resumable.launch.explain.codes.batch_problems import UnknownRank
+from resumable.launch.explain.codes.batch_problems import UnknownRank, WindowDiffers
 from resumable.launch.explain.codes.share_reasons import PartOfDataset
 from resumable.launch.explain.codes.state_reasons import EveryUpdateLeftOut
 from resumable.launch.explain.outcome import Outcome
@@ -234,3 +234,41 @@ def test_another_number_of_ranks_is_not_applicable():
     groups = [histories.killed(JOB, 5), histories.resized(JOB, other, 4)]
     evidence = histories.evidence(JOB, groups, [histories.sigkill(4)], other)
     assert rank_sequence(evidence).outcome == Outcome.NOT_APPLICABLE
+
+
+def accumulated(history, *, is_late):
+    """Two batches a step; `is_late`: after the restart the first step comes a batch too soon, so that all others do."""
+    return msgspec.structs.replace(
+        history, processes=tuple(_accumulated(one, is_late and one.incarnation > 0) for one in history.processes)
+    )
+
+
+def _accumulated(process, is_shifted):
+    steps = [line for line in process.records if isinstance(line, Step)]
+    kept = steps[not is_shifted :: 2]
+    numbered = {one.sequence: number for number, one in enumerate(kept)}
+    befores = {kept[0].sequence: steps[0].before}
+
+    def renumbered(line):
+        if not isinstance(line, Step):
+            return line
+        return msgspec.structs.replace(line, step=numbered[line.sequence], before=befores.get(line.sequence))
+
+    lines = [line for line in process.records if not isinstance(line, Step) or line.sequence in numbered]
+    return with_records(process, map(renumbered, lines))
+
+
+@pytest.mark.parametrize(
+    ("is_late", "expected"),
+    [
+        (False, (Outcome.VALID, None)),
+        (True, (Outcome.INVALID, WindowDiffers(rank=0, step=2, num_found=1, num_expected=2))),
+    ],
+)
+def test_steps_that_come_elsewhere_among_the_right_batches_are_named_as_such(is_late, expected):
+    """A count of micro-batches that begins with the process, or with each epoch, makes others of them."""
+    job = Job(num_samples=32)
+    first, second = (accumulated(histories.reference(job, number), is_late=False) for number in (1, 2))
+    run = accumulated(histories.one_kill(job).faulted.history, is_late=is_late)
+    result = rank_sequence(histories.of_histories(run, job, [], first=first, second=second))
+    assert expected == (result.outcome, result.problem)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -15,7 +16,8 @@ from resumable.launch.explain.outcome import Outcome
 from tests.launch import histories
 from tests.launch.changes import Change, changed, fields, together, without
 from tests.launch.histories import Job
-from tests.launch.states import one, shard, with_component, with_states
+from tests.launch.lines import INITIAL
+from tests.launch.states import NAMES, components_of, one, shard, with_component, with_states
 
 JOB = Job(num_samples=32)
 
@@ -251,20 +253,47 @@ def with_schedulers(line: AnyRecord) -> AnyRecord:
     return with_component(line, "schedulers", {"0": one("schedule")}) if isinstance(line, State) else line
 
 
+with_any_scheduler = fields(Step, scheduler_steps=7)
+"""What it has counted does not tell."""
+counted_from_scratch = fields(Step, scheduler_steps=lambda line: round(math.log(line.learning_rate, 0.9)))
+"""The rates follow from what the scheduler has counted."""
+
+
+def from_scratch(step: int) -> float:
+    return 0.9 ** (step - 4)
+
+
+def from_scratch_after_a_step(step: int) -> float:
+    return from_scratch(step) if step > 4 else 0.9**step
+
+
 @pytest.mark.parametrize(
-    ("change", "expected"), [(with_schedulers, Outcome.VALID), (unseen, Outcome.VALID), (noisy, Outcome.INVALID)]
+    ("change", "rate", "expected", "words"),
+    [
+        (with_schedulers, from_scratch_after_a_step, Outcome.VALID, ""),
+        (
+            with_schedulers,
+            from_scratch,
+            Outcome.INVALID,
+            "the scheduler is as it was saved, so that the rate was set anew",
+        ),
+        (unseen, from_scratch, Outcome.VALID, ""),
+        (noisy, from_scratch, Outcome.INVALID, "there is no scheduler, so that the rate was set anew"),
+        (with_any_scheduler, from_scratch, Outcome.INVALID, "save the learning-rate scheduler's"),
+        (counted_from_scratch, from_scratch, Outcome.INVALID, "scheduler has counted 0 where it should have counted 4"),
+    ],
 )
-def test_a_rate_accuses_who_loaded_a_checkpoint_and_not_its_scheduler(change, expected) -> None:
-    """A scheduler that was restored may follow the losses; and a job that loads nothing begins anew."""
+def test_a_rate_accuses_who_loaded_a_checkpoint_and_not_its_scheduler(change, rate, expected, words) -> None:
+    """What a restored scheduler makes of losses is its own, but for the first step; who loads nothing begins anew."""
     references = {
         name: changed(histories.reference(JOB, number), with_rate(lambda step: 0.9**step))
         for number, name in enumerate(("first", "second"), start=1)
     }
-    history = run_with(
-        (with_rate(lambda step: 0.9**step), 0, None), (with_rate(lambda step: 0.9 ** (step - 4)), 1, None)
-    )
-    history = changed(history, change)
-    assert judged(history, **references).outcome == expected
+    references = {name: changed(run, change) for name, run in references.items()}
+    history = run_with((with_rate(lambda step: 0.9**step), 0, None), (with_rate(rate), 1, None))
+    result = judged(changed(history, change), **references)
+    explanations = [f"{one.explanation} {one.advice}" for one in result.violations[:1]]
+    assert (result.outcome, [words in one for one in explanations]) == (expected, [True] * len(explanations))
 
 
 def with_open_window(line: AnyRecord) -> AnyRecord:
@@ -373,3 +402,32 @@ def test_a_save_of_which_no_component_is_known_shows_nothing() -> None:
     result = alone(run_with((without_fingerprints, 0, None)))
     expected = (Outcome.NOT_APPLICABLE, "what this run had at the save was not recorded")
     assert expected == (result.outcome, result.summary)
+
+
+BEGUN = components_of(INITIAL, 0, 2, is_sharded=False)["parameters"]
+OTHERS = {name: one("loaded") for name in NAMES["parameters"]}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "untrained", "words"),
+    [
+        (BEGUN, {}, "by the names that the model has: `strict=False`"),
+        (BEGUN, OTHERS, "the optimizer holds tensors that are in no model"),
+        ({**BEGUN, "head.weight": one("head")}, {}, "weights that were shared (tied) are two now"),
+        ({**BEGUN, "layer.bias": one("average")}, {}, "no average in its place"),
+    ],
+    ids=["not loaded", "replaced", "not tied", "an average"],
+)
+def test_how_parameters_differ_tells_what_became_of_them(parameters, untrained, words: str) -> None:
+    """From those of the save, of which only two names are known."""
+    changes = at_start("parameters", lambda _: parameters), at_start("untrained", lambda _: untrained, has_effect=False)
+    result = alone(run_with(*((change, 1, None) for change in changes)))
+    violation = result.violations[0]
+    assert words in f"{violation.explanation} {violation.advice}"
+
+
+def test_a_parameter_of_no_module_is_named_by_its_place() -> None:
+    """A weight of the loss, say, which the model's state does not hold."""
+    history = run_with((at_start("parameters", lambda parts: {**parts, "0/1/4": one("fresh")}), 1, None))
+    sentence = alone(history).violations[0].sentence
+    assert sentence.endswith(": parameter 4 of the optimizer's group 1, which no module has")

@@ -313,15 +313,22 @@ def test_what_differs_first_is_to_blame(losses: tuple[int, ...], change: Change,
     assert words in violation.explanation
 
 
-def another_untrained_weight(line: AnyRecord) -> AnyRecord:
-    """When the process starts."""
-    is_start = isinstance(line, State) and line.moment == "start"
-    return with_component(line, "untrained", {"base.weight": one("another")}) if is_start else line
+def with_told(component: str, name: str) -> Change:
+    """There is this, too, at the save and at the start."""
+    return lambda line: with_component(line, component, {name: one("there")}) if isinstance(line, State) else line
 
 
-def with_untrained(line: AnyRecord) -> AnyRecord:
-    """Of a model a part of which is frozen."""
-    return with_component(line, "untrained", {"base.weight": one("frozen")}) if isinstance(line, State) else line
+def another_at_start(component: str, name: str) -> Change:
+    """The process starts with something else in its place."""
+    return lambda line: with_component(line, component, {name: one("another")}) if is_start(line) else line
+
+
+def is_start(line: AnyRecord) -> bool:
+    return isinstance(line, State) and line.moment == "start"
+
+
+with_untrained = with_told("untrained", "base.weight")
+"""Of a model a part of which is frozen."""
 
 
 moved_by_a_forward_pass = together(
@@ -330,9 +337,8 @@ moved_by_a_forward_pass = together(
 """What the first step finds is of no other moment, though all was as it had been saved before the forward pass."""
 
 
-def without_scaler(line: AnyRecord) -> AnyRecord:
-    line = with_untrained(line)
-    return with_component(line, "scaler", {}) if isinstance(line, State) else line
+def without_component(component: str) -> Change:
+    return lambda line: with_component(line, component, {}) if isinstance(line, State) else line
 
 
 def with_drawn_numbers(line: AnyRecord) -> AnyRecord:
@@ -350,8 +356,18 @@ other_losses = together(with_first_loss(0), with_first_loss(1))
     [
         (
             with_untrained,
-            [from_step(4, "x"), another_untrained_weight],
+            [from_step(4, "x"), another_at_start("untrained", "base.weight")],
             "is not what there was at the save: base.weight",
+        ),
+        (
+            with_told("options", "momentum"),
+            [from_step(4, "x"), another_at_start("options", "momentum")],
+            "the optimizer's settings are not those that there were at the save: momentum",
+        ),
+        (
+            with_told("unsaved", "norm.mean"),
+            [from_step(4, "x"), another_at_start("unsaved", "norm.mean")],
+            "(`persistent=False`) are not those that there were at the save: norm.mean",
         ),
         (
             with_untrained,
@@ -365,13 +381,26 @@ other_losses = together(with_first_loss(0), with_first_loss(1))
         ),
         (with_untrained, [other_losses], "the loss differs from step 4 on: what scales it was not restored"),
         (
-            without_scaler,
+            without_component("scaler"),
             [other_losses],
             "torch's generator was as it had been at the save, so that something else goes",
         ),
-        (without_scaler, [other_losses, with_drawn_numbers], "what the model draws (dropout), or what else goes into"),
+        (
+            without_component("scaler"),
+            [other_losses, with_drawn_numbers],
+            "what the model draws (dropout), or what else goes into",
+        ),
     ],
-    ids=["frozen weights", "gradients", "a momentum encoder", "a scale", "no scale", "a generator elsewhere"],
+    ids=[
+        "frozen weights",
+        "settings",
+        "unsaved buffers",
+        "gradients",
+        "a momentum encoder",
+        "a scale",
+        "no scale",
+        "a generator elsewhere",
+    ],
 )
 def test_what_the_state_proves_right_is_not_blamed(job: Change, changes: list[Change], words: str) -> None:
     """All that is restored is as it was saved, and yet the first step is another one."""
@@ -384,7 +413,43 @@ def test_what_the_state_proves_right_is_not_blamed(job: Change, changes: list[Ch
 def test_a_rank_that_saves_nothing_has_the_cause_of_the_one_that_does() -> None:
     """Of its own frozen weights nobody knows what they were at the save."""
     history = changed(with_states(histories.one_kill(JOB).faulted.history), with_untrained)
-    for change, rank in product([from_step(4, "x"), another_untrained_weight], (0, 1)):
+    for change, rank in product([from_step(4, "x"), another_at_start("untrained", "base.weight")], (0, 1)):
         history = changed(history, change, incarnation=1, rank=rank)
     first, second = state(histories.of_histories(history, JOB, [])).violations
     assert first.reason == second.reason
+
+
+def averaged(line: AnyRecord) -> AnyRecord:
+    """Whatever is saved, and started from, is an average."""
+    is_state = isinstance(line, State)
+    return with_component(line, "parameters", {"layer.weight": one("average")}) if is_state else line
+
+
+def test_what_stood_in_the_model_only_while_it_saved_is_not_what_was_trained() -> None:
+    """The process starts from what was saved, and yet training went on from something else."""
+    history = changed(with_states(histories.one_kill(JOB).faulted.history), averaged)
+    for rank in (0, 1):
+        history = changed(history, from_step(4, "x"), incarnation=1, rank=rank)
+    assert "only while it saved" in state(histories.of_histories(history, JOB, [])).violations[0].explanation
+
+
+def test_another_state_after_another_ranks_is_its_consequence() -> None:
+    """The ranks share their gradients."""
+    history = histories.one_kill(JOB).faulted.history
+    history = changed(
+        changed(history, from_step(5, "x"), incarnation=1, rank=0), from_step(4, "x"), incarnation=1, rank=1
+    )
+    first, _ = state(histories.of_histories(history, JOB, [])).violations
+    assert (first.rank, first.explanation.startswith("it follows from the state of rank 1")) == (0, True)
+
+
+apart = together(fields(Step, after="nan"), fields(Backward, loss=None))
+"""Losses and parameters of a training that has come apart."""
+
+
+def test_numbers_that_are_the_same_whatever_was_lost_prove_nothing() -> None:
+    """Parameters and losses that are NaN equal each other."""
+    runs = [histories.one_kill(JOB).faulted.history, histories.reference(JOB, 1), histories.reference(JOB, 2)]
+    faulted, first, second = (changed(run, apart) for run in runs)
+    result = state(histories.of_histories(faulted, JOB, [], first=first, second=second))
+    assert (result.outcome, "they may be no numbers (NaN)" in result.summary) == (Outcome.UNKNOWN, True)

@@ -13,7 +13,7 @@ import pytest
 
 from resumable.launch.checks.rank_sequence import rank_sequence
 from resumable.launch.evidence.history import History, Process
-from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, EpochBegin, EpochEnd, Step
+from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, EpochBegin, EpochEnd, Loader, Step
 from resumable.launch.explain.check_result import CheckResult
 from resumable.launch.explain.outcome import Outcome
 from tests.launch import histories
@@ -236,6 +236,17 @@ def test_read_ahead_is_blamed_only_on_workers_that_may_read_so_far(num_workers, 
     explanation = judged(read_ahead, job).violations[0].explanation
     words = "its sampler counted 3 batches that the loader's workers had only read ahead"
     assert ("it skipped 3 batches" in explanation, words in explanation) == (True, is_blamed)
+
+
+def test_workers_that_each_skip_what_all_have_done_are_told_from_a_sampler_that_read_ahead() -> None:
+    """Two workers share an iterable data set: where one of them had done a batch, each of them leaves one out."""
+    job = replace(JOB, num_workers=2, save_every=1)
+    changes = {f"rank{rank}": lambda epochs: [epochs[0][1:], *epochs[1:]] for rank in (0, 1)}
+    run = histories.one_kill(job, at=2, resume=1, **changes).faulted.history
+    runs = (run, histories.reference(job, 1), histories.reference(job, 2))
+    faulted, first, second = (changed(history, fields(Loader, num_samples=None)) for history in runs)
+    result = rank_sequence(histories.of_histories(faulted, job, [], first=first, second=second))
+    assert "the batches of all loader workers had been skipped in each" in result.violations[0].explanation
 
 
 def in_pair(line: AnyRecord) -> AnyRecord | None:
