@@ -52,11 +52,17 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def story_of(verdict: Verdict) -> Story:
-    """The first difference is what the check found that decided, of two batches if any of its own tells them."""
+    """The first difference is what the check found that decided, of two batches if any of its own tells them.
+
+    Where that check found none, as of a reference that proves nothing, what the others found is no beginning.
+    """
     found = list(_found(verdict))
     if not found:
         return Story(first=None, following=())
-    own = [one for one in found if one[0] == found[0][0]]
+    decided = found[0][0] if verdict.cause is None or not verdict.cause.check else verdict.cause.check
+    own = [one for one in found if one[0] == decided]
+    if not own:
+        return Story(first=None, following=tuple(_following(verdict, "", 0)))
     check, number, first = next((one for one in own if _is_of_batches(one[-1])), own[0])
     return Story(
         first=Difference(check=check, violation=first, cells=tuple(_cells(first.expected or (), first.found or ()))),

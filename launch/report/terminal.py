@@ -48,7 +48,8 @@ def explain(verdict: Verdict, run_dir: RunDir, console: Console) -> None:
         _print_advice(verdict.advice, console)
     else:
         _print_first(story.first, verdict, run_dir, console)
-        _print_following(story.following, _why(story.first.violation), console)
+    if own_failure is None:
+        _print_following(story.following, "" if story.first is None else _why(story.first.violation), console)
     _print_notes(verdict, console)
     print_what_to_type(verdict, shown(run_dir.name), console)
 
@@ -121,7 +122,8 @@ def _print_checks(verdict: Verdict, console: Console) -> None:
     for report in verdict.checks:
         mark = mark_of(report.result.outcome)
         head = Text(f"{report.name:<{name_width}}  ").append(mark.word, style=mark.style)
-        print_indented(console, Text(printable(report.result.summary)), head=head, indent=name_width + word_width + 4)
+        told = report.result.summary if verdict else report.result.told  # of what is VALID the notes stand at the end
+        print_indented(console, Text(printable(told)), head=head, indent=name_width + word_width + 4)
 
 
 def _print_sentence(verdict: Verdict, sentence: str, console: Console) -> None:
@@ -156,7 +158,7 @@ def _print_advice(advice: str, console: Console) -> None:
 
 def _print_notes(verdict: Verdict, console: Console) -> None:
     """A VALID says as much as its run could show."""
-    notes = [note for report in verdict.checks for note in report.result.notes]
+    notes = [note for report in verdict.checks if verdict for note in report.result.notes]
     for note in notes:
         print_indented(console, Text(printable(note)), head=Text("  note: "), indent=8)
     if notes:

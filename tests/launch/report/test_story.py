@@ -37,3 +37,11 @@ def test_nothing_is_told_of_a_case_that_is_valid():
     """There is no first difference."""
     verdict = samples.of(samples.valid()).cases[0].verdict
     assert (verdict.outcome, story_of(verdict).first, story_of(verdict).num_following) == (Outcome.VALID, None, 0)
+
+
+def test_what_other_checks_found_is_no_beginning_where_the_one_that_decided_found_none():
+    """Of a reference that proves nothing: all else may follow from that."""
+    cause = msgspec.structs.replace(CASE.verdict.cause, check="reference")
+    story = story_of(msgspec.structs.replace(CASE.verdict, cause=cause))
+    num = sum(len(report.result.violations) for report in CASE.verdict.checks)
+    assert (story.first, story.num_following) == (None, num)
