@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from resumable.launch.explain.codes.statement import Reason
 
+_AS_FIRST = "make the loader as it was made first, `drop_last` and all that the length of an epoch follows from"
+
 
 class EpochEmpty(Reason, frozen=True, kw_only=True):
     """Nothing of it was trained on."""
 
     template = "epoch {epoch} is empty, or training ended before it"
+    remedy = "skip batches in the resumed epoch alone, and train for as many epochs as without a restart"
     epoch: int
 
 
@@ -16,6 +19,7 @@ class EpochBeyondEnd(Reason, frozen=True, kw_only=True):
     """One epoch too many."""
 
     template = "training went on in epoch {epoch}, which the uninterrupted run does not have"
+    remedy = "count the epochs that were done before the restart, and end with the same one"
     epoch: int
 
 
@@ -23,6 +27,7 @@ class StepsBeyondEnd(Reason, frozen=True, kw_only=True):
     """The order is right, and the end is not."""
 
     template = "it went {num:batch} past the end of training, which without a stop ends in the middle of epoch {epoch}"
+    remedy = "save how many steps are done, and end with the same one"
     epoch: int
     num: int
 
@@ -30,7 +35,8 @@ class StepsBeyondEnd(Reason, frozen=True, kw_only=True):
 class EpochTooLong(Reason, frozen=True, kw_only=True):
     """All its batches, and more."""
 
-    template = "epoch {epoch} goes on for {num:more batch} (is drop_last different?)"
+    template = "epoch {epoch} goes on for {num:more batch}"
+    remedy = _AS_FIRST
     epoch: int
     num: int
 
@@ -39,6 +45,7 @@ class LastBatchMissing(Reason, frozen=True, kw_only=True):
     """All its batches but the last."""
 
     template = "the last batch of epoch {epoch} is missing: it was dropped (drop_last) or never fetched"
+    remedy = _AS_FIRST
     epoch: int
 
 
@@ -78,4 +85,5 @@ class LastBatchDiffers(Reason, frozen=True, kw_only=True):
         "only the last batch of epoch {epoch} differs: its padding comes from the remainder instead of "
         "the epoch's start, or drop_last is different"
     )
+    remedy = "pad what is left of an epoch with its first samples, as the whole one is, and leave `drop_last` as it was"
     epoch: int

@@ -117,6 +117,7 @@ class SamplesDuplicated(Reason, frozen=True, kw_only=True):
     """No permutation."""
 
     template = "{num:sample} duplicated in what this rank trained on of epoch {epoch}: no permutation"
+    remedy = _SAVE_GENERATOR
     epoch: int
     num: int
 

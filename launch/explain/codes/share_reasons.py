@@ -16,6 +16,7 @@ class PartOfDataset(Reason, frozen=True, kw_only=True):
         "its data set has {num_samples:sample}, whose indices are different, and neither losses nor parameters show that "
         "it went on with the right part"
     )
+    remedy = "skip samples of the whole data set instead, so that each keeps its index: `ResumableDataLoader` does"
     num_samples: int
 
 

@@ -23,7 +23,7 @@ class StateOfPart(Reason, frozen=True, kw_only=True):
 
     template = (
         "training is right up to there, so that this part of the state, or what it goes by, was not restored: an average "
-        "(EMA), or the count of its updates?"
+        "(EMA), for example, or the count of its updates"
     )
     remedy = "load what is saved there into what it was saved from, before training goes on"
 

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 from resumable.launch.explain import codes
+from resumable.launch.explain.codes.statement import Reason
 
 
 def test_every_module_of_codes_is_known_to_who_reads_results():
@@ -8,3 +9,14 @@ def test_every_module_of_codes_is_known_to_who_reads_results():
     folder = Path(codes.__file__).parent
     expected = {file.stem for file in folder.glob("*.py")} - {"__init__", "statement"}
     assert expected == set(codes.__all__)
+
+
+def test_whoever_is_accused_is_told_what_to_do():
+    """Of every reason why batches or state are not as they should be, but that they follow from what was told already."""
+    subjects = ("epoch_reasons", "order_reasons", "place_reasons", "share_reasons", "state_reasons")
+    silent = {
+        kind.__name__
+        for kind in Reason.__subclasses__()
+        if kind.__module__.endswith(subjects) and not kind.remedy and "advice" not in vars(kind)
+    }
+    assert silent == {"FollowsFromBatches", "FollowsFromRank"}
