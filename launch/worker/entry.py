@@ -8,6 +8,7 @@ import platform
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -29,13 +30,12 @@ from resumable.launch.worker.exit import (
 )
 from resumable.launch.worker.exit_recorder import ExitRecorder, FinalState
 from resumable.launch.worker.faults.trigger import Trigger
-from resumable.launch.worker.lineage import read_earlier
+from resumable.launch.worker.lineage import earlier_saves, read_earlier
 from resumable.launch.worker.patching import Patches
 from resumable.launch.worker.position import Position
 from resumable.launch.worker.recorder import Recorder
 from resumable.launch.worker.script import print_script_traceback, run_script
 from resumable.launch.worker.torch_private import await_threads, run_exit_handlers
-from resumable.launch.worker.watch.saving import keys_saved_in
 from resumable.launch.worker.watch.state import StateWatch
 from resumable.launch.worker.watching import watch
 
@@ -91,7 +91,8 @@ def _watch(
 ) -> StateWatch:
     """Record from now on what the script does, and let the planned faults happen."""
     earlier = read_earlier(_earlier_files(environment, scenario_dir))
-    position = Position(earlier if environment.incarnation > 0 else None)
+    saves = cache(lambda: earlier_saves(_saving_files(environment, scenario_dir)))
+    position = Position(earlier if environment.incarnation > 0 else None, saves)
 
     def make_trigger(loader_workers: Callable[[], Sequence[int]]) -> Trigger:
         return Trigger(
@@ -110,7 +111,7 @@ def _watch(
         position,
         make_trigger,
         patches,
-        saved_keys=lambda: keys_saved_in(_saving_files(environment, scenario_dir)),
+        saved_keys=lambda: {frozenset(save.content) for save in saves()},
         digests_content=plan.content,
     )
 

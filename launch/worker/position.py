@@ -2,18 +2,20 @@
 
 A process counts its own batches and steps only, by the rule of `evidence/consumption.py`. How many came before it follows
 from its parameters: earlier incarnations recorded a digest of theirs after every step, so the digest that this process
-starts from names the step. That needs no knowledge of the script's checkpoints. Nothing of this decides a verdict; the
+starts from names the step. That needs no knowledge of the script's checkpoints. Only where it names none does the content of
+what was read tell, which was saved after some step. Nothing of this decides a verdict; the
 checks work it out again from the evidence.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from resumable.launch.evidence.consumption import ConsumedBatch, Consumption
+from resumable.launch.evidence.fingerprints import Fingerprint
 from resumable.launch.evidence.loop_profile import LoaderRoles, LoaderTally, LoopProfile, profile_of
 from resumable.launch.evidence.rank_records import (
     FIRST_INPUT,
@@ -21,12 +23,13 @@ from resumable.launch.evidence.rank_records import (
     Backward,
     Batch,
     EpochEnd,
+    Load,
     Loader,
     Place,
     Step,
     StepCount,
 )
-from resumable.launch.worker.lineage import ORIGIN, Lineage
+from resumable.launch.worker.lineage import ORIGIN, EarlierSave, Lineage, look_of, looks_trained_on, num_steps_at
 
 _NUM_BACKWARDS_TO_LEARN = 32
 """After so many backward passes what was seen of the loop is believed, and its lines are kept until its first step only."""
@@ -95,9 +98,15 @@ class Position:
 
     Args:
         earlier: Lines of each earlier process of the rank; None in incarnation 0.
+        saves: Gives what earlier processes of the job have saved.
     """
 
-    def __init__(self, earlier: Sequence[Sequence[AnyRecord]] | None) -> None:
+    def __init__(
+        self,
+        earlier: Sequence[Sequence[AnyRecord]] | None,
+        saves: Callable[[], Sequence[EarlierSave]] = tuple,
+    ) -> None:
+        self._saves = saves
         self._base: StepCount | None = ORIGIN if earlier is None else None
         self._go_on_from(earlier)
         self._lines: list[AnyRecord] | None = []
@@ -105,6 +114,10 @@ class Position:
         self._num_backwards = 0
         self._tallies = LoaderTally(by_inputs=False), LoaderTally(by_inputs=True)
         self._lengths: dict[int, int | None] = {}
+        self._looks: dict[int, Loader] = {}
+        """What its loaders look like."""
+        self._read: list[Mapping[str, Fingerprint]] = []
+        """What it has read of checkpoints."""
         self._begin(self._known_profile or LoopProfile(), LoaderRoles())
 
     @property
@@ -118,9 +131,14 @@ class Position:
         return self._consumption.has_backward
 
     def resume_at(self, state: str) -> None:
-        """Say which parameters this process starts from."""
+        """Say which parameters this process starts from.
+
+        No step may have left them, as where weights are clipped or normalised after it; what was read tells then.
+        """
         if self._lineage is not None:
             self._base = self._lineage.find(state)
+            if self._base is None and self._read:
+                self._base = self._lineage.at(num_steps_at(self._read, self._saves()))
 
     def take_up(self, earlier: Sequence[Sequence[AnyRecord]] | None) -> None:
         """Say before the first step that this is a later process of its rank.
@@ -144,8 +162,11 @@ class Position:
         match record:
             case Loader():
                 self._lengths[record.loader] = record.num_batches
+                self._looks[record.loader] = look_of(record)
                 if self._is_warm_up(record.loader) and self._lineage is not None:
                     self._base = None  # what the process starts from was asked before a warm-up
+            case Load() if record.fingerprints and self._num_backwards == 0:
+                self._read.append(record.fingerprints)
             case Batch() if self._num_backwards == 0:
                 self._consumption.roles = self._roles()
             case Backward():
@@ -160,7 +181,8 @@ class Position:
         """Where this batch stands if it is trained on next; None while it is not known what came before."""
         if self._base is None or not batch.grad_enabled:
             return None
-        if batch.loader not in self._consumption.roles.training:
+        is_new = batch.loader not in self._consumption.roles.training
+        if is_new and self._looks.get(batch.loader) not in self._trained_before:
             if not self._is_warm_up(batch.loader):
                 return None
             place = self._since_start(self._base, batch.loader, 0, 0)
@@ -199,6 +221,8 @@ class Position:
         self._lineage = None if earlier is None else Lineage(record for life in earlier for record in life)
         whole = [life for life in earlier or () if any(isinstance(record, Step) for record in life)]
         self._known_profile = profile_of((0, life) for life in whole) if whole else None
+        self._trained_before = frozenset(look for life in whole for look in looks_trained_on(life))
+        """What the loaders look like that earlier processes trained on."""
 
     def _begin(self, profile: LoopProfile, roles: LoaderRoles) -> None:
         self._profile = profile

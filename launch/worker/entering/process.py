@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -38,11 +39,10 @@ from resumable.launch.worker.error_facts import message_of
 from resumable.launch.worker.exit import call_before_abrupt_exit
 from resumable.launch.worker.exit_recorder import ExitRecorder
 from resumable.launch.worker.faults.trigger import Trigger
-from resumable.launch.worker.lineage import read_earlier
+from resumable.launch.worker.lineage import earlier_saves, read_earlier
 from resumable.launch.worker.patching import Args, Kwargs, Patches
 from resumable.launch.worker.position import Position
 from resumable.launch.worker.recorder import Recorder
-from resumable.launch.worker.watch.saving import keys_saved_in
 from resumable.launch.worker.watching import watch
 
 _LOOK_S = 1.0
@@ -62,7 +62,8 @@ class RecordedProcess:
         self._keep = recording.keep
         self._patches = Patches()  # as long as the process
         self._recorder = LateRecorder()
-        self._position = Position(None)
+        self._saves = cache(lambda: earlier_saves(self._scenario_dir.event_files(rank=0)))
+        self._position = Position(None, self._saves)
         self._exit_code: tuple[int, str] | None = None
         self._exit_error: BaseException | None = None
         self._is_rank = False
@@ -77,7 +78,7 @@ class RecordedProcess:
             self._position,
             self._make_trigger,
             self._patches,
-            saved_keys=lambda: keys_saved_in(self._scenario_dir.event_files(rank=0)),
+            saved_keys=lambda: {frozenset(save.content) for save in self._saves()},
             digests_content=self._plan is not None and self._plan.content,
             keep=self._keep,
         )

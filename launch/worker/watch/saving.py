@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from resumable.launch.evidence.fingerprints import Fingerprint
@@ -14,7 +13,6 @@ from resumable.launch.evidence.rank_records import Load, Save, Writer
 from resumable.launch.plan.fault_model import PlannedFault
 from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.fingerprint.content import content_of, keys_of
-from resumable.launch.worker.lineage import read_earlier
 from resumable.launch.worker.recorder import Recorder
 
 
@@ -142,16 +140,6 @@ class Saving:
             figures=content.figures,
         )
         return self._trigger.fault_during_save()
-
-
-def keys_saved_in(files: Iterable[Path]) -> set[frozenset[str]]:
-    """The keys of each save that these files of evidence tell of."""
-    return {
-        frozenset(record.fingerprints)
-        for life in read_earlier(files)
-        for record in life
-        if isinstance(record, Save) and record.phase == "begin"
-    }
 
 
 def this_writer() -> Writer:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from itertools import count
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from resumable.launch.evidence.fingerprints import Fingerprint
 from resumable.launch.evidence.loop_profile import profile_of
 from resumable.launch.evidence.rank_records import (
     FIRST_INPUT,
@@ -16,13 +18,15 @@ from resumable.launch.evidence.rank_records import (
     Backward,
     Batch,
     EpochEnd,
+    Load,
     Loader,
+    Save,
     Step,
     StepCount,
     encode_line,
 )
 from resumable.launch.reading.trajectory import trace
-from resumable.launch.worker.lineage import Lineage, read_earlier
+from resumable.launch.worker.lineage import EarlierSave, Lineage, earlier_saves, read_earlier
 from resumable.launch.worker.position import Position, Upcoming
 from tests.launch.reading.test_trajectory import process
 
@@ -149,6 +153,30 @@ def test_unknown_parameters_leave_the_position_open() -> None:
     assert (position.is_known, position.upcoming(batch(0, 0)), train(position, (0, 0))) == (False, None, None)
 
 
+CONTENT = {"model": Fingerprint(whole="m", num_whole=1), "epoch": Fingerprint(whole="e", num_whole=1)}
+OTHER = {**CONTENT, "model": Fingerprint(whole="o", num_whole=1)}
+
+
+@pytest.mark.parametrize(
+    ("saves", "expected"),
+    [
+        ([EarlierSave(OTHER, 1), EarlierSave(CONTENT, 2)], Upcoming(batch=2, epoch=0, epoch_batch=2)),
+        ([EarlierSave(OTHER, 1), EarlierSave(CONTENT, None)], None),
+        ([EarlierSave(CONTENT, 7)], None),
+    ],
+)
+def test_what_was_read_says_where_parameters_come_from_that_no_step_left(
+    saves: list[EarlierSave], expected: Upcoming | None
+) -> None:
+    """They may be normalised after it, clipped, or averaged; a rank that has not done as many steps does not know."""
+    position = Position(lineage_after((0, 0), (0, 1), (0, 2)), lambda: saves)
+    position.follow(Load(sequence=0, time_ns=0, path="", fingerprints={"model": CONTENT["model"]}))
+    position.resume_at("clipped")
+    position.follow(Loader(sequence=0, time_ns=0, loader=0, dataset="D", num_batches=LENGTH))
+    position.follow(first := batch(0, 2))
+    assert position.upcoming(first) == expected
+
+
 def test_a_killed_writers_last_line_does_not_hide_the_others(tmp_path: Path) -> None:
     """A torn line ends the file that it stands in."""
     count = StepCount(num_steps=1, num_batches=1, epoch=0, epoch_batches=1)
@@ -156,6 +184,15 @@ def test_a_killed_writers_last_line_does_not_hide_the_others(tmp_path: Path) -> 
     (tmp_path / "events.jsonl").write_bytes(line + line[: len(line) // 2])
     [records] = read_earlier([tmp_path / "events.jsonl"])
     assert Lineage(records).find("b") == count
+
+
+def test_a_save_is_of_the_step_before_it(tmp_path: Path) -> None:
+    """One before the first step is of nobody knows which."""
+    count = StepCount(num_steps=5, num_batches=5, epoch=0, epoch_batches=5)
+    save = Save(sequence=0, time_ns=0, path="a", phase="begin", fingerprints=CONTENT)
+    lines = [save, step(0, before="a", after="b", count=count), save, msgspec.structs.replace(save, phase="end")]
+    (tmp_path / "events.jsonl").write_bytes(b"".join(map(encode_line, lines)))
+    assert earlier_saves([tmp_path / "events.jsonl"]) == [EarlierSave(CONTENT, None), EarlierSave(CONTENT, 5)]
 
 
 def counts_in_rank(lines: tuple[AnyRecord, ...]) -> list[tuple[int, int, int]]:
@@ -248,3 +285,24 @@ def test_loaders_that_take_turns_have_epochs_of_their_own() -> None:
     for line in lines:
         position.follow(line)
     assert position.upcoming(lines[-1]) == Upcoming(batch=4, epoch=0, epoch_batch=2)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "expected"), [("D", Upcoming(batch=LENGTH, epoch=1, epoch_batch=0)), ("of a validation", None)]
+)
+def test_behind_a_loader_that_only_skips_comes_the_one_that_was_trained_on(
+    dataset: str, expected: Upcoming | None
+) -> None:
+    """Its first batch begins the next epoch, although this process has trained on none of it yet."""
+    [life] = lineage_after((0, 0))
+    whole = Loader(sequence=0, time_ns=0, loader=0, dataset="D", num_batches=LENGTH)
+    position = Position([[whole, *life]])
+    position.resume_at("state 1")
+    for number in range(LENGTH - 1):
+        position.follow(Loader(sequence=0, time_ns=0, loader=0, dataset="D", num_batches=LENGTH - 1))
+        for line in (batch(0, number), Backward(sequence=0, time_ns=0), step(number, after="", count=None)):
+            position.follow(line)
+    first = Batch(sequence=next(LINES), time_ns=0, loader=1, epoch=0, batch=0, indices=[0])
+    position.follow(Loader(sequence=0, time_ns=0, loader=1, dataset=dataset, num_batches=LENGTH))
+    position.follow(first)
+    assert position.upcoming(first) == expected
