@@ -67,9 +67,15 @@ class Verdict(judged.Verdict, frozen=True, kw_only=True):
             raise NotValidError(f"{self.explanation.rstrip()}{again}")
 
     def logs(self, num_lines: int) -> list[tuple[str, list[str]]]:
-        """What each rank printed last, by the file's name in the run directory: those that printed something."""
-        folder = RunDir(root=self.run_dir).scenario(self.scenario).logs
-        files = sorted(file for ending in ("out", "err") for file in folder.glob(f"*/rank*.{ending}"))
+        """What each rank printed last, by the file's name in the run directory: those that printed something.
+
+        Not the errors of ranks that a fault ended, or the end of those: that others miss them is no news.
+        """
+        scenario = RunDir(root=self.run_dir).scenario(self.scenario)
+        ended = {event.incarnation for event in self.fired_faults} - {one.number for one in self.incarnations[-1:]}
+        planned = {scenario.incarnation_logs(number) for number in ended}
+        errors = (file for file in scenario.logs.glob("*/rank*.err") if file.parent not in planned)
+        files = sorted([*scenario.logs.glob("*/rank*.out"), *errors])
         ends = (
             (str(file.relative_to(self.run_dir)), last_lines(file, num_lines, within=self.run_dir)) for file in files
         )

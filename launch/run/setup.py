@@ -16,6 +16,8 @@ from resumable.launch.plan.plan import Plan, Script
 def create_run_dir(plan: Plan, *, run_dir: str | None = None, log_dir: str | None = None) -> RunDir:
     """A new folder with the plan in it, for nobody but its owner; one that is there already keeps its permissions.
 
+    What lies in a new `runs` is none of the repository's that it may be in: git is told.
+
     Args:
         plan: To be carried out.
         run_dir: The folder; None: one with a fresh name.
@@ -28,6 +30,9 @@ def create_run_dir(plan: Plan, *, run_dir: str | None = None, log_dir: str | Non
     root = Path(run_dir) if run_dir else fresh
     made = RunDir(root=root.absolute())
     try:
+        if not run_dir and not log_dir and not RUNS.exists():
+            RUNS.mkdir(exist_ok=True)
+            (RUNS / ".gitignore").write_text("*\n")
         made.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         if made.plan_file.exists():
             raise LaunchError(f"--run-dir {root}: holds a run already; its evidence stays. Name a new folder")

@@ -77,3 +77,12 @@ def test_nobody_but_its_owner_reads_a_run_directory(tmp_path: Path, monkeypatch:
         create_run_dir(plan_of("verify"), run_dir=name).root.stat().st_mode & 0o777 for name in (None, "a/b", "there")
     ]
     assert modes == [0o700, 0o700, 0o755]
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_git_is_told_to_leave_runs_alone(script: str, is_there: bool) -> None:
+    """In a folder that was made for them; one that was there already, TensorBoard's for example, stays as it is."""
+    if is_there:
+        Path("runs").mkdir()
+    create_run_dir(plan_of("verify", script))
+    assert Path("runs/.gitignore").exists() != is_there
