@@ -59,9 +59,10 @@ def earlier_saves(files: Iterable[Path]) -> list[EarlierSave]:
 
 def num_steps_at(read: Iterable[Mapping[str, Fingerprint]], saves: Sequence[EarlierSave]) -> int | None:
     """After how many steps all was saved that was read; None if nothing tells."""
-    found = [{save.num_steps for save in saves if part.items() <= save.content.items()} for part in read]
-    known = [{number for number in numbers if number is not None} for numbers in found]
-    return max(set.intersection(*filter(None, known)), default=None) if any(known) else None
+    dated = [(save.num_steps, save.content) for save in saves if save.num_steps is not None]
+    found = [{number for number, content in dated if part.items() <= content.items()} for part in read]
+    known = [numbers for numbers in found if numbers]
+    return max(set.intersection(*known), default=None) if known else None
 
 
 def look_of(loader: Loader) -> Loader:
