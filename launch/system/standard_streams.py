@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import io
 import os
 import sys
-from typing import Literal, TextIO
+from collections.abc import Iterator
+from typing import Any, Literal, TextIO
 
 from resumable.launch.system.standard_error import say
 from resumable.launch.system.text_safety import printable
@@ -33,6 +35,22 @@ def open_closed_streams() -> None:
     sys.stdin = sys.stdin or _nowhere(0, "r")
     sys.stdout = _writable(sys.stdout, 1) or _nowhere(1, "w")
     sys.stderr = _writable(sys.stderr, 2) or _nowhere(2, "w")
+
+
+@contextlib.contextmanager
+def whole_again(stream: TextIO, number: int) -> Iterator[None]:
+    """Afterwards this stream, of that descriptor, can be written to, though it was closed or taken apart meanwhile."""
+    options: dict[str, Any] = {"encoding": stream.encoding, "errors": stream.errors, "write_through": True}
+    try:
+        yield
+    finally:
+        try:
+            stream.flush()
+        except ValueError:
+            with contextlib.suppress(OSError):
+                stream.__init__(io.FileIO(number, "w", closefd=False), **options)  # type: ignore[misc]
+        except OSError:
+            pass  # whoever read it has left, or the disk is full
 
 
 def _writable(stream: TextIO | None, number: int) -> TextIO | None:

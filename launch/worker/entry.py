@@ -17,9 +17,11 @@ import torch
 from resumable.launch.evidence.rank_records import FORMAT_VERSION, Start
 from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.plan.plan import Plan, Script
+from resumable.launch.system.descriptors import open_descriptors, put_back
 from resumable.launch.system.dump_signal import dump_stacks_on_request
 from resumable.launch.system.environment import RankEnvironment
 from resumable.launch.system.offspring import die_with_parent
+from resumable.launch.system.standard_streams import whole_again
 from resumable.launch.worker.ddp_buckets import keep_buckets
 from resumable.launch.worker.error_facts import message_of
 from resumable.launch.worker.exit import (
@@ -49,6 +51,11 @@ def run_rank() -> None:
     """
     die_with_parent()
     _be_like_a_fresh_process()
+    with whole_again(sys.stdout, 1), whole_again(sys.stderr, 2), put_back(open_descriptors()):  # the agent needs them
+        _run_planned()
+
+
+def _run_planned() -> None:
     environment = RankEnvironment.read()
     run_dir = RunDir(root=environment.scenario_dir.parent)
     plan = run_dir.read_plan()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from resumable.launch.evidence.recorded_text import PART_BYTES, archive_of, part_of
 from resumable.launch.system import zstandard
+from resumable.launch.system.descriptors import out_of_the_way
 
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
 _ARCHIVE = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
@@ -23,7 +24,7 @@ class PartedFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self.descriptor = os.open(path, _NEW, 0o644)
+        self.descriptor = out_of_the_way(os.open(path, _NEW, 0o644))
         """Where the next line goes."""
         self.size_bytes = 0
         """Of the part that is written."""
@@ -43,7 +44,7 @@ class PartedFile:
         number = self._number + 1
         following, archive = part_of(self._path, number), archive_of(self._path)
         try:
-            descriptor = os.open(following, _NEW, 0o644)
+            descriptor = out_of_the_way(os.open(following, _NEW, 0o644))
             self._full.append(self.descriptor)
             self.descriptor, self.size_bytes, self._number = descriptor, 0, number
             if len(self._full) > 1:
