@@ -87,8 +87,14 @@ def has_first_schedule(evidence: Evidence, life: Life) -> bool:
 def _curves(steps: Steps) -> tuple[list[float], list[float]]:
     """The learning rates, and by what each is multiplied to give the next."""
     rates = [step.record.learning_rate or 0.0 for step in steps]
-    return rates, [round(later / earlier, 9) if earlier else 0.0 for earlier, later in pairwise(rates)]
+    return rates, [later / earlier if earlier else 0.0 for earlier, later in pairwise(rates)]
 
 
 def _begins_once_more(begun: list[float], found: list[float], expected: list[float]) -> bool:
-    return found == begun and len(set(begun)) > 1 and found[: len(expected)] != expected
+    is_constant = _are_same(begun, begun[:1] * len(begun))
+    return not is_constant and _are_same(found, begun) and not _are_same(found, expected)
+
+
+def _are_same(one: list[float], other: list[float]) -> bool:
+    """As far as both go."""
+    return all(math.isclose(a, b, rel_tol=_SAME_RATE) for a, b in zip(one, other, strict=False))

@@ -4,7 +4,7 @@ import pytest
 from resumable.launch.checks.reference import reference
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.node_records import NodeEnded
-from resumable.launch.evidence.rank_records import Batch, Exit
+from resumable.launch.evidence.rank_records import AnyRecord, Batch, Exit
 from resumable.launch.explain.codes.references import ReferenceUnusable
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.reading.evidence import Evidence, gather
@@ -73,10 +73,21 @@ def test_two_different_batches_tell_one_order_from_another():
     assert judged(*twice(lives)).outcome == Outcome.VALID
 
 
-def test_batches_that_nothing_identifies_are_unknown():
-    """Neither indices nor a digest: nothing can be compared."""
-    blind = (changed(histories.reference(JOB, number), fields(Batch, indices=None)) for number in (1, 2))
-    assert "without indices and without a digest" in judged(*blind).summary
+def without_late_batches(line: AnyRecord) -> AnyRecord | None:
+    return None if isinstance(line, Batch) and line.epoch > 0 else line
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        pytest.param(fields(Batch, indices=None), "without indices and without a digest", id="nothing identifies them"),
+        pytest.param(without_late_batches, "rank 0 did most of its 12 steps on no batch", id="most were not seen"),
+    ],
+)
+def test_batches_of_which_too_little_is_known_are_unknown(change, words):
+    """Nothing can be compared, or what can be would stand for what was not seen."""
+    runs = (changed(histories.reference(JOB, number), change) for number in (1, 2))
+    assert words in judged(*runs).summary
 
 
 def test_a_reference_that_failed_by_itself_is_unknown_with_its_error():
