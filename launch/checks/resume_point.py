@@ -34,7 +34,7 @@ from resumable.launch.reading.checkpoints import Checkpoint, is_within, series_o
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import has_ended_well
 from resumable.launch.reading.lives import Life, Run
-from resumable.launch.reading.saves import Saved
+from resumable.launch.reading.saves import Saved, saves_read
 from resumable.launch.system.wording import counted
 
 
@@ -168,13 +168,13 @@ def _kept(life: Life, resumed_at: Mapping[int, int]) -> dict[int, float]:
 def _newest(life: Life, earlier: Sequence[Checkpoint], saved: Sequence[Saved]) -> Checkpoint | None:
     """The checkpoint that the process should have resumed from, as far as that is sure.
 
-    A `best.pt` beside the checkpoints is loaded for other reasons and may be older, so a series counts whose file
-    explains the resume point. Of several that might, the one with the oldest newest file accuses nobody falsely; but
-    who started from scratch should have taken any, and who went on from a file that is written now and then, the one that
-    holds the same and is written more often.
+    A `best.pt` beside the checkpoints is loaded for other reasons and may be older, so a series counts whose file, by its
+    name or by its content, explains the resume point. Of several that might, the one with the oldest newest file accuses
+    nobody falsely; but who started from scratch should have taken any, and who went on from a file that is written now and
+    then, the one that holds the same and is written more often.
     """
-    loaded = [path for path in life.trajectory.loaded if path]
-    own = [checkpoint for checkpoint in earlier if checkpoint.path in loaded]
+    own = _among(earlier, life.trajectory.loaded)
+    own = own or _among(earlier, (one.path for one in saves_read([life.trajectory], saved)))
     explaining = {c.series for c in own if c.step == life.common_step} or {c.series for c in own}
     regular = _regular(explaining, saved)
     newest: dict[str, Checkpoint] = {}
@@ -183,6 +183,11 @@ def _newest(life: Life, earlier: Sequence[Checkpoint], saved: Sequence[Saved]) -
             newest[checkpoint.series] = checkpoint
     choose = max if regular or not life.first_step else min
     return choose(newest.values(), key=lambda checkpoint: checkpoint.step, default=None)
+
+
+def _among(checkpoints: Iterable[Checkpoint], paths: Iterable[str]) -> list[Checkpoint]:
+    named = {path for path in paths if path}
+    return [checkpoint for checkpoint in checkpoints if checkpoint.path in named]
 
 
 def _regular(explaining: Set[str], saved: Sequence[Saved]) -> set[str]:

@@ -62,7 +62,7 @@ class _Builder:
     def add(self, group: Sequence[Trajectory]) -> None:
         """Place the processes of one incarnation."""
         read = saves_read(group, [one for one in self.saved if one.step == one.earliest_step])
-        placed = [self._place(trajectory, [one.step for one in read]) for trajectory in group]
+        placed = [self._place(trajectory, read) for trajectory in group]
         for life in placed:
             self.lives[life.incarnation, life.rank] = life
             if life.has_cut:
@@ -100,8 +100,8 @@ class _Builder:
             lockstep=self.places.lockstep,
         )
 
-    def _place(self, trajectory: Trajectory, read: Sequence[int]) -> Life:
-        """The process where it went on; `read`: steps of the saves that its group read, as far as content tells."""
+    def _place(self, trajectory: Trajectory, read: Sequence[Saved]) -> Life:
+        """The process where it went on; `read`: what its group read, as far as content tells."""
         rank, incarnation = trajectory.process.rank, trajectory.process.incarnation
         before = self.done.get(rank, NOTHING)
         resume = None
@@ -110,8 +110,8 @@ class _Builder:
         first_step = resume.step if resume else (len(before) if incarnation > 0 else 0)
         has_nothing_left = not trajectory.steps and bool(read) and has_ended_well(trajectory.process)
         if has_nothing_left:
-            first_step = min(first_step, self.places.lockstep.own(rank, read[-1]))
-        num_open = self._num_open(trajectory, first_step)
+            first_step = min(first_step, self.places.lockstep.own(rank, read[-1].step))
+        num_open = self._num_open(trajectory, read, first_step)
         open_step = self._open_step(rank, first_step, num_open)
         epoch = self._epoch_shift(trajectory, first_step, num_open=len(open_step.batches))
         steps = with_reference_indices(trajectory, first_step, self.reference, self.profile)
@@ -130,11 +130,11 @@ class _Builder:
             waiting=_shifted(trajectory.waiting, epoch),
         )
 
-    def _num_open(self, trajectory: Trajectory, first_step: int) -> int:
+    def _num_open(self, trajectory: Trajectory, read: Sequence[Saved], first_step: int) -> int:
         """Batches whose gradients waited when the checkpoint was written that a process went on from."""
-        paths, rank = trajectory.loaded, trajectory.process.rank
-        read = [one for one in self.checkpoints if one.path in paths]
-        fitting = [one for one in read if self.places.lockstep.own(rank, one.step) == first_step]
+        paths, rank = {*trajectory.loaded, *(one.path for one in read)}, trajectory.process.rank
+        files = (one for one in self.checkpoints if one.path in paths)
+        fitting = [one for one in files if self.places.lockstep.own(rank, one.step) == first_step]
         return fitting[-1].num_accumulated if fitting else 0
 
     def _open_step(self, rank: int, first_step: int, num_open: int) -> TrainedStep:
@@ -149,10 +149,10 @@ class _Builder:
         num_passes = len({batch.backward_line for batch in batches})
         return TrainedStep(batches=batches, losses=step.losses[:num_passes])
 
-    def _clues(self, trajectory: Trajectory, before: Steps, read: Sequence[int]) -> Clues:
+    def _clues(self, trajectory: Trajectory, before: Steps, read: Sequence[Saved]) -> Clues:
         rank, parameters = trajectory.process.rank, _first_parameters(trajectory)
         known = {checkpoint.path: checkpoint.step for checkpoint in self.checkpoints if checkpoint.is_step_sure}
-        loaded = [*(known[path] for path in trajectory.loaded if path in known), *read]
+        loaded = [*(known[path] for path in trajectory.loaded if path in known), *(one.step for one in read)]
         return Clues(
             same_parameters=sorted({self.places.lockstep.own(rank, common) for common in self.places.of(parameters)}),
             checkpoint=self.places.lockstep.own(rank, loaded[-1]) if loaded else None,

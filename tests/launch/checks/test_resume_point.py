@@ -14,6 +14,7 @@ from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import PlannedFault, resolve
 from tests.launch import histories
 from tests.launch.histories import Job, Life
+from tests.launch.states import with_states
 
 JOB = Job(num_samples=32, save_every=2)
 LOG = Rename(sequence=0, time_ns=0, source="log", target="log.1")
@@ -157,6 +158,19 @@ def test_who_goes_on_from_the_best_one_loses_what_the_last_one_holds(num_last: i
     second = histories.group(job, [replace(life, loads="best.pt") for life in histories.resumed(job, 2)], incarnation=1)
     run = histories.history("faulted", [*first, *second])
     assert resume_point(histories.of_histories(run, job, [])).outcome == expected
+
+
+@pytest.mark.parametrize("loads", [histories.path_of(2), "latest"], ids=["its name", "a link"])
+def test_who_goes_on_from_an_old_one_is_found_by_whatever_name(loads: str) -> None:
+    """That `best.pt` is as old is no excuse: content tells what a link led to."""
+    first = histories.group(JOB, histories.killed(JOB, 5), incarnation=0)
+    lines = list(first[0].records)
+    steps = [number for number, line in enumerate(lines) if isinstance(line, Step)]
+    lines[steps[0] + 1 : steps[0] + 1] = saved("best.pt")
+    first[0] = histories.with_lines(msgspec.structs.replace(first[0], records=tuple(lines)), ())
+    second = histories.group(JOB, [replace(life, loads=loads) for life in histories.resumed(JOB, 2)], incarnation=1)
+    run = with_states(histories.history("faulted", [*first, *second]))
+    assert resume_point(histories.of_histories(run, JOB, [])).outcome == Outcome.INVALID
 
 
 def test_a_job_that_was_killed_before_its_first_step_has_nothing_to_save():
