@@ -27,8 +27,8 @@ import msgspec
 from resumable.launch.evidence.loop_profile import MOST_BATCHES, LoaderRoles, LoopProfile
 from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, EpochEnd, LetGo, SkippedStep, Step
 
-_MOST_KNOWN = 256
-"""So many batches can be gone back to, beside those that wait."""
+MOST_KNOWN = 256
+"""So many batches can be gone back to, beside those that wait: a rank remembers the memory of no more."""
 
 
 class ConsumedBatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,7 +155,7 @@ class Consumption:
         self._received.append(batch)
         del self._received[:-MOST_BATCHES]
         self._known[batch.sequence] = batch
-        if len(self._known) > _MOST_KNOWN + len(self._received):
+        if len(self._known) > MOST_KNOWN + len(self._received):
             self._done.discard(next(iter(self._known)))
             del self._known[next(iter(self._known))]
         return finished

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 
+from resumable.launch.evidence.consumption import MOST_KNOWN
 from resumable.launch.worker.torch_private import storage_key
 from resumable.launch.worker.watch.tensors import tensors_in
 
-_MOST_STORAGES = 256
 Extent = tuple[int, int]
 """Bytes of a storage, half-open."""
 
@@ -39,7 +39,7 @@ class Deliveries:
         """This batch was delivered."""
         for tensor in tensors_in(data):
             self._note(tensor, line)
-        if len(self._memories) > _MOST_STORAGES:
+        if len(self._memories) > MOST_KNOWN:
             self._forget()
 
     def lines_of(self, data: Any) -> set[int]:
@@ -75,7 +75,7 @@ class Deliveries:
     def _forget(self) -> None:
         """What is gone, and then the half that was delivered first."""
         alive = [(key, memory) for key, memory in self._memories.items() if not memory.reference.expired()]  # type: ignore[no-untyped-call]
-        self._memories = dict(alive[-_MOST_STORAGES // 2 :])
+        self._memories = dict(alive[-MOST_KNOWN // 2 :])
 
 
 def _place_of(tensor: torch.Tensor) -> tuple[torch.UntypedStorage, Extent] | None:
