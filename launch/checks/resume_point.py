@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from pathlib import PurePath
+
+import msgspec
 
 from resumable.launch.checks.check import Check
 from resumable.launch.evidence.rank_records import Rename, Save
@@ -30,7 +34,7 @@ from resumable.launch.explain.codes.resume import (
 from resumable.launch.explain.codes.statement import Problem, Reason
 from resumable.launch.explain.unusable_checkpoints import disturbed_readings
 from resumable.launch.plan.fault_kinds import NODE_NOTICES
-from resumable.launch.reading.checkpoints import Checkpoint, is_within, series_of
+from resumable.launch.reading.checkpoints import Checkpoint, series_of
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import has_ended_well
 from resumable.launch.reading.lives import Life, Run
@@ -42,7 +46,7 @@ def _resume_point(evidence: Evidence) -> CheckResult:
     resumed = evidence.faulted.resumed
     if not resumed:
         return not_applicable("no rank trained after a restart")
-    complete = _in_place(_complete(evidence.faulted.checkpoints), evidence.faulted)
+    complete = _complete(_in_place(evidence.faulted))
     disturbed = disturbed_readings(evidence.faulted)
     judged = [life for life in resumed if life.incarnation not in disturbed]
     resumed_at = _resumed_at(resumed)
@@ -216,16 +220,27 @@ def _complete(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
     return [c for c in settled if at_step[c.series, c.step] == writers[c.series]]
 
 
-def _in_place(checkpoints: Iterable[Checkpoint], run: Run) -> list[Checkpoint]:
-    """Without files in a folder of the kind that a different rank renames once all have written: nobody loads them there."""
-    renamed = {
-        (life.rank, series_of(event.source))
-        for life in run.lives
-        for event in life.process.events
-        if isinstance(event, Rename)
-    }
-    return [
-        c
-        for c in checkpoints
-        if not any(rank != c.rank and c.series != folder and is_within(c.series, folder) for rank, folder in renamed)
-    ]
+def _in_place(run: Run) -> Iterator[Checkpoint]:
+    """All checkpoints under the names by which they are loaded.
+
+    A folder to which several ranks write is renamed by one of them once all have: the files of the others go along, and
+    what never got such a name is no checkpoint.
+    """
+    moves: dict[tuple[int, str], list[tuple[int, str]]] = {}
+    movers: dict[str, set[int]] = {}
+    for life in run.lives:
+        for event in life.process.events:
+            if isinstance(event, Rename):
+                step = life.first_step + life.trajectory.num_steps_before(event.sequence)
+                moves.setdefault((life.incarnation, event.source), []).append((step, event.target))
+                movers.setdefault(series_of(event.source), set()).add(life.rank)
+    for checkpoint in run.checkpoints:
+        folders = [str(folder) for folder in PurePath(checkpoint.path).parents] if movers else []
+        moved = [folder for folder in folders if movers.get(series_of(folder), set()) - {checkpoint.rank}]
+        if not moved:
+            yield checkpoint
+            continue
+        later = sorted(moves.get((checkpoint.incarnation, moved[0]), ()))
+        for _, target in later[bisect_left(later, (checkpoint.step, "")) :][:1]:
+            path = PurePath(target, PurePath(checkpoint.path).relative_to(moved[0]))
+            yield msgspec.structs.replace(checkpoint, path=str(path))

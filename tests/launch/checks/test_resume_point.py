@@ -279,15 +279,17 @@ def test_a_checkpoint_in_shards_is_whole_when_all_ranks_have_written():
     assert resume_point(histories.of_histories(history, JOB, [])).outcome == Outcome.VALID
 
 
-def test_what_a_rank_left_in_a_folder_that_another_one_renames_is_no_checkpoint():
-    """Rank 0 was killed before it wrote its part of step 5, and so before it renamed the folder."""
-    moves = [Rename(sequence=0, time_ns=0, source=f"tmp-{step}", target=f"ckpt-{step}") for step in (2, 4)]
-    first = histories.group(JOB, histories.killed(JOB, 5), incarnation=0)
+@pytest.mark.parametrize(("num", "outcome"), [(4, Outcome.VALID), (5, Outcome.INVALID)])
+def test_what_a_rank_left_in_a_folder_that_another_one_was_to_rename_is_no_checkpoint(num: int, outcome: Outcome):
+    """Rank 0 was killed before it wrote its part of step 5, and so before it renamed the folder; or after it."""
+    job = replace(JOB, save_every=100)
+    moves = [Rename(sequence=0, time_ns=0, source=f"tmp-{step}", target=f"ckpt-{step}") for step in (2, num)]
+    first = histories.group(job, histories.killed(job, 5), incarnation=0)
     first[0] = histories.with_lines(first[0], moves)
     first[1] = histories.with_lines(first[1], [*saved("tmp-5/random.pt"), *saved("log")])
-    lives = [replace(life, loads="ckpt/step-4.pt") for life in histories.resumed(JOB, 4)]
-    history = histories.history("faulted", [*first, *histories.group(JOB, lives, incarnation=1)])
-    assert resume_point(histories.of_histories(history, JOB, [])).outcome == Outcome.VALID
+    second = histories.group(job, histories.resumed(job, 0), incarnation=1)
+    history = histories.history("faulted", [*first, *second])
+    assert resume_point(histories.of_histories(history, job, [])).outcome == outcome
 
 
 def test_going_on_from_a_step_that_was_never_done_is_invalid():
