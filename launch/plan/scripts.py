@@ -24,7 +24,7 @@ def refuse_missing_data() -> None:
     """
     if importlib.util.find_spec("sklearn") is None:
         raise ScriptNotFoundError(
-            "the built-in job needs scikit-learn, for its data: pip install 'resumable[job]'; or name a script of your own"
+            "the built-in job needs scikit-learn, for its data: pip install scikit-learn; or name a script of your own"
         )
 
 

@@ -85,5 +85,5 @@ def read_frame(path: Path, offset: int) -> tuple[bytes, int] | None:
 def _needed() -> _Library:
     library = _library()
     if library is None:
-        raise OSError(errno.ENOPKG, "is compressed: reading it takes Python 3.14, or pip install 'resumable[zstd]'")
+        raise OSError(errno.ENOPKG, "is compressed: reading it takes Python 3.14, or pip install backports.zstd")
     return library

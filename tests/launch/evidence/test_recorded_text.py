@@ -21,7 +21,7 @@ from resumable.launch.system import zstandard
 NUM_PARTS = 6
 PARTS = [b"".join(b'{"line":"%d of %d"}\n' % (line, part) for line in range(3 + part)) for part in range(NUM_PARTS)]
 TEXT = b"".join(PARTS)
-packs = pytest.mark.skipif(not zstandard.is_there(), reason="zstandard is missing: pip install 'resumable[zstd]'")
+packs = pytest.mark.skipif(not zstandard.is_there(), reason="zstandard is missing: pip install backports.zstd")
 
 
 def written(folder: Path, num_packed: int, first_plain: int, *, num_parts: int = NUM_PARTS, cut: int = 0) -> Path:

@@ -19,7 +19,7 @@ from resumable.launch.worker import parted_file
 from resumable.launch.worker.recorder import Recorder
 
 PART_BYTES = 4096
-packs = pytest.mark.skipif(not zstandard.is_there(), reason="zstandard is missing: pip install 'resumable[zstd]'")
+packs = pytest.mark.skipif(not zstandard.is_there(), reason="zstandard is missing: pip install backports.zstd")
 
 
 @pytest.fixture
