@@ -11,7 +11,7 @@ from functools import cached_property
 
 import msgspec
 
-from resumable.launch.reading.artefacts import Artefact, artefacts_of, loaded_paths
+from resumable.launch.reading.artefacts import Artefact, artefacts_of, loaded_paths, read_whole
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.expected_artefacts import ExpectedArtefacts, expected_artefacts
 from resumable.launch.reading.failures import has_ended_well
@@ -55,6 +55,7 @@ class ArtefactComparison:
         self._evidence = evidence
         self.expected: ExpectedArtefacts = expected_artefacts(evidence.references)
         self._loaded = loaded_paths(evidence.faulted)
+        self._read = read_whole(evidence.faulted)
         folder = evidence.faulted.history.folder
         self._saves = {(life.incarnation, life.rank): artefacts_of(life, folder) for life in evidence.faulted.lives}
         self._right = {(life.incarnation, life.rank): self._num_right(life) for life in evidence.faulted.lives}
@@ -129,6 +130,8 @@ class ArtefactComparison:
         if any(one.is_finished and (one.path == path or self._is_in_place_of(doer.rank, one, wanted)) for one in made):
             return None
         begun = [one for one in self._at(doer, step) if self._would_have_been(one, path)]
+        if any((path, frozenset(one.fingerprints.items())) in self._read for one in begun if one.fingerprints):
+            return None  # its process was killed between the end of it and the line that says so
         return Missing(
             life=doer,
             path=path,

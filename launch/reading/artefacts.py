@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import msgspec
 
-from resumable.launch.evidence.rank_records import Dump, FaultFired, Figure, Rename, Save, Writer
+from resumable.launch.evidence.fingerprints import Fingerprint
+from resumable.launch.evidence.rank_records import Dump, FaultFired, Figure, Load, Rename, Save, Writer
 from resumable.launch.plan.fault_kinds import NOTICES
 from resumable.launch.reading.failures import has_ended_well
 from resumable.launch.reading.lives import Life, Run
+from resumable.launch.reading.saves import Content
 from resumable.launch.reading.trajectory import Trajectory
 
 
@@ -29,6 +31,8 @@ class Artefact(msgspec.Struct, frozen=True, kw_only=True):
     """Digest of each part, by its key."""
     figures: Mapping[str, Figure]
     """Numbers in it, by key path."""
+    fingerprints: Content
+    """Of all that is saved, as a process that reads it has them too; none of a dump."""
     writer: Writer
     is_checkpoint: bool
     """Of a format of checkpoints; anything else may be written whenever a process begins."""
@@ -53,6 +57,7 @@ def artefacts_of(life: Life, scenario: str) -> tuple[Artefact, ...]:
             line=one.begin.sequence + 1,
             content=one.begin.content,
             figures=one.begin.figures,
+            fingerprints=one.begin.fingerprints if isinstance(one.begin, Save) else {},
             writer=one.begin.writer,
             is_checkpoint=isinstance(one.begin, Save),
             is_finished=one.is_finished,
@@ -66,6 +71,16 @@ def artefacts_of(life: Life, scenario: str) -> tuple[Artefact, ...]:
 def loaded_paths(run: Run) -> frozenset[str]:
     """Files that any process went on from, within the folder of the scenario."""
     return frozenset(within(path, run.history.folder) for life in run.lives for path in life.trajectory.loaded if path)
+
+
+def read_whole(run: Run) -> frozenset[tuple[str, frozenset[tuple[str, Fingerprint]]]]:
+    """Path and fingerprints of all that processes read before they trained."""
+    return frozenset(
+        (within(load.path, run.history.folder), frozenset(load.fingerprints.items()))
+        for life in run.lives
+        for load in life.process.events
+        if isinstance(load, Load) and life.trajectory.precedes_training(load)
+    )
 
 
 def within(path: str, scenario: str) -> str:

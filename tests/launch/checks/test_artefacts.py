@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from resumable.launch.checks.artefacts import artefacts
+from resumable.launch.evidence.fingerprints import Fingerprint
 from resumable.launch.evidence.history import History, Process
 from resumable.launch.evidence.rank_records import AnyRecord, Dump, Figure, Load, Rename, Save, Step, Writer
 from resumable.launch.explain.check_result import CheckResult
@@ -300,6 +301,25 @@ def test_a_stop_in_the_middle_of_a_save_must_be_made_good(
     exact = histories.one_kill(JOB, at=RESUMED, resume=RESUMED).faulted.history
     result = judged((LATEST, reference), (LATEST, first), (LATEST, second), run=exact)
     assert (bool(expected), True) == (result.outcome is Outcome.INVALID, expected in result.summary), result.summary
+
+
+@pytest.mark.parametrize(
+    ("read", "words"),
+    [
+        ("01", "none after a restart"),
+        ("02", "began to save work/step-8.pt after 8 steps, and nobody ever finished that"),
+    ],
+)
+def test_what_was_read_whole_had_been_finished(read: str, words: str) -> None:
+    """Its process was killed between the end of a save in the background and the line that says so."""
+    [step_8] = [replace(file, temporary=False) for file in NUMBERED if file.path == "step-8.pt"]
+    begun = replace(step_8, when=never, unfinished=at(8))
+    exact = histories.one_kill(JOB, at=KILLED, resume=RESUMED).faulted.history
+    faulted = with_saves(exact, [begun], [step_8], loads="step-8.pt")
+    for kind, whole in ((Save, "01"), (Load, read)):
+        faulted = changed(faulted, fields(kind, fingerprints={"model": Fingerprint(whole=whole, num_whole=9)}))
+    references = {name: with_saves(histories.reference(JOB, n), [step_8]) for n, name in ((1, "first"), (2, "second"))}
+    assert words in artefacts(histories.of_histories(faulted, JOB, [], **references)).summary
 
 
 def test_what_follows_from_other_parameters_is_another_checks_matter() -> None:
