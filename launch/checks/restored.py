@@ -14,10 +14,16 @@ from resumable.launch.explain.check_result import (
     passed,
     unknown,
 )
-from resumable.launch.explain.codes.state_problems import MAX_NAMES, NotRestored, SaveUnknown, ScheduleBegunAgain
+from resumable.launch.explain.codes.state_problems import (
+    MAX_NAMES,
+    NotRestored,
+    SaveUnknown,
+    ScheduleBegunAgain,
+    StartDoubtful,
+)
 from resumable.launch.explain.codes.state_reasons import ComponentNotRestored
 from resumable.launch.explain.learning_rates import has_first_schedule, rate_violation
-from resumable.launch.explain.start_difference import why_not_restored
+from resumable.launch.explain.start_difference import why_doubtful, why_not_restored
 from resumable.launch.explain.witnesses import was_meant
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life
@@ -34,10 +40,9 @@ def _restored(evidence: Evidence) -> CheckResult:
     violations = [*_different_states(evidence, starts), *_different_rates(evidence, resumed, starts)]
     if violations:
         return failed(violations)
-    unknown_ones = [life for life in resumed if life.incarnation not in {start.life.incarnation for start in starts}]
-    if unknown_ones and not evidence.numbers_repeat:
-        life = unknown_ones[0]
-        return unknown(SaveUnknown(incarnation=life.incarnation, step=life.first_step))
+    unproved = None if evidence.numbers_repeat else _unproved(resumed, starts)
+    if unproved is not None:
+        return unproved
     if starts and not any(start.equal for start in starts):
         return not_applicable("what this run had at the save was not recorded")
     if not starts:
@@ -55,6 +60,20 @@ restored = Check(
     needs_reference=False,
     proves=frozenset({"state"}),
 )
+
+
+def _unproved(resumed: Sequence[Life], starts: Sequence[Start]) -> CheckResult | None:
+    """What keeps the state from being proved where it does not show in numbers; None if nothing does."""
+    known = {start.life.incarnation for start in starts}
+    for life in resumed:
+        if life.incarnation not in known:
+            return unknown(SaveUnknown(incarnation=life.incarnation, step=life.first_step))
+    for start in starts:
+        reason, life = why_doubtful(start), start.life
+        if reason is not None:
+            problem = StartDoubtful(rank=life.rank, incarnation=life.incarnation, step=life.first_step)
+            return unknown(problem, reason=reason)
+    return None
 
 
 def _different_states(evidence: Evidence, starts: Sequence[Start]) -> Iterator[Violation]:

@@ -8,13 +8,14 @@ from resumable.launch.explain.codes.state_reasons import (
     OptimizerHoldsOthers,
     OptionsDiffer,
     ParametersAdded,
+    SavedInPassing,
     UnsavedBuffersDiffer,
     UntrainedWeightsDiffer,
 )
 from resumable.launch.explain.codes.statement import Reason
 from resumable.launch.explain.witnesses import was_meant
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.reading.start_states import MUST_BE_RESTORED, Component, Start
+from resumable.launch.reading.start_states import MUST_BE_RESTORED, Component, Start, start_state
 
 
 def why_not_restored(start: Start, component: Component) -> Reason:
@@ -28,6 +29,19 @@ def why_not_restored(start: Start, component: Component) -> Reason:
             return ParametersAdded()
         case "fresh" | "changed":
             return ComponentNotRestored(component=component, is_fresh=start.way == "fresh")
+
+
+def why_doubtful(start: Start) -> Reason | None:
+    """Of what accuses nobody, where nothing else shows whether it matters: None if there is no such thing.
+
+    A model that is made for a validation, or a cache, may be there at the save alone or at the start alone.
+    """
+    if "parameters" in start.passing:
+        return SavedInPassing()
+    state = start_state(start.life)
+    there = () if state is None else state.components.get("untrained", {})
+    names = tuple(name for name in start.differing.get("untrained", ()) if name in there and name not in start.new)
+    return UntrainedWeightsDiffer(names=names[:MAX_NAMES], num_names=len(names)) if names else None
 
 
 def first_not_restored(evidence: Evidence, start: Start) -> Reason | None:

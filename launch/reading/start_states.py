@@ -15,8 +15,7 @@ from resumable.launch.reading.saves import Moment, Saved, saves_read
 MUST_BE_RESTORED: tuple[Component, ...] = ("parameters", "optimizer", "buffers", "scaler", "gradients")
 """Whatever the job; schedulers show in the learning rates, random state in what it decides."""
 _TOLD = ("schedulers", "random", "untrained", "options", "unsaved")
-"""Compared, too, and accusing nobody: what models hold that no step trains may be made anew as it was, and a job may set
-the options of its optimizers before each step."""
+"""Compared, too, and accusing nobody: a job may make them as they were, or set them before each step."""
 
 
 Component = Literal["parameters", "optimizer", "buffers", "scaler", "gradients"]
@@ -43,6 +42,8 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     """Of those that are different, the ones whose quick form is, too."""
     spread: frozenset[str]
     """Components of which each rank of the group has a part: what is said of them is said of all ranks together."""
+    new: frozenset[str]
+    """Untrained weights of names that there were not at the save."""
     way: Way
     """Of the parameters, if those are different."""
     passing: frozenset[str]
@@ -157,6 +158,10 @@ class _Had:
         """Whether ranks hold shards of it."""
         return any(forms.get(component, Fingerprint()).part for forms in self.quick.values())
 
+    def names(self, component: str) -> frozenset[str]:
+        """What there was of a component in any rank that saved."""
+        return frozenset(name for state in self.states.values() for name in state.components.get(component, {}))
+
     def has_left(self, rank: int, component: str, own: _Form) -> bool:
         """Whether a rank had something else after the step that the save follows."""
         quick = self.quick.get(rank, {}).get(component)
@@ -242,6 +247,7 @@ def _start(run: Run, life: Life, found: Mapping[int, State], had: _Had) -> Start
         lost=frozenset(lost),
         plain=frozenset(plain),
         spread=frozenset(spread),
+        new=frozenset(found[life.rank].components.get("untrained", {})) - had.names("untrained"),
         way=way,
         passing=frozenset(passing),
     )
@@ -249,19 +255,12 @@ def _start(run: Run, life: Life, found: Mapping[int, State], had: _Had) -> Start
 
 def _way(run: Run, life: Life, state: State, had: _Had) -> Way:
     """How its parameters differ."""
-    own, untrained = state.components.get("parameters", {}), state.components.get("untrained", {})
-    at_save = [one.components for one in had.states.values()]
-    known = {name for one in at_save for name in one.get("parameters", {})}
-    if (
-        at_save
-        and own
-        and own.keys() <= untrained.keys() - {name for one in at_save for name in one.get("untrained", {})}
-    ):
+    known = had.names("parameters")
+    if known and known <= state.components.get("untrained", {}).keys() - had.names("untrained"):
         return "replaced"
-    if at_save and any(name not in known for name in own):
+    if known and not known.issuperset(state.components.get("parameters", {})):
         return "added"
-    first = next(other for other in run.lives if other.rank == life.rank)
-    begun = start_state(first) if not first.first_step else None
+    begun = start_state(next(other for other in run.lives if other.rank == life.rank))
     is_fresh = begun is not None and _of_state(begun, "parameters").equals(_of_state(state, "parameters"))
     return "fresh" if is_fresh else "changed"
 

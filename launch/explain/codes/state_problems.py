@@ -130,6 +130,18 @@ class SaveUnknown(Problem, frozen=True, kw_only=True):
     step: int
 
 
+class StartDoubtful(Problem, frozen=True, kw_only=True):
+    """Something is different that a right job may change, too."""
+
+    template = (
+        "rank {rank} in incarnation {incarnation} went on from step {step} with something else than there was; its numbers "
+        "do not repeat, so that nothing else shows whether that matters"
+    )
+    rank: int
+    incarnation: int
+    step: int
+
+
 class RateDiffers(Problem, frozen=True, kw_only=True):
     """A step was done with a learning rate that it has in no other run, nor had in this one."""
 

@@ -413,10 +413,11 @@ OTHERS = {name: one("loaded") for name in NAMES["parameters"]}
     [
         (BEGUN, {}, "by the names that the model has: `strict=False`"),
         (BEGUN, OTHERS, "the optimizer holds tensors that are in no model"),
+        ({"0/0/0": one("begun")}, OTHERS, "the optimizer holds tensors that are in no model"),
         ({**BEGUN, "head.weight": one("head")}, {}, "weights that were shared (tied) are two now"),
         ({**BEGUN, "layer.bias": one("average")}, {}, "no average in its place"),
     ],
-    ids=["not loaded", "replaced", "not tied", "an average"],
+    ids=["not loaded", "replaced", "replaced and without a name", "not tied", "an average"],
 )
 def test_how_parameters_differ_tells_what_became_of_them(parameters, untrained, words: str) -> None:
     """From those of the save, of which only two names are known."""
@@ -431,3 +432,39 @@ def test_a_parameter_of_no_module_is_named_by_its_place() -> None:
     history = run_with((at_start("parameters", lambda parts: {**parts, "0/1/4": one("fresh")}), 1, None))
     sentence = alone(history).violations[0].sentence
     assert sentence.endswith(": parameter 4 of the optimizer's group 1, which no module has")
+
+
+def with_teacher(at_save: str, at_start: str) -> Change:
+    """What no step trains."""
+    words = {"save": at_save, "start": at_start}
+
+    def change(line: AnyRecord) -> AnyRecord:
+        word = words.get(line.moment, "") if isinstance(line, State) else ""
+        return with_component(line, "untrained", {"teacher": one(word)}) if isinstance(line, State) and word else line
+
+    return change
+
+
+def average_for_good(line: AnyRecord) -> AnyRecord:
+    return with_component(line, "parameters", {"layer.weight": one("average")}) if isinstance(line, State) else line
+
+
+@pytest.mark.parametrize(
+    ("change", "expected", "words"),
+    [
+        (with_teacher("teacher", "student"), Outcome.UNKNOWN, "is not what there was at the save: teacher"),
+        (with_teacher("teacher", "teacher"), Outcome.VALID, ""),
+        (with_teacher("", "made later"), Outcome.VALID, ""),
+        (with_teacher("of a validation", ""), Outcome.VALID, ""),
+        (average_for_good, Outcome.UNKNOWN, "only while it saved"),
+    ],
+)
+def test_where_numbers_do_not_repeat_what_would_show_otherwise_is_in_doubt(change, expected, words) -> None:
+    """A teacher that follows its student is no parameter, and an average in the place of the weights is what was saved."""
+    history = changed(run_with(), change)
+    second = changed(histories.reference(JOB, 2), noisy)
+    results = judged(history, second=second), judged(history)
+    assert [(expected, True), (Outcome.VALID, True)] == [
+        (results[0].outcome, words in results[0].summary),
+        (results[1].outcome, results[1].reason is None),
+    ]
