@@ -20,6 +20,7 @@ from resumable.launch.explain.outcome import Outcome, exit_code
 from tests.launch.sealed import seal_again
 
 CORPUS = Path(__file__).parent
+SHARDED = CORPUS.parents[1] / "integration" / "jobs" / "fully_sharded.py"
 KILL = "sigkill@step=5:rank=1"
 
 
@@ -28,12 +29,13 @@ class Recording:
     """How one directory came about, and what its evidence proves."""
 
     job: str
-    """As `job.py` takes it."""
+    """Arguments of the script."""
     outcome: str
     code: str = ""
     """Of the problem; "" if it is valid."""
     flags: tuple[str, ...] = ("--fault", KILL)
     command: str = "verify"
+    script: Path = CORPUS / "job.py"
     launcher: tuple[str, ...] = ()
     """Of the ranks, where that is not ours."""
 
@@ -60,6 +62,8 @@ RECORDINGS = {
         outcome="valid",
         launcher=(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--max-restarts", "1"),
     ),
+    "sharded": Recording(job="", outcome="valid", script=SHARDED),
+    "sharded-moments-lost": Recording(job="--zero-moments 1", outcome="invalid", code="not_restored", script=SHARDED),
     "never-fired": Recording(
         job="plain", outcome="unknown", code="fault_did_not_fire", flags=("--fault", "sigkill@step=500:rank=1")
     ),
@@ -78,10 +82,10 @@ def record(name: str) -> None:
     recording = RECORDINGS[name]
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder).resolve()
-        shutil.copy(CORPUS / "job.py", scratch)
+        shutil.copy(recording.script, scratch / "job.py")
         command = [sys.executable, "-m", "resumable.launch", recording.command, "--run-dir", "run", *recording.flags]
         command += ["--", *recording.launcher] if recording.launcher else ["--nproc-per-node", "2"]
-        command += ["job.py", recording.job]
+        command += ["job.py", *recording.job.split()]
         done = subprocess.run(command, cwd=scratch, check=False, capture_output=True, text=True, timeout=300)
         if done.returncode != exit_code(Outcome(recording.outcome)):
             raise SystemExit(f"{name}: expected {recording.outcome}; nothing is kept\n{done.stdout}{done.stderr}")
