@@ -21,7 +21,7 @@ from torch._C._dynamo.eval_frame import get_eval_frame_callback
 from torch._C._functorch import get_unwrapped, is_functorch_wrapped_tensor
 from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 from torch.distributed import distributed_c10d
-from torch.utils.data import DataLoader, dataloader
+from torch.utils.data import dataloader
 
 PRIVATE_NAMES = {
     "accelerate.data_loader": ("DataLoaderShard",),
@@ -49,7 +49,13 @@ PRIVATE_NAMES = {
     "torch.distributed.tensor:DTensor": ("_local_tensor",),
     "torch.utils.data:DataLoader": ("_dataset_kind",),
     "torch.utils.data.dataloader": ("_BaseDataLoaderIter", "_DatasetKind", "_MultiProcessingDataLoaderIter"),
-    "torch.utils.data.dataloader:_BaseDataLoaderIter": ("_auto_collation", "_dataset", "_next_index", "_reset"),
+    "torch.utils.data.dataloader:_BaseDataLoaderIter": (
+        "_auto_collation",
+        "_dataset",
+        "_dataset_kind",
+        "_next_index",
+        "_reset",
+    ),
     "torch.utils.data.dataloader:_DatasetKind": ("Iterable",),
     "torch.utils.data.dataloader:_MultiProcessingDataLoaderIter": (
         "_send_idx",
@@ -97,9 +103,9 @@ WRAPPED_MODULES = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_ch
 """Names by which torch's wrappers hold what they wrap. A model may be wrapped after a restart on one rank and not on two."""
 
 
-def is_iterable(loader: DataLoader[Any]) -> bool:
-    """Whether its data set is one without indices."""
-    return loader._dataset_kind == dataloader._DatasetKind.Iterable
+def is_iterable(loader: Any) -> bool:
+    """Whether the data set of a loader, or of its iterator, is one without indices."""
+    return bool(loader._dataset_kind == dataloader._DatasetKind.Iterable)
 
 
 def dataset_of(iterator: Any) -> Any:

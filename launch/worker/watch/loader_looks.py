@@ -5,25 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from torch.utils.data import DataLoader
 
 from resumable.launch.worker import torch_private
 from resumable.launch.worker.strangers import asked
 
 
-def looks_of(loader: DataLoader[Any]) -> dict[str, Any]:
-    """The fields of a `Loader` record that describe this one."""
+def looks_of(loader: Any) -> dict[str, Any]:
+    """The fields of a `Loader` record that describe this one, which may only have what torch's iterators ask of it."""
     iterable = torch_private.is_iterable(loader)
-    sampler: Any = loader.batch_sampler if loader.batch_size is None and loader.batch_sampler else loader.sampler
+    dataset, batch_size = getattr(loader, "dataset", None), getattr(loader, "batch_size", None)
+    batch_sampler = getattr(loader, "batch_sampler", None)
+    sampler: Any = batch_sampler if batch_size is None and batch_sampler else getattr(loader, "sampler", None)
     return {
-        "dataset": type(loader.dataset).__qualname__,
-        "num_samples": None if iterable else _length(loader.dataset),
+        "dataset": type(dataset).__qualname__,
+        "num_samples": None if iterable else _length(dataset),
         "num_batches": None if iterable else _length(loader),
-        "batch_size": loader.batch_size,
+        "batch_size": batch_size,
         "sampler": type(sampler).__qualname__,
-        "drop_last": bool(loader.drop_last or asked(lambda: bool(sampler.drop_last), False)),
-        "num_workers": loader.num_workers,
-        "prefetch_factor": loader.prefetch_factor,
+        "drop_last": bool(getattr(loader, "drop_last", False) or asked(lambda: bool(sampler.drop_last), False)),
+        "num_workers": getattr(loader, "num_workers", 0),
+        "prefetch_factor": getattr(loader, "prefetch_factor", None),
     }
 
 

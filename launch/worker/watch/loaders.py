@@ -19,7 +19,6 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
 
 from resumable.launch.evidence.rank_records import Batch, EpochBegin, EpochEnd, Index, Loader
 from resumable.launch.system.environment import Keep
@@ -154,8 +153,9 @@ class LoaderWatch:
 
     def _around_begin(self, original: Callable[..., None], iterator: Any, args: Args, kwargs: Kwargs) -> None:
         """Around what makes an iterator or makes it begin again; both get the loader first."""
-        loader: DataLoader[Any] = args[0] if args else kwargs["loader"]
-        self._passes[iterator] = _Pass(looks_of(loader), loader.sampler, loader.batch_sampler)
+        loader = args[0] if args else kwargs["loader"]
+        samplers = getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None)
+        self._passes[iterator] = _Pass(looks_of(loader), *samplers)
         original(*args, **kwargs)
 
     def _around_next_index(self, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -165,7 +165,7 @@ class LoaderWatch:
             if current is not None:
                 if isinstance(index, Iterator) and torch_private.collates(iterator):
                     index = list(index)  # can be gone through only once
-                current.drawn = as_indices(index)
+                current.drawn = None if torch_private.is_iterable(iterator) else as_indices(index)
             return index
 
         return _next_index

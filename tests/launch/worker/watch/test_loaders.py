@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, dataloader
 
 from resumable.launch.evidence.rank_records import Batch, EpochBegin, EpochEnd, Loader
 from resumable.launch.worker.patching import Patches
@@ -225,3 +225,24 @@ def test_batches_received_without_autograd_are_marked(watched: Listener) -> None
 def test_any_kind_of_key_becomes_an_index(index: object, expected: object) -> None:
     """Integers of any library become plain ones; other keys their `repr`; a data set without indices has none."""
     assert as_indices(index) == expected
+
+
+class Outside:
+    """A loader of another library: it has what torch's iterators ask of a loader, and draws its samples itself."""
+
+    def __init__(self) -> None:
+        self._loader = DataLoader(Stream(), batch_size=None)
+        self._index_sampler = range(100)
+
+    def __getattr__(self, name: str) -> object:
+        if name in ("batch_size", "batch_sampler", "sampler"):
+            raise AttributeError(name)
+        return getattr(self._loader, name)
+
+
+def test_a_loader_of_another_library_may_have_little_of_one(watched: Listener) -> None:
+    """The loop goes on, and what its iterator counts is taken for no samples."""
+    iterator = dataloader._SingleProcessDataLoaderIter(Outside())
+    assert list(range(5)) == [int(one) for one in iterator]
+    batches = watched.of(Batch)
+    assert (5, {None}) == (len({batch.digest for batch in batches}), {batch.indices for batch in batches})
