@@ -5,6 +5,7 @@ from __future__ import annotations
 from resumable.launch.explain.codes.state_reasons import (
     BuffersNotRestored,
     FollowsFromBatches,
+    FollowsFromParameters,
     FollowsFromRank,
     InputsDiffer,
     LearningRateDiffers,
@@ -81,6 +82,7 @@ def _not_restored(evidence: Evidence, life: Life, number: int) -> Reason:
     return (
         _not_loaded(evidence, life)
         or _not_loaded_by_others(evidence, life)
+        or _of_earlier_life(evidence, life, number)
         or _of_losses(evidence, life, number)
         or _of_update(evidence, life, number)
     )
@@ -116,7 +118,12 @@ def _of_update(evidence: Evidence, life: Life, number: int) -> Reason:
     if number == 0 and found.losses and None not in found.losses and wanted.after != found.after:
         if found.after == found.before:
             return UpdateLeftOut(step=step)
-        return UpdateDiffers(step=step, is_optimizer_right=_has_its_optimizer(evidence, life))
+        start = _start_of(evidence, life)
+        return UpdateDiffers(
+            step=step,
+            is_optimizer_right=_has_its_optimizer(start),
+            has_optimizer_state=start is not None and "optimizer" in start.equal,
+        )
     return SomeStateNotRestored(what="parameters" if wanted.after != found.after else "loss", step=step)
 
 
@@ -133,9 +140,25 @@ def _was_saved_in_passing(evidence: Evidence, life: Life) -> bool:
     return start is not None and "parameters" in start.passing
 
 
-def _has_its_optimizer(evidence: Evidence, life: Life) -> bool:
+def _of_earlier_life(evidence: Evidence, life: Life, number: int) -> Reason | None:
+    """What the process that did the step before had lost: different parameters than the uninterrupted run had then."""
+    step = life.first_step - 1
+    doers = [
+        other
+        for other in evidence.faulted.lives
+        if other.rank == life.rank
+        and other.incarnation < life.incarnation
+        and other.first_step <= step < other.first_step + len(other.steps)
+    ]
+    if number > 0 or not doers:
+        return None
+    doer = max(doers, key=lambda other: other.incarnation)
+    pair = evidence.expected[life.rank][step].after, doer.steps[step - doer.first_step].after
+    return FollowsFromParameters() if None not in pair and pair[0] != pair[1] else None
+
+
+def _has_its_optimizer(start: Start | None) -> bool:
     """Whether the optimizer began with what this run had of it at the save, be it nothing."""
-    start = _start_of(evidence, life)
     return start is not None and "parameters" in start.equal and "optimizer" not in start.differing
 
 

@@ -11,7 +11,7 @@ from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.explain.check_result import Violation
 from resumable.launch.explain.codes.ends import SeeLog
 from resumable.launch.explain.codes.references import ReferenceFailed
-from resumable.launch.explain.codes.state_reasons import FollowsFromBatches
+from resumable.launch.explain.codes.state_reasons import FollowsFromBatches, FollowsFromParameters
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.judge.verdict import Verdict
 from resumable.launch.plan.plan import Plan
@@ -186,7 +186,7 @@ def _print_following(following: tuple[Following, ...], explained: str, console: 
     for group in following:
         for violation in group.violations[:MAX_FOLLOWING]:
             has_own_cause = _why(violation) not in ("", explained) and not isinstance(
-                violation.reason, FollowsFromBatches
+                violation.reason, FollowsFromBatches | FollowsFromParameters
             )
             why = f": {_why(violation)}" if has_own_cause else ""
             print_indented(console, Text(printable(f"{group.check}: {violation.sentence}{why}")), indent=2)

@@ -148,6 +148,12 @@ class FollowsFromRank(Reason, frozen=True, kw_only=True):
     rank: int
 
 
+class FollowsFromParameters(Reason, frozen=True, kw_only=True):
+    """No fault of its own."""
+
+    template = "it follows from the parameters of an earlier process, which differ already, and which it went on with"
+
+
 class BuffersNotRestored(Reason, frozen=True, kw_only=True):
     """Running statistics, for example."""
 
@@ -282,10 +288,12 @@ class UpdateDiffers(Reason, frozen=True, kw_only=True):
     template = (
         "samples, parameters, first loss and learning rate are right, and yet the update of step {step} is not: {why}"
     )
-    kind_by = ("is_optimizer_right",)
+    kind_by = ("is_optimizer_right", "has_optimizer_state")
     step: int
     is_optimizer_right: bool = False
     """It began with what this run had of it at the save."""
+    has_optimizer_state: bool = True
+    """Which was something."""
 
     @property
     def advice(self) -> str:
@@ -293,10 +301,16 @@ class UpdateDiffers(Reason, frozen=True, kw_only=True):
         return "save what that goes by, and load it too" if self.is_optimizer_right else _ADVICE["optimizer"]
 
     def __str__(self) -> str:
-        return self.filled(why=_GRADIENTS_DIFFER if self.is_optimizer_right else _OPTIMIZER_DIFFERS)
+        if not self.is_optimizer_right:
+            return self.filled(why=_OPTIMIZER_DIFFERS)
+        return self.filled(why=_GRADIENTS_DIFFER if self.has_optimizer_state else _STATE_ELSEWHERE)
 
 
 _OPTIMIZER_DIFFERS = "the optimizer's state was not restored, or lies with parameters that it was not saved for"
+_STATE_ELSEWHERE = (
+    "no optimizer was seen to hold any state, so that what the step goes by lies elsewhere (a momentum of the script's "
+    "own), or gradients are treated differently before it (clipped by earlier norms, noise)"
+)
 _GRADIENTS_DIFFER = (
     "the optimizer's state is as it was saved, so that gradients are treated differently before the step (clipped by "
     "earlier norms, noise, a second loss, what compression left over, fewer ranks in the sum)"

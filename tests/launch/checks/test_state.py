@@ -327,6 +327,25 @@ def is_start(line: AnyRecord) -> bool:
     return isinstance(line, State) and line.moment == "start"
 
 
+going_on_from_x = together(
+    from_step(0, "x"),
+    fields(Step, when=lambda line: line.before is not None, before="x-7"),
+    fields(Backward, loss=-1.0),
+)
+"""All parameters differ, and all losses; before its first step they are what the process before it had at step 8."""
+
+
+def test_who_goes_on_from_what_differs_already_has_no_fault_of_its_own() -> None:
+    """The process before it had lost something; its own loss differs before anything else of it does."""
+    groups = [histories.killed(JOB, 5), histories.killed(JOB, 9, base=4), histories.resumed(JOB, 8)]
+    history = histories.evidence(JOB, groups, []).faulted.history
+    for rank in (0, 1):
+        history = changed(history, from_step(1, "x"), incarnation=1, rank=rank)
+        history = changed(history, going_on_from_x, incarnation=2, rank=rank)
+    explained = {one.incarnation: one.explanation for one in state(histories.of_histories(history, JOB, [])).violations}
+    assert "it follows from the parameters of an earlier process" in explained[2]
+
+
 with_untrained = with_told("untrained", "base.weight")
 """Of a model a part of which is frozen."""
 
@@ -374,6 +393,7 @@ other_losses = together(with_first_loss(0), with_first_loss(1))
             [from_step(4, "x")],
             "the optimizer's state is as it was saved, so that gradients are treated",
         ),
+        (without_component("optimizer"), [from_step(4, "x")], "no optimizer was seen to hold any state"),
         (
             with_untrained,
             [other_losses, moved_by_a_forward_pass],
@@ -396,6 +416,7 @@ other_losses = together(with_first_loss(0), with_first_loss(1))
         "settings",
         "unsaved buffers",
         "gradients",
+        "no optimizer",
         "a momentum encoder",
         "a scale",
         "no scale",

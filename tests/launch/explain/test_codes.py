@@ -19,4 +19,4 @@ def test_whoever_is_accused_is_told_what_to_do():
         for kind in Reason.__subclasses__()
         if kind.__module__.endswith(subjects) and not kind.remedy and "advice" not in vars(kind)
     }
-    assert silent == {"FollowsFromBatches", "FollowsFromRank"}
+    assert silent == {"FollowsFromBatches", "FollowsFromParameters", "FollowsFromRank"}
