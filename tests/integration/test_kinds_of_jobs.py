@@ -50,6 +50,7 @@ CASES = [
     *pair("Diced", "sigkill@step=13:rank=0", dice="loader|stream|interleav|turn"),
     *pair("Offsets", "sigkill@step=13:rank=1", draws="generator|random"),
     *pair("Dropping", "sigkill@step=11:rank=0", rank_0="rank 0's random|random state of rank|generator"),
+    *pair("ByHand", "sigkill@step=9:rank=1", momentum="momentum of the script's own"),
     *pair("Grouped", "sigkill@step=11:rank=0", order="optimizer"),
     *pair("Averaging", "sigkill@step=10:rank=1", lost="ema", dropped="ema"),
     *pair("NormalisingAlone", "sigkill@step=10:rank=1", rank_0="rank 1"),

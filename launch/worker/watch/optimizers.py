@@ -12,6 +12,7 @@ import torch
 
 from resumable.launch.worker.patching import Args, Kwargs, Patches
 from resumable.launch.worker.torch_private import partition_of
+from resumable.launch.worker.watch.other_optimizers import OtherOptimizers
 
 
 @dataclass(eq=False)
@@ -74,10 +75,17 @@ class OptimizerWatch:
         """Of optimizers that are gone, since the last step."""
         self.has_trained = False
         """One of them made a step."""
+        self.others: OtherOptimizers | None = OtherOptimizers()
+        """What trains in their place; None once there was one of torch's."""
 
     def install(self, patches: Patches) -> None:
         """Wrap their construction."""
         patches.wrap(torch.optim.Optimizer, "__init__", self._around_init)
+
+    def look(self) -> None:
+        """Training is about to begin: as long as none is one of torch's, find what else trains."""
+        if self.others is not None:
+            self.others.look()
 
     def held(self) -> list[Held]:
         """What those that still exist hold now, in the order in which they were made."""
@@ -90,6 +98,8 @@ class OptimizerWatch:
             own.is_partition = id(optimizer) in partitions
             if partition_of(optimizer) is not None:
                 own.state = {}
+        if self.others is not None:
+            return [Held(groups, state, has_stepped=True) for groups, state in self.others.groups()]
         return [own for _, own in alive]
 
     def counts(self, held: Held) -> bool:
@@ -118,6 +128,7 @@ class OptimizerWatch:
         self._track(optimizer)
 
     def _track(self, optimizer: torch.optim.Optimizer) -> None:
+        self.others = None
         held = Held()
         held.follow(optimizer)
         self._held[id(optimizer)] = weakref.ref(optimizer), held

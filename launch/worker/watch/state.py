@@ -20,11 +20,9 @@ from resumable.launch.worker.patching import Patches
 from resumable.launch.worker.recorder import Recorder
 from resumable.launch.worker.torch_private import version_of
 from resumable.launch.worker.watch.instances import Instances
+from resumable.launch.worker.watch.known_start import ByName, KnownStart
 from resumable.launch.worker.watch.modules import LiveModules
 from resumable.launch.worker.watch.optimizers import Held, OptimizerWatch, options_of, parameters_of
-
-ByName = dict[str, Fingerprint]
-"""Fingerprints of one component of the training state."""
 
 
 class StateWatch:
@@ -41,7 +39,7 @@ class StateWatch:
         self._schedulers = Instances(LRScheduler, ReduceLROnPlateau)
         self._scalers = Instances(GradScaler)
         self._quick = QuickForms()
-        self._start = _Start()
+        self._start = KnownStart()
         self._is_accumulating = False
         """A backward pass came since the last step."""
         self._end: tuple[dict[str, ByName], dict[str, Fingerprint]] | None = None
@@ -64,11 +62,17 @@ class StateWatch:
                 if held := self._held():
                     self._parameters(held)  # their names, in case that nothing is left to train: then no batch comes
             case Batch() if not self._start.is_over:
+                if record.grad_enabled:
+                    self.optimizers.look()
                 self._prepare_start()
 
     def trained(self) -> Iterator[torch.Tensor]:
         """The parameters of all optimizers that still exist, each once."""
         yield from (parameter for _, parameter in parameters_of(self._held()))
+
+    def groups(self) -> Iterator[dict[str, Any]]:
+        """The groups of parameters of all optimizers that still exist."""
+        yield from chain.from_iterable(own.groups for own in self._held())
 
     def parameters(self) -> Fingerprint:
         """Of all optimizers that still exist; the quick form."""
@@ -90,7 +94,7 @@ class StateWatch:
     def at_start(self) -> dict[str, Any]:
         """The fields of a `State` before the first backward pass; a batch that a thread fetches from then on is too late."""
         held = self._held()
-        start = self._start
+        start = self._start.current(are_others=self.optimizers.others is not None)
         start.is_over = True
         before = {
             "buffers": start.buffers or {},
@@ -228,10 +232,8 @@ class StateWatch:
 
     def _prepare_start(self) -> None:
         """With each batch before the first backward pass, of which there are many where a script skips batches."""
-        start, held = self._start, self._held()
-        if (
-            start.untrained is None
-        ):  # a model may be put into another module behind a load, which names what it has anew
+        start, held = self._start.current(are_others=self.optimizers.others is not None), self._held()
+        if start.untrained is None:  # a model may be put into another module behind a load, and have other names there
             self._modules.forget()
             self._quick.forget()
         start.raw = self._raw()
@@ -264,28 +266,6 @@ class StateWatch:
                 **({"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_initialized() else {}),  # type: ignore[no-untyped-call]
             },
         }
-
-
-class _Start:
-    """What is known of the state before the first forward and backward pass."""
-
-    def __init__(self) -> None:
-        self.is_over = False
-        self.raw: dict[str, dict[str, Any]] | None = None
-        """When the last batch came."""
-        self.buffers: ByName | None = None
-        """When the first batch after the last load came: later forward passes may have changed them."""
-        self.quick_buffers: Fingerprint | None = None
-        self.untrained: ByName | None = None
-        """Likewise."""
-        self.unsaved: ByName = {}
-        """Likewise."""
-        self.frozen: ByName = {}
-        """Likewise, of the parameters that get no gradient though an optimizer holds them."""
-        self.gradients: ByName = {}
-        """When the last batch came: those of a window of accumulation that was open at the save."""
-        self.seen: list[tuple[int, int]] = []
-        """Which gradients these are, and how often each was changed."""
 
 
 def text_of(fingerprint: Fingerprint) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -29,7 +29,8 @@ class TrainingWatch:
     its end. A step that `torch.compile` has taken into what it compiles cannot be seen: what was seen next shows that it was
     done, when gradients had waited for it and a parameter is not what it was. A process of which no backward pass was ever
     seen may compute its gradients otherwise (`torch.func.grad`, `torch.autograd.grad`): a step with gradients that are not
-    all zero is then one of the training, of the batches that forward passes got.
+    all zero is then one of the training, of the batches that forward passes got. Where no optimizer is one of torch's, what
+    changes the parameters after a backward pass is a step, whoever makes it; it shows with the next line.
 
     Args:
         recorder: Gets the lines.
@@ -60,6 +61,8 @@ class TrainingWatch:
         """What there was before the first step."""
         self._is_start_due = True
         """It is not known yet, or not any more: something was loaded, or the step before was none of the training."""
+        self._is_start_of_others = False
+        """It is what there was before there was an optimizer of torch's."""
         self._depth = 0
         """Of optimizers that step within each other."""
         self._num_calls = 0
@@ -73,6 +76,10 @@ class TrainingWatch:
         self._has_seen_backward = False
         self._are_steps_compiled = False
         """Whether any was taken into what `torch.compile` compiles."""
+        self._waiting: str | None = None
+        """Parameters after the last backward pass, where nobody announces the step that will change them."""
+        self._kept: list[Any] = []
+        """What they belong to, until that step: a function that makes it as its last deed may have returned."""
         self._scheduler_steps: int | None = None
         """What the schedulers had counted before the current step."""
         self._learning_rate: float | None = None
@@ -85,6 +92,7 @@ class TrainingWatch:
         self._watch_steps(patches)
         ScalerWatch(lambda: self._num_calls, self._record_skipped_step).install(patches)
         self._recorder.settle_with(self._settle)
+        patches.on_undo(self._close)
 
     def observe(self, record: AnyRecord) -> None:
         """With the first batches of a process, find out which step it resumes at: faults may ask for it."""
@@ -117,6 +125,7 @@ class TrainingWatch:
         """What the record of it says of what was before."""
         self._depth = 0  # an optimizer that failed has left its mark
         self._settle()
+        self._state.optimizers.look()
         self._note_start()  # a compiled step will not be seen to begin
         self._has_seen_backward = True
         batches, beside = self._forwards.enter_backward(tensors)
@@ -124,12 +133,18 @@ class TrainingWatch:
 
     def _note_start(self) -> None:
         """Before the first backward pass: between it and the step, sharpness-aware training moves the parameters."""
+        are_others = self._state.optimizers.others is not None
+        self._is_start_due |= self._is_start_of_others and not are_others
         if self._is_start_due and self._position.num_steps == 0:
+            self._is_start_of_others = are_others
             self._before = text_of(self._state.parameters())
             self._is_start_due = not self._before  # no optimizer yet
             self._start = self._state.at_start()
 
     def _after_backward(self, tensors: Any, facts: dict[str, Any]) -> None:
+        if (others := self._state.optimizers.others) is not None:
+            self._kept = others.alive()
+            self._waiting = text_of(self._state.parameters())
         self._gradients.remember()
         self._is_open = True
         self._recorder.emit(Backward, loss=_scalar(tensors), **facts)
@@ -168,7 +183,7 @@ class TrainingWatch:
         if not _has_state(optimizer):
             self._stateless.append(optimizer)
         self._scheduler_steps = self._state.num_steps_scheduled()
-        self._learning_rate = _learning_rate(optimizer)
+        self._learning_rate = _learning_rate(getattr(optimizer, "param_groups", ()))
         self._depth += 1
 
     def _after_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -190,9 +205,18 @@ class TrainingWatch:
         if self._are_steps_compiled and self._gradients.have_parameters_changed():
             self._state.optimizers.note_steps()
             self._record_step()
+        elif self._waiting is not None and self._waiting != text_of(self._state.parameters()):
+            self._learning_rate = _learning_rate(self._state.groups())
+            if self._position.num_steps == 0:
+                self._position.resume_at(self._before)
+            self._record_step()
         elif self._gradients.were_let_go():
-            self._is_open = False
+            self._close()
             self._recorder.emit(LetGo)
+
+    def _close(self) -> None:
+        """What the last backward passes gave is used up."""
+        self._is_open, self._waiting, self._kept = False, None, []
 
     def _record_skipped_step(self) -> None:
         self._settle()
@@ -206,7 +230,8 @@ class TrainingWatch:
         if not self._recorder.is_active or not (position.has_backward or position.is_after_step):
             self._is_start_due = True
             return
-        self._is_open = False
+        self._close()
+        since_start = position.count_step()  # from now on the job is known to have steps
         number = position.num_steps - (not position.has_backward)
         if number == 0 and self._start.get("components"):
             self._recorder.emit(State, **self._start)
@@ -218,7 +243,7 @@ class TrainingWatch:
             has_new_optimizer=has_new_optimizer,
             scheduler_steps=self._scheduler_steps,
             learning_rate=self._learning_rate,
-            since_start=position.count_step(),
+            since_start=since_start,
         )
 
     def _state_after_step(self) -> dict[str, Any]:
@@ -236,9 +261,9 @@ def _has_state(optimizer: torch.optim.Optimizer) -> bool:
     return len(getattr(optimizer, "state", ())) > 0
 
 
-def _learning_rate(optimizer: torch.optim.Optimizer) -> float | None:
+def _learning_rate(groups: Iterable[Mapping[str, Any]]) -> float | None:
     """The greatest of all groups; None if there is none."""
-    rates = [_scalar(group.get("lr")) for group in getattr(optimizer, "param_groups", ())]
+    rates = [_scalar(group.get("lr")) for group in groups]
     return max([rate for rate in rates if rate is not None], default=None)
 
 

@@ -251,6 +251,30 @@ class Resized(Job):
                         value.zero_()
 
 
+class ByHand(Job):
+    """No optimizer: the script moves its parameters itself. Bug: its momentum is lost."""
+
+    def make_optimizer(self) -> Any:
+        return {name: torch.zeros_like(parameter) for name, parameter in self.net.named_parameters()}
+
+    def state(self) -> dict[str, Any]:
+        return {"net": self.net.state_dict(), "momentum": self.optimizer, "step": self.step, "done": self.done}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.net.load_state_dict(state["net"])
+        self.step, self.done = state["step"], state["done"]
+        if self.bug != "momentum":
+            self.optimizer = state["momentum"]
+
+    def update(self) -> None:
+        with torch.no_grad():
+            for name, parameter in self.net.named_parameters():
+                self.optimizer[name].mul_(0.9).add_(parameter.grad)
+                parameter.sub_(self.optimizer[name], alpha=0.02)
+                parameter.grad = None
+        self.step += 1
+
+
 class Counting(Job):
     """Numbers beside the state: a best value in the checkpoint, a history and counts in files. Bugs: one of them is lost."""
 

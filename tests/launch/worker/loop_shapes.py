@@ -5,7 +5,7 @@ A loop that was misread becomes a word of this grammar.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from itertools import combinations, product
 from random import Random
@@ -52,6 +52,8 @@ class Shape:
         "transformed",
     ] = "plain"
     """By hand: no backward pass, what `torch.autograd.grad` gives becomes the gradients, or what `torch.func.grad` does."""
+    optimizer: Literal["of torch", "of a library", "of the script"] = "of torch"
+    """Of a library: it holds groups of parameters as one of torch's does. Of the script: nothing shows whose they are."""
 
     def __str__(self) -> str:
         plain = Shape()
@@ -105,6 +107,36 @@ class Squares(torch.nn.Module):
         return self.second(torch.tanh(self.first(x["x"] if isinstance(x, dict) else x)))
 
 
+class Momentum:
+    """An optimizer that is none of torch's, and changes parameters behind the back of autograd's count of changes."""
+
+    def __init__(self, parameters: Iterable[torch.nn.Parameter]) -> None:
+        self.trained = list(parameters)
+        self.state: dict[torch.Tensor, dict[str, torch.Tensor]] = {}
+
+    def step(self) -> None:
+        for parameter in self.trained:
+            if parameter.grad is not None:
+                average = self.state.setdefault(parameter, {"average": torch.zeros_like(parameter)})["average"]
+                average.mul_(0.9).add_(parameter.grad)
+                parameter.data.sub_(average, alpha=1e-3)
+
+    def zero_grad(self, *, set_to_none: bool = True) -> None:
+        for parameter in self.trained:
+            if set_to_none:
+                parameter.grad = None
+            elif parameter.grad is not None:
+                parameter.grad.zero_()
+
+
+class GroupedMomentum(Momentum):
+    """The same, which shows what it trains."""
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        return [{"params": self.trained, "lr": 1e-3}]
+
+
 class Bound(torch.nn.Module):
     """A model with its loss."""
 
@@ -154,9 +186,13 @@ class Loop:
                     pass
         for epoch in range(NUM_EPOCHS):
             self._epoch(epoch)
+        if self.shape.update == "penalty":
+            self.model.zero_grad()  # gradients with a graph hold themselves for good
         return self.ledger.steps
 
-    def _optimizer(self) -> torch.optim.Optimizer:
+    def _optimizer(self) -> Any:
+        if self.shape.optimizer != "of torch":
+            return (GroupedMomentum if self.shape.optimizer == "of a library" else Momentum)(self.model.parameters())
         if self.shape.update == "closure":
             return torch.optim.LBFGS(self.model.parameters(), lr=1e-3, max_iter=3)
         return torch.optim.SGD(self.model.parameters(), lr=1e-3, momentum=0.9)
@@ -371,8 +407,10 @@ def is_possible(shape: Shape) -> bool:
         and not shape.start.startswith("warm-up")
         and not (shape.accumulation > 1 and (is_told_by_order or shape.loaders == "labels only"))
     )
+    is_simple = shape.update in ("plain", "clipped", "penalty", "two losses") and shape.start != "warm-up with step"
     return (
         (is_shown_by_hand or not is_by_hand)
+        and (is_simple or shape.optimizer == "of torch")
         and not (is_closure and (shape.accumulation > 1 or shape.zero == "before backward"))
         and not (is_told_by_order and not is_plain)
         and not (shape.rest == "kept" and shape.zero == "before backward")

@@ -354,3 +354,20 @@ def test_a_row_of_a_sparse_optimizer_shows(watch: StateWatch, listener: Listener
     after = at_save(watch, listener)
     assert before.components["optimizer"] != after.components["optimizer"]
     assert before.components["parameters"] == after.components["parameters"]
+
+
+def test_an_optimizer_that_is_made_after_the_first_batch_says_what_is_trained(
+    watch: StateWatch, listener: Listener
+) -> None:
+    """Until then whatever may be trained passes for it; the start and a save then say the same of the same."""
+    torch.manual_seed(0)
+    model, teacher = nn.Linear(2, 1), nn.Linear(3, 1)
+    watch.observe(BATCH)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    watch.observe(BATCH)
+    found = watch.at_start()["components"]
+    saved = at_save(watch, listener).components
+    assert {name: saved[name] for name in ("parameters", "untrained")} == {
+        name: found[name] for name in ("parameters", "untrained")
+    }
+    assert (len(optimizer.param_groups), teacher.weight.shape) == (1, (1, 3))
