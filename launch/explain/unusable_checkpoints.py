@@ -60,21 +60,28 @@ def disturbed_readings(run: Run) -> frozenset[int]:
 
 
 def _folders_in_part(run: Run, *, before: int) -> list[str]:
-    """Folders with less in them than another of their series: a rank was stopped before it had written its part."""
-    written: dict[str, set[tuple[int, str]]] = {}
+    """Folders with less in them than others of their series: a rank was stopped before it had written its part.
+
+    Of the incarnation that wrote to it last: another one may have had fewer ranks.
+    """
+    written: dict[str, tuple[int, set[tuple[int, str]]]] = {}
+    whole: dict[tuple[int, str], set[tuple[int, str]]] = {}
     renamed: set[str] = set()
-    for life in run.lives:
+    for life in sorted(run.lives, key=lambda life: life.incarnation):
         for record in life.process.events if life.incarnation < before else ():
             if isinstance(record, Rename):
                 renamed.add(series_of(record.source))
             elif isinstance(record, Save) and record.phase == "end" and record.path:
                 path = PurePath(record.path)
-                written.setdefault(str(path.parent), set()).add((life.rank, path.name))
+                folder, file = str(path.parent), (life.rank, series_of(path.name))
+                if written.setdefault(folder, (life.incarnation, set()))[0] != life.incarnation:
+                    written[folder] = (life.incarnation, set())
+                written[folder][1].add(file)
+                whole.setdefault((life.incarnation, series_of(folder)), set()).add(file)
     return [
         folder
-        for folder, files in written.items()
-        if series_of(folder) not in renamed
-        and any(files < more and series_of(one) == series_of(folder) for one, more in written.items())
+        for folder, (incarnation, files) in written.items()
+        if files < whole[incarnation, series_of(folder)] and series_of(folder) not in renamed
     ]
 
 
