@@ -5,22 +5,25 @@ As those of the ranks (`resumable.launch.evidence.rank_records`), each is one JS
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from resumable.launch.system.safe_io import decoded, encoded
 
+Ordinal = Annotated[int, msgspec.Meta(ge=0, lt=1 << 20)]
+"""Of a rank, a node or a worker group, or how many there are: readers go through all up to it."""
+
 
 class RoundStarted(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="round"):
     """A node joined a round of the rendezvous and starts its ranks."""
 
-    incarnation: int
-    node: int
+    incarnation: Ordinal
+    node: Ordinal
     """Group rank of this node in the round."""
-    num_nodes: int
-    ranks: list[int]
-    world_size: int
+    num_nodes: Ordinal
+    ranks: list[Ordinal]
+    world_size: Ordinal
     time_ns: int
     group: str = ""
     """What the worker group has drawn, where its rank 0 says this and no node of ours; `incarnation` is then the first
@@ -33,8 +36,8 @@ class RoundStarted(msgspec.Struct, frozen=True, kw_only=True, tag_field="event",
 class RankEnded(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="rank_ended"):
     """The process of a rank is gone, for whatever reason."""
 
-    incarnation: int
-    rank: int
+    incarnation: Ordinal
+    rank: Ordinal
     pid: int
     time_ns: int
     exit_code: int | None = None
@@ -44,8 +47,8 @@ class RankEnded(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", ta
 class RankHung(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="rank_hung"):
     """The hang watch ends a rank that made no progress."""
 
-    incarnation: int
-    rank: int
+    incarnation: Ordinal
+    rank: Ordinal
     pid: int
     silent_s: float
     """How long it had recorded nothing."""
@@ -62,7 +65,7 @@ class RankHung(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag
 class RankFailure(msgspec.Struct, frozen=True, kw_only=True):
     """How the elastic agent says that a rank failed."""
 
-    rank: int
+    rank: Ordinal
     pid: int
     exit_code: int
     """As `Popen.returncode`: negative for a signal."""
@@ -76,7 +79,7 @@ NodeOutcome = Literal["succeeded", "failed", "interrupted", "late"]
 class NodeEnded(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="ended"):
     """The elastic agent of a node returned."""
 
-    node: int
+    node: Ordinal
     outcome: NodeOutcome
     time_ns: int
     message: str = ""
@@ -95,7 +98,7 @@ class NodeFaultActed(msgspec.Struct, frozen=True, kw_only=True, tag_field="event
 
     fault: int
     """Number of the fault in the plan."""
-    node: int
+    node: Ordinal
     """Number of the node at the supervisor."""
     act: NodeAct
     time_ns: int

@@ -15,6 +15,7 @@ import msgspec
 
 from resumable.launch.evidence.fingerprints import Fingerprint
 from resumable.launch.evidence.index_text import indices_of
+from resumable.launch.evidence.node_records import Ordinal
 from resumable.launch.system.environment import Keep
 from resumable.launch.system.safe_io import decoded, encoded
 
@@ -52,12 +53,12 @@ class Start(Record, frozen=True, kw_only=True, tag="start"):
 
     format: int
     """`FORMAT_VERSION` of the writer."""
-    incarnation: int
+    incarnation: Ordinal
     """Number of the worker group, from 0; every rank of one group has the same."""
-    rank: int
+    rank: Ordinal
     local_rank: int
-    world_size: int
-    node: int
+    world_size: Ordinal
+    node: Ordinal
     """Group rank of the node (its elastic agent) in this incarnation."""
     pid: int
     python: str

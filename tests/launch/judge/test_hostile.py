@@ -246,6 +246,16 @@ def test_a_sample_of_any_number_is_compared(run_dir: RunDir, command: tuple[str,
     assert main([command[0], str(run_dir.root), *command[1:]]) == 0
 
 
+@COMMANDS
+@pytest.mark.parametrize("field", ["incarnation", "world_size", "rank"])
+@pytest.mark.timeout(60)
+def test_a_number_up_to_which_nobody_counts_is_damage(run_dir: RunDir, command: tuple[str, ...], field: str) -> None:
+    """Readers go through all incarnations and ranks up to it."""
+    for file in run_dir.root.glob("faulted/*/*.jsonl"):
+        file.write_text(re.sub(rf'"{field}":[1-9]\d*', f'"{field}":{1 << 40}', file.read_text()))
+    assert main([command[0], str(run_dir.root), *command[1:]]) == 3
+
+
 def test_no_report_goes_where_a_link_leads(run_dir: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A link within the run directory may be a stranger's; one outside is the caller's own."""
     (run_dir.root / "page.html").symlink_to(tmp_path / "precious")
