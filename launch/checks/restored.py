@@ -24,6 +24,7 @@ from resumable.launch.explain.codes.state_problems import (
 from resumable.launch.explain.codes.state_reasons import ComponentNotRestored
 from resumable.launch.explain.learning_rates import has_first_schedule, rate_violation
 from resumable.launch.explain.start_difference import why_doubtful, why_not_restored
+from resumable.launch.explain.unusable_checkpoints import why_wrong
 from resumable.launch.explain.witnesses import was_meant
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life
@@ -96,7 +97,8 @@ def _different_states(evidence: Evidence, starts: Sequence[Start]) -> Iterator[V
                     save_step=start.moment[1],
                     path=start.path,
                 )
-                yield at_resume(start.life, problem, why_not_restored(start, component))
+                why = why_wrong(evidence.faulted, start.life) or why_not_restored(start, component)
+                yield at_resume(start.life, problem, why)
 
 
 def _different_rates(evidence: Evidence, resumed: Sequence[Life], starts: Sequence[Start]) -> Iterator[Violation]:

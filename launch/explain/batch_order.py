@@ -244,6 +244,9 @@ def _cut_elsewhere(wrong: FirstWrongEpoch) -> Reason | None:
         return None
     if begin == right_begin:
         return BatchSizeDiffers(epoch=wrong.epoch, batch=wrong.start, size=size, right_size=right_size)
+    is_in_samples = _is_skip_in_samples(wrong, begin)
+    if size == right_size and (begin - right_begin) % size == 0 and not is_in_samples:
+        return None  # it is one of the epoch's batches, and not cut elsewhere
     is_resized = size != right_size and begin == wrong.start * size
     unit: SkipUnit = "batches of a different size" if is_resized else "different units"
     return BatchesShifted(
@@ -253,7 +256,7 @@ def _cut_elsewhere(wrong: FirstWrongEpoch) -> Reason | None:
         num_done=wrong.start,
         size=size,
         right_size=right_size,
-        skipped="samples" if _is_skip_in_samples(wrong, begin) else unit,
+        skipped="samples" if is_in_samples else unit,
     )
 
 

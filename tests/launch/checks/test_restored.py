@@ -13,6 +13,8 @@ from resumable.launch.evidence.history import History
 from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, Load, Save, State, Step
 from resumable.launch.explain.check_result import CheckResult
 from resumable.launch.explain.outcome import Outcome
+from resumable.launch.plan.fault_grammar import parse_fault
+from resumable.launch.plan.fault_model import resolve
 from tests.launch import histories
 from tests.launch.changes import Change, changed, fields, together, without
 from tests.launch.histories import Job
@@ -102,6 +104,14 @@ def test_what_all_ranks_have_lost_is_told_of_each() -> None:
     problems = [violation.problem for violation in result.violations]
     assert [(one.rank, one.save_step, one.path) for one in problems] == [(r, 4, "ckpt/step-4.pt") for r in (0, 1)]
     assert (problems[0].names, problems[0].num_names, problems[0].step) == (("layer.bias", "layer.weight"), 2, 4)
+
+
+def test_what_a_fault_did_to_the_file_is_no_matter_of_what_is_saved() -> None:
+    """It was saved whole, and is not what was read."""
+    planned = resolve([parse_fault("corrupt@step=4:rank=1")], world_size=2, seed=0)[0]
+    history = with_states(histories.hit(JOB, planned, path=histories.path_of(4)))
+    spoilt = changed(history, at_start("optimizer", first_zeroed), incarnation=1)
+    assert f"{histories.path_of(4)} was damaged (corrupt)" in alone(spoilt).violations[0].explanation
 
 
 def test_a_lost_scale_is_named() -> None:
