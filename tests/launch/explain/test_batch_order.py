@@ -14,8 +14,13 @@ import pytest
 from resumable.launch.checks.rank_sequence import rank_sequence
 from resumable.launch.evidence.history import History, Process
 from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, EpochBegin, EpochEnd, Loader, Step
+from resumable.launch.explain.batch_order import explain
 from resumable.launch.explain.check_result import CheckResult
+from resumable.launch.explain.codes.order_reasons import SamplesDuplicated
+from resumable.launch.explain.first_wrong_epoch import RankComparison
 from resumable.launch.explain.outcome import Outcome
+from resumable.launch.reading.steps import Steps
+from resumable.launch.reading.trained import TrainedBatch, TrainedStep
 from tests.launch import histories
 from tests.launch.changes import changed, fields
 from tests.launch.histories import Epochs, Job
@@ -500,3 +505,19 @@ def test_batches_that_no_loader_gives_are_drawn_by_a_generator() -> None:
         "what draws them was not restored"
     )
     assert (Outcome.INVALID, expected) == (result.outcome, result.violations[0].explanation)
+
+
+def cycled(numbers: list[int], first: int = 0) -> Steps:
+    """One pass, as it seems, of a loader in `itertools.cycle`: batches of two samples, by their numbers."""
+    batches = [
+        TrainedBatch(loader=0, epoch=0, batch=place, key=(2 * number, 2 * number + 1), line=place + 1)
+        for place, number in enumerate(numbers, start=first)
+    ]
+    return Steps.of(TrainedStep(batches=(batch,), line=batch.line) for batch in batches)
+
+
+def test_batches_that_come_again_and_again_are_not_cut_elsewhere() -> None:
+    """What it keeps is what the process has seen: after a restart in mid-epoch only the rest."""
+    expected, found = cycled([0, 1, 2, 3] * 3), cycled([2, 3] * 3, first=6)
+    comparison = RankComparison(rank=0, expected={0: expected}, found=found, first_step=6, is_whole=True, batch_size=2)
+    assert explain(comparison) == SamplesDuplicated(epoch=0, num=8)
