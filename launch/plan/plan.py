@@ -39,7 +39,11 @@ class Containers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Script(msgspec.Struct, frozen=True, kw_only=True):
-    """What every rank runs."""
+    """What every rank runs.
+
+    Raises:
+        UsageError: a path or an argument is no UTF-8, which a stored plan could not say.
+    """
 
     path: str
     """Absolute path of a script, or a module's name if `is_module`, or a program if `is_program`."""
@@ -53,6 +57,11 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     """A program that starts the ranks itself, such as torchrun or srun; `folder` is where the command was given."""
     is_function: bool = False
     """`path` is a file with a pickled call, see `resumable.launch.evidence.function_call`."""
+
+    def __post_init__(self) -> None:
+        for text in (self.path, self.folder, *self.arguments):
+            if not text.isascii() and text != text.encode(errors="replace").decode():
+                raise UsageError(f"{text!r}: expected a path or an argument in UTF-8; give it a different name")
 
     @property
     def is_built_in(self) -> bool:

@@ -30,6 +30,13 @@ def test_the_scripts_own_arguments_are_never_ours(script: str) -> None:
     assert made.seed == 0
 
 
+def test_what_a_stored_plan_could_not_say_is_refused(script: str) -> None:
+    """A name of a file that is no UTF-8; any other is good."""
+    assert plan("verify", script, "\u00e9\n").script.arguments == ("\u00e9\n",)
+    with pytest.raises(UsageError, match=r"udcff'.*UTF-8"):
+        plan("verify", script, "\udcff")
+
+
 @pytest.mark.parametrize("spelling", ["--nproc-per-node=3", "--nproc_per_node=3"])
 def test_torchruns_flags_keep_their_spellings(script: str, spelling: str) -> None:
     """Both spellings of torchrun are understood."""
