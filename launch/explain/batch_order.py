@@ -47,7 +47,12 @@ from resumable.launch.explain.codes.place_reasons import (
     WrongPlace,
 )
 from resumable.launch.explain.codes.statement import Reason
-from resumable.launch.explain.first_wrong_epoch import FirstWrongEpoch, RankComparison, find_first_wrong_epoch
+from resumable.launch.explain.first_wrong_epoch import (
+    FirstWrongEpoch,
+    RankComparison,
+    epochs_of,
+    find_first_wrong_epoch,
+)
 from resumable.launch.reading.trained import BatchKey
 
 
@@ -193,13 +198,18 @@ def _epoch_skipped(wrong: FirstWrongEpoch) -> Reason | None:
 def _finished_epoch(wrong: FirstWrongEpoch) -> Reason | None:
     """An epoch before the border at which the process went on comes again, and then the others.
 
-    From two epochs on it looks the same where no sampler knows of any, and a generator began anew.
+    Where no sampler knows of any, a generator that began anew looks the same: then the job has no epoch too many.
     """
     epoch = _earlier_epoch(wrong)
     if epoch is None or not wrong.is_followed_by(epoch + 1):
         return None
-    is_certain = wrong.comparison.has_epochs or epoch == wrong.epoch - 1
-    return FinishedEpochRepeated(epoch=epoch) if is_certain else None
+    is_told = epoch == wrong.epoch - 1 and (epoch > 0 or _has_epoch_more(wrong))
+    return FinishedEpochRepeated(epoch=epoch) if wrong.comparison.has_epochs or is_told else None
+
+
+def _has_epoch_more(wrong: FirstWrongEpoch) -> bool:
+    comparison = wrong.comparison
+    return max(epochs_of(comparison.found, comparison.loader), default=0) > max(wrong.epochs)
 
 
 def _earlier_epoch(wrong: FirstWrongEpoch) -> int | None:
@@ -221,7 +231,8 @@ def _different_epoch(wrong: FirstWrongEpoch) -> Reason | None:
     if epoch == wrong.epoch - 1 and not wrong.is_first:
         return EpochOrderRepeated(epoch=wrong.epoch, previous=epoch)
     if not wrong.comparison.has_epochs:
-        return GeneratorNotRestored(epoch=wrong.epoch, found_epoch=epoch)
+        is_open = _earlier_epoch(wrong) == wrong.epoch - 1 and not wrong.comparison.is_whole
+        return GeneratorNotRestored(epoch=wrong.epoch, found_epoch=epoch, is_earlier_begun=is_open)
     is_earlier_begun = _earlier_epoch(wrong) is not None and not wrong.following
     return SamplerEpochWrong(epoch=wrong.epoch, found_epoch=epoch, is_earlier_begun=is_earlier_begun)
 

@@ -89,16 +89,21 @@ class FinishedEpochRepeated(Reason, frozen=True, kw_only=True):
 class GeneratorNotRestored(Reason, frozen=True, kw_only=True):
     """The sampler knows of no epoch: the order that it draws comes from a generator, or from a count of its own."""
 
-    template = "epoch {epoch} {what}: the state of the generator that draws it, or of the sampler, was not restored"
+    template = (
+        "epoch {epoch} {what}: the state of the generator that draws it, or of the sampler, was not restored{again}"
+    )
     remedy = _SAVE_GENERATOR
     epoch: int
     found_epoch: int | None = None
     """The epoch whose order it has; None if it has none that the uninterrupted run has."""
+    is_earlier_begun: bool = False
+    """It may be the epoch before itself that comes again: nobody saw how many epochs the job has then."""
 
     def __str__(self) -> str:
         known = self.found_epoch is not None
         what = f"goes on in epoch {self.found_epoch}'s order" if known else "has an order of its own"
-        return self.filled(what=what)
+        again = f", or epoch {self.found_epoch} is trained on again" if self.is_earlier_begun else ""
+        return self.filled(what=what, again=again)
 
 
 class DrawnAgain(Reason, frozen=True, kw_only=True):

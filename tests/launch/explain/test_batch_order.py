@@ -453,6 +453,26 @@ def test_a_sampler_without_epochs_is_blamed_for_none(bug: Bug, words: str) -> No
     assert (words in explanation, "set_epoch" in explanation) == (True, False)
 
 
+@pytest.mark.parametrize(
+    ("num_more", "words"),
+    [(0, "epoch 1 goes on in epoch 0's order: the state of the generator"), (1, "epoch 0 was finished before")],
+    ids=["a generator that began anew", "an epoch again"],
+)
+def test_how_many_epochs_come_tells_an_order_from_an_epoch_that_comes_again(num_more: int, words: str) -> None:
+    """Without a sampler that knows of epochs, both begin with the order of epoch 0."""
+    num_epochs = JOB.num_epochs - 1 + num_more
+    changes = {
+        f"rank{rank}": lambda _, rank=rank: [JOB.epoch(rank, number) for number in range(num_epochs)]
+        for rank in range(JOB.world_size)
+    }
+    faulted = histories.one_kill(JOB, at=9, resume=8, **changes).faulted.history
+    evidence = histories.of_histories(
+        changed(faulted, fields(EpochBegin, sampler_epoch=None)), JOB, [histories.sigkill(8)]
+    )
+    explanation = rank_sequence(evidence).violations[0].explanation
+    assert (words in explanation, "or epoch 0 is trained on again" in explanation) == (True, False)
+
+
 SHORT = replace(JOB, num_epochs=2)
 
 
