@@ -44,7 +44,7 @@ def _restored(evidence: Evidence) -> CheckResult:
     unproved = None if evidence.numbers_repeat else _unproved(resumed, starts)
     if unproved is not None:
         return unproved
-    if starts and not any(start.equal for start in starts):
+    if starts and not any(start.equal.intersection(MUST_BE_RESTORED) for start in starts):
         return not_applicable("what this run had at the save was not recorded")
     if not starts:
         is_recorded = any(start_state(life) is not None for life in resumed)
