@@ -19,9 +19,9 @@ from resumable.launch.explain.codes.batch_problems import (
     UnknownRank,
     WindowDiffers,
 )
+from resumable.launch.explain.codes.optimizer_reasons import EveryUpdateLeftOut
 from resumable.launch.explain.codes.place_reasons import AccumulationOffCount
 from resumable.launch.explain.codes.share_reasons import PartOfDataset
-from resumable.launch.explain.codes.state_reasons import EveryUpdateLeftOut
 from resumable.launch.explain.codes.statement import Problem, Reason
 from resumable.launch.explain.codes.verdicts import DiffersBeforeAnyFault, NothingResumed
 from resumable.launch.explain.first_wrong_epoch import RankComparison

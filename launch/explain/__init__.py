@@ -8,6 +8,7 @@ What can be said:
 What it is, as the facts show:
     first_wrong_epoch     the first pass over the data that is not as expected
     batch_order           how its batches differ, in a sampler's words
+    wrong_place           how far it went on from its place, and in which unit that is
     interleaving          several streams of which only the choice is different
     common_order          how the order of all ranks together is different
     world_size            what a different number of ranks has changed

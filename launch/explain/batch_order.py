@@ -36,12 +36,8 @@ from resumable.launch.explain.codes.order_reasons import (
     SamplesDuplicated,
 )
 from resumable.launch.explain.codes.place_reasons import (
-    BatchesReplayed,
     BatchesShifted,
-    BatchesSkipped,
     BatchSizeDiffers,
-    EpochRestarted,
-    SkipCause,
     SkipUnit,
     VeryFirstBatch,
     WrongPlace,
@@ -53,6 +49,7 @@ from resumable.launch.explain.first_wrong_epoch import (
     epochs_of,
     find_first_wrong_epoch,
 )
+from resumable.launch.explain.wrong_place import is_skip_in_samples, replayed, skipped
 from resumable.launch.reading.trained import BatchKey
 
 
@@ -123,32 +120,8 @@ def _same_epoch(wrong: FirstWrongEpoch) -> Reason | None:
     if not wrong.is_first:
         return _later_epoch(wrong, batch)
     if batch > wrong.start:
-        return _skipped(wrong, batch)
-    return _replayed(wrong, batch) if batch < wrong.start else None
-
-
-def _replayed(wrong: FirstWrongEpoch, batch: int) -> Reason:
-    if batch == 0:
-        return EpochRestarted(epoch=wrong.epoch, batch=wrong.start)
-    is_in_steps = batch == _num_steps_done(wrong)
-    return BatchesReplayed(
-        num=wrong.start - batch,
-        batch=batch,
-        num_done=wrong.start,
-        is_in_samples=not is_in_steps and _is_skip_in_samples(wrong, batch * wrong.comparison.batch_size),
-        is_in_steps=is_in_steps,
-    )
-
-
-def _num_steps_done(wrong: FirstWrongEpoch) -> int:
-    """Optimizer steps in which the batches before the right one were trained on."""
-    done = wrong.comparison.expected[wrong.comparison.rank][: wrong.comparison.first_step]
-    return sum(any(batch.epoch == wrong.epoch for batch in step.batches) for step in done)
-
-
-def _is_skip_in_samples(wrong: FirstWrongEpoch, sample: int) -> bool:
-    """Whether a rank that begins at this sample of its own skipped samples, its own or all ranks', for batches."""
-    return sample > 0 and sample in (wrong.start, wrong.start // len(wrong.comparison.expected))
+        return skipped(wrong, batch)
+    return replayed(wrong, batch) if batch < wrong.start else None
 
 
 def _later_epoch(wrong: FirstWrongEpoch, batch: int) -> Reason | None:
@@ -157,41 +130,12 @@ def _later_epoch(wrong: FirstWrongEpoch, batch: int) -> Reason | None:
     return SkipNotCleared(epoch=wrong.epoch, batch=batch, is_as_resumed=batch == wrong.resume_batch)
 
 
-def _skipped(wrong: FirstWrongEpoch, batch: int) -> Reason:
-    return BatchesSkipped(
-        epoch=wrong.epoch,
-        num=batch - wrong.start,
-        num_done=wrong.start,
-        batch=batch,
-        cause=_skip_cause(wrong, batch),
-    )
-
-
-def _skip_cause(wrong: FirstWrongEpoch, batch: int) -> SkipCause:
-    """What was recorded; else a unit in which the right count gives just this number: a hint, and worded as one."""
-    num, start = batch - wrong.start, wrong.start
-    if num == wrong.comparison.num_accumulated:
-        return "accumulation"
-    if num == wrong.comparison.num_ahead:
-        return "fetched ahead"
-    if start and batch == start * wrong.comparison.num_sharing:
-        return "of all workers"
-    if 0 < num <= wrong.comparison.num_read_ahead:
-        return "read ahead"
-    causes: dict[int, SkipCause] = {
-        start * len(wrong.comparison.expected): "of all ranks",
-        start * wrong.comparison.batch_size: "in samples",
-        2 * start: "twice",
-    }
-    return causes.get(batch, "unknown") if start else "unknown"
-
-
 def _epoch_skipped(wrong: FirstWrongEpoch) -> Reason | None:
     if wrong.place != (wrong.epoch + 1, 0) or wrong.is_followed_by(wrong.epoch + 1):
         return None
     num_left = len(wrong.wanted)
     if wrong.is_first and num_left == wrong.comparison.num_ahead:
-        return _skipped(wrong, wrong.start + num_left)
+        return skipped(wrong, wrong.start + num_left)
     return EpochSkipped(epoch=wrong.epoch, is_begun=wrong.start > 0)
 
 
@@ -255,7 +199,7 @@ def _cut_elsewhere(wrong: FirstWrongEpoch) -> Reason | None:
         return None
     if begin == right_begin:
         return BatchSizeDiffers(epoch=wrong.epoch, batch=wrong.start, size=size, right_size=right_size)
-    is_in_samples = _is_skip_in_samples(wrong, begin)
+    is_in_samples = is_skip_in_samples(wrong, begin)
     if size == right_size and (begin - right_begin) % size == 0 and not is_in_samples:
         return None  # it is one of the epoch's batches, and not cut elsewhere
     is_resized = size != right_size and begin == wrong.start * size

@@ -6,8 +6,12 @@ import math
 from itertools import pairwise
 
 from resumable.launch.explain.check_result import Violation
+from resumable.launch.explain.codes.optimizer_reasons import (
+    RateSetBeside,
+    SchedulerOffCount,
+)
 from resumable.launch.explain.codes.state_problems import RateDiffers
-from resumable.launch.explain.codes.state_reasons import ComponentNotRestored, RateSetBeside, SchedulerOffCount
+from resumable.launch.explain.codes.state_reasons import ComponentNotRestored
 from resumable.launch.explain.codes.statement import Reason
 from resumable.launch.explain.witnesses import first_different_batches, witnesses_of
 from resumable.launch.reading.evidence import Evidence

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from resumable.launch.explain.codes.state_problems import MAX_NAMES
-from resumable.launch.explain.codes.state_reasons import (
-    ComponentNotRestored,
+from resumable.launch.explain.codes.optimizer_reasons import (
     OptimizerHoldsOthers,
     OptionsDiffer,
     ParametersAdded,
+)
+from resumable.launch.explain.codes.state_problems import MAX_NAMES
+from resumable.launch.explain.codes.state_reasons import (
+    ComponentNotRestored,
     SavedInPassing,
     UnsavedBuffersDiffer,
     UntrainedWeightsDiffer,

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from resumable.launch.explain.codes.optimizer_reasons import (
+    LearningRateDiffers,
+    SchedulerOffCount,
+    UpdateDiffers,
+    UpdateLeftOut,
+)
 from resumable.launch.explain.codes.state_reasons import (
     BuffersNotRestored,
     FollowsFromBatches,
     FollowsFromParameters,
     FollowsFromRank,
     InputsDiffer,
-    LearningRateDiffers,
     ModelNotRestored,
     RandomStateOfRanks,
     SavedInPassing,
     ScaleNotRestored,
-    SchedulerOffCount,
     SomeStateNotRestored,
-    UpdateDiffers,
-    UpdateLeftOut,
 )
 from resumable.launch.explain.codes.statement import Reason
 from resumable.launch.explain.start_difference import first_not_restored

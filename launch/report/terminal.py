@@ -11,7 +11,10 @@ from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.explain.check_result import Violation
 from resumable.launch.explain.codes.ends import SeeLog
 from resumable.launch.explain.codes.references import ReferenceFailed
-from resumable.launch.explain.codes.state_reasons import FollowsFromBatches, FollowsFromParameters
+from resumable.launch.explain.codes.state_reasons import (
+    FollowsFromBatches,
+    FollowsFromParameters,
+)
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.judge.verdict import Verdict
 from resumable.launch.plan.plan import Plan

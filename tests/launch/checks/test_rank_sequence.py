@@ -5,8 +5,8 @@ from resumable.launch.checks.rank_sequence import rank_sequence
 from resumable.launch.checks.state import state
 from resumable.launch.evidence.rank_records import Batch, Exit, FaultFired, Loader, SkippedStep, Step
 from resumable.launch.explain.codes.batch_problems import UnknownRank, WindowDiffers
+from resumable.launch.explain.codes.optimizer_reasons import EveryUpdateLeftOut
 from resumable.launch.explain.codes.share_reasons import PartOfDataset
-from resumable.launch.explain.codes.state_reasons import EveryUpdateLeftOut
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import resolve

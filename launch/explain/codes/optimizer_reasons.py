@@ -1,0 +1,137 @@
+"""Why an optimizer's steps are not as they should be: state, settings, rate; each class is a code of `results.json`."""
+
+from __future__ import annotations
+
+from resumable.launch.explain.codes.state_reasons import ADVICE
+from resumable.launch.explain.codes.statement import Reason
+from resumable.launch.system.wording import counted, listed_in_part
+
+
+class OptimizerHoldsOthers(Reason, frozen=True, kw_only=True):
+    """The model was given new tensors after its optimizer had been made."""
+
+    template = (
+        "the optimizer holds tensors that are in no model, and the model's own are in no optimizer: others took their place "
+        "once it had been made (`assign=True`, a module that was loaded as a whole, or moved)"
+    )
+    remedy = "make the optimizer, and whatever wraps the model, when the model is loaded"
+
+
+class ParametersAdded(Reason, frozen=True, kw_only=True):
+    """More are trained than before."""
+
+    template = (
+        "at the save no optimizer held parameters of these names: weights that were shared (tied) are two now, or a part of "
+        "the model is new, or no more frozen"
+    )
+    remedy = "tie shared weights again when the model is loaded, before the optimizer is made"
+
+
+class OptionsDiffer(Reason, frozen=True, kw_only=True):
+    """Settings of an optimizer's groups, such as its momentum."""
+
+    template = "the optimizer's settings are not those that there were at the save: {which}"
+    remedy = "let its `state_dict()` bring them back, and whatever changes them go on from where it was"
+    names: tuple[str, ...]
+    """The first of them."""
+    num_names: int
+
+    def __str__(self) -> str:
+        return self.filled(which=listed_in_part(self.names, self.num_names))
+
+
+class SchedulerOffCount(Reason, frozen=True, kw_only=True):
+    """The scheduler stands elsewhere."""
+
+    template = "the learning-rate scheduler has counted {num_found} where it should have counted {num_expected}"
+    remedy = f"{ADVICE['rate']}, and step it no more often than without a restart"
+    num_found: int | None
+    num_expected: int | None
+
+
+class RateSetBeside(Reason, frozen=True, kw_only=True):
+    """No scheduler gave this learning rate."""
+
+    template = (
+        "{scheduler}, so that the rate was set anew once the optimizer was loaded (an argument, a factor), or what it is "
+        "computed from, such as a count of steps, stands elsewhere"
+    )
+    kind_by = ("has_scheduler",)
+    has_scheduler: bool
+    """There is one, as it was saved."""
+
+    def __str__(self) -> str:
+        scheduler = "the scheduler is as it was saved" if self.has_scheduler else "there is no scheduler"
+        return self.filled(scheduler=scheduler)
+
+    @property
+    def advice(self) -> str:
+        """A step of the scheduler may lie between the save and the next step."""
+        rest = ", and save when the scheduler has been stepped" if self.has_scheduler else ""
+        return f"let the loaded optimizer keep its rate{rest}"
+
+
+class LearningRateDiffers(Reason, frozen=True, kw_only=True):
+    """The rate is another, whatever the scheduler counted."""
+
+    template = "batches are right but the learning rate is {found} where it should be {expected}"
+    remedy = "save what the learning rate follows from, its scheduler or the number of the step, and load it too"
+    found: float | None
+    expected: float | None
+
+
+class UpdateDiffers(Reason, frozen=True, kw_only=True):
+    """The first update of a process, from right gradients."""
+
+    template = (
+        "samples, parameters, first loss and learning rate are right, and yet the update of step {step} is not: {why}"
+    )
+    kind_by = ("is_optimizer_right", "has_optimizer_state")
+    step: int
+    is_optimizer_right: bool = False
+    """It began with what this run had of it at the save."""
+    has_optimizer_state: bool = True
+    """Which was something."""
+
+    @property
+    def advice(self) -> str:
+        """The optimizer's state, or what else an update follows from."""
+        return "save what that goes by, and load it too" if self.is_optimizer_right else ADVICE["optimizer"]
+
+    def __str__(self) -> str:
+        if not self.is_optimizer_right:
+            return self.filled(why=_OPTIMIZER_DIFFERS)
+        return self.filled(why=_GRADIENTS_DIFFER if self.has_optimizer_state else _STATE_ELSEWHERE)
+
+
+_OPTIMIZER_DIFFERS = "the optimizer's state was not restored, or lies with parameters that it was not saved for"
+_STATE_ELSEWHERE = (
+    "no optimizer was seen to hold any state, so that what the step goes by lies elsewhere (a momentum of the script's "
+    "own), or gradients are treated differently before it (clipped by earlier norms, noise)"
+)
+_GRADIENTS_DIFFER = (
+    "the optimizer's state is as it was saved, so that gradients are treated differently before the step (clipped by "
+    "earlier norms, noise, a second loss, what compression left over, fewer ranks in the sum)"
+)
+
+
+class UpdateLeftOut(Reason, frozen=True, kw_only=True):
+    """The first step of a process changed nothing."""
+
+    template = (
+        "samples, parameters and the first loss are right, and yet step {step} changed nothing: a gradient scaler leaves "
+        "steps out when its scale is too great"
+    )
+    remedy = ADVICE["scaler"]
+    step: int
+
+
+class EveryUpdateLeftOut(Reason, frozen=True, kw_only=True):
+    """A process trained on batches and made no step of any."""
+
+    template = "it received batches, and a gradient scaler left out {steps}, which were all: its scale was too great"
+    remedy = ADVICE["scaler"]
+    num: int
+
+    def __str__(self) -> str:
+        return self.filled(steps=counted(self.num, "step"))
