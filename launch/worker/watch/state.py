@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
-import numpy as np
 import torch
-from torch.amp.grad_scaler import GradScaler
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from resumable.launch.evidence.fingerprints import Fingerprint, total
 from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, Load, Moment, State, Step
@@ -19,10 +15,10 @@ from resumable.launch.worker.fingerprint.states import as_part, named_fingerprin
 from resumable.launch.worker.patching import Patches
 from resumable.launch.worker.recorder import Recorder
 from resumable.launch.worker.torch_private import version_of
-from resumable.launch.worker.watch.instances import Instances
 from resumable.launch.worker.watch.known_start import ByName, KnownStart
 from resumable.launch.worker.watch.modules import LiveModules
 from resumable.launch.worker.watch.optimizers import Held, OptimizerWatch, options_of, parameters_of
+from resumable.launch.worker.watch.small_state import SmallStateWatch, fingerprints_of
 
 
 class StateWatch:
@@ -36,8 +32,7 @@ class StateWatch:
         self._recorder = recorder
         self._modules = LiveModules()
         self.optimizers = OptimizerWatch(self._keep_end)
-        self._schedulers = Instances(LRScheduler, ReduceLROnPlateau)
-        self._scalers = Instances(GradScaler)
+        self.small = SmallStateWatch()
         self._quick = QuickForms()
         self._start = KnownStart()
         self._is_accumulating = False
@@ -47,7 +42,7 @@ class StateWatch:
 
     def install(self, patches: Patches) -> None:
         """Watch what is made."""
-        for watch in (self.optimizers, self._schedulers, self._scalers):
+        for watch in (self.optimizers, self.small):
             watch.install(patches)
 
     def observe(self, record: AnyRecord) -> None:
@@ -86,11 +81,6 @@ class StateWatch:
         """Of the parameters of which the quick form was taken last."""
         return self._quick.norm("parameters")
 
-    def num_steps_scheduled(self) -> int | None:
-        """What the scheduler that was stepped most has counted (`last_epoch`); None if there is none."""
-        numbers = [getattr(scheduler, "last_epoch", None) for scheduler in self._schedulers.alive()]
-        return max([number for number in numbers if isinstance(number, int)], default=None)
-
     def at_start(self) -> dict[str, Any]:
         """The fields of a `State` before the first backward pass; a batch that a thread fetches from then on is too late."""
         held = self._held()
@@ -103,7 +93,7 @@ class StateWatch:
             "unsaved": start.unsaved,
             "options": named_fingerprints(options_of(held).items()),
         }
-        components = self._learned(held) | before | _of_raw(start.raw or {})
+        components = self._learned(held) | before | fingerprints_of(start.raw or {})
         components["parameters"] |= start.frozen
         quick = self._quick_forms(held)
         quick.pop("buffers", None)
@@ -119,7 +109,7 @@ class StateWatch:
             "untrained": self._untrained(),
             "unsaved": self._unsaved(),
             "options": named_fingerprints(options_of(held).items()),
-            **_of_raw(self._raw()),
+            **fingerprints_of(self.small.taken()),
         }
         if self._is_accumulating:
             components["gradients"] = self._gradients(self._parameters(held))
@@ -236,7 +226,7 @@ class StateWatch:
         if start.untrained is None:  # a model may be put into another module behind a load, and have other names there
             self._modules.forget()
             self._quick.forget()
-        start.raw = self._raw()
+        start.raw = self.small.taken()
         gradients = [one.grad for own in held for one in own.parameters if one.grad is not None]
         seen = [(id(gradient), version_of(gradient)) for gradient in gradients]
         if seen != start.seen:
@@ -248,24 +238,6 @@ class StateWatch:
         if start.buffers is None and self._parameters(held) and not self._modules.gets_buffers:
             start.buffers = self._buffers()
             start.quick_buffers = self.after_step().get("buffers", Fingerprint())
-
-    def _raw(self) -> dict[str, dict[str, Any]]:
-        """Components of little, as they are now: nobody changes these objects later."""
-        schedulers = [
-            {name: value for name, value in vars(scheduler).items() if name != "optimizer"}
-            for scheduler in self._schedulers.alive()
-        ]
-        scalers = [scaler.state_dict() for scaler in self._scalers.alive()]
-        return {
-            "schedulers": {str(number): state for number, state in enumerate(schedulers)},
-            "scaler": {str(number): state for number, state in enumerate(scalers)},
-            "random": {
-                "python": random.getstate(),
-                "numpy": np.random.get_state(legacy=False),
-                "torch": torch.get_rng_state(),
-                **({"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_initialized() else {}),  # type: ignore[no-untyped-call]
-            },
-        }
 
 
 def text_of(fingerprint: Fingerprint) -> str:
@@ -285,12 +257,6 @@ def _frozen(parameters: Sequence[Named]) -> ByName:
     """Of those that get no gradient: a forward pass may set them, as momentum encoders do."""
     trained = {name for name, one in parameters if one.requires_grad}
     return named_fingerprints((name, one) for name, one in parameters if not one.requires_grad and name not in trained)
-
-
-def _of_raw(raw: Mapping[str, Mapping[str, Any]]) -> dict[str, ByName]:
-    """Python's own generator keeps many numbers, which are one thing."""
-    generators = {name: repr(state) if name == "python" else state for name, state in raw.get("random", {}).items()}
-    return {name: named_fingerprints(parts.items()) for name, parts in {**raw, "random": generators}.items()}
 
 
 def _merged(parts: Iterable[ByName]) -> ByName:

@@ -182,7 +182,7 @@ class TrainingWatch:
         self._is_void = is_void(optimizer)
         if not _has_state(optimizer):
             self._stateless.append(optimizer)
-        self._scheduler_steps = self._state.num_steps_scheduled()
+        self._scheduler_steps = self._state.small.num_steps_scheduled()
         self._learning_rate = _learning_rate(getattr(optimizer, "param_groups", ()))
         self._depth += 1
 
