@@ -130,7 +130,8 @@ def hostile(outcome: Outcome = Outcome.INVALID) -> Results:
         checks=(CheckReport(name="rank_sequence", claim=HOSTILE, result=result),),
     )
     plan = histories.plan(histories.sigkill(4))
-    script = msgspec.structs.replace(plan.script, path=HOSTILE, arguments=(HOSTILE,))
+    said = HOSTILE.replace("\ud800", "")  # a command line of UTF-8
+    script = msgspec.structs.replace(plan.script, path=said, arguments=(said,))
     plan = msgspec.structs.replace(plan, script=script)
     return results_of(plan, [(plan.scenarios[-1], verdict)], run_dir=HOSTILE, tools=TOOLS)
 
