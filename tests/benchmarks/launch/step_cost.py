@@ -1,6 +1,6 @@
 """What the recorder adds to a whole step: `python -m tests.benchmarks.launch.step_cost [cuda]` prints the figures as JSON.
 
-A real loop over a loader, without the recorder and with all that it may keep in turns, in one process.
+A real loop over a loader, without the recorder and with what it may keep in turns, in one process.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def measured(device: str = "cpu") -> dict[str, float]:
     added_ms: dict[Keep, list[float]] = {keep: [] for keep in KEEPS}
     with tempfile.TemporaryDirectory() as folder:
         for number in range(_NUM_ROUNDS):
-            plain_ms.append(_step_ms(data, device))
             for keep, added in added_ms.items():
+                plain_ms.append(_step_ms(data, device))
                 patches = Patches()
                 _watch(Path(folder) / f"{keep}-{number}", patches, keep)
                 added.append(_step_ms(data, device) - plain_ms[-1])
