@@ -34,10 +34,12 @@ def tail(  # noqa: PLR0917 - as torch has it
         interval_sec: How long to wait for more.
         log_line_filter: Lines that it refuses are left out; of one that is long, the first piece decides.
     """
+    was_finished = finished.is_set()  # before each look: what is written after a look is there at the next one
     while not Path(file).exists():
-        if finished.is_set():
+        if was_finished:
             return
         time.sleep(interval_sec)
+        was_finished = finished.is_set()
     is_shown, is_begin = False, True
     with Path(file).open(errors="replace") as log:
         while True:

@@ -58,6 +58,25 @@ def test_a_line_that_is_not_shown_is_not_shown_at_all(tmp_path: Path) -> None:
     assert console.getvalue() == "[rank0]:one\n[rank0]:end\n"
 
 
+class EndsWithLastWords(Event):
+    """A rank that writes, and is gone, just when somebody asks whether it is finished."""
+
+    def __init__(self, log: Path) -> None:
+        super().__init__()
+        self.log = log
+
+    def is_set(self) -> bool:
+        self.log.write_text("last words\n")
+        return True
+
+
+def test_what_is_written_between_two_looks_is_shown(tmp_path: Path) -> None:
+    """The file was not there at the one, and the rank was finished at the other."""
+    console = Pieces()
+    tail("", str(tmp_path / "log"), console, EndsWithLastWords(tmp_path / "log"), 0.01)
+    assert console.getvalue() == "last words\n"
+
+
 def test_what_is_written_last_is_shown_too(tmp_path: Path) -> None:
     """A log that is not there yet is waited for."""
     console, finished = Pieces(), Event()
