@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import resource
@@ -13,6 +14,8 @@ _FLOOR, _HIGHEST_FLOOR = 1 << 12, 1 << 16
 """Scripts close the first 1,024, or as many as the soft limit allows; numbers above both are given to nobody else. The
 kernel's table of a process is as long as its highest number."""
 _ROOM = 1 << 10
+_NO_ROOM = (errno.EMFILE, errno.EINVAL)
+"""With a hard limit that is lower, or reached."""
 
 
 def out_of_the_way(descriptor: int) -> int:
@@ -22,7 +25,9 @@ def out_of_the_way(descriptor: int) -> int:
     """
     try:
         high = _high_copy(descriptor)
-    except OSError:
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise  # a signal's handler has raised it
         return descriptor
     os.close(descriptor)
     return high

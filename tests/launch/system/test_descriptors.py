@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import resource
 from pathlib import Path
@@ -30,6 +32,24 @@ def test_what_is_out_of_the_way_survives_a_daemons_first_act(descriptor: int) ->
     )
     assert (os.read(high, 9), os.get_inheritable(high)) == (b"ours", False)
     os.close(high)
+
+
+@pytest.mark.parametrize(("error", "is_kept"), [(OSError(errno.EMFILE, "no room"), True), (InterruptedError(), False)])
+def test_where_there_is_no_room_it_stays(
+    descriptor: int, monkeypatch: pytest.MonkeyPatch, error: OSError, is_kept: bool
+) -> None:
+    """What the handler of a signal raises meanwhile is not taken for that."""
+
+    def refuse(*_: object) -> int:
+        raise error
+
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
+    if is_kept:
+        assert out_of_the_way(descriptor) == descriptor
+    else:
+        with pytest.raises(InterruptedError):
+            out_of_the_way(descriptor)
+    os.close(descriptor)
 
 
 def test_what_was_closed_and_given_to_another_file_is_put_back(descriptor: int, tmp_path: Path) -> None:
