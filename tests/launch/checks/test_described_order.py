@@ -159,6 +159,14 @@ def test_a_mixture_gives_samples_again(num_samples: int, change: Callable[[Epoch
     assert described_order(alone(killed_once(job, at=5, resume=4, rank1=change), job)).summary == summary
 
 
+def test_more_than_evens_out_the_shares_of_a_mixture_is_too_many() -> None:
+    """Though it is what padding would be: the first samples of the epoch."""
+    job = Mixed(num_samples=32)
+    again = [lambda epochs, own=own: [[*epochs[0], [own]], *epochs[1:]] for own in job.order(0)[:2]]
+    result = described_order(alone(killed_once(job, at=5, resume=4, rank0=again[0], rank1=again[1]), job))
+    assert result.summary == "epoch 0 has 34 samples, of 32 that its sampler described"
+
+
 def test_what_is_let_go_of_a_mixture_is_not_known() -> None:
     """The same samples come again elsewhere."""
     job = Mixed(num_samples=32)
