@@ -38,6 +38,7 @@ class Blocks(Order):
         self._block_size = integer("block_size", block_size, low=1, high=_LIMIT)
         self._window = integer("window", window, low=1, high=_LIMIT)
         self._order = order_of(order)
+        self.is_permutation = self._order.is_permutation
 
     @property
     def parameters(self) -> dict[str, Any]:

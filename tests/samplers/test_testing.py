@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from resumable.samplers import Order, OrderLawError
+from resumable.samplers import Blocks, Order, OrderLawError
 from resumable.samplers.orders import order_named, order_of
 from resumable.samplers.testing import check_order
 from tests.samplers.streams import GROUPS, NUM_SAMPLES, ONCE, ORDERS
@@ -38,6 +38,19 @@ def test_orders_that_are_made_of_others_keep_the_laws(name):
     order = order_of(ORDERS[name]())
     assert order.is_permutation == (name in ONCE)
     check_order(order, num_samples=[NUM_SAMPLES])
+
+
+def test_blocks_that_are_drawn_several_times_are_no_permutation():
+    """As little as the order of the blocks is one."""
+
+    class Halves(Rotated):
+        is_permutation = False
+
+        def stream(self, *, num_samples, seed, epoch):
+            return Doubling(num_samples, 0)
+
+    check_order(Blocks(4, order=Halves()), num_samples=[64])
+    assert not Blocks(4, order=Halves()).is_permutation
 
 
 @pytest.mark.parametrize("name", ["sequential/1", "randperm/1", "feistel/1", "feistel/2"])
