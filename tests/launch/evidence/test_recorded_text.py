@@ -17,11 +17,11 @@ from resumable.launch.evidence import recorded_text
 from resumable.launch.evidence.chained_lines import last_link
 from resumable.launch.evidence.recorded_text import RecordedText, archive_of, part_of, texts_in
 from resumable.launch.system import zstandard
+from tests.launch.marks import packs
 
 NUM_PARTS = 6
 PARTS = [b"".join(b'{"line":"%d of %d"}\n' % (line, part) for line in range(3 + part)) for part in range(NUM_PARTS)]
 TEXT = b"".join(PARTS)
-packs = pytest.mark.skipif(not zstandard.is_there(), reason="zstandard is missing: pip install backports.zstd")
 
 
 def written(folder: Path, num_packed: int, first_plain: int, *, num_parts: int = NUM_PARTS, cut: int = 0) -> Path:

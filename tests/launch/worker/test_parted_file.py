@@ -17,9 +17,9 @@ from resumable.launch.evidence.recorded_text import archive_of, part_of
 from resumable.launch.system import zstandard
 from resumable.launch.worker import parted_file
 from resumable.launch.worker.recorder import Recorder
+from tests.launch.marks import packs
 
 PART_BYTES = 4096
-packs = pytest.mark.skipif(not zstandard.is_there(), reason="zstandard is missing: pip install backports.zstd")
 
 
 @pytest.fixture
