@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import textwrap
-from collections.abc import Sequence
-from typing import NoReturn
 
 import msgspec
 
-from resumable.launch.cli.argparse_private import options_of
 from resumable.launch.plan.fault_grammar import GRAMMAR
 from resumable.launch.plan.fault_kinds import FaultKind
 
@@ -127,8 +123,11 @@ TOOLS = {
     ),
     "plan": ToolHelp(
         summary="which samples each rank will get, without training",
-        about="",
-        examples="",
+        about="Prints which samples a sampler of resumable.samplers will give each rank in the steps to come. An order that "
+        "only a program describes, as a mixture: resumable.samplers.plan(sampler, epoch, steps).",
+        examples="""\
+  resumable plan --num-samples 50000 --world-size 8 --batch-size 32 --epoch 1
+  resumable plan --state checkpoint.pt --world-size 3             from there on, on 3 ranks""",
     ),
     "report": ToolHelp(
         summary="write files for people and programs, from stored evidence",
@@ -167,10 +166,12 @@ TOOLS = {
     ),
     "completion": ToolHelp(
         summary="print what a shell needs to complete commands and options",
-        about="Prints a script for a shell, to be read when it starts.",
+        about="Prints a script for a shell. Keep it where the shell looks when it first completes this command; for zsh, a "
+        "folder of its fpath.",
         examples="""\
-  source <(resumable completion bash)              in ~/.bashrc; zsh: the same, in ~/.zshrc
-  resumable completion fish | source               in ~/.config/fish/config.fish""",
+  resumable completion bash > ~/.local/share/bash-completion/completions/resumable
+  resumable completion zsh > ~/.zfunc/_resumable
+  resumable completion fish > ~/.config/fish/completions/resumable.fish""",
     ),
 }
 """All commands but those that launch a job, in the order of the help."""
@@ -191,22 +192,6 @@ def short_epilog(command: str) -> str:
 def whole_epilog(command: str) -> str:
     """What stands under the list of all options."""
     return f"examples\n{LAUNCHES[command].examples}\n\nfaults\n{GRAMMAR}\n\n{EXIT_CODES}"
-
-
-class ShortHelp(argparse.Action):
-    """Prints what most users need, and ends; `const` names the command."""
-
-    def __init__(self, option_strings: Sequence[str], dest: str, const: str) -> None:
-        super().__init__(option_strings, dest, nargs=0, const=const, help="show this help and exit")
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        """Hide all other options, and print."""
-        for option in options_of(parser):
-            if option.dest not in (*LAUNCHES[self.const].common, "help", "help_all"):
-                option.help = argparse.SUPPRESS
-        parser.epilog = short_epilog(self.const)
-        parser.print_help()
-        parser.exit()
 
 
 def tool_epilog(command: str) -> str:

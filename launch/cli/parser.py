@@ -22,18 +22,18 @@ from resumable.launch.cli.help_texts import (
     EXIT_CODES,
     LAUNCHES,
     TOOLS,
-    ShortHelp,
+    short_epilog,
     tool_epilog,
     whole_epilog,
 )
 from resumable.launch.cli.slips import refusal, refuse_behind_script, refuse_superfluous, refuse_unknown_command
 from resumable.launch.cli.tool_arguments import TOOL_ARGUMENTS
-from resumable.launch.cli.torchrun_parser import add_torchrun_flags
+from resumable.launch.cli.torchrun_parser import add_named_flags, add_torchrun_flags
 from resumable.launch.errors import UsageError
 
 COMMANDS = (*LAUNCHES, *TOOLS)
-_PARSED_BY_THEMSELVES = ("record", "plan")
-"""Behind the options of the one stands a command; the other is a program of its own."""
+_PARSED_BY_THEMSELVES = ("record",)
+"""Behind their options stands a command."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -61,8 +61,6 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         return _launch_arguments(argv[0], argv[1:])
     if argv[0] == "record":
         return _record_arguments(argv[1:])
-    if argv[0] == "plan":
-        return argparse.Namespace(command="plan", planned=argv[1:])
     refuse_unknown_command(argv, COMMANDS)
     arguments, unknown = _main_parser().parse_known_args(argv)
     if unknown:
@@ -71,6 +69,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _launch_arguments(command: str, argv: Sequence[str]) -> argparse.Namespace:
+    if argv[:1] in (["-h"], ["--help"]):
+        _print_short_help(command)  # wherever else it stands, torch says first which words are values
     parser = _launch_parser(command)
     head, tail = _split_at_script(parser, argv)
     arguments, unknown = parser.parse_known_args(head)
@@ -156,7 +156,37 @@ class _Version(argparse.Action):
         parser.exit()
 
 
+class _ShortHelp(argparse.Action):
+    """Prints what most users need, and ends; `const` names the command."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, const: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, const=const, help="show this help and exit")
+
+    def __call__(self, *_: object) -> NoReturn:
+        _print_short_help(self.const)
+
+
+def _print_short_help(command: str) -> NoReturn:
+    """The options that most users need, without asking torch for its own, which takes a second."""
+    common = LAUNCHES[command].common
+    parser = _own_parser(command)
+    for option in options_of(parser):
+        if option.dest not in (*common, "help", "help_all"):
+            option.help = argparse.SUPPRESS
+    add_named_flags(parser.add_argument_group("torchrun"), common)
+    parser.epilog = short_epilog(command)
+    parser.print_help()
+    parser.exit()
+
+
 def _launch_parser(command: str) -> argparse.ArgumentParser:
+    parser = _own_parser(command)
+    add_torchrun_flags(parser.add_argument_group("torchrun"))
+    return parser
+
+
+def _own_parser(command: str) -> argparse.ArgumentParser:
+    """All options but torchrun's."""
     texts = LAUNCHES[command]
     parser = _Parser(
         prog=f"resumable {command}",
@@ -167,7 +197,7 @@ def _launch_parser(command: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
         add_help=False,
     )
-    parser.add_argument("-h", "--help", action=ShortHelp, const=command)
+    parser.add_argument("-h", "--help", action=_ShortHelp, const=command)
     parser.add_argument("--help-all", action="help", help="show every option, torchrun's included, and all faults")
     ours = parser.add_argument_group("resumable")
     if command != "run":
@@ -180,7 +210,6 @@ def _launch_parser(command: str) -> argparse.ArgumentParser:
         add_verify_flags(ours)
     add_job_flags(ours)
     add_output_flags(ours)
-    add_torchrun_flags(parser.add_argument_group("torchrun"))
     return parser
 
 

@@ -37,6 +37,23 @@ def _watch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--once", action="store_true", help="print how it is now, and leave")
 
 
+def _plan(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--state", metavar="FILE", help="go on from a state, as JSON or in a checkpoint; what no flag says, it says"
+    )
+    parser.add_argument("--num-samples", type=int, metavar="N", help="samples in the data set")
+    parser.add_argument("--world-size", type=int, metavar="W", help="number of ranks (default: 1)")
+    parser.add_argument("--batch-size", type=int, metavar="B", help="samples in a rank's batch (default: 1)")
+    parser.add_argument("--seed", type=int, metavar="S", help="seed of the order (default: 0)")
+    parser.add_argument("--order", help="randperm, feistel or sequential, or one with its version (default: randperm)")
+    parser.add_argument(
+        "--drop-last", choices=["no", "yes", "global"], help="what becomes of the last samples (default: no)"
+    )
+    parser.add_argument("--epoch", type=int, metavar="E", help="the epoch (default: 0)")
+    parser.add_argument("--steps", type=int, default=10, metavar="K", help="how many steps, at most (default: 10)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
 def _report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run_dir", metavar="RUN", help="a run directory of `run`, `verify` or `sweep`, or its bundle")
     add_report_flags(parser)
@@ -87,6 +104,7 @@ TOOL_ARGUMENTS: Mapping[str, Callable[[argparse.ArgumentParser], None]] = {
     "check": _check,
     "who": _who,
     "watch": _watch,
+    "plan": _plan,
     "report": _report,
     "issue": _issue,
     "compose": _compose,

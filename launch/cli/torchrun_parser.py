@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from resumable.launch.cli.argparse_private import FlagGroup, add_option, options_of
 from resumable.launch.errors import UsageError
@@ -15,6 +15,25 @@ _OURS = frozenset(
 """Options that stand elsewhere in a plan, or that mean something else here."""
 _OPEN = ("max_restarts", "node_rank")
 """Options that are None where neither the command line nor torchrun's environment (`PET_...`) says anything."""
+
+
+_NAMED = {
+    "nnodes": "number of nodes, or a range as MIN:MAX (default: 1)",
+    "nproc_per_node": "ranks on each node: a number, auto, cpu or gpu (default: 1)",
+    "max_restarts": "how often the ranks are started again before the job has failed (default: as many as faults)",
+    "module": "SCRIPT is a module, as behind `python -m`",
+}
+"""What the short help says of torchrun's flags; torchrun's own help takes as long as importing torch."""
+
+
+def add_named_flags(parser: FlagGroup, names: Collection[str]) -> None:
+    """Give `parser`, or a group of it, those of torchrun's options that are named, to be shown and not to be parsed."""
+    for name in [name for name in _NAMED if name in names]:
+        flag = f"--{name.replace('_', '-')}"
+        if name == "module":
+            parser.add_argument("-m", flag, action="store_true", help=_NAMED[name])
+        else:
+            parser.add_argument(flag, metavar="N", help=_NAMED[name])
 
 
 def add_torchrun_flags(parser: FlagGroup) -> None:

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 import torch
 
 from resumable.samplers import ResumableSampler, SamplerError, SamplerState, StateFormatError, plan
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What `resumable plan` was asked, as its options say it; None where one was not given."""
+
+    state: str | None = None
+    num_samples: int | None = None
+    world_size: int | None = None
+    batch_size: int | None = None
+    seed: int | None = None
+    order: str | None = None
+    drop_last: Literal["no", "yes", "global"] | None = None
+    epoch: int | None = None
+    steps: int = 10
+    json: bool = False
+
+
+def main(request: Request) -> int:
     """Print the next steps; returns the exit code."""
-    parser = _parser()
-    arguments = parser.parse_args(argv)
     try:
-        sampler = _sampler(arguments, _state(arguments.state))
-        epoch = sampler.epoch if arguments.epoch is None else arguments.epoch
-        steps = plan(sampler, epoch, arguments.steps)
+        sampler = _sampler(request, _state(None if request.state is None else Path(request.state)))
+        epoch = sampler.epoch if request.epoch is None else request.epoch
+        steps = plan(sampler, epoch, request.steps)
     except (SamplerError, ValueError, TypeError) as error:
         print(f"resumable: {error}\ntry: resumable plan --help", file=sys.stderr)
         return 2
@@ -36,33 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "consumed": state["consumed"] if epoch == state["epoch"] else 0,
         "steps": steps,
     }
-    print(json.dumps(planned) if arguments.json else "\n".join(_lines(planned)))
+    print(json.dumps(planned) if request.json else "\n".join(_lines(planned)))
     return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="resumable plan",
-        description="Print which samples each rank will get in the steps to come, without training. For orders and groups "
-        "that a program describes, as a mixture or batches by tokens: resumable.samplers.plan(sampler, epoch, steps).",
-        epilog="for example: resumable plan --num-samples 50000 --world-size 8 --batch-size 32 --epoch 1",
-    )
-    parser.add_argument(
-        "--state",
-        type=Path,
-        metavar="FILE",
-        help="go on from a state, as JSON or in a checkpoint; what no flag says, it says",
-    )
-    parser.add_argument("--num-samples", type=int, metavar="N", help="samples in the data set")
-    parser.add_argument("--world-size", type=int, metavar="W", help="number of ranks (1)")
-    parser.add_argument("--batch-size", type=int, metavar="B", help="samples in a rank's batch (1)")
-    parser.add_argument("--seed", type=int, metavar="S", help="seed of the order (0)")
-    parser.add_argument("--order", help="randperm, feistel or sequential, or one with its version (randperm)")
-    parser.add_argument("--drop-last", choices=["no", "yes", "global"], help="what becomes of the last samples (no)")
-    parser.add_argument("--epoch", type=int, metavar="E", help="the epoch (0)")
-    parser.add_argument("--steps", type=int, default=10, metavar="K", help="how many steps, at most (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    return parser
 
 
 def _state(path: Path | None) -> dict[str, Any] | None:
@@ -109,7 +97,7 @@ def _states(content: object) -> Iterator[dict[str, Any]]:
             yield from _states(value)
 
 
-def _sampler(arguments: argparse.Namespace, state: Mapping[str, Any] | None) -> ResumableSampler:
+def _sampler(request: Request, state: Mapping[str, Any] | None) -> ResumableSampler:
     """Make rank 0's sampler of what was given, and of what the state says of the rest.
 
     Raises:
@@ -117,12 +105,12 @@ def _sampler(arguments: argparse.Namespace, state: Mapping[str, Any] | None) -> 
         ValueError: no number of samples was given, or only a program can describe the order.
     """
     given = {
-        "order": arguments.order,
-        "num_samples": arguments.num_samples,
-        "seed": arguments.seed,
-        "drop_last": {"no": False, "yes": True, "global": "global", None: None}[arguments.drop_last],
-        "num_replicas": arguments.world_size,
-        "batch_size": arguments.batch_size,
+        "order": request.order,
+        "num_samples": request.num_samples,
+        "seed": request.seed,
+        "drop_last": {"no": False, "yes": True, "global": "global", None: None}[request.drop_last],
+        "num_replicas": request.world_size,
+        "batch_size": request.batch_size,
     }
     values = {name: value for name, value in given.items() if value is not None}
     if state is not None:
@@ -165,4 +153,4 @@ def _lines(planned: Mapping[str, Any]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(msgspec.convert(json.loads(sys.argv[1]), Request)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from rich.console import Console
 
@@ -13,59 +13,80 @@ from resumable.launch.cli.parser import command_parsers
 from resumable.launch.explain.outcome import ExitCode
 
 _BASH = """\
-_resumable() {{
-    local current="${{COMP_WORDS[COMP_CWORD]}}" words=""
+_resumable_words() {{
+    local current="${{COMP_WORDS[COMP_CWORD]}}" command="${{COMP_WORDS[1]}}" words=""
     if [ "$COMP_CWORD" -eq 1 ]; then
         words={commands}
     elif [[ "$current" == -* ]]; then
-        case "${{COMP_WORDS[1]}}" in
-{cases}
+        case "$command" in
+{options}
         esac
     else
-        COMPREPLY=($(compgen -f -- "$current"))
-        return
+        case "$command ${{COMP_WORDS[COMP_CWORD-1]}}" in
+{values}
+        esac
     fi
     COMPREPLY=($(compgen -W "$words" -- "$current"))
 }}
-complete -o filenames -F _resumable resumable
+complete -o default -F _resumable_words resumable
 """
-_ZSH = "autoload -U +X bashcompinit && bashcompinit\n"
+"""Files are what the shell itself completes where this offers nothing."""
+_ZSH = """\
+#compdef resumable
+autoload -U +X bashcompinit && bashcompinit
+{bash}if [ "$funcstack[1]" = _resumable ]; then
+    _bash_complete -o default -F _resumable_words
+fi
+"""
+"""Sourced, or a file `_resumable` that zsh loads when it is first needed, and which has to complete at once then."""
 _MAX_HELP = 80
 
 Parsers = Mapping[str, argparse.ArgumentParser]
 
 
 def completion(arguments: argparse.Namespace, _console: Console) -> int:
-    """Print the script that a shell reads when it starts."""
+    """Print the script of a shell."""
     parsers = command_parsers()
     print({"bash": _bash, "zsh": _zsh, "fish": _fish}[arguments.shell](parsers), end="")
     return ExitCode.VALID
 
 
 def _bash(parsers: Parsers) -> str:
-    cases = [
-        f"            {name}) words={shlex.quote(' '.join(_spellings(parser)))} ;;" for name, parser in parsers.items()
-    ]
-    return _BASH.format(commands=shlex.quote(" ".join(parsers)), cases="\n".join(cases))
+    options = {name: list(_spellings(parser)) for name, parser in parsers.items()}
+    values = {
+        f"{shlex.quote(f'{name} ')}{spelling}": option.choices
+        for name, parser in parsers.items()
+        for option in options_of(parser)
+        for spelling in option.option_strings or ["*"]
+        if option.choices
+    }
+    return _BASH.format(commands=_quoted(parsers), options=_cases(options), values=_cases(values))
 
 
 def _zsh(parsers: Parsers) -> str:
-    return _ZSH + _bash(parsers)
+    return _ZSH.format(bash=_bash(parsers))
 
 
 def _fish(parsers: Parsers) -> str:
-    lines = []
+    lines = [f"complete -c resumable -n __fish_use_subcommand -f -a {name}" for name in parsers]
     for name, parser in parsers.items():
-        lines.append(f"complete -c resumable -n __fish_use_subcommand -f -a {name}")
+        begin = f"complete -c resumable -n '__fish_seen_subcommand_from {name}'"
         for option in options_of(parser):
+            value = f" -x -a {_quoted(option.choices)}" if option.choices else "" if option.nargs == 0 else " -r"
             help_text = shlex.quote(" ".join((option.help or "").split())[:_MAX_HELP])
+            if not option.option_strings and option.choices:
+                lines.append(f"{begin} -f -a {_quoted(option.choices)}")
             for spelling in _long(option):
-                value = "" if option.nargs == 0 else " -r"
-                word = spelling.removeprefix("--")
-                lines.append(
-                    f"complete -c resumable -n '__fish_seen_subcommand_from {name}' -l {word}{value} -d {help_text}"
-                )
+                lines.append(f"{begin} -l {spelling.removeprefix('--')}{value} -d {help_text}")
     return "\n".join(lines) + "\n"
+
+
+def _cases(words: Mapping[str, Iterable[str]]) -> str:
+    return "\n".join(f"            {pattern}) words={_quoted(offered)} ;;" for pattern, offered in words.items())
+
+
+def _quoted(words: Iterable[str]) -> str:
+    return shlex.quote(" ".join(words))
 
 
 def _spellings(parser: argparse.ArgumentParser) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 
@@ -14,5 +15,6 @@ _PROGRAM = "resumable.launch.jobs.plan"
 
 def plan(arguments: argparse.Namespace, _console: Console) -> int:
     """Hand the arguments on, and print what comes."""
+    request = json.dumps({name: value for name, value in vars(arguments).items() if name != "command"})
     # -P: nothing that lies in the present folder stands in for a module.
-    return subprocess.run([sys.executable, "-P", "-m", _PROGRAM, *arguments.planned], check=False).returncode
+    return subprocess.run([sys.executable, "-P", "-m", _PROGRAM, request], check=False).returncode

@@ -16,7 +16,7 @@ def completed(line: str, capsys: pytest.CaptureFixture[str], folder: Path) -> li
     words = line.split(" ")
     program = (
         f"{capsys.readouterr().out}\nCOMP_WORDS=({' '.join(map(repr, words))}); COMP_CWORD={len(words) - 1}\n"
-        '_resumable; printf "%s\\n" "${COMPREPLY[@]}"'
+        '_resumable_words; printf "%s\\n" "${COMPREPLY[@]}"'
     )
     ended = subprocess.run(["bash", "-c", program], cwd=folder, capture_output=True, text=True, timeout=60, check=True)
     assert ended.stderr == ""
@@ -31,13 +31,16 @@ def completed(line: str, capsys: pytest.CaptureFixture[str], folder: Path) -> li
         ("resumable verify --faul", ["--fault"]),
         ("resumable sweep --rdzv-b", ["--rdzv-backend"]),
         ("resumable doctor --qu", ["--quick"]),
-        ("resumable verify tra", ["train.py"]),
+        ("resumable plan --num", ["--num-samples"]),
+        ("resumable verify --restart ", ["agent", "job"]),
+        ("resumable example pl", ["plain"]),
+        ("resumable verify tra", []),
     ],
 )
-def test_bash_completes_commands_options_and_files(
+def test_bash_completes_commands_options_and_their_values(
     line: str, expected: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """torchrun's options too."""
+    """torchrun's options too; files are left to the shell, which knows of spaces and `~`."""
     (tmp_path / "train.py").touch()
     assert expected == completed(line, capsys, tmp_path)
 

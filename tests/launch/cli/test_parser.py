@@ -33,6 +33,15 @@ def test_the_parser_loads_nothing_that_only_a_command_needs(module: str) -> None
     assert loaded == []
 
 
+@pytest.mark.parametrize("command", [*LAUNCHES, *TOOLS])
+def test_help_does_not_wait_for_torch(command: str) -> None:
+    """Not even where torchrun's flags are shown."""
+    program = "import sys; from resumable.launch.cli.main import main; sys.modules['torch'] = None; main(sys.argv[1:])"
+    words = [sys.executable, "-c", program, command, "--help"]
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, f"usage: resumable {command}" in ended.stdout) == (0, True), ended.stderr
+
+
 @pytest.fixture
 def help_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[[str], str]:
     """What `--help` of a command prints on 80 columns."""
@@ -55,7 +64,7 @@ def test_the_help_of_a_command_fits_two_screens(command: str, help_of: Callable[
     assert f"resumable {command} --help-all" in text
 
 
-@pytest.mark.parametrize("command", [name for name, tool in TOOLS.items() if tool.about])
+@pytest.mark.parametrize("command", TOOLS)
 def test_the_help_of_any_other_command_says_what_it_does_and_has_an_example(
     command: str, help_of: Callable[[str], str]
 ) -> None:
@@ -107,6 +116,7 @@ def test_the_short_help_names_only_options_that_there_are(command: str, capsys: 
         (["verify", "--nproc", "2", "train.py"], "did you mean: --nproc-per-node"),
         (["run", "--zzz"], "try: resumable run --help"),
         (["doctor", "--quik"], "did you mean: --quick"),
+        (["plan", "--num-sampels", "3"], "did you mean: --num-samples"),
         (["report", "a", "b"], "'b' is one argument too many"),
         (["example", "dpp"], "did you mean: ddp"),
         (["completion", "tcsh"], "expected one of bash, zsh, fish"),

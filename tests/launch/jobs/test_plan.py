@@ -7,16 +7,23 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 
 from resumable.launch.cli.main import main as resumable
-from resumable.launch.jobs.plan import main
+from resumable.launch.cli.parser import parse
+from resumable.launch.jobs.plan import Request, main
 from resumable.samplers import Mixture, ResumableDistributedSampler, ResumableRandomSampler
 
 
+def asked(*arguments: str) -> Request:
+    """What the command hands on."""
+    return msgspec.convert({**vars(parse(["plan", *arguments]))}, Request)
+
+
 def planned(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
-    assert main([*arguments, "--json"]) == 0
+    assert main(asked(*arguments, "--json")) == 0
     found: dict[str, Any] = json.loads(capsys.readouterr().out)
     return found
 
@@ -53,7 +60,7 @@ def test_a_state_says_the_rest_and_another_number_of_ranks_may_go_on(
 
 
 def refusal(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    assert main(arguments) == 2
+    assert main(asked(*arguments)) == 2
     return capsys.readouterr().err
 
 
@@ -84,4 +91,4 @@ def test_the_command_prints_it_and_hands_on_how_it_ended(capfd: pytest.CaptureFi
         "step 1 rank 1: 0",
     ]
     assert expected == capfd.readouterr().out.splitlines()
-    assert resumable(["plan", "--num-samples", "x"]) == 2
+    assert resumable(["plan", "--epoch", "-1", "--num-samples", "3"]) == 2
