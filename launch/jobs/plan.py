@@ -104,7 +104,7 @@ def _sampler(request: Request, state: Mapping[str, Any] | None) -> ResumableSamp
         SamplerError: the state does not fit to what was given.
         ValueError: no number of samples was given, or only a program can describe the order.
     """
-    given = {
+    given: dict[str, Any] = {
         "order": request.order,
         "num_samples": request.num_samples,
         "seed": request.seed,
