@@ -11,6 +11,7 @@ from resumable.launch.explain.codes.batch_problems import (
     BatchesCutDifferently,
     GlobalBatchDiffers,
     GlobalBatchesMiscounted,
+    StreamRepeats,
 )
 from resumable.launch.explain.codes.ends import JobUnfinished
 from resumable.launch.explain.codes.share_reasons import GlobalBatchRepeated
@@ -113,11 +114,12 @@ def _differing_order(
             continue
         order = without_repeats(wanted)
         why = explain_world_size_change(found, epoch, order, before=expected[0].world_size if expected else 0)
-        again = without_repeats(got)
-        start = first_difference(order, again)
-        if start is None:
-            start = len(order)
-        yield _violation(problem, epoch, None, order[start:], again[start:], reason=why)
+        if isinstance(problem, StreamRepeats):
+            came, start = got, problem.position
+        else:
+            came = without_repeats(got)
+            start = first_difference(order, came) or 0
+        yield _violation(problem, epoch, None, order[start:], came[start:], reason=why)
 
 
 def _is_order_of_batches(evidence: Evidence, num_droppable: int) -> bool:

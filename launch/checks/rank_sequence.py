@@ -40,7 +40,7 @@ _ONLY_EPOCH_0 = (
     "only epoch 0 was resumed in: an epoch that is not restored would not show; "
     "try --fault sigkill@epoch=1,batch=1:rank=0"
 )
-_NOTHING_LOADED = "the fault came before the first checkpoint: no checkpoint was gone on from"
+_NOTHING_LOADED = "training began from scratch again: going on from a checkpoint was not tested; try a later moment"
 MAX_EXPLAINED = 8
 """Differences that are explained: each asks for a look at every rank's whole reference."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import os
+import shlex
 from pathlib import Path
 
 from resumable.launch.errors import ScriptNotFoundError
@@ -35,8 +36,13 @@ def script_file(path: str | os.PathLike[str], arguments: tuple[str, ...]) -> Scr
         ScriptNotFoundError: it is neither.
     """
     file = Path(path).absolute()
+    if file.suffix == ".ipynb":
+        raise ScriptNotFoundError(
+            f"script {os.fspath(path)!r} is a notebook; make a script of it: "
+            f"jupyter nbconvert --to script {shlex.quote(os.fspath(path))}"
+        )
     if not file.is_file() and not (file / "__main__.py").is_file():
-        reason = "is a folder without __main__.py" if file.is_dir() else f"does not exist{_nearest(file)}"
+        reason = "is a folder without __main__.py" if file.is_dir() else f"does not exist{_nearest(Path(path))}"
         raise ScriptNotFoundError(f"script {os.fspath(path)!r} {reason}")
     return Script(path=str(file), arguments=arguments)
 

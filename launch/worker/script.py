@@ -39,11 +39,11 @@ def run_script(script: Script) -> None:
 
 
 def print_script_traceback(error: BaseException) -> None:
-    """Print a traceback that begins in the user's script, as the interpreter's own would."""
+    """Print a traceback that begins in the user's script, as the interpreter's own would; none if it never began."""
     first = error.__traceback__
     while first is not None and _is_ours(first.tb_frame.f_code.co_filename):
         first = first.tb_next
-    traceback.print_exception(type(error), error, first or error.__traceback__)
+    traceback.print_exception(type(error), error, first)
 
 
 def _is_ours(file: str) -> bool:

@@ -139,7 +139,7 @@ class GlobalBatchesMiscounted(Problem, frozen=True, kw_only=True):
 class StreamRepeats(Problem, frozen=True, kw_only=True):
     """Samples of the ranks' common order come again."""
 
-    template = "epoch {epoch} trains on {num:sample} again, from sample {position} of it on"
+    template = "epoch {epoch} trains on {num:sample} again, after the first {position} of it"
     epoch: int
     num: int
     position: int

@@ -65,7 +65,7 @@ class NoCheckpointEver(Problem, frozen=True, kw_only=True):
         "rank {rank} in incarnation {incarnation} started from scratch, and no run was seen to save a checkpoint before "
         "its end: nothing shows that it can resume"
     )
-    remedy = "save a checkpoint every few steps, or name a later moment with --fault"
+    remedy = "save a checkpoint every few steps, and load the newest at the start: `resumable example ddp` shows how"
     rank: int
     incarnation: int
 

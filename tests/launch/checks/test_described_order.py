@@ -118,10 +118,10 @@ def test_an_exact_resume_keeps_the_order(at: int) -> None:
         (lambda epochs: [epochs[0][1:], *epochs[1:]], f"from sample 17 of epoch 0 {DIFFERENT}"),
         (
             lambda epochs: [[epochs[0][0], *epochs[0]], *epochs[1:]],
-            "epoch 0 trains on 2 samples again, from sample 21 of it on",
+            "epoch 0 trains on 2 samples again, after the first 21 of it",
         ),
         (lambda epochs: [epochs[0], epochs[1][::-1], *epochs[2:]], f"from sample 1 of epoch 1 {DIFFERENT}"),
-        (lambda epochs: [epochs[0], *epochs[2:]], "epoch 1 trains on 3 samples again, from sample 3 of it on"),
+        (lambda epochs: [epochs[0], *epochs[2:]], "epoch 1 trains on 3 samples again, after the first 3 of it"),
     ],
     ids=["skipped", "again", "next epoch the other way round", "an epoch left out"],
 )

@@ -70,6 +70,7 @@ def test_batches_of_another_number_of_ranks_are_told(before, after):
     result = judged(job, other, lives)
     expected = f"progress was counted in batches: those of {before} ranks were taken for batches of {after}"
     assert (result.outcome, result.violations[0].explanation) == (Outcome.INVALID, expected)
+    assert result.violations[0].expected != result.violations[0].found
 
 
 def test_the_second_change_of_the_number_of_ranks_is_told_too():

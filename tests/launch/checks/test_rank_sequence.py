@@ -41,7 +41,7 @@ def test_a_fault_before_the_first_checkpoint_has_shown_no_resume():
     """Nothing was loaded: to begin again is right, and says nothing of checkpoints."""
     result = rank_sequence(histories.one_kill(ONE_EPOCH, at=1, resume=0))
     [note] = result.notes
-    assert (result.outcome, "before the first checkpoint" in note) == (Outcome.VALID, True)
+    assert (result.outcome, "from scratch" in note) == (Outcome.VALID, True)
 
 
 @pytest.mark.parametrize(

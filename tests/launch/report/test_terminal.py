@@ -162,6 +162,4 @@ def test_a_verdict_without_a_difference_says_what_to_do_too() -> None:
     console = Console(file=io.StringIO(), width=200, no_color=True, force_terminal=False)
     explain(verdict, RunDir(root=Path("runs/1")), console)
     assert isinstance(console.file, io.StringIO)
-    assert console.file.getvalue().splitlines()[1] == (
-        "  to do: save a checkpoint every few steps, or name a later moment with --fault"
-    )
+    assert console.file.getvalue().splitlines()[1] == f"  to do: {NoCheckpointEver.remedy}"

@@ -15,6 +15,11 @@ from resumable.launch.plan.plan import Script
 from resumable.launch.worker.script import run_script
 run_script(Script(path=sys.argv[1], arguments=("--epochs", "3")))
 """
+SHOW = """
+import sys
+from resumable.launch.worker.script import print_script_traceback
+sys.excepthook = lambda kind, error, place: print_script_traceback(error.with_traceback(place.tb_next))
+"""
 LOOK = "import beside, sys; print(__name__, sys.path[0], sys.argv)"
 
 
@@ -52,3 +57,11 @@ def test_a_script_sees_what_it_sees_under_python(project: Path, kind) -> None:
         for words in (["-P", "-c", RUN, path], [path, "--epochs", "3"])
     )
     assert ours == pythons
+
+
+def test_a_script_that_is_no_python_is_shown_without_us(tmp_path: Path) -> None:
+    """As by the interpreter, which has read none of it."""
+    (tmp_path / "train.py").write_text("def f(:\n")
+    words = [sys.executable, "-P", "-c", SHOW + RUN, tmp_path / "train.py"]
+    shown = subprocess.run(words, capture_output=True, text=True, check=False).stderr
+    assert shown.splitlines()[0].strip() == f'File "{tmp_path / "train.py"}", line 1'
