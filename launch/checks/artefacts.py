@@ -21,11 +21,11 @@ from resumable.launch.explain.codes.state_problems import SavedStateDiffers
 from resumable.launch.explain.codes.state_reasons import StateOfPart
 from resumable.launch.explain.codes.statement import Problem, Reason
 from resumable.launch.reading.artefact_comparison import ArtefactComparison, Missing, Pair
-from resumable.launch.reading.artefacts import Artefact
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.expected_artefacts import ExpectedArtefacts
 from resumable.launch.reading.failures import came_to_its_end
 from resumable.launch.reading.lives import Life
+from resumable.launch.reading.saves import Saved
 from resumable.launch.system.wording import counted
 
 _MAX_FIGURES = 3
@@ -57,11 +57,11 @@ artefacts = Check(
 
 def _differences(pair: Pair, expected: ExpectedArtefacts) -> Iterator[Violation]:
     """What is not the same under which key, but for keys whose content is never the same."""
-    wanted, found = pair.wanted.content, pair.found.content
-    keys = [key for key in wanted if (pair.wanted.path, key) not in expected.varying]
+    wanted, found = pair.wanted.digests, pair.found.digests
+    keys = [key for key in wanted if (pair.wanted.name, key) not in expected.varying]
     missing = tuple(key for key in keys if key not in found)
     differing = tuple(key for key in keys if key in found and found[key] != wanted[key])
-    rank, step, path = pair.life.rank, pair.wanted.step, pair.found.path
+    rank, step, path = pair.life.rank, pair.wanted.own_step, pair.found.name
     if missing:
         problem: Problem = SavedKeysMissing(rank=rank, num_steps=step, path=path, keys=missing)
         yield _violation(pair.life, step, problem, StateOfPart(), pair.found)
@@ -88,13 +88,13 @@ def _figures(pair: Pair, expected: ExpectedArtefacts, *, are_whole: bool) -> Ite
     ]
     if figures:
         names, found, right = zip(*figures[:_MAX_FIGURES], strict=True)
-        rank, step, path = pair.life.rank, pair.wanted.step, pair.found.path
+        rank, step, path = pair.life.rank, pair.wanted.own_step, pair.found.name
         yield SavedFiguresDiffer(rank=rank, num_steps=step, path=path, names=names, found=found, expected=right)
 
 
-def _out_of_turn(life: Life, found: Artefact) -> Violation:
-    problem = SavedOutOfTurn(rank=life.rank, num_steps=found.step, path=found.path)
-    return _violation(life, found.step, problem, DecisionNotRestored(), found)
+def _out_of_turn(life: Life, found: Saved) -> Violation:
+    problem = SavedOutOfTurn(rank=life.rank, num_steps=found.own_step, path=found.name)
+    return _violation(life, found.own_step, problem, DecisionNotRestored(), found)
 
 
 def _missing(missing: Missing) -> Violation:
@@ -106,7 +106,7 @@ def _missing(missing: Missing) -> Violation:
     return _violation(life, step, SaveMissing(rank=life.rank, num_steps=step, path=missing.path), reason, None)
 
 
-def _violation(life: Life, step: int, problem: Problem, reason: Reason, found: Artefact | None) -> Violation:
+def _violation(life: Life, step: int, problem: Problem, reason: Reason, found: Saved | None) -> Violation:
     return Violation(
         problem=problem,
         reason=reason,
@@ -114,5 +114,5 @@ def _violation(life: Life, step: int, problem: Problem, reason: Reason, found: A
         incarnation=life.incarnation,
         step=step,
         file=life.process.file,
-        line=None if found is None else found.line,
+        line=None if found is None else found.file.begin + 1,
     )

@@ -29,7 +29,6 @@ from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import (
     FaultEvent,
     came_to_its_end,
-    has_ended_well,
     planned_ends,
     unplanned_death,
     unplanned_ends,
@@ -135,7 +134,7 @@ def _last_ends(ends: tuple[NodeEnded, ...]) -> list[NodeEnded]:
 def _left_early(death: FaultEvent, evidence: Evidence) -> RanksLeftEarly | None:
     """Ranks of the group that ended in order, and too soon: the others waited for them in vain."""
     group = evidence.faulted.group(death.incarnation)
-    num_steps = {life.rank: life.first_step + len(life.steps) for life in group if has_ended_well(life.process)}
+    num_steps = {life.rank: life.first_step + len(life.steps) for life in group if life.process.has_ended_well}
     early = {rank: num for rank, num in num_steps.items() if num < len(evidence.expected.get(rank, ()))}
     return RanksLeftEarly(num_steps=early) if early else None
 

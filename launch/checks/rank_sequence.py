@@ -28,7 +28,6 @@ from resumable.launch.explain.first_wrong_epoch import RankComparison
 from resumable.launch.explain.interleaving import explain_interleaving
 from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.reading.failures import has_ended_well
 from resumable.launch.reading.lives import Life, Run
 from resumable.launch.reading.reindexing import is_part
 from resumable.launch.reading.step_table import UNKNOWN
@@ -119,7 +118,7 @@ def _differences(evidence: Evidence) -> Iterator[Violation]:
         if expected is None:
             yield Violation(problem=UnknownRank(rank=life.rank), rank=life.rank, incarnation=life.incarnation)
             continue
-        must_end = life.incarnation in last and has_ended_well(life.process)
+        must_end = life.incarnation in last and life.process.has_ended_well
         difference = _first_difference(life, expected, must_end=must_end)
         if difference is not None:
             why = _why(life, evidence, difference) if num_explained < MAX_EXPLAINED else None
@@ -150,7 +149,7 @@ def _why(life: Life, evidence: Evidence, difference: _Difference) -> Reason | No
             expected=evidence.expected,
             found=life.steps,
             first_step=life.first_step,
-            is_whole=has_ended_well(life.process),
+            is_whole=life.process.has_ended_well,
             loader=number,
             batch_size=(loader.batch_size or 0) if loader else 0,
             num_read_ahead=loader.num_workers * (loader.prefetch_factor or 0) if loader else 0,

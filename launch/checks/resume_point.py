@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from pathlib import PurePath
-
-import msgspec
 
 from resumable.launch.checks.check import Check
-from resumable.launch.evidence.rank_records import Rename, Save
+from resumable.launch.evidence.rank_records import Save
 from resumable.launch.explain.check_result import (
     CheckResult,
     Violation,
@@ -34,11 +30,10 @@ from resumable.launch.explain.codes.resume import (
 from resumable.launch.explain.codes.statement import Problem, Reason
 from resumable.launch.explain.unusable_checkpoints import disturbed_readings
 from resumable.launch.plan.fault_kinds import NODE_NOTICES
-from resumable.launch.reading.checkpoints import Checkpoint, series_of
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.reading.failures import has_ended_well
+from resumable.launch.reading.handovers import saves_read
 from resumable.launch.reading.lives import Life, Run
-from resumable.launch.reading.saves import Saved, saves_read
+from resumable.launch.reading.saves import Saved
 from resumable.launch.system.wording import counted
 
 
@@ -46,7 +41,7 @@ def _resume_point(evidence: Evidence) -> CheckResult:
     resumed = evidence.faulted.resumed
     if not resumed:
         return not_applicable("no rank trained after a restart")
-    complete = _complete(_in_place(evidence.faulted))
+    complete = _complete(evidence.faulted.checkpoints)
     disturbed = disturbed_readings(evidence.faulted)
     judged = [life for life in resumed if life.incarnation not in disturbed]
     resumed_at = _resumed_at(resumed)
@@ -74,7 +69,7 @@ def _has_saved(run: Run) -> bool:
     """Whether anything was saved to go on from: what a process saves once all is trained is its result."""
     return any(
         isinstance(record, Save)
-        and not (has_ended_well(life.process) and life.trajectory.num_steps_before(record.sequence) == len(life.steps))
+        and not (life.process.has_ended_well and life.trajectory.num_steps_before(record.sequence) == len(life.steps))
         for life in run.lives
         for record in life.process.events
     )
@@ -89,7 +84,7 @@ def _figures(life: Life) -> str:
 
 
 def _violation(
-    life: Life, complete: Sequence[Checkpoint], resumed_at: Mapping[int, int], saved: Sequence[Saved]
+    life: Life, complete: Sequence[Saved], resumed_at: Mapping[int, int], saved: Sequence[Saved]
 ) -> Violation | None:
     """What is wrong with the place where a process went on; None if nothing is."""
     kept = _kept(life, resumed_at)
@@ -108,7 +103,7 @@ def _violation(
     return at_resume(life, _lost(life, newest), _why(life, newest))
 
 
-def _lost(life: Life, newest: Checkpoint) -> Problem:
+def _lost(life: Life, newest: Saved) -> Problem:
     if life.first_step == 0:
         return StartedFromScratch(
             rank=life.rank,
@@ -126,7 +121,7 @@ def _lost(life: Life, newest: Checkpoint) -> Problem:
     )
 
 
-def _why(life: Life, newest: Checkpoint | None = None) -> Reason | None:
+def _why(life: Life, newest: Saved | None = None) -> Reason | None:
     if newest is not None and _was_gone(newest, life):
         return RemovedTooSoon(path=newest.path)
     if newest is not None and newest.is_half_overwritten:
@@ -134,7 +129,7 @@ def _why(life: Life, newest: Checkpoint | None = None) -> Reason | None:
     return None if any(life.trajectory.loaded) else NothingLoaded()
 
 
-def _was_gone(checkpoint: Checkpoint, life: Life) -> bool:
+def _was_gone(checkpoint: Saved, life: Life) -> bool:
     """Whether the job had removed it when this process began; what was removed later could have been read."""
     return checkpoint.removed_before is not None and checkpoint.removed_before <= life.incarnation
 
@@ -169,7 +164,7 @@ def _kept(life: Life, resumed_at: Mapping[int, int]) -> dict[int, float]:
     return kept
 
 
-def _newest(life: Life, earlier: Sequence[Checkpoint], saved: Sequence[Saved]) -> Checkpoint | None:
+def _newest(life: Life, earlier: Sequence[Saved], saved: Sequence[Saved]) -> Saved | None:
     """The checkpoint that the process should have resumed from, as far as that is sure.
 
     A `best.pt` beside the checkpoints is loaded for other reasons and may be older, so a series counts whose file, by its
@@ -181,23 +176,23 @@ def _newest(life: Life, earlier: Sequence[Checkpoint], saved: Sequence[Saved]) -
     own = own or _among(earlier, (one.path for one in saves_read([life.trajectory], saved)))
     explaining = {c.series for c in own if c.step == life.common_step} or {c.series for c in own}
     regular = _regular(explaining, saved)
-    newest: dict[str, Checkpoint] = {}
+    newest: dict[str, Saved] = {}
     for checkpoint in sorted(earlier, key=lambda checkpoint: checkpoint.step):
-        if checkpoint.series in explaining | regular or (not explaining and checkpoint.is_saved):
+        if checkpoint.series in explaining | regular or (not explaining and checkpoint.file.is_saved):
             newest[checkpoint.series] = checkpoint
     choose = max if regular or not life.first_step else min
     return choose(newest.values(), key=lambda checkpoint: checkpoint.step, default=None)
 
 
-def _among(checkpoints: Iterable[Checkpoint], paths: Iterable[str]) -> list[Checkpoint]:
+def _among(checkpoints: Iterable[Saved], paths: Iterable[str]) -> list[Saved]:
     named = {path for path in paths if path}
     return [checkpoint for checkpoint in checkpoints if checkpoint.path in named]
 
 
 def _regular(explaining: Set[str], saved: Sequence[Saved]) -> set[str]:
     """Series with the same keys as one of these that were saved more often: they are the job's regular checkpoints."""
-    num_saved = Counter(series_of(one.path) for one in saved)
-    keys = {series_of(one.path): frozenset(one.content) for one in saved}
+    num_saved = Counter(one.series for one in saved if one.content)
+    keys = {one.series: frozenset(one.content) for one in saved if one.content}
     return {
         other
         for series in explaining & keys.keys()
@@ -206,7 +201,7 @@ def _regular(explaining: Set[str], saved: Sequence[Saved]) -> set[str]:
     }
 
 
-def _complete(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
+def _complete(checkpoints: Iterable[Saved]) -> list[Saved]:
     """Settled files whose like from every rank is there: a checkpoint in shards needs all of them.
 
     `rank-0.pt` and `rank-1.pt` of one step are one series; a step that only some of the writers reached is not whole.
@@ -218,29 +213,3 @@ def _complete(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
         writers.setdefault(checkpoint.series, set()).add(checkpoint.rank)
         at_step.setdefault((checkpoint.series, checkpoint.step), set()).add(checkpoint.rank)
     return [c for c in settled if at_step[c.series, c.step] == writers[c.series]]
-
-
-def _in_place(run: Run) -> Iterator[Checkpoint]:
-    """All checkpoints under the names by which they are loaded.
-
-    A folder to which several ranks write is renamed by one of them once all have: the files of the others go along, and
-    what never got such a name is no checkpoint.
-    """
-    moves: dict[tuple[int, str], list[tuple[int, str]]] = {}
-    movers: dict[str, set[int]] = {}
-    for life in run.lives:
-        for event in life.process.events:
-            if isinstance(event, Rename):
-                step = life.first_step + life.trajectory.num_steps_before(event.sequence)
-                moves.setdefault((life.incarnation, event.source), []).append((step, event.target))
-                movers.setdefault(series_of(event.source), set()).add(life.rank)
-    for checkpoint in run.checkpoints:
-        folders = [str(folder) for folder in PurePath(checkpoint.path).parents] if movers else []
-        moved = [folder for folder in folders if movers.get(series_of(folder), set()) - {checkpoint.rank}]
-        if not moved:
-            yield checkpoint
-            continue
-        later = sorted(moves.get((checkpoint.incarnation, moved[0]), ()))
-        for _, target in later[bisect_left(later, (checkpoint.step, "")) :][:1]:
-            path = PurePath(target, PurePath(checkpoint.path).relative_to(moved[0]))
-            yield msgspec.structs.replace(checkpoint, path=str(path))

@@ -71,6 +71,13 @@ class Process(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         last = self.events[-1]
         return last if isinstance(last, Exit) else None
 
+    @property
+    def has_ended_well(self) -> bool:
+        """Whether its script came to its end, or left with exit code 0, or had nothing left to do."""
+        if self.was_dismissed:
+            return True
+        return self.exit is not None and self.exit.reason != "exception" and self.exit.code == 0
+
     @cached_property
     def events(self) -> tuple[AnyRecord, ...]:
         """Those records that no batch and no step leaves: few, whatever the length of the training."""

@@ -1,4 +1,4 @@
-"""Files that a process wrote with `torch.save` or renamed into place, as its evidence tells."""
+"""Files that a process saved, dumped or renamed into place, as its evidence tells."""
 
 from __future__ import annotations
 
@@ -7,38 +7,64 @@ from itertools import count
 
 import msgspec
 
-from resumable.launch.evidence.rank_records import AnyRecord, Remove, Rename, Save, Writer
+from resumable.launch.evidence.rank_records import AnyRecord, Dump, Remove, Rename, Save, Writer
+
+Line = Save | Dump | Rename
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True):
-    """A complete file: when it was begun, and when it was whole under its name."""
+    """A file, or a folder of `torch.distributed.checkpoint`: when it was begun, and when it was whole under its name."""
 
+    begun: Line
+    """With which it began; of a file that nobody saw written, what put it in place."""
+    ended: Line | None = None
+    """By which it was whole under its last name; None if it never was."""
     path: str
-    """"" for a buffer in memory."""
-    begin: int
-    end: int
-    is_saved: bool = True
-    first_path: str = ""
-    """Under which it was written, before it was renamed."""
-    writer: Writer = "loop"
+    """Where it lay in the end; "" for a buffer in memory."""
+    moves: tuple[tuple[int, str], ...] = ()
+    """Its further names, each with the line (`sequence`) that gave it."""
     is_removed: bool = False
     """The same process removed it afterwards."""
 
+    @property
+    def begin(self) -> int:
+        """Line (`sequence`) of its begin."""
+        return self.begun.sequence
+
+    @property
+    def is_saved(self) -> bool:
+        """It was seen to be written, in a format of checkpoints."""
+        return isinstance(self.begun, Save)
+
+    @property
+    def is_checkpoint(self) -> bool:
+        """It is whole, and a process may go on from it; what was only renamed into place may be anything, as a log."""
+        return bool(self.ended and self.path) and not (isinstance(self.begun, Dump) and not self.moves)
+
+    @property
+    def first_path(self) -> str:
+        """Under which it was written, before it was renamed."""
+        return self.path if isinstance(self.begun, Rename) else self.begun.path
+
+    @property
+    def writer(self) -> Writer:
+        """Who wrote it."""
+        return "loop" if isinstance(self.begun, Rename) else self.begun.writer
+
 
 def files_in(records: Iterable[AnyRecord]) -> list[File]:
-    """Complete files of one process, in the order in which they were whole; one written again stands there again.
+    """Files of one process, in the order of their last lines; one written again stands there again.
 
     Args:
-        records: Lines of one process; a file whose writing has begun only is not among the result.
+        records: Lines of one process.
     """
-    begun: dict[str, Save] = {}
     files = _Files()
     for record in records:
         match record:
-            case Save(phase="begin"):
-                begun[record.path] = record
-            case Save(phase="end"):
-                files.add(_file(begun.get(record.path, record), record))
+            case Save(phase="begin") | Dump(phase="begin"):
+                files.begin(record)
+            case Save() | Dump():
+                files.end(record)
             case Rename():
                 files.rename(record)
             case Remove():
@@ -47,19 +73,23 @@ def files_in(records: Iterable[AnyRecord]) -> list[File]:
 
 
 class _Files:
-    """Files in the order in which they were whole, each found by its path and by the folders in which it lies."""
+    """Files in the order of their last lines, each found by its path and by the folders in which it lies."""
 
     def __init__(self) -> None:
         self._files: dict[int, File] = {}
         self._numbers: dict[str, dict[int, None]] = {}
         """Of the files at a path, or below it where that is a folder."""
+        self._open: dict[str, int] = {}
+        """Numbers of those that are being written, by the path under which they were begun."""
         self._count = count()
 
-    def add(self, file: File) -> None:
-        number = next(self._count)
-        self._files[number] = file
-        for place in _places(file.path):
-            self._numbers.setdefault(place, {})[number] = None
+    def begin(self, record: Save | Dump) -> None:
+        self._open[record.path] = self._put(File(begun=record, path=record.path))
+
+    def end(self, record: Save | Dump) -> None:
+        number = self._open.pop(record.path, None)
+        file = File(begun=record, path=record.path) if number is None else self._pop(number)
+        self._put(msgspec.structs.replace(file, ended=record), number)
 
     def rename(self, rename: Rename) -> None:
         """Give files their new names: the file itself, or all in a folder.
@@ -67,11 +97,14 @@ class _Files:
         A file that nobody saw written is what was last saved to a buffer, if there is such, and else something unknown.
         """
         numbers = [*self._numbers.get(rename.source, ())] or [*self._numbers.get("", ())][-1:]
-        for file in [self._pop(number) for number in numbers]:
+        for number in numbers:
+            file = self._pop(number)
             path = rename.target + file.path[len(rename.source) :] if file.path else rename.target
-            self.add(msgspec.structs.replace(file, path=path, end=rename.sequence))
+            ended = None if file.ended is None else rename
+            moves = (*file.moves, (rename.sequence, path))
+            self._put(msgspec.structs.replace(file, path=path, ended=ended, moves=moves), number)
         if not numbers:
-            self.add(File(path=rename.target, begin=rename.sequence, end=rename.sequence, is_saved=False))
+            self._put(File(begun=rename, ended=rename, path=rename.target))
 
     def remove(self, removed: Remove) -> None:
         """Note that a file was removed, or a folder with all in it."""
@@ -80,6 +113,14 @@ class _Files:
 
     def in_order(self) -> list[File]:
         return list(self._files.values())
+
+    def _put(self, file: File, number: int | None = None) -> int:
+        """At the end; a file that was popped keeps its number."""
+        number = next(self._count) if number is None else number
+        self._files[number] = file
+        for place in _places(file.path):
+            self._numbers.setdefault(place, {})[number] = None
+        return number
 
     def _pop(self, number: int) -> File:
         file = self._files.pop(number)
@@ -93,13 +134,3 @@ def _places(path: str) -> Iterator[str]:
     yield path
     while path := path.rpartition("/")[0]:
         yield path
-
-
-def _file(begin: Save, end: Save) -> File:
-    return File(
-        path=end.path,
-        begin=begin.sequence,
-        end=end.sequence,
-        first_path=end.path,
-        writer=begin.writer,
-    )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import PurePath
 
-from resumable.launch.evidence.rank_records import AnyRecord, FaultFired, Load, Rename, Save
+from resumable.launch.evidence.rank_records import FaultFired, Load
 from resumable.launch.explain.codes.resume import CheckpointDamaged, HalfWritten
 from resumable.launch.explain.codes.statement import Reason
 from resumable.launch.plan.fault_kinds import CHECKPOINT_DAMAGE
-from resumable.launch.reading.checkpoints import is_within, series_of
 from resumable.launch.reading.lives import Life, Run
+from resumable.launch.reading.saves import Saved, is_within, series_of
 
 
 def why_unreadable(run: Run, incarnation: int) -> Reason | None:
@@ -20,8 +20,8 @@ def why_unreadable(run: Run, incarnation: int) -> Reason | None:
     """
     if incarnation == 0 or any(life.steps for life in run.group(incarnation)):
         return None
-    earlier = [life.process.events for life in run.lives if life.incarnation < incarnation]
-    half = [path for events in earlier for path in half_written(events)] or _folders_in_part(run, before=incarnation)
+    earlier = run.saved_before(incarnation)
+    half = [one.file.first_path for one in earlier if one.is_half_written] or _folders_in_part(earlier)
     if half:
         return HalfWritten(path=half[-1])
     damages = _damages(run, before=incarnation)
@@ -59,41 +59,16 @@ def disturbed_readings(run: Run) -> frozenset[int]:
     )
 
 
-def _folders_in_part(run: Run, *, before: int) -> list[str]:
+def _folders_in_part(saved: Iterable[Saved]) -> list[str]:
     """Folders with less in them than others of their series: a rank was stopped before it had written its part.
 
     Of the incarnation that wrote to it last: another one may have had fewer ranks.
     """
-    written: dict[str, tuple[int, set[tuple[int, str]]]] = {}
+    parts: dict[str, dict[int, set[tuple[int, str]]]] = {}
     whole: dict[tuple[int, str], set[tuple[int, str]]] = {}
-    renamed: set[str] = set()
-    for life in sorted(run.lives, key=lambda life: life.incarnation):
-        for record in life.process.events if life.incarnation < before else ():
-            if isinstance(record, Rename):
-                renamed.add(series_of(record.source))
-            elif isinstance(record, Save) and record.phase == "end" and record.path:
-                path = PurePath(record.path)
-                folder, file = str(path.parent), (life.rank, series_of(path.name))
-                if written.setdefault(folder, (life.incarnation, set()))[0] != life.incarnation:
-                    written[folder] = (life.incarnation, set())
-                written[folder][1].add(file)
-                whole.setdefault((life.incarnation, series_of(folder)), set()).add(file)
-    return [
-        folder
-        for folder, (incarnation, files) in written.items()
-        if files < whole[incarnation, series_of(folder)] and series_of(folder) not in renamed
-    ]
-
-
-def half_written(records: Iterable[AnyRecord]) -> list[str]:
-    """Files that one process left so under the name by which they are loaded: one that is renamed is not there yet."""
-    open_: dict[str, None] = {}
-    temporary: set[str] = set()
-    for record in records:
-        if isinstance(record, Rename):
-            temporary.add(record.source)
-        elif isinstance(record, Save) and record.phase == "begin":
-            open_[record.path] = None
-        elif isinstance(record, Save):
-            open_.pop(record.path, None)
-    return [path for path in open_ if path and path not in temporary]
+    for one in saved:
+        if one.file.is_saved and one.file.is_checkpoint and one.is_in_place:
+            folder, file = str(PurePath(one.path).parent), (one.rank, series_of(PurePath(one.path).name))
+            parts.setdefault(folder, {}).setdefault(one.incarnation, set()).add(file)
+            whole.setdefault((one.incarnation, series_of(folder)), set()).add(file)
+    return [folder for folder, own in parts.items() if own[max(own)] < whole[max(own), series_of(folder)]]

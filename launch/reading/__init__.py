@@ -15,13 +15,11 @@ The way of a batch:
     evidence             everything that a check may look at
 
 What was saved, and read again:
-    checkpoints          which files there were, and which of them a process could have gone on from
-    saves                what was saved, known again by its content where it was read
+    saves                what each process saved: when it was whole, where it lies, what became of it
+    handovers            which of that a process has read, known by its content
     start_states         the state that a process began with, beside the one that was saved
-    handovers            which save a process has read, for the report
-    artefacts            every save under its last name
     expected_artefacts   what the uninterrupted runs save
-    artefact_comparison  the two set side by side
+    artefact_comparison  what a run saved, set beside that
 
 How it ended:
     failures             by a fault or by itself, and who is to blame

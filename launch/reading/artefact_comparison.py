@@ -11,11 +11,10 @@ from functools import cached_property
 
 import msgspec
 
-from resumable.launch.reading.artefacts import Artefact, artefacts_of, loaded_paths, read_whole
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.expected_artefacts import ExpectedArtefacts, expected_artefacts
-from resumable.launch.reading.failures import has_ended_well
 from resumable.launch.reading.lives import Life
+from resumable.launch.reading.saves import Saved, within
 from resumable.launch.reading.step_table import StepColumn
 from resumable.launch.reading.steps import NOTHING
 
@@ -27,8 +26,8 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     """A save and its counterpart."""
 
     life: Life
-    wanted: Artefact
-    found: Artefact
+    wanted: Saved
+    found: Saved
 
 
 class Missing(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +37,7 @@ class Missing(msgspec.Struct, frozen=True, kw_only=True):
     """The process that did its step last."""
     path: str
     step: int
-    begun: Artefact | None
+    begun: Saved | None
     """What was begun of it."""
     was_ended_there: bool
     """The process ended right after the step."""
@@ -54,10 +53,16 @@ class ArtefactComparison:
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
         self.expected: ExpectedArtefacts = expected_artefacts(evidence.references)
-        self._loaded = loaded_paths(evidence.faulted)
-        self._read = read_whole(evidence.faulted)
-        folder = evidence.faulted.history.folder
-        self._saves = {(life.incarnation, life.rank): artefacts_of(life, folder) for life in evidence.faulted.lives}
+        run, folder = evidence.faulted, evidence.faulted.history.folder
+        loads = [load for life in run.lives for load in life.trajectory.loads]
+        self._read = [(within(load.path, folder), load.fingerprints) for load in loads]
+        """What processes read before they trained."""
+        self._loaded = {path for path, _ in self._read if path}
+        self._saves: dict[tuple[int, int], list[Saved]] = {}
+        self._by_step: dict[tuple[int, int, int], list[Saved]] = {}
+        for one in run.artefacts:
+            self._saves.setdefault((one.incarnation, one.rank), []).append(one)
+            self._by_step.setdefault((one.incarnation, one.rank, one.own_step), []).append(one)
         self._right = {(life.incarnation, life.rank): self._num_right(life) for life in evidence.faulted.lives}
 
     def pairs(self) -> Iterator[Pair]:
@@ -66,10 +71,10 @@ class ArtefactComparison:
             for found, number in self._numbered(life):
                 wanted = self.expected.counterpart(life.rank, found, number=number)
                 wanted = wanted or self._under_another_name(life, found)
-                if wanted is not None and self._is_right(life, wanted.step):
+                if wanted is not None and self._is_right(life, wanted.own_step):
                     yield Pair(life=life, wanted=wanted, found=found)
 
-    def out_of_turn(self) -> Iterator[tuple[Life, Artefact]]:
+    def out_of_turn(self) -> Iterator[tuple[Life, Saved]]:
         """Files that a restarted process overwrote where the uninterrupted runs leave them alone, the first time of each.
 
         What a process goes on from may be saved at any time, in an emergency or so many steps after a restart; and what is
@@ -78,15 +83,16 @@ class ArtefactComparison:
         told = set[tuple[int, str]]()
         for life in self._restarted:
             free = {
-                one.step
+                one.own_step
                 for one in self._of(life)
-                if self._is_checkpoint(life.rank, one) and (life.rank, one.path, one.step) not in self.expected.saves
+                if self._is_checkpoint(life.rank, one)
+                and (life.rank, one.name, one.own_step) not in self.expected.saves
             }
             for one in self._of(life):
-                is_early = not (one.is_checkpoint and one.is_of_course) or one.step in free or one.writer == "thread"
-                is_wrong = self.expected.leaves_alone(life.rank, one.path, one.step) and not is_early
-                if is_wrong and self._is_right(life, one.step) and (life.rank, one.path) not in told:
-                    told.add((life.rank, one.path))
+                is_early = not (one.file.is_saved and one.is_of_course) or one.own_step in free or not one.is_step_sure
+                is_wrong = self.expected.leaves_alone(life.rank, one.name, one.own_step) and not is_early
+                if is_wrong and self._is_right(life, one.own_step) and (life.rank, one.name) not in told:
+                    told.add((life.rank, one.name))
                     yield life, one
 
     def missing(self) -> Iterator[Missing]:
@@ -104,33 +110,33 @@ class ArtefactComparison:
                 told.add((rank, path))
                 yield missing
 
-    def _numbered(self, life: Life) -> Iterator[tuple[Artefact, int]]:
+    def _numbered(self, life: Life) -> Iterator[tuple[Saved, int]]:
         """What a process finished to save, with its number among those that are saved at its step without a stop.
 
         At the step that it goes on from, the first ones may be the work of the process before: those up to its own first
         step are the last ones. Of a process that was ended before that, nobody knows where it stood.
         """
-        if not life.steps and not has_ended_well(life.process):
+        if not life.steps and not life.process.has_ended_well:
             return
         finished = [one for one in self._of(life) if one.is_finished]
-        num_own = Counter((one.path, one.step) for one in finished)
+        num_own = Counter((one.name, one.own_step) for one in finished)
         numbers = Counter[tuple[str, int]]()
         for path, step in num_own:
             if step == life.first_step:
                 numbers[path, step] = len(self.expected.saves.get((life.rank, path, step), ())) - num_own[path, step]
         for one in finished:
-            yield one, numbers[one.path, one.step]
-            numbers[one.path, one.step] += 1
+            yield one, numbers[one.name, one.own_step]
+            numbers[one.name, one.own_step] += 1
 
     def _missing(self, doer: Life, path: str, step: int) -> Missing | None:
         later = [life for life in self._lives_of(doer.rank) if life.incarnation > doer.incarnation]
         went_on = [life for life in later if life.first_step == step]
         made = [one for life in (doer, *went_on) for one in self._at(life, step)]
         wanted = self.expected.saves[doer.rank, path, step][0]
-        if any(one.is_finished and (one.path == path or self._is_in_place_of(doer.rank, one, wanted)) for one in made):
+        if any(one.is_finished and (one.name == path or self._is_in_place_of(doer.rank, one, wanted)) for one in made):
             return None
         begun = [one for one in self._at(doer, step) if self._would_have_been(one, path)]
-        if any((path, frozenset(one.fingerprints.items())) in self._read for one in begun if one.fingerprints):
+        if any((path, one.content) in self._read for one in begun if one.content):
             return None  # its process was killed between the end of it and the line that says so
         return Missing(
             life=doer,
@@ -140,29 +146,29 @@ class ArtefactComparison:
             was_ended_there=bool(later) and doer.first_step + len(doer.steps) == step,
         )
 
-    def _under_another_name(self, life: Life, found: Artefact) -> Artefact | None:
+    def _under_another_name(self, life: Life, found: Saved) -> Saved | None:
         """What is saved at this step with the same keys, under a name that this process did not use."""
-        used = {one.path for one in self._at(life, found.step)}
+        used = {one.name for one in self._at(life, found.own_step)}
         return next(
             (
                 saves[0]
                 for (rank, path, step), saves in self.expected.saves.items()
-                if (rank, step) == (life.rank, found.step)
+                if (rank, step) == (life.rank, found.own_step)
                 and path not in used
                 and self._is_in_place_of(rank, found, saves[0])
             ),
             None,
         )
 
-    def _is_in_place_of(self, rank: int, found: Artefact, wanted: Artefact) -> bool:
-        is_new_name = not self.expected.knows(rank, found.path)
-        return is_new_name and found.step == wanted.step and found.content.keys() == wanted.content.keys()
+    def _is_in_place_of(self, rank: int, found: Saved, wanted: Saved) -> bool:
+        is_new_name = not self.expected.knows(rank, found.name)
+        return is_new_name and found.own_step == wanted.own_step and found.digests.keys() == wanted.digests.keys()
 
     def _is_excused(self, missing: Missing) -> bool:
         """Whether it was saved at a later step, or the job saves so many steps after each restart."""
         rank, path = missing.life.rank, missing.path
-        saves = [one for life in self._lives_of(rank) for one in self._of(life) if one.path == path and one.is_finished]
-        is_made_good = any(one.step > missing.step for one in saves)
+        saves = [one for life in self._lives_of(rank) for one in self._of(life) if one.name == path and one.is_finished]
+        is_made_good = any(one.own_step > missing.step for one in saves)
         if missing.begun is not None or missing.was_ended_there:
             return is_made_good
         return rank in self._ranks_with_schedule and not self.expected.is_final(rank, path)
@@ -176,39 +182,30 @@ class ArtefactComparison:
             for one in self._of(life)
             if one.is_of_course
             and self._is_checkpoint(life.rank, one)
-            and one.step not in self.expected.steps_of(life.rank)
+            and one.own_step not in self.expected.steps_of(life.rank)
         )
 
     @cached_property
     def _restarted(self) -> Sequence[Life]:
         return [life for life in self._evidence.faulted.lives if life.incarnation > 0]
 
-    def _is_checkpoint(self, rank: int, one: Artefact) -> bool:
+    def _is_checkpoint(self, rank: int, one: Saved) -> bool:
         """Whether a process may go on from it: one did, or it has a name that the uninterrupted runs do not have."""
-        return one.path in self._loaded or not self.expected.knows(rank, one.path)
+        return one.name in self._loaded or not self.expected.knows(rank, one.name)
 
-    def _would_have_been(self, one: Artefact, path: str) -> bool:
+    def _would_have_been(self, one: Saved, path: str) -> bool:
         """Whether a save that was begun and never finished would have got this name."""
-        return not one.is_finished and path in {one.path, *self.expected.names.get(one.first_path, ())}
+        return not one.is_finished and path in {one.name, *self.expected.names.get(one.first_name, ())}
 
     def _lives_of(self, rank: int) -> Sequence[Life]:
         timeline = self._evidence.faulted.timeline(rank)
         return timeline.lives if timeline is not None else ()
 
-    def _of(self, life: Life) -> Sequence[Artefact]:
-        return self._saves[life.incarnation, life.rank]
+    def _of(self, life: Life) -> Sequence[Saved]:
+        return self._saves.get((life.incarnation, life.rank), ())
 
-    def _at(self, life: Life, step: int) -> Sequence[Artefact]:
+    def _at(self, life: Life, step: int) -> Sequence[Saved]:
         return self._by_step.get((life.incarnation, life.rank, step), ())
-
-    @cached_property
-    def _by_step(self) -> dict[tuple[int, int, int], list[Artefact]]:
-        """The saves of a process after so many steps."""
-        by_step: dict[tuple[int, int, int], list[Artefact]] = {}
-        for (incarnation, rank), saves in self._saves.items():
-            for one in saves:
-                by_step.setdefault((incarnation, rank, one.step), []).append(one)
-        return by_step
 
     def _is_right(self, life: Life, step: int) -> bool:
         return step <= self._right[life.incarnation, life.rank]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import msgspec
 
 from resumable.launch.evidence.history import History
-from resumable.launch.reading.failures import has_ended_well, planned_ends
+from resumable.launch.reading.failures import planned_ends
 from resumable.launch.reading.lives import Run
 from resumable.launch.reading.steps import Steps
 
@@ -31,7 +31,7 @@ def with_dismissals(run: Run, expected: Mapping[int, Steps]) -> History | None:
         return None
     group = history.group(last)
     ranks = {process.rank for process in group}
-    is_over = all(process.exit is None or has_ended_well(process) for process in group)
+    is_over = all(process.exit is None or process.has_ended_well for process in group)
     has_unseen_end = any(process.exit is None for process in group)
     if not (is_over and has_unseen_end and ranks == expected.keys() and len(ranks) == history.world_size(last)):
         return None

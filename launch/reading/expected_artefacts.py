@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from resumable.launch.evidence.rank_records import Figure
-from resumable.launch.reading.artefacts import Artefact, artefacts_of
-from resumable.launch.reading.checkpoints import series_of
 from resumable.launch.reading.lives import Run
+from resumable.launch.reading.saves import Saved, series_of
 
 Place = tuple[int, str, int]
 """Rank, path and step."""
@@ -18,9 +17,9 @@ Place = tuple[int, str, int]
 class ExpectedArtefacts(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """What the first of them saved, and where the others differ from it."""
 
-    saves: Mapping[Place, Sequence[Artefact]]
+    saves: Mapping[Place, Sequence[Saved]]
     """Finished saves that all of them made, as the first did; without those of threads."""
-    threaded: Mapping[tuple[int, str], Sequence[Artefact]]
+    threaded: Mapping[tuple[int, str], Sequence[Saved]]
     """What threads of a rank save under a path, in order: at which step they come to it may be another one each time."""
     steps: Mapping[tuple[int, str], frozenset[int]]
     """At which steps a rank saves under a path, if that is the same in all of them."""
@@ -32,7 +31,7 @@ class ExpectedArtefacts(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     names: Mapping[str, frozenset[str]]
     """Under which names files are put in place, by that under which their writing begins."""
 
-    def counterpart(self, rank: int, found: Artefact, *, number: int) -> Artefact | None:
+    def counterpart(self, rank: int, found: Saved, *, number: int) -> Saved | None:
         """What a rank saves at this place; None if it saves nothing there.
 
         A thread may have been handed its state some steps before it writes: what it writes tells which. Of what is like
@@ -43,20 +42,20 @@ class ExpectedArtefacts(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             found: What it saved.
             number: It is the save of this number under its path at its step, from 0; below 0: one more than there are.
         """
-        if found.writer != "thread":
-            there = self.saves.get((rank, found.path, found.step), ())
+        if found.is_step_sure:
+            there = self.saves.get((rank, found.name, found.own_step), ())
             return there[number] if 0 <= number < len(there) else None
-        own = self.threaded.get((rank, found.path), ())
-        changing = {key for one in own for key in one.content if len({other.content.get(key) for other in own}) > 1}
-        scores = [sum(found.content.get(key) == one.content.get(key) for key in changing) for one in own]
+        own = self.threaded.get((rank, found.name), ())
+        changing = {key for one in own for key in one.digests if len({other.digests.get(key) for other in own}) > 1}
+        scores = [sum(found.digests.get(key) == one.digests.get(key) for key in changing) for one in own]
         best = max(scores, default=0)
         return own[scores.index(best)] if best else None
 
-    def telling_figures(self, wanted: Artefact) -> Iterator[tuple[str, Figure]]:
+    def telling_figures(self, wanted: Saved) -> Iterator[tuple[str, Figure]]:
         """The numbers in a save that training decides, and nothing else."""
         for path, figure in wanted.figures.items():
-            is_telling = isinstance(figure, float) or (series_of(wanted.path), path) in self.moving
-            if is_telling and (wanted.path, path) not in self.varying:
+            is_telling = isinstance(figure, float) or (series_of(wanted.name), path) in self.moving
+            if is_telling and (wanted.name, path) not in self.varying:
                 yield path, figure
 
     @property
@@ -81,9 +80,9 @@ class ExpectedArtefacts(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         last = max((step for steps in self.steps.values() for step in steps), default=0)
         if self.steps.get((rank, path)) != frozenset({last}):
             return False
-        keys = self.saves[rank, path, last][0].content.keys()
+        keys = self.saves[rank, path, last][0].digests.keys()
         return all(
-            one.content.keys() != keys
+            one.digests.keys() != keys
             for (own, _, step), saves in self.saves.items()
             if own == rank and step < last
             for one in saves
@@ -114,9 +113,9 @@ def expected_artefacts(references: Sequence[Run]) -> ExpectedArtefacts:
         threaded=threaded,
         steps={own: steps[own] for own in agreed},
         varying=frozenset(
-            (one.path, key)
+            (one.name, key)
             for one, two in pairs
-            for mine, yours in ((one.content, two.content), (one.figures, two.figures))
+            for mine, yours in ((one.digests, two.digests), (one.figures, two.figures))
             for key in mine.keys() | yours.keys()
             if mine.get(key) != yours.get(key)
         ),
@@ -125,39 +124,37 @@ def expected_artefacts(references: Sequence[Run]) -> ExpectedArtefacts:
     )
 
 
-def _moving(artefacts: Iterable[Artefact]) -> frozenset[tuple[str, str]]:
+def _moving(artefacts: Iterable[Saved]) -> frozenset[tuple[str, str]]:
     first: dict[str, Mapping[str, Figure]] = {}
     moving: set[tuple[str, str]] = set()
     for one in artefacts:
-        series = series_of(one.path)
+        series = series_of(one.name)
         earlier = first.setdefault(series, one.figures)
         paths = earlier.keys() | one.figures.keys()
         moving.update((series, path) for path in paths if earlier.get(path) != one.figures.get(path))
     return frozenset(moving)
 
 
-def _names(artefacts: Iterable[Artefact]) -> dict[str, frozenset[str]]:
+def _names(artefacts: Iterable[Saved]) -> dict[str, frozenset[str]]:
     names: dict[str, set[str]] = {}
     for one in artefacts:
-        names.setdefault(one.first_path, set()).add(one.path)
+        names.setdefault(one.first_name, set()).add(one.name)
     return {first: frozenset(own) for first, own in names.items()}
 
 
-def _by_place(run: Run) -> dict[Place, list[Artefact]]:
-    places: dict[Place, list[Artefact]] = {}
-    for life in run.lives:
-        for one in artefacts_of(life, run.history.folder):
-            if one.is_finished and one.writer != "thread":
-                places.setdefault((life.rank, one.path, one.step), []).append(one)
+def _by_place(run: Run) -> dict[Place, list[Saved]]:
+    places: dict[Place, list[Saved]] = {}
+    for one in run.artefacts:
+        if one.is_finished and one.is_step_sure:
+            places.setdefault((one.rank, one.name, one.own_step), []).append(one)
     return places
 
 
-def _by_threads(run: Run) -> dict[tuple[int, str], list[Artefact]]:
-    threaded: dict[tuple[int, str], list[Artefact]] = {}
-    for life in run.lives:
-        for one in artefacts_of(life, run.history.folder):
-            if one.is_finished and one.writer == "thread":
-                threaded.setdefault((life.rank, one.path), []).append(one)
+def _by_threads(run: Run) -> dict[tuple[int, str], list[Saved]]:
+    threaded: dict[tuple[int, str], list[Saved]] = {}
+    for one in run.artefacts:
+        if one.is_finished and not one.is_step_sure:
+            threaded.setdefault((one.rank, one.name), []).append(one)
     return threaded
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 
-from resumable.launch.evidence.history import Process
 from resumable.launch.evidence.node_records import RankEnded, RankHung
 from resumable.launch.evidence.rank_records import Batch, Error
 from resumable.launch.evidence.run_dir import ScenarioDir
@@ -66,7 +65,7 @@ def ending(life: Life, run: Run) -> Ending:
     process = life.process
     seen = [process.exit.time_ns] if process.exit is not None else [end.time_ns for end in _ends_of(life, run)]
     return Ending(
-        how="finished" if has_ended_well(process) else _how_it_ended(life, run),
+        how="finished" if process.has_ended_well else _how_it_ended(life, run),
         exit_code=_exit_code(life, run),
         time_ns=max([process.records[-1].time_ns, *seen]),
     )
@@ -97,7 +96,7 @@ def unplanned_death(run: Run, incarnation: int) -> FaultEvent | None:
     When one rank dies the others lose their connection and fail too. The one to blame is the first that failed elsewhere
     than in communication with the others, or that was killed; else the first of all.
     """
-    failed = [life for life in run.group(incarnation) if not has_ended_well(life.process)]
+    failed = [life for life in run.group(incarnation) if not life.process.has_ended_well]
     if not failed:
         return None
     life = min(failed, key=lambda life: _first_to_fail(life, run))
@@ -170,7 +169,7 @@ def came_to_its_end(run: Run) -> bool:
     if last is None:
         return False
     group = run.history.group(last)
-    return len(group) >= run.history.world_size(last) and all(map(has_ended_well, group))
+    return len(group) >= run.history.world_size(last) and all(process.has_ended_well for process in group)
 
 
 def unplanned_ends(run: Run) -> tuple[FaultEvent, ...]:
@@ -178,13 +177,6 @@ def unplanned_ends(run: Run) -> tuple[FaultEvent, ...]:
     planned = planned_ends(run)
     deaths = (unplanned_death(run, number) for number in run.history.incarnations if number not in planned)
     return tuple(death for death in deaths if death is not None)
-
-
-def has_ended_well(process: Process) -> bool:
-    """Whether its script came to its end, or left with exit code 0, or had nothing left to do."""
-    if process.was_dismissed:
-        return True
-    return process.exit is not None and process.exit.reason != "exception" and process.exit.code == 0
 
 
 def _first_to_fail(life: Life, run: Run) -> tuple[bool, int]:

@@ -11,9 +11,8 @@ from itertools import islice
 
 from resumable.launch.evidence.history import Damage
 from resumable.launch.evidence.rank_records import Save
-from resumable.launch.reading.failures import has_ended_well
+from resumable.launch.reading.handovers import saves_read
 from resumable.launch.reading.lives import Life, Run
-from resumable.launch.reading.saves import saves_read
 from resumable.launch.reading.steps import NOTHING, Steps
 from resumable.launch.system.wording import counted
 
@@ -65,7 +64,7 @@ def _num_done_before(life: Life, run: Run) -> int:
 def _is_of_another_job(life: Life, run: Run) -> bool:
     """Whether it does not share parameters, or data, with what came before it, which nobody had to start again."""
     before = run.group(life.incarnation - 1)
-    if not before or not all(has_ended_well(one.process) for one in before):
+    if not before or not all(one.process.has_ended_well for one in before):
         return False
     data, earlier = _data([life]), _data(before)
     has_other_data = bool(data) and bool(earlier) and data.isdisjoint(earlier)
@@ -90,7 +89,7 @@ def _is_known(life: Life, run: Run) -> bool:
 
 def _has_read_a_checkpoint(life: Life, run: Run) -> bool:
     """Whether it read a file that a rank saves, or that the first processes did not read, and no save of this run in it."""
-    if saves_read([life.trajectory], [one for one in run.saved if one.incarnation < life.incarnation]):
+    if saves_read([life.trajectory], run.saved_before(life.incarnation)):
         return False
     saved = {record.path for one in run.lives for record in one.process.events if isinstance(record, Save)}
     first = run.group(run.history.incarnations[0])

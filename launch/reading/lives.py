@@ -7,8 +7,7 @@ from functools import cached_property
 import msgspec
 
 from resumable.launch.evidence.history import History, Process
-from resumable.launch.evidence.rank_records import AnyRecord, Batch, FaultFired, Step
-from resumable.launch.reading.checkpoints import Checkpoint
+from resumable.launch.evidence.rank_records import AnyRecord, Batch, FaultFired, Rename, Step
 from resumable.launch.reading.lockstep import Lockstep
 from resumable.launch.reading.resume import ResumePoint
 from resumable.launch.reading.saves import Saved
@@ -102,10 +101,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     history: History
     timelines: tuple[Timeline, ...]
     """By rank; each rank that ever was."""
-    checkpoints: tuple[Checkpoint, ...]
-    """Complete checkpoint files in the order of incarnations; steps count since training began, for all ranks together."""
     saved: tuple[Saved, ...]
-    """What ranks saved with its content, in that order; steps are counted likewise."""
+    """Every file that a process wrote, or began to write, in the order of (incarnation, rank, line)."""
     lockstep: Lockstep
     """How the ranks' own counts of steps go together."""
 
@@ -119,6 +116,20 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def resumed(self) -> tuple[Life, ...]:
         """The processes that trained after a restart, in that order."""
         return tuple(life for life in self.lives if life.resume is not None)
+
+    @cached_property
+    def checkpoints(self) -> tuple[Saved, ...]:
+        """What a process could go on from, as long as it was there."""
+        return tuple(one for one in self.saved if one.is_checkpoint)
+
+    @cached_property
+    def artefacts(self) -> tuple[Saved, ...]:
+        """All that processes were seen to write, or to begin to write, into a file with a name."""
+        return tuple(one for one in self.saved if one.name and not isinstance(one.file.begun, Rename))
+
+    def saved_before(self, incarnation: int) -> tuple[Saved, ...]:
+        """What earlier incarnations wrote."""
+        return tuple(one for one in self.saved if one.incarnation < incarnation)
 
     def group(self, incarnation: int) -> tuple[Life, ...]:
         """The processes of one incarnation, by rank."""

@@ -1,19 +1,26 @@
-"""What this run saved, and which of it a group of ranks read again: equal content tells, whatever the paths."""
+"""What processes saved: when each file was whole, how many steps it holds, where it lies, and what became of it.
+
+A file counts from the moment when its writer closed it or renamed it into place. How many steps it holds is what its
+writer had done when it began to write, counted since training began.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from itertools import pairwise, zip_longest
-from typing import TypeVar
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import PurePath
+from typing import NamedTuple
 
 import msgspec
 
-from resumable.launch.evidence.fingerprints import Fingerprint, merged
-from resumable.launch.evidence.rank_records import Load, Save, State
-from resumable.launch.evidence.written_files import files_in
+from resumable.launch.evidence.fingerprints import Fingerprint
+from resumable.launch.evidence.history import Process
+from resumable.launch.evidence.rank_records import FaultFired, Figure, Remove, Rename, Save, State
+from resumable.launch.evidence.written_files import File, files_in
+from resumable.launch.plan.fault_kinds import CHECKPOINT_DAMAGE, NOTICES
 from resumable.launch.reading.trajectory import Trajectory
 
-T = TypeVar("T")
+_DIGITS = re.compile(r"\d+")
 Content = Mapping[str, Fingerprint]
 """Fingerprints by key."""
 Moment = tuple[int, int]
@@ -21,21 +28,104 @@ Moment = tuple[int, int]
 
 
 class Saved(msgspec.Struct, frozen=True, kw_only=True):
-    """What one rank saved at one moment."""
+    """A file that one process wrote, or began to write; of a folder to which several ranks write, the part of one."""
 
-    incarnation: int
-    rank: int
+    process: Process
+    file: File
+    path: str
+    """Where it lay in the end, whoever moved it there."""
+    name: str
+    """Under which it was put in place, within the folder of its scenario if it lies there, the same in every run. An older
+    copy that is moved to make room for the next one keeps it; "" for a buffer that no file was made of."""
+    first_name: str
+    """Under which its writing began, likewise."""
+    own_step: int
+    """Steps that its rank had done since training began, when it was begun."""
     step: int
-    """Steps done since training began."""
+    """The same as all ranks together count them, of which some may make fewer steps than others."""
     earliest_step: int
     """The same, unless a thread of the job saved: it may have been handed its state some steps before it began to write."""
-    begin: int
-    """Line (`sequence`) in the evidence of its process."""
-    path: str
-    """Where it was put in the end."""
-    content: Content
-    state: State | None
+    state: State | None = None
     """What the rank had then; None where a thread of the job saved, which may have been handed its state before."""
+    num_accumulated: int = 0
+    """Batches that had had their backward pass when it was begun, and whose optimizer step was still to come."""
+    is_settled: bool = False
+    """Its writer did something else afterwards, so that whatever belongs to the checkpoint (a pointer to the latest,
+    a marker) was written too. What the training loop did not wait for is settled once the next one was begun: until then
+    it may not have asked whether it is done."""
+    is_of_course: bool = False
+    """Its process trained on or ended well afterwards, and had no notice before that it will be ended: it is no
+    emergency's."""
+    is_half_written: bool = False
+    """Its process never finished it, nor began it again, and it has the name by which it is loaded."""
+    is_half_overwritten: bool = False
+    """Its writer died while it wrote the next one over it."""
+    is_in_place: bool = True
+    """It has the name by which it is loaded; False for a part of a folder that nobody renamed any more, as others were."""
+    is_damaged: bool = False
+    """A fault damaged it after it was whole."""
+    removed_before: int | None = None
+    """The first incarnation for which it was gone, because a process of the job removed it; None if it stayed."""
+
+    @property
+    def rank(self) -> int:
+        """Of its writer."""
+        return self.process.rank
+
+    @property
+    def incarnation(self) -> int:
+        """Of its writer."""
+        return self.process.incarnation
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """Incarnation, rank and line (`sequence`) of its begin."""
+        return self.incarnation, self.rank, self.file.begin
+
+    @property
+    def moment(self) -> Moment:
+        """When it began: what ranks save between the same two steps is one save."""
+        return self.incarnation, self.step
+
+    @property
+    def end_ns(self) -> int:
+        """When it was whole under its last name; 0 if it never was."""
+        return 0 if self.file.ended is None else self.file.ended.time_ns
+
+    @property
+    def is_finished(self) -> bool:
+        """It was whole."""
+        return self.file.ended is not None
+
+    @property
+    def is_checkpoint(self) -> bool:
+        """A process could go on from it, as long as it was there."""
+        return self.file.is_checkpoint and self.is_in_place and not self.is_damaged
+
+    @property
+    def is_step_sure(self) -> bool:
+        """No thread of the job wrote it, which may have been handed its state some steps before."""
+        return self.file.writer != "thread"
+
+    @property
+    def series(self) -> str:
+        """Name of the series that it belongs to."""
+        return series_of(self.path)
+
+    @property
+    def content(self) -> Content:
+        """All that is in it, as a process that reads it has that too; none of what is in no format of checkpoints."""
+        return self.file.begun.fingerprints if isinstance(self.file.begun, Save) else {}
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """Of each part that is saved, by its key."""
+        return {} if isinstance(self.file.begun, Rename) else self.file.begun.content
+
+    @property
+    def figures(self) -> Mapping[str, Figure]:
+        """Numbers in it, by key path."""
+        return {} if isinstance(self.file.begun, Rename) else self.file.begun.figures
 
     @property
     def parameters(self) -> str | None:
@@ -43,110 +133,172 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True):
         quick = None if self.state is None else self.state.quick.get("parameters")
         return None if quick is None else quick.whole + quick.part
 
-    @property
-    def moment(self) -> Moment:
-        """When it began: what ranks save between the same two steps is one save."""
-        return self.incarnation, self.step
+
+def series_of(path: str) -> str:
+    """Name of the series: `step-15.ckpt` and `step-20.ckpt` are of one, `best.pt` is not.
+
+    Nothing but its name says of a file which others the job would load in its place.
+    """
+    return _DIGITS.sub("#", path)
 
 
-def saved_by(trajectory: Trajectory, first_step: int) -> tuple[Saved, ...]:
-    """What one process saved, in order.
+def saved_by(trajectory: Trajectory, first_step: int, *, num_carried: int = 0, scenario: str = "") -> tuple[Saved, ...]:
+    """What one process saved, or began to, in the order of its begins; a file written again stands there again.
 
     Args:
         trajectory: What it trained on.
         first_step: Steps done since training began when it started to train.
+        num_carried: Batches whose gradients it had from a checkpoint.
+        scenario: Name of the folder of its scenario.
     """
     process = trajectory.process
-    names = {file.begin: file.path for file in files_in(process.events)}
+    files = sorted(files_in(process.events), key=lambda file: file.begin)
+    states = {record.sequence: record for record in process.events if isinstance(record, State)}
+    last_begun = {series_of(file.first_path): file.begin for file in files}
+    last_deed, last_of_course = _last_deed(process), _last_of_course(trajectory)
+    half_written = _half_written(process, files)
     saved: list[Saved] = []
-    for before, record in pairwise(process.events):
-        if isinstance(record, Save) and record.fingerprints:
-            step = first_step + trajectory.num_steps_before(record.sequence)
-            is_just_before = before.sequence == record.sequence - 1
-            saved.append(
-                Saved(
-                    incarnation=process.incarnation,
-                    rank=process.rank,
-                    step=step,
-                    earliest_step=first_step if record.writer == "thread" else step,
-                    begin=record.sequence,
-                    path=names.get(record.sequence, record.path),
-                    content=record.fingerprints,
-                    state=before
-                    if isinstance(before, State) and is_just_before and record.writer != "thread"
-                    else None,
-                )
+    begun_next: dict[str, int] = {}
+    for file in reversed(files):
+        is_thread = file.writer == "thread"
+        own_step = first_step + trajectory.num_steps_before(file.begin)
+        last = last_deed if file.writer == "loop" else last_begun[series_of(file.first_path)]
+        saved.append(
+            Saved(
+                process=process,
+                file=file,
+                path=file.path,
+                name=within(_name(file, trajectory, begun_next.get(file.first_path, len(process.records))), scenario),
+                first_name=within(file.first_path, scenario),
+                own_step=own_step,
+                step=own_step,
+                earliest_step=first_step if is_thread else own_step,
+                state=None if is_thread else states.get(file.begin - 1),
+                num_accumulated=_num_open(trajectory, file.begin, num_carried),
+                is_settled=file.ended is not None and file.ended.sequence < last,
+                is_of_course=file.begin < last_of_course,
+                is_half_written=half_written.get(file.first_path) is file,
+                is_half_overwritten=file.ended is not None and file.path in half_written,
+                removed_before=process.incarnation + 1 if file.is_removed else None,
             )
-    return tuple(saved)
+        )
+        begun_next[file.first_path] = file.begin
+    return tuple(reversed(saved))
 
 
-def saves_read(group: Sequence[Trajectory], saved: Iterable[Saved]) -> tuple[Saved, ...]:
-    """Those saves that the ranks of a group read before they trained, the oldest first."""
-    loads = {(one.process.rank, r.sequence) for one in group for r in one.process.events if one.precedes_training(r)}
-    found = {
-        (one.moment, one.rank, one.begin): one
-        for load, saves in sources(group, saved).items()
-        if load in loads
-        for one in saves
-    }
-    return tuple(found[place] for place in sorted(found))
+def after(saved: Iterable[Saved], group: Sequence[Trajectory]) -> Iterator[Saved]:
+    """What a group of processes left of what it and earlier ones saved: faults damage it, other processes remove it."""
+    events = [(one, record) for one in group for record in one.process.events]
+    damaged = [r.path for _, r in events if isinstance(r, FaultFired) and r.kind in CHECKPOINT_DAMAGE]
+    removed = [(one, r) for one, r in events if isinstance(r, Remove)]
+    for save in saved:
+        gone = [  # what its own writer removed is known already, in its order
+            one.process.incarnation + (not one.precedes_training(remove))
+            for one, remove in removed
+            if one.process is not save.process and is_within(save.path, remove.path)
+        ]
+        gone += [] if save.removed_before is None else [save.removed_before]
+        is_damaged = save.is_damaged or any(is_within(file, save.path) for file in damaged)
+        yield msgspec.structs.replace(save, removed_before=min(gone, default=None), is_damaged=is_damaged)
 
 
-def sources(group: Sequence[Trajectory], saved: Iterable[Saved]) -> dict[tuple[int, int], tuple[Saved, ...]]:
-    """Which saves the ranks of a group read, as content tells: those with most of what was read.
+class Move(NamedTuple):
+    """A process renamed a file or a folder."""
 
-    A checkpoint may lie in several files, each read by itself, and a part of it may be damaged. A single number that is
-    equal shows nothing, nor does what is equal in all of several saves, as weights are that nobody trains.
-
-    Args:
-        group: The processes of one incarnation.
-        saved: What may be the source.
-
-    Returns:
-        By rank and line (`sequence`) of what was read; without what is of no save.
-    """
-    saves = _wholes((((one.moment, frozenset(one.content)), one.rank), one.content, one) for one in saved)
-    reads = _wholes(
-        ((frozenset(r.fingerprints), one.process.rank), r.fingerprints, (one.process.rank, r.sequence))
-        for one in group
-        for r in one.process.events
-        if isinstance(r, Load) and r.fingerprints
-    )
-    return {load: found for content, loads in reads if (found := _sources(content, saves)) for load in loads}
+    incarnation: int
+    rank: int
+    step: int
+    """Steps that its rank had done since training began."""
+    source: str
+    target: str
 
 
-def _sources(content: Content, saves: Sequence[tuple[Content, Sequence[Saved]]]) -> tuple[Saved, ...]:
-    scored = [(_num_equal(content, save[0]), save) for save in saves if save[0].keys() & content.keys()]
-    best = max((score for score, _ in scored), default=(False, 0))
-    alike = [save for score, save in scored if score == best]
-    is_told = best[0] and (len(alike) < len(scored) or all(other == alike[0][0] for other, _ in alike))
-    return tuple(one for _, own in alike for one in own) if is_told else ()
+def moves_by(trajectory: Trajectory, first_step: int) -> Iterator[Move]:
+    """What one process renamed, in order; arguments as of `saved_by`."""
+    process = trajectory.process
+    for event in process.events:
+        if isinstance(event, Rename):
+            step = first_step + trajectory.num_steps_before(event.sequence)
+            yield Move(process.incarnation, process.rank, step, event.source, event.target)
 
 
-def _wholes(parts: Iterable[tuple[tuple[Hashable, int], Content, T]]) -> list[tuple[Content, list[T]]]:
-    """Whole contents: of what is spread over ranks the n-th of each rank together; else each rank's own.
+def in_place(saved: Iterable[Saved], moves: Sequence[Move]) -> Iterator[Saved]:
+    """All saves of a run under the names by which they are loaded.
+
+    A folder to which several ranks write is renamed by one of them once all have: the files of the others go along, and
+    what never got such a name is no checkpoint.
 
     Args:
-        parts: Each with what those share that may belong together, its rank, and its content.
+        saved: Of all processes.
+        moves: Of all processes.
     """
-    by_rank: dict[Hashable, dict[int, list[tuple[Content, T]]]] = {}
-    for (kind, rank), content, part in parts:
-        by_rank.setdefault(kind, {}).setdefault(rank, []).append((content, part))
-    wholes: list[tuple[Content, list[T]]] = []
-    for own in by_rank.values():
-        is_spread = any(one.part for parts in own.values() for content, _ in parts for one in content.values())
-        together = zip_longest(*own.values()) if is_spread else ([one] for parts in own.values() for one in parts)
-        wholes += [_whole([one for one in shards if one is not None]) for shards in together]
-    return wholes
+    movers: dict[str, set[int]] = {}
+    by_source: dict[tuple[int, str], list[tuple[int, str]]] = {}
+    for move in moves:
+        movers.setdefault(series_of(move.source), set()).add(move.rank)
+        by_source.setdefault((move.incarnation, move.source), []).append((move.step, move.target))
+    for save in saved:
+        folders = [str(folder) for folder in PurePath(save.path).parents] if movers else []
+        folder = next((one for one in folders if movers.get(series_of(one), set()) - {save.rank}), None)
+        if folder is None:
+            yield save
+            continue
+        later = [move for move in by_source.get((save.incarnation, folder), ()) if move >= (save.step, "")]
+        path = str(PurePath(min(later)[1], PurePath(save.path).relative_to(folder))) if later else save.path
+        yield msgspec.structs.replace(save, path=path, is_in_place=bool(later))
 
 
-def _whole(shards: Sequence[tuple[Content, T]]) -> tuple[Content, list[T]]:
-    first, *others = (content for content, _ in shards)
-    content = {key: merged(one, (other[key] for other in others)) for key, one in first.items()}
-    return content, [part for _, part in shards]
+def is_within(file: str, checkpoint: str) -> bool:
+    """Whether a file is the checkpoint, or lies in it where that is a folder."""
+    return PurePath(file).is_relative_to(checkpoint)
 
 
-def _num_equal(content: Content, other: Content) -> tuple[bool, int]:
-    """Whether more than a number is equal, and the elements of all keys under which both have the same."""
-    sizes = [one.num_whole + one.num_part for key, one in content.items() if other.get(key) == one]
-    return max(sizes, default=0) > 1, sum(sizes)
+def within(path: str, scenario: str) -> str:
+    """The path within a scenario's folder, wherever that lay when it was recorded; one that lies elsewhere as it is.
+
+    It is told by the name of the innermost folder that is called so: paths are compared between the runs of one job, which
+    begin alike.
+    """
+    _, found, inside = path.rpartition(f"/{scenario}/")
+    return inside if found else path
+
+
+def _name(file: File, trajectory: Trajectory, begun_next: int) -> str:
+    """What is moved after a step, or after the next save of this name, is an older copy that makes room for the next one."""
+    num_steps = trajectory.num_steps_before(file.begin)
+    names = [
+        path
+        for sequence, path in file.moves
+        if sequence < begun_next and (file.writer != "loop" or trajectory.num_steps_before(sequence) == num_steps)
+    ]
+    return [file.first_path, *names][-1]
+
+
+def _half_written(process: Process, files: Iterable[File]) -> dict[str, File]:
+    """What a process left so under the name by which it is loaded: what is renamed first is not there yet."""
+    last = {file.first_path: file for file in files if not isinstance(file.begun, Rename)}
+    temporary = {record.source for record in process.events if isinstance(record, Rename)}
+    return {path: file for path, file in last.items() if path and file.ended is None and path not in temporary}
+
+
+def _last_deed(process: Process) -> int:
+    """Line (`sequence`) of the last thing that a process did by itself."""
+    faults = {record.sequence for record in process.events if isinstance(record, FaultFired)}
+    return next(number for number in reversed(range(len(process.records))) if number not in faults)
+
+
+def _last_of_course(trajectory: Trajectory) -> float:
+    """Line (`sequence`) from which on nobody knows what a process would have gone on to do."""
+    process = trajectory.process
+    last_step = max(trajectory.steps.column("lines"), default=0) - 1
+    notices = [r.sequence for r in process.events if isinstance(r, FaultFired) and r.kind in NOTICES]
+    return min([process.records[-1].sequence if process.has_ended_well else last_step, *notices])
+
+
+def _num_open(trajectory: Trajectory, sequence: int, num_carried: int) -> int:
+    """Batches that had had their backward pass and whose step was still to come, when a record was written."""
+    step = trajectory.num_steps_before(sequence)
+    is_done = step < len(trajectory.steps)
+    batches = trajectory.steps[step].batches if is_done else trajectory.unfinished
+    num_own = sum(batch.backward_line is not None and batch.backward_line <= sequence for batch in batches)
+    return num_own + (num_carried if step == 0 else 0)

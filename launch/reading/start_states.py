@@ -9,8 +9,9 @@ import msgspec
 
 from resumable.launch.evidence.fingerprints import Fingerprint, merged
 from resumable.launch.evidence.rank_records import State
+from resumable.launch.reading.handovers import saves_read
 from resumable.launch.reading.lives import Life, Run
-from resumable.launch.reading.saves import Moment, Saved, saves_read
+from resumable.launch.reading.saves import Moment, Saved
 
 MUST_BE_RESTORED: tuple[Component, ...] = ("parameters", "optimizer", "buffers", "scaler", "gradients")
 """Whatever the job; schedulers show in the learning rates, random state in what it decides."""
@@ -55,7 +56,7 @@ def starts_of(run: Run) -> tuple[Start, ...]:
     starts: list[Start] = []
     for incarnation in run.history.incarnations:
         group = [life for life in run.resumed if life.incarnation == incarnation and life.first_step]
-        starts.extend(_starts(run, group, [one for one in run.saved if one.incarnation < incarnation]))
+        starts.extend(_starts(run, group, run.saved_before(incarnation)))
     return tuple(starts)
 
 
@@ -126,7 +127,7 @@ class _Had:
         self.moment = moment
         incarnation, step = moment
         self.lives = [life for life in run.group(incarnation) if life.steps]
-        at_moment = [one for one in saved if one.moment == moment]
+        at_moment = [one for one in saved if one.content and one.moment == moment]
         self.states = {one.rank: one.state for one in at_moment if one.state is not None}
         self.path = next((one.path for one in at_moment if one.path), "")
         found = ((life.rank, _quick_after(run, life, step)) for life in self.lives)

@@ -12,21 +12,13 @@ import msgspec
 
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.loop_profile import LoopProfile
-from resumable.launch.reading.checkpoints import (
-    Checkpoint,
-    damaged_by,
-    is_within,
-    removed_by,
-    unless_removed,
-    written_by,
-)
 from resumable.launch.reading.epoch_shift import epoch_shift
-from resumable.launch.reading.failures import has_ended_well
+from resumable.launch.reading.handovers import saves_read
 from resumable.launch.reading.lives import Life, Run, Timeline
 from resumable.launch.reading.parameter_places import ParameterPlaces
 from resumable.launch.reading.reindexing import with_reference_indices
 from resumable.launch.reading.resume import Clues, find_resume_point
-from resumable.launch.reading.saves import Saved, saved_by, saves_read
+from resumable.launch.reading.saves import Saved, after, in_place, moves_by, saved_by
 from resumable.launch.reading.steps import NOTHING, Steps
 from resumable.launch.reading.trained import TrainedBatch, TrainedStep
 from resumable.launch.reading.trajectory import Trajectory, trace
@@ -40,7 +32,7 @@ def assemble(history: History, profile: LoopProfile, reference: Mapping[int, Ste
         profile: properties of the job, from its reference if there is one.
         reference: what each rank trains on without a stop; None where nobody knows.
     """
-    builder = _Builder(reference or {}, profile)
+    builder = _Builder(reference or {}, profile, history.folder)
     for incarnation in history.incarnations:
         builder.add([trace(process, profile) for process in history.group(incarnation)])
     return builder.run(history)
@@ -49,13 +41,13 @@ def assemble(history: History, profile: LoopProfile, reference: Mapping[int, Ste
 class _Builder:
     """Folds incarnations into timelines."""
 
-    def __init__(self, reference: Mapping[int, Steps], profile: LoopProfile) -> None:
+    def __init__(self, reference: Mapping[int, Steps], profile: LoopProfile, scenario: str) -> None:
         self.reference = reference
         self.profile = profile
+        self.scenario = scenario
         self.done: dict[int, Steps] = {}
         self.lives: dict[tuple[int, int], Life] = {}
         self.latest: dict[int, Life] = {}
-        self.checkpoints: list[Checkpoint] = []
         self.saved: list[Saved] = []
         self.places = ParameterPlaces(self.reference)
 
@@ -71,32 +63,23 @@ class _Builder:
         if any(life.has_cut for life in placed):
             self._leave_old_size(len(group))
         self.places.note_done(self.done)
-        self._note_saves(placed)
+        written = (self._in_common(one) for life in placed for one in self._saved_by(life))
+        self.saved = [*after([*self.saved, *written], group)]
 
-    def _note_saves(self, placed: Sequence[Life]) -> None:
-        """What the processes of one incarnation saved, damaged and removed."""
-        self.saved.extend(self._in_common(one) for life in placed for one in saved_by(life.trajectory, life.first_step))
-        written = [
-            msgspec.structs.replace(one, step=self.places.lockstep.common(one.rank, one.step).start)
-            for life in placed
-            for one in written_by(life.trajectory, life.first_step, life.num_carried)
-        ]
-        damaged = [file for life in placed for file in damaged_by(life.trajectory)]
-        removed = [removal for life in placed for removal in removed_by(life.trajectory)]
-        known = (unless_removed(one, removed) for one in (*self.checkpoints, *written))
-        self.checkpoints = [one for one in known if not any(is_within(file, one.path) for file in damaged)]
+    def _saved_by(self, life: Life) -> Sequence[Saved]:
+        return saved_by(life.trajectory, life.first_step, num_carried=life.num_carried, scenario=self.scenario)
 
     def run(self, history: History) -> Run:
         """Everything that was added."""
         lives = [_with_kept(life, self.lives.values()) for life in self.lives.values()]
+        moves = [move for life in lives for move in moves_by(life.trajectory, life.first_step)]
         ranks = sorted({life.rank for life in lives})
         own = {rank: tuple(life for life in lives if life.rank == rank) for rank in ranks}
         timelines = tuple(Timeline(rank=rank, lives=own[rank], steps=_effective(own[rank])) for rank in ranks)
         return Run(
             history=history,
             timelines=timelines,
-            checkpoints=tuple(self.checkpoints),
-            saved=tuple(self.saved),
+            saved=tuple(in_place(self.saved, moves)),
             lockstep=self.places.lockstep,
         )
 
@@ -108,7 +91,7 @@ class _Builder:
         if trajectory.steps and incarnation > 0:
             resume = find_resume_point(trajectory.steps, self._clues(trajectory, before, read))
         first_step = resume.step if resume else (len(before) if incarnation > 0 else 0)
-        has_nothing_left = not trajectory.steps and bool(read) and has_ended_well(trajectory.process)
+        has_nothing_left = not trajectory.steps and bool(read) and trajectory.process.has_ended_well
         if has_nothing_left:
             first_step = min(first_step, self.places.lockstep.own(rank, read[-1].step))
         num_open = self._num_open(trajectory, read, first_step)
@@ -133,7 +116,7 @@ class _Builder:
     def _num_open(self, trajectory: Trajectory, read: Sequence[Saved], first_step: int) -> int:
         """Batches whose gradients waited when the checkpoint was written that a process went on from."""
         paths, rank = {*trajectory.loaded, *(one.path for one in read)}, trajectory.process.rank
-        files = (one for one in self.checkpoints if one.path in paths)
+        files = (one for one in self.saved if one.is_checkpoint and one.path in paths)
         fitting = [one for one in files if self.places.lockstep.own(rank, one.step) == first_step]
         return fitting[-1].num_accumulated if fitting else 0
 
@@ -151,7 +134,7 @@ class _Builder:
 
     def _clues(self, trajectory: Trajectory, before: Steps, read: Sequence[Saved]) -> Clues:
         rank, parameters = trajectory.process.rank, _first_parameters(trajectory)
-        known = {checkpoint.path: checkpoint.step for checkpoint in self.checkpoints if checkpoint.is_step_sure}
+        known = {one.path: one.step for one in self.saved if one.is_checkpoint and one.is_step_sure}
         loaded = [*(known[path] for path in trajectory.loaded if path in known), *(one.step for one in read)]
         return Clues(
             same_parameters=sorted({self.places.lockstep.own(rank, common) for common in self.places.of(parameters)}),
@@ -163,8 +146,8 @@ class _Builder:
     def _in_common(self, saved: Saved) -> Saved:
         """What a rank saved, counted in common."""
         step = self.places.common_step(saved.rank, saved.step, lambda: saved.parameters)
-        is_thread = saved.earliest_step != saved.step
-        earliest = self.places.lockstep.common(saved.rank, saved.earliest_step).start if is_thread else step
+        is_early = saved.earliest_step != saved.step
+        earliest = self.places.lockstep.common(saved.rank, saved.earliest_step).start if is_early else step
         return msgspec.structs.replace(saved, step=step, earliest_step=earliest)
 
     def _epoch_shift(self, trajectory: Trajectory, first_step: int, *, num_open: int) -> int:

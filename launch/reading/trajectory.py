@@ -46,9 +46,14 @@ class Trajectory(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return bisect_left(self._lines, sequence + 1)
 
     @cached_property
+    def loads(self) -> tuple[Load, ...]:
+        """What the process read before its first step, in order."""
+        return tuple(r for r in self.process.events if isinstance(r, Load) and self.precedes_training(r))
+
+    @property
     def loaded(self) -> tuple[str, ...]:
-        """Files that the process read before its first step, in order; "" for one without a name."""
-        return tuple(r.path for r in self.process.events if isinstance(r, Load) and self.precedes_training(r))
+        """Files of these; "" for one without a name."""
+        return tuple(load.path for load in self.loads)
 
     def precedes_training(self, record: AnyRecord) -> bool:
         """Whether the process wrote it before its first step, if it made one."""

@@ -237,12 +237,12 @@ class _Marks:
         saves = {}
         for one in handovers.written:
             _, life = self._lives[one.incarnation, one.rank]
-            saves[one] = self._add(life, "save", one.step, one.end_ns, one.path)
+            saves[one.place] = self._add(life, "save", one.own_step, one.end_ns, one.path)
         for read in handovers.read:
             _, life = self._lives[read.incarnation, read.rank]
             place = self._add(life, "load", read.step, read.time_ns, read.path)
             if read.source is not None:
-                self.links.append(Link(save=saves[read.source], load=place))
+                self.links.append(Link(save=saves[read.source.place], load=place))
 
     def _add(self, life: Life, kind: str, step: int, time_ns: int, text: str) -> tuple[int, int]:
         lane, _ = self._lives[life.incarnation, life.rank]

@@ -15,8 +15,9 @@ import msgspec
 
 from resumable.launch.judge.results import Results
 from resumable.launch.reading.failures import ending
-from resumable.launch.reading.handovers import Read, Written, handovers_of
+from resumable.launch.reading.handovers import Read, handovers_of
 from resumable.launch.reading.lives import Life, Run
+from resumable.launch.reading.saves import Saved
 from resumable.launch.reading.trained import TrainedStep
 from resumable.launch.report.clocks import Clocks
 from resumable.launch.report.reading import CaseEvidence
@@ -142,7 +143,7 @@ class _Writer:
         handovers = handovers_of(self._run)
         reads = [(one.rank, at := self._when(one, one.time_ns), at, f"load {one.path}") for one in handovers.read]
         writes = [
-            (one.rank, self._when(one, one.begin_ns), self._when(one, one.end_ns), f"save {one.path}")
+            (one.rank, self._when(one, one.file.begun.time_ns), self._when(one, one.end_ns), f"save {one.path}")
             for one in handovers.written
         ]
         for rank, begin, end, name in _one_after_another([*reads, *writes]):
@@ -151,9 +152,9 @@ class _Writer:
             if read.source is not None:
                 yield from self._flow(read, read.source)
 
-    def _flow(self, read: Read, written: Written) -> Iterator[Event]:
+    def _flow(self, read: Read, written: Saved) -> Iterator[Event]:
         number = next(self._flows)
-        begin, end = self._when(written, written.begin_ns), self._when(read, read.time_ns)
+        begin, end = self._when(written, written.file.begun.time_ns), self._when(read, read.time_ns)
         for letter, rank, at, where in (("s", written.rank, begin, ""), ("f", read.rank, end, "e")):
             yield Event(
                 ph=letter,
@@ -178,7 +179,7 @@ class _Writer:
     def _us(self, time_ns: int, life: Life | None) -> float:
         return self._clocks.us(time_ns, life)
 
-    def _when(self, one: Read | Written, time_ns: int) -> float:
+    def _when(self, one: Read | Saved, time_ns: int) -> float:
         return self._us(time_ns, self._lives[one.incarnation, one.rank])
 
 

@@ -165,7 +165,7 @@ class Trigger:
         """
         newest_first = reversed((*self._found, *files_in(self._writes)))
         saved_first = sorted(newest_first, key=lambda file: not file.is_saved)
-        parts = (damageable_part(Path(file.path), self._environment.rank) for file in saved_first if file.path)
+        parts = (damageable_part(Path(file.path), self._environment.rank) for file in saved_first if file.is_checkpoint)
         for part in dict.fromkeys(part for part in parts if part is not None):
             why = why_not_damaged(part, self._folders)
             if why is None:

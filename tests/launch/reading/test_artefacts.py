@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from resumable.launch.evidence.rank_records import AnyRecord, FaultFired, Rename, Save, Step
-from resumable.launch.reading.artefacts import artefacts_of, within
+from resumable.launch.reading.saves import within
 from tests.launch import histories
 from tests.launch.histories import Job
 
@@ -37,8 +37,7 @@ def saves(*, after_1: tuple[AnyRecord, ...], after_2: tuple[AnyRecord, ...] = ()
     numbered = tuple(msgspec.structs.replace(record, sequence=number) for number, record in enumerate(records))
     process = msgspec.structs.replace(process, records=numbered)
     evidence = histories.of_histories(histories.history("faulted", [process]), JOB, [])
-    [life] = evidence.faulted.lives
-    return [(one.path, one.step, one.is_finished) for one in artefacts_of(life, "faulted")]
+    return [(one.name, one.own_step, one.is_finished) for one in evidence.faulted.artefacts]
 
 
 @pytest.mark.parametrize(
@@ -85,8 +84,8 @@ def test_what_is_saved_upon_a_notice_is_of_no_course(kind: str, is_told: bool, e
     records = (*process.records[:-1], *lines, process.records[-1])
     numbered = tuple(msgspec.structs.replace(record, sequence=number) for number, record in enumerate(records))
     process = msgspec.structs.replace(process, records=numbered)
-    [life] = histories.of_histories(histories.history("faulted", [process]), JOB, []).faulted.lives
-    assert [expected] == [one.is_of_course for one in artefacts_of(life, "faulted") if one.path == "a"]
+    run = histories.of_histories(histories.history("faulted", [process]), JOB, []).faulted
+    assert [expected] == [one.is_of_course for one in run.artefacts if one.name == "a"]
 
 
 @pytest.mark.parametrize(

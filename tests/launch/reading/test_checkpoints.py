@@ -3,7 +3,7 @@ import pytest
 
 from resumable.launch.evidence.loop_profile import LoopProfile
 from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, FaultFired, Load, Rename, Save, Step
-from resumable.launch.reading.checkpoints import Checkpoint, written_by
+from resumable.launch.reading.saves import Saved, saved_by, series_of
 from resumable.launch.reading.trajectory import Trajectory, trace
 from tests.launch import histories
 from tests.launch.histories import Job, Life
@@ -26,6 +26,10 @@ def rename(source: str, target: str) -> Rename:
 def trajectory(*lines: AnyRecord) -> Trajectory:
     start = histories.process(Job(), Life(epochs=[], stop_after=0), rank=0, incarnation=0)
     return trace(histories.with_lines(start, lines), LoopProfile())
+
+
+def written_by(written: Trajectory, first_step: int) -> list[Saved]:
+    return [one for one in saved_by(written, first_step) if one.is_checkpoint]
 
 
 def files(*lines: AnyRecord) -> list[tuple[str, int]]:
@@ -71,7 +75,10 @@ def test_a_file_lacks_the_gradients_whose_step_was_still_to_come(lines, expected
 def test_a_file_that_was_only_renamed_may_be_anything():
     """A log that is rotated is no checkpoint."""
     checkpoints = written_by(trajectory(*save("t"), rename("t", "a"), rename("log", "log.1")), first_step=0)
-    assert [(checkpoint.path, checkpoint.is_saved) for checkpoint in checkpoints] == [("a", True), ("log.1", False)]
+    assert [(checkpoint.path, checkpoint.file.is_saved) for checkpoint in checkpoints] == [
+        ("a", True),
+        ("log.1", False),
+    ]
 
 
 def test_a_file_is_settled_once_its_writer_went_on():
@@ -101,8 +108,7 @@ def test_a_fault_is_nothing_that_the_writer_did():
 @pytest.mark.parametrize(("path", "series"), [("d/step-15.pt", "d/step-#.pt"), ("best.pt", "best.pt"), ("1/2", "#/#")])
 def test_files_that_differ_in_numbers_are_one_series(path, series):
     """The series is the name without its numbers."""
-    checkpoint = Checkpoint(path=path, step=1, rank=0, incarnation=0, is_saved=True, is_settled=True)
-    assert series == checkpoint.series
+    assert series == series_of(path)
 
 
 def test_what_a_process_read_before_its_first_step_is_what_it_loaded():

@@ -95,7 +95,7 @@ def test_steps_count_since_training_began():
     handovers = run([[*save("a"), *STEP], []], [load("a"), []])
     [written] = [one for one in handovers.written if one.path == "a"]
     [read] = [one for one in handovers.read if one.path == "a"]
-    assert (5, JOB.num_epochs * JOB.num_batches) == (written.step, read.step)
+    assert (5, JOB.num_epochs * JOB.num_batches) == (written.own_step, read.step)
 
 
 @pytest.mark.parametrize(("second", "expected"), [([load("log"), []], ["log"]), ([[], []], [])])

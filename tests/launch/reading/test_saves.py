@@ -5,7 +5,8 @@ import pytest
 from resumable.launch.evidence.fingerprints import Fingerprint
 from resumable.launch.evidence.history import Process
 from resumable.launch.evidence.rank_records import Load, Save, Start, State, Step, Writer
-from resumable.launch.reading.saves import Content, saved_by, saves_read
+from resumable.launch.reading.handovers import saves_read
+from resumable.launch.reading.saves import Content, saved_by
 from resumable.launch.reading.steps import Steps
 from resumable.launch.reading.trajectory import Trajectory
 from tests.launch.lines import started
