@@ -139,6 +139,17 @@ class Consumption:
                 self._discard(record.loader)
         return None
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is left that the next step may be made of."""
+        is_left = self._received or self._losses or self._dropped or self._is_skipped or self._carries
+        return not is_left
+
+    def take(self, batch: Batch) -> None:
+        """A batch of a pass that is known, and the backward pass that went back to it alone, became part of a step."""
+        self._remember(batch)
+        self._done.add(batch.sequence)
+
     def close(self) -> ConsumedStep | None:
         """The script came to its end: without optimizer steps that proves its last update."""
         return self._finish(None) if not self._profile.has_steps and self._losses else None
@@ -154,11 +165,14 @@ class Consumption:
         self._discard(batch.loader)
         self._received.append(batch)
         del self._received[:-MOST_BATCHES]
+        self._remember(batch)
+        return finished
+
+    def _remember(self, batch: Batch) -> None:
         self._known[batch.sequence] = batch
-        if len(self._known) > MOST_KNOWN + len(self._received):
+        if len(self._known) > MOST_KNOWN + max(1, len(self._received)):
             self._done.discard(next(iter(self._known)))
             del self._known[next(iter(self._known))]
-        return finished
 
     def _discard(self, loader: int) -> None:
         """A batch that the next one of its loader follows was not trained on, as far as order tells."""

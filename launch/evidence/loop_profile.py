@@ -125,16 +125,29 @@ class LoaderTally:
             case Batch() if record.grad_enabled and (record.loader >= FIRST_INPUT) == self._by_inputs:
                 self._latest = record.loader
                 self._since.add(record.loader)
-                self._by_line[record.sequence] = record.loader
                 self._new.add(record.sequence)
-                if len(self._by_line) > MOST_BATCHES:
-                    self._new.discard(next(iter(self._by_line)))
-                    del self._by_line[next(iter(self._by_line))]
+                self._remember(record)
             case Backward():
                 self._count(record)
                 self._since = set()
             case EpochEnd():
                 self._since.discard(record.loader)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing was delivered since the last backward pass."""
+        return not self._since
+
+    def take(self, batch: Batch) -> None:
+        """A batch of a loader that is traced was delivered, and a backward pass went back to it alone."""
+        self._remember(batch)
+        self.num_backwards += 1
+
+    def _remember(self, batch: Batch) -> None:
+        self._by_line[batch.sequence] = batch.loader
+        if len(self._by_line) > MOST_BATCHES:
+            self._new.discard(next(iter(self._by_line)))
+            del self._by_line[next(iter(self._by_line))]
 
     def _count(self, record: Backward) -> None:
         new: set[int] = set()

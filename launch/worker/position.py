@@ -10,7 +10,7 @@ checks work it out again from the evidence.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 
@@ -23,16 +23,22 @@ from resumable.launch.evidence.rank_records import (
     Backward,
     Batch,
     EpochEnd,
+    LetGo,
     Load,
     Loader,
     Place,
+    SkippedStep,
     Step,
     StepCount,
 )
+from resumable.launch.worker.batch_count import BatchCount
 from resumable.launch.worker.lineage import ORIGIN, EarlierSave, Lineage, look_of, looks_trained_on, num_steps_at
+from resumable.launch.worker.stride import Stride
 
 _NUM_BACKWARDS_TO_LEARN = 32
 """After so many backward passes what was seen of the loop is believed, and its lines are kept until its first step only."""
+FOLLOWED = (Loader, Load, Batch, Backward, LetGo, SkippedStep, Step, EpochEnd)
+"""The lines that say anything about it."""
 _MOST_LINES = 8192
 """So many lines are kept at most: a script may fast-forward for long before its first backward pass."""
 
@@ -46,60 +52,21 @@ class Upcoming:
     epoch_batch: int
 
 
-@dataclass(kw_only=True)
-class _Count:
-    """Batches of this process that its training has gone past."""
-
-    num_batches: int = 0
-    streams: dict[int, tuple[ConsumedBatch, int]] = field(default_factory=dict)
-    """The last batch of each stream, and how far it is in its epoch; the stream of the very last one comes last."""
-
-    def add(self, stream: int, one: ConsumedBatch) -> None:
-        """It was trained on now."""
-        if not one.is_again:
-            num_before, place = self.before(stream, one)
-            self.streams.pop(stream, None)
-            self.streams[stream] = one, place + 1
-            self.num_batches = num_before + 1
-
-    def before(self, stream: int, one: ConsumedBatch) -> tuple[int, int]:
-        """Batches that come before it: in all, and in its epoch; those that were looked at and let go are among them.
-
-        In the first epoch of a process only since the first one that was trained on: the others were fast-forwarded.
-        """
-        last, num = self.streams.get(stream, (None, 0))
-        if last is None or last.epoch != one.epoch:
-            num_between = one.batch.batch if one.epoch > 0 else 0
-            return self.num_batches + num_between, num_between
-        is_same_pass = _pass_of(last.batch) == _pass_of(one.batch)
-        num_between = max(one.batch.batch - last.batch.batch, 1) - 1 if is_same_pass else 0
-        return self.num_batches + num_between, num + num_between
-
-    def end(self, record: EpochEnd) -> None:
-        """A pass ran to its end: what was let go since the last batch that was trained on is behind it too."""
-        for stream, (last, num) in self.streams.items():
-            if _pass_of(last.batch) == (record.loader, record.epoch):
-                num_between = max(record.num_batches - 1 - last.batch.batch, 0)
-                self.streams[stream] = last, num + num_between
-                self.num_batches += num_between
-
-    def with_more(self, more: Iterable[tuple[int, ConsumedBatch]]) -> _Count:
-        longer = _Count(num_batches=self.num_batches, streams=dict(self.streams))
-        for stream, one in more:
-            longer.add(stream, one)
-        return longer
-
-
 class Position:
     """Follows the lines of this process.
 
     How the job's loop works shows in the lines of earlier processes, and else in the first lines of this one: until it has
-    shown, what they mean is worked out anew with each backward pass.
+    shown, what they mean is worked out anew with each backward pass. Then most steps are strides: batches that follow upon
+    those of the step before in the same pass, each with a backward pass that goes back to it alone, and the step. What a
+    stride changes is little, and done at its end; whatever makes something else of it has its lines followed one by one.
 
     Args:
         earlier: Lines of each earlier process of the rank; None in incarnation 0.
         saves: Gives what earlier processes of the job have saved.
     """
+
+    _stride: Stride | None
+    """What is open of one; None where what comes cannot be any."""
 
     def __init__(
         self,
@@ -128,7 +95,7 @@ class Position:
     @property
     def has_backward(self) -> bool:
         """Whether a backward pass of the training came since the last step."""
-        return self._consumption.has_backward
+        return self._consumption.has_backward or (self._stride is not None and self._stride.has_backward)
 
     def resume_at(self, state: str) -> None:
         """Say which parameters this process starts from.
@@ -153,6 +120,46 @@ class Position:
 
     def follow(self, record: AnyRecord) -> None:
         """Take note of one line."""
+        stride = self._stride
+        if stride is not None:
+            if stride.takes(record):
+                self.is_after_step = False
+                return
+            if type(record) is Step and stride.is_whole:
+                self._go_past(stride.end())
+                return
+            self._break_stride()
+        self._follow(record)
+        if type(record) is Step:
+            self._begin_stride()
+
+    def _begin_stride(self) -> None:
+        """What comes may be one, if no more is to be known for it than the batch that was trained on last."""
+        consumption, last = self._consumption, self._count.latest
+        is_learnt = self._lines is None and not self._profile.interleaves_loaders
+        if is_learnt and last is not None and consumption.is_settled and all(one.is_settled for one in self._tallies):
+            is_traced = last.loader in consumption.roles.training & consumption.roles.traced
+            self._stride = Stride(last) if is_traced else None
+
+    def _go_past(self, batches: Sequence[Batch]) -> None:
+        """A stride has ended with its step: the same comes of it as of its lines."""
+        for batch in batches:
+            self._tallies[batch.loader >= FIRST_INPUT].take(batch)
+            self._consumption.take(batch)
+            self._count.add_next(batch)
+        self._num_backwards += len(batches)
+        self.num_steps += 1
+        self.is_after_step = True
+
+    def _break_stride(self) -> None:
+        """Take note of its lines one by one after all."""
+        if self._stride is not None:
+            lines, self._stride = self._stride.lines, None
+            self._consumption.roles = self._roles()
+            for line in lines:
+                self._follow(line)
+
+    def _follow(self, record: AnyRecord) -> None:
         for tally in self._tallies:
             tally.follow(record)
         if self._lines is not None:
@@ -179,6 +186,7 @@ class Position:
 
     def upcoming(self, batch: Batch) -> Upcoming | None:
         """Where this batch stands if it is trained on next; None while it is not known what came before."""
+        self._break_stride()
         if self._base is None or not batch.grad_enabled:
             return None
         is_new = batch.loader not in self._consumption.roles.training
@@ -201,6 +209,8 @@ class Position:
             self._learn(self._lines, has_steps=True)  # until now each micro-batch passed for a step
         if self._base is None:
             return None
+        if self._stride is not None:
+            return self._count_stride(self._base, self._stride)
         ahead = self._ahead() if self._profile.fetches_whole_steps and self._consumption.is_untold else []
         count = self._count.with_more(self._streams([*self._consumption.unfinished, *ahead]))
         places = {
@@ -217,6 +227,18 @@ class Position:
             places={**self._base.places, **places} if self._profile.interleaves_loaders else {},
         )
 
+    def _count_stride(self, base: StepCount, stride: Stride) -> StepCount:
+        count, num_more = self._count, len(stride.lines) // 2
+        one, num = count.streams[0]
+        place = self._since_start(base, 0, one.epoch, num + num_more, length=self._lengths.get(stride.last.loader))
+        return StepCount(
+            num_steps=base.num_steps + self.num_steps + self.has_backward,
+            num_batches=base.num_batches + count.num_batches + num_more,
+            epoch=place.epoch,
+            epoch_batches=place.num_batches,
+            epoch_length=place.length,
+        )
+
     def _go_on_from(self, earlier: Sequence[Sequence[AnyRecord]] | None) -> None:
         self._lineage = None if earlier is None else Lineage(record for life in earlier for record in life)
         whole = [life for life in earlier or () if any(isinstance(record, Step) for record in life)]
@@ -225,9 +247,10 @@ class Position:
         """What the loaders look like that earlier processes trained on."""
 
     def _begin(self, profile: LoopProfile, roles: LoaderRoles) -> None:
+        self._stride = None
         self._profile = profile
         self._consumption = Consumption(profile, roles)
-        self._count = _Count()
+        self._count = BatchCount()
         self.num_steps = 0
         """Steps of this process, those of a warm-up not counted."""
         self.is_after_step = False
@@ -288,10 +311,6 @@ class Position:
 
 def _place_of(count: StepCount) -> Place:
     return Place(epoch=count.epoch, num_batches=count.epoch_batches, length=count.epoch_length)
-
-
-def _pass_of(batch: Batch) -> tuple[int, int]:
-    return batch.loader, batch.epoch
 
 
 def _key(batch: Batch) -> tuple[int, int, int]:

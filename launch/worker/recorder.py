@@ -7,19 +7,19 @@ import errno
 import os
 import threading
 import time
+import weakref
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from resumable.launch.evidence.chained_lines import chained
-from resumable.launch.evidence.rank_records import AnyRecord, encode_line
+from resumable.launch.evidence.rank_records import AnyRecord, Record, encode_line
 from resumable.launch.system.standard_error import say
 from resumable.launch.worker.parted_file import PartedFile
 
-_NOBODY = -1
 R = TypeVar("R", bound=AnyRecord)
-Observer = Callable[[AnyRecord], None]
 
 
 class Recorder:
@@ -32,28 +32,35 @@ class Recorder:
         path: The file; it must not exist yet.
     """
 
+    is_active: bool
+    """Whether this process is the rank itself, and its record has not ended."""
     _is_settling = False
     _settle: Callable[[], None] | None = None
 
     def __init__(self, path: Path) -> None:
         self._file = PartedFile(path)
-        self._pid = os.getpid()
-        self._sequence = 0
+        self._begin_anew(0)
+        self._listen()
+
+    def _begin_anew(self, sequence: int) -> None:
+        """Be of this process, whose next line has this number."""
+        self.is_active = True
+        self._sequence = sequence
         self._link = ""
         self._lock = threading.RLock()
-        self._observers: list[Observer] = []
 
-    @property
-    def is_active(self) -> bool:
-        """Whether this process is the rank itself."""
-        return os.getpid() == self._pid
+    def _listen(self) -> None:
+        self._observers: dict[type[Record], list[Callable[[Any], None]]] = defaultdict(list)
+        own = weakref.ref(self)
+        os.register_at_fork(after_in_child=lambda: _end(own()))
 
-    def observe(self, observer: Observer) -> None:
-        """Call `observer` after each line; it may end the process."""
-        self._observers.append(observer)
+    def observe(self, observer: Callable[[Any], None], *kinds: type[Record]) -> None:
+        """Call `observer` after each line of these kinds, of all if none is named; it may end the process."""
+        for kind in kinds or get_args(AnyRecord):
+            self._observers[kind].append(observer)
 
-    def settle_with(self, settle: Callable[[], None]) -> None:
-        """Call `settle` before each line: it may write what happened before without having been seen."""
+    def settle_with(self, settle: Callable[[], None] | None) -> None:
+        """Call `settle` before each line from now on: it may write what happened before without having been seen."""
         self._settle = settle
 
     def emit(self, record_type: type[R], **fields: Any) -> R | None:
@@ -64,7 +71,7 @@ class Recorder:
         """
         if not self.is_active:
             return None
-        with self.alone():
+        with self._lock:
             if self._settle is not None and not self._is_settling:
                 self._is_settling = True
                 try:
@@ -73,7 +80,7 @@ class Recorder:
                     self._is_settling = False
             record = self.write(record_type, fields)
             if record is not None:
-                for observer in self._observers:
+                for observer in self._observers[record_type]:
                     observer(record)
         return record
 
@@ -125,8 +132,14 @@ class Recorder:
 
     def close(self) -> None:
         """Write nothing any more: the last line says how the script ended, whatever its threads do yet."""
-        self._pid = _NOBODY
+        self.is_active = False
 
     def sync(self) -> None:
         """Return once everything written lies on the disk."""
         os.fsync(self._file.descriptor)
+
+
+def _end(recorder: Recorder | None) -> None:
+    """In a process that was forked, with which it has nothing to do."""
+    if recorder is not None:
+        recorder.close()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from resumable.launch.evidence.rank_records import Backward, Batch, EpochEnd, Load, Loader, Step
 from resumable.launch.system.environment import Keep
 from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.patching import Patches
-from resumable.launch.worker.position import Position
+from resumable.launch.worker.position import FOLLOWED, Position
 from resumable.launch.worker.recorder import Recorder
 from resumable.launch.worker.watch.checkpoints import CheckpointWatch
 from resumable.launch.worker.watch.distributed_checkpoints import DistributedCheckpointWatch
@@ -57,8 +58,11 @@ def watch(
     saving = Saving(recorder, trigger, state.note_save, saved_keys)
     checkpoints = CheckpointWatch(recorder, trigger, saving)
     distributed_checkpoints = DistributedCheckpointWatch(trigger, saving)
-    for observe in (forwards.observe, position.follow, state.observe, training.observe, trigger.observe):
-        recorder.observe(observe)
+    recorder.observe(forwards.observe, Loader, Batch, EpochEnd, Step)
+    recorder.observe(position.follow, *FOLLOWED)
+    recorder.observe(state.observe, Load, Batch, Backward, Step)
+    recorder.observe(training.observe, Load, Batch)
+    recorder.observe(trigger.observe)
     framework_iterators = FrameworkIteratorWatch(loaders)
     for one in (
         state,

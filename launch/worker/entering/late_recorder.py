@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,8 @@ class LateRecorder(Recorder):
 
     def __init__(self) -> None:
         self._held: list[AnyRecord] | None = []
-        self._begin_anew()
-        self._observers = []
+        self._begin_anew(1)
+        self._listen()
 
     def begin(self, path: Path, **start: Any) -> None:
         """Write the first line, and all that were held.
@@ -43,7 +42,7 @@ class LateRecorder(Recorder):
     def adopt(self) -> None:
         """Record the process that this one has become by a fork, as if nothing had been before."""
         self._held = []
-        self._begin_anew()
+        self._begin_anew(1)
 
     def emit(self, record_type: type[R], **fields: Any) -> R | None:
         """See `Recorder`."""
@@ -63,9 +62,3 @@ class LateRecorder(Recorder):
             self._held.clear()  # the numbers say that lines are missing, should it be a rank after all
         self._held.append(record)
         return record
-
-    def _begin_anew(self) -> None:
-        self._pid = os.getpid()
-        self._sequence = 1
-        self._link = ""
-        self._lock = threading.RLock()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import multiprocessing
 import os
 import resource
 import signal
@@ -9,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from resumable.launch.evidence.rank_records import AnyRecord, Load, Save, decode_line, encode_line
+from resumable.launch.evidence.rank_records import AnyRecord, Exit, Load, Remove, Save, decode_line, encode_line
 from resumable.launch.evidence.recorded_text import RecordedText
 from resumable.launch.worker import recorder as module
 from resumable.launch.worker.recorder import Recorder
+
+FORK = multiprocessing.get_context("fork")
 
 
 @pytest.fixture
@@ -47,9 +50,19 @@ def test_a_line_is_in_the_file_before_anybody_hears_of_it(file: Path) -> None:
 def test_a_forked_process_writes_nothing(file: Path) -> None:
     """Loader workers inherit the object."""
     recorder = Recorder(file)
-    recorder._pid = os.getpid() + 1
-    recorder.emit(Load, path="a")
-    assert (recorder.is_active, file.read_bytes()) == (False, b"")
+    child = FORK.Process(target=recorder.emit, args=(Load,), kwargs={"path": "a"})
+    child.start()
+    child.join()
+    assert (child.exitcode, recorder.is_active, file.read_bytes()) == (0, True, b"")
+
+
+def test_who_wants_some_kinds_of_lines_hears_of_no_others(file: Path) -> None:
+    """Most lines are nobody's business but of a few."""
+    recorder = Recorder(file)
+    heard: list[AnyRecord] = []
+    recorder.observe(heard.append, Load, Exit)
+    written = [recorder.emit(kind, path="a") for kind in (Load, Remove)]
+    assert heard == written[:1]
 
 
 @pytest.fixture

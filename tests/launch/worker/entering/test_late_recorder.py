@@ -55,7 +55,7 @@ def test_what_a_fork_becomes_begins_anew(tmp_path: Path) -> None:
     """What its parent had seen is its parent's."""
     recorder = LateRecorder()
     recorder.emit(Load, path="parent")
-    recorder._pid = os.getpid() + 1
+    recorder.close()  # as a fork does
     recorder.emit(Load, path="nobody")
     recorder.adopt()
     recorder.emit(Load, path="child")
