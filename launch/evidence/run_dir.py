@@ -12,6 +12,7 @@ RUN/
     logs/i<incarnation>/  rank<rank>.out and rank<rank>.err; rank<rank>.stacks of one that hung
     fired/                one file for every fault that has fired; <fault>.done once the supervisor has done its part
     work/                 working directory of the job
+    kept/<incarnation>/   the same as it was when a life of a chain began, while another chain may go on from there
 """
 
 from __future__ import annotations
@@ -120,6 +121,15 @@ class ScenarioDir:
     def work(self) -> Path:
         """Working directory of the job."""
         return self.root / "work"
+
+    @property
+    def kept(self) -> Path:
+        """Copies of the working directory."""
+        return self.root / "kept"
+
+    def kept_work(self, incarnation: int) -> Path:
+        """What the working directory was when this incarnation began."""
+        return self.kept / str(incarnation)
 
     def done_mark(self, fault: int) -> Path:
         """There once the supervisor has done what this fault does to a node."""

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import BinaryIO
@@ -26,6 +27,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from torch.distributed.run import config_from_args
 
 from resumable.launch.evidence.chained_lines import ChainedFile
+from resumable.launch.evidence.kept_work import keep_work
 from resumable.launch.evidence.node_records import NodeEnded, NodeOutcome, NodeRecord, RankFailure, encode_node_line
 from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.node import rendezvous
@@ -71,6 +73,7 @@ def run_job(request: NodeRequest, *, tag: str, fork_servers: ForkServers) -> Nod
     run_dir = RunDir(root=Path(request.run_dir))
     plan = run_dir.read_plan()
     scenario_dir = run_dir.scenario(request.scenario)
+    scenario = plan.scenario(request.scenario)
     if not has_fixed_hash_seed() and (plan.sweep is not None or any(map(_forks_again, plan.scenarios))):
         fork_servers.prepare_for_restarts()
     with ChainedFile(scenario_dir.node_file(request.node, tag)) as evidence:
@@ -82,8 +85,11 @@ def run_job(request: NodeRequest, *, tag: str, fork_servers: ForkServers) -> Nod
             counter=request.incarnation_counter,
             before_join=lambda: _end_leftovers(tag, fork_servers),
             after_join=fork_servers.use,
+            first=scenario.first_incarnation,
         )
-        grace_s = _grace_s(plan, plan.scenario(request.scenario))
+        if scenario.keeps_work:
+            round_.before_ranks = partial(keep_work, run_dir.scenario(scenario.works_in))
+        grace_s = _grace_s(plan, scenario)
         ranks = RankWatch(
             round_,
             look_every_s=float(str(plan.torchrun["monitor_interval"])),

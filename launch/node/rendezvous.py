@@ -51,6 +51,10 @@ class Round:
     """Called before every join, when no rank of the round before is left."""
     after_join: Callable[[int], object] = lambda _incarnation: None
     """Called with the incarnation, before its ranks are started."""
+    first: int = 0
+    """Number of the first incarnation."""
+    before_ranks: Callable[[int], object] = lambda _incarnation: None
+    """Called on one of the nodes with the incarnation, when all have joined and no rank is there."""
     incarnation: int = field(default=-1, init=False)
 
 
@@ -81,7 +85,8 @@ class FreshStoreRendezvous(RendezvousHandler):
         if info.rank == 0:
             address = self._local_addr or socket.getfqdn()
             self._worker_store = open_store(address)
-            incarnation = self._job_store.add(self._round.counter, 1) - 1
+            incarnation = self._round.first + self._job_store.add(self._round.counter, 1) - 1
+            self._round.before_ranks(incarnation)
             info.store.set(_ROUND_KEY, f"{incarnation} {self._worker_store.port} {address}")
         incarnation_text, port, address = info.store.get(_ROUND_KEY).decode().split(" ", 2)
         self._round.incarnation = int(incarnation_text)

@@ -85,6 +85,15 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     """Its tail: steps done when the faults of the next link come; None: the job goes on to its end."""
 
 
+class Beginning(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a chain begins that goes on as another did before one of its points failed."""
+
+    works_in: str
+    """Name of the chain in whose working directory it runs, which is put back to what it was then."""
+    incarnation: int
+    """The first that is its own; those before it are the other's, whose evidence of them it has."""
+
+
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """One run of the job, with the faults that befall it."""
 
@@ -100,6 +109,21 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     start_method: StartMethod = "forkserver"
     links: tuple[Link, ...] = ()
     """Of a chain: the points of a sweep that it decides, in the order in which they come; () for any other scenario."""
+
+    begins: Beginning | None = None
+    """None: in a folder of its own, with incarnation 0."""
+    keeps_work: bool = False
+    """What its working directory is when each incarnation begins is kept: another chain may go on from there."""
+
+    @property
+    def first_incarnation(self) -> int:
+        """The first that is its own."""
+        return self.begins.incarnation if self.begins is not None else 0
+
+    @property
+    def works_in(self) -> str:
+        """Name of the scenario in whose working directory it runs: its own, or another's."""
+        return self.begins.works_in if self.begins is not None else self.name
 
     def until_link(self, number: int) -> Scenario:
         """A chain up to one of its links, as a scenario with those faults."""

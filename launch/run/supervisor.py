@@ -93,7 +93,7 @@ class Supervisor:
         return _SHUTDOWN_TIMEOUT_S if grace_s is None else grace_s
 
     def _request(self, scenario: Scenario, run_id: str, start: int, number: int, nproc_per_node: int) -> NodeRequest:
-        work = self._run_dir.scenario(scenario.name).work if self._plan.fresh_directory else Path.cwd()
+        work = self._run_dir.scenario(scenario.works_in).work if self._plan.fresh_directory else Path.cwd()
         return NodeRequest(
             run_dir=str(self._run_dir.root),
             scenario=scenario.name,
@@ -105,7 +105,7 @@ class Supervisor:
             rdzv_configs=self._topology.rdzv_configs,
             local_addr=self._topology.local_addr,
             nproc_per_node=nproc_per_node,
-            max_restarts=scenario.max_restarts if scenario.restart == "agent" else 0,
+            max_restarts=scenario.max_restarts - scenario.first_incarnation if scenario.restart == "agent" else 0,
         )
 
     def _replace_lost(self) -> None:

@@ -24,16 +24,24 @@ class ChainFollower:
         self.chain = chain
         self._folder = folder
         self._judge = judge
-        self._num_judged = 0
+        self.num_judged = max(0, chain.first_incarnation - 1)
+        """Links that need no verdict any more. Where a chain goes on as another did, the last link before is judged again,
+        and nobody hears of it: that shows whether the life that goes on there does what the other's did."""
         self.is_broken = False
-        """A point has failed."""
+        """A point has failed, or that life."""
         self.is_stopped = False
         """Nobody lets it come to its end."""
 
     @property
+    def failed(self) -> int | None:
+        """Number of the link whose point has failed."""
+        number = self.num_judged - 1
+        return number if self.is_broken and number >= self.chain.first_incarnation else None
+
+    @property
     def under_way(self) -> str:
         """Name of the point that the job is at, or of the last one."""
-        return self.chain.links[min(self._num_judged, len(self.chain.links) - 1)].point
+        return self.chain.links[min(self.num_judged, len(self.chain.links) - 1)].point
 
     def advance(self, *, has_ended: bool) -> Iterator[tuple[str, Verdict]]:
         """Judge what has not been judged and can be.
@@ -45,12 +53,13 @@ class ChainFollower:
             Names of points, each with the verdict on it.
         """
         num_over = len(self.chain.links) if has_ended and not self.is_stopped else self._num_over()
-        while self._num_judged < num_over and not self.is_broken:
-            number = self._num_judged
+        while self.num_judged < num_over and not self.is_broken:
+            number = self.num_judged
             verdict = self._judge.judge_link(self.chain, number)
-            self._num_judged += 1
+            self.num_judged += 1
             self.is_broken = verdict.outcome is not Outcome.VALID
-            yield self.chain.links[number].point, verdict
+            if number >= self.chain.first_incarnation:
+                yield self.chain.links[number].point, verdict
 
     def _num_over(self) -> int:
         """Points behind which a whole life lies: one more has begun."""

@@ -6,15 +6,17 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
+from resumable.launch.evidence.kept_work import forget_work
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.judge.verdict import Verdict
 from resumable.launch.plan.plan import Plan, Restarts, Scenario
 from resumable.launch.sweep.alike import Alike
 from resumable.launch.sweep.chain_follower import ChainFollower
-from resumable.launch.sweep.chains import chains_of, is_chainable, repetitions_of
+from resumable.launch.sweep.chains import chain_name, chains_of, is_chainable, repetitions_of, without_link
 from resumable.launch.sweep.cluster_pool import ClusterPool
 from resumable.launch.sweep.confirmation import only_once
+from resumable.launch.sweep.continuation import prepare
 from resumable.launch.sweep.judge import PointJudge
 from resumable.launch.sweep.limit import Limit
 from resumable.launch.sweep.review import number_in
@@ -66,14 +68,23 @@ class ChainRunner:
     def run(self, points: Sequence[Scenario]) -> None:
         """Hit these points in chains, as far as that can be done.
 
-        The points behind one that failed go into new chains, unless most points of a pass were behind such.
+        A chain with a point that failed goes on from the life before. Where it cannot, the points behind it go into new
+        chains, unless most points of a pass were behind such.
         """
-        waiting = self._chainable(points)
+        try:
+            self._run(self._chainable(points))
+        finally:
+            for chain in self.plan.chains:
+                forget_work(self._run_dir.scenario(chain.works_in))
+
+    def _run(self, waiting: Sequence[Scenario]) -> None:
         is_worth_it = True
         while waiting and is_worth_it and not self._limit.is_enough():
-            begun = self._carry_out(self._planned(waiting))
+            ended = begun = self._carry_out(self._planned(waiting))
+            while chains := [chain for one in ended if (chain := self._gone_on(one)) is not None]:
+                ended = self._carry_out(chains)
             decided = self._store.found(waiting)
-            is_worth_it = bool(begun) and 2 * len(decided) >= sum(len(chain.links) for chain in begun)
+            is_worth_it = bool(begun) and 2 * len(decided) >= sum(len(own.chain.links) for own in begun)
             waiting = self._chainable(point for point in waiting if point.name not in decided)
 
     def repeat(self, failed: Mapping[str, Verdict]) -> None:
@@ -122,10 +133,22 @@ class ChainRunner:
         self.plan = msgspec.structs.replace(self.plan, scenarios=(*self.plan.scenarios, *chains))
         self._run_dir.write_plan(self.plan)
 
-    def _carry_out(self, chains: Sequence[Scenario]) -> list[Scenario]:
+    def _gone_on(self, follower: ChainFollower) -> Scenario | None:
+        """What a chain that has ended becomes: one that lost a point goes on from the life before."""
+        if follower.failed is None or self._limit.is_enough():
+            return None
+        chain = without_link(
+            follower.chain, follower.failed, name=chain_name(self._next_number), unwanted=self._alike.between()
+        )
+        if chain is None or not prepare(chain, follower.chain, self._run_dir):
+            return None
+        self._add([chain])
+        return chain
+
+    def _carry_out(self, chains: Sequence[Scenario]) -> list[ChainFollower]:
         """Run these chains, up to where failures begin to be alike; returns those that were begun."""
         had_many = self._alike.is_any
-        all_begun: list[Scenario] = []
+        all_begun: list[ChainFollower] = []
         points = {point.name: point for point in self.plan.points}
         begun: dict[str, ChainFollower] = {}
 
@@ -136,11 +159,12 @@ class ChainRunner:
             ended = event.scenario.name if event is not None and event.state == "ended" else ""
             if event is not None and not ended:
                 chain = event.scenario
-                all_begun.append(chain)
                 begun[chain.name] = ChainFollower(chain, self._run_dir.scenario(chain.name), self._judge)
+                all_begun.append(begun[chain.name])
             for name, follower in list(begun.items()):
                 for point, verdict in follower.advance(has_ended=name == ended):
                     self._enter(points[point], verdict)
+                forget_work(self._run_dir.scenario(follower.chain.works_in), before=follower.num_judged - 1)
                 if name == ended:
                     self._end(begun.pop(name))
                 elif follower.is_broken or self._limit.is_enough():

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
+from itertools import accumulate
 from operator import itemgetter
 
 import msgspec
 
-from resumable.launch.plan.fault_model import PlannedFault
-from resumable.launch.plan.plan import Link, Plan, Restarts, Scenario, Tail
+from resumable.launch.plan.fault_model import PlannedFault, num_restarts
+from resumable.launch.plan.plan import Beginning, Link, Plan, Restarts, Scenario, Tail
 from resumable.launch.sweep.order import telling_points
 from resumable.launch.sweep.training_length import TrainingLength
 
@@ -102,8 +103,40 @@ def chain_of(chosen: Sequence[tuple[int, Scenario]], restarts: Restarts, *, numb
         Link(point=point.name, num_faults=len(point.faults), until=end)
         for (_, point), end in zip(chosen, [*ends, None], strict=True)
     )
-    chain = restarts.after(tuple(faults), name=_name(number), reference=chosen[0][1])
-    return msgspec.structs.replace(chain, links=links)
+    chain = restarts.after(tuple(faults), name=chain_name(number), reference=chosen[0][1])
+    return msgspec.structs.replace(chain, links=links, keeps_work=True)
+
+
+def without_link(chain: Scenario, number: int, *, name: str, unwanted: Collection[str] = ()) -> Scenario | None:
+    """A chain as it goes on from the life before the one that came behind a link that failed: without that link.
+
+    Args:
+        chain: The one that broke.
+        number: Of the link that failed.
+        name: Of the new chain, which has the links before as its own.
+        unwanted: Names of points that are left out too.
+
+    Returns:
+        None if no link comes behind, or no life before.
+    """
+    ends = [*accumulate(link.num_faults for link in chain.links)]
+    behind = [own for own in range(number + 1, len(chain.links)) if chain.links[own].point not in unwanted]
+    if not (number and behind):
+        return None
+    wanted = [*range(number), *behind]
+    kept = [fault for own in wanted for fault in chain.faults[ends[own] - chain.links[own].num_faults : ends[own]]]
+    until = [chain.links[second - 1].until for second in wanted[1:]]
+    return msgspec.structs.replace(
+        chain,
+        name=name,
+        faults=tuple(msgspec.structs.replace(fault, number=own) for own, fault in enumerate(kept)),
+        links=tuple(
+            msgspec.structs.replace(chain.links[own], until=end)
+            for own, end in zip(wanted, [*until, None], strict=True)
+        ),
+        max_restarts=num_restarts(kept),
+        begins=Beginning(works_in=chain.works_in, incarnation=number),
+    )
 
 
 def repetitions_of(chain: Scenario, number: int, restarts: Restarts, first_number: int) -> list[Scenario]:
@@ -117,7 +150,7 @@ def repetitions_of(chain: Scenario, number: int, restarts: Restarts, first_numbe
     """
     nums_before = sorted({1, number}) if number else []
     return [
-        _repetition(chain, range(number - before, number + 1), restarts, name=_name(first_number + own))
+        _repetition(chain, range(number - before, number + 1), restarts, name=chain_name(first_number + own))
         for own, before in enumerate(nums_before)
     ]
 
@@ -138,7 +171,8 @@ def _repetition(chain: Scenario, numbers: range, restarts: Restarts, *, name: st
     )
 
 
-def _name(number: int) -> str:
+def chain_name(number: int) -> str:
+    """Name of a chain, and of its folder."""
     return f"chain-{number:04d}"
 
 

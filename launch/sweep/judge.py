@@ -84,5 +84,6 @@ class PointJudge:
 
     def _with(self, scenario: Scenario, history: History, *, is_cut: bool) -> Evidence:
         evidence = self._evidence
+        history = msgspec.structs.replace(history, recorded_as=scenario.works_in if scenario.begins else "")
         run = assemble(history, evidence.profile, evidence.expected)
         return msgspec.structs.replace(evidence, scenario=scenario, faulted=run, is_cut=is_cut)

@@ -9,6 +9,7 @@ from functools import cache
 
 import msgspec
 
+from resumable.launch.evidence.kept_work import forget_work
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.verdict import VERDICT_VERSION, Verdict, write_verdict
 from resumable.launch.plan.plan import Scenario
@@ -64,7 +65,9 @@ class VerdictStore:
 
     def remove_work(self, scenario: Scenario) -> None:
         """Remove the working directory of a scenario, checkpoints and all; its evidence stays."""
-        shutil.rmtree(self._run_dir.scenario(scenario.name).work, ignore_errors=True)
+        folder = self._run_dir.scenario(scenario.works_in)
+        shutil.rmtree(folder.work, ignore_errors=True)
+        forget_work(folder)
 
     def _folder(self, scenario: Scenario) -> RunDir:
         return RunDir(root=self._run_dir.scenario(scenario.name).root)

@@ -60,7 +60,8 @@ def _run_planned() -> None:
     run_dir = RunDir(root=environment.scenario_dir.parent)
     plan = run_dir.read_plan()
     scenario_dir = ScenarioDir(root=environment.scenario_dir)
-    script = plan.script.in_directory(scenario_dir.work)
+    works_in = plan.scenario(scenario_dir.root.name).works_in
+    script = plan.script.in_directory(run_dir.scenario(works_in).work)
     patches = Patches()  # as long as the process
     keep_process_groups(patches)
     recorder = Recorder(

@@ -14,6 +14,7 @@ import pytest
 from resumable.launch.cli.main import main
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.verdict import Verdict
+from resumable.launch.plan.plan import Beginning
 from tests.integration.conftest import TIMEOUT_S, Resumable
 from tests.integration.waiting import wait_until
 
@@ -46,16 +47,25 @@ def test_every_point_of_the_built_in_job_is_valid(
     assert (main(["check", "--quiet", str(finished.run_dir)]), capsys.readouterr().out) == (0, finished.output)
 
 
-def test_a_planted_bug_is_found_where_it_shows_and_nowhere_else(resumable: Resumable) -> None:
-    """A sampler whose epoch is lost by the resume goes wrong in every epoch but the first, also on plain processes."""
-    at = ("--at", "epoch=0,batch=4,epoch=1,batch=4", "--ranks", "1", "--jobs", "1")
-    finished = resumable("sweep", "--nproc-per-node", "2", *at, MUTANT, "--bug", "epoch-zero-order")
+def test_a_planted_bug_is_found_where_it_shows_and_nowhere_else(
+    resumable: Resumable, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A loop that loses an epoch if it resumes on a border, alone and on plain processes too; the chain goes on behind it."""
+    monkeypatch.chdir(tmp_path)
+    at = ("--at", "3,24,38", "--ranks", "1", "--jobs", "1")
+    finished = resumable("sweep", "--nproc-per-node", "2", *at, MUTANT, "--bug", "empty-after-border")
     assert (finished.exit_code, finished.errors) == (1, ""), finished.output
-    wrong = "sigkill-epoch0001batch0004-rank1"
-    expected = {"sigkill-epoch0000batch0004-rank1": "valid", wrong: "invalid", f"{wrong}-plain": "invalid"}
-    assert expected == outcomes(finished.run_dir)
-    reason = msgspec.json.decode((finished.run_dir / wrong / "verdict.json").read_bytes(), type=Verdict).reason
-    assert ("epoch 0" in reason, reason.endswith("(holds on plain processes)")) == (True, True), reason
+    before, wrong, behind = (f"sigkill-step{step:04d}-rank1" for step in (3, 24, 38))
+    assert {before: "valid", wrong: "invalid", f"{wrong}-plain": "invalid", behind: "valid"} == outcomes(
+        finished.run_dir
+    )
+    assert tuple(read(finished.run_dir, name).chain for name in (before, behind)) == ("chain-0001", "chain-0002")
+    begins = RunDir(root=finished.run_dir).read_plan().chains[1].begins
+    assert Beginning(works_in="chain-0001", incarnation=1) == begins
+    reason = read(finished.run_dir, wrong).reason
+    assert ("epoch 3" in reason, reason.endswith("(holds on plain processes)")) == (True, True), reason
+    last_line = finished.output.splitlines()[-1] + "\n"
+    assert (main(["check", "--quiet", str(finished.run_dir)]), capsys.readouterr().out) == (1, last_line)
 
 
 @pytest.fixture

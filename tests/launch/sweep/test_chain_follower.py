@@ -14,7 +14,7 @@ from resumable.launch.explain.outcome import Outcome
 from resumable.launch.plan.plan import Plan, Restarts, Scenario, SweepSpec
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.sweep.chain_follower import ChainFollower
-from resumable.launch.sweep.chains import chain_of
+from resumable.launch.sweep.chains import chain_of, without_link
 from resumable.launch.sweep.judge import PointJudge
 from resumable.launch.sweep.review import review
 from resumable.launch.sweep.verdict_store import VerdictStore
@@ -57,13 +57,13 @@ def _without_a_batch(life: Life) -> Life:
     return replace(life, epochs=[first[1:], *rest])
 
 
-def sweep(root: Path, groups: Sequence[Sequence[Life]]) -> tuple[Plan, RunDir]:
+def sweep(root: Path, groups: Sequence[Sequence[Life]], chain: Scenario = CHAIN) -> tuple[Plan, RunDir]:
     """The chain's evidence in a run directory."""
-    evidence: Evidence = histories.evidence(JOB, groups, CHAIN.faults)
+    evidence: Evidence = histories.evidence(JOB, groups, chain.faults)
     plan = msgspec.structs.replace(
         evidence.plan,
         command="sweep",
-        scenarios=(*evidence.plan.references, *points(), CHAIN),
+        scenarios=(*evidence.plan.references, *points(), chain),
         sweep=SweepSpec(restarts=RESTARTS, num_points=3, is_chained=True),
     )
     history = evidence.faulted.history
@@ -112,6 +112,25 @@ def test_what_comes_behind_a_point_that_failed_is_not_judged(tmp_path: Path, wro
     assert expected == list(told(following, has_ended=True).values())
     assert following.is_broken
     assert told(following, has_ended=True) == {}
+
+
+@pytest.mark.parametrize(("wrong", "expected", "failed"), [(None, ["valid"], None), (1, [], None), (2, ["invalid"], 1)])
+def test_a_chain_that_goes_on_shows_first_that_it_does(
+    tmp_path: Path, wrong: int | None, expected: list[str], failed: int | None
+) -> None:
+    """The first life of its own does what the other's did there, or the points behind it have not failed."""
+    chain = without_link(CHAIN, 1, name=CHAIN.name)
+    assert chain is not None
+    groups = lives(wrong=wrong)
+    second = histories.killed(JOB, STEPS[2], fault=1, base=4)
+    second = [replace(life, loads=histories.path_of(4)) for life in second]
+    groups = [groups[0], [_without_a_batch(second[0]), *second[1:]] if wrong == 1 else second, groups[3]]
+    if wrong == 2:
+        groups[2] = [_without_a_batch(groups[2][0]), *groups[2][1:]]
+    plan, run_dir = sweep(tmp_path, groups, chain)
+    following = ChainFollower(chain, run_dir.scenario(chain.name), PointJudge.of(plan, run_dir))
+    assert expected == list(told(following, has_ended=True).values())
+    assert (following.is_broken, following.failed) == (wrong is not None, failed)
 
 
 def test_a_job_that_ends_before_its_next_point_has_failed_there(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import reduce
 from itertools import pairwise
 
 import msgspec
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.plan.plan import Plan, Restarts, Scenario, Tail
+from resumable.launch.plan.plan import Beginning, Plan, Restarts, Scenario, Tail
 from resumable.launch.sweep.chains import (
     LONG_TAIL_EVERY,
     TAIL_STEPS,
@@ -16,6 +17,7 @@ from resumable.launch.sweep.chains import (
     chains_of,
     is_chainable,
     repetitions_of,
+    without_link,
 )
 from resumable.launch.sweep.points import with_points
 from resumable.launch.sweep.review import failed_in_chain
@@ -183,6 +185,36 @@ def test_what_came_first_has_nothing_to_be_repeated_behind(number: int, expected
     length = length_of(40, epoch_length=20)
     [chain, *_] = chained(with_points(plan(spec(ranks="0")), length).points, length)
     assert expected == len(repetitions_of(chain, number, RESTARTS, first_number=1))
+
+
+@pytest.mark.parametrize(("lost", "left", "begin"), [((2,), {2, 4}, 2), ((2, 3), {2, 4, 5}, 3)])
+def test_a_chain_that_lost_a_link_goes_on_from_the_life_before(
+    lost: tuple[int, ...], left: set[int], begin: int
+) -> None:
+    """In the same folder, with the links before it as its own, and without points that nobody wants any more."""
+    length = length_of(40, epoch_length=20)
+    _, chain, *_ = chained(with_points(plan(spec(ranks="0")), length).points, length)
+    unwanted = {chain.links[4].point}
+    own = reduce(lambda broken, number: _without_link(broken, number, unwanted), lost, chain)
+    wanted = [number for number in range(len(chain.links)) if number not in left]
+    assert [chain.links[number].point for number in wanted] == [link.point for link in own.links]
+    assert [places(chain)[number] for number in wanted] == places(own)
+    assert [*places(own)[1:], None] == [link.until for link in own.links]
+    assert list(range(len(own.links))) == [fault.number for fault in own.faults]
+    assert (own.max_restarts, own.begins) == (len(wanted), Beginning(works_in=chain.name, incarnation=begin))
+
+
+def _without_link(chain: Scenario, number: int, unwanted: set[str]) -> Scenario:
+    made = without_link(chain, number, name="chain-0009", unwanted=unwanted)
+    assert made is not None
+    return made
+
+
+@pytest.mark.parametrize("number", [0, -1])
+def test_a_chain_begins_from_scratch_where_no_life_was_good_and_is_over_where_nothing_follows(number: int) -> None:
+    """The first link, and the last one."""
+    _, chain, *_ = chained(with_points(plan(spec(ranks="0")), LENGTH).points)
+    assert without_link(chain, number % len(chain.links), name="chain-0009") is None
 
 
 @pytest.mark.parametrize(
