@@ -50,7 +50,7 @@ def test_every_point_of_the_built_in_job_is_valid(
 def test_a_planted_bug_is_found_where_it_shows_and_nowhere_else(
     resumable: Resumable, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A loop that loses an epoch if it resumes on a border, alone and on plain processes too; the chain goes on behind it."""
+    """A loop that loses an epoch if it resumes on a border, alone and on plain processes too; the chain goes on."""
     monkeypatch.chdir(tmp_path)
     at = ("--at", "3,24,38", "--ranks", "1", "--jobs", "1")
     finished = resumable("sweep", "--nproc-per-node", "2", *at, MUTANT, "--bug", "empty-after-border")
