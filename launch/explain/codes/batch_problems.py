@@ -46,29 +46,23 @@ class WindowDiffers(Problem, frozen=True, kw_only=True):
 class BatchDiffers(Problem, frozen=True, kw_only=True):
     """A different batch came than would have come without the restart."""
 
-    template = "rank {rank} trained on different {what} in batch {batch} of epoch {epoch}"
+    template = "rank {rank} trained on different {is_by_content:content|samples} in batch {batch} of epoch {epoch}"
     rank: int
     epoch: int
     batch: int
     is_by_content: bool = False
     """Which samples they are is not known."""
-
-    def __str__(self) -> str:
-        return self.filled(what="content" if self.is_by_content else "samples")
 
 
 class ReplayDiffers(Problem, frozen=True, kw_only=True):
     """A batch that was lost and done again was not the same."""
 
-    template = "rank {rank} did batch {batch} of epoch {epoch} again with different {what}"
+    template = "rank {rank} did batch {batch} of epoch {epoch} again with different {is_by_content:content|samples}"
     rank: int
     epoch: int
     batch: int
     is_by_content: bool = False
     """Which samples they are is not known."""
-
-    def __str__(self) -> str:
-        return self.filled(what="content" if self.is_by_content else "samples")
 
 
 class ContentDiffers(Problem, frozen=True, kw_only=True):

@@ -17,7 +17,10 @@ class NoRankStarted(Problem, frozen=True, kw_only=True):
 class DiedUnplanned(Problem, frozen=True, kw_only=True):
     """A rank ended that no fault had ended."""
 
-    template = "rank {rank} died unplanned in incarnation {incarnation} after {num_steps:step}: {message}{untouched}"
+    template = (
+        "rank {rank} died unplanned in incarnation {incarnation} after {num_steps:step}: {message}"
+        "{is_untouched:?; nothing had been done to it yet}"
+    )
     kind_by = ("error", "exit_code")
     rank: int
     incarnation: int
@@ -30,9 +33,6 @@ class DiedUnplanned(Problem, frozen=True, kw_only=True):
     """No fault had been done to the job yet."""
     is_from_outside: bool = False
     """By a signal that nothing in the job sends itself, as far as anybody saw."""
-
-    def __str__(self) -> str:
-        return self.filled(untouched="; nothing had been done to it yet" if self.is_untouched else "")
 
 
 class JobUnfinished(Problem, frozen=True, kw_only=True):
@@ -79,24 +79,21 @@ class RunWithoutEnd(Problem, frozen=True, kw_only=True):
 class NodeFailed(Problem, frozen=True, kw_only=True):
     """A node did not end as it should."""
 
-    template = "node {node} {outcome}{details}"
+    template = "node {node} {outcome}{message:?: {message}}"
     kind_by = ("outcome",)
     node: int
     outcome: str
     message: str = ""
 
-    def __str__(self) -> str:
-        return self.filled(details=f": {self.message}" if self.message else "")
-
 
 class ProcessesLeft(Problem, frozen=True, kw_only=True):
     """Processes of the job are still there."""
 
-    template = "{num:process} of the job outlived it: {listed}"
+    template = "{num:process} of the job outlived it: {pids:, }"
     pids: tuple[int, ...]
 
     def __str__(self) -> str:
-        return self.filled(num=len(self.pids), listed=", ".join(map(str, self.pids)))
+        return self.filled(num=len(self.pids))
 
 
 class LogsMissing(Problem, frozen=True, kw_only=True):

@@ -66,16 +66,13 @@ class SkipNotCleared(Reason, frozen=True, kw_only=True):
     """A later epoch begins where the resumed one did."""
 
     template = (
-        "epoch {epoch} is truncated: it begins at batch {batch}{sticky}; "
+        "epoch {epoch} is truncated: it begins at batch {batch}{is_as_resumed:?, as many as the resumed epoch had skipped}; "
         "the skip of the resumed epoch was never cleared (sticky start_iter)"
     )
     remedy = "set the skip back to 0 where the resumed epoch ends"
     epoch: int
     batch: int
     is_as_resumed: bool
-
-    def __str__(self) -> str:
-        return self.filled(sticky=", as many as the resumed epoch had skipped" if self.is_as_resumed else "")
 
 
 class LastBatchDiffers(Reason, frozen=True, kw_only=True):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from resumable.launch.explain.codes.state_reasons import ADVICE
 from resumable.launch.explain.codes.statement import Reason
-from resumable.launch.system.wording import counted, listed_in_part
 
 
 class OptimizerHoldsOthers(Reason, frozen=True, kw_only=True):
@@ -30,14 +29,11 @@ class ParametersAdded(Reason, frozen=True, kw_only=True):
 class OptionsDiffer(Reason, frozen=True, kw_only=True):
     """Settings of an optimizer's groups, such as its momentum."""
 
-    template = "the optimizer's settings are not those that there were at the save: {which}"
+    template = "the optimizer's settings are not those that there were at the save: {names:of {num_names}}"
     remedy = "let its `state_dict()` bring them back, and whatever changes them go on from where it was"
     names: tuple[str, ...]
     """The first of them."""
     num_names: int
-
-    def __str__(self) -> str:
-        return self.filled(which=listed_in_part(self.names, self.num_names))
 
 
 class SchedulerOffCount(Reason, frozen=True, kw_only=True):
@@ -53,16 +49,13 @@ class RateSetBeside(Reason, frozen=True, kw_only=True):
     """No scheduler gave this learning rate."""
 
     template = (
-        "{scheduler}, so that the rate was set anew once the optimizer was loaded (an argument, a factor), or what it is "
-        "computed from, such as a count of steps, stands elsewhere"
+        "{has_scheduler:the scheduler is as it was saved|there is no scheduler}, so that the rate was set anew once the "
+        "optimizer was loaded (an argument, a factor), or what it is computed from, such as a count of steps, stands "
+        "elsewhere"
     )
     kind_by = ("has_scheduler",)
     has_scheduler: bool
     """There is one, as it was saved."""
-
-    def __str__(self) -> str:
-        scheduler = "the scheduler is as it was saved" if self.has_scheduler else "there is no scheduler"
-        return self.filled(scheduler=scheduler)
 
     @property
     def advice(self) -> str:
@@ -129,9 +122,6 @@ class UpdateLeftOut(Reason, frozen=True, kw_only=True):
 class EveryUpdateLeftOut(Reason, frozen=True, kw_only=True):
     """A process trained on batches and made no step of any."""
 
-    template = "it received batches, and a gradient scaler left out {steps}, which were all: its scale was too great"
+    template = "it received batches, and a gradient scaler left out {num:step}, which were all: its scale was too great"
     remedy = ADVICE["scaler"]
     num: int
-
-    def __str__(self) -> str:
-        return self.filled(steps=counted(self.num, "step"))

@@ -34,15 +34,17 @@ class ReadsSamplesOfRank(Reason, frozen=True, kw_only=True):
 class EpochSkipped(Reason, frozen=True, kw_only=True):
     """The next epoch came."""
 
-    template = "{what} was skipped or is empty: it trained on epoch {next_epoch} instead (epoch off by one)"
+    template = (
+        "{is_begun:?the rest of }epoch {epoch} was skipped or is empty: it trained on epoch {next_epoch} instead "
+        "(epoch off by one)"
+    )
     remedy = "save the epoch that is under way, with the place in it, and begin with both"
     epoch: int
     is_begun: bool
     """Some of it had been done."""
 
     def __str__(self) -> str:
-        rest = "the rest of " if self.is_begun else ""
-        return self.filled(what=f"{rest}epoch {self.epoch}", next_epoch=self.epoch + 1)
+        return self.filled(next_epoch=self.epoch + 1)
 
 
 class EpochOrderRepeated(Reason, frozen=True, kw_only=True):
@@ -57,7 +59,10 @@ class EpochOrderRepeated(Reason, frozen=True, kw_only=True):
 class SamplerEpochWrong(Reason, frozen=True, kw_only=True):
     """The right place in the order of a different epoch."""
 
-    template = "epoch {epoch} goes on in epoch {found_epoch}'s order: the sampler's epoch {hint}"
+    template = (
+        "epoch {epoch} goes on in epoch {found_epoch}'s order: the sampler's epoch {hint}"
+        "{is_earlier_begun:?, or epoch {found_epoch} is trained on again}"
+    )
     remedy = _SET_EPOCH
     epoch: int
     found_epoch: int
@@ -71,8 +76,7 @@ class SamplerEpochWrong(Reason, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         hint = "is wrong (off by one?)" if self.found_epoch else "was not restored (set_epoch)"
-        again = f", or epoch {self.found_epoch} is trained on again" if self.is_earlier_begun else ""
-        return self.filled(hint=hint + again)
+        return self.filled(hint=hint)
 
 
 class FinishedEpochRepeated(Reason, frozen=True, kw_only=True):
@@ -90,7 +94,9 @@ class GeneratorNotRestored(Reason, frozen=True, kw_only=True):
     """The sampler knows of no epoch: the order that it draws comes from a generator, or from a count of its own."""
 
     template = (
-        "epoch {epoch} {what}: the state of the generator that draws it, or of the sampler, was not restored{again}"
+        "epoch {epoch} {found_epoch:goes on in epoch {found_epoch}'s order|has an order of its own}: the state of the "
+        "generator that draws it, or of the sampler, was not restored"
+        "{is_earlier_begun:?, or epoch {found_epoch} is trained on again}"
     )
     remedy = _SAVE_GENERATOR
     epoch: int
@@ -98,12 +104,6 @@ class GeneratorNotRestored(Reason, frozen=True, kw_only=True):
     """The epoch whose order it has; None if it has none that the uninterrupted run has."""
     is_earlier_begun: bool = False
     """It may be the epoch before itself that comes again: nobody saw how many epochs the job has then."""
-
-    def __str__(self) -> str:
-        known = self.found_epoch is not None
-        what = f"goes on in epoch {self.found_epoch}'s order" if known else "has an order of its own"
-        again = f", or epoch {self.found_epoch} is trained on again" if self.is_earlier_begun else ""
-        return self.filled(what=what, again=again)
 
 
 class DrawnAgain(Reason, frozen=True, kw_only=True):

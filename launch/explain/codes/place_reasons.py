@@ -25,7 +25,11 @@ class EpochRestarted(Reason, frozen=True, kw_only=True):
 class BatchesReplayed(Reason, frozen=True, kw_only=True):
     """It went on too early in the epoch."""
 
-    template = "it replayed {num:batch} from before the restart (from batch {batch} on){as_if}"
+    template = (
+        "it replayed {num:batch} from before the restart (from batch {batch} on)"
+        "{is_in_samples:?, as if it had skipped {num_done} samples instead of {num_done:batch}}"
+        "{is_in_steps:?: it skipped {batch}, the number of optimizer steps, instead of {num_done:batch}}"
+    )
     remedy = _SAVE_PLACE
     kind_by = ("is_in_samples", "is_in_steps")
     num: int
@@ -36,13 +40,6 @@ class BatchesReplayed(Reason, frozen=True, kw_only=True):
     """It skipped so many samples as it should have skipped batches."""
     is_in_steps: bool = False
     """It skipped so many batches as there were optimizer steps, each of several batches."""
-
-    def __str__(self) -> str:
-        batches = counted(self.num_done, "batch")
-        as_if = f", as if it had skipped {self.num_done} samples instead of {batches}" if self.is_in_samples else ""
-        if self.is_in_steps:
-            as_if = f": it skipped {self.batch}, the number of optimizer steps, instead of {batches}"
-        return self.filled(as_if=as_if)
 
 
 SkipCause = Literal[

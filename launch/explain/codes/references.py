@@ -83,14 +83,9 @@ class ReferenceRanksDiffer(Problem, frozen=True, kw_only=True):
 class ReferenceVaries(Problem, frozen=True, kw_only=True):
     """The job does not do the same twice."""
 
-    template = "the uninterrupted run does not repeat {what}{where}"
+    template = "the uninterrupted run does not repeat {what}{rank:?: rank {rank} differs}{step:? from step {step} on}"
     remedy = "seed all that the job draws from: `torch.manual_seed`, the sampler, NumPy and Python's `random`"
     kind_by = ("what",)
     what: Literal["itself", "its own content", "its own losses or parameters", "its own parameters at the end"]
     rank: int | None = None
     step: int | None = None
-
-    def __str__(self) -> str:
-        rank = "" if self.rank is None else f": rank {self.rank} differs"
-        step = "" if self.step is None else f" from step {self.step} on"
-        return self.filled(where=rank + step)

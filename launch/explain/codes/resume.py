@@ -21,15 +21,15 @@ class ResumedTooFar(Problem, frozen=True, kw_only=True):
 class StartedFromScratch(Problem, frozen=True, kw_only=True):
     """There was a checkpoint, and a process did not load it."""
 
-    template = "rank {rank} in incarnation {incarnation} started from scratch, though {path}{of_step} was complete"
+    template = (
+        "rank {rank} in incarnation {incarnation} started from scratch, though {path}"
+        "{checkpoint_step:? of step {checkpoint_step}} was complete"
+    )
     rank: int
     incarnation: int
     path: str
     checkpoint_step: int | None = None
     """None where it is not sure, because another thread wrote it."""
-
-    def __str__(self) -> str:
-        return self.filled(of_step="" if self.checkpoint_step is None else f" of step {self.checkpoint_step}")
 
 
 class WorkLost(Problem, frozen=True, kw_only=True):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 from resumable.launch.explain.codes.statement import Reason
-from resumable.launch.system.wording import listed_in_part
 
 
 class AugmentationVaries(Reason, frozen=True, kw_only=True):
@@ -84,28 +83,24 @@ class UnsavedBuffersDiffer(Reason, frozen=True, kw_only=True):
     """Of what models keep and leave out of their state."""
 
     template = (
-        "buffers that no `state_dict()` holds (`persistent=False`) are not those that there were at the save: {which}"
+        "buffers that no `state_dict()` holds (`persistent=False`) are not those that there were at the save: "
+        "{names:of {num_names}}"
     )
     remedy = "save and load those that training changes: let them be persistent"
     names: tuple[str, ...]
     """The first of them."""
     num_names: int
 
-    def __str__(self) -> str:
-        return self.filled(which=listed_in_part(self.names, self.num_names))
-
 
 class FollowsFromBatches(Reason, frozen=True, kw_only=True):
     """No fault of its own."""
 
-    template = "it follows from the batches{of_rank}, which differ already{shared}"
+    template = (
+        "it follows from the batches{rank:? of rank {rank}}, which differ already"
+        "{rank:?: the ranks share their gradients}"
+    )
     rank: int | None = None
     """Another rank of its group, whose gradients it shares; None: its own."""
-
-    def __str__(self) -> str:
-        if self.rank is None:
-            return self.filled(of_rank="", shared="")
-        return self.filled(of_rank=f" of rank {self.rank}", shared=": the ranks share their gradients")
 
 
 class FollowsFromRank(Reason, frozen=True, kw_only=True):
@@ -183,15 +178,12 @@ class UntrainedWeightsDiffer(Reason, frozen=True, kw_only=True):
 
     template = (
         "what modules hold and no step trains (frozen weights, an average of the model, a teacher, buffers of a loss) is "
-        "not what there was at the save: {which}"
+        "not what there was at the save: {names:of {num_names}}"
     )
     remedy = "save and load it too, or make it as it was made first, and freeze the same weights"
     names: tuple[str, ...]
     """The first of them."""
     num_names: int
-
-    def __str__(self) -> str:
-        return self.filled(which=listed_in_part(self.names, self.num_names))
 
 
 class RandomStateOfRanks(Reason, frozen=True, kw_only=True):

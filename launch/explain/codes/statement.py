@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import msgspec
 
-from resumable.launch.system.wording import counted, listed
+from resumable.launch.system.wording import counted, listed, listed_in_part
 
 
 def _code_of(class_name: str) -> str:
@@ -22,12 +22,23 @@ def _code_of(class_name: str) -> str:
 
 
 class _Wording(Formatter):
-    """Fills a template: `{num:batch}` counts in English, a sequence is listed."""
+    """Fills a template.
+
+    `{num:batch}` counts in English. `{path:? in {path}}` stands there if there is a path, and of `{is_first:new|old}` the
+    one or the other. `{names}` is listed, `{names:, }` joined, and `{names:of {num}}` are the first of so many.
+    """
 
     def format_field(self, value: object, format_spec: str) -> str:
-        if format_spec and isinstance(value, int):
-            return counted(value, format_spec)
-        return listed(value) if isinstance(value, tuple) else str(value)
+        is_there = value is not None and value is not False and value not in ("", ())
+        if format_spec.startswith("?"):
+            return format_spec[1:] if is_there else ""
+        if "|" in format_spec:
+            return format_spec.split("|")[not is_there]
+        if isinstance(value, tuple):
+            first_of = re.fullmatch(r"of (\d+)", format_spec)
+            part = listed_in_part(value, int(first_of[1])) if first_of else format_spec.join(map(str, value))
+            return part if format_spec else listed(value)
+        return counted(value, format_spec) if format_spec and isinstance(value, int) else str(value)
 
     def filled(self, template: str, parameters: Mapping[str, object]) -> str:
         return self.vformat(template, (), parameters)
@@ -40,7 +51,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     """Something that the evidence shows; each subclass is one code, its fields are the parameters."""
 
     template: ClassVar[str] = ""
-    """The sentence; a parameter stands in braces, with a noun where it counts: `{num:batch}`."""
+    """The sentence; a parameter stands in braces, and behind a colon what is made of it: `{num:batch}`."""
     kind_by: ClassVar[Sequence[str]] = ()
     """Parameters without which two statements are not of one kind; most only say where and how often."""
     remedy: ClassVar[str] = ""

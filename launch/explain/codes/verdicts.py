@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 from resumable.launch.explain.codes.statement import Problem
-from resumable.launch.system.wording import place
 
 
 class NothingCompared(Problem, frozen=True, kw_only=True):
@@ -31,12 +30,9 @@ class DiffersBeforeAnyFault(Problem, frozen=True, kw_only=True):
 class NothingResumed(Problem, frozen=True, kw_only=True):
     """There was no restart after which anything was trained."""
 
-    template = "no rank trained after a restart{outlived}"
+    template = "no rank trained after a restart{survived:?: the job survived {survived:, }}"
     survived: tuple[str, ...] = ()
     """Faults that the job survived."""
-
-    def __str__(self) -> str:
-        return self.filled(outlived=f": the job survived {', '.join(self.survived)}" if self.survived else "")
 
 
 class StateTellsNothing(Problem, frozen=True, kw_only=True):
@@ -53,13 +49,10 @@ class StateTellsNothing(Problem, frozen=True, kw_only=True):
 class EvidenceDamaged(Problem, frozen=True, kw_only=True):
     """Evidence that is not there, or that cannot be believed."""
 
-    template = "{place}: {what}"
+    template = "{path}{line:?:{line}}: {what}"
     path: str
     line: int | None = None
     what: str
-
-    def __str__(self) -> str:
-        return self.filled(place=place(self.path, self.line))
 
 
 class NothingTrained(Problem, frozen=True, kw_only=True):
