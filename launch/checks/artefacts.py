@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
 from resumable.launch.checks.check import Check
-from resumable.launch.explain.check_result import CheckResult, Violation, failed, not_applicable, passed
+from resumable.launch.explain.check_result import CheckResult, Violation, failed, not_applicable, passed, violation_of
 from resumable.launch.explain.codes.artefacts import (
     DecisionNotRestored,
     FigureNotRestored,
@@ -107,12 +107,4 @@ def _missing(missing: Missing) -> Violation:
 
 
 def _violation(life: Life, step: int, problem: Problem, reason: Reason, found: Saved | None) -> Violation:
-    return Violation(
-        problem=problem,
-        reason=reason,
-        rank=life.rank,
-        incarnation=life.incarnation,
-        step=step,
-        file=life.process.file,
-        line=None if found is None else found.file.begin + 1,
-    )
+    return violation_of(life, problem, reason, step=step, line=None if found is None else found.file.begin + 1)

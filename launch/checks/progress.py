@@ -82,7 +82,7 @@ def _is_of_restart(death: Violation, evidence: Evidence) -> bool:
     if not isinstance(death.reason, SeeLog):
         return True
     later = [life for life in run.lives if life.incarnation > number and life.rank == death.rank]
-    got_past = any(life.first_step + len(life.steps) > (death.step or 0) for life in later)
+    got_past = any(life.end_step > (death.step or 0) for life in later)
     is_from_outside = isinstance(death.problem, DiedUnplanned) and death.problem.is_from_outside
     return not is_from_outside and not (got_past and came_to_its_end(run))
 
@@ -134,7 +134,7 @@ def _last_ends(ends: tuple[NodeEnded, ...]) -> list[NodeEnded]:
 def _left_early(death: FaultEvent, evidence: Evidence) -> RanksLeftEarly | None:
     """Ranks of the group that ended in order, and too soon: the others waited for them in vain."""
     group = evidence.faulted.group(death.incarnation)
-    num_steps = {life.rank: life.first_step + len(life.steps) for life in group if life.process.has_ended_well}
+    num_steps = {life.rank: life.end_step for life in group if life.process.has_ended_well}
     early = {rank: num for rank, num in num_steps.items() if num < len(evidence.expected.get(rank, ()))}
     return RanksLeftEarly(num_steps=early) if early else None
 

@@ -10,7 +10,7 @@ from resumable.launch.checks.check import Check
 from resumable.launch.evidence.rank_records import FIRST_INPUT, Batch, Loader, SkippedStep
 from resumable.launch.explain.batch_order import explain
 from resumable.launch.explain.before_fault import HAD_FINISHED, differs_before_any_fault, had_finished_before_fault
-from resumable.launch.explain.check_result import MAX_INDICES, CheckResult, Violation, failed, passed, unknown
+from resumable.launch.explain.check_result import CheckResult, Violation, failed, passed, unknown, violation_of
 from resumable.launch.explain.codes.batch_problems import (
     BatchAfterEnd,
     BatchDiffers,
@@ -178,15 +178,12 @@ def _loaders_of(evidence: Evidence, rank: int) -> Mapping[int, Loader]:
 
 def _num_ahead(life: Life, run: Run) -> int:
     """Batches that the rank had been given and not trained on when the step was done that a process went on from."""
-    timeline = run.timeline(life.rank)
-    lives = [other for other in timeline.lives if other.incarnation < life.incarnation] if timeline else []
-    doers = [other for other in lives if other.first_step < life.first_step <= other.first_step + len(other.steps)]
-    if not doers:
+    doer = run.doer(life.rank, life.first_step - 1, before=life.incarnation)
+    if doer is None:
         return 0
-    process, step = doers[-1].process, doers[-1].steps[life.first_step - doers[-1].first_step - 1]
+    step, loaders = doer.steps[life.first_step - 1 - doer.first_step], doer.trajectory.loaders
     last = max((batch.line for batch in step.batches), default=step.line)
-    loaders = doers[-1].trajectory.loaders
-    since = process.records[last : step.line]
+    since = doer.process.records[last : step.line]
     return sum(isinstance(one, Batch) and one.grad_enabled and one.loader in loaders for one in since)
 
 
@@ -212,19 +209,16 @@ def _difference(step: int, wanted: TrainedStep, found: TrainedStep) -> _Differen
 
 
 def _violation(life: Life, difference: _Difference, why: Reason | None) -> Violation:
-    wanted, found, at = difference.wanted, difference.found, difference.at
-    return Violation(
-        problem=_problem(life.rank, difference),
-        reason=why,
-        rank=life.rank,
-        incarnation=life.incarnation,
-        epoch=at.epoch if at else None,
-        batch=at.batch if at else None,
+    wanted, found = difference.wanted, difference.found
+    return violation_of(
+        life,
+        _problem(life.rank, difference),
+        why,
         step=difference.step,
-        expected=wanted.samples[:MAX_INDICES] if wanted else (),
-        found=found.samples[:MAX_INDICES] if found else (),
-        file=life.process.file,
+        at=difference.at,
         line=found.line if found else len(life.process.records),
+        expected=wanted.samples if wanted else (),
+        found=found.samples if found else (),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from resumable.launch.checks.check import Check
-from resumable.launch.explain.check_result import MAX_INDICES, CheckResult, Violation, failed, not_applicable, passed
+from resumable.launch.explain.check_result import CheckResult, Violation, failed, not_applicable, passed, violation_of
 from resumable.launch.explain.codes.batch_problems import ReplayDiffers
 from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.evidence import Evidence
@@ -66,14 +66,5 @@ def _first_violation(life: Life, replay: Replay) -> Violation | None:
         return None
     old, new = replay[place]
     is_by_content = not old.indices and not new.indices
-    return Violation(
-        problem=ReplayDiffers(rank=life.rank, epoch=old.epoch, batch=old.batch, is_by_content=is_by_content),
-        rank=life.rank,
-        incarnation=life.incarnation,
-        epoch=old.epoch,
-        batch=old.batch,
-        expected=old.samples[:MAX_INDICES],
-        found=new.samples[:MAX_INDICES],
-        file=life.process.file,
-        line=new.line,
-    )
+    problem = ReplayDiffers(rank=life.rank, epoch=old.epoch, batch=old.batch, is_by_content=is_by_content)
+    return violation_of(life, problem, at=old, line=new.line, expected=old.samples, found=new.samples)

@@ -14,6 +14,7 @@ from resumable.launch.explain.check_result import (
     not_applicable,
     passed,
     unknown,
+    violation_of,
 )
 from resumable.launch.explain.codes.state_problems import FinalParametersDiffer, StateDiffers
 from resumable.launch.explain.codes.verdicts import DiffersBeforeAnyFault, NothingResumed, StateTellsNothing
@@ -72,7 +73,7 @@ def _nothing_differs(evidence: Evidence) -> CheckResult:
     stuck = [life for life in resumed if _is_stuck(life)]
     if stuck:
         return unknown(StateTellsNothing(step=stuck[0].first_step))
-    num_steps = max(life.first_step + len(life.steps) for life in resumed)
+    num_steps = max(life.end_step for life in resumed)
     has_parameters = any(step.after is not None for life in resumed for step in life.steps[:1])
     what = "losses and parameters" if has_parameters else "losses"
     return passed(f"{what} bit-equal after each of {counted(num_steps, 'step')}")
@@ -104,17 +105,10 @@ def _violations(evidence: Evidence) -> Iterator[Violation]:
 def _violation(evidence: Evidence, life: Life, number: int) -> Violation:
     step = life.first_step + number
     wanted, found = evidence.expected[life.rank][step], life.steps[number]
-    return Violation(
-        problem=StateDiffers(rank=life.rank, step=step, what=_differing(wanted, found)),
-        reason=explain_state_difference(evidence, life, number),
-        rank=life.rank,
-        incarnation=life.incarnation,
-        step=step,
-        epoch=found.batches[0].epoch if found.batches else None,
-        batch=found.batches[0].batch if found.batches else None,
-        file=life.process.file,
-        line=found.line,
-    )
+    problem = StateDiffers(rank=life.rank, step=step, what=_differing(wanted, found))
+    why = explain_state_difference(evidence, life, number)
+    at = found.batches[0] if found.batches else None
+    return violation_of(life, problem, why, step=step, at=at, line=found.line)
 
 
 def _differing(wanted: TrainedStep, found: TrainedStep) -> Literal["loss", "buffers", "parameters"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from resumable.launch.evidence.rank_records import Index
 from resumable.launch.explain.codes.statement import Problem, Reason
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.reading.lives import Life
+from resumable.launch.reading.trained import TrainedBatch
 
 MAX_INDICES = 256
 """Indices of a batch or a set that a violation keeps; the rest is counted in its sentence."""
@@ -133,20 +134,44 @@ def not_applicable(why: str) -> CheckResult:
     return CheckResult(outcome=Outcome.NOT_APPLICABLE, summary=why)
 
 
-def at_resume(life: Life, problem: Problem, reason: Reason | None = None) -> Violation:
-    """That something is wrong with the first step of a process, which has done at least one.
+def violation_of(
+    life: Life,
+    problem: Problem,
+    reason: Reason | None = None,
+    *,
+    step: int | None = None,
+    at: TrainedBatch | None = None,
+    line: int | None = None,
+    expected: Sequence[Index] | None = None,
+    found: Sequence[Index] | None = None,
+) -> Violation:
+    """That something is wrong with a process.
 
     Args:
         life: The process.
         problem: What is wrong.
         reason: Why, where that is known.
+        step: Since training began.
+        at: The batch whose place is named.
+        line: Where it stands in the evidence of the process.
+        expected: Samples that should have come; the first of them are kept.
+        found: Samples that came, likewise.
     """
     return Violation(
         problem=problem,
         reason=reason,
         rank=life.rank,
         incarnation=life.incarnation,
-        step=life.first_step,
+        epoch=None if at is None else at.epoch,
+        batch=None if at is None else at.batch,
+        step=step,
+        expected=None if expected is None else tuple(expected[:MAX_INDICES]),
+        found=None if found is None else tuple(found[:MAX_INDICES]),
         file=life.process.file,
-        line=life.steps[0].line,
+        line=line,
     )
+
+
+def at_resume(life: Life, problem: Problem, reason: Reason | None = None) -> Violation:
+    """That something is wrong with the first step of a process, which has done at least one; arguments likewise."""
+    return violation_of(life, problem, reason, step=life.first_step, line=life.steps[0].line)

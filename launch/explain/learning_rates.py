@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-from resumable.launch.explain.check_result import Violation
+from resumable.launch.explain.check_result import Violation, violation_of
 from resumable.launch.explain.codes.optimizer_reasons import (
     RateSetBeside,
     SchedulerOffCount,
@@ -50,15 +50,8 @@ def rate_violation(evidence: Evidence, life: Life, *, has_scheduler: bool) -> Vi
             problem = RateDiffers(
                 rank=life.rank, incarnation=life.incarnation, step=life.first_step + number, found=found, expected=rate
             )
-            return Violation(
-                problem=problem,
-                reason=RateSetBeside(has_scheduler=True) if has_scheduler else _why(evidence, life, number),
-                rank=life.rank,
-                incarnation=life.incarnation,
-                step=life.first_step + number,
-                file=life.process.file,
-                line=life.steps[number].line,
-            )
+            why = RateSetBeside(has_scheduler=True) if has_scheduler else _why(evidence, life, number)
+            return violation_of(life, problem, why, step=life.first_step + number, line=life.steps[number].line)
     return None
 
 

@@ -145,16 +145,9 @@ def _was_saved_in_passing(evidence: Evidence, life: Life) -> bool:
 def _of_earlier_life(evidence: Evidence, life: Life, number: int) -> Reason | None:
     """What the process that did the step before had lost: different parameters than the uninterrupted run had then."""
     step = life.first_step - 1
-    doers = [
-        other
-        for other in evidence.faulted.lives
-        if other.rank == life.rank
-        and other.incarnation < life.incarnation
-        and other.first_step <= step < other.first_step + len(other.steps)
-    ]
-    if number > 0 or not doers:
+    doer = evidence.faulted.doer(life.rank, step, before=life.incarnation)
+    if number > 0 or doer is None:
         return None
-    doer = max(doers, key=lambda other: other.incarnation)
     pair = evidence.expected[life.rank][step].after, doer.steps[step - doer.first_step].after
     return FollowsFromParameters() if None not in pair and pair[0] != pair[1] else None
 

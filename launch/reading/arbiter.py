@@ -35,7 +35,7 @@ def was_cut_off(life: Life, number: int) -> bool:
 
 
 def _is_equal(life: Life, expected: Steps) -> bool:
-    wanted = expected[life.first_step : life.first_step + len(life.steps)]
+    wanted = expected[life.first_step : life.end_step]
     number = life.steps.first_difference(wanted, *STATE)
     if number is not None and not was_cut_off(life, number):
         return False

@@ -99,10 +99,7 @@ class ArtefactComparison:
         """What nobody saved, the first of each file; for a run that came to its end."""
         told = set[tuple[int, str]]()
         for rank, path, step in self.expected.scheduled:
-            lives = self._lives_of(rank)
-            doer = next(
-                (one for one in reversed(lives) if one.first_step < step <= one.first_step + len(one.steps)), None
-            )
+            doer = self._evidence.faulted.doer(rank, step - 1)
             if doer is None or (rank, path) in told or not self._is_right(doer, step):
                 continue
             missing = self._missing(doer, path, step)
@@ -143,7 +140,7 @@ class ArtefactComparison:
             path=path,
             step=step,
             begun=begun[-1] if begun else None,
-            was_ended_there=bool(later) and doer.first_step + len(doer.steps) == step,
+            was_ended_there=bool(later) and doer.end_step == step,
         )
 
     def _under_another_name(self, life: Life, found: Saved) -> Saved | None:
@@ -212,7 +209,7 @@ class ArtefactComparison:
 
     def _num_right(self, life: Life) -> int:
         """Up to which step batches and numbers are right; batches alone, where the numbers do not repeat."""
-        wanted = self._evidence.expected.get(life.rank, NOTHING)[life.first_step : life.first_step + len(life.steps)]
+        wanted = self._evidence.expected.get(life.rank, NOTHING)[life.first_step : life.end_step]
         number = life.steps.first_difference(wanted, *(_KEYS_AND_NUMBERS if self._repeats(life.rank) else _KEYS))
         return life.first_step + (len(life.steps) if number is None else number)
 

@@ -109,7 +109,7 @@ def unplanned_death(run: Run, incarnation: int) -> FaultEvent | None:
         is_planned=False,
         rank=life.rank,
         incarnation=incarnation,
-        step=life.first_step + len(life.steps),
+        step=life.end_step,
         log=_log_of(life, run),
     )
 

@@ -58,7 +58,7 @@ def _num_done_before(life: Life, run: Run) -> int:
     """Steps that were recorded before this process began: of its rank or, where there was no such rank yet, of any."""
     earlier = [one for one in run.lives if one.incarnation < life.incarnation]
     is_new = all(life.rank >= one.process.start.world_size for one in earlier)
-    return max((one.first_step + len(one.steps) for one in earlier), default=0) if is_new else len(life.before)
+    return max((one.end_step for one in earlier), default=0) if is_new else len(life.before)
 
 
 def _is_of_another_job(life: Life, run: Run) -> bool:

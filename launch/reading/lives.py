@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 
 import msgspec
@@ -46,6 +47,11 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
     def process(self) -> Process:
         """What it recorded."""
         return self.trajectory.process
+
+    @property
+    def end_step(self) -> int:
+        """Steps that its rank had done when it ended."""
+        return self.first_step + len(self.steps)
 
     @property
     def incarnation(self) -> int:
@@ -138,6 +144,14 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def timeline(self, rank: int | None) -> Timeline | None:
         """All lives of one rank; None if it recorded nothing."""
         return next((timeline for timeline in self.timelines if timeline.rank == rank), None)
+
+    def doer(self, rank: int, step: int, *, before: float = math.inf) -> Life | None:
+        """The process of a rank that did a step last, of those of the incarnations before one; None if nothing shows any."""
+        timeline = self.timeline(rank)
+        lives = () if timeline is None else reversed(timeline.lives)
+        return next(
+            (life for life in lives if life.incarnation < before and life.first_step <= step < life.end_step), None
+        )
 
     @cached_property
     def firings(self) -> tuple[Firing, ...]:

@@ -117,7 +117,7 @@ def _by_parameters(run: Run, group: Sequence[Life]) -> list[Moment]:
 
 def _has_done(run: Run, life: Life, step: int) -> bool:
     own = run.lockstep.own(life.rank, step)
-    return life.first_step <= own <= life.first_step + len(life.steps) and bool(life.steps)
+    return life.first_step <= own <= life.end_step and bool(life.steps)
 
 
 class _Had:

@@ -232,5 +232,5 @@ def _with_kept(life: Life, lives: Iterable[Life]) -> Life:
         if other.incarnation > life.incarnation and other.has_cut:
             groups.setdefault(other.incarnation, {})[other.rank] = other.first_step
     ends = (group.get(life.rank, min(group.values())) for group in groups.values())
-    end = min([life.first_step + len(life.steps), *ends])
+    end = min([life.end_step, *ends])
     return msgspec.structs.replace(life, num_kept=max(0, end - life.first_step))

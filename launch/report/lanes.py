@@ -231,7 +231,7 @@ class _Marks:
             _, life = self._lives.get((hang.incarnation, hang.rank), (0, None))
             if life is not None:
                 text = f"no progress for {hang.silent_s:.0f} s: ended by the hang watch"
-                self._add(life, "hang", life.first_step + len(life.steps), hang.time_ns, text)
+                self._add(life, "hang", life.end_step, hang.time_ns, text)
 
     def _add_checkpoints(self, handovers: Handovers) -> None:
         saves = {}

@@ -78,18 +78,6 @@ def holding_of(tensor: torch.Tensor) -> Holding:
     return Holding(dtype=tensor.dtype, shape=whole.shape, pieces=(whole,))
 
 
-def flat_holding(local: torch.Tensor, *, start: int, num_elements: int) -> Holding:
-    """What this process holds of a tensor of one dimension that is cut into runs, as flat parameters are.
-
-    Args:
-        local: The run, of one dimension.
-        start: Where it begins.
-        num_elements: Of the whole.
-    """
-    piece = Piece(local=_readable(local.detach()), shape=(num_elements,), offsets=(start,))
-    return Holding(dtype=local.dtype, shape=(num_elements,), pieces=(piece,), is_part=True)
-
-
 def _of_sharded(tensor: torch.Tensor) -> Holding:
     """Of a `ShardedTensor`, whose shards say where they lie."""
     shape = tuple(tensor.size())

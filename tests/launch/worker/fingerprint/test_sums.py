@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from resumable.launch.evidence.fingerprints import Fingerprint, merged
 from resumable.launch.worker.fingerprint.keys import BLOCK_WORDS, word_keys
-from resumable.launch.worker.fingerprint.pieces import Piece, flat_holding
+from resumable.launch.worker.fingerprint.pieces import Holding, Piece
 from resumable.launch.worker.fingerprint.states import holding_fingerprint, tensor_fingerprint
 from resumable.launch.worker.fingerprint.sums import quick_sum, sampled_elements, whole_sum
 
@@ -186,6 +186,12 @@ def test_a_sparse_tensor_has_the_fingerprint_of_its_dense_twin(layout: torch.lay
     assert listed.whole == tensor_fingerprint("x", dense).whole
 
 
+def _held(run: torch.Tensor, begin: int) -> Holding:
+    """A run of a tensor of 1000 elements that is spread over processes."""
+    piece = Piece(local=run, shape=(1000,), offsets=(begin,))
+    return Holding(dtype=run.dtype, shape=piece.shape, pieces=(piece,), is_part=True)
+
+
 def test_flat_shards_with_their_borders_anywhere_are_merged() -> None:
     """As a flat parameter of 1000 elements is cut for 3 ranks and for 7."""
     flat = torch.randn(1000).bfloat16()
@@ -193,7 +199,7 @@ def test_flat_shards_with_their_borders_anywhere_are_merged() -> None:
     def shards(num_ranks: int) -> list[Fingerprint]:
         size = -(-1000 // num_ranks)
         runs = [(rank * size, flat[rank * size : (rank + 1) * size]) for rank in range(num_ranks)]
-        return [holding_fingerprint("p", flat_holding(run, start=begin, num_elements=1000)) for begin, run in runs]
+        return [holding_fingerprint("p", _held(run, begin)) for begin, run in runs]
 
     expected = tensor_fingerprint("p", flat)
     for num_ranks in (1, 3, 7):
