@@ -26,7 +26,13 @@ from resumable.launch.cli.help_texts import (
     tool_epilog,
     whole_epilog,
 )
-from resumable.launch.cli.slips import refusal, refuse_behind_script, refuse_superfluous, refuse_unknown_command
+from resumable.launch.cli.slips import (
+    refusal,
+    refuse_behind_script,
+    refuse_mistyped,
+    refuse_superfluous,
+    refuse_unknown_command,
+)
 from resumable.launch.cli.tool_arguments import TOOL_ARGUMENTS
 from resumable.launch.cli.torchrun_parser import add_named_flags, add_torchrun_flags
 from resumable.launch.errors import UsageError
@@ -62,9 +68,11 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     if argv[0] == "record":
         return _record_arguments(argv[1:])
     refuse_unknown_command(argv, COMMANDS)
+    if argv[0] in TOOLS:
+        refuse_mistyped(argv[1:], _tool_parsers()[argv[0]])
     arguments, unknown = _main_parser().parse_known_args(argv)
     if unknown:
-        refuse_superfluous(unknown[0], command_parsers()[arguments.command])
+        refuse_superfluous(unknown[0], _tool_parsers()[arguments.command])
     return arguments
 
 
@@ -86,9 +94,14 @@ def _launch_arguments(command: str, argv: Sequence[str]) -> argparse.Namespace:
 
 def command_parsers() -> dict[str, argparse.ArgumentParser]:
     """The parser of each command, by its name."""
+    return {**{name: _launch_parser(name) for name in LAUNCHES}, **_tool_parsers()}
+
+
+def _tool_parsers() -> dict[str, argparse.ArgumentParser]:
+    """Of those that launch no job of their own, which need not ask torch."""
     [commands] = [action for action in options_of(_main_parser()) if action.dest == "command"]
-    others = {**dict(commands.choices or ()), "record": _record_parser()}
-    return {name: _launch_parser(name) if name in LAUNCHES else others[name] for name in COMMANDS}
+    parsers = {**dict(commands.choices or ()), "record": _record_parser()}
+    return {name: parsers[name] for name in TOOLS}
 
 
 def _texts_of(name: str) -> dict[str, Any]:

@@ -76,16 +76,27 @@ def refuse_superfluous(word: str, parser: argparse.ArgumentParser) -> None:
     if not word.startswith("-"):
         raise UsageError(f"{word!r} is one argument too many\ntry: {parser.prog} --help")
     name = word.partition("=")[0]
-    spellings = [
-        spelling
+    spellings = {
+        spelling.lstrip("-"): spelling
         for option in options_of(parser)
         for spelling in option.option_strings
         if "_" in name or "_" not in spelling
-    ]
-    begun = [spelling for spelling in spellings if spelling.startswith(name)]
-    nearest = begun if len(begun) in (1, 2) else get_close_matches(name, spellings, n=1)
+    }
+    begun = [spelling for spelling in spellings.values() if spelling.startswith(name)]
+    # Without the hyphens, which would make any two options alike.
+    alike = [spellings[bare] for bare in get_close_matches(name.lstrip("-"), spellings, n=1)]
+    nearest = begun if len(begun) in (1, 2) else alike
     hint = f"did you mean: {' or '.join(nearest)}" if nearest else f"try: {parser.prog} --help"
     raise UsageError(f"no option {name}\n{hint}")
+
+
+def refuse_mistyped(words: Sequence[str], parser: argparse.ArgumentParser) -> None:
+    """An option that there is not, before argparse finds that something else is missing."""
+    spellings = [spelling for option in options_of(parser) for spelling in option.option_strings]
+    for word in words:
+        name = word.partition("=")[0]
+        if name.startswith("--") and name != "--" and not any(spelling.startswith(name) for spelling in spellings):
+            refuse_superfluous(word, parser)
 
 
 def refuse_behind_script(command: str, head: Sequence[str], tail: Sequence[str]) -> None:

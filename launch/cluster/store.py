@@ -9,7 +9,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from resumable.launch.errors import UsageError
+from resumable.launch.errors import NodeError, UsageError
 from resumable.launch.node.stores import open_store
 
 if TYPE_CHECKING:
@@ -28,10 +28,13 @@ def host_store(address: str, port: int) -> TCPStore:
 
     Raises:
         UsageError: the port is taken.
+        NodeError: nothing can listen there.
     """
     try:
         return open_store(address, port)
     except RuntimeError as error:
+        if not port:
+            raise NodeError(f"{address}: nothing can listen there; is its network up? `ip address` shows it") from error
         raise UsageError(
             f"--master-port {port}: the port is taken on {address}; choose another, or leave it out for a free one"
         ) from error

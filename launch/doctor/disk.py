@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from resumable.launch.doctor.finding import Finding, fail, ok, warn
+from resumable.launch.doctor.finding import Finding, fail, ok, unknown, warn
 from resumable.launch.doctor.probe import Subject
 
 MIB = 1 << 20
@@ -84,13 +84,16 @@ def judge_file_system(*, kind: str, replaces: bool = False, appends: bool = Fals
 def write_speed(subject: Subject) -> Finding:
     """How fast does what was written reach the disk?"""
     block = os.urandom(MIB)
-    with _trial_folder(_existing(subject.run_dir)) as trial, (trial / "written").open("wb") as file:
-        begin = time.monotonic()
-        for _ in range(_WRITTEN_MIB):
-            file.write(block)
-        file.flush()
-        os.fsync(file.fileno())
-        time_s = time.monotonic() - begin
+    try:
+        with _trial_folder(_existing(subject.run_dir)) as trial, (trial / "written").open("wb") as file:
+            begin = time.monotonic()
+            for _ in range(_WRITTEN_MIB):
+                file.write(block)
+            file.flush()
+            os.fsync(file.fileno())
+            time_s = time.monotonic() - begin
+    except OSError as error:
+        return unknown("write speed", f"{_WRITTEN_MIB} MiB cannot be written: {error.strerror}")
     return judge_write_speed(written_mib=_WRITTEN_MIB, time_s=time_s)
 
 

@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from resumable.launch.doctor.finding import Finding, Status
+from resumable.launch.system.console import print_indented
 
 _STYLES = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red", Status.UNKNOWN: "magenta"}
 
 
 def render(findings: Sequence[Finding], console: Console) -> None:
     """Print a row for each finding, its fix below what it means, and one line that sums up."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("probe", no_wrap=True)
-    table.add_column("status", no_wrap=True)
-    table.add_column("what it means", overflow="fold")
+    name_width = max((len(finding.name) for finding in findings), default=0)
+    indent = name_width + max(map(len, Status)) + 4
     for finding in findings:
-        table.add_row(Text(finding.name), Text(finding.status, style=_STYLES[finding.status]), _meaning(finding))
-    console.print(table)
+        head = Text(f"{finding.name:<{name_width}}  ").append(finding.status, style=_STYLES[finding.status])
+        print_indented(console, _meaning(finding), head=head, indent=indent)
     console.print()
     console.print(Text(_summary(findings)))
 

@@ -105,7 +105,9 @@ def parse_when(text: str, *, bare_save: Part = Part.AFTER) -> When | None:
 
 def _nearest(text: str) -> str:
     """A fault that can be read: what of `text` can be is kept, the rest becomes the form that is most like it."""
-    call, _, rest = text.strip().partition("@")
+    call, _, rest = text.strip().rpartition("@")  # what has no `@` may be a moment, or else a kind
+    if not call and parse_when(rest.partition(":")[0]) is None:
+        call, rest = rest, ""
     when, _, who = rest.partition(":")
     kind = FaultKind.named(_most_like(call.partition("(")[0], list(FaultKind)) or "") or FaultKind.SIGKILL
     if not is_read_by(parse_call, call):

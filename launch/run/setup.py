@@ -39,7 +39,8 @@ def create_run_dir(plan: Plan, *, run_dir: str | None = None, log_dir: str | Non
         made.write_plan(plan)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error  # a path with a NUL byte is a ValueError
-        raise LaunchError(f"--run-dir {root}: cannot be written ({reason})") from error
+        advice = "" if run_dir else "; name a folder elsewhere with --run-dir"
+        raise LaunchError(f"--run-dir {root}: cannot be written ({reason}){advice}") from error
     return made
 
 

@@ -65,5 +65,7 @@ def test_a_file_system_that_does_not_replace_is_found_out(tmp_path, monkeypatch)
 
 def test_a_place_that_cannot_be_written_fails():
     """The kernel's own file system refuses every new file, even to root."""
-    finding = disk.file_system(Subject(nproc_per_node=2, run_dir=Path("/proc/self/runs")))
+    subject = Subject(nproc_per_node=2, run_dir=Path("/proc/self/runs"))
+    finding, speed = disk.file_system(subject), disk.write_speed(subject)
     assert (finding.status, "cannot be written (/proc/self: " in finding.meaning) == (Status.FAIL, True)
+    assert (speed.status, "cannot be written" in speed.meaning) == (Status.UNKNOWN, True)

@@ -90,6 +90,8 @@ def test_an_unparsable_fault_names_the_part_and_where_the_grammar_stands(text: s
         ("sigkill@step=3", "sigkill@step=3:rank=any"),
         ("nodeloss(replace=2)@step=7:nod=1", "nodeloss(replace=2)@step=7:node=1"),
         ("sigkill", "sigkill@step=7:rank=any"),
+        ("step=3", "sigkill@step=3:rank=any"),
+        ("epoch=1,batch=2:rank=0", "sigkill@epoch=1,batch=2:rank=0"),
         ("", "sigkill@step=7:rank=any"),
     ],
 )
