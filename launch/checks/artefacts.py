@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 
 from resumable.launch.checks.check import Check
+from resumable.launch.evidence.rank_records import Figure
 from resumable.launch.explain.check_result import CheckResult, Violation, failed, not_applicable, passed, violation_of
 from resumable.launch.explain.codes.artefacts import (
     DecisionNotRestored,
@@ -82,14 +83,20 @@ def _whole_numbers(pairs: Iterable[Pair], expected: ExpectedArtefacts) -> Iterat
 
 def _figures(pair: Pair, expected: ExpectedArtefacts, *, are_whole: bool) -> Iterator[SavedFiguresDiffer]:
     figures = [
-        (name, pair.found.figures.get(name), figure)
+        (name, own, figure)
         for name, figure in expected.telling_figures(pair.wanted)
-        if pair.found.figures.get(name) != figure and isinstance(figure, int) == are_whole
+        if (own := _figure_at(pair.found.figures, name)) != figure and isinstance(figure, int) == are_whole
     ]
     if figures:
         names, found, right = zip(*figures[:_MAX_FIGURES], strict=True)
         rank, step, path = pair.life.rank, pair.wanted.own_step, pair.found.name
         yield SavedFiguresDiffer(rank=rank, num_steps=step, path=path, names=names, found=found, expected=right)
+
+
+def _figure_at(figures: Mapping[str, Figure], name: str) -> Figure | None:
+    """The number under a key path; "" where only one of two lists is so short that its numbers stand each by itself."""
+    is_list = name.partition("/")[0] in figures or any(other.startswith(f"{name}/") for other in figures)
+    return figures.get(name, "" if is_list else None)
 
 
 def _out_of_turn(life: Life, found: Saved) -> Violation:

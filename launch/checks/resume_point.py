@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from itertools import chain
 
 from resumable.launch.checks.check import Check
 from resumable.launch.evidence.rank_records import Save
@@ -34,6 +35,7 @@ from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.handovers import saves_read
 from resumable.launch.reading.lives import Life, Run
 from resumable.launch.reading.saves import Saved
+from resumable.launch.reading.whole_checkpoints import whole_checkpoints
 from resumable.launch.system.wording import counted
 
 
@@ -41,11 +43,11 @@ def _resume_point(evidence: Evidence) -> CheckResult:
     resumed = evidence.faulted.resumed
     if not resumed:
         return not_applicable("no rank trained after a restart")
-    complete = _complete(evidence.faulted.checkpoints)
+    complete = whole_checkpoints(evidence.faulted)
     disturbed = disturbed_readings(evidence.faulted)
     judged = [life for life in resumed if life.incarnation not in disturbed]
     resumed_at = _resumed_at(resumed)
-    found = [_violation(life, complete, resumed_at, evidence.faulted.saved) for life in judged]
+    found = [_violation(life, evidence.faulted, complete, resumed_at) for life in judged]
     violations = [violation for violation in found if violation is not None]
     violations += _without_emergency_checkpoint(evidence, resumed)
     if violations:
@@ -83,16 +85,15 @@ def _figures(life: Life) -> str:
     return f"step {life.first_step} (known by {how}), {counted(num_lost, 'step')} done again"
 
 
-def _violation(
-    life: Life, complete: Sequence[Saved], resumed_at: Mapping[int, int], saved: Sequence[Saved]
-) -> Violation | None:
+def _violation(life: Life, run: Run, complete: Sequence[Saved], resumed_at: Mapping[int, int]) -> Violation | None:
     """What is wrong with the place where a process went on; None if nothing is."""
     kept = _kept(life, resumed_at)
     loadable = [checkpoint for checkpoint in complete if checkpoint.step <= kept.get(checkpoint.incarnation, -1)]
-    earlier = [one for one in saved if one.incarnation < life.incarnation]
-    newest = _newest(life, [checkpoint for checkpoint in loadable if not _was_gone(checkpoint, life)], earlier)
+    group = run.group(life.incarnation)
+    earlier = [one for one in run.saved if one.incarnation < life.incarnation]
+    newest = _newest(life, group, [checkpoint for checkpoint in loadable if not _was_gone(checkpoint, life)], earlier)
     if newest is None or newest.step <= life.common_step:  # what was there once could have been kept
-        newest = _newest(life, loadable, earlier)
+        newest = _newest(life, group, loadable, earlier)
     if life.first_step > len(life.before) and life.before:
         problem = ResumedTooFar(
             rank=life.rank, incarnation=life.incarnation, step=life.first_step, num_done=len(life.before)
@@ -164,16 +165,18 @@ def _kept(life: Life, resumed_at: Mapping[int, int]) -> dict[int, float]:
     return kept
 
 
-def _newest(life: Life, earlier: Sequence[Saved], saved: Sequence[Saved]) -> Saved | None:
+def _newest(life: Life, group: Sequence[Life], earlier: Sequence[Saved], saved: Sequence[Saved]) -> Saved | None:
     """The checkpoint that the process should have resumed from, as far as that is sure.
 
     A `best.pt` beside the checkpoints is loaded for other reasons and may be older, so a series counts whose file, by its
-    name or by its content, explains the resume point. Of several that might, the one with the oldest newest file accuses
-    nobody falsely; but who started from scratch should have taken any, and who went on from a file that is written now and
-    then, the one that holds the same and is written more often.
+    name or by its content, explains the resume point; each rank of the group may have read a part in a series of its own.
+    Of several that might, the one with the oldest newest file accuses nobody falsely; but who started from scratch should
+    have taken any, and who went on from a file that is written now and then, the one that holds the same and is written
+    more often.
     """
-    own = _among(earlier, life.trajectory.loaded)
-    own = own or _among(earlier, (one.path for one in saves_read([life.trajectory], saved)))
+    trajectories = [other.trajectory for other in group]
+    own = _among(earlier, chain.from_iterable(one.loaded for one in trajectories))
+    own = own or _among(earlier, (one.path for one in saves_read(trajectories, saved)))
     explaining = {c.series for c in own if c.step == life.common_step} or {c.series for c in own}
     regular = _regular(explaining, saved)
     newest: dict[str, Saved] = {}
@@ -196,20 +199,6 @@ def _regular(explaining: Set[str], saved: Sequence[Saved]) -> set[str]:
     return {
         other
         for series in explaining & keys.keys()
-        for other in keys
+        for other in keys.keys() - explaining
         if keys[other] == keys[series] and len(keys[series]) > 1 and num_saved[other] > num_saved[series]
     }
-
-
-def _complete(checkpoints: Iterable[Saved]) -> list[Saved]:
-    """Settled files whose like from every rank is there: a checkpoint in shards needs all of them.
-
-    `rank-0.pt` and `rank-1.pt` of one step are one series; a step that only some of the writers reached is not whole.
-    """
-    settled = [checkpoint for checkpoint in checkpoints if checkpoint.is_settled]
-    writers: dict[str, set[int]] = {}
-    at_step: dict[tuple[str, int], set[int]] = {}
-    for checkpoint in settled:
-        writers.setdefault(checkpoint.series, set()).add(checkpoint.rank)
-        at_step.setdefault((checkpoint.series, checkpoint.step), set()).add(checkpoint.rank)
-    return [c for c in settled if at_step[c.series, c.step] == writers[c.series]]

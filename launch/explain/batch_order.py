@@ -58,6 +58,8 @@ def explain(comparison: RankComparison) -> Reason | None:
     wrong = find_first_wrong_epoch(comparison)
     if wrong is None:
         return None
+    if not wrong.found and wrong.start:
+        return _truncated(wrong)
     if not wrong.found:
         return EpochEmpty(epoch=wrong.epoch)
     found = (rule(wrong) for rule in RULES)
@@ -81,7 +83,12 @@ def _different_length(wrong: FirstWrongEpoch) -> Reason | None:
         return EpochTooLong(epoch=wrong.epoch, num=num_found - num_wanted)
     if num_found == num_wanted - 1:
         return LastBatchMissing(epoch=wrong.epoch)
-    return EpochTruncated(epoch=wrong.epoch, num_found=num_found, num_expected=num_wanted)
+    return _truncated(wrong)
+
+
+def _truncated(wrong: FirstWrongEpoch) -> Reason:
+    num_found, num_wanted = len(wrong.found), len(wrong.wanted)
+    return EpochTruncated(epoch=wrong.epoch, num_found=wrong.start + num_found, num_expected=wrong.start + num_wanted)
 
 
 def _ends_in_mid_epoch(wrong: FirstWrongEpoch) -> bool:

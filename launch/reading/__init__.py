@@ -16,6 +16,7 @@ The way of a batch:
 
 What was saved, and read again:
     saves                what each process saved: when it was whole, where it lies, what became of it
+    whole_checkpoints    of which of that all parts were there
     handovers            which of that a process has read, known by its content
     start_states         the state that a process began with, beside the one that was saved
     expected_artefacts   what the uninterrupted runs save

@@ -33,7 +33,7 @@ class SavedFiguresDiffer(Problem, frozen=True, kw_only=True):
     names: tuple[str, ...]
     """Key paths, the first few."""
     found: tuple[Figure | None, ...]
-    """What was saved under each; a fingerprint where it is a tensor."""
+    """What was saved under each; a fingerprint where it is a tensor, "" where it is a list of a very different length."""
     expected: tuple[Figure, ...]
     """What the uninterrupted run has there."""
 
@@ -44,6 +44,8 @@ class SavedFiguresDiffer(Problem, frozen=True, kw_only=True):
 def _compared(name: str, found: Figure | None, wanted: Figure) -> str:
     if found is None:
         return f"no {name!r}"
+    if found == "":
+        return f"more or fewer numbers at {name!r}"
     if isinstance(found, str) and isinstance(wanted, str):
         return f"different numbers under {name!r}"
     return f"{name!r} as {found} instead of {wanted}"

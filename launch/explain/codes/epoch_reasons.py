@@ -54,9 +54,9 @@ class EpochTruncated(Reason, frozen=True, kw_only=True):
 
     template = (
         "epoch {epoch} is truncated: it ends after {num_found} of {num_expected:batch}; "
-        "a skip that is still set, or counted twice, does this"
+        "a skip that is still set or counted twice, a shorter data set, or an early end of training does this"
     )
-    remedy = "skip batches in the resumed epoch alone, once"
+    remedy = "skip batches in the resumed epoch alone, once, and restore what its length follows from"
     epoch: int
     num_found: int
     num_expected: int

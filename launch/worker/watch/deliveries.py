@@ -21,8 +21,8 @@ class _Memory:
     """What lies in one storage. While the reference is kept, no other storage gets the same key."""
 
     reference: StorageWeakRef
-    lines: dict[Extent, list[int]]
-    """Which batches each part was delivered with, oldest first; two at most."""
+    lines: dict[Extent, list[tuple[int, ...]]]
+    """What each part was delivered with, oldest first; two at most. Each is a batch, or several that were made one."""
 
 
 class Deliveries:
@@ -35,10 +35,10 @@ class Deliveries:
     def __init__(self) -> None:
         self._memories: dict[int, _Memory] = {}
 
-    def note(self, data: Any, line: int) -> None:
-        """This batch was delivered."""
+    def note(self, data: Any, *lines: int) -> None:
+        """This was delivered; by several lines, where it is several batches in one."""
         for tensor in tensors_in(data):
-            self._note(tensor, line)
+            self._note(tensor, lines)
         if len(self._memories) > MOST_KNOWN:
             self._forget()
 
@@ -48,10 +48,10 @@ class Deliveries:
         likely: set[int] = set()
         for tensor in tensors_in(data) if self._memories else ():
             for lines in self._found(tensor):
-                (sure if len(lines) == 1 else likely).add(lines[-1])
+                (sure if len(lines) == 1 else likely).update(lines[-1])
         return sure or likely
 
-    def _note(self, tensor: torch.Tensor, line: int) -> None:
+    def _note(self, tensor: torch.Tensor, lines: tuple[int, ...]) -> None:
         place = _place_of(tensor)
         if place is None:
             return
@@ -59,10 +59,10 @@ class Deliveries:
         memory = self._memories.get(storage_key(storage))
         if memory is None:
             memory = self._memories[storage_key(storage)] = _Memory(StorageWeakRef(storage), {})  # type: ignore[no-untyped-call]
-        lines = memory.lines.setdefault(extent, [])
-        lines[:] = [*lines[-1:], line] if lines[-1:] != [line] else lines
+        known = memory.lines.setdefault(extent, [])
+        known[:] = [*known[-1:], lines] if known[-1:] != [lines] else known
 
-    def _found(self, tensor: torch.Tensor) -> list[list[int]]:
+    def _found(self, tensor: torch.Tensor) -> list[list[tuple[int, ...]]]:
         place = _place_of(tensor)
         memory = None if place is None else self._memories.get(storage_key(place[0]))
         if place is None or memory is None:

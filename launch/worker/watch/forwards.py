@@ -6,7 +6,7 @@ then counts as a batch too. There are no indices, so these are known by the dige
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,10 +88,11 @@ class ForwardWatch:
                 self._num_fed += bool(self._delivered)
                 self._delivered.clear()
 
-    def deliver(self, batch: Batch, data: Any) -> None:
-        """The training loop has received this batch, which was recorded just now."""
-        if batch.grad_enabled and batch.loader not in self._wholes:
-            self._deliveries.note(data, batch.sequence)
+    def deliver(self, batches: Iterable[Batch], data: Any) -> None:
+        """The training loop has received this, which was recorded just now."""
+        lines = [one.sequence for one in batches if one.grad_enabled and one.loader not in self._wholes]
+        if lines:
+            self._deliveries.note(data, *lines)
 
     def enter_backward(self, roots: Any) -> tuple[list[int] | None, list[int]]:
         """A backward pass begins; a forward pass within it is done for the second time.

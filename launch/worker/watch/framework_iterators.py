@@ -9,7 +9,7 @@ from typing import Any
 
 from resumable.launch.worker import torch_private
 from resumable.launch.worker.patching import Args, Kwargs, Patches
-from resumable.launch.worker.watch.loaders import LoaderWatch, PrefetchedBatches
+from resumable.launch.worker.watch.loaders import Fetched, LoaderWatch, PrefetchedBatches
 
 
 class FrameworkIteratorWatch:
@@ -25,18 +25,22 @@ class FrameworkIteratorWatch:
             patches.when_imported(f"{package}.loops.fetchers", partial(self._install_lightning, patches))
 
     def _install_accelerate(self, patches: Patches, module: ModuleType) -> None:
-        patches.wrap(module.DataLoaderShard, "__iter__", self._around_shard)
+        patches.wrap(module.DataLoaderShard, "__iter__", self._around_accelerate)
+        patches.wrap(module.DataLoaderDispatcher, "__iter__", self._around_accelerate)
 
     def _install_lightning(self, patches: Patches, module: ModuleType) -> None:
         fetcher = torch_private.prefetching_fetcher(module)
         patches.wrap(fetcher, "__iter__", self._around_prefetch)
         patches.wrap_hot(fetcher, "__next__", self._around_prefetched)
 
-    def _around_shard(
-        self, original: Callable[[], Iterator[Any]], _loader: Any, _args: Args, _kwargs: Kwargs
+    def _around_accelerate(
+        self, original: Callable[[], Iterator[Any]], loader: Any, _args: Args, _kwargs: Kwargs
     ) -> Iterator[Any]:
-        """accelerate's iterator has fetched one batch more than it hands out, until there is none; it may drop the first."""
-        prefetched = PrefetchedBatches()
+        """accelerate's iterators fetch one batch more than they hand out, until there is none, and may drop the first.
+
+        The one that fetches on rank 0 for all ranks may make one batch of one for each of them.
+        """
+        prefetched, num_parts = PrefetchedBatches(), _num_dealt_out(loader)
         batches = original()
         while True:
             with self._loaders.fetching(prefetched):
@@ -44,9 +48,8 @@ class FrameworkIteratorWatch:
                     data = next(batches)
                 except StopIteration:
                     break
-            for one in prefetched.fetched[-1:] if prefetched.ends else prefetched.fetched[-2:-1]:
-                self._loaders.hand_out(one.fields, data)  # which it may have moved to an accelerator
-            del prefetched.fetched[:-1]
+            due = _due(prefetched, num_parts)
+            self._loaders.hand_out([one.fields for one in due], data)  # which it may have moved to an accelerator
             yield data
         for fields in prefetched.ends:
             self._loaders.end_pass(fields)
@@ -72,7 +75,7 @@ class FrameworkIteratorWatch:
             num_due = len(prefetched.fetched) - len(fetcher.batches) * _num_loaders(prefetched)
             due, prefetched.fetched[:num_due] = prefetched.fetched[:num_due], []
             for one in due:
-                self._loaders.hand_out(one.fields, one.data)
+                self._loaders.hand_out([one.fields], one.data)
             return data
 
         return advance
@@ -81,6 +84,23 @@ class FrameworkIteratorWatch:
         for fields in prefetched.ends:
             self._loaders.end_pass(fields)
         prefetched.ends.clear()
+
+
+def _num_dealt_out(loader: Any) -> int:
+    """How many batches of a loader accelerate makes one of, which it deals out to the ranks."""
+    if getattr(loader, "split_batches", True) or getattr(loader, "submesh_tp", None):
+        return 1
+    return int(loader.state.num_processes)
+
+
+def _due(prefetched: PrefetchedBatches, num_parts: int) -> list[Fetched]:
+    """What is handed out now, of what was fetched: the last but what was fetched ahead. Only that is kept."""
+    fetched = prefetched.fetched
+    starts = range(0, len(fetched), num_parts)
+    is_last = len(starts) == 1 or (prefetched.ends and len(fetched) % num_parts == 0)
+    border = len(fetched) if is_last else max(starts, default=0)
+    prefetched.fetched = fetched[border:]
+    return fetched[(border - 1) // num_parts * num_parts : border] if border else []
 
 
 def _num_loaders(prefetched: PrefetchedBatches) -> int:

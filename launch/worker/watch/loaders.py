@@ -11,7 +11,7 @@ delivers is kept back until the outer iterator hands it out.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -31,8 +31,8 @@ from resumable.launch.worker.watch.index_texts import index_text, samples_digest
 from resumable.launch.worker.watch.loader_looks import epoch_state_of, looks_of
 from resumable.launch.worker.watch.subsets import whole_indices
 
-Delivered = Callable[[Batch, Any], None]
-"""Called with what was recorded of a batch, and with the batch."""
+Delivered = Callable[[Sequence[Batch], Any], None]
+"""Called with what was recorded of a batch (several, where a library makes one of them), and with the batch."""
 
 
 @dataclass
@@ -87,7 +87,7 @@ class LoaderWatch:
         *,
         digests_content: bool = False,
         keep: Keep = "samples",
-        delivered: Delivered = lambda _batch, _data: None,
+        delivered: Delivered = lambda _batches, _data: None,
     ) -> None:
         self._recorder = recorder
         self._delivered = delivered
@@ -122,11 +122,11 @@ class LoaderWatch:
         finally:
             self._prefetched = None
 
-    def hand_out(self, fields: dict[str, Any], data: Any) -> None:
-        """The loop receives this batch now."""
-        batch = self._recorder.emit(Batch, **{**fields, "grad_enabled": torch.is_grad_enabled()})
-        if batch is not None:
-            self._delivered(batch, data)
+    def hand_out(self, parts: Iterable[dict[str, Any]], data: Any) -> None:
+        """The loop receives this now, which is made of one batch of the loader or of several."""
+        is_training = torch.is_grad_enabled()
+        batches = [self._recorder.emit(Batch, **{**fields, "grad_enabled": is_training}) for fields in parts]
+        self._delivered([batch for batch in batches if batch is not None], data)
 
     def end_pass(self, fields: dict[str, Any]) -> None:
         """The loop learns now that the pass is over."""
@@ -236,7 +236,7 @@ class LoaderWatch:
         if self._prefetched is not None:
             self._prefetched.fetched.append(Fetched(fields, data))
         else:
-            self.hand_out(fields, data)
+            self.hand_out([fields], data)
 
     def _identity(self, indices: list[Index] | None, data: Any) -> dict[str, Any]:
         """The fields of a `Batch` record by which it is compared."""

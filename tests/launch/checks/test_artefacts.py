@@ -424,6 +424,15 @@ def test_a_number_that_is_missing_is_named() -> None:
     assert "saved no 'best' in work/latest.pt after 12 steps" in result.summary
 
 
+@pytest.mark.parametrize("is_short", [True, False])
+def test_a_list_that_is_much_longer_or_shorter_is_not_said_to_be_missing(*, is_short: bool) -> None:
+    """Up to so many numbers stand each by itself, more of them are one thing."""
+    lists = {"pool": lambda step: f"{step}"}, {f"pool/{number}": lambda step: step + 0.5 for number in range(2)}
+    wanted, found = lists if is_short else reversed(lists)
+    result = judged((counted(**wanted),), second=(counted(**found),))
+    assert f"saved more or fewer numbers at 'pool{'' if is_short else '/0'}'" in result.summary
+
+
 def test_a_place_that_a_job_counts_in_its_own_way_is_told_and_accuses_nobody() -> None:
     """Each job counts as it likes to; what it has trained on was seen."""
     result = judged((FIGURES,), second=(counted(**{**FIGURES.figures, "tokens": since_the_restart}),))

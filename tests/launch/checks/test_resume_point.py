@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 
 import msgspec
@@ -277,6 +278,34 @@ def test_a_checkpoint_in_shards_is_whole_when_all_ranks_have_written():
     second = histories.group(JOB, histories.resumed(JOB, 4), incarnation=1)
     history = histories.history("faulted", [*first, *second])
     assert resume_point(histories.of_histories(history, JOB, [])).outcome == Outcome.VALID
+
+
+def in_parts(names: Sequence[str], job: Job, *, resume: int, killed: int = 6, is_whole: bool = False) -> CheckResult:
+    """Each rank writes a part of its own at every third step; rank 1 was killed before it wrote its last one."""
+    groups = [histories.killed(job, killed), histories.resumed(job, resume)]
+    processes = []
+    for incarnation, lives in enumerate(groups):
+        for rank, process in enumerate(histories.group(job, lives, incarnation=incarnation)):
+            lines, num_steps = list[AnyRecord](), resume if incarnation else 0
+            for line in process.records:
+                lines.append(line)
+                num_steps += isinstance(line, Step)
+                is_there = incarnation or rank == 0 or num_steps < killed or is_whole
+                if isinstance(line, Step) and num_steps % 3 == 0 and is_there:
+                    lines += saved(f"{names[rank]}-{num_steps}.pt")
+            if incarnation and resume:
+                lines.insert(1, Load(sequence=0, time_ns=0, path=f"{names[rank]}-{resume}.pt"))
+            processes.append(histories.with_lines(msgspec.structs.replace(process, records=tuple(lines)), saved("log")))
+    return resume_point(histories.of_histories(histories.history("faulted", processes), job, []))
+
+
+@pytest.mark.parametrize("names", [("part-0", "part-1"), ("encoder", "decoder")], ids="-".join)
+@pytest.mark.parametrize(("killed", "resume"), [(6, 3), (3, 0)], ids=["newest", "first"])
+def test_a_checkpoint_in_parts_is_not_whole_because_its_like_was_made_later(names, killed, resume):
+    """Rank 1 was killed between the two: who goes on saves at that step again, both parts."""
+    job = replace(JOB, save_every=100)
+    assert in_parts(names, job, killed=killed, resume=resume).outcome == Outcome.VALID
+    assert in_parts(names, job, killed=killed, resume=resume, is_whole=True).outcome == Outcome.INVALID
 
 
 @pytest.mark.parametrize(("num", "outcome"), [(4, Outcome.VALID), (5, Outcome.INVALID)])

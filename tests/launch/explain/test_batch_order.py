@@ -177,7 +177,7 @@ BUGS = [
     (last_dropped, "the last batch of epoch 1 is missing"),
     (longer_epoch, "epoch 1 goes on for 1 more batch"),
     (too_long, "training went on in epoch 4"),
-    (nothing_at_all, "epoch 1 is empty, or training ended before it"),
+    (nothing_at_all, "epoch 1 is truncated: it ends after 5 of 8 batches"),
     (stops_early, "epoch 2 is empty, or training ended before it"),
 ]
 

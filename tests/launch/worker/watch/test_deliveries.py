@@ -53,6 +53,13 @@ def test_a_part_that_is_delivered_again_is_of_the_newest_batch() -> None:
     assert known(DATA[:2], DATA[2:4], DATA[:2]).lines_of(DATA[:2]) == {2}
 
 
+def test_several_batches_that_were_made_one_are_told_together() -> None:
+    """accelerate's dispatcher makes one of a batch for each rank."""
+    deliveries = Deliveries()
+    deliveries.note(X, 3, 4)
+    assert deliveries.lines_of(X[:2]) == {3, 4}
+
+
 def test_what_comes_with_every_batch_tells_nothing_beside_what_does_not() -> None:
     """A mask that is made once, for example."""
     mask, batches = torch.ones(2), [torch.ones(2), torch.ones(2)]

@@ -97,7 +97,7 @@ def test_a_backward_pass_goes_back_to_the_batches_of_its_forward_passes(listener
     first, second = torch.nn.Linear(2, 2), torch.nn.Linear(2, 1)
     batches = [torch.full((1, 2), float(number)) for number in range(3)]
     for line, batch in enumerate(batches):
-        watch.deliver(msgspec.structs.replace(DELIVERY, sequence=line), batch)
+        watch.deliver([msgspec.structs.replace(DELIVERY, sequence=line)], batch)
     losses = [second(torch.relu(first(batch))).sum() for batch in batches]
     assert watch.enter_backward((losses[0] * 2 + losses[2],)) == ([0, 2], [1])
     watch.leave_backward()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from resumable.launch.evidence.rank_records import Batch, EpochBegin, EpochEnd
+from resumable.launch.worker.watch.framework_iterators import _due
+from resumable.launch.worker.watch.loaders import Fetched, PrefetchedBatches
 from tests.launch.worker.test_entry import PRELUDE, RunRank, run_rank
 
 pytestmark = pytest.mark.slow
@@ -26,11 +28,13 @@ for epoch in range(2):
 TRAINED = ["Batch", "Backward", "Step"]
 
 
-def test_accelerate_hands_out_one_batch_later_than_it_fetches(run_rank: RunRank) -> None:
+@pytest.mark.parametrize("dispatches", [False, True])
+def test_accelerate_hands_out_one_batch_later_than_it_fetches(run_rank: RunRank, *, dispatches: bool) -> None:
     """Each batch is recorded right before its own step, the last one of an epoch too."""
     ended = run_rank(
         PRELUDE
         + ALONE
+        + f"accelerator.dataloader_config.dispatch_batches = {dispatches}"
         + """
 model, optimizer, loader = accelerator.prepare(model, optimizer, DataLoader(data, batch_size=2))
 """
@@ -40,6 +44,32 @@ model, optimizer, loader = accelerator.prepare(model, optimizer, DataLoader(data
     epoch = ["EpochBegin", *TRAINED * 3, "EpochEnd"]
     assert ended.kinds() == ["Start", "Loader", *epoch, *epoch, "Exit"]
     assert [record.indices for record in ended.of(Batch)] == [[0, 1], [2, 3], [4, 5]] * 2
+
+
+def fetched(number: int) -> list[Fetched]:
+    """So many batches."""
+    return [Fetched({"batch": one}, None) for one in range(number)]
+
+
+@pytest.mark.parametrize(
+    ("num", "is_over", "num_parts", "expected"),
+    [
+        pytest.param(2, False, 1, [0], id="one ahead"),
+        pytest.param(3, False, 1, [1], id="the first dropped"),
+        pytest.param(1, True, 1, [0], id="the last"),
+        pytest.param(2, True, 1, [1], id="the last, the first dropped"),
+        pytest.param(4, False, 2, [0, 1], id="two ranks"),
+        pytest.param(3, True, 2, [0, 1], id="two ranks, a remainder"),
+        pytest.param(1, True, 2, [0], id="two ranks, the remainder"),
+        pytest.param(4, True, 2, [2, 3], id="two ranks, the last, the first dropped"),
+        pytest.param(0, False, 2, [], id="a rank that fetches nothing"),
+    ],
+)
+def test_what_was_fetched_before_the_last_is_due(num: int, is_over: bool, num_parts: int, expected: list[int]) -> None:
+    """All that was fetched ahead is kept, and nothing else."""
+    prefetched = PrefetchedBatches(fetched(num), [{}] if is_over else [])
+    due = [one.fields["batch"] for one in _due(prefetched, num_parts)]
+    assert (due, prefetched.fetched) == (expected, fetched(num)[max(expected, default=-1) + 1 :])
 
 
 def test_batches_that_accelerate_skips_are_received_by_nobody(run_rank: RunRank) -> None:
