@@ -8,7 +8,7 @@ from resumable.launch import Fault
 from resumable.launch.plan.fault_grammar import GRAMMAR, parse_fault
 from resumable.launch.plan.fault_kinds import FaultKind
 
-README = (Path(__file__).parents[3] / "README.md").read_text()
+PAGE = (Path(__file__).parents[3] / "launch/cli/README.md").read_text()
 
 
 def words(text: str) -> str:
@@ -29,11 +29,11 @@ def test_the_help_of_the_command_explains_every_kind(kind: FaultKind) -> None:
     assert words(f"{kind.usage} {kind.facts.help}") in words(GRAMMAR)
 
 
-def test_the_table_of_the_readme_is_the_table_of_kinds() -> None:
+def test_the_table_of_the_page_is_the_table_of_kinds() -> None:
     """One row a kind, in the same order and in the same words."""
     expected = [f"| `{kind.usage}` | {kind.facts.help} |" for kind in FaultKind]
     header = "| kind | what happens |\n|---|---|\n"
-    actual = README.partition(header)[2].partition("\n\n")[0].splitlines()
+    actual = PAGE.partition(header)[2].partition("\n\n")[0].splitlines()
     assert expected == actual
 
 
