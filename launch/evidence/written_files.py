@@ -118,18 +118,18 @@ class _Files:
         """At the end; a file that was popped keeps its number."""
         number = next(self._count) if number is None else number
         self._files[number] = file
-        for place in _places(file.path):
+        for place in places_of(file.path):
             self._numbers.setdefault(place, {})[number] = None
         return number
 
     def _pop(self, number: int) -> File:
         file = self._files.pop(number)
-        for place in _places(file.path):
+        for place in places_of(file.path):
             del self._numbers[place][number]
         return file
 
 
-def _places(path: str) -> Iterator[str]:
+def places_of(path: str) -> Iterator[str]:
     """The path, and all folders above it."""
     yield path
     while path := path.rpartition("/")[0]:

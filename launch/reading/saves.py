@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import PurePath
-from typing import NamedTuple
 
 import msgspec
 
 from resumable.launch.evidence.fingerprints import Fingerprint
 from resumable.launch.evidence.history import Process
 from resumable.launch.evidence.rank_records import FaultFired, Figure, Remove, Rename, Save, State
-from resumable.launch.evidence.written_files import File, files_in
+from resumable.launch.evidence.written_files import File, files_in, places_of
 from resumable.launch.plan.fault_kinds import CHECKPOINT_DAMAGE, NOTICES
 from resumable.launch.reading.trajectory import Trajectory
 
@@ -188,41 +188,31 @@ def saved_by(trajectory: Trajectory, first_step: int, *, num_carried: int = 0, s
 
 def after(saved: Iterable[Saved], group: Sequence[Trajectory]) -> Iterator[Saved]:
     """What a group of processes left of what it and earlier ones saved: faults damage it, other processes remove it."""
-    events = [(one, record) for one in group for record in one.process.events]
-    damaged = [r.path for _, r in events if isinstance(r, FaultFired) and r.kind in CHECKPOINT_DAMAGE]
-    removed = [(one, r) for one, r in events if isinstance(r, Remove)]
+    damaged: set[str] = set()
+    removed: dict[str, list[tuple[Process, int]]] = {}
+    """By path: who removed it, and the first incarnation that cannot go on from it any more."""
+    for one in group:
+        for record in one.process.events:
+            if isinstance(record, FaultFired) and record.kind in CHECKPOINT_DAMAGE:
+                damaged.update(places_of(record.path))
+            elif isinstance(record, Remove):
+                number = one.process.incarnation + (not one.precedes_training(record))
+                removed.setdefault(record.path, []).append((one.process, number))
     for save in saved:
+        known = [] if save.removed_before is None else [save.removed_before]
         gone = [  # what its own writer removed is known already, in its order
-            one.process.incarnation + (not one.precedes_training(remove))
-            for one, remove in removed
-            if one.process is not save.process and is_within(save.path, remove.path)
+            number
+            for place in places_of(save.path)
+            for process, number in removed.get(place, ())
+            if process is not save.process
         ]
-        gone += [] if save.removed_before is None else [save.removed_before]
-        is_damaged = save.is_damaged or any(is_within(file, save.path) for file in damaged)
-        yield msgspec.structs.replace(save, removed_before=min(gone, default=None), is_damaged=is_damaged)
+        is_damaged = save.is_damaged or save.path in damaged
+        gone_before = min(gone + known, default=None)
+        is_changed = (gone_before, is_damaged) != (save.removed_before, save.is_damaged)
+        yield msgspec.structs.replace(save, removed_before=gone_before, is_damaged=is_damaged) if is_changed else save
 
 
-class Move(NamedTuple):
-    """A process renamed a file or a folder."""
-
-    incarnation: int
-    rank: int
-    step: int
-    """Steps that its rank had done since training began."""
-    source: str
-    target: str
-
-
-def moves_by(trajectory: Trajectory, first_step: int) -> Iterator[Move]:
-    """What one process renamed, in order; arguments as of `saved_by`."""
-    process = trajectory.process
-    for event in process.events:
-        if isinstance(event, Rename):
-            step = first_step + trajectory.num_steps_before(event.sequence)
-            yield Move(process.incarnation, process.rank, step, event.source, event.target)
-
-
-def in_place(saved: Iterable[Saved], moves: Sequence[Move]) -> Iterator[Saved]:
+def in_place(saved: Iterable[Saved], processes: Iterable[tuple[Trajectory, int]]) -> Iterator[Saved]:
     """All saves of a run under the names by which they are loaded.
 
     A folder to which several ranks write is renamed by one of them once all have: the files of the others go along, and
@@ -230,21 +220,24 @@ def in_place(saved: Iterable[Saved], moves: Sequence[Move]) -> Iterator[Saved]:
 
     Args:
         saved: Of all processes.
-        moves: Of all processes.
+        processes: All of them, each with the steps that its rank had done when it started to train.
     """
     movers: dict[str, set[int]] = {}
-    by_source: dict[tuple[int, str], list[tuple[int, str]]] = {}
-    for move in moves:
-        movers.setdefault(series_of(move.source), set()).add(move.rank)
-        by_source.setdefault((move.incarnation, move.source), []).append((move.step, move.target))
+    moves: dict[tuple[int, str], list[tuple[int, str]]] = {}
+    for one, first_step in processes:
+        for move in one.process.events:
+            if isinstance(move, Rename):
+                movers.setdefault(series_of(move.source), set()).add(one.process.rank)
+                step = first_step + one.num_steps_before(move.sequence)
+                moves.setdefault((one.process.incarnation, move.source), []).append((step, move.target))
     for save in saved:
-        folders = [str(folder) for folder in PurePath(save.path).parents] if movers else []
+        folders = islice(places_of(save.path), 1, None) if movers else ()
         folder = next((one for one in folders if movers.get(series_of(one), set()) - {save.rank}), None)
         if folder is None:
             yield save
             continue
-        later = [move for move in by_source.get((save.incarnation, folder), ()) if move >= (save.step, "")]
-        path = str(PurePath(min(later)[1], PurePath(save.path).relative_to(folder))) if later else save.path
+        later = [move for move in moves.get((save.incarnation, folder), ()) if move >= (save.step, "")]
+        path = min(later)[1] + save.path[len(folder) :] if later else save.path
         yield msgspec.structs.replace(save, path=path, is_in_place=bool(later))
 
 

@@ -18,7 +18,7 @@ from resumable.launch.reading.lives import Life, Run, Timeline
 from resumable.launch.reading.parameter_places import ParameterPlaces
 from resumable.launch.reading.reindexing import with_reference_indices
 from resumable.launch.reading.resume import Clues, find_resume_point
-from resumable.launch.reading.saves import Saved, after, in_place, moves_by, saved_by
+from resumable.launch.reading.saves import Saved, after, in_place, saved_by
 from resumable.launch.reading.steps import NOTHING, Steps
 from resumable.launch.reading.trained import TrainedBatch, TrainedStep
 from resumable.launch.reading.trajectory import Trajectory, trace
@@ -72,14 +72,14 @@ class _Builder:
     def run(self, history: History) -> Run:
         """Everything that was added."""
         lives = [_with_kept(life, self.lives.values()) for life in self.lives.values()]
-        moves = [move for life in lives for move in moves_by(life.trajectory, life.first_step)]
+        placed = [(life.trajectory, life.first_step) for life in lives]
         ranks = sorted({life.rank for life in lives})
         own = {rank: tuple(life for life in lives if life.rank == rank) for rank in ranks}
         timelines = tuple(Timeline(rank=rank, lives=own[rank], steps=_effective(own[rank])) for rank in ranks)
         return Run(
             history=history,
             timelines=timelines,
-            saved=tuple(in_place(self.saved, moves)),
+            saved=tuple(in_place(self.saved, placed)),
             lockstep=self.places.lockstep,
         )
 
