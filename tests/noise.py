@@ -1,7 +1,7 @@
 """Verifies a job whose numbers do not repeat again and again: `python -m tests.noise --num-runs 100`.
 
-Half of the runs lose a part of their state after the restart (momenta, a bias, running statistics, the loss scale): each of
-these must come out INVALID by the check `restored`, and each of the others VALID. Every run is drawn from its number alone.
+Half of the runs lose a part of their state after the restart: each of these must come out as `EXPECTED` says, INVALID by
+the check `restored` but for what nobody can know, and each of the others VALID. Every run is drawn from its number alone.
 Nodes and references are shared.
 """
 
@@ -13,6 +13,7 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,14 @@ from resumable.launch import Launcher
 from resumable.launch.api.job_result import JobResult
 
 JOB = str(Path(__file__).parent / "integration/jobs/noisy.py")
+FOUND, IN_DOUBT, HARMLESS = "invalid by restored", "unknown by restored", "valid"
 LOSSES = ("momentum", "bias", "buffer", "scale", "schedule")
+EXPECTED = {
+    **dict.fromkeys((*LOSSES, "setting", "rate", "frozen", "count", "average"), FOUND),
+    "centre": IN_DOUBT,
+    "generator": HARMLESS,
+}
+"""By what is lost. The centre is never the same twice, and whether forward passes make such a buffer anew nobody can see."""
 KINDS = ("sigkill", "sigterm(grace=0)", "exit(3)", "exception", "abort")
 NUM_STEPS = 24
 
@@ -38,16 +46,16 @@ class Drawn:
 
     @property
     def expected(self) -> str:
-        return "valid" if self.lost is None else "invalid by restored"
+        return HARMLESS if self.lost is None else EXPECTED[self.lost]
 
     def __str__(self) -> str:
         return f"{self.lost or 'nothing'} lost, {' '.join(self.faults)}"
 
 
-def draw(number: int, world_size: int = 2) -> Drawn:
+def draw(number: int, world_size: int = 2, losses: Sequence[str] = LOSSES) -> Drawn:
     """Run `number`: one or two kills with a checkpoint before them."""
     draws = random.Random(f"noise/{number}")
-    lost = draws.choice(LOSSES) if number % 2 else None
+    lost = draws.choice(losses) if number % 2 else None
     step = draws.randrange(4, NUM_STEPS - 3)
     faults = [f"{draws.choice(KINDS)}@step={step}:rank={draws.randrange(world_size)}"]
     if draws.random() < 0.3:
@@ -61,9 +69,8 @@ def found(
     """How it came out, and why."""
     result = launcher.run(*job, *drawn.arguments, faults=drawn.faults)
     verdict = result.check(against=references)
-    by_restored = verdict.reason.startswith("restored: ")
-    outcome = f"{verdict.outcome} by restored" if verdict.outcome == "invalid" and by_restored else verdict.outcome
-    return str(outcome), verdict.reason, result
+    by_restored = " by restored" if verdict.reason.startswith("restored: ") else ""
+    return f"{verdict.outcome}{by_restored}", verdict.reason, result
 
 
 def told(counts: Counter[tuple[str, bool]]) -> str:
@@ -87,10 +94,10 @@ def main() -> int:
     with Launcher(2, root=root) as launcher:
         references = [launcher.run(JOB) for _ in range(2)]
         for number in range(arguments.first, arguments.first + arguments.num_runs):
-            drawn = draw(number)
+            drawn = draw(number, losses=list(EXPECTED))
             outcome, reason, result = found(launcher, drawn, references)
             is_right = outcome == drawn.expected
-            counts["planted" if drawn.lost else "right", is_right] += 1
+            counts["right" if drawn.expected == HARMLESS else "planted", is_right] += 1
             print(f"{number:4d} {'ok' if is_right else 'WRONG'}  {drawn}: {outcome} {reason}", flush=True)
             if is_right:
                 shutil.rmtree(result.run_dir.root)

@@ -23,12 +23,13 @@ from resumable.launch.explain.codes.state_problems import (
 )
 from resumable.launch.explain.codes.state_reasons import ComponentNotRestored
 from resumable.launch.explain.learning_rates import has_first_schedule, rate_violation
-from resumable.launch.explain.start_difference import why_doubtful, why_not_restored
+from resumable.launch.explain.settings import setting_violation
+from resumable.launch.explain.start_difference import altered, why_altered, why_doubtful, why_not_restored
 from resumable.launch.explain.unusable_checkpoints import why_wrong
 from resumable.launch.explain.witnesses import was_meant
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life
-from resumable.launch.reading.start_states import MUST_BE_RESTORED, Start, start_state
+from resumable.launch.reading.start_states import MUST_BE_RESTORED, Beside, Component, Start, start_state
 from resumable.launch.system.wording import counted, listed
 
 
@@ -38,10 +39,12 @@ def _restored(evidence: Evidence) -> CheckResult:
     if not resumed:
         return not_applicable("no rank went on from a checkpoint")
     starts = evidence.starts
-    violations = [*_different_states(evidence, starts), *_different_rates(evidence, resumed, starts)]
+    violations = [*_different_states(evidence, starts), *_different_settings(evidence, resumed, starts)]
+    if not evidence.numbers_repeat:
+        violations += _lost_beside(evidence, starts)
     if violations:
         return failed(violations)
-    unproved = None if evidence.numbers_repeat else _unproved(resumed, starts)
+    unproved = None if evidence.numbers_repeat else _unproved(evidence, resumed, starts)
     if unproved is not None:
         return unproved
     if starts and not any(start.equal.intersection(MUST_BE_RESTORED) for start in starts):
@@ -63,14 +66,14 @@ restored = Check(
 )
 
 
-def _unproved(resumed: Sequence[Life], starts: Sequence[Start]) -> CheckResult | None:
+def _unproved(evidence: Evidence, resumed: Sequence[Life], starts: Sequence[Start]) -> CheckResult | None:
     """What keeps the state from being proved where it does not show in numbers; None if nothing does."""
     known = {start.life.incarnation for start in starts}
     for life in resumed:
         if life.incarnation not in known:
             return unknown(SaveUnknown(incarnation=life.incarnation, step=life.first_step))
     for start in starts:
-        reason, life = why_doubtful(start), start.life
+        reason, life = why_doubtful(evidence, start), start.life
         if reason is not None:
             problem = StartDoubtful(rank=life.rank, incarnation=life.incarnation, step=life.first_step)
             return unknown(problem, reason=reason)
@@ -85,24 +88,34 @@ def _different_states(evidence: Evidence, starts: Sequence[Start]) -> Iterator[V
             if component in start.differing and not is_told and not was_meant(evidence, start, component):
                 is_spread = component in start.spread
                 together |= {(start.life.incarnation, component)} if is_spread else set()
-                names = start.differing[component]
-                problem = NotRestored(
-                    rank=None if is_spread else start.life.rank,
-                    incarnation=start.life.incarnation,
-                    step=start.life.first_step,
-                    component=component,
-                    is_lost=component in start.lost,
-                    names=names[:MAX_NAMES],
-                    num_names=len(names),
-                    save_step=start.moment[1],
-                    path=start.path,
-                )
+                problem = _not_restored(start, component, start.differing[component])
                 why = why_wrong(evidence.faulted, start.life) or why_not_restored(start, component)
                 yield at_resume(start.life, problem, why)
 
 
-def _different_rates(evidence: Evidence, resumed: Sequence[Life], starts: Sequence[Start]) -> Iterator[Violation]:
-    """A scheduler that was restored may follow the losses, but not before the first step; what decides is the rates."""
+def _lost_beside(evidence: Evidence, starts: Sequence[Start]) -> Iterator[Violation]:
+    """What no step trains or no checkpoint holds: where numbers repeat, they tell whether it matters."""
+    for start in starts:
+        for component, names in altered(evidence, start, "lost"):
+            yield at_resume(start.life, _not_restored(start, component, names), why_altered(component, names))
+
+
+def _not_restored(start: Start, component: Component | Beside, names: Sequence[str]) -> NotRestored:
+    return NotRestored(
+        rank=None if component in start.spread else start.life.rank,
+        incarnation=start.life.incarnation,
+        step=start.life.first_step,
+        component=component,
+        is_lost=component in start.lost,
+        names=tuple(names[:MAX_NAMES]),
+        num_names=len(names),
+        save_step=start.moment[1],
+        path=start.path,
+    )
+
+
+def _different_settings(evidence: Evidence, resumed: Sequence[Life], starts: Sequence[Start]) -> Iterator[Violation]:
+    """Rates and others: a scheduler that was restored may follow the losses, but not before the first step."""
     restored_ones = {start.life.incarnation for start in starts if "schedulers" in start.equal}
     for life in resumed:
         has_loaded = any(any(one.trajectory.loaded) for one in evidence.faulted.group(life.incarnation))
@@ -113,9 +126,11 @@ def _different_rates(evidence: Evidence, resumed: Sequence[Life], starts: Sequen
                 problem = ScheduleBegunAgain(rank=life.rank, incarnation=life.incarnation, step=life.first_step)
                 yield at_resume(life, problem, ComponentNotRestored(component="rate"))
             continue
-        violation = rate_violation(evidence, life, has_scheduler=life.incarnation in restored_ones)
-        if violation is not None:
-            yield violation
+        has_scheduler = life.incarnation in restored_ones
+        for find in (rate_violation, setting_violation):
+            violation = find(evidence, life, has_scheduler=has_scheduler)
+            if violation is not None:
+                yield violation
 
 
 def _figures(starts: Sequence[Start]) -> str:

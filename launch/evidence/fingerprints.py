@@ -28,6 +28,11 @@ class Fingerprint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     num_part: int = 0
     """Their elements."""
 
+    @property
+    def num_elements(self) -> int:
+        """Of all that this process holds."""
+        return self.num_whole + self.num_part
+
     def __add__(self, other: Fingerprint) -> Fingerprint:
         return Fingerprint(
             whole=_sum(self.whole, other.whole),

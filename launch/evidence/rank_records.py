@@ -27,6 +27,9 @@ Index = int | str
 """One sample: its index in the data set, or the `repr` of a key that is no integer."""
 Figure = int | float | str
 """A number; of a tensor of whole numbers its fingerprint, of many numbers one word for all, of an infinite one its name."""
+Settings = dict[str, dict[str, list[Figure]]]
+"""What optimizers make their steps with: by the name of an optimizer's first parameter ("" if no module has it) and by
+setting, one value for each of its groups; under `frozen` the names of its parameters that get no gradient."""
 Writer = Literal["loop", "torch", "thread"]
 """Who writes a checkpoint: the training loop, which waits for it; torch in the background, which is handed the state as it
 is at that moment; or another thread of the job, whose state may be older."""
@@ -193,6 +196,9 @@ class Step(Record, frozen=True, kw_only=True, tag="step"):
     """Quick fingerprints of the training state after the step: parameters, optimizer, buffers."""
     parameter_norm: float | None = None
     """Euclidean norm of the parameters' elements that the quick form takes, after the step."""
+    settings: Settings = {}
+    """What the optimizer was set to when it began: all on its first step in a process, later what is not as it was. The
+    rate of an only group is the learning rate, and left out."""
 
 
 class SkippedStep(Record, frozen=True, kw_only=True, tag="skipped_step"):
@@ -210,7 +216,7 @@ class State(Record, frozen=True, kw_only=True, tag="state"):
     parameters; `buffers` that no other process will replace, in the quick form; `schedulers`; `scaler`; `random`, by
     generator; `gradients`, while a window of accumulation is open. At saves and at the start also what is `untrained`:
     parameters that no optimizer holds or that get no gradient, and buffers of modules of which nothing is trained; `unsaved`
-    buffers, that are in no `state_dict()`; `options` of the optimizers' groups, by their names, without learning rates.
+    buffers, that are in no `state_dict()`.
     """
 
     moment: Moment
@@ -220,6 +226,8 @@ class State(Record, frozen=True, kw_only=True, tag="state"):
     quick: dict[str, Fingerprint] = {}
     """The quick form, by component, as the steps have it. At the start, `buffers` are there, be it empty, if they were seen
     before the first forward pass and no other process replaces them in it."""
+    settings: Settings = {}
+    """What the optimizers that train are set to, at saves; as of a step."""
 
 
 class Save(Record, frozen=True, kw_only=True, tag="save"):

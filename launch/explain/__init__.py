@@ -15,6 +15,7 @@ What it is, as the facts show:
     state_difference      why losses, parameters or buffers are different
     start_difference      what became of the state that a process started from
     learning_rates        with which rates a process went on
+    settings              with which other settings of its optimizers, and what frozen
     unusable_checkpoints  what became of checkpoints that could not be gone on from
     ranks_apart           whether the ranks of a group went on together
 

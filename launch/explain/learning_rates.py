@@ -19,7 +19,7 @@ from resumable.launch.reading.lives import Life
 from resumable.launch.reading.step_table import known
 from resumable.launch.reading.steps import NOTHING, Steps
 
-_SAME_RATE = 1e-6
+SAME_RATE = 1e-6
 """Relative: a rate that is computed from the step may be rounded differently from one that is multiplied step by step.
 
 A restored scheduler may change from the one way to the other. It is a few units in the last place of single precision, in
@@ -37,22 +37,28 @@ def rate_violation(evidence: Evidence, life: Life, *, has_scheduler: bool) -> Vi
         life: The process.
         has_scheduler: Its scheduler was restored: what that makes of later losses is its own.
     """
-    stray = first_different_batches(evidence, life)
-    num_right = len(life.steps) if stray is None else stray - life.first_step
+    num_right = num_right_steps(evidence, life, has_scheduler=has_scheduler)
     witnesses = [(steps.figures("rates"), life.first_step - first) for first, steps in witnesses_of(evidence, life)]
-    for number, own in enumerate(life.steps.figures("rates")[: min(num_right, 1) if has_scheduler else num_right]):
+    for number, own in enumerate(life.steps.figures("rates")[:num_right]):
         found = known(own)
         expected = {known(rates[place]) for rates, begin in witnesses if 0 <= (place := begin + number) < len(rates)}
         if found is None or len(expected) != 1:
             continue
         [rate] = expected
-        if rate is not None and not math.isclose(rate, found, rel_tol=_SAME_RATE):
+        if rate is not None and not math.isclose(rate, found, rel_tol=SAME_RATE):
             problem = RateDiffers(
                 rank=life.rank, incarnation=life.incarnation, step=life.first_step + number, found=found, expected=rate
             )
             why = RateSetBeside(has_scheduler=True) if has_scheduler else _why(evidence, life, number)
             return violation_of(life, problem, why, step=life.first_step + number, line=life.steps[number].line)
     return None
+
+
+def num_right_steps(evidence: Evidence, life: Life, *, has_scheduler: bool) -> int:
+    """How many steps of a process are in their place, and can be judged by what they were made with."""
+    stray = first_different_batches(evidence, life)
+    num_right = len(life.steps) if stray is None else stray - life.first_step
+    return min(num_right, 1) if has_scheduler else num_right
 
 
 def _why(evidence: Evidence, life: Life, number: int) -> Reason:
@@ -94,4 +100,4 @@ def _begins_once_more(begun: list[float], found: list[float], expected: list[flo
 
 def _are_same(one: list[float], other: list[float]) -> bool:
     """As far as both go."""
-    return all(math.isclose(a, b, rel_tol=_SAME_RATE) for a, b in zip(one, other, strict=False))
+    return all(math.isclose(a, b, rel_tol=SAME_RATE) for a, b in zip(one, other, strict=False))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+
 from resumable.launch.explain.codes.optimizer_reasons import (
     OptimizerHoldsOthers,
-    OptionsDiffer,
     ParametersAdded,
 )
 from resumable.launch.explain.codes.state_problems import MAX_NAMES
@@ -15,9 +16,9 @@ from resumable.launch.explain.codes.state_reasons import (
     UntrainedWeightsDiffer,
 )
 from resumable.launch.explain.codes.statement import Reason
-from resumable.launch.explain.witnesses import was_meant
+from resumable.launch.explain.witnesses import Fate, fate_of, was_meant
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.reading.start_states import MUST_BE_RESTORED, Component, Start, start_state
+from resumable.launch.reading.start_states import MUST_BE_RESTORED, Beside, Component, Start
 
 
 def why_not_restored(start: Start, component: Component) -> Reason:
@@ -33,17 +34,25 @@ def why_not_restored(start: Start, component: Component) -> Reason:
             return ComponentNotRestored(component=component, is_fresh=start.way == "fresh")
 
 
-def why_doubtful(start: Start) -> Reason | None:
-    """Of what accuses nobody, where nothing else shows whether it matters: None if there is no such thing.
-
-    A model that is made for a validation, or a cache, may be there at the save alone or at the start alone.
-    """
+def why_doubtful(evidence: Evidence, start: Start) -> Reason | None:
+    """Of what accuses nobody, where nothing else shows whether it matters: None if there is no such thing."""
     if "parameters" in start.passing:
         return SavedInPassing()
-    state = start_state(start.life)
-    there = () if state is None else state.components.get("untrained", {})
-    names = tuple(name for name in start.differing.get("untrained", ()) if name in there and name not in start.new)
-    return UntrainedWeightsDiffer(names=names[:MAX_NAMES], num_names=len(names)) if names else None
+    return next((why_altered(component, names) for component, names in altered(evidence, start, "unknown")), None)
+
+
+def altered(evidence: Evidence, start: Start, fate: Fate) -> Iterator[tuple[Beside, tuple[str, ...]]]:
+    """Names in what is untrained or unsaved that differ from the save, and of which this became."""
+    for component in _TOLD:
+        names = start.altered.get(component, ())
+        found = tuple(name for name in names if fate_of(evidence, start, component, name) == fate)
+        if found:
+            yield component, found
+
+
+def why_altered(component: Beside, names: Sequence[str]) -> Reason:
+    """Of what is untrained or unsaved."""
+    return _TOLD[component](names=tuple(names[:MAX_NAMES]), num_names=len(names))
 
 
 def first_not_restored(evidence: Evidence, start: Start) -> Reason | None:
@@ -51,11 +60,11 @@ def first_not_restored(evidence: Evidence, start: Start) -> Reason | None:
     for component in MUST_BE_RESTORED:
         if component in start.differing and not was_meant(evidence, start, component):
             return why_not_restored(start, component)
-    for told, reason in _TOLD.items():
-        names = start.differing.get(told, ())
-        if names:
-            return reason(names=names[:MAX_NAMES], num_names=len(names))
-    return None
+    told = ((component, start.differing.get(component, ())) for component in _TOLD)
+    return next((why_altered(component, names) for component, names in told if names), None)
 
 
-_TOLD = {"untrained": UntrainedWeightsDiffer, "options": OptionsDiffer, "unsaved": UnsavedBuffersDiffer}
+_TOLD: Mapping[Beside, type[UntrainedWeightsDiffer | UnsavedBuffersDiffer]] = {
+    "untrained": UntrainedWeightsDiffer,
+    "unsaved": UnsavedBuffersDiffer,
+}

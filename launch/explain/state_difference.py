@@ -21,6 +21,7 @@ from resumable.launch.explain.codes.state_reasons import (
     SomeStateNotRestored,
 )
 from resumable.launch.explain.codes.statement import Reason
+from resumable.launch.explain.settings import setting_violation
 from resumable.launch.explain.start_difference import first_not_restored
 from resumable.launch.explain.unusable_checkpoints import why_wrong
 from resumable.launch.explain.witnesses import first_different_batches
@@ -85,6 +86,7 @@ def _not_restored(evidence: Evidence, life: Life, number: int) -> Reason:
         _not_loaded(evidence, life)
         or _not_loaded_by_others(evidence, life)
         or _of_earlier_life(evidence, life, number)
+        or _of_setting(evidence, life, number)
         or _of_losses(evidence, life, number)
         or _of_update(evidence, life, number)
     )
@@ -110,6 +112,13 @@ def _not_loaded_by_others(evidence: Evidence, life: Life) -> Reason | None:
     """Of a rank that saved nothing itself, nobody knows some of what it had; it shares the gradients of those that did."""
     group = evidence.faulted.group(life.incarnation)
     return next(filter(None, (_not_loaded(evidence, other) for other in group)), None)
+
+
+def _of_setting(evidence: Evidence, life: Life, number: int) -> Reason | None:
+    """Of what the optimizer was set to up to this step."""
+    violation = setting_violation(evidence, life, has_scheduler=False)
+    is_before = violation is not None and violation.step is not None and violation.step <= life.first_step + number
+    return violation.reason if violation is not None and is_before else None
 
 
 def _of_update(evidence: Evidence, life: Life, number: int) -> Reason:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Literal
 
+from resumable.launch.evidence.fingerprints import Fingerprint
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life
-from resumable.launch.reading.start_states import Start
+from resumable.launch.reading.saves import Saved
+from resumable.launch.reading.start_states import Beside, Start
 from resumable.launch.reading.steps import NOTHING, Steps
 from resumable.launch.reading.trained import TrainedStep
 
@@ -28,6 +31,41 @@ def was_meant(evidence: Evidence, start: Start, component: str) -> bool:
     return is_visible and any(
         (found.record.components, found.losses) == (w.record.components, w.losses) for w in witnesses
     )
+
+
+Fate = Literal["back", "lost", "unknown"]
+
+
+def fate_of(evidence: Evidence, start: Start, component: Beside, name: str) -> Fate:
+    """What became of something in a process that began with it differently than it was at the save.
+
+    Forward passes may make it anew, as they do with a cache: what a process has at its first save tells, if all references
+    have the same there; and of a process that left nothing, nothing is left. It is lost if they had the same at the save
+    before, too, and this run with them: what follows from numbers that never repeat is never the same twice.
+    """
+    life = start.life
+    saved = [one for one in evidence.faulted.saved if one.rank == life.rank and one.state is not None]
+    later = [one for one in saved if one.incarnation == life.incarnation]
+    if not later:
+        return "unknown" if life.num_kept else "back"
+    own, step = _held(later[:1], component, name), later[0].step
+    expected = _in_references(evidence, life.rank, step, component, name)
+    if len(expected) == 1 and own == expected:
+        return "back"
+    before = [one for one in saved if one.moment == start.moment]
+    had = _held(before, component, name) | _in_references(evidence, life.rank, start.moment[1], component, name)
+    is_exact = len(had) == 1 and len(expected) == 1 and None not in had | expected | own
+    return "lost" if is_exact else "unknown"
+
+
+def _in_references(evidence: Evidence, rank: int, step: int, component: str, name: str) -> set[Fingerprint | None]:
+    """What the references had at a save; None where one of them did not save, or had nothing."""
+    runs = [[one for one in run.saved if (one.rank, one.step) == (rank, step)] for run in evidence.references]
+    return {value for saved in runs for value in (_held(saved, component, name) or {None})}
+
+
+def _held(saved: Iterable[Saved], component: str, name: str) -> set[Fingerprint | None]:
+    return {one.state.components.get(component, {}).get(name) for one in saved if one.state is not None}
 
 
 def witnesses_of(evidence: Evidence, life: Life) -> Iterator[tuple[int, Steps]]:

@@ -52,7 +52,8 @@ class ArtefactComparison:
 
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
-        self.expected: ExpectedArtefacts = expected_artefacts(evidence.references)
+        begun = None if evidence.numbers_repeat else evidence.faulted
+        self.expected: ExpectedArtefacts = expected_artefacts(evidence.references, begun)
         run, folder = evidence.faulted, evidence.faulted.history.folder
         loads = [load for life in run.lives for load in life.trajectory.loads]
         self._read = [(within(load.path, folder), load.fingerprints) for load in loads]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 
 import msgspec
 
@@ -24,7 +25,8 @@ class ExpectedArtefacts(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     steps: Mapping[tuple[int, str], frozenset[int]]
     """At which steps a rank saves under a path, if that is the same in all of them."""
     varying: frozenset[tuple[str, str]]
-    """Path and key of what is not the same twice: the time of day, for example. It excuses itself, and nothing beside it."""
+    """Path and key of what is not the same twice, or may be so by accident: the time of day, for example. It excuses itself,
+    and nothing beside it."""
     moving: frozenset[tuple[str, str]]
     """Series of files, and key path of what is not the same in all files of it. A whole number that never moves may say
     something of the process that saves, how often it was restarted for example."""
@@ -89,9 +91,15 @@ class ExpectedArtefacts(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         )
 
 
-def expected_artefacts(references: Sequence[Run]) -> ExpectedArtefacts:
-    """What these runs agree on; at least one."""
-    first, *others = (_by_place(run) for run in references)
+def expected_artefacts(references: Sequence[Run], begun: Run | None = None) -> ExpectedArtefacts:
+    """What these runs agree on.
+
+    Args:
+        references: At least one.
+        begun: Where numbers do not repeat, the run that is judged: until it was disturbed it is one more. Then a number that
+            does not move with each save may be the same in all of them by accident, as a scale is while nothing overflows.
+    """
+    first, *others = (_by_place(run.artefacts) for run in references)
     steps = _steps(first)
     agreed = {own for own, at in steps.items() if all(_steps(other).get(own) == at for other in others)}
     saves = {place: saves for place, saves in first.items() if place[:2] in agreed}
@@ -108,6 +116,10 @@ def expected_artefacts(references: Sequence[Run]) -> ExpectedArtefacts:
         for other in other_threads
         for pair in zip(saves, other[own], strict=True)
     ]
+    if begun is not None:
+        first_life = begun.history.incarnations[0]
+        undisturbed = _by_place(one for one in begun.artefacts if one.incarnation == first_life)
+        pairs += [pair for place in saves for pair in zip(saves[place], undisturbed.get(place, ()), strict=False)]
     return ExpectedArtefacts(
         saves=saves,
         threaded=threaded,
@@ -118,7 +130,8 @@ def expected_artefacts(references: Sequence[Run]) -> ExpectedArtefacts:
             for mine, yours in ((one.digests, two.digests), (one.figures, two.figures))
             for key in mine.keys() | yours.keys()
             if mine.get(key) != yours.get(key)
-        ),
+        )
+        | (frozenset() if begun is None else _seldom_moving(saves)),
         moving=_moving(one for own in (*saves.values(), *threaded.values()) for one in own),
         names=_names(one for own in first.values() for one in own),
     )
@@ -135,6 +148,20 @@ def _moving(artefacts: Iterable[Saved]) -> frozenset[tuple[str, str]]:
     return frozenset(moving)
 
 
+def _seldom_moving(saves: Mapping[Place, Sequence[Saved]]) -> frozenset[tuple[str, str]]:
+    """Name, and key path of what is the same in two successive saves of a series, or is saved once."""
+    series: dict[tuple[int, str], list[Saved]] = {}
+    for (rank, name, _), own in sorted(saves.items(), key=lambda pair: pair[0][2]):
+        series.setdefault((rank, series_of(name)), []).extend(own)
+    return frozenset(
+        (one.name, key)
+        for own in series.values()
+        for one, other in pairwise(own if own[1:] else own * 2)
+        for key, figure in other.figures.items()
+        if figure == one.figures.get(key)
+    )
+
+
 def _names(artefacts: Iterable[Saved]) -> dict[str, frozenset[str]]:
     names: dict[str, set[str]] = {}
     for one in artefacts:
@@ -142,9 +169,9 @@ def _names(artefacts: Iterable[Saved]) -> dict[str, frozenset[str]]:
     return {first: frozenset(own) for first, own in names.items()}
 
 
-def _by_place(run: Run) -> dict[Place, list[Saved]]:
+def _by_place(artefacts: Iterable[Saved]) -> dict[Place, list[Saved]]:
     places: dict[Place, list[Saved]] = {}
-    for one in run.artefacts:
+    for one in artefacts:
         if one.is_finished and one.is_step_sure:
             places.setdefault((one.rank, one.name, one.own_step), []).append(one)
     return places

@@ -15,11 +15,12 @@ from resumable.launch.reading.saves import Moment, Saved
 
 MUST_BE_RESTORED: tuple[Component, ...] = ("parameters", "optimizer", "buffers", "scaler", "gradients")
 """Whatever the job; schedulers show in the learning rates, random state in what it decides."""
-_TOLD = ("schedulers", "random", "untrained", "options", "unsaved")
+_TOLD = ("schedulers", "random", "untrained", "unsaved")
 """Compared, too, and accusing nobody: a job may make them as they were, or set them before each step."""
 
 
 Component = Literal["parameters", "optimizer", "buffers", "scaler", "gradients"]
+Beside = Literal["untrained", "unsaved"]
 Way = Literal["changed", "fresh", "replaced", "added"]
 """How parameters differ from those of the save: fresh, once more what this rank's first process had at its start; replaced,
 in no model, which has others by their names that nothing trains; added, by names that the save does not have."""
@@ -43,8 +44,9 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     """Of those that are different, the ones whose quick form is, too."""
     spread: frozenset[str]
     """Components of which each rank of the group has a part: what is said of them is said of all ranks together."""
-    new: frozenset[str]
-    """Untrained weights of names that there were not at the save."""
+    altered: Mapping[str, tuple[str, ...]]
+    """By component, what is different though there was something of this name and size at the save, too: a model that is
+    made for a validation may be there at one of both alone, and a cache grows."""
     way: Way
     """Of the parameters, if those are different."""
     passing: frozenset[str]
@@ -221,6 +223,7 @@ def _start(run: Run, life: Life, found: Mapping[int, State], had: _Had) -> Start
     spread: set[str] = set()
     way: Way = "changed"
     passing: set[str] = set()
+    altered: dict[str, tuple[str, ...]] = {}
     for component in (*MUST_BE_RESTORED, *_TOLD):
         if not _is_captured(found[life.rank], component):
             continue
@@ -239,6 +242,7 @@ def _start(run: Run, life: Life, found: Mapping[int, State], had: _Had) -> Start
             lost |= {component} if not own.names else set()
             plain |= {component} if all(one.quick != own.quick for one in expected) else set()
             way = _way(run, life, found[life.rank], had) if component == "parameters" else way
+            altered[component] = _altered(own.names or {}, expected[0].names or {})
     return Start(
         life=life,
         moment=had.moment,
@@ -248,7 +252,7 @@ def _start(run: Run, life: Life, found: Mapping[int, State], had: _Had) -> Start
         lost=frozenset(lost),
         plain=frozenset(plain),
         spread=frozenset(spread),
-        new=frozenset(found[life.rank].components.get("untrained", {})) - had.names("untrained"),
+        altered=altered,
         way=way,
         passing=frozenset(passing),
     )
@@ -271,7 +275,7 @@ def _is_captured(state: State, component: str) -> bool:
     match component:
         case "buffers":
             return "buffers" in state.quick
-        case "options" | "unsaved":
+        case "unsaved":
             return component in state.components
         case "scaler" | "schedulers" | "random" | "gradients":
             return "random" in state.components
@@ -284,6 +288,11 @@ def _differing(own: _Form, expected: Sequence[_Form]) -> tuple[str, ...]:
     if names is None:
         return ()
     return tuple(name for name in {**names, **found} if names.get(name) != found.get(name))
+
+
+def _altered(own: Mapping[str, Fingerprint], expected: Mapping[str, Fingerprint]) -> tuple[str, ...]:
+    pairs = ((name, own[name], expected[name]) for name in expected if name in own)
+    return tuple(name for name, one, other in pairs if one != other and one.num_elements == other.num_elements)
 
 
 def _merged(forms: Sequence[_Form]) -> _Form:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
 import xxhash
 
-from resumable.launch.evidence.rank_records import Step
+from resumable.launch.evidence.rank_records import Figure, Settings, Step
 from resumable.launch.reading.trained import TrainedStep
 
 _NOT_RECORDED = -math.inf
@@ -69,6 +70,8 @@ class Table:
         """Learning rates."""
         self.norms = array("d")
         """Of the parameters after it."""
+        self.settings: dict[tuple[str, str], tuple[array[int], list[list[Figure]]]] = {}
+        """What optimizers were set to, by optimizer and setting: from which step on, and to what."""
         self.lines = array("I")
         self._loss_values = array("d")
         self._are_known = bytearray()
@@ -95,6 +98,7 @@ class Table:
         self._loss_ends.append(len(self._loss_values))
         self.rates.append(_number(step.record.learning_rate))
         self.norms.append(_number(step.record.parameter_norm))
+        self._set(step.record.settings)
         self.lines.append(step.line)
         for key, batch in zip(keys, step.batches, strict=True):
             self.batch_keys.append(key)
@@ -108,10 +112,27 @@ class Table:
         self.buffers[-1] = fingerprint(record.buffers)
         self.rates[-1] = _number(record.learning_rate)
         self.norms[-1] = _number(record.parameter_norm)
+        self._set(record.settings)
 
     def first_batch(self, step: int) -> int:
         """Number of the first batch of a step."""
         return self.ends[step - 1] if step else 0
+
+    def settings_of(self, name: tuple[str, str], begin: int, end: int) -> Iterator[tuple[int, Sequence[Figure]]]:
+        """What a setting was in the steps of a range: from which on, and what; of an optimizer's step twice, the last."""
+        begins, values = self.settings.get(name, (array("I"), []))
+        first, last = bisect_right(begins, begin), bisect_left(begins, end)
+        if first:
+            yield begin, values[first - 1]
+        yield from zip(begins[first:last], values[first:last], strict=True)
+
+    def _set(self, settings: Settings) -> None:
+        """From the last step on."""
+        for optimizer, own in settings.items():
+            for setting, values in own.items():
+                begins, all_values = self.settings.setdefault((optimizer, setting), (array("I"), []))
+                begins.append(len(self.keys) - 1)
+                all_values.append(values)
 
     def losses_of(self, step: int) -> tuple[float | None, ...]:
         """One for each backward pass of a step."""

@@ -10,6 +10,7 @@ from typing import TypeVar, overload
 
 import msgspec
 
+from resumable.launch.evidence.rank_records import Figure
 from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.step_table import BatchColumn, FigureColumn, StepColumn, Table, fingerprint, together
 from resumable.launch.reading.trained import TrainedStep
@@ -112,6 +113,20 @@ class Steps(Sequence[TrainedStep]):
         """One for each backward pass of a step."""
         part, number = self._place(step)
         return part.table.losses_of(part.begin + number)
+
+    @property
+    def settings(self) -> set[tuple[str, str]]:
+        """What is known of optimizers: by the first parameter of each, and by setting."""
+        return {name for part in self.parts for name in part.table.settings}
+
+    def curve_of(self, setting: tuple[str, str]) -> dict[int, Sequence[Figure]]:
+        """What a setting was: from which step on, in order, and its value in each group of the optimizer."""
+        starts = (0, *self._ends)
+        return {
+            start + begin - part.begin: values
+            for start, part in zip(starts, self.parts, strict=False)
+            for begin, values in part.table.settings_of(setting, part.begin, part.end)
+        }
 
     @property
     def num_batches(self) -> int:

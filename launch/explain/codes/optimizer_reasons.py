@@ -26,14 +26,22 @@ class ParametersAdded(Reason, frozen=True, kw_only=True):
     remedy = "tie shared weights again when the model is loaded, before the optimizer is made"
 
 
-class OptionsDiffer(Reason, frozen=True, kw_only=True):
-    """Settings of an optimizer's groups, such as its momentum."""
+class SettingNotRestored(Reason, frozen=True, kw_only=True):
+    """A setting of an optimizer, such as its momentum, or which parameters get no gradient."""
 
-    template = "the optimizer's settings are not those that there were at the save: {names:of {num_names}}"
-    remedy = "let its `state_dict()` bring them back, and whatever changes them go on from where it was"
-    names: tuple[str, ...]
-    """The first of them."""
-    num_names: int
+    template = (
+        "{is_frozen:which parameters are frozen was|the optimizer's settings were} not restored, or what decides it, such "
+        "as a count of steps or epochs, stands elsewhere"
+    )
+    kind_by = ("is_frozen",)
+    is_frozen: bool
+
+    @property
+    def advice(self) -> str:
+        """Of either kind."""
+        if self.is_frozen:
+            return "freeze what is frozen by then, by the step or epoch that training has come to, before it goes on"
+        return "let the optimizer's `state_dict()` bring it back, and whatever changes it go on from where it was"
 
 
 class SchedulerOffCount(Reason, frozen=True, kw_only=True):

@@ -7,15 +7,17 @@ from pathlib import PurePath
 from typing import Literal
 
 from resumable.launch.explain.codes.statement import Problem
-from resumable.launch.reading.start_states import Component
+from resumable.launch.reading.start_states import Beside, Component
 from resumable.launch.system.wording import counted, listed_in_part
 
-_STATE: dict[Component, str] = {
+_STATE: dict[Component | Beside, str] = {
     "parameters": "parameters",
     "optimizer": "optimizer state",
     "buffers": "buffers",
     "scaler": "gradient scaler state",
     "gradients": "accumulated gradients",
+    "untrained": "weights that no step trains",
+    "unsaved": "buffers that no `state_dict()` holds",
 }
 
 
@@ -79,7 +81,7 @@ class NotRestored(Problem, frozen=True, kw_only=True):
     """None: all ranks together, each of which has its part."""
     incarnation: int
     step: int
-    component: Component
+    component: Component | Beside
     is_lost: bool = False
     """It had nothing of it."""
     names: tuple[str, ...] = ()
@@ -151,3 +153,36 @@ class RateDiffers(Problem, frozen=True, kw_only=True):
     step: int
     found: float
     expected: float
+
+
+class SettingDiffers(Problem, frozen=True, kw_only=True):
+    """A step was made with a setting of its optimizer, or with frozen parameters, that it has in no other run."""
+
+    template = "rank {rank} in incarnation {incarnation} did step {step} with {what}"
+    kind_by = ("setting",)
+    rank: int
+    incarnation: int
+    step: int
+    setting: str
+    """Name in the groups of the optimizer; `frozen`: parameters that get no gradient."""
+    found: tuple[int | float | str, ...]
+    """In each group; names of parameters."""
+    expected: tuple[int | float | str, ...]
+
+    def __str__(self) -> str:
+        if self.setting == "frozen":
+            own, right = set(self.found), set(self.expected)
+            parts = ((sorted(own - right), "frozen"), (sorted(right - own), "not frozen any more"))
+            told = [f"{listed_in_part(names[:MAX_NAMES], len(names))} {how}" for names, how in parts if names]
+            return self.filled(what=" and ".join(told))
+        pairs = list(zip(self.found, self.expected, strict=False)) or [("none", "none")]
+        number, (found, expected) = next(
+            ((n, pair) for n, pair in enumerate(pairs) if pair[0] != pair[1]), (0, pairs[0])
+        )
+        group = f" of group {number}" if len(pairs) > 1 else ""
+        return self.filled(what=f"{_setting(self.setting)}{group} {found}, not {expected}")
+
+
+def _setting(name: str) -> str:
+    """As torch's documentation calls it; of a pair of numbers its place counts from 0."""
+    return "learning rate" if name == "lr" else re.sub(r"/(\d+)$", r"[\1]", name)

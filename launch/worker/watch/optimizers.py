@@ -145,13 +145,6 @@ class OptimizerWatch:
             self._on_last_end(ended)
 
 
-def options_of(held: Iterable[Held]) -> dict[str, list[Any]]:
-    """The settings of all groups by their names, without the learning rate, which has a curve of its own."""
-    groups = [group for own in held for group in own.groups]
-    names = {name: None for group in groups for name in group}
-    return {name: [group.get(name) for group in groups] for name in names if name not in ("params", "lr")}
-
-
 def parameters_of(held: Iterable[Held]) -> Iterator[tuple[str, torch.Tensor]]:
     """Every parameter once, with the place that tells it if no module has a name for it."""
     seen: set[int] = set()

@@ -17,7 +17,8 @@ from resumable.launch.worker.recorder import Recorder
 from resumable.launch.worker.torch_private import version_of
 from resumable.launch.worker.watch.known_start import ByName, KnownStart
 from resumable.launch.worker.watch.modules import LiveModules
-from resumable.launch.worker.watch.optimizers import Held, OptimizerWatch, options_of, parameters_of
+from resumable.launch.worker.watch.optimizers import Held, OptimizerWatch, parameters_of
+from resumable.launch.worker.watch.settings import SettingsWatch
 from resumable.launch.worker.watch.small_state import SmallStateWatch, fingerprints_of
 
 
@@ -33,6 +34,7 @@ class StateWatch:
         self._modules = LiveModules()
         self.optimizers = OptimizerWatch(self._keep_end)
         self.small = SmallStateWatch()
+        self.settings = SettingsWatch(self._modules.name_of)
         self._quick = QuickForms()
         self._start = KnownStart()
         self._is_accumulating = False
@@ -91,7 +93,6 @@ class StateWatch:
             "gradients": start.gradients,
             "untrained": start.untrained or {},
             "unsaved": start.unsaved,
-            "options": named_fingerprints(options_of(held).items()),
         }
         components = self._learned(held) | before | fingerprints_of(start.raw or {})
         components["parameters"] |= start.frozen
@@ -108,12 +109,12 @@ class StateWatch:
             "buffers": self._buffers(),
             "untrained": self._untrained(),
             "unsaved": self._unsaved(),
-            "options": named_fingerprints(options_of(held).items()),
             **fingerprints_of(self.small.taken()),
         }
         if self._is_accumulating:
             components["gradients"] = self._gradients(self._parameters(held))
-        self._emit(_fields("save", components, self._quick_forms(held)))
+        settings = self.settings.of_all(own.groups for own in held if own.has_stepped)
+        self._emit({**_fields("save", components, self._quick_forms(held)), "settings": settings})
 
     def note_end(self) -> str | None:
         """Record what this process ends with.

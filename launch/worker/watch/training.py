@@ -183,7 +183,10 @@ class TrainingWatch:
         if not _has_state(optimizer):
             self._stateless.append(optimizer)
         self._scheduler_steps = self._state.small.num_steps_scheduled()
-        self._learning_rate = _learning_rate(getattr(optimizer, "param_groups", ()))
+        groups = getattr(optimizer, "param_groups", ())
+        self._learning_rate = _learning_rate(groups)
+        if self._keeps_states and self._depth == 0:
+            self._state.settings.look(groups)
         self._depth += 1
 
     def _after_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -243,6 +246,7 @@ class TrainingWatch:
             has_new_optimizer=has_new_optimizer,
             scheduler_steps=self._scheduler_steps,
             learning_rate=self._learning_rate,
+            settings=self._state.settings.take(),
             since_start=since_start,
         )
 

@@ -15,7 +15,7 @@ import pytest
 from resumable.launch.checks.artefacts import artefacts
 from resumable.launch.evidence.fingerprints import Fingerprint
 from resumable.launch.evidence.history import History, Process
-from resumable.launch.evidence.rank_records import AnyRecord, Dump, Figure, Load, Rename, Save, Step, Writer
+from resumable.launch.evidence.rank_records import AnyRecord, Backward, Dump, Figure, Load, Rename, Save, Step, Writer
 from resumable.launch.explain.check_result import CheckResult
 from resumable.launch.explain.outcome import Outcome
 from tests.launch import histories
@@ -129,6 +129,7 @@ def judged(
     loads: str = "latest.pt",
     early: Sequence[File] = (),
     run: History | None = None,
+    is_noisy: bool = False,
 ) -> CheckResult:
     """What is said of a run.
 
@@ -140,12 +141,15 @@ def judged(
         loads: What it goes on from.
         early: What it saves then before its first step.
         run: Its lines; None: of an exact resume.
+        is_noisy: The numbers of the uninterrupted runs are not the same.
     """
     exact = histories.one_kill(JOB, at=KILLED, resume=RESUMED).faulted.history
     references = {
         "first": with_saves(histories.reference(JOB, 1), reference),
         "second": with_saves(histories.reference(JOB, 2), reference if other is None else other),
     }
+    if is_noisy:
+        references["second"] = changed(references["second"], fields(Backward, loss=-1.0))
     before = reference if first is None else first
     faulted = with_saves(run or exact, before, reference if second is None else second, loads=loads, early=early)
     return artefacts(histories.of_histories(faulted, JOB, [], **references))
@@ -444,6 +448,35 @@ def test_a_number_that_is_never_the_same_excuses_itself() -> None:
     """And nothing beside it."""
     clocks = [counted(best=quality, clock=lambda step, n=number: float(step + n)) for number in range(3)]
     assert judged(clocks[:1], second=clocks[1:2], other=clocks[2:]).outcome is Outcome.VALID
+
+
+def moving(step: int) -> float:
+    return step / 8
+
+
+def halved(step: int) -> float:
+    """A scale that has overflowed, or a rate that follows losses."""
+    return 0.5 if step > RESUMED else 1.0
+
+
+@pytest.mark.parametrize("is_noisy", [True, False])
+@pytest.mark.parametrize(
+    ("reference", "first", "second", "accuses"),
+    [
+        pytest.param(lambda _: 1.0, None, halved, False, id="while nothing overflows"),
+        pytest.param(
+            lambda step: step / 8, lambda step: step / 9, lambda step: step / 9, False, id="since before the fault"
+        ),
+        pytest.param(moving, None, lambda step: step / 9, True, id="with each save"),
+    ],
+)
+def test_where_numbers_do_not_repeat_what_may_be_the_same_by_accident_accuses_nobody(
+    reference, first, second, *, accuses: bool, is_noisy: bool
+) -> None:
+    """A number that moves with each save and is the same in all runs, until they are disturbed, follows from no noise."""
+    before = None if first is None else (counted(scale=first),)
+    result = judged((counted(scale=reference),), before, (counted(scale=second),), is_noisy=is_noisy)
+    assert (result.outcome is Outcome.INVALID) == (accuses or not is_noisy)
 
 
 def test_a_file_that_is_no_checkpoint_may_be_written_when_a_process_begins() -> None:

@@ -10,7 +10,7 @@ import pytest
 from resumable.launch.checks.restored import restored
 from resumable.launch.evidence.fingerprints import Fingerprint
 from resumable.launch.evidence.history import History
-from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, Load, Save, State, Step
+from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, Figure, Load, Save, State, Step
 from resumable.launch.explain.check_result import CheckResult
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.plan.fault_grammar import parse_fault
@@ -259,6 +259,85 @@ def test_the_rates_of_a_process_in_the_wrong_place_accuse_nobody() -> None:
     assert judged(changed(history, strayed, incarnation=1), **references).outcome == Outcome.VALID
 
 
+SETTINGS = {"momentum": [0.9], "betas/1": [0.99], "lr": [0.1, 0.01], "frozen": ["layer.bias"]}
+
+
+def set_to(step: int | None = None, **settings: list[Figure]) -> Change:
+    """From a step on, or else from the first one of each process; all others from there on."""
+
+    def change(line: AnyRecord) -> AnyRecord | None:
+        if not isinstance(line, Step):
+            return line
+        is_first = line.before is not None
+        is_due = is_first if step is None else line.step == step
+        own = {**(SETTINGS if is_first else {}), **(settings if is_due else {})}
+        return msgspec.structs.replace(line, settings={"layer.bias": own} if own else {})
+
+    return change
+
+
+def saved_with(**settings: list[Figure]) -> Change:
+    return fields(State, when=lambda line: line.moment == "save", settings={"layer.bias": {**SETTINGS, **settings}})
+
+
+def judged_with(own: Change, *others: Change, earlier: Change | None = None, is_noisy: bool = True) -> CheckResult:
+    """Of a process of which this becomes after its restart, where references and the process before have that."""
+    references = [changed(with_states(histories.reference(JOB, number)), set_to()) for number in (1, 2)]
+    runs = [changed(run, other) for run, other in zip(references, others or (set_to(), set_to()), strict=True)]
+    if is_noisy:
+        runs[1] = changed(runs[1], noisy)
+    first = together(set_to(), saved_with(), earlier or set_to())
+    return judged(run_with((first, 0, None), (own, 1, None)), first=runs[0], second=runs[1])
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [
+        (set_to(momentum=[0.5]), "with momentum 0.5, not 0.9"),
+        (set_to(lr=[0.1, 0.1]), "with learning rate of group 1 0.1, not 0.01"),
+        (set_to(6, **{"betas/1": [0.9]}), "did step 6 with betas[1] 0.9, not 0.99"),
+        (set_to(frozen=[]), "with layer.bias not frozen any more"),
+        (set_to(frozen=["a", "layer.bias"]), "with a frozen"),
+    ],
+    ids=["momentum", "rate of a group", "later", "thawed", "frozen"],
+)
+def test_a_setting_that_no_run_has_at_this_step_is_invalid(own: Change, words: str) -> None:
+    """Numbers need not repeat: settings do."""
+    result = judged_with(together(own, unlike_references))
+    assert (result.outcome, [words in one.sentence for one in result.violations]) == (Outcome.INVALID, [True, True])
+
+
+unlike_references = fields(Step, after=lambda line: f"own {line.after}")
+"""The numbers of a job that do not repeat."""
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "earlier"),
+    [
+        (set_to(momentum=[0.9 * (1 + 1e-9)]), [set_to(), set_to()], set_to()),
+        (set_to(momentum=[0.5]), [set_to(), set_to(momentum=[0.5])], set_to()),
+        (set_to(momentum=[0.5]), [set_to(), set_to()], saved_with(momentum=[0.5])),
+        (set_to(frozen=["layer.bias", "layer.bias"]), [set_to(), set_to()], set_to()),
+        (set_to(other=[0.5]), [set_to(), set_to()], set_to()),
+        (fields(Step, settings={}), [set_to(), set_to()], set_to()),
+    ],
+    ids=["rounded", "never the same", "since before the save", "in any order", "of one alone", "not recorded"],
+)
+def test_a_setting_that_the_job_may_have_accuses_nobody(own: Change, others: list[Change], earlier: Change) -> None:
+    """What follows from losses is not the same in both references, or was different when this run saved it."""
+    earlier = together(set_to(), saved_with(), earlier)
+    saved = together(set_to(), saved_with())
+    result = judged_with(
+        together(own, unlike_references), *[together(saved, other) for other in others], earlier=earlier
+    )
+    assert result.outcome == Outcome.VALID
+
+
+def test_a_setting_that_makes_no_difference_is_no_loss() -> None:
+    """Where each number repeats."""
+    assert judged_with(set_to(foreach=[1], momentum=[0.5]), is_noisy=False).outcome == Outcome.VALID
+
+
 def with_schedulers(line: AnyRecord) -> AnyRecord:
     return with_component(line, "schedulers", {"0": one("schedule")}) if isinstance(line, State) else line
 
@@ -478,3 +557,48 @@ def test_where_numbers_do_not_repeat_what_would_show_otherwise_is_in_doubt(chang
         (results[0].outcome, words in results[0].summary),
         (results[1].outcome, results[1].reason is None),
     ]
+
+
+def with_cache(start: str, *later: str) -> Change:
+    """A buffer that no checkpoint holds: what it is when a process starts, and at its saves one after the other."""
+    words = iter(later)
+
+    def change(line: AnyRecord) -> AnyRecord:
+        if not isinstance(line, State) or line.moment == "end":
+            return line
+        word = start if line.moment == "start" else next(words, later[-1])
+        return with_component(line, "unsaved", {"table": one(word, num_elements=8 if word else 0)} if word else {})
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("own", "second", "expected"),
+    [
+        (with_cache("new", "full"), with_cache("new", "full"), Outcome.VALID),
+        (with_cache("new", "other"), with_cache("new", "full"), Outcome.INVALID),
+        (with_cache("new", "other"), with_cache("new", "noise"), Outcome.UNKNOWN),
+        (with_cache("new", "other"), with_cache("new", ""), Outcome.UNKNOWN),
+        (with_cache("", "other"), with_cache("new", "full"), Outcome.VALID),
+    ],
+    ids=["made anew", "lost", "never the same", "not always there", "made when it is needed"],
+)
+def test_a_buffer_that_no_checkpoint_holds_is_lost_if_references_have_it_at_the_next_save(
+    own, second, expected
+) -> None:
+    """Numbers need not repeat: what they have in common tells, and what is never the same leaves it in doubt."""
+    full = with_cache("new", "full")
+    runs = [changed(with_states(histories.reference(JOB, number)), full, rank=0) for number in (1, 2)]
+    runs[1] = changed(changed(runs[1], second, rank=0), noisy)
+    result = judged(run_with((full, 0, 0), (own, 1, 0)), first=runs[0], second=runs[1])
+    assert result.outcome == expected
+
+
+def test_a_process_that_left_nothing_has_lost_nothing() -> None:
+    """It was killed before it saved what it had begun with; the next one began well."""
+    groups = [histories.killed(JOB, 5), histories.killed(JOB, 5, base=4), histories.resumed(JOB, 4)]
+    history = with_states(histories.evidence(JOB, groups, []).faulted.history)
+    full, second = with_cache("full", "full"), changed(histories.reference(JOB, 2), noisy)
+    for number, change in enumerate((full, with_cache("new", "new"), full)):
+        history = changed(history, change, incarnation=number, rank=0)
+    assert judged(history, second=second).outcome == Outcome.VALID

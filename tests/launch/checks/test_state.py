@@ -5,7 +5,7 @@ import pytest
 
 from resumable.launch.checks.state import state
 from resumable.launch.evidence.history import History
-from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, Exit, State, Step
+from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, Exit, Figure, State, Step
 from resumable.launch.explain.check_result import CheckResult
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.plan.fault_grammar import parse_fault
@@ -350,6 +350,11 @@ with_untrained = with_told("untrained", "base.weight")
 """Of a model a part of which is frozen."""
 
 
+def set_to(settings: dict[str, list[Figure]]) -> Change:
+    """On the first step of a process."""
+    return fields(Step, when=lambda line: line.before is not None, settings={"layer.bias": settings})
+
+
 moved_by_a_forward_pass = together(
     fields(Step, when=lambda line: line.before is not None, before="moved"), from_step(4, "x")
 )
@@ -378,11 +383,7 @@ other_losses = together(with_first_loss(0), with_first_loss(1))
             [from_step(4, "x"), another_at_start("untrained", "base.weight")],
             "is not what there was at the save: base.weight",
         ),
-        (
-            with_told("options", "momentum"),
-            [from_step(4, "x"), another_at_start("options", "momentum")],
-            "the optimizer's settings are not those that there were at the save: momentum",
-        ),
+        (set_to({"momentum": [0.9]}), [from_step(4, "x"), set_to({"momentum": [0.5]})], "settings were not restored"),
         (
             with_told("unsaved", "norm.mean"),
             [from_step(4, "x"), another_at_start("unsaved", "norm.mean")],

@@ -212,20 +212,16 @@ def test_a_model_that_is_put_into_another_module_behind_a_load_has_the_names_of_
 
 
 def test_settings_and_buffers_outside_of_checkpoints_are_told(watch: StateWatch, listener: Listener) -> None:
-    """As they are before the first backward pass: a scheduler may have changed the momentum, a forward pass a buffer."""
+    """At a save what the optimizers are set to, and both buffers, those as they are before the first forward pass, too."""
     training = Training(torch.optim.AdamW)
+    watch.optimizers.note_step(training.optimizer)
     training.model.get_submodule("1").register_buffer("seen", torch.zeros(2), persistent=False)
-    saved = at_save(watch, listener).components
-    training.optimizer.param_groups[0].update(weight_decay=0.5, lr=0.3)
+    saved = at_save(watch, listener)
     training.model.get_buffer("1.seen").fill_(1.0)
     watch.observe(BATCH)
-    found = watch.at_start()["components"]
-    options = [name for name, own in saved["options"].items() if own != found["options"][name]]
-    assert (["weight_decay"], {"1.seen"}, True) == (
-        options,
-        set(found["unsaved"]),
-        saved["unsaved"] != found["unsaved"],
-    )
+    found = watch.at_start()["components"]["unsaved"]
+    [settings] = saved.settings.values()
+    assert ([0.01], {"1.seen"}, True) == (settings["weight_decay"], set(found), saved.components["unsaved"] != found)
 
 
 def test_a_weight_that_cannot_be_read_ends_no_job(watch: StateWatch, listener: Listener) -> None:
@@ -268,7 +264,7 @@ def test_without_a_batch_nobody_knows_what_was_there_before(watch: StateWatch) -
     training = Training()
     training.step()
     found = watch.at_start()
-    assert {"parameters", "optimizer", "options"} == found["components"].keys()
+    assert {"parameters", "optimizer"} == found["components"].keys()
     assert {"parameters", "optimizer"} == found["quick"].keys()
 
 

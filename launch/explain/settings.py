@@ -1,0 +1,128 @@
+"""With which settings of their optimizers, and with which parameters frozen, processes went on."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from resumable.launch.evidence.rank_records import Figure
+from resumable.launch.explain.check_result import Violation, violation_of
+from resumable.launch.explain.codes.optimizer_reasons import SettingNotRestored
+from resumable.launch.explain.codes.state_problems import SettingDiffers
+from resumable.launch.explain.learning_rates import SAME_RATE, num_right_steps
+from resumable.launch.explain.witnesses import witnesses_of
+from resumable.launch.reading.evidence import Evidence
+from resumable.launch.reading.lives import Life, Run
+
+FROZEN = "frozen"
+"""Names of parameters, in any order."""
+_Curve = Mapping[int, Sequence[Figure]]
+
+
+def setting_violation(evidence: Evidence, life: Life, *, has_scheduler: bool) -> Violation | None:
+    """The first step that was made with a setting that it has in no other run.
+
+    A setting accuses nobody where the run had left the others before the save (it may follow from losses, which are never
+    the same), where the others do not agree, or where the step left what it should have left all the same.
+
+    Args:
+        evidence: All that is known.
+        life: The process.
+        has_scheduler: Its scheduler was restored: what that makes of later losses is its own.
+    """
+    num_steps = num_right_steps(evidence, life, has_scheduler=has_scheduler)
+    witnesses = [
+        steps[life.first_step - first :][:num_steps]
+        for first, steps in witnesses_of(evidence, life)
+        if first <= life.first_step
+    ]
+    own = life.steps[:num_steps]
+    differences = [
+        (difference, setting)
+        for optimizer, setting in sorted(own.settings)
+        if not _had_left(evidence, life, (optimizer, setting))
+        for difference in _first_difference(
+            setting, own.curve_of((optimizer, setting)), [one.curve_of((optimizer, setting)) for one in witnesses]
+        )
+        if not _makes_no_difference(evidence, life, difference.number)
+    ]
+    if not differences:
+        return None
+    first, setting = min(differences, key=lambda pair: pair[0].number)
+    step = life.first_step + first.number
+    problem = SettingDiffers(
+        rank=life.rank,
+        incarnation=life.incarnation,
+        step=step,
+        setting=setting,
+        found=tuple(first.found),
+        expected=tuple(first.expected),
+    )
+    why = SettingNotRestored(is_frozen=setting == FROZEN)
+    return violation_of(life, problem, why, step=step, line=life.steps[first.number].line)
+
+
+class _Difference(NamedTuple):
+    number: int
+    """Of the step."""
+    found: Sequence[Figure]
+    expected: Sequence[Figure]
+
+
+def _first_difference(setting: str, found: _Curve, others: Sequence[_Curve]) -> Iterator[_Difference]:
+    """The first step whose value is different from all others, if those are the same."""
+    if any(other == found for other in others):
+        return
+    for number in sorted({number for curve in (found, *others) for number in curve}):
+        own, *expected = (_at(curve, number) for curve in (found, *others))
+        known = [value for value in expected if value is not None]
+        are_agreed = all(_are_same(setting, value, known[0]) for value in known)
+        if own is not None and known and are_agreed and not _are_same(setting, own, known[0]):
+            yield _Difference(number, own, known[0])
+            return
+
+
+def _at(curve: _Curve, number: int) -> Sequence[Figure] | None:
+    begins = list(curve)
+    place = bisect_right(begins, number)
+    return curve[begins[place - 1]] if place else None
+
+
+def _are_same(setting: str, one: Sequence[Figure], other: Sequence[Figure]) -> bool:
+    if setting == FROZEN:
+        return set(one) == set(other)
+    return len(one) == len(other) and all(map(_is_same, one, other))
+
+
+def _is_same(one: Figure, other: Figure) -> bool:
+    if isinstance(one, str) or isinstance(other, str):
+        return one == other
+    return math.isclose(one, other, rel_tol=SAME_RATE)
+
+
+def _makes_no_difference(evidence: Evidence, life: Life, number: int) -> bool:
+    """Whether the step left the parameters that it should have left, to the last bit."""
+    step = life.first_step + number
+    wanted = evidence.expected.get(life.rank, ())[step : step + 1]
+    after = life.steps[number].after
+    return after is not None and any(one.after == after for one in wanted)
+
+
+def _had_left(evidence: Evidence, life: Life, name: tuple[str, str]) -> bool:
+    """Whether the setting was different from the references' already when the run saved what the process went on from."""
+    moments = {start.moment for start in evidence.starts if start.life.incarnation == life.incarnation}
+    saved = [values for moment in moments for values in _saved(evidence.faulted, name, *moment)]
+    steps = {step for _, step in moments}
+    expected = [value for run in evidence.references for step in steps for value in _saved(run, name, 0, step)]
+    return any(not _are_same(name[1], one, other) for one in saved for other in expected)
+
+
+def _saved(run: Run, name: tuple[str, str], incarnation: int, step: int) -> Iterator[Sequence[Figure]]:
+    """What the setting was when the run saved."""
+    optimizer, setting = name
+    for one in run.saved:
+        values = None if one.state is None else one.state.settings.get(optimizer, {}).get(setting)
+        if one.moment == (incarnation, step) and values is not None:
+            yield values
