@@ -21,7 +21,7 @@ from resumable.launch.explain.codes.batch_problems import (
 )
 from resumable.launch.explain.codes.optimizer_reasons import EveryUpdateLeftOut
 from resumable.launch.explain.codes.place_reasons import AccumulationOffCount
-from resumable.launch.explain.codes.share_reasons import PartOfDataset
+from resumable.launch.explain.codes.share_reasons import PartOfDataset, WorkersDiffer
 from resumable.launch.explain.codes.statement import Problem, Reason
 from resumable.launch.explain.codes.verdicts import DiffersBeforeAnyFault, NothingResumed
 from resumable.launch.explain.first_wrong_epoch import RankComparison
@@ -137,10 +137,16 @@ def _why(life: Life, evidence: Evidence, difference: _Difference) -> Reason | No
     loader = next((loader for own, loader in life.trajectory.loaders.items() if number in (None, own)), None)
     if loader is not None and is_part(loader, evidence.profile):
         return PartOfDataset(num_samples=loader.num_samples or 0)
+    wanted_loaders = _loaders_of(evidence, life.rank)
+    wanted = None if loader is None else wanted_loaders.get(loader.loader)
+    if loader is not None and wanted is not None and loader.num_samples is None:
+        num_found, num_expected = (max(1, one.num_workers) for one in (loader, wanted))
+        if num_found != num_expected:
+            return WorkersDiffer(num_found=num_found, num_expected=num_expected)
     turns = explain_interleaving(
         evidence.expected[life.rank][life.first_step :],
         life.steps,
-        wanted_loaders=_loaders_of(evidence, life.rank),
+        wanted_loaders=wanted_loaders,
         found_loaders=life.trajectory.loaders,
     )
     return turns or explain(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import chain, pairwise, zip_longest
+from typing import Literal
 
 from resumable.launch.evidence.rank_records import Index
 from resumable.launch.explain.codes.epoch_reasons import (
@@ -241,7 +242,8 @@ def _different_order(wrong: FirstWrongEpoch) -> Reason | None:
 
 
 def _fits_nowhere(wrong: FirstWrongEpoch) -> Reason:
-    return FitsNowhere(batch=wrong.start, unit="samples" if _samples(wrong.found) else "content")
+    unknown: Literal["content", "inputs"] = "content" if wrong.comparison.has_loader else "inputs"
+    return FitsNowhere(batch=wrong.start, unit="samples" if _samples(wrong.found) else unknown)
 
 
 RULES: tuple[Callable[[FirstWrongEpoch], Reason | None], ...] = (

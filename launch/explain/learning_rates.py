@@ -49,7 +49,7 @@ def rate_violation(evidence: Evidence, life: Life, *, has_scheduler: bool) -> Vi
             problem = RateDiffers(
                 rank=life.rank, incarnation=life.incarnation, step=life.first_step + number, found=found, expected=rate
             )
-            why = RateSetBeside(has_scheduler=True) if has_scheduler else _why(evidence, life, number)
+            why = _why(evidence, life, number, has_scheduler=has_scheduler)
             return violation_of(life, problem, why, step=life.first_step + number, line=life.steps[number].line)
     return None
 
@@ -61,13 +61,15 @@ def num_right_steps(evidence: Evidence, life: Life, *, has_scheduler: bool) -> i
     return min(num_right, 1) if has_scheduler else num_right
 
 
-def _why(evidence: Evidence, life: Life, number: int) -> Reason:
+def _why(evidence: Evidence, life: Life, number: int, *, has_scheduler: bool) -> Reason:
     """What the scheduler had counted, if that is known and different."""
     wanted = evidence.expected.get(life.rank, NOTHING)[life.first_step + number :][:1]
     counts = [step.record.scheduler_steps for step in (*wanted, life.steps[number])]
     if None not in counts and len(set(counts)) > 1:
-        return SchedulerOffCount(num_found=counts[-1], num_expected=counts[0])
-    return ComponentNotRestored(component="rate") if any(counts) else RateSetBeside(has_scheduler=False)
+        return SchedulerOffCount(num_found=counts[-1], num_expected=counts[0], is_as_saved=has_scheduler)
+    if any(counts) and not has_scheduler:
+        return ComponentNotRestored(component="rate")
+    return RateSetBeside(has_scheduler=has_scheduler)
 
 
 def has_first_schedule(evidence: Evidence, life: Life) -> bool:

@@ -183,11 +183,18 @@ def _of_losses(evidence: Evidence, life: Life, number: int) -> Reason | None:
 
 
 def _inputs_differ(evidence: Evidence, life: Life, step: int) -> Reason:
-    start = _start_of(evidence, life)
-    is_right = start is not None and (
-        "random" in start.equal or "torch" not in start.differing.get("random", ("torch",))
-    )
-    return InputsDiffer(step=step, is_generator_right=is_right)
+    """Of a rank that saved nothing nobody knows what its generator was; what holds of the others is likely its cause too."""
+    group = [life, *evidence.faulted.group(life.incarnation)]
+    known = (_is_generator_right(_start_of(evidence, other)) for other in group)
+    is_right = next((is_right for is_right in known if is_right is not None), False)
+    return InputsDiffer(step=step, is_generator_right=is_right, is_later=step > life.first_step)
+
+
+def _is_generator_right(start: Start | None) -> bool | None:
+    """Whether torch's generator was as at the save; None if that is not known."""
+    if start is None or not {"random"} & (start.equal | start.differing.keys()):
+        return None
+    return "random" in start.equal or "torch" not in start.differing["random"]
 
 
 def _losses_at(evidence: Evidence, life: Life, step: int) -> tuple[str, str] | None:

@@ -19,7 +19,7 @@ class EpochBeyondEnd(Reason, frozen=True, kw_only=True):
     """One epoch too many."""
 
     template = "training went on in epoch {epoch}, which the uninterrupted run does not have"
-    remedy = "count the epochs that were done before the restart, and end with the same one"
+    remedy = "count the epochs that were done before the restart, and restore what else ends training (a patience, say)"
     epoch: int
 
 

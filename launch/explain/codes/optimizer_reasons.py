@@ -47,10 +47,22 @@ class SettingNotRestored(Reason, frozen=True, kw_only=True):
 class SchedulerOffCount(Reason, frozen=True, kw_only=True):
     """The scheduler stands elsewhere."""
 
-    template = "the learning-rate scheduler has counted {num_found} where it should have counted {num_expected}"
-    remedy = f"{ADVICE['rate']}, and step it no more often than without a restart"
+    template = (
+        "the learning-rate scheduler has counted {num_found} where it should have counted {num_expected}"
+        "{is_as_saved:?, though it is as it was saved: the save came before its step}"
+    )
+    kind_by = ("is_as_saved",)
     num_found: int | None
     num_expected: int | None
+    is_as_saved: bool = False
+    """It was restored."""
+
+    @property
+    def advice(self) -> str:
+        """What to do about this one."""
+        if self.is_as_saved:
+            return "save when the scheduler has been stepped"
+        return f"{ADVICE['rate']}, and step it no more often than without a restart"
 
 
 class RateSetBeside(Reason, frozen=True, kw_only=True):

@@ -14,8 +14,8 @@ _SAVE_GENERATOR = (
     "draw the order from a seed and the epoch alone, or save the generator's state as it is when an epoch begins"
 )
 _SAVE_WHAT_DRAWS = (
-    "save each rank's `torch.get_rng_state()` (or the generator's state) with the model, as it is before the next batch is "
-    "drawn, and set it before training goes on"
+    "save each rank's `torch.get_rng_state()` (or what else makes its batches: a generator, an environment, a memory) with "
+    "the model, as it is before the next batch is drawn, and set it before training goes on"
 )
 
 
@@ -95,7 +95,7 @@ class GeneratorNotRestored(Reason, frozen=True, kw_only=True):
 
     template = (
         "epoch {epoch} {found_epoch:goes on in epoch {found_epoch}'s order|has an order of its own}: the state of the "
-        "generator that draws it, or of the sampler, was not restored"
+        "generator that draws it, or of the sampler, or what it goes by (losses, a pool), was not restored"
         "{is_earlier_begun:?, or epoch {found_epoch} is trained on again}"
     )
     remedy = _SAVE_GENERATOR
@@ -151,15 +151,19 @@ class FitsNowhere(Reason, frozen=True, kw_only=True):
     template = "{what} no epoch of the uninterrupted run from batch {batch} on{more}"
     kind_by = ("unit",)
     batch: int
-    unit: Literal["samples", "content"]
+    unit: Literal["samples", "content", "inputs"]
+    """By which batches are known; inputs are what a model is fed that no loader gives."""
 
     def __str__(self) -> str:
         if self.unit == "samples":
             return self.filled(what="the samples fit", more="")
+        if self.unit == "inputs":
+            more = ": what makes them (a generator, an environment, a memory) was not restored"
+            return self.filled(what="no data loader gives its batches, and their content fits", more=more)
         more = ": different samples, or the same ones put together or transformed differently"
         return self.filled(what="the content of its batches fits", more=more)
 
     @property
     def advice(self) -> str:
         """Content names no samples, so that the order need not be what is wrong."""
-        return _SAVE_WHAT_DRAWS if self.unit == "content" else _SAVE_GENERATOR
+        return _SAVE_GENERATOR if self.unit == "samples" else _SAVE_WHAT_DRAWS

@@ -20,6 +20,18 @@ class PartOfDataset(Reason, frozen=True, kw_only=True):
     num_samples: int
 
 
+class WorkersDiffer(Reason, frozen=True, kw_only=True):
+    """An iterable data set deals its samples out itself."""
+
+    template = (
+        "its samples are dealt out among {num_found:loader worker} where the uninterrupted run has {num_expected}: an "
+        "iterable data set gives them in a different order then"
+    )
+    remedy = "save the loader's `num_workers`, and make it with as many"
+    num_found: int
+    num_expected: int
+
+
 class GlobalBatchRepeated(Reason, frozen=True, kw_only=True):
     """All ranks together train again on what they have trained on."""
 

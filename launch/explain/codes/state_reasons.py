@@ -143,11 +143,16 @@ class ModelNotRestored(Reason, frozen=True, kw_only=True):
 class InputsDiffer(Reason, frozen=True, kw_only=True):
     """The loss differs before anything else does."""
 
-    template = "samples and parameters are right, and yet the loss of step {step} is not, before its update: {why}"
-    kind_by = ("is_generator_right",)
+    template = (
+        "samples and parameters{is_later:? after the step before} are right, and yet the loss of step {step} is not, before "
+        "its update: {why}{is_later:?; or something changes the parameters between steps (slow weights, clipping)}"
+    )
+    kind_by = ("is_generator_right", "is_later")
     step: int
     is_generator_right: bool = False
     """When the first batch of the process came, torch's generator was as it had been at the save."""
+    is_later: bool = False
+    """The process has done steps before it that were right."""
 
     def __str__(self) -> str:
         return self.filled(why=_NOT_DRAWN if self.is_generator_right else _DRAWN)
@@ -191,9 +196,9 @@ class RandomStateOfRanks(Reason, frozen=True, kw_only=True):
 
     template = (
         "samples and parameters are right, and yet the first loss of {which} after the restart is not, though that of the "
-        "other ranks is: did every rank load rank 0's random state? Each has a generator of its own"
+        "other ranks is: did every rank load rank 0's random state, or a hidden state of rank 0? Each has its own"
     )
-    remedy = "gather the random state of all ranks where one of them saves, and let each rank set its own"
+    remedy = "gather the random state of all ranks, and whatever else is each one's own, and let each set its own"
     ranks: tuple[int, ...]
     step: int
 

@@ -6,7 +6,7 @@ from resumable.launch.checks.state import state
 from resumable.launch.evidence.rank_records import Batch, Exit, FaultFired, Loader, SkippedStep, Step
 from resumable.launch.explain.codes.batch_problems import UnknownRank, WindowDiffers
 from resumable.launch.explain.codes.optimizer_reasons import EveryUpdateLeftOut
-from resumable.launch.explain.codes.share_reasons import PartOfDataset
+from resumable.launch.explain.codes.share_reasons import PartOfDataset, WorkersDiffer
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import resolve
@@ -195,6 +195,12 @@ def test_a_job_that_reads_a_part_of_its_data_after_a_restart_is_told_so():
         after_restart(fields(Loader, num_samples=24), rank0=skip_one, rank1=skip_one)
         == [PartOfDataset(num_samples=24)] * 2
     )
+
+
+def test_another_number_of_workers_that_share_an_iterable_data_set_is_named():
+    """It is a different order: where the job went on is not to be asked."""
+    shared = fields(Loader, num_samples=None, num_workers=3)
+    assert after_restart(shared, rank0=skip_one, rank1=skip_one) == [WorkersDiffer(num_found=3, num_expected=1)] * 2
 
 
 def blinded(history):

@@ -7,6 +7,7 @@ from resumable.launch.checks.state import state
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, Exit, Figure, State, Step
 from resumable.launch.explain.check_result import CheckResult
+from resumable.launch.explain.codes.state_reasons import InputsDiffer
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import resolve
@@ -430,6 +431,19 @@ def test_what_the_state_proves_right_is_not_blamed(job: Change, changes: list[Ch
     for change, rank in product(changes, (0, 1)):
         history = changed(history, change, incarnation=1, rank=rank)
     assert words in state(histories.of_histories(history, JOB, [])).violations[0].explanation
+
+
+def test_what_is_known_of_the_generator_of_one_rank_is_the_cause_of_all() -> None:
+    """Rank 1 saves nothing; its loss differs at the same step, from which on something changed the parameters in between."""
+    history = changed(with_states(histories.one_kill(JOB).faulted.history), without_component("scaler"))
+    for rank in (0, 1):
+        history = changed(history, from_step(5, "x"), incarnation=1, rank=rank)
+        right = JOB.loss(rank, 5)
+        lost = fields(Backward, when=lambda line, right=right: line.loss == right, loss=-1.0)
+        history = changed(history, lost, incarnation=1, rank=rank)
+    first, second = state(histories.of_histories(history, JOB, [])).violations
+    assert first.reason == second.reason == InputsDiffer(step=5, is_generator_right=True, is_later=True)
+    assert "or something changes the parameters between steps" in second.explanation
 
 
 def test_a_rank_that_saves_nothing_has_the_cause_of_the_one_that_does() -> None:

@@ -304,6 +304,16 @@ def test_a_skip_of_batches_of_another_size_is_named():
     assert "begin at sample 8 of the rank's epoch 1 instead of sample 16: it skipped 4 batches of 2" in explanation
 
 
+def test_what_a_model_is_fed_without_a_loader_is_made_by_something():
+    """Of an environment that began anew, say, nothing comes that the uninterrupted run was fed."""
+    changes = {f"rank{rank}": lambda _, rank=rank: scrambled(rank) for rank in (0, 1)}
+    faulted = histories.one_kill(JOB, at=13, resume=12, **changes).faulted.history
+    runs = [faulted, histories.reference(JOB, 1), histories.reference(JOB, 2)]
+    faulted, first, second = (histories.of_inputs(histories.without_indices(run)) for run in runs)
+    result = rank_sequence(histories.of_histories(faulted, JOB, [], first=first, second=second))
+    assert "no data loader gives its batches, and their content fits no epoch" in result.violations[0].explanation
+
+
 def mixed_later(rank: int) -> Epochs:
     return [[right(rank)[0][0], *JOB.epoch(rank, 2)[3:0:-1]], *right(rank)[1:]]
 
