@@ -15,7 +15,8 @@ The way of a batch:
     evidence             everything that a check may look at
 
 What was saved, and read again:
-    saves                what each process saved: when it was whole, where it lies, what became of it
+    saves                what each process saved, when it was whole and where it lies
+    aftermath            what became of it: who read, damaged, removed or renamed it
     whole_checkpoints    of which of that all parts were there
     handovers            which of that a process has read, known by its content
     start_states         the state that a process began with, beside the one that was saved

@@ -55,10 +55,7 @@ class ArtefactComparison:
         begun = None if evidence.numbers_repeat else evidence.faulted
         self.expected: ExpectedArtefacts = expected_artefacts(evidence.references, begun)
         run, folder = evidence.faulted, evidence.faulted.history.folder
-        loads = [load for life in run.lives for load in life.trajectory.loads]
-        self._read = [(within(load.path, folder), load.fingerprints) for load in loads]
-        """What processes read before they trained."""
-        self._loaded = {path for path, _ in self._read if path}
+        self._loaded = {within(path, folder) for life in run.lives for path in life.trajectory.loaded if path}
         self._saves: dict[tuple[int, int], list[Saved]] = {}
         self._by_step: dict[tuple[int, int, int], list[Saved]] = {}
         for one in run.artefacts:
@@ -134,8 +131,6 @@ class ArtefactComparison:
         if any(one.is_finished and (one.name == path or self._is_in_place_of(doer.rank, one, wanted)) for one in made):
             return None
         begun = [one for one in self._at(doer, step) if self._would_have_been(one, path)]
-        if any((path, one.content) in self._read for one in begun if one.content):
-            return None  # its process was killed between the end of it and the line that says so
         return Missing(
             life=doer,
             path=path,

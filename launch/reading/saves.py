@@ -7,17 +7,16 @@ writer had done when it began to write, counted since training began.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 
 import msgspec
 
 from resumable.launch.evidence.fingerprints import Fingerprint
 from resumable.launch.evidence.history import Process
-from resumable.launch.evidence.rank_records import FaultFired, Figure, Remove, Rename, Save, State
-from resumable.launch.evidence.written_files import File, files_in, places_of
-from resumable.launch.plan.fault_kinds import CHECKPOINT_DAMAGE, NOTICES
+from resumable.launch.evidence.rank_records import FaultFired, Figure, Rename, Save, State
+from resumable.launch.evidence.written_files import File, files_in
+from resumable.launch.plan.fault_kinds import NOTICES
 from resumable.launch.reading.trajectory import Trajectory
 
 _DIGITS = re.compile(r"\d+")
@@ -56,8 +55,10 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True):
     is_of_course: bool = False
     """Its process trained on or ended well afterwards, and had no notice before that it will be ended: it is no
     emergency's."""
-    is_half_written: bool = False
-    """Its process never finished it, nor began it again, and it has the name by which it is loaded."""
+    is_open: bool = False
+    """Its process neither said that it is whole, nor began it again; and it has the name by which it is loaded."""
+    was_read_whole: bool = False
+    """A later process read all of it there: its own was killed between the end of it and the line that says so."""
     is_half_overwritten: bool = False
     """Its writer died while it wrote the next one over it."""
     is_in_place: bool = True
@@ -95,7 +96,12 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_finished(self) -> bool:
         """It was whole."""
-        return self.file.ended is not None
+        return self.file.ended is not None or self.was_read_whole
+
+    @property
+    def is_half_written(self) -> bool:
+        """It lies there, and is not whole."""
+        return self.is_open and not self.was_read_whole
 
     @property
     def is_checkpoint(self) -> bool:
@@ -156,7 +162,7 @@ def saved_by(trajectory: Trajectory, first_step: int, *, num_carried: int = 0, s
     states = {record.sequence: record for record in process.events if isinstance(record, State)}
     last_begun = {series_of(file.first_path): file.begin for file in files}
     last_deed, last_of_course = _last_deed(process), _last_of_course(trajectory)
-    half_written = _half_written(process, files)
+    open_ = _open(process, files)
     saved: list[Saved] = []
     begun_next: dict[str, int] = {}
     for file in reversed(files):
@@ -177,68 +183,13 @@ def saved_by(trajectory: Trajectory, first_step: int, *, num_carried: int = 0, s
                 num_accumulated=_num_open(trajectory, file.begin, num_carried),
                 is_settled=file.ended is not None and file.ended.sequence < last,
                 is_of_course=file.begin < last_of_course,
-                is_half_written=half_written.get(file.first_path) is file,
-                is_half_overwritten=file.ended is not None and file.path in half_written,
+                is_open=open_.get(file.first_path) is file,
+                is_half_overwritten=file.ended is not None and file.path in open_,
                 removed_before=process.incarnation + 1 if file.is_removed else None,
             )
         )
         begun_next[file.first_path] = file.begin
     return tuple(reversed(saved))
-
-
-def after(saved: Iterable[Saved], group: Sequence[Trajectory]) -> Iterator[Saved]:
-    """What a group of processes left of what it and earlier ones saved: faults damage it, other processes remove it."""
-    damaged: set[str] = set()
-    removed: dict[str, list[tuple[Process, int]]] = {}
-    """By path: who removed it, and the first incarnation that cannot go on from it any more."""
-    for one in group:
-        for record in one.process.events:
-            if isinstance(record, FaultFired) and record.kind in CHECKPOINT_DAMAGE:
-                damaged.update(places_of(record.path))
-            elif isinstance(record, Remove):
-                number = one.process.incarnation + (not one.precedes_training(record))
-                removed.setdefault(record.path, []).append((one.process, number))
-    for save in saved:
-        known = [] if save.removed_before is None else [save.removed_before]
-        gone = [  # what its own writer removed is known already, in its order
-            number
-            for place in places_of(save.path)
-            for process, number in removed.get(place, ())
-            if process is not save.process
-        ]
-        is_damaged = save.is_damaged or save.path in damaged
-        gone_before = min(gone + known, default=None)
-        is_changed = (gone_before, is_damaged) != (save.removed_before, save.is_damaged)
-        yield msgspec.structs.replace(save, removed_before=gone_before, is_damaged=is_damaged) if is_changed else save
-
-
-def in_place(saved: Iterable[Saved], processes: Iterable[tuple[Trajectory, int]]) -> Iterator[Saved]:
-    """All saves of a run under the names by which they are loaded.
-
-    A folder to which several ranks write is renamed by one of them once all have: the files of the others go along, and
-    what never got such a name is no checkpoint.
-
-    Args:
-        saved: Of all processes.
-        processes: All of them, each with the steps that its rank had done when it started to train.
-    """
-    movers: dict[str, set[int]] = {}
-    moves: dict[tuple[int, str], list[tuple[int, str]]] = {}
-    for one, first_step in processes:
-        for move in one.process.events:
-            if isinstance(move, Rename):
-                movers.setdefault(series_of(move.source), set()).add(one.process.rank)
-                step = first_step + one.num_steps_before(move.sequence)
-                moves.setdefault((one.process.incarnation, move.source), []).append((step, move.target))
-    for save in saved:
-        folders = islice(places_of(save.path), 1, None) if movers else ()
-        folder = next((one for one in folders if movers.get(series_of(one), set()) - {save.rank}), None)
-        if folder is None:
-            yield save
-            continue
-        later = [move for move in moves.get((save.incarnation, folder), ()) if move >= (save.step, "")]
-        path = min(later)[1] + save.path[len(folder) :] if later else save.path
-        yield msgspec.structs.replace(save, path=path, is_in_place=bool(later))
 
 
 def is_within(file: str, checkpoint: str) -> bool:
@@ -267,7 +218,7 @@ def _name(file: File, trajectory: Trajectory, begun_next: int) -> str:
     return [file.first_path, *names][-1]
 
 
-def _half_written(process: Process, files: Iterable[File]) -> dict[str, File]:
+def _open(process: Process, files: Iterable[File]) -> dict[str, File]:
     """What a process left so under the name by which it is loaded: what is renamed first is not there yet."""
     last = {file.first_path: file for file in files if not isinstance(file.begun, Rename)}
     temporary = {record.source for record in process.events if isinstance(record, Rename)}

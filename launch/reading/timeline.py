@@ -12,13 +12,14 @@ import msgspec
 
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.loop_profile import LoopProfile
+from resumable.launch.reading.aftermath import after, in_place
 from resumable.launch.reading.epoch_shift import epoch_shift
 from resumable.launch.reading.handovers import saves_read
 from resumable.launch.reading.lives import Life, Run, Timeline
 from resumable.launch.reading.parameter_places import ParameterPlaces
 from resumable.launch.reading.reindexing import with_reference_indices
 from resumable.launch.reading.resume import Clues, find_resume_point
-from resumable.launch.reading.saves import Saved, after, in_place, saved_by
+from resumable.launch.reading.saves import Saved, saved_by
 from resumable.launch.reading.steps import NOTHING, Steps
 from resumable.launch.reading.trained import TrainedBatch, TrainedStep
 from resumable.launch.reading.trajectory import Trajectory, trace
