@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from resumable.launch.explain.codes.statement import Reason
-from resumable.launch.system.wording import counted
 
 _SAVE_PLACE = (
     "save the loader's place in the epoch with the model, and load it too: `resumable example ddp` shows how "
@@ -45,12 +45,36 @@ class BatchesReplayed(Reason, frozen=True, kw_only=True):
 SkipCause = Literal[
     "accumulation", "fetched ahead", "read ahead", "twice", "in samples", "of all ranks", "of all workers", "unknown"
 ]
+_TRAINED_ON = "count a batch when it was trained on, not when it was fetched: `ResumableDataLoader` does"
+_SKIPPED: Mapping[SkipCause, tuple[str, str]] = {
+    "accumulation": (
+        ": its checkpoint was saved in the middle of an accumulation, and the gradients of {num:batch} are lost",
+        "save when an accumulation is over, or count its batches only then",
+    ),
+    "fetched ahead": (
+        ": {num:batch} that the loop had only fetched ahead when it saved counted as done",
+        _TRAINED_ON,
+    ),
+    "read ahead": (": its sampler counted {num:batch} that the loader's workers had only read ahead", _TRAINED_ON),
+    "twice": (
+        ", as if the batches done before the restart had been skipped twice",
+        "let the loader's state skip them, or the loop, and not both",
+    ),
+    "in samples": (", as if the {num_done:batch} done before had been counted in samples", _SAVE_PLACE),
+    "of all ranks": (", as if the batches of all ranks had been skipped on each of them", _SAVE_PLACE),
+    "of all workers": (
+        ", as if the batches of all loader workers had been skipped in each of them",
+        "each worker has a share of the samples: let it skip what it did itself",
+    ),
+    "unknown": ("", _SAVE_PLACE),
+}
+"""What is said of each cause, and what has to be counted differently."""
 
 
 class BatchesSkipped(Reason, frozen=True, kw_only=True):
     """It went on too late in the epoch."""
 
-    template = "it skipped {num:batch} from batch {num_done} of epoch {epoch} on{details}"
+    template = "it skipped {num:batch} from batch {num_done} of epoch {epoch} on"
     kind_by = ("cause",)
     epoch: int
     num: int
@@ -60,43 +84,15 @@ class BatchesSkipped(Reason, frozen=True, kw_only=True):
     """Where it went on."""
     cause: SkipCause
 
-    def __str__(self) -> str:
-        num, details = counted(self.num, "batch"), ""
-        match self.cause:
-            case "accumulation":
-                details = (
-                    f": its checkpoint was saved in the middle of an accumulation, and the gradients of {num} are lost"
-                )
-            case "fetched ahead":
-                details = f": {num} that the loop had only fetched ahead when it saved counted as done"
-            case "read ahead":
-                details = f": its sampler counted {num} that the loader's workers had only read ahead"
-            case "twice":
-                details = ", as if the batches done before the restart had been skipped twice"
-            case "in samples":
-                details = f", as if the {counted(self.num_done, 'batch')} done before had been counted in samples"
-            case "of all ranks":
-                details = ", as if the batches of all ranks had been skipped on each of them"
-            case "of all workers":
-                details = ", as if the batches of all loader workers had been skipped in each of them"
-            case "unknown":
-                pass
-        return self.filled(details=details)
+    @property
+    def wording(self) -> str:
+        """With the cause."""
+        return self.template + _SKIPPED[self.cause][0]
 
     @property
     def advice(self) -> str:
-        """What was counted has to be counted differently."""
-        match self.cause:
-            case "accumulation":
-                return "save when an accumulation is over, or count its batches only then"
-            case "fetched ahead" | "read ahead":
-                return "count a batch when it was trained on, not when it was fetched: `ResumableDataLoader` does"
-            case "twice":
-                return "let the loader's state skip them, or the loop, and not both"
-            case "of all workers":
-                return "each worker has a share of the samples: let it skip what it did itself"
-            case "in samples" | "of all ranks" | "unknown":
-                return _SAVE_PLACE
+        """Of the cause."""
+        return _SKIPPED[self.cause][1]
 
 
 class AccumulationOffCount(Reason, frozen=True, kw_only=True):
@@ -132,14 +128,17 @@ class BatchSizeDiffers(Reason, frozen=True, kw_only=True):
 
 
 SkipUnit = Literal["samples", "batches of a different size", "different units"]
+_SHIFTED: Mapping[SkipUnit, str] = {
+    "samples": "it skipped {num_done} samples instead of {num_done:batch}",
+    "batches of a different size": "it skipped {num_done:batch} of {size:sample} instead of {right_size}",
+    "different units": "the skip was counted in different units than batches",
+}
 
 
 class BatchesShifted(Reason, frozen=True, kw_only=True):
     """Batches lie in the right order, and begin in the middle of one."""
 
-    template = (
-        "its batches begin at sample {position} of the rank's epoch {epoch} instead of sample {right_position}: {unit}"
-    )
+    template = "its batches begin at sample {position} of the rank's epoch {epoch} instead of sample {right_position}: "
     remedy = _SAVE_PLACE
     kind_by = ("skipped",)
     epoch: int
@@ -151,16 +150,10 @@ class BatchesShifted(Reason, frozen=True, kw_only=True):
     right_size: int
     skipped: SkipUnit
 
-    def __str__(self) -> str:
-        batches = counted(self.num_done, "batch")
-        unit = {
-            "samples": f"it skipped {self.num_done} samples instead of {batches}",
-            "batches of a different size": (
-                f"it skipped {batches} of {counted(self.size, 'sample')} instead of {self.right_size}"
-            ),
-            "different units": "the skip was counted in different units than batches",
-        }
-        return self.filled(unit=unit[self.skipped])
+    @property
+    def wording(self) -> str:
+        """With the unit of the skip."""
+        return self.template + _SHIFTED[self.skipped]
 
 
 class VeryFirstBatch(Reason, frozen=True, kw_only=True):

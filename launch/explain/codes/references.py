@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from resumable.launch.explain.codes.statement import Problem
-from resumable.launch.system.wording import counted
 
 
 class ReferenceMissing(Problem, frozen=True, kw_only=True):
@@ -51,25 +51,25 @@ Weakness = Literal["no batches", "unidentified batches", "mostly no batches", "t
 class ReferenceWithoutOrder(Problem, frozen=True, kw_only=True):
     """A rank's sequence cannot tell a right order from a wrong one."""
 
-    template = "{run}: {weakness}"
+    template = "{run}: "
     kind_by = ("what",)
     run: str
     rank: int
     num_steps: int
     what: Weakness
 
-    def __str__(self) -> str:
-        return self.filled(
-            weakness=_WEAKNESSES[self.what].format(rank=self.rank, steps=counted(self.num_steps, "step"))
-        )
+    @property
+    def wording(self) -> str:
+        """With its weakness."""
+        return self.template + _WEAKNESSES[self.what]
 
 
-_WEAKNESSES = {
+_WEAKNESSES: Mapping[Weakness, str] = {
     "no batches": "rank {rank} trained on no batch that could be watched (not without a backward() call or an optimizer, "
     "nor in processes that it starts itself, as mp.spawn does)",
     "unidentified batches": "rank {rank} trained on batches without indices and without a digest",
-    "mostly no batches": "rank {rank} did most of its {steps} on no batch that could be watched",
-    "too few steps": "rank {rank} did {steps}: too few to resume between",
+    "mostly no batches": "rank {rank} did most of its {num_steps:step} on no batch that could be watched",
+    "too few steps": "rank {rank} did {num_steps:step}: too few to resume between",
     "equal batches": "all batches of rank {rank} are equal: no order can be told from another",
 }
 

@@ -68,6 +68,11 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
         return (self.code, *(str(getattr(self, name)) for name in self.kind_by))
 
     @property
+    def wording(self) -> str:
+        """The template of this one: of some codes a parameter chooses it."""
+        return self.template
+
+    @property
     def advice(self) -> str:
         """What to do about this one."""
         return self.remedy
@@ -77,7 +82,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
 
     def filled(self, **more: object) -> str:
         """The sentence; `more` fills what the template has besides the parameters."""
-        return _WORDING.filled(self.template, {**msgspec.structs.asdict(self), **more})
+        return _WORDING.filled(self.wording, {**msgspec.structs.asdict(self), **more})
 
 
 class Problem(Statement, frozen=True, kw_only=True):
