@@ -74,21 +74,38 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test for each point of a mark that says where the job is hit."""
     mark = metafunc.definition.get_closest_marker("resume")
-    if mark is None or "resume_rig" not in metafunc.fixturenames:
+    has_rig = "resume_rig" in metafunc.fixturenames
+    if mark is None or not (has_rig or mark in metafunc.definition.own_markers):
         return
-    from resumable.launch.api.mark import marked_points, quick
-    from resumable.launch.errors import LaunchError
-
-    try:
-        points = marked_points(mark.kwargs)
-    except LaunchError as error:
-        raise pytest.UsageError(f"{metafunc.definition.nodeid}: @pytest.mark.resume: {error}") from error
+    points = _points_of(mark, metafunc.definition)
     if not points:
         return
+    if not has_rig:
+        test = metafunc.definition.nodeid
+        raise _refusal(
+            f"{test}: @pytest.mark.resume names points, and the test takes no `resume_rig` to hit its job there"
+        )
+    from resumable.launch.api.mark import quick
+
     if metafunc.config.getoption("--resume-sweep") == "quick":
         points = quick(points)
     metafunc.fixturenames.append("_resume_point")
     metafunc.parametrize("_resume_point", points, ids=[point.name for point in points], indirect=True)
+
+
+def _points_of(mark: pytest.Mark, definition: pytest.Function) -> list[MarkedPoint]:
+    from resumable.launch.api.mark import marked_points
+    from resumable.launch.errors import LaunchError
+
+    try:
+        return marked_points(mark.kwargs)
+    except LaunchError as error:
+        raise _refusal(f"{definition.nodeid}: @pytest.mark.resume: {error}") from None
+
+
+def _refusal(reason: str) -> BaseException:
+    """What ends a test, or the search for tests, with a sentence alone."""
+    return pytest.fail.Exception(reason, pytrace=False)
 
 
 @pytest.fixture
@@ -118,7 +135,7 @@ def resume_rig(
     mark = request.node.get_closest_marker("resume")
     if mark is not None and mark.args:
         values = ", ".join(map(repr, mark.args))
-        pytest.fail(f"@pytest.mark.resume({values}): name each value, as in {_EXAMPLE}", pytrace=False)
+        raise _refusal(f"@pytest.mark.resume({values}): name each value, as in {_EXAMPLE}")
     options = {name: value for name, value in (mark.kwargs if mark else {}).items() if name not in SWEPT}
     rig = ResumeRig(_launcher(_launchers, options), _resume_point, KeptReferences(_shared(request, tmp_path_factory)))
     request.node.stash[_rig_key] = rig
@@ -132,7 +149,7 @@ def _launcher(launchers: Callable[..., Launcher], options: dict[str, Any]) -> La
     try:
         return launchers(**options)
     except UsageError as error:
-        pytest.fail(f"@pytest.mark.resume: {error}{_nearest(options)}", pytrace=False)
+        raise _refusal(f"@pytest.mark.resume: {error}{_nearest(options)}") from None
 
 
 def _nearest(options: dict[str, Any]) -> str:
@@ -211,6 +228,8 @@ def _finish(rig: ResumeRig, request: pytest.FixtureRequest) -> None:
     """Write the reports that are wanted, and remove the run directories that nobody wants."""
     folder, keep = request.config.getoption("--resume-report"), request.config.getoption("--resume-keep")
     has_passed = request.node.stash.get(_passed_key, False)
+    if has_passed and rig.point is not None and not rig.verdicts:
+        raise _refusal(f"{rig.point.name}: nothing was hit; the test calls no resume_rig.verify(...)")
     for number, verdict in enumerate(rig.verdicts):
         if folder is not None:
             _write_report(Path(folder), request.node.nodeid, number, verdict)
@@ -224,7 +243,7 @@ def _write_report(folder: Path, test: str, number: int, verdict: Verdict) -> Non
     from resumable.launch.report.reading import CaseEvidence, read_results
 
     folder.mkdir(parents=True, exist_ok=True)
-    name = _UNNAMEABLE.sub("-", test)[-_MAX_NAME:] + (f"-{number}" if number else "")
+    name = _UNNAMEABLE.sub("-", test).strip("-")[-_MAX_NAME:] + (f"-{number}" if number else "")
     run_dir = RunDir(root=verdict.run_dir)
     wanted = ReportOptions(html=str(folder / f"{name}.html"), json=str(folder / f"{name}.json"))
     write_reports(wanted, read_results(run_dir), CaseEvidence(run_dir.read_plan(), run_dir))

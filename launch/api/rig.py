@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Unpack
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar, Unpack
 
 from resumable.launch.api.job import Faults, Job
 from resumable.launch.api.job_result import JobResult
 from resumable.launch.api.launcher import Launcher
 from resumable.launch.api.mark import MarkedPoint
 from resumable.launch.api.verdict import Verdict
-from resumable.launch.errors import UsageError
+from resumable.launch.errors import LaunchError, UsageError
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.sweep_words import SweepWords
 from resumable.launch.reading.live_progress import RunProgress, num_steps_of
 from resumable.launch.run.kept_references import KeptReferences
+
+Args = ParamSpec("Args")
+Returned = TypeVar("Returned")
+
+
+def _refusing_at_the_call(method: Callable[Args, Returned]) -> Callable[Args, Returned]:
+    """What a test asks for wrongly is shown where it asks, and not in our code."""
+
+    @wraps(method)
+    def called(*args: Args.args, **options: Args.kwargs) -> Returned:
+        __tracebackhide__ = True
+        try:
+            return method(*args, **options)
+        except LaunchError as error:
+            raise error.with_traceback(None) from None
+
+    return called
 
 
 class ResumeRig:
@@ -35,10 +54,12 @@ class ResumeRig:
         """What the author of the test should know, whatever came of it."""
         self._references = references
 
+    @_refusing_at_the_call
     def run(self, job: Job | None = None, /, *arguments: object, faults: Faults = (), **options: object) -> JobResult:
         """Run a job to its end, restarts included; see `Launcher.run`."""
         return self.launcher.run(job, *arguments, faults=faults, **options)
 
+    @_refusing_at_the_call
     def verify(
         self, job: Job | None = None, /, *arguments: object, faults: Faults | None = None, **options: object
     ) -> Verdict:
@@ -65,6 +86,7 @@ class ResumeRig:
         self._refuse_steps(self.point.steps, num_steps_of(_first_reference(verdict)))
         return verdict
 
+    @_refusing_at_the_call
     def sweep(
         self, job: Job | None = None, /, *arguments: object, budget: float | None = None, **words: Unpack[SweepWords]
     ) -> Verdict:

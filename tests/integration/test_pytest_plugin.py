@@ -183,7 +183,7 @@ def test_a_mistyped_mark_names_what_is_wrong(project: Project, mark: str, words:
     project.tests(f"import pytest\n@pytest.mark.resume({mark})\ndef test_training(resume_rig):\n    pass\n")
     ended = project.collect()
     text = ended.stdout.str() + ended.stderr.str()
-    assert (ended.ret != 0, words in text, "Traceback" in text) == (True, True, False), text
+    assert (ended.ret != 0, words in text, "pytest_plugin.py" in text) == (True, True, False), text
 
 
 def test_a_mistyped_option_of_the_launcher_gets_the_nearest_right_one(project: Project) -> None:
@@ -194,9 +194,37 @@ def test_a_mistyped_option_of_the_launcher_gets_the_nearest_right_one(project: P
     ended.stdout.no_fnmatch_line("*Traceback*")
 
 
-def test_a_test_without_a_point_must_say_what_is_done(project: Project) -> None:
-    """Nothing was interrupted otherwise."""
-    project.tests("def test_training(resume_rig):\n    resume_rig.verify('train.py')\n")
+def test_a_mark_whose_points_nobody_hits_is_no_success(project: Project) -> None:
+    """A test that takes no rig, and one that does not use it; points of a module's mark are for those that take it."""
+    mark = '@pytest.mark.resume(at="1", ranks="0")'
+    project.tests(f"import pytest\n{mark}\ndef test_training():\n    pass\n")
+    ended = project.collect()
+    ended.assert_outcomes(errors=1)
+    ended.stdout.fnmatch_lines(
+        ["*test_training: @pytest.mark.resume names points, and the test takes no `resume_rig`*"]
+    )
+    project.tests(
+        f"import pytest\n{mark}\nclass TestAll:\n    def test_other(self): pass\n    def test_it(self, resume_rig): pass\n"
+    )
+    ended = project.collect()
+    ended.assert_outcomes(passed=2, errors=1)
+    ended.stdout.fnmatch_lines(["*sigkill@step=1:rank=0: nothing was hit*"])
+
+
+def test_what_a_test_asks_for_wrongly_is_shown_where_it_does(project: Project) -> None:
+    """Nothing was interrupted otherwise; and not in ten frames of ours."""
+    project.tests(
+        """
+def test_no_moment(resume_rig):
+    resume_rig.verify("train.py")
+
+def test_no_script(resume_rig):
+    resume_rig.verify("nothing.py", faults="sigkill@step=1:rank=0")
+"""
+    )
     ended = project.run()
-    ended.assert_outcomes(failed=1)
-    ended.stdout.fnmatch_lines(["*UsageError: expected faults= here, or at= in the mark*"])
+    ended.assert_outcomes(failed=2)
+    ended.stdout.fnmatch_lines(
+        ["*UsageError: expected faults= here, or at= in the mark*", "*Error: script 'nothing.py' does not exist"]
+    )
+    ended.stdout.no_fnmatch_line("*launch/*.py*")
