@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from resumable.launch.checks.check import Check
-from resumable.launch.evidence.rank_records import FIRST_INPUT, Batch, Loader, SkippedStep
+from resumable.launch.evidence.rank_records import FIRST_INPUT, Batch, Loader
 from resumable.launch.explain.batch_order import explain
 from resumable.launch.explain.before_fault import HAD_FINISHED, differs_before_any_fault, had_finished_before_fault
 from resumable.launch.explain.check_result import CheckResult, Violation, failed, passed, unknown, violation_of
@@ -127,10 +127,8 @@ def _differences(evidence: Evidence) -> Iterator[Violation]:
 
 
 def _why(life: Life, evidence: Evidence, difference: _Difference) -> Reason | None:
-    records = life.process.records if not life.steps else ()
-    num_left_out = sum(isinstance(record, SkippedStep) for record in records)
-    if num_left_out:
-        return EveryUpdateLeftOut(num=num_left_out)
+    if life.trajectory.left_out and not life.steps:
+        return EveryUpdateLeftOut(num=len(life.trajectory.left_out))
     if difference.window is not None and _has_same_batches(evidence.expected[life.rank][life.first_step :], life.steps):
         return AccumulationOffCount()
     number = difference.at.loader if difference.at and evidence.profile.interleaves_loaders else None

@@ -59,9 +59,12 @@ def fate_of(evidence: Evidence, start: Start, component: Beside, name: str) -> F
 
 
 def _in_references(evidence: Evidence, rank: int, step: int, component: str, name: str) -> set[Fingerprint | None]:
-    """What the references had at a save; None where one of them did not save, or had nothing."""
-    runs = [[one for one in run.saved if (one.rank, one.step) == (rank, step)] for run in evidence.references]
-    return {value for saved in runs for value in (_held(saved, component, name) or {None})}
+    """What the references had at a save, or at all of theirs where none is at that step; None where one had nothing."""
+    found: set[Fingerprint | None] = set()
+    for run in evidence.references:
+        saved = [one for one in run.saved if one.rank == rank]
+        found |= _held([one for one in saved if one.step == step] or saved, component, name) or {None}
+    return found
 
 
 def _held(saved: Iterable[Saved], component: str, name: str) -> set[Fingerprint | None]:

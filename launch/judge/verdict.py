@@ -14,12 +14,12 @@ from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.explain.check_result import AnyProblem, AnyReason, CheckResult, advice_on, unknown
 from resumable.launch.explain.codes.ends import DiedUnplanned
 from resumable.launch.explain.codes.references import ReferenceFailed, ReferenceNodeFailed
-from resumable.launch.explain.codes.state_problems import StateContradicts
+from resumable.launch.explain.codes.state_problems import StateContradicts, StepLeftOut
 from resumable.launch.explain.codes.statement import Problem
 from resumable.launch.explain.codes.verdicts import CheckFailed, DiffersBeforeAnyFault, EvidenceDamaged, NothingCompared
 from resumable.launch.explain.outcome import Outcome, exit_code, worst
 from resumable.launch.plan.plan import Plan
-from resumable.launch.reading.arbiter import num_equal_steps
+from resumable.launch.reading.arbiter import first_left_out, num_equal_steps
 from resumable.launch.reading.evidence import Evidence, gather
 from resumable.launch.reading.failures import FaultEvent, fired_faults
 from resumable.launch.reading.lives import Run
@@ -241,20 +241,30 @@ def _denies_yardstick(check: Check, report: CheckReport) -> bool:
 
 
 def _arbitrated(reports: tuple[CheckReport, ...], evidence: Evidence) -> tuple[CheckReport, ...]:
-    """Where losses and parameters are right to the last bit, no batch was wrong: the recorder was, or it did not matter."""
+    """No batch was wrong where losses and parameters are right to the last bit: the recorder was, or it did not matter."""
     of_batches = [report for check, report in zip(CHECKS, reports, strict=True) if check.is_of_batches]
     accused = [report for report in of_batches if report.result.outcome is Outcome.INVALID]
-    num_steps = num_equal_steps(evidence) if accused else None
-    if num_steps is None:
+    if not accused:
         return reports
-    return tuple(_contradicted(report, num_steps) if report in accused else report for report in reports)
+    num_steps = num_equal_steps(evidence)
+    objections: dict[str, Problem] = _left_out(accused, evidence)
+    if num_steps is not None:
+        objections = {r.name: StateContradicts(what=str(r.result.problem or ""), num_steps=num_steps) for r in accused}
+    return tuple(
+        msgspec.structs.replace(report, result=unknown(objections[report.name], report.result.violations))
+        if report.name in objections
+        else report
+        for report in reports
+    )
 
 
-def _contradicted(report: CheckReport, num_steps: int) -> CheckReport:
-    found = report.result.problem
-    contradiction = StateContradicts(what=str(found or ""), num_steps=num_steps)
-    result = unknown(contradiction, report.result.violations)
-    return msgspec.structs.replace(report, result=result)
+def _left_out(accused: Sequence[CheckReport], evidence: Evidence) -> dict[str, Problem]:
+    """Which batches each step has follows from that, if none was different before."""
+    left_out = first_left_out(evidence)
+    steps = [one.step for report in accused for one in report.result.violations if one.step is not None]
+    if left_out is None or min(steps, default=0) < left_out:
+        return {}
+    return {r.name: StepLeftOut(what=str(r.result.problem or ""), num_steps=left_out) for r in accused}
 
 
 def _unproved(result: CheckResult, why: str) -> CheckResult:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import came_to_its_end
-from resumable.launch.reading.lives import Life
+from resumable.launch.reading.lives import Life, Run
 from resumable.launch.reading.repeatability import STATE, final_parameters
 from resumable.launch.reading.steps import Steps
 from resumable.launch.reading.trained import TrainedStep
@@ -27,6 +27,21 @@ def num_equal_steps(evidence: Evidence) -> int | None:
     if not all(_is_equal(life, evidence.expected[life.rank]) for life in run.lives):
         return None
     return sum(len(life.steps) for life in run.lives)
+
+
+def first_left_out(evidence: Evidence) -> int | None:
+    """Steps done, since training began, when a gradient scaler first left out one that no reference left out there.
+
+    Where numbers do not repeat a gradient may overflow in one run alone; None where they do, or if there is no such step.
+    """
+    if evidence.numbers_repeat:
+        return None
+    by_chance = _left_out(evidence.faulted).difference(*map(_left_out, evidence.references))
+    return min((step for _, step in by_chance), default=None)
+
+
+def _left_out(run: Run) -> set[tuple[int, int]]:
+    return {(life.rank, life.first_step + number) for life in run.lives for number in life.trajectory.left_out}
 
 
 def was_cut_off(life: Life, number: int) -> bool:

@@ -11,6 +11,7 @@ from functools import cached_property
 
 import msgspec
 
+from resumable.launch.reading.arbiter import first_left_out
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.expected_artefacts import ExpectedArtefacts, expected_artefacts
 from resumable.launch.reading.lives import Life
@@ -61,6 +62,7 @@ class ArtefactComparison:
         for one in run.artefacts:
             self._saves.setdefault((one.incarnation, one.rank), []).append(one)
             self._by_step.setdefault((one.incarnation, one.rank, one.own_step), []).append(one)
+        self._left_out = first_left_out(evidence)
         self._right = {(life.incarnation, life.rank): self._num_right(life) for life in evidence.faulted.lives}
 
     def pairs(self) -> Iterator[Pair]:
@@ -204,10 +206,14 @@ class ArtefactComparison:
         return step <= self._right[life.incarnation, life.rank]
 
     def _num_right(self, life: Life) -> int:
-        """Up to which step batches and numbers are right; batches alone, where the numbers do not repeat."""
+        """Up to which step batches and numbers are right; batches alone, where the numbers do not repeat.
+
+        Behind a step that a gradient scaler left out by chance, each save is that of another step.
+        """
         wanted = self._evidence.expected.get(life.rank, NOTHING)[life.first_step : life.end_step]
         number = life.steps.first_difference(wanted, *(_KEYS_AND_NUMBERS if self._repeats(life.rank) else _KEYS))
-        return life.first_step + (len(life.steps) if number is None else number)
+        right = life.first_step + (len(life.steps) if number is None else number)
+        return right if self._left_out is None else min(right, self._left_out - 1)
 
     def _repeats(self, rank: int) -> bool:
         timelines = [run.timeline(rank) for run in self._evidence.references]

@@ -13,7 +13,7 @@ from resumable.launch.errors import EvidenceError
 from resumable.launch.evidence.consumption import ConsumedBatch, ConsumedStep, Consumption
 from resumable.launch.evidence.history import Process
 from resumable.launch.evidence.loop_profile import LoopProfile, roles_of
-from resumable.launch.evidence.rank_records import AnyRecord, Batch, EpochBegin, Load, Loader, Step
+from resumable.launch.evidence.rank_records import AnyRecord, Batch, EpochBegin, Load, Loader, SkippedStep, Step
 from resumable.launch.reading.step_table import Table
 from resumable.launch.reading.steps import Steps
 from resumable.launch.reading.trained import NO_STEP, TrainedBatch, TrainedStep
@@ -36,6 +36,8 @@ class Trajectory(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Loaders that were trained on."""
     unfinished_losses: tuple[float | None, ...] = ()
     """One for each backward pass whose step never came."""
+    left_out: tuple[int, ...] = ()
+    """How many steps it had done each time when a gradient scaler left one out."""
 
     @cached_property
     def _lines(self) -> array[int]:
@@ -67,13 +69,15 @@ def trace(process: Process, profile: LoopProfile) -> Trajectory:
     """
     roles = roles_of(process.records, by_inputs=process.rank in profile.ranks_without_loader)
     consumption = Consumption(profile, roles)
-    steps = _RecordedSteps(process)
+    steps, left_out = _RecordedSteps(process), list[int]()
     for record in process.records:
         done = consumption.follow(record)
         if done is not None:
             steps.append(done)
         elif isinstance(record, Step) and steps.table and record.after is not None:
             steps.join(record)
+        elif isinstance(record, SkippedStep):
+            left_out.append(len(steps.table))
     last = consumption.close() if process.exit is not None else None
     if last is not None:
         steps.append(last)
@@ -84,6 +88,7 @@ def trace(process: Process, profile: LoopProfile) -> Trajectory:
         steps=Steps.in_table(steps.table),
         unfinished=_batches(consumption.unfinished),
         unfinished_losses=consumption.losses,
+        left_out=tuple(left_out),
         waiting=_batches(consumption.waiting),
         pass_ended=bool(trained) and (trained[-1].loader, trained[-1].epoch) in consumption.ended,
         sampler_epoch=_sampler_epoch(process.events, trained[0] if trained else None),

@@ -33,6 +33,19 @@ class StateContradicts(Problem, frozen=True, kw_only=True):
     num_steps: int
 
 
+class StepLeftOut(Problem, frozen=True, kw_only=True):
+    """A gradient scaler left out a step in one run alone, so that the batches of all steps behind it are others."""
+
+    template = (
+        "{what}; but a gradient scaler left out the step after {num_steps:step}, as it did in no uninterrupted run: numbers "
+        "do not repeat, so that nothing shows whether a gradient overflowed by chance"
+    )
+    remedy = "try again: by chance it does not happen twice"
+    what: str
+    """What the batches seem to show."""
+    num_steps: int
+
+
 class StateDiffers(Problem, frozen=True, kw_only=True):
     """After a step something is not the uninterrupted run's, bit for bit."""
 
@@ -56,7 +69,7 @@ class FinalParametersDiffer(Problem, frozen=True, kw_only=True):
 class SavedStateDiffers(Problem, frozen=True, kw_only=True):
     """A checkpoint holds something else than the uninterrupted run's of the same step."""
 
-    template = "rank {rank} saved different tensors{under}{in_file} after {num_steps:step} than the uninterrupted run"
+    template = "rank {rank} saved different values{under}{in_file} after {num_steps:step} than the uninterrupted run"
     kind_by = ("keys",)
     rank: int
     num_steps: int

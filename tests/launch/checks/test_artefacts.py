@@ -204,7 +204,7 @@ BY_LATE_THREAD = File(
     ("reference", "second", "other", "words"),
     [
         pytest.param(
-            (LATEST,), (LOST,), None, "saved different tensors under 'average' in work/latest.pt after 12", id="lost"
+            (LATEST,), (LOST,), None, "saved different values under 'average' in work/latest.pt after 12", id="lost"
         ),
         pytest.param((LATEST,), (DROPPED,), None, "work/latest.pt after 12 steps without 'average'", id="dropped"),
         pytest.param((CLOCK,), (CLOCK_3,), (CLOCK_2,), "under 'average'", id="lost beside a clock"),
@@ -488,7 +488,7 @@ def test_a_file_that_is_no_checkpoint_may_be_written_when_a_process_begins() -> 
 
 @pytest.mark.parametrize(
     ("values", "words"),
-    [("right", ""), ("wrong", "saved different tensors under 'average' in work/wrong-12.pt after 12")],
+    [("right", ""), ("wrong", "saved different values under 'average' in work/wrong-12.pt after 12")],
 )
 def test_a_name_may_depend_on_what_is_saved(values: str, words: str) -> None:
     """A checksum in it, for example: what is saved in its place at the same step, with the same keys, is its counterpart."""

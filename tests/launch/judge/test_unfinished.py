@@ -9,10 +9,11 @@ import pytest
 
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.node_records import NodeEnded, RankEnded, RankHung
-from resumable.launch.evidence.rank_records import Error, Exit
+from resumable.launch.evidence.rank_records import AnyRecord, Backward, Error, Exit, SkippedStep, Step
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.judge.verdict import Verdict, judge_evidence
 from tests.launch import histories
+from tests.launch.changes import changed, fields, same
 from tests.launch.histories import Job, Life
 
 JOB = Job(num_samples=32)
@@ -122,3 +123,29 @@ def test_batches_that_the_state_contradicts_accuse_nobody():
     assert "yet losses and parameters are the uninterrupted run's to the last bit after each of" in verdict.reason
     assert verdict.cause is not None
     assert (verdict.cause.check, verdict.cause.problem.code) == ("rank_sequence", "state_contradicts")
+
+
+def left_out(line: AnyRecord) -> AnyRecord:
+    """A gradient scaler finds gradients that are not finite."""
+    return SkippedStep(sequence=0, time_ns=0) if isinstance(line, Step) and line.step == 9 else line
+
+
+@pytest.mark.parametrize(
+    ("noise", "order", "expected"),
+    [
+        (-1.0, 1, (Outcome.UNKNOWN, "step_left_out")),
+        (-1.0, -1, (Outcome.INVALID, "batch_differs")),
+        (None, 1, (Outcome.INVALID, "batch_differs")),
+    ],
+    ids=["by chance", "wrong before", "never by chance"],
+)
+def test_a_step_that_a_scaler_left_out_in_one_run_alone_accuses_nobody_where_numbers_do_not_repeat(
+    noise, order, expected
+):
+    """A gradient may overflow by chance: the batches behind it are one step early, and were right up to there."""
+    exact = histories.one_kill(JOB, rank0=lambda epochs: [batches[::order] for batches in epochs]).faulted.history
+    history = changed(exact, left_out, incarnation=1)
+    second = changed(histories.reference(JOB, 2), fields(Backward, loss=noise) if noise else same)
+    verdict = judge_evidence(histories.of_histories(history, JOB, [histories.sigkill(4)], second=second))
+    [problem] = [report.result.problem for report in verdict.checks if report.name == "rank_sequence"]
+    assert expected == (verdict.outcome, problem.code)
