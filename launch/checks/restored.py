@@ -28,8 +28,9 @@ from resumable.launch.explain.start_difference import altered, why_altered, why_
 from resumable.launch.explain.unusable_checkpoints import why_wrong
 from resumable.launch.explain.witnesses import was_meant
 from resumable.launch.reading.evidence import Evidence
+from resumable.launch.reading.group_states import start_state
 from resumable.launch.reading.lives import Life
-from resumable.launch.reading.start_states import MUST_BE_RESTORED, Beside, Component, Start, start_state
+from resumable.launch.reading.start_states import MUST_BE_RESTORED, Beside, Component, Start
 from resumable.launch.system.wording import counted, listed
 
 
@@ -88,7 +89,7 @@ def _different_states(evidence: Evidence, starts: Sequence[Start]) -> Iterator[V
             if component in start.differing and not is_told and not was_meant(evidence, start, component):
                 is_spread = component in start.spread
                 together |= {(start.life.incarnation, component)} if is_spread else set()
-                problem = _not_restored(start, component, start.differing[component])
+                problem = _not_restored(start, component, start.differing[component].names)
                 why = why_wrong(evidence.faulted, start.life) or why_not_restored(start, component)
                 yield at_resume(start.life, problem, why)
 
@@ -106,7 +107,7 @@ def _not_restored(start: Start, component: Component | Beside, names: Sequence[s
         incarnation=start.life.incarnation,
         step=start.life.first_step,
         component=component,
-        is_lost=component in start.lost,
+        is_lost=start.differing[component].is_lost,
         names=tuple(names[:MAX_NAMES]),
         num_names=len(names),
         save_step=start.moment[1],

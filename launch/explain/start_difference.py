@@ -23,15 +23,16 @@ from resumable.launch.reading.start_states import MUST_BE_RESTORED, Beside, Comp
 
 def why_not_restored(start: Start, component: Component) -> Reason:
     """Of a component that is not what it was at the save."""
-    if component != "parameters" or component in start.lost:
-        return ComponentNotRestored(component=component, is_lost=component in start.lost)
-    match start.way:
+    difference = start.differing[component]
+    if component != "parameters" or difference.is_lost:
+        return ComponentNotRestored(component=component, is_lost=difference.is_lost)
+    match difference.way:
         case "replaced":
             return OptimizerHoldsOthers()
         case "added":
             return ParametersAdded()
         case "fresh" | "changed":
-            return ComponentNotRestored(component=component, is_fresh=start.way == "fresh")
+            return ComponentNotRestored(component=component, is_fresh=difference.way == "fresh")
 
 
 def why_doubtful(evidence: Evidence, start: Start) -> Reason | None:
@@ -44,7 +45,7 @@ def why_doubtful(evidence: Evidence, start: Start) -> Reason | None:
 def altered(evidence: Evidence, start: Start, fate: Fate) -> Iterator[tuple[Beside, tuple[str, ...]]]:
     """Names in what is untrained or unsaved that differ from the save, and of which this became."""
     for component in _TOLD:
-        names = start.altered.get(component, ())
+        names = start.differing[component].altered if component in start.differing else ()
         found = tuple(name for name in names if fate_of(evidence, start, component, name) == fate)
         if found:
             yield component, found
@@ -60,7 +61,7 @@ def first_not_restored(evidence: Evidence, start: Start) -> Reason | None:
     for component in MUST_BE_RESTORED:
         if component in start.differing and not was_meant(evidence, start, component):
             return why_not_restored(start, component)
-    told = ((component, start.differing.get(component, ())) for component in _TOLD)
+    told = ((component, start.differing[component].names) for component in _TOLD if component in start.differing)
     return next((why_altered(component, names) for component, names in told if names), None)
 
 

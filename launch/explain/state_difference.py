@@ -26,9 +26,10 @@ from resumable.launch.explain.start_difference import first_not_restored
 from resumable.launch.explain.unusable_checkpoints import why_wrong
 from resumable.launch.explain.witnesses import first_different_batches
 from resumable.launch.reading.evidence import Evidence
+from resumable.launch.reading.group_states import start_state
 from resumable.launch.reading.lives import Life
 from resumable.launch.reading.repeatability import first_different_state
-from resumable.launch.reading.start_states import Start, start_state
+from resumable.launch.reading.start_states import Start
 from resumable.launch.reading.steps import NOTHING
 from resumable.launch.reading.trained import TrainedStep
 
@@ -194,7 +195,7 @@ def _is_generator_right(start: Start | None) -> bool | None:
     """Whether torch's generator was as at the save; None if that is not known."""
     if start is None or not {"random"} & (start.equal | start.differing.keys()):
         return None
-    return "random" in start.equal or "torch" not in start.differing["random"]
+    return "random" in start.equal or "torch" not in start.differing["random"].names
 
 
 def _losses_at(evidence: Evidence, life: Life, step: int) -> tuple[str, str] | None:

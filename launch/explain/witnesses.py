@@ -24,10 +24,11 @@ def was_meant(evidence: Evidence, start: Start, component: str) -> bool:
     witnesses = list(_same_step(evidence, life))
     if component == "gradients":  # a job may do the micro-batches of the window again instead
         return not witnesses or any(witness.keys == life.steps[0].keys for witness in witnesses)
-    if component == "optimizer" and component in start.lost and any(w.record.has_new_optimizer for w in witnesses):
+    difference = start.differing[component]
+    if component == "optimizer" and difference.is_lost and any(w.record.has_new_optimizer for w in witnesses):
         return True
     found = life.steps[0]
-    is_visible = component in start.plain and bool(found.record.components)
+    is_visible = difference.is_plain and bool(found.record.components)
     return is_visible and any(
         (found.record.components, found.losses) == (w.record.components, w.losses) for w in witnesses
     )

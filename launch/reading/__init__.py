@@ -19,6 +19,7 @@ What was saved, and read again:
     aftermath            what became of it: who read, damaged, removed or renamed it
     whole_checkpoints    of which of that all parts were there
     handovers            which of that a process has read, known by its content
+    group_states         what ranks had, at a save or before their first step
     start_states         the state that a process began with, beside the one that was saved
     expected_artefacts   what the uninterrupted runs save
     artefact_comparison  what a run saved, set beside that

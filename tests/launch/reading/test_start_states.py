@@ -8,7 +8,8 @@ import pytest
 
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.rank_records import Load, State
-from resumable.launch.reading.start_states import Start, start_state, starts_of
+from resumable.launch.reading.group_states import start_state
+from resumable.launch.reading.start_states import Start, starts_of
 from tests.launch import histories
 from tests.launch.changes import Change, changed, same, without
 from tests.launch.histories import Job, Life, path_of
