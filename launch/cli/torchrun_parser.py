@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Collection, Mapping
 
 from resumable.launch.cli.argparse_private import FlagGroup, add_option, options_of
@@ -76,7 +77,10 @@ def torchrun_flags_with(values: Mapping[str, object]) -> tuple[Flags, int | None
 
 
 def _options() -> dict[str, argparse.Action]:
-    from torch.distributed.run import get_args_parser  # noqa: PLC0415 - `resumable check` runs without torch
+    try:
+        from torch.distributed.run import get_args_parser  # noqa: PLC0415 - `resumable check` runs without torch
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{sys.executable} has no module {error.name}: pip install torch") from error
 
     options = {action.dest: action for action in options_of(get_args_parser()) if action.dest != "help"}
     for name in _OPEN:

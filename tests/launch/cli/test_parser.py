@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from resumable.launch.cli.help_texts import LAUNCHES, TOOLS
+from resumable.launch.cli.main import main
 from resumable.launch.cli.parser import parse
 from resumable.launch.errors import UsageError
 from resumable.launch.plan.fault_kinds import FaultKind
@@ -40,6 +41,15 @@ def test_help_does_not_wait_for_torch(command: str) -> None:
     words = [sys.executable, "-c", program, command, "--help"]
     ended = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, f"usage: resumable {command}" in ended.stdout) == (0, True), ended.stderr
+
+
+def test_whoever_has_no_torch_is_told_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Evidence can be read without it, and no job be run."""
+    monkeypatch.setitem(sys.modules, "torch.distributed.run", None)
+    assert main(["verify", "train.py"]) == 2
+    assert "pip install torch" in capsys.readouterr().err
 
 
 @pytest.fixture
