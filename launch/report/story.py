@@ -12,6 +12,11 @@ from resumable.launch.explain.check_result import Violation
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.judge.verdict import Verdict
 
+MAX_CELLS = 64
+"""Places of two batches that are shown beside each other."""
+_NUM_BEFORE = 8
+"""Of them, those that still agree."""
+
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
     """One place of two batches."""
@@ -28,7 +33,9 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     check: str
     violation: Violation
     cells: tuple[Cell, ...]
-    """Empty where it is not about two batches."""
+    """Empty where it is not about two batches; of long ones what lies around the first difference."""
+    num_hidden: int = 0
+    """Places that are not shown."""
 
 
 class Following(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,8 +71,10 @@ def story_of(verdict: Verdict) -> Story:
     if not own:
         return Story(first=None, following=tuple(_following(verdict, "", 0)))
     check, number, first = next((one for one in own if _is_of_batches(one[-1])), own[0])
+    cells = tuple(_cells(first.expected or (), first.found or ()))
+    shown = _around_difference(cells)
     return Story(
-        first=Difference(check=check, violation=first, cells=tuple(_cells(first.expected or (), first.found or ()))),
+        first=Difference(check=check, violation=first, cells=shown, num_hidden=len(cells) - len(shown)),
         following=tuple(_following(verdict, check, number)),
     )
 
@@ -94,3 +103,11 @@ def _following(verdict: Verdict, check: str, number: int) -> Iterator[Following]
 def _cells(expected: Sequence[Index], found: Sequence[Index]) -> Iterator[Cell]:
     for one, other in zip_longest(expected, found):
         yield Cell(expected=one, found=other, is_equal=one == other)
+
+
+def _around_difference(cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
+    if len(cells) <= MAX_CELLS:
+        return cells
+    differs = next((number for number, cell in enumerate(cells) if not cell.is_equal), 0)
+    start = max(0, differs - _NUM_BEFORE)
+    return cells[start : start + MAX_CELLS]

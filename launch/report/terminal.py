@@ -132,7 +132,7 @@ def _print_checks(verdict: Verdict, console: Console) -> None:
 def _print_sentence(verdict: Verdict, sentence: str, console: Console) -> None:
     word = str(verdict.outcome).upper()
     text = printable(f"{word}: {sentence}" if sentence else word)
-    console.print(Text(text, style=mark_of(verdict.outcome).style), highlight=False)
+    print_indented(console, Text(text, style=mark_of(verdict.outcome).style))
 
 
 def _print_first(first: Difference, verdict: Verdict, run_dir: RunDir, console: Console) -> None:

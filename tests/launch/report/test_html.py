@@ -179,3 +179,15 @@ def test_a_fault_tells_what_was_seen_of_it():
     """Where, how it ended, and how long the restart took."""
     words = "5 steps done, at batch 4 of epoch 0; exit code 137; next batch after 0.50 s faulted/logs/i000/rank1.err"
     assert words in Page(without_evidence(ALL["fixed"])).text
+
+
+def test_what_to_do_is_told_of_what_is_not_proved_too():
+    """Also where there is no difference to show, and the cause alone says it."""
+    [case] = ALL["unknown"].cases
+    checks = tuple(
+        msgspec.structs.replace(report, result=msgspec.structs.replace(report.result, violations=()))
+        for report in case.verdict.checks
+    )
+    verdict = msgspec.structs.replace(case.verdict, checks=checks)
+    changed = msgspec.structs.replace(ALL["unknown"], cases=(msgspec.structs.replace(case, verdict=verdict),))
+    assert "To do name an earlier moment" in Page(without_evidence(changed)).text

@@ -1,7 +1,7 @@
 import msgspec
 
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.report.story import Cell, story_of
+from resumable.launch.report.story import MAX_CELLS, Cell, Difference, story_of
 from tests.launch.report import samples
 
 CASE = samples.of(samples.invalid()).cases[0]
@@ -22,15 +22,29 @@ def test_all_violations_are_told_once():
     assert num - 1 == story_of(CASE.verdict).num_following
 
 
-def test_batches_of_different_lengths_leave_places_empty():
-    """The shorter one has nothing there."""
+def first_of(expected: tuple[int, ...], found: tuple[int, ...]) -> Difference:
+    """Of a verdict about these two batches."""
     case = samples.fixed().cases[0]
     [report] = case.verdict.checks
-    longer = msgspec.structs.replace(report.result.violations[0], expected=(5, 6), found=(5,))
-    result = msgspec.structs.replace(report.result, violations=(longer,))
+    violation = msgspec.structs.replace(report.result.violations[0], expected=expected, found=found)
+    result = msgspec.structs.replace(report.result, violations=(violation,))
     verdict = msgspec.structs.replace(case.verdict, checks=(msgspec.structs.replace(report, result=result),))
     first = story_of(verdict).first
+    assert first is not None
+    return first
+
+
+def test_batches_of_different_lengths_leave_places_empty():
+    """The shorter one has nothing there."""
+    first = first_of((5, 6), (5,))
     assert [(cell.expected, cell.found, cell.is_equal) for cell in first.cells] == [(5, 5, True), (6, None, False)]
+
+
+def test_of_long_batches_what_lies_around_the_first_difference_is_shown():
+    """And how many places are not."""
+    first = first_of(tuple(range(300)), (*range(100), *range(200, 500)))
+    shown = [(cell.expected, cell.found) for cell in first.cells]
+    assert (shown[0], shown[8], len(shown), first.num_hidden) == ((92, 92), (100, 200), MAX_CELLS, 400 - MAX_CELLS)
 
 
 def test_nothing_is_told_of_a_case_that_is_valid():
