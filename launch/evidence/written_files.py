@@ -38,8 +38,9 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_checkpoint(self) -> bool:
-        """It is whole, and a process may go on from it; what was only renamed into place may be anything, as a log."""
-        return bool(self.ended and self.path) and not (isinstance(self.begun, Dump) and not self.moves)
+        """A process may go on from it; what was only renamed into place may be anything, as a log."""
+        is_saved = self.ended is not None and not isinstance(self.begun, Dump)
+        return bool(self.path) and (is_saved or bool(self.moves))
 
     @property
     def first_path(self) -> str:
@@ -96,12 +97,13 @@ class _Files:
 
         A file that nobody saw written is what was last saved to a buffer, if there is such, and else something unknown.
         """
-        numbers = [*self._numbers.get(rename.source, ())] or [*self._numbers.get("", ())][-1:]
+        buffers = [number for number in self._numbers.get("", ()) if self._files[number].ended is not None]
+        numbers = [*self._numbers.get(rename.source, ())] or buffers[-1:]
         for number in numbers:
             file = self._pop(number)
             path = rename.target + file.path[len(rename.source) :] if file.path else rename.target
-            ended = None if file.ended is None else rename
             moves = (*file.moves, (rename.sequence, path))
+            ended = None if file.ended is None else rename
             self._put(msgspec.structs.replace(file, path=path, ended=ended, moves=moves), number)
         if not numbers:
             self._put(File(begun=rename, ended=rename, path=rename.target))

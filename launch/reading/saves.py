@@ -90,8 +90,8 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def end_ns(self) -> int:
-        """When it was whole under its last name; 0 if it never was."""
-        return 0 if self.file.ended is None else self.file.ended.time_ns
+        """When it was whole under its last name, as far as anybody saw."""
+        return (self.file.ended or self.file.begun).time_ns
 
     @property
     def is_finished(self) -> bool:
@@ -160,7 +160,7 @@ def saved_by(trajectory: Trajectory, first_step: int, *, num_carried: int = 0, s
     process = trajectory.process
     files = sorted(files_in(process.events), key=lambda file: file.begin)
     states = {record.sequence: record for record in process.events if isinstance(record, State)}
-    last_begun = {series_of(file.first_path): file.begin for file in files}
+    last_begun = {series_of(file.first_path): file.begin for file in files if not isinstance(file.begun, Rename)}
     last_deed, last_of_course = _last_deed(process), _last_of_course(trajectory)
     open_ = _open(process, files)
     saved: list[Saved] = []

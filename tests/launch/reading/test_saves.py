@@ -6,7 +6,17 @@ import msgspec
 import pytest
 
 from resumable.launch.evidence.loop_profile import LoopProfile
-from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, FaultFired, Load, Rename, Save, Step
+from resumable.launch.evidence.rank_records import (
+    AnyRecord,
+    Backward,
+    Batch,
+    Dump,
+    FaultFired,
+    Load,
+    Rename,
+    Save,
+    Step,
+)
 from resumable.launch.reading.saves import Saved, saved_by, series_of, within
 from resumable.launch.reading.trajectory import Trajectory, trace
 from tests.launch import histories
@@ -24,6 +34,10 @@ STEP = (
 
 def save(path: str, *phases: str) -> list[AnyRecord]:
     return [Save(sequence=0, time_ns=0, path=path, phase=phase) for phase in phases or ("begin", "end")]
+
+
+def dump(path: str) -> list[AnyRecord]:
+    return [Dump(sequence=0, time_ns=0, path=path, phase=phase) for phase in ("begin", "end")]
 
 
 def rename(source: str, target: str) -> Rename:
@@ -55,6 +69,12 @@ def files(*lines: AnyRecord) -> list[tuple[str, int]]:
         pytest.param([*save(""), *STEP, rename("t", "a")], [("a", 10)], id="a buffer, written by other means"),
         pytest.param([*STEP, rename("t", "a")], [("a", 11)], id="renamed, and nobody saw it written"),
         pytest.param([*save("a"), *STEP, *save("a")], [("a", 10), ("a", 11)], id="written over"),
+        pytest.param(
+            [*save("", "begin"), *STEP, rename("t", "a")], [("a", 11)], id="renamed while a buffer is written"
+        ),
+        pytest.param([*save("t", "begin"), *STEP, rename("t", "a")], [("a", 10)], id="renamed, and nobody saw its end"),
+        pytest.param([*dump("t"), *STEP, rename("t", "a")], [("a", 10)], id="a file of the job's own, renamed"),
+        pytest.param([*dump("a"), *STEP], [], id="a file of the job's own"),
     ],
 )
 def test_a_file_holds_the_steps_done_when_it_was_begun(lines, expected):
