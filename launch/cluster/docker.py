@@ -122,7 +122,7 @@ def find_compose() -> tuple[str, ...]:
     if shutil.which("docker") is None:
         raise UsageError("containers need docker's command line, and there is no `docker` here")
     if not _succeeds("docker", "info"):
-        raise UsageError("no docker engine answers; start one, or run the command under docker/engine.sh")
+        raise UsageError("no docker engine answers; start one, or in a clone put docker/engine.sh before the command")
     for command in (("docker", "compose"), ("docker-compose",)):
         if shutil.which(command[0]) is not None and _succeeds(*command, "version"):
             return command

@@ -26,6 +26,15 @@ class ReferenceFailed(Problem, frozen=True, kw_only=True):
     message: str
     log: str
 
+    @property
+    def advice(self) -> str:
+        """Of a file that it looked for where it was started."""
+        is_elsewhere = self.error.endswith("FileNotFoundError") and "'/" not in self.message
+        return _ABSOLUTE_PATHS if is_elsewhere else ""
+
+
+_ABSOLUTE_PATHS = "name data by absolute paths: each run starts in a working directory of its own, where checkpoints go"
+
 
 class ReferenceUnusable(Problem, frozen=True, kw_only=True):
     """It is there, and shows nothing."""
