@@ -18,10 +18,18 @@ from resumable.launch.explain.codes.batch_problems import (
 from resumable.launch.explain.codes.statement import Problem
 from resumable.launch.explain.common_order import problem_of_order
 from resumable.launch.explain.outcome import Outcome
-from resumable.launch.reading.described_order import DescribedEpoch, Stream, Streams, described_epochs, let_go, streams
+from resumable.launch.reading.described_order import (
+    DescribedEpoch,
+    Stream,
+    Streams,
+    described_epochs,
+    let_go,
+    named_batches,
+    streams,
+)
 from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.reading.global_stream import EpochStreams, is_by_content, num_dropped, without_repeats
+from resumable.launch.reading.global_stream import EpochStreams, Names, num_dropped, without_repeats
 from resumable.launch.reading.lives import Run
 from resumable.launch.system.wording import counted
 
@@ -37,11 +45,14 @@ def _described_order(evidence: Evidence) -> CheckResult:
         return not_applicable("no sampler of resumable.samplers says in which order the samples should come")
     if any(epoch.num_replicas != epoch.world_size for epoch in epochs):
         return not_applicable("each rank has a sampler of its own, or they share one that is dealt out elsewhere")
-    if is_by_content(run):
-        return not_applicable("which samples the batches held was not recorded")
     with streams() as arranged:
-        result = _compared(run, epochs, arranged, {})
-        return result if result.outcome is Outcome.VALID else _compared(run, epochs, arranged, let_go(run))
+        names = named_batches(run, epochs, arranged)
+        if names is None:
+            return not_applicable("neither the samples of batches were recorded nor how they are cut")
+        result = _compared(run, epochs, arranged, names, {})
+        return (
+            result if result.outcome is Outcome.VALID else _compared(run, epochs, arranged, names, let_go(run, names))
+        )
 
 
 described_order = Check(
@@ -55,10 +66,10 @@ described_order = Check(
 
 
 def _compared(
-    run: Run, epochs: Sequence[DescribedEpoch], arranged: Streams, gone: Mapping[int, Set[Index]]
+    run: Run, epochs: Sequence[DescribedEpoch], arranged: Streams, names: Names, gone: Mapping[int, Set[Index]]
 ) -> CheckResult:
     """Compare what was trained on with what should have come; `gone`: what the loop itself left out of each epoch."""
-    trained, first, most = EpochStreams(run), run.history.incarnations[:1], max(run.world_sizes) - 1
+    trained, first, most = EpochStreams(run, names), run.history.incarnations[:1], max(run.world_sizes) - 1
 
     def due(epoch: DescribedEpoch, num_samples: int) -> Stream:
         left_out = gone.get(epoch.number, frozenset())

@@ -21,7 +21,7 @@ from resumable.launch.explain.codes.references import (
 from resumable.launch.explain.codes.statement import Problem
 from resumable.launch.reading.epoch_samples import EpochSamples, num_distinct
 from resumable.launch.reading.evidence import Evidence, expected_steps
-from resumable.launch.reading.failures import unplanned_death
+from resumable.launch.reading.failures import FaultEvent, came_to_its_end, unplanned_death
 from resumable.launch.reading.lives import Run
 from resumable.launch.reading.step_table import UNKNOWN
 from resumable.launch.reading.steps import Steps
@@ -62,23 +62,17 @@ def _problems(evidence: Evidence) -> Iterator[Problem]:
 
 def _own_problems(run: Run) -> Iterator[Problem]:
     name = run.history.name
-    for incarnation in run.history.incarnations:
-        death = unplanned_death(run, incarnation)
-        if death is not None:
-            yield ReferenceFailed(
-                run=name,
-                rank=death.rank,
-                error=death.error,
-                exit_code=death.exit_code,
-                message=death.what.splitlines()[0],
-                log=death.log or "",
-            )
+    num_lives = len(run.history.incarnations)
+    if num_lives > 1 and all(round_.group for round_ in run.history.rounds) and came_to_its_end(run):
+        yield ReferenceUnusable(run=name, what="is several trainings, one after another")
+    deaths = (unplanned_death(run, incarnation) for incarnation in run.history.incarnations)
+    yield from (_failed(name, death) for death in deaths if death is not None)
     for end in run.history.ends:
         if end.message:
             yield ReferenceNodeFailed(run=name, node=end.node, message=end.message)
     if not run.timelines:
         yield ReferenceUnusable(run=name, what="recorded nothing")
-    if len(run.history.incarnations) > 1:
+    if num_lives > 1:
         yield ReferenceUnusable(run=name, what="was restarted, though nothing was done to it")
     ends = run.history.ends
     if any(end.outcome != "succeeded" for end in ends) or not ends or not run.history.is_sealed:
@@ -87,6 +81,17 @@ def _own_problems(run: Run) -> Iterator[Problem]:
         what = _weakness(timeline.steps)
         if what is not None:
             yield ReferenceWithoutOrder(run=name, rank=timeline.rank, num_steps=len(timeline.steps), what=what)
+
+
+def _failed(name: str, death: FaultEvent) -> ReferenceFailed:
+    return ReferenceFailed(
+        run=name,
+        rank=death.rank,
+        error=death.error,
+        exit_code=death.exit_code,
+        message=death.what.splitlines()[0],
+        log=death.log or "",
+    )
 
 
 def _weakness(steps: Steps) -> Weakness | None:

@@ -78,7 +78,7 @@ def read_history(scenario: ScenarioDir, *parts: ScenarioDir, until: int | None =
         rounds = of_training(rounds, processes)
         processes, orphans = with_numbers(processes, rounds)
         damage.extend(Damage(path=file, what=what) for file, what in orphans)
-        beside = [*overlaps(processes), *(overlaps_by_clock(rounds, processes) if others else ())]
+        beside = overlaps(processes) or overlaps_by_clock(rounds, processes)
         damage.extend(Damage(path=file, line=line, what=what) for file, line, what in beside)
         ends = ends or ends_of(rounds, processes)
     damage.extend(_unsaid_faults(scenario, processes, marks))

@@ -10,6 +10,7 @@ RUN/
                           (faults of nodes, and the seal)
                           life-<incarnation>.jsonl of a worker group that somebody else has started
     logs/i<incarnation>/  rank<rank>.out and rank<rank>.err; rank<rank>.stacks of one that hung
+    logs/s<start>/        command.out, what the user's own command printed when it was started
     fired/                one file for every fault that has fired; <fault>.done once the supervisor has done its part
     work/                 working directory of the job
     kept/<incarnation>/   the same as it was when a life of a chain began, while another chain may go on from there
@@ -76,6 +77,10 @@ class ScenarioDir:
         """What one rank printed to its standard output, and to its standard error."""
         stem = self.incarnation_logs(incarnation) / f"rank{rank}"
         return stem.with_suffix(".out"), stem.with_suffix(".err")
+
+    def command_log(self, start: int) -> Path:
+        """What the user's own command printed when it was started, counted from 0, with all that it started itself."""
+        return self.logs / f"s{start:03d}" / "command.out"
 
     def error_file(self, *, incarnation: int, rank: int) -> Path:
         """What torch's `record` wrote of the exception that ended a rank, if there was one."""

@@ -83,13 +83,15 @@ def overlaps(processes: Sequence[Process]) -> list[tuple[str, int, str]]:
             later = map(process.records.__getitem__, range(seen.sequence + 1, len(process.records)))
             step = next((record for record in later if isinstance(record, Step)), None)
             if step is not None:
-                what = f"trained on although life {seen.life} of its folder had begun: two lives at a time"
+                what = f"trained on although life {seen.life} of its folder had begun: two lives at a time, or two jobs"
                 found.append((process.file, step.sequence + 1, what))
     return found
 
 
 def overlaps_by_clock(rounds: Sequence[RoundStarted], processes: Sequence[Process]) -> list[tuple[str, int, str]]:
-    """Ranks 0 that trained on when a later group had begun in a different folder, where none can see the other.
+    """Ranks 0 that trained on when a later group had begun, by the clocks of their machines.
+
+    Within a folder a rank looks for later ones, but only now and then; in different ones none can see the other.
 
     Args:
         rounds: All groups, in order.
@@ -108,7 +110,7 @@ def overlaps_by_clock(rounds: Sequence[RoundStarted], processes: Sequence[Proces
         alone_s = later.time_unix - earlier.time_unix + tolerance_s
         step = next((record for record in reversed(process.records) if isinstance(record, Step)), None)
         if step is not None and step.time_ns - earlier.time_ns > alone_s * 1e9:
-            what = "trained on although a later life had begun in a different folder: two lives at a time"
+            what = "trained on although a later life had begun: two lives at a time, or two jobs"
             found.append((process.file, step.sequence + 1, what))
     return found
 

@@ -13,6 +13,7 @@ from resumable.launch.evidence.history_reader import read_history
 from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.explain.check_result import AnyProblem, AnyReason, CheckResult, advice_on, unknown
 from resumable.launch.explain.codes.ends import DiedUnplanned
+from resumable.launch.explain.codes.faults import FaultWithoutEffect
 from resumable.launch.explain.codes.references import ReferenceFailed, ReferenceNodeFailed
 from resumable.launch.explain.codes.state_problems import StateContradicts, StepLeftOut
 from resumable.launch.explain.codes.statement import Problem
@@ -146,7 +147,7 @@ def judge_recorded(plan: Plan, run_dirs: Sequence[RunDir], references: Sequence[
 def judge_evidence(evidence: Evidence) -> Verdict:
     """Run every check and combine the answers."""
     reports = _without_yardstick(tuple(_run_check(check, evidence) for check in CHECKS))
-    reports = _arbitrated(reports, evidence)
+    reports = _unless_survived(_arbitrated(reports, evidence))
     outcome, cause = combine(reports)
     return Verdict(
         outcome=outcome,
@@ -265,6 +266,15 @@ def _left_out(accused: Sequence[CheckReport], evidence: Evidence) -> dict[str, P
     if left_out is None or min(steps, default=0) < left_out:
         return {}
     return {r.name: StepLeftOut(what=str(r.result.problem or ""), num_steps=left_out) for r in accused}
+
+
+def _unless_survived(reports: tuple[CheckReport, ...]) -> tuple[CheckReport, ...]:
+    """Where a script caught the fault that was to end it, what it did next was no restart, and accuses none."""
+    problems = (report.result.problem for report in reports)
+    if not any(isinstance(problem, FaultWithoutEffect) and problem.was_survived for problem in problems):
+        return reports
+    why = "the process lived on"
+    return tuple(msgspec.structs.replace(one, result=_unproved(one.result, why)) for one in reports)
 
 
 def _unproved(result: CheckResult, why: str) -> CheckResult:

@@ -41,7 +41,8 @@ from resumable.launch.plan.fault_kinds import NODE_NOTICES
 from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.plan.torchrun_flags import without_ignored
 from resumable.launch.system.environment import has_fixed_hash_seed, own_tag, python_executable
-from resumable.launch.system.processes import kill_tagged, reap_adopted, remove_scratch
+from resumable.launch.system.offspring import reap_adopted
+from resumable.launch.system.processes import kill_tagged, remove_scratch
 from resumable.launch.worker.entry import run_rank
 
 _NO_INTERVAL_S = 1e-6

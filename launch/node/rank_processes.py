@@ -24,7 +24,8 @@ from resumable.launch.evidence.node_records import RankEnded
 from resumable.launch.node.fork_servers import ForkServers
 from resumable.launch.node.rendezvous import Round
 from resumable.launch.node.torch_private import IS_DONE, answer_for, limit_join, processes_of
-from resumable.launch.system.processes import is_tracker, reap_adopted
+from resumable.launch.system.offspring import reap_adopted
+from resumable.launch.system.processes import is_tracker
 
 _LAG_S = 1.0
 """Between the end of a process and the moment when the thread that waits for it has noticed."""

@@ -36,6 +36,7 @@ Side by side:
     epoch_samples        how often each sample was trained on in an epoch
     global_stream        the ranks' batches as one stream
     described_order      the order that the job's sampler described itself
+    dealt_batches        what batches held of which it says enough to know them by a digest
     occurrences          where and when a step, a batch or a sample was trained on
 
 While it runs:

@@ -10,13 +10,15 @@ import json
 import subprocess
 import sys
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 
 from resumable.launch.evidence.rank_records import Backward, Batch, EpochBegin, EpochEnd, Index
+from resumable.launch.reading.dealt_batches import dealt, digest_of
+from resumable.launch.reading.global_stream import EpochStreams, Names, is_by_content
 from resumable.launch.reading.lives import Life, Run
 
 _PROGRAM = "resumable.launch.jobs.streams"
@@ -77,7 +79,7 @@ def _num_amendments(begun: tuple[Life, EpochBegin | None]) -> int:
     return len(amendments) if isinstance(amendments, list) else 0
 
 
-def let_go(run: Run) -> dict[int, set[Index]]:
+def let_go(run: Run, names: Names) -> dict[int, set[Index]]:
     """Samples of each epoch that a loop received and left out, as where a loss was no number; by the epoch's number.
 
     Of those that came before the first one of their pass that was trained on, only what a forward pass got: a loop that
@@ -98,8 +100,34 @@ def let_go(run: Run) -> dict[int, set[Index]]:
             if isinstance(record, Batch) and record.grad_enabled and (record.loader, record.epoch) in epochs:
                 epoch, line = epochs[record.loader, record.epoch], record.sequence + 1
                 if (line > first[epoch] or record.sequence in passed) and line not in held:
-                    gone.setdefault(epoch, set()).update(record.indices or ())
+                    gone.setdefault(epoch, set()).update(record.indices or names.get(record.digest or "", ()))
     return gone
+
+
+def named_batches(run: Run, epochs: Iterable[DescribedEpoch], arranged: Streams) -> dict[str, tuple[Index, ...]] | None:
+    """What batches held that are known by a digest of their samples, as far as the described order tells; by the digest.
+
+    Returns:
+        None where such batches are not all cut alike.
+    """
+    if not is_by_content(run):
+        return {}
+    sizes = {loader.batch_size for life in run.lives for loader in life.trajectory.loaders.values()}
+    size = sizes.pop() if len(sizes) == 1 else None
+    if size is None or any(process.start.keep == "samples" for process in run.history.processes):
+        return None
+    names: dict[str, tuple[Index, ...]] = {}
+    trained = EpochStreams(run, names)
+    world_sizes = {life.incarnation: life.process.start.world_size for life in run.lives}
+    for epoch in epochs:
+        nums = {number: len(trained.of(epoch.number, [number], by_batch=True)) for number in world_sizes}
+        most = sum((num + world_sizes[number]) * size for number, num in nums.items())
+        samples, start = arranged.of(epoch, most).samples, 0
+        for number, world_size in sorted(world_sizes.items()):
+            batches = dealt(samples, start, world_size=world_size, batch_size=size)
+            names.update({digest_of(batch): batch for batch in batches})
+            start += len(trained.of(epoch.number, [number], by_batch=True))
+    return names
 
 
 def _gone_forward(record: Backward) -> tuple[int, ...]:

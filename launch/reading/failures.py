@@ -142,11 +142,16 @@ def _planned(firing: Firing, run: Run, scenario: Scenario) -> FaultEvent:
     )
 
 
-def _log_of(life: Life, run: Run) -> str:
-    """Where what it printed to its standard error lies, relative to the run directory."""
+def _log_of(life: Life, run: Run) -> str | None:
+    """Where what it printed to its standard error lies, relative to the run directory; None where nobody kept that.
+
+    Of a command that is started again behind each end of its ranks, incarnations and starts have the same numbers.
+    """
     folder = ScenarioDir(root=Path(run.history.name))
-    _, errors = folder.rank_logs(incarnation=life.incarnation, rank=life.rank)
-    return str(errors)
+    if not life.process.start.group:
+        return str(folder.rank_logs(incarnation=life.incarnation, rank=life.rank)[1])
+    logs = (folder.command_log(start) for start in range(life.incarnation, -1, -1))
+    return next((str(log) for log in logs if str(log.relative_to(folder.logs)) in run.history.logs), None)
 
 
 def _last_batch(life: Life) -> TrainedBatch | None:

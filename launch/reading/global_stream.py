@@ -8,14 +8,17 @@ can be compared.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, zip_longest
+from types import MappingProxyType
 
 import msgspec
 
 from resumable.launch.evidence.rank_records import Index
 from resumable.launch.reading.lives import Life, Run
 from resumable.launch.reading.trained import TrainedStep
+
+Names = Mapping[str, tuple[Index, ...]]
 
 
 class GlobalStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,10 +46,12 @@ class EpochStreams:
 
     Args:
         run: What was trained on; what a restart cut off does not count.
+        names: What batches held of which a digest was kept, by that digest, where it is known by now.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, names: Names = MappingProxyType({})) -> None:
         self._run = run
+        self._names = names
         self._ranges = {(life.incarnation, life.rank): life.steps[: life.num_kept].epoch_ranges() for life in run.lives}
 
     def of(self, epoch: int, incarnations: Iterable[int], *, by_batch: bool) -> list[Index]:
@@ -59,7 +64,7 @@ class EpochStreams:
             if incarnation == self._run.history.incarnations[-1]:
                 stop = min([stop, *(life.num_kept for life in group)])
             for number in range(min((own.start for own in ranges), default=0), stop):
-                samples.extend(_joined(group, number, by_batch=by_batch, only=epoch).samples)
+                samples.extend(_joined(group, number, by_batch=by_batch, only=epoch, names=self._names).samples)
         return samples
 
 
@@ -108,10 +113,13 @@ def is_by_content(run: Run) -> bool:
     return any(isinstance(batch.key, str) for life in run.lives for step in life.steps for batch in step.batches)
 
 
-def _joined(group: Sequence[Life], number: int, *, by_batch: bool, only: int | None = None) -> GlobalStep:
+def _joined(
+    group: Sequence[Life], number: int, *, by_batch: bool, only: int | None = None, names: Names = MappingProxyType({})
+) -> GlobalStep:
     """A step of all ranks; `only`: of the batches of one epoch."""
     steps = [life.steps[number] if number < life.num_kept else TrainedStep() for life in group]
-    batches = [[batch.samples for batch in step.batches if only in (None, batch.epoch)] for step in steps]
+    wanted = [[batch for batch in step.batches if only in (None, batch.epoch)] for step in steps]
+    batches = [[names.get(batch.digest or "", batch.samples) for batch in own] for own in wanted]
     columns = batches if by_batch else [[(s,) for batch in column for s in batch] for column in batches]
     turns = chain.from_iterable(zip_longest(*columns, fillvalue=()))
     epochs = [batch.epoch for step in steps for batch in step.batches]

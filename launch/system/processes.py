@@ -26,18 +26,6 @@ _TEMPORARY = tempfile.gettempdir()
 """The system's; a node changes its own."""
 
 
-def reap_adopted(own: Collection[int]) -> None:
-    """Let adopted children that have ended go; costs a system call where there is none.
-
-    Args:
-        own: Children that this process has started and that somebody here waits for: whoever takes the end of such a child
-            leaves `subprocess` with exit code 0. Behind one of these that has ended no other is seen.
-    """
-    with contextlib.suppress(ChildProcessError):
-        while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and ended.si_pid not in own:
-            os.waitpid(ended.si_pid, 0)
-
-
 def scratch_of(tag: str) -> Path:
     """The node's own folder for temporary files; what it starts keeps to the system's.
 

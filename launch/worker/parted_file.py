@@ -34,6 +34,11 @@ class PartedFile:
         self._full: list[int] = []
         """Descriptors of the full parts that are not packed yet."""
 
+    def open_again(self) -> None:
+        """Open the part that is written once more, for a script that has closed all that it found open."""
+        part = part_of(self._path, self._number)
+        self.descriptor = out_of_the_way(os.open(part, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC))
+
     def turn(self) -> None:
         """Go on in a new part, and pack the last but one.
 

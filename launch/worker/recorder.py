@@ -117,13 +117,27 @@ class Recorder:
                 except OSError as error:
                     if error.__traceback__ is None or error.__traceback__.tb_next is not None:
                         raise  # a signal's handler has raised it
-                    self._give_up(error.strerror or str(error))
-                    return None
+                    return record if self._is_written_again(line, error) else None
                 if num_bytes < len(line):
                     self._give_up(os.strerror(errno.ENOSPC))
                     return None
                 self._file.size_bytes += num_bytes
                 return record
+
+    def _is_written_again(self, line: bytes, error: OSError) -> bool:
+        """Whether a line that failed is written now: where the script has closed our descriptor, it is opened again."""
+        if error.errno == errno.EBADF:
+            try:
+                self._file.open_again()
+                num_bytes = os.write(self._file.descriptor, line)
+                self._file.size_bytes += num_bytes
+                if num_bytes == len(line):
+                    return True
+                error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            except OSError as now:
+                error = now
+        self._give_up(error.strerror or str(error))
+        return False
 
     def _give_up(self, why: str) -> None:
         """The disk is full, or its share is gone."""

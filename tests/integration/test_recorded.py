@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -15,9 +16,9 @@ from resumable.launch.evidence.run_dir import RunDir
 from tests.integration.commands import ENVIRONMENT, JOB, TIMEOUT_S, resumable, spawn
 
 
-def torchrun(*words: str) -> list[str]:
+def torchrun(*words: str, num_restarts: int = 2) -> list[str]:
     launcher = ["-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", "2"]
-    return [sys.executable, *launcher, "--max-restarts", "2", JOB, *words]
+    return [sys.executable, *launcher, "--max-restarts", str(num_restarts), JOB, *words]
 
 
 @pytest.fixture(scope="module")
@@ -116,21 +117,40 @@ def test_a_command_in_which_nobody_trains_is_said_to_have_no_ranks(tmp_path: Pat
     assert resumable("check", "--quiet", "run", folder=tmp_path).returncode == 3
 
 
-@pytest.mark.parametrize(("how", "code", "outcome"), [((), 0, "VALID"), (("careless",), 1, "INVALID")])
-def test_a_command_is_verified(tmp_path: Path, how: tuple[str, ...], code: int, outcome: str) -> None:
-    """References, a fault that a rank does to itself, another start of the command, and a verdict."""
-    words = (
-        "verify",
-        "--quiet",
-        "--run-dir",
-        "run",
-        "--fault",
-        "sigkill@step=7:rank=1",
-        "--",
-        *torchrun("work", "-1", *how),
-    )
+@pytest.mark.parametrize(
+    ("command", "code", "outcome"),
+    [
+        pytest.param(torchrun("work", "-1", "careless"), 1, "INVALID", id="torchrun"),
+        pytest.param(
+            ["sh", "-c", f"{shlex.join(torchrun('work', '-1', num_restarts=0))} | cat"], 0, "VALID", id="a pipe"
+        ),
+    ],
+)
+def test_a_command_is_verified(tmp_path: Path, command: list[str], code: int, outcome: str) -> None:
+    """References, a fault that a rank does to itself, another start of the command, and a verdict.
+
+    What its end hides, as a pipe does that leaves with 0 whatever became of its ranks, the evidence shows.
+    """
+    words = ("verify", "--quiet", "--run-dir", "run", "--fault", "sigkill@step=7:rank=1", "--", *command)
     ended = resumable(*words, folder=tmp_path)
-    assert (ended.returncode, ended.stdout.split(" ")[0]) == (code, outcome), ended.stdout + ended.stderr
+    assert (ended.returncode, ended.stdout.split(" ")[0].strip()) == (code, outcome), ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        pytest.param("echo 'no such column' >&2; exit 3", ["exit code 3", "no such column", "command.out"], id="fails"),
+        pytest.param(
+            "(sleep 0.2 & echo $! > pid); while kill -0 $(cat pid); do sleep 0.1; done",
+            ["ended well, and no rank was recorded"],
+            id="waits for the end of what it left behind",
+        ),
+    ],
+)
+def test_a_command_in_which_nobody_trains_is_not_verified(tmp_path: Path, script: str, said: list[str]) -> None:
+    """What it printed last is shown."""
+    ended = resumable("verify", "--", "sh", "-c", script, folder=tmp_path)
+    assert (ended.returncode, [words for words in said if words not in ended.stderr]) == (2, [])
 
 
 @pytest.mark.timeout(900)

@@ -12,7 +12,7 @@ from resumable.launch.evidence.history_reader import read_history
 from resumable.launch.evidence.recorded_runs import SCENARIO, record_plan
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.plan.plan import Plan
-from resumable.launch.run.foreign_command import run_recorded
+from resumable.launch.run.foreign_command import NO_RANK, run_recorded
 from resumable.launch.run.setup import create_run_dir
 from resumable.launch.system.environment import Recording
 from resumable.launch.system.interrupt import Interrupted, signals_raise
@@ -47,10 +47,7 @@ def _what_was_recorded(run_dir: RunDir) -> str:
     history = read_history(run_dir.scenario(SCENARIO))
     where = shown(run_dir.root)
     if not history.processes:
-        return (
-            f"no rank was recorded in {where}: none has joined a process group or made an optimizer step; a Python that is "
-            "started with -S, -I, -E or a cleared environment is not reached, nor one that lacks what this package needs"
-        )
+        return f"no rank was recorded in {where}: {NO_RANK}"
     ranks = counted(len({process.rank for process in history.processes}), "rank")
     return (
         f"recorded {ranks} in {counted(len(history.incarnations), 'incarnation')}\nlook at it: resumable check {where}"

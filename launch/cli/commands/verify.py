@@ -10,7 +10,7 @@ from resumable.launch.cli.options import job_options, report_options
 from resumable.launch.cli.verdicts import print_verdict, print_written
 from resumable.launch.errors import UsageError
 from resumable.launch.evidence.history_reader import read_history
-from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.explain.outcome import ExitCode, Outcome
 from resumable.launch.judge.verdict import judge
 from resumable.launch.plan.command_plans import command_plan, with_faults
@@ -19,14 +19,18 @@ from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.plan.planner import make_plan
 from resumable.launch.report.outputs import write_reports
 from resumable.launch.report.reading import CaseEvidence, read_results
-from resumable.launch.run.foreign_command import run_scenario
+from resumable.launch.run.foreign_command import NO_RANK, run_scenario
 from resumable.launch.run.kept_references import KeptReferences
 from resumable.launch.run.progress_line import ProgressLine
 from resumable.launch.run.setup import cluster_of, create_run_dir
 from resumable.launch.run.supervisor import Supervisor, has_succeeded
 from resumable.launch.system.interrupt import Interrupted, signals_raise
+from resumable.launch.system.safe_io import last_lines
 from resumable.launch.system.standard_streams import complain
 from resumable.launch.system.wording import shown
+
+_NUM_SAID = 3
+"""Lines that are shown of what a command printed last."""
 
 
 def verify(arguments: argparse.Namespace, console: Console) -> int:
@@ -106,21 +110,36 @@ def _carry_out(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool,
 
 
 def _carry_out_command(plan: Plan, options: JobOptions, run_dir: RunDir, console: Console, *, is_quiet: bool) -> Plan:
-    """The same with ranks that the user's command starts; returns the plan with the faults that came of it."""
-    logs = run_dir.root / "commands"
-    logs.mkdir(exist_ok=True)
+    """The same with ranks that the user's command starts; returns the plan with the faults that came of it.
 
-    def carry_out(scenario: Scenario) -> bool:
+    Raises:
+        UsageError: no rank was recorded.
+    """
+
+    def carry_out(scenario: Scenario) -> int:
         with ProgressLine(run_dir.scenario(scenario.name), scenario.name, console, is_quiet=is_quiet) as line:
-            return run_scenario(plan, scenario, run_dir, on_tick=line.tick, log=lambda name: logs / f"{name}.log")
+            return run_scenario(plan, scenario, run_dir, on_tick=line.tick)
 
-    if not carry_out(plan.scenarios[0]):
-        return plan
-    ranks = read_history(run_dir.scenario(plan.scenarios[0].name)).processes
+    first, second = plan.references
+    code = carry_out(first)
+    scenario_dir = run_dir.scenario(first.name)
+    ranks = read_history(scenario_dir).processes
     if not ranks:
-        raise UsageError(f"{plan.script.path}: ended well, and no rank was recorded: none made an optimizer step")
+        raise UsageError(f"{plan.script.path}: {_why_nobody(code, scenario_dir)}")
     plan = with_faults(plan, options, world_size=ranks[0].start.world_size)
     run_dir.write_plan(plan)
-    if carry_out(plan.scenarios[1]):
-        carry_out(plan.scenarios[2])
+    if code == 0 and carry_out(second) == 0:
+        carry_out(plan.scenarios[-1])
     return plan
+
+
+def _why_nobody(code: int, scenario_dir: ScenarioDir) -> str:
+    """Why no rank was recorded of a command that left with this exit code."""
+    if code == 0:
+        return f"ended well, and no rank was recorded: {NO_RANK}"
+    log = scenario_dir.command_log(0)
+    said = last_lines(log, _NUM_SAID, within=scenario_dir.root)
+    where = (
+        f"ended with exit code {code} before any rank trained; it runs in a folder of its own, so name files in full"
+    )
+    return "\n  ".join([where, *said, f"its log: {shown(log)}"])

@@ -110,8 +110,9 @@ class LogsMissing(Problem, frozen=True, kw_only=True):
 class SeeLog(Reason, frozen=True, kw_only=True):
     """Nothing better is known."""
 
-    template = "see its log, {log}"
+    template = "see {log:its log, |what it printed}{log}"
     log: str
+    """"" where nobody kept it."""
 
 
 class RanksLeftEarly(Reason, frozen=True, kw_only=True):

@@ -67,6 +67,16 @@ class FaultWithoutEffect(Problem, frozen=True, kw_only=True):
     rank: int
     effect: MissingEffect
 
+    @property
+    def was_survived(self) -> bool:
+        """Whether the process that should have ended lived on."""
+        return self.effect in ("the rank went on", "the script caught it")
+
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        return "choose `sigkill`: what a process does that lives on is no restart" if self.was_survived else ""
+
 
 # Why it never fired
 

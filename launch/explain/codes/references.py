@@ -17,7 +17,7 @@ class ReferenceMissing(Problem, frozen=True, kw_only=True):
 class ReferenceFailed(Problem, frozen=True, kw_only=True):
     """It failed though nothing was done to it."""
 
-    template = "{run} failed by itself on rank {rank}: {message} (see {log})"
+    template = "{run} failed by itself on rank {rank}: {message}{log:? (see }{log}{log:?)}"
     kind_by = ("error", "exit_code")
     run: str
     rank: int
@@ -25,6 +25,7 @@ class ReferenceFailed(Problem, frozen=True, kw_only=True):
     exit_code: int | None = None
     message: str
     log: str
+    """"" where nobody kept it."""
 
     @property
     def advice(self) -> str:
@@ -42,7 +43,19 @@ class ReferenceUnusable(Problem, frozen=True, kw_only=True):
     template = "{run} {what}"
     kind_by = ("what",)
     run: str
-    what: Literal["recorded nothing", "was restarted, though nothing was done to it", "did not come to its end"]
+    what: Literal[
+        "recorded nothing",
+        "was restarted, though nothing was done to it",
+        "is several trainings, one after another",
+        "did not come to its end",
+    ]
+
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        if self.what != "is several trainings, one after another":
+            return ""
+        return "give `verify` a command that trains once; `record` and `check` take several lives of one job"
 
 
 class ReferenceNodeFailed(Problem, frozen=True, kw_only=True):

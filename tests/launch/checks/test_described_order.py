@@ -12,16 +12,17 @@ import pytest
 
 from resumable.launch.checks.described_order import described_order
 from resumable.launch.evidence.history import History
-from resumable.launch.evidence.rank_records import AnyRecord, Backward, EpochBegin, EpochEnd, Step
+from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, EpochBegin, EpochEnd, Start, Step
 from resumable.launch.evidence.recorded_runs import record_plan
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.jobs.streams import described
 from resumable.launch.reading import described_order as reading
 from resumable.launch.reading.described_order import DescribedEpoch, Stream
 from resumable.launch.reading.evidence import Evidence, gather
+from resumable.launch.worker.watch.index_texts import samples_digest
 from resumable.samplers import Mixture, ResumableSampler, SamplerError
 from tests.launch import histories
-from tests.launch.changes import changed, fields, together
+from tests.launch.changes import changed, changed_process, fields, together
 from tests.launch.histories import Epochs, Job
 
 Change = Callable[[AnyRecord], AnyRecord | None]
@@ -129,6 +130,42 @@ def test_what_comes_in_another_order_is_seen(change: Callable[[Epochs], Epochs],
     """On one rank already; in the first epoch too, of which no other one says what it holds."""
     result = described_order(alone(killed_once(at=5, resume=4, rank1=change)))
     assert (result.outcome, str(result.violations[0].problem)) == (Outcome.INVALID, summary)
+
+
+def digested(history: History) -> History:
+    """The same as `--keep batches` leaves it."""
+    kept = fields(Start, keep="batches")
+    digests = fields(Batch, indices=None, digest=lambda line: samples_digest(line.indices))
+    processes = (changed_process(process, together(kept, digests)) for process in history.processes)
+    return msgspec.structs.replace(
+        history, processes=tuple(msgspec.structs.replace(one, start=one.records[0]) for one in processes)
+    )
+
+
+@pytest.mark.parametrize("num_samples", [32, 33, 35])
+@pytest.mark.parametrize("at", [3, 5, 8, 16])
+def test_digests_of_batches_are_enough(at: int, num_samples: int) -> None:
+    """They are those of what the sampler's order gives each rank, padding included."""
+    job = Dealt(num_samples=num_samples)
+    result = described_order(alone(digested(killed_once(job, at=at, resume=at - 1)), job))
+    assert (result.outcome, "samples in 3 epochs" in result.summary) == (Outcome.VALID, True)
+
+
+@pytest.mark.parametrize(
+    ("change", "summary"),
+    [
+        (
+            lambda epochs: [[epochs[0][0], *epochs[0]], *epochs[1:]],
+            "epoch 0 trains on 2 samples again, after the first 21 of it",
+        ),
+        (lambda epochs: [epochs[0], epochs[1][::-1], *epochs[2:]], f"from sample 1 of epoch 1 {DIFFERENT}"),
+    ],
+    ids=["again", "next epoch the other way round"],
+)
+def test_digests_show_a_different_order(change: Callable[[Epochs], Epochs], summary: str) -> None:
+    """As far as the batches are some of the epoch's, with the same words."""
+    result = described_order(alone(digested(killed_once(at=5, resume=4, rank1=change))))
+    assert (result.outcome, summary in str(result.violations[0].problem)) == (Outcome.INVALID, True)
 
 
 @pytest.mark.parametrize(("change", "outcome"), [(0, Outcome.VALID), (1, Outcome.INVALID)])
@@ -239,12 +276,16 @@ def test_padding_is_no_difference(num_samples: int) -> None:
     assert described_order(alone(killed_once(job, at=5, resume=4), job)).outcome == Outcome.VALID
 
 
-def test_a_different_number_of_ranks_goes_on_with_the_same_order() -> None:
-    """From the place that the others had come to."""
+@pytest.mark.parametrize(
+    "kept", [pytest.param(lambda history: history, id="samples"), pytest.param(digested, id="digests")]
+)
+def test_a_different_number_of_ranks_goes_on_with_the_same_order(kept: Callable[[History], History]) -> None:
+    """From the place in the middle of an epoch that the others had come to."""
     other = replace(JOB, world_size=4)
-    groups = [histories.killed(JOB, 5), histories.resized(JOB, other, 4)]
-    history = histories.evidence(JOB, groups, [], JOB, other).faulted.history
-    assert described_order(alone(history)).outcome == Outcome.VALID
+    groups = [histories.killed(JOB, 3), histories.resized(JOB, other, 2)]
+    history = histories.evidence(JOB, groups, [], other).faulted.history
+    history = changed(history, fields(EpochBegin, sampler_epoch=lambda line: line.epoch), incarnation=1)
+    assert described_order(alone(kept(history))).summary == "96 samples in 3 epochs, in the order of the sampler"
 
 
 def test_an_epoch_that_the_loader_ended_too_soon_is_short() -> None:

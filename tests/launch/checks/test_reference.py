@@ -104,12 +104,15 @@ def test_a_reference_whose_node_failed_is_unknown():
     assert judged(history, histories.reference(JOB, 2)).summary == "reference-1 did not come to its end"
 
 
-def restarted() -> History:
-    """All ranks leave in order after five steps, and are started again."""
+def restarted(group: str = "") -> History:
+    """All ranks leave in order after five steps, and are started again; `group`: by somebody else."""
     left = Exit(sequence=0, time_ns=0, reason="system_exit", code=0)
     first = histories.group(JOB, histories.killed(JOB, 5, rank=-1), incarnation=0)
     second = histories.group(JOB, histories.resumed(JOB, 4), incarnation=1)
-    return histories.history("reference-1", [*(histories.with_lines(process, [left]) for process in first), *second])
+    history = histories.history("reference-1", [*(histories.with_lines(process, [left]) for process in first), *second])
+    return msgspec.structs.replace(
+        history, rounds=tuple(msgspec.structs.replace(one, group=group) for one in history.rounds)
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,6 +120,7 @@ def restarted() -> History:
     [
         (msgspec.structs.replace(histories.reference(JOB), processes=()), "recorded nothing"),
         (restarted(), "was restarted, though nothing was done to it"),
+        (restarted("g"), "is several trainings, one after another"),
         (msgspec.structs.replace(histories.reference(JOB), ends=()), "did not come to its end"),
         (msgspec.structs.replace(histories.reference(JOB), is_sealed=False), "did not come to its end"),
     ],

@@ -134,7 +134,7 @@ def test_groups_that_only_evaluate_are_no_lives_of_the_job(
         pytest.param(71, ("x", "y"), 1, id="beside, on two machines"),
     ],
 )
-def test_groups_with_a_folder_each_that_train_at_a_time_are_named(
+def test_groups_that_train_at_a_time_are_named_by_their_clocks(
     last_step_s: int, hosts: tuple[str, str], num: int
 ) -> None:
     """The later one began ten seconds after the earlier one."""

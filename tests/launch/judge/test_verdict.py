@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from resumable.launch.checks.check import Check
 from resumable.launch.evidence.history import Damage
 from resumable.launch.evidence.node_records import encode_node_line
-from resumable.launch.evidence.rank_records import Batch, encode_line
+from resumable.launch.evidence.rank_records import Backward, Batch, Step, encode_line
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.explain.check_result import CheckResult, passed
 from resumable.launch.explain.codes.batch_problems import BatchAfterEnd
@@ -19,6 +19,8 @@ from resumable.launch.explain.codes.verdicts import EvidenceDamaged, NothingResu
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.judge import verdict as verdict_module
 from resumable.launch.judge.verdict import CheckReport, Verdict, combine, judge, judge_evidence, write_verdict
+from resumable.launch.plan.fault_grammar import parse_fault
+from resumable.launch.plan.fault_model import resolve
 from resumable.launch.reading.evidence import Evidence
 from tests.launch import histories
 from tests.launch.histories import Epochs, Job, Life
@@ -50,6 +52,17 @@ def test_a_fault_that_did_not_fire_is_unknown():
     verdict = judge_evidence(histories.evidence(JOB, [histories.resumed(JOB, 0)], [histories.sigkill(1000)]))
     assert verdict.outcome == Outcome.UNKNOWN
     assert "training ended after 24 steps" in verdict.reason
+
+
+def test_what_a_process_does_that_lived_on_accuses_nobody():
+    """It caught the exception, loaded its checkpoint and went on by itself: for its place in training no restart speaks."""
+    planned = resolve([parse_fault("exception@step=4:rank=1")], world_size=4, seed=0)[0]
+    again = Batch(sequence=0, time_ns=0, loader=0, epoch=1, batch=0, indices=[0])
+    step = Step(sequence=0, time_ns=0, step=5, after="b")
+    history = histories.hit(JOB, planned, again, Backward(sequence=0, time_ns=0), step)
+    verdict = judge_evidence(histories.of_histories(history, JOB, [planned]))
+    assert (verdict.outcome, "the script caught it" in verdict.reason) == (Outcome.UNKNOWN, True)
+    assert "sigkill" in verdict.advice
 
 
 FAILED = ReferenceFailed(run="reference-1", rank=0, exit_code=1, message="KeyError: 'a'", log="err")

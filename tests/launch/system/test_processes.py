@@ -22,8 +22,8 @@ ORPHAN = ["/bin/sh", "-c", "sleep 600 < /dev/null > /dev/null 2>&1 & echo $!"]
 """Leaves a process behind, says which, and ends."""
 NODE = f"""
 import json, os, subprocess, sys, psutil
-from resumable.launch.system.offspring import adopt_orphans
-from resumable.launch.system.processes import kill_tagged, reap_adopted
+from resumable.launch.system.offspring import adopt_orphans, reap_adopted
+from resumable.launch.system.processes import kill_tagged
 
 def orphan():
     return int(subprocess.run({ORPHAN}, env={{}}, start_new_session=True, stdout=subprocess.PIPE, check=True).stdout)

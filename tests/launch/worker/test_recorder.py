@@ -87,6 +87,18 @@ def test_a_full_disk_ends_the_record_and_not_the_job(file: Path, capsys: pytest.
     assert "resumable: the record of this rank ends here" in capsys.readouterr().err
 
 
+def test_a_script_may_close_all_that_it_finds_open(file: Path) -> None:
+    """As a daemon does; the file is opened again, if it is there."""
+    recorder = Recorder(file)
+    for _ in range(2):
+        os.close(recorder._file.descriptor)
+        recorder.emit(Load, path="a")
+    os.close(recorder._file.descriptor)
+    file.rename(file.with_name("elsewhere"))
+    recorder.emit(Load, path="a")
+    assert ([line.sequence for line in lines_of(file.with_name("elsewhere"))], recorder.is_active) == ([0, 1], False)
+
+
 def test_a_file_that_is_there_is_never_written_to(file: Path) -> None:
     """It is another process's evidence."""
     file.touch()
