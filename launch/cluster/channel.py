@@ -8,10 +8,9 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import subprocess
 import time
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 import msgspec
 
@@ -22,6 +21,21 @@ from resumable.launch.system.safe_io import last_lines
 
 _WARM_TIMEOUT_S = 120.0
 _NUM_LOG_LINES = 3
+
+
+class NodeProcess(Protocol):
+    """The process that a node is, or is reached by, as `subprocess.Popen` shows it."""
+
+    pid: int
+
+    def send_signal(self, sig: int, /) -> None:
+        """Send a signal to it, if it is there."""
+
+    def kill(self) -> None:
+        """End it."""
+
+    def wait(self) -> int:
+        """Wait until it has ended; returns its exit code."""
 
 
 class Channel:
@@ -38,7 +52,7 @@ class Channel:
     def __init__(
         self,
         number: int,
-        process: subprocess.Popen[bytes],
+        process: NodeProcess,
         *,
         requests: IO[bytes],
         replies: int,

@@ -15,8 +15,9 @@ from typing import IO, TYPE_CHECKING, Self
 
 import psutil
 
-from resumable.launch.cluster.channel import Channel
+from resumable.launch.cluster.channel import Channel, NodeProcess
 from resumable.launch.cluster.members import Members
+from resumable.launch.cluster.nursery import Nursery
 from resumable.launch.cluster.store import host_store
 from resumable.launch.plan.topology import Topology
 from resumable.launch.system.environment import node_environment
@@ -24,8 +25,6 @@ from resumable.launch.system.processes import family, is_tracker, kill_tagged, r
 
 if TYPE_CHECKING:
     from torch.distributed import TCPStore
-
-_NUM_STARTING = 4 + len(os.sched_getaffinity(0))
 
 
 class LocalNode(Channel):
@@ -36,35 +35,40 @@ class LocalNode(Channel):
         nproc_per_node: Ranks that it will run, at most.
         one_machine: All nodes of the job are on this machine.
         preload: Modules that its fork server imports besides torch.
+        nursery: Forks it; None: it is a program of its own.
         log: Gets what the node itself prints (the elastic agent's messages); None: the node has the caller's own standard
             streams, and its ranks may read what the caller is given.
     """
 
     def __init__(
-        self, number: int, *, nproc_per_node: int, one_machine: bool, preload: Sequence[str], log: IO[bytes] | None
+        self,
+        number: int,
+        *,
+        nproc_per_node: int,
+        one_machine: bool,
+        preload: Sequence[str],
+        nursery: Nursery | None,
+        log: IO[bytes] | None,
     ) -> None:
-        self._tag = uuid.uuid4().hex
+        self.tag = uuid.uuid4().hex
+        """In the environment of each of its processes."""
         request_end, requests = os.pipe()
         replies, reply_end = os.pipe()
         try:
-            process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-P",
-                    "-m",
-                    "resumable.launch.node",
-                    str(request_end),
-                    str(reply_end),
-                    *preload,
-                ],
-                # A terminal stops no rank that reads it from the background: it does not rule their session.
-                stdin=None if log is None else subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=(request_end, reply_end),
-                env=node_environment(tag=self._tag, nproc_per_node=nproc_per_node, one_machine=one_machine),
-                # Ctrl-C in a terminal goes to the supervisor alone, which then ends its nodes in order.
-                start_new_session=True,
+            process: NodeProcess = (
+                nursery.fork(self.tag, requests=request_end, replies=reply_end, log=log)
+                if nursery is not None
+                else subprocess.Popen(
+                    [sys.executable, "-P", "-m", "resumable.launch.node", str(request_end), str(reply_end), *preload],
+                    # A terminal stops no rank that reads it from the background: it does not rule their session.
+                    stdin=None if log is None else subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=(request_end, reply_end),
+                    env=node_environment(tag=self.tag, nproc_per_node=nproc_per_node, one_machine=one_machine),
+                    # Ctrl-C in a terminal goes to the supervisor alone, which then ends its nodes in order.
+                    start_new_session=True,
+                )
             )
         finally:
             os.close(request_end)
@@ -83,8 +87,8 @@ class LocalNode(Channel):
                 with contextlib.suppress(psutil.Error):
                     process.resume() if is_tracker(process) else process.kill()
             self.close()
-            kill_tagged(self._tag)
-            remove_scratch(self._tag)
+            kill_tagged(self.tag)
+            remove_scratch(self.tag)
 
     def cut(self) -> None:
         """Stop every process of the tree (SIGSTOP). There is one network, so the node is not cut off but frozen."""
@@ -97,7 +101,7 @@ class LocalNode(Channel):
                 process.resume()
 
     def _family(self) -> list[psutil.Process]:
-        return family(self._tag, root=self._process.pid)
+        return family(self.tag, root=self._process.pid)
 
     def _freeze(self) -> list[psutil.Process]:
         """Stop every process of the tree; says which they are."""
@@ -118,7 +122,6 @@ class LocalCluster(Members[LocalNode]):
         nproc_per_node: Ranks on each, at most.
         preload: Modules that their fork servers import besides torch.
         log_dir: Gets what the nodes themselves print; None: they have the caller's own standard streams.
-        num_starting: So many are started at a time. Each imports torch twice, and of very many none would be warm in time.
     """
 
     def __init__(
@@ -128,21 +131,25 @@ class LocalCluster(Members[LocalNode]):
         nproc_per_node: int,
         preload: Sequence[str] = (),
         log_dir: Path | None,
-        num_starting: int = _NUM_STARTING,
     ) -> None:
         super().__init__(log_dir)
-        self._num_starting = num_starting
         self.topology = topology
         self._nproc_per_node = nproc_per_node
         self._preload = preload
         self._store: TCPStore | None = None
+        self._nursery: Nursery | None = None
 
     def __enter__(self) -> Self:
         try:
+            if self.topology.num_local_nodes > 1:
+                self._nursery = Nursery(
+                    nproc_per_node=self._nproc_per_node,
+                    one_machine=self.topology.is_near,
+                    preload=self._preload,
+                    log=self._log(0),
+                )
             for number in range(self.topology.num_local_nodes):
                 self.replace(number)
-                if number >= self._num_starting:
-                    self.node(number - self._num_starting).wait_until_warm()
             if self.topology.endpoint is None:
                 self._store = host_store(self.topology.store_address, self.topology.store_port)
             self.wait_until_warm()
@@ -172,6 +179,7 @@ class LocalCluster(Members[LocalNode]):
             nproc_per_node=self._nproc_per_node,
             one_machine=self.topology.is_near,
             preload=self._preload,
+            nursery=self._nursery,
             log=self._log(number),
         )
         return self._members[number]
@@ -180,5 +188,7 @@ class LocalCluster(Members[LocalNode]):
         """End the nodes and all that they started, then the store."""
         for node in self.nodes:
             node.lose()
+        if self._nursery is not None:
+            self._nursery.close()
         self._store = None
         self._log_files.close()

@@ -4,8 +4,8 @@ An empty line on REPLY_FD says that the node is warm. Both are pipes of their ow
 standard streams, as in a container: ranks then find nothing on standard input, and what they and the agent print to standard
 output goes to standard error. If not, the ranks have the standard streams that the node was started with.
 
-The fork server is started before this process imports torch itself, so that both import it at the same time. It imports
-the modules that are named between two of ours, and lives as long as the node.
+The fork server is a fork of this process, once that has imported torch and all else that a rank needs: so both have it in
+memory once, and import it once. It imports the modules that were named itself, and lives as long as the node.
 """
 
 from __future__ import annotations
@@ -15,17 +15,22 @@ import fcntl
 import gc
 import importlib
 import multiprocessing
-import multiprocessing.forkserver
 import os
 import signal
 import sys
 import tempfile
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
+from resumable.launch.node.forked_programs import forked
 from resumable.launch.system.environment import own_tag
 from resumable.launch.system.offspring import adopt_orphans
 from resumable.launch.system.processes import scratch_of
+
+if TYPE_CHECKING:
+    from resumable.launch.node.torch_private import ForkProgram
 
 _STDIN, _STDOUT, _STDERR = range(3)
 _FIRST, _LAST = "resumable.launch.worker.forkserver.preload", "resumable.launch.worker.forkserver.freeze"
@@ -35,29 +40,55 @@ def main() -> None:
     """Serve the supervisor until it closes the pipe."""
     requests, replies = _take(int(sys.argv[1]), "rb"), _take(int(sys.argv[2]), "wb")
     _fill_standard_input()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends a node that has no ranks yet without a word, as SIGTERM does
-    adopt_orphans()
-    tag = own_tag() or ""
-    _keep_temporaries_in(scratch_of(tag))
-    multiprocessing.set_forkserver_preload([_FIRST, *sys.argv[3:], _LAST])
-    multiprocessing.forkserver.ensure_running()
-    gc.disable()  # as in the fork server
+    be_alone()
+    import_all()
+    be_node(requests, replies, preload=sys.argv[3:])
 
+
+def be_alone() -> None:
+    """See to all that comes to be below this process, and end without a word where an interrupt comes, as at SIGTERM."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    adopt_orphans()
+
+
+def import_all(*modules: str) -> None:
+    """Import what a node and its ranks need, and these modules too; from here on the collector leaves all that alone."""
+    importlib.import_module(_FIRST)
+    importlib.import_module("resumable.launch.node.agent")
+    for module in modules:
+        with contextlib.suppress(ImportError):  # as Python's fork servers do
+            importlib.import_module(module)
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
+def be_node(
+    requests: BinaryIO, replies: BinaryIO, *, preload: Sequence[str], second: ForkProgram | None = None
+) -> None:
+    """Serve the supervisor in a process that has imported everything.
+
+    Args:
+        requests: See `agent.serve`.
+        replies: Likewise; gets an empty line first.
+        preload: Modules that the fork server imports besides.
+        second: See `ForkServers`.
+    """
     from torch.distributed.elastic.multiprocessing import SignalException
 
     from resumable.launch.node.agent import end_all, serve
+    from resumable.launch.node.torch_private import own_fork_server, start_fork_server
 
-    # The agent's first error message would import it, which takes a second, between the death of a rank and its restart. And
-    # not while the node joins a rendezvous: its heartbeats would wait for the import, and the others take it for dead.
-    importlib.import_module("torch._dynamo")
-    gc.freeze()
-    gc.enable()
+    tag = own_tag() or ""
+    _keep_temporaries_in(scratch_of(tag))
+    multiprocessing.set_forkserver_preload([_FIRST, *preload, _LAST])
+    start_fork_server(own_fork_server(), partial(forked, in_child=partial(be_fork_server, requests, replies)))
     _wait_for_fork_server()
     replies.write(b"\n")
     replies.flush()
     try:
         with contextlib.suppress(SignalException):
-            serve(requests, replies)
+            serve(requests, replies, second)
     finally:
         end_all(tag)
 
@@ -66,6 +97,15 @@ def _keep_temporaries_in(folder: Path) -> None:
     """Let what this process puts into temporary files lie there."""
     folder.mkdir(mode=0o700, exist_ok=True)
     tempfile.tempdir = str(folder)
+
+
+def be_fork_server(*pipes: BinaryIO) -> None:
+    """Undo in the fork server what a node is to itself alone."""
+    for pipe in pipes:
+        pipe.close()
+    tempfile.tempdir = None
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    gc.disable()  # until it has imported all
 
 
 def _wait_for_fork_server() -> None:

@@ -36,7 +36,7 @@ from resumable.launch.node.hang_watch import HangWatch
 from resumable.launch.node.protocol import NodeRequest
 from resumable.launch.node.rank_logs import IncarnationLogs
 from resumable.launch.node.rank_processes import RankWatch
-from resumable.launch.node.torch_private import show_long_lines_in_pieces, shown_local_ranks, tracker_pid
+from resumable.launch.node.torch_private import ForkProgram, show_long_lines_in_pieces, shown_local_ranks, tracker_pid
 from resumable.launch.plan.fault_kinds import NODE_NOTICES
 from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.plan.torchrun_flags import without_ignored
@@ -49,19 +49,20 @@ _NO_INTERVAL_S = 1e-6
 """The watch of the ranks waits in the agent's place, which must have some."""
 
 
-def serve(requests: BinaryIO, replies: BinaryIO) -> None:
+def serve(requests: BinaryIO, replies: BinaryIO, second: ForkProgram | None = None) -> None:
     """Carry out requests until the supervisor closes the pipe.
 
     Args:
         requests: Lines of `NodeRequest`.
         replies: Gets one line of `NodeEnded` for each.
+        second: See `ForkServers`.
     """
     tag = own_tag() or ""
     pending: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_read_requests, args=(requests, pending, tag), daemon=True).start()
     rendezvous.register()
     show_long_lines_in_pieces()
-    fork_servers = ForkServers()
+    fork_servers = ForkServers(second)
     while True:
         request = msgspec.json.decode(pending.get(), type=NodeRequest)
         ended = run_job(request, tag=tag, fork_servers=fork_servers)

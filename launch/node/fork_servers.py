@@ -9,6 +9,7 @@ With two of them in turns each incarnation has a seed that differs from the one 
 from __future__ import annotations
 
 from resumable.launch.node.torch_private import (
+    ForkProgram,
     fork_server_pid,
     new_fork_server,
     own_fork_server,
@@ -18,9 +19,14 @@ from resumable.launch.node.torch_private import (
 
 
 class ForkServers:
-    """The one that this process has started already, and a second one as soon as a restart may come."""
+    """The one that this process has started already, and a second one as soon as a restart may come.
 
-    def __init__(self) -> None:
+    Args:
+        second: Starts the second one as a fork of a process with a different seed; None: it is a program of its own.
+    """
+
+    def __init__(self, second: ForkProgram | None = None) -> None:
+        self._second = second
         self._servers = [own_fork_server()]
         self._num_used = 0
 
@@ -36,7 +42,7 @@ class ForkServers:
         A rank that is asked for too early comes when that is done.
         """
         if len(self._servers) == 1:
-            self._servers.append(new_fork_server(like=self._servers[0]))
+            self._servers.append(new_fork_server(like=self._servers[0], fork=self._second))
 
     def use(self, incarnation: int) -> None:
         """Let the ranks of this incarnation come from the server whose turn it is: at first that which was there first."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import forkserver, resource_tracker, util
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -24,6 +24,7 @@ from resumable.launch.node.stores import tcp_store
 PRIVATE_NAMES = {
     "multiprocessing.forkserver": ("_forkserver", "connect_to_new_process", "ensure_running"),
     "multiprocessing.forkserver:ForkServer": ("_forkserver_pid", "_preload_modules"),
+    "multiprocessing.util": ("spawnv_passfds",),
     "multiprocessing.resource_tracker": ("_resource_tracker",),
     "multiprocessing.resource_tracker:ResourceTracker": ("_pid",),
     "sys": ("_getframe",),
@@ -42,6 +43,8 @@ PRIVATE_NAMES = {
 }
 """Names by their owner, as `pkgutil.resolve_name` takes it; of a class also attributes that its methods set."""
 
+ForkProgram = Callable[[str, Sequence[int]], int]
+"""Forks a process for a program, given as the text of it, that needs some descriptors; returns its pid."""
 IS_DONE = "_is_done"
 """The method of a `MultiprocessContext` that looks whether its ranks have ended."""
 
@@ -57,17 +60,41 @@ def own_fork_server() -> forkserver.ForkServer:
     return forkserver._forkserver
 
 
+def start_fork_server(server: forkserver.ForkServer, fork: ForkProgram) -> None:
+    """Start it as a fork of a process that has imported everything, where Python would start an interpreter for it."""
+    resource_tracker.ensure_running()  # this one is a program of its own
+    spawn = util.spawnv_passfds
+
+    def spawn_by_fork(_program: object, words: Sequence[str], descriptors: Sequence[int]) -> int:
+        return fork(words[-1], descriptors)
+
+    setattr(util, "spawnv_passfds", spawn_by_fork)  # noqa: B010 - for a moment
+    try:
+        server.ensure_running()
+    finally:
+        setattr(util, "spawnv_passfds", spawn)  # noqa: B010
+
+
 def fork_server_pid(server: forkserver.ForkServer) -> int | None:
     """Its process, if it was started."""
     pid: int | None = server._forkserver_pid  # type: ignore[attr-defined]
     return pid
 
 
-def new_fork_server(*, like: forkserver.ForkServer) -> forkserver.ForkServer:
-    """Start another one, which imports the same modules; it answers when it has."""
+def new_fork_server(*, like: forkserver.ForkServer, fork: ForkProgram | None) -> forkserver.ForkServer:
+    """Start another one, which imports the same modules; it answers when it has.
+
+    Args:
+        like: One that runs.
+        fork: Starts it as a fork of another process than this; None: it is a program.
+    """
     server = forkserver.ForkServer()
     server.set_forkserver_preload(like._preload_modules)  # type: ignore[attr-defined]
-    server.ensure_running()
+    if fork is None:
+        server.ensure_running()
+    else:
+        start_fork_server(server, fork)
+        setattr(server, "ensure_running", lambda: None)  # noqa: B010 - it would ask after it as after a child
     return server
 
 

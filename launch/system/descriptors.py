@@ -7,7 +7,7 @@ import errno
 import fcntl
 import os
 import resource
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 _FLOOR, _HIGHEST_FLOOR = 1 << 12, 1 << 16
@@ -53,6 +53,24 @@ def open_descriptors() -> list[int]:
     """All of this process."""
     numbers = [int(name) for name in os.listdir("/proc/self/fd")]  # noqa: PTH208 - one of them is of this very list
     return [number for number in numbers if Path(f"/proc/self/fd/{number}").exists()]
+
+
+def close_all_but(kept: Collection[int]) -> None:
+    """Close all of this process but these and the standard streams."""
+    for number in open_descriptors():
+        if number > 2 and number not in kept:
+            with contextlib.suppress(OSError):
+                os.close(number)
+
+
+def renumber(descriptors: Sequence[int], numbers: Sequence[int]) -> None:
+    """Give descriptors these numbers; what had one of them is closed."""
+    above = max((2, *descriptors, *numbers)) + 1
+    for descriptor, number in zip(
+        [fcntl.fcntl(old, fcntl.F_DUPFD_CLOEXEC, above) for old in descriptors], numbers, strict=True
+    ):
+        os.dup2(descriptor, number, inheritable=False)
+        os.close(descriptor)
 
 
 def _is_same_file(one: int, two: int) -> bool:

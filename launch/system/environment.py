@@ -6,6 +6,7 @@ torchrun's own variables reach a rank from torch's elastic agent. Ours travel be
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import sys
 from collections.abc import Mapping
@@ -156,6 +157,18 @@ def tag_of(environment: Mapping[str, str]) -> str | None:
 def own_tag() -> str | None:
     """The node that this process belongs to."""
     return tag_of(os.environ)
+
+
+def take_tag(tag: str) -> None:
+    """Let this process belong to a node, though it is a fork of one that carried another's tag, or nobody's.
+
+    What others see of a process's environment is the memory in which it was given it. A fork inherits that, and can write
+    to it.
+    """
+    getenv = ctypes.CDLL(None).getenv
+    getenv.restype = ctypes.c_void_p
+    ctypes.memmove(getenv(NODE_TAG.encode()), tag.encode(), len(tag))
+    os.environ[NODE_TAG] = tag
 
 
 def has_fixed_hash_seed() -> bool:

@@ -3,7 +3,8 @@
 Three mechanisms, because each has a hole. The kernel ends a rank when its parent dies (`PR_SET_PDEATHSIG`), but not the
 rank's own children. Those carry the tag of their node in the environment that they were started with, so that they are
 found wherever they were reparented to. One that has cleared its environment and left its parent as well stays below the
-node, which adopts orphans (`PR_SET_CHILD_SUBREAPER`), for as long as the node lives.
+node, which adopts orphans (`PR_SET_CHILD_SUBREAPER`), for as long as the node lives; or below the command, where the rank
+came from a fork server that is none of its node's.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def three_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalClust
     """Nodes of one rank that stay warm for all tests of this process; two of them are started at a time."""
     plan = plan_of("verify", "--nnodes", "3")
     logs = tmp_path_factory.mktemp("nodes")
-    with LocalCluster(plan.topology, nproc_per_node=1, preload=plan.preload, log_dir=logs, num_starting=2) as cluster:
+    with LocalCluster(plan.topology, nproc_per_node=1, preload=plan.preload, log_dir=logs) as cluster:
         yield cluster
 
 

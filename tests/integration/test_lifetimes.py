@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -92,6 +93,12 @@ def start(
         command.communicate()
 
 
+def nodes_of(command: subprocess.Popen[Any]) -> list[psutil.Process]:
+    """What is below them are forks, which look like them."""
+    children = psutil.Process(command.pid).children()
+    return [child for child in children if "resumable.launch.node" in command_of(child)]
+
+
 def all_gone(processes: list[psutil.Process]) -> bool:
     _, alive = psutil.wait_procs(processes, timeout=0)
     return not [process for process in alive if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
@@ -169,7 +176,7 @@ def test_a_job_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
 def test_no_rank_outlives_a_killed_node(start, temporary: Path) -> None:
     """When the node dies, its ranks, helpers and temporary files go too and the command says so."""
     command, descendants = start("verify")
-    [node] = [process for process in descendants if "resumable.launch.node" in command_of(process)]
+    [node] = nodes_of(command)
     node.kill()
     _, errors = command.communicate(timeout=60)
     assert (command.returncode, "the node ended without an answer" in errors) == (3, True)
@@ -195,9 +202,7 @@ def test_what_hides_from_a_job_whose_node_is_killed_is_ended_with_the_command(tm
         wait_until(
             lambda: (tmp_path / "hidden").exists() and (tmp_path / "hidden").read_text().endswith("\n"), timeout_s=120
         )
-        [node] = [
-            child for child in family(psutil.Process(command.pid)) if "resumable.launch.node" in command_of(child)
-        ]
+        [node] = nodes_of(command)
         node.kill()
         command.wait(timeout=60)
     assert not psutil.pid_exists(int((tmp_path / "hidden").read_text()))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -90,7 +91,7 @@ def test_an_answer_that_comes_with_the_first_line_is_kept(node: Node) -> None:
 @pytest.mark.parametrize("ask", [Channel.answer, Channel.wait_until_warm])
 def test_a_node_that_ends_by_itself_is_an_error(node: Node, ask: Callable[[Channel], object]) -> None:
     """It is named, with its exit code and the end of its log."""
-    node.channel._process.terminate()
+    node.channel._process.send_signal(signal.SIGTERM)
     node.hang_up()
     said = r"node 3: .* without an answer \(exit code -15\)\nthe end of .*/log:\n.*\n +ModuleNotFoundError: torch$"
     with pytest.raises(NodeError, match=said):
@@ -100,7 +101,7 @@ def test_a_node_that_ends_by_itself_is_an_error(node: Node, ask: Callable[[Chann
 def test_a_request_is_one_line(node: Node, tmp_path) -> None:
     """The node reads what was asked."""
     node.channel.request(REQUEST)
-    node.channel._process.stdin.close()
+    node.channel._requests.close()
     node.channel._process.wait()
     line, end = (tmp_path / "asked").read_bytes().split(b"\n")
     assert (msgspec.json.decode(line, type=NodeRequest), end) == (REQUEST, b"")

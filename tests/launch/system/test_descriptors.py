@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from resumable.launch.system.descriptors import open_descriptors, out_of_the_way, put_back
+from resumable.launch.system.descriptors import open_descriptors, out_of_the_way, put_back, renumber
 from resumable.launch.system.standard_streams import whole_again
 
 
@@ -70,3 +70,14 @@ def test_a_stream_that_was_closed_or_taken_apart_is_whole_again(tmp_path: Path, 
             getattr(stream, spoil)()
         print("x", file=stream, flush=True)
     assert (tmp_path / "out").read_text() == "x\n"
+
+
+def test_descriptors_change_their_numbers(descriptor: int, tmp_path: Path) -> None:
+    """With each other too; no program inherits them."""
+    (tmp_path / "other").write_bytes(b"other")
+    other = os.open(tmp_path / "other", os.O_RDONLY)
+    renumber([descriptor, other], [other, descriptor])
+    assert [(os.read(number, 9), os.get_inheritable(number)) for number in (descriptor, other)] == [
+        (b"other", False),
+        (b"ours", False),
+    ]
