@@ -18,7 +18,6 @@ from resumable.launch.reading.lives import Life, Run
 
 FROZEN = "frozen"
 """Names of parameters, in any order."""
-_Curve = Mapping[int, Sequence[Figure]]
 
 
 def setting_violation(evidence: Evidence, life: Life, *, has_scheduler: bool) -> Violation | None:
@@ -44,7 +43,7 @@ def setting_violation(evidence: Evidence, life: Life, *, has_scheduler: bool) ->
         for optimizer, setting in sorted(own.settings)
         if not _had_left(evidence, life, (optimizer, setting))
         for difference in _first_difference(
-            setting, own.curve_of((optimizer, setting)), [one.curve_of((optimizer, setting)) for one in witnesses]
+            setting, *(_Curve(one.curve_of((optimizer, setting)), len(one)) for one in (own, *witnesses))
         )
         if not _makes_no_difference(evidence, life, difference.number)
     ]
@@ -64,6 +63,21 @@ def setting_violation(evidence: Evidence, life: Life, *, has_scheduler: bool) ->
     return violation_of(life, problem, why, step=step, line=life.steps[first.number].line)
 
 
+class _Curve(NamedTuple):
+    values: Mapping[int, Sequence[Figure]]
+    """By the step from which on they hold, in order."""
+    num_steps: int
+
+    def at(self, number: int) -> Sequence[Figure] | None:
+        """None where it is not known, or there is no such step."""
+        place = bisect_right(list(self.values), number)
+        return self.values[list(self.values)[place - 1]] if place and number < self.num_steps else None
+
+    def goes_with(self, found: _Curve) -> bool:
+        """Whether nothing is different in any step."""
+        return self.values == found.values and self.num_steps >= found.num_steps
+
+
 class _Difference(NamedTuple):
     number: int
     """Of the step."""
@@ -71,23 +85,17 @@ class _Difference(NamedTuple):
     expected: Sequence[Figure]
 
 
-def _first_difference(setting: str, found: _Curve, others: Sequence[_Curve]) -> Iterator[_Difference]:
+def _first_difference(setting: str, found: _Curve, *others: _Curve) -> Iterator[_Difference]:
     """The first step whose value is different from all others, if those are the same."""
-    if any(other == found for other in others):
+    if any(other.goes_with(found) for other in others):
         return
-    for number in sorted({number for curve in (found, *others) for number in curve}):
-        own, *expected = (_at(curve, number) for curve in (found, *others))
+    for number in sorted({number for curve in (found, *others) for number in curve.values}):
+        own, *expected = (curve.at(number) for curve in (found, *others))
         known = [value for value in expected if value is not None]
         are_agreed = all(_are_same(setting, value, known[0]) for value in known)
         if own is not None and known and are_agreed and not _are_same(setting, own, known[0]):
             yield _Difference(number, own, known[0])
             return
-
-
-def _at(curve: _Curve, number: int) -> Sequence[Figure] | None:
-    begins = list(curve)
-    place = bisect_right(begins, number)
-    return curve[begins[place - 1]] if place else None
 
 
 def _are_same(setting: str, one: Sequence[Figure], other: Sequence[Figure]) -> bool:

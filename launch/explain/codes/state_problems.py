@@ -188,12 +188,13 @@ class SettingDiffers(Problem, frozen=True, kw_only=True):
             parts = ((sorted(own - right), "frozen"), (sorted(right - own), "not frozen any more"))
             told = [f"{listed_in_part(names[:MAX_NAMES], len(names))} {how}" for names, how in parts if names]
             return self.filled(what=" and ".join(told))
-        pairs = list(zip(self.found, self.expected, strict=False)) or [("none", "none")]
-        number, (found, expected) = next(
-            ((n, pair) for n, pair in enumerate(pairs) if pair[0] != pair[1]), (0, pairs[0])
-        )
-        group = f" of group {number}" if len(pairs) > 1 else ""
-        return self.filled(what=f"{_setting(self.setting)}{group} {found}, not {expected}")
+        if len(self.found) != len(self.expected):
+            return self.filled(what=f"{counted(len(self.found), 'group')} of parameters, not {len(self.expected)}")
+        pairs = zip(self.found, self.expected, strict=True)
+        differing = ((number, *pair) for number, pair in enumerate(pairs) if pair[0] != pair[1])
+        number, found, right = next(differing, (0, "", ""))
+        group = f" of group {number}" if len(self.found) > 1 else ""
+        return self.filled(what=f"{_setting(self.setting)}{group} {found}, not {right}")
 
 
 def _setting(name: str) -> str:

@@ -270,7 +270,8 @@ def set_to(step: int | None = None, **settings: list[Figure]) -> Change:
             return line
         is_first = line.before is not None
         is_due = is_first if step is None else line.step == step
-        own = {**(SETTINGS if is_first else {}), **(settings if is_due else {})}
+        there = line.settings.get("layer.bias", {})
+        own = {**(SETTINGS if is_first else {}), **there, **(settings if is_due else {})}
         return msgspec.structs.replace(line, settings={"layer.bias": own} if own else {})
 
     return change
@@ -316,12 +317,21 @@ unlike_references = fields(Step, after=lambda line: f"own {line.after}")
     [
         (set_to(momentum=[0.9 * (1 + 1e-9)]), [set_to(), set_to()], set_to()),
         (set_to(momentum=[0.5]), [set_to(), set_to(momentum=[0.5])], set_to()),
+        (set_to(momentum=[0.7]), [set_to(), set_to(momentum=[0.5])], set_to()),
         (set_to(momentum=[0.5]), [set_to(), set_to()], saved_with(momentum=[0.5])),
         (set_to(frozen=["layer.bias", "layer.bias"]), [set_to(), set_to()], set_to()),
         (set_to(other=[0.5]), [set_to(), set_to()], set_to()),
         (fields(Step, settings={}), [set_to(), set_to()], set_to()),
     ],
-    ids=["rounded", "never the same", "since before the save", "in any order", "of one alone", "not recorded"],
+    ids=[
+        "rounded",
+        "as in one",
+        "never the same",
+        "since before the save",
+        "in any order",
+        "of one alone",
+        "not recorded",
+    ],
 )
 def test_a_setting_that_the_job_may_have_accuses_nobody(own: Change, others: list[Change], earlier: Change) -> None:
     """What follows from losses is not the same in both references, or was different when this run saved it."""
@@ -331,6 +341,29 @@ def test_a_setting_that_the_job_may_have_accuses_nobody(own: Change, others: lis
         together(own, unlike_references), *[together(saved, other) for other in others], earlier=earlier
     )
     assert result.outcome == Outcome.VALID
+
+
+def test_a_change_that_does_not_come_is_found_where_it_should_have_come() -> None:
+    """The first one of several, with the line of its step: the process before was killed long before it."""
+    due = together(set_to(), set_to(12, momentum=[0.8]), set_to(14, lr=[0.2, 0.02]))
+    first, second = judged_with(together(set_to(), unlike_references), due, due).violations
+    assert "did step 12 with momentum 0.9, not 0.8" in first.sentence
+    assert (first.step, first.line is not None, first.advice.startswith("let the optimizer's")) == (12, True, True)
+    assert second.rank == 1
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [
+        ({"momentum": ["None"]}, "with momentum None, not 0.9"),
+        ({"lr": [0.1]}, "with 1 group of parameters, not 2"),
+    ],
+    ids=["no number", "fewer groups"],
+)
+def test_settings_that_are_no_numbers_of_as_many_groups_are_different(own: dict[str, list[Figure]], words: str) -> None:
+    """Whatever they are."""
+    result = judged_with(together(set_to(**own), unlike_references))
+    assert [words in one.sentence for one in result.violations] == [True, True]
 
 
 def test_a_setting_that_makes_no_difference_is_no_loss() -> None:
@@ -580,8 +613,20 @@ def with_cache(start: str, *later: str) -> Change:
         (with_cache("new", "other"), with_cache("new", "noise"), Outcome.UNKNOWN),
         (with_cache("new", "other"), with_cache("new", ""), Outcome.UNKNOWN),
         (with_cache("", "other"), with_cache("new", "full"), Outcome.VALID),
+        (with_cache("new", "full", "other"), with_cache("new", "full"), Outcome.VALID),
+        (with_cache("new", "other"), with_cache("new", "noise", "noise", "full"), Outcome.UNKNOWN),
+        (with_cache("new", "other"), with_cache("new", "full", "full", "noise"), Outcome.UNKNOWN),
     ],
-    ids=["made anew", "lost", "never the same", "not always there", "made when it is needed"],
+    ids=[
+        "made anew",
+        "lost",
+        "never the same",
+        "not always there",
+        "made when it is needed",
+        "the next save decides",
+        "not the same before",
+        "not the same behind",
+    ],
 )
 def test_a_buffer_that_no_checkpoint_holds_is_lost_if_references_have_it_at_the_next_save(
     own, second, expected
@@ -592,6 +637,30 @@ def test_a_buffer_that_no_checkpoint_holds_is_lost_if_references_have_it_at_the_
     runs[1] = changed(changed(runs[1], second, rank=0), noisy)
     result = judged(run_with((full, 0, 0), (own, 1, 0)), first=runs[0], second=runs[1])
     assert result.outcome == expected
+
+
+@pytest.mark.parametrize(("own", "expected"), [("full", Outcome.VALID), ("other", Outcome.INVALID)])
+def test_what_references_have_at_all_of_their_saves_they_have_at_any_step(own: str, expected: Outcome) -> None:
+    """This run saves at others since its restart."""
+    full, seldom = with_cache("new", "full"), replace(JOB, save_every=5)
+    runs = [changed(with_states(histories.reference(seldom, number)), full, rank=0) for number in (1, 2)]
+    runs[1] = changed(runs[1], noisy)
+    result = judged(run_with((full, 0, 0), (with_cache("new", own), 1, 0)), first=runs[0], second=runs[1])
+    assert result.outcome == expected
+
+
+def test_a_process_that_saves_no_more_leaves_it_in_doubt() -> None:
+    """Nobody sees what it had in the end."""
+    full, second = with_cache("new", "full"), changed(histories.reference(JOB, 2), noisy)
+    unsaved = together(with_cache("new", "full"), without(Save))
+    history = changed(
+        run_with((full, 0, 0), (unsaved, 1, 0)), lambda line: None if is_saved(line) else line, incarnation=1
+    )
+    assert judged(history, second=second).outcome == Outcome.UNKNOWN
+
+
+def is_saved(line: AnyRecord) -> bool:
+    return isinstance(line, State) and line.moment == "save"
 
 
 def test_a_process_that_left_nothing_has_lost_nothing() -> None:
