@@ -14,6 +14,7 @@ from resumable.launch.explain.check_result import (
     passed,
     unknown,
 )
+from resumable.launch.explain.codes.optimizer_reasons import MayFollowFromLosses
 from resumable.launch.explain.codes.state_problems import (
     MAX_NAMES,
     NotRestored,
@@ -43,9 +44,11 @@ def _restored(evidence: Evidence) -> CheckResult:
     violations = [*_different_states(evidence, starts), *_different_settings(evidence, resumed, starts)]
     if not evidence.numbers_repeat:
         violations += _lost_beside(evidence, starts)
-    if violations:
-        return failed(violations)
-    unproved = None if evidence.numbers_repeat else _unproved(evidence, resumed, starts)
+    doubtful = [one for one in violations if isinstance(one.reason, MayFollowFromLosses)]
+    certain = [one for one in violations if one not in doubtful]
+    if certain:
+        return failed(certain)
+    unproved = None if evidence.numbers_repeat else _unproved(evidence, resumed, starts, doubtful)
     if unproved is not None:
         return unproved
     if starts and not any(start.equal.intersection(MUST_BE_RESTORED) for start in starts):
@@ -67,8 +70,13 @@ restored = Check(
 )
 
 
-def _unproved(evidence: Evidence, resumed: Sequence[Life], starts: Sequence[Start]) -> CheckResult | None:
+def _unproved(
+    evidence: Evidence, resumed: Sequence[Life], starts: Sequence[Start], doubtful: Sequence[Violation]
+) -> CheckResult | None:
     """What keeps the state from being proved where it does not show in numbers; None if nothing does."""
+    for one in doubtful:
+        if one.problem is not None:
+            return unknown(one.problem, doubtful, reason=one.reason)
     known = {start.life.incarnation for start in starts}
     for life in resumed:
         if life.incarnation not in known:

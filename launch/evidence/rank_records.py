@@ -227,7 +227,7 @@ class State(Record, frozen=True, kw_only=True, tag="state"):
     """The quick form, by component, as the steps have it. At the start, `buffers` are there, be it empty, if they were seen
     before the first forward pass and no other process replaces them in it."""
     settings: Settings = {}
-    """What the optimizers that train are set to, at saves; as of a step."""
+    """What the optimizers that train are set to, at saves, rates included."""
 
 
 class Save(Record, frozen=True, kw_only=True, tag="save"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 from resumable.launch.explain.check_result import Violation, violation_of
@@ -13,18 +14,11 @@ from resumable.launch.explain.codes.optimizer_reasons import (
 from resumable.launch.explain.codes.state_problems import RateDiffers
 from resumable.launch.explain.codes.state_reasons import ComponentNotRestored
 from resumable.launch.explain.codes.statement import Reason
-from resumable.launch.explain.witnesses import first_different_batches, witnesses_of
+from resumable.launch.explain.witnesses import SAME_RATE, first_different_batches, had_left, witnesses_of
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life
 from resumable.launch.reading.step_table import known
 from resumable.launch.reading.steps import NOTHING, Steps
-
-SAME_RATE = 1e-6
-"""Relative: a rate that is computed from the step may be rounded differently from one that is multiplied step by step.
-
-A restored scheduler may change from the one way to the other. It is a few units in the last place of single precision, in
-which most updates are made: what is closer makes no different update that anybody could see.
-"""
 
 
 def rate_violation(evidence: Evidence, life: Life, *, has_scheduler: bool) -> Violation | None:
@@ -37,7 +31,7 @@ def rate_violation(evidence: Evidence, life: Life, *, has_scheduler: bool) -> Vi
         life: The process.
         has_scheduler: Its scheduler was restored: what that makes of later losses is its own.
     """
-    num_right = num_right_steps(evidence, life, has_scheduler=has_scheduler)
+    num_right = 0 if had_left(evidence, life, "lr") else num_right_steps(evidence, life, has_scheduler=has_scheduler)
     witnesses = [(steps.figures("rates"), life.first_step - first) for first, steps in witnesses_of(evidence, life)]
     for number, own in enumerate(life.steps.figures("rates")[:num_right]):
         found = known(own)
@@ -52,6 +46,20 @@ def rate_violation(evidence: Evidence, life: Life, *, has_scheduler: bool) -> Vi
             why = _why(evidence, life, number, has_scheduler=has_scheduler)
             return violation_of(life, problem, why, step=life.first_step + number, line=life.steps[number].line)
     return None
+
+
+def may_follow_from_losses(evidence: Evidence, life: Life, undisturbed: Sequence[object]) -> bool:
+    """Whether a script may have set something by its losses, which are never the same, where it has no scheduler.
+
+    Args:
+        evidence: All that is known.
+        life: The process.
+        undisturbed: What a reference had from the first step of the process on, up to the first that is different. What it
+            had for two steps it may have had for as long by accident.
+    """
+    has_scheduler = life.steps[0].record.scheduler_steps is not None
+    stands_still = any(one == other for one, other in pairwise(undisturbed))
+    return not evidence.numbers_repeat and not has_scheduler and stands_still
 
 
 def num_right_steps(evidence: Evidence, life: Life, *, has_scheduler: bool) -> int:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from resumable.launch.evidence.rank_records import Figure
 from resumable.launch.explain.check_result import Violation, violation_of
-from resumable.launch.explain.codes.optimizer_reasons import SettingNotRestored
+from resumable.launch.explain.codes.optimizer_reasons import MayFollowFromLosses, SettingNotRestored
 from resumable.launch.explain.codes.state_problems import SettingDiffers
-from resumable.launch.explain.learning_rates import SAME_RATE, num_right_steps
-from resumable.launch.explain.witnesses import witnesses_of
+from resumable.launch.explain.codes.statement import Reason
+from resumable.launch.explain.learning_rates import may_follow_from_losses, num_right_steps
+from resumable.launch.explain.witnesses import FROZEN, are_same, had_left, witnesses_of
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.reading.lives import Life, Run
-
-FROZEN = "frozen"
-"""Names of parameters, in any order."""
+from resumable.launch.reading.lives import Life
 
 
 def setting_violation(evidence: Evidence, life: Life, *, has_scheduler: bool) -> Violation | None:
@@ -41,7 +38,7 @@ def setting_violation(evidence: Evidence, life: Life, *, has_scheduler: bool) ->
     differences = [
         (difference, setting)
         for optimizer, setting in sorted(own.settings)
-        if not _had_left(evidence, life, (optimizer, setting))
+        if not had_left(evidence, life, setting, optimizer)
         for difference in _first_difference(
             setting, *(_Curve(one.curve_of((optimizer, setting)), len(one)) for one in (own, *witnesses))
         )
@@ -59,7 +56,9 @@ def setting_violation(evidence: Evidence, life: Life, *, has_scheduler: bool) ->
         found=tuple(first.found),
         expected=tuple(first.expected),
     )
-    why = SettingNotRestored(is_frozen=setting == FROZEN)
+    why: Reason = SettingNotRestored(is_frozen=setting == FROZEN)
+    if may_follow_from_losses(evidence, life, first.undisturbed):
+        why = MayFollowFromLosses()
     return violation_of(life, problem, why, step=step, line=life.steps[first.number].line)
 
 
@@ -83,6 +82,8 @@ class _Difference(NamedTuple):
     """Of the step."""
     found: Sequence[Figure]
     expected: Sequence[Figure]
+    undisturbed: Sequence[object]
+    """What another run had, from the first step of the process on."""
 
 
 def _first_difference(setting: str, found: _Curve, *others: _Curve) -> Iterator[_Difference]:
@@ -92,22 +93,11 @@ def _first_difference(setting: str, found: _Curve, *others: _Curve) -> Iterator[
     for number in sorted({number for curve in (found, *others) for number in curve.values}):
         own, *expected = (curve.at(number) for curve in (found, *others))
         known = [value for value in expected if value is not None]
-        are_agreed = all(_are_same(setting, value, known[0]) for value in known)
-        if own is not None and known and are_agreed and not _are_same(setting, own, known[0]):
-            yield _Difference(number, own, known[0])
+        are_agreed = all(are_same(setting, value, known[0]) for value in known)
+        if own is not None and known and are_agreed and not are_same(setting, own, known[0]):
+            undisturbed = [others[-1].at(earlier) for earlier in range(number + 1)]
+            yield _Difference(number, own, known[0], undisturbed)
             return
-
-
-def _are_same(setting: str, one: Sequence[Figure], other: Sequence[Figure]) -> bool:
-    if setting == FROZEN:
-        return set(one) == set(other)
-    return len(one) == len(other) and all(map(_is_same, one, other))
-
-
-def _is_same(one: Figure, other: Figure) -> bool:
-    if isinstance(one, str) or isinstance(other, str):
-        return one == other
-    return math.isclose(one, other, rel_tol=SAME_RATE)
 
 
 def _makes_no_difference(evidence: Evidence, life: Life, number: int) -> bool:
@@ -116,21 +106,3 @@ def _makes_no_difference(evidence: Evidence, life: Life, number: int) -> bool:
     wanted = evidence.expected.get(life.rank, ())[step : step + 1]
     after = life.steps[number].after
     return after is not None and any(one.after == after for one in wanted)
-
-
-def _had_left(evidence: Evidence, life: Life, name: tuple[str, str]) -> bool:
-    """Whether the setting was different from the references' already when the run saved what the process went on from."""
-    moments = {start.moment for start in evidence.starts if start.life.incarnation == life.incarnation}
-    saved = [values for moment in moments for values in _saved(evidence.faulted, name, *moment)]
-    steps = {step for _, step in moments}
-    expected = [value for run in evidence.references for step in steps for value in _saved(run, name, 0, step)]
-    return any(not _are_same(name[1], one, other) for one in saved for other in expected)
-
-
-def _saved(run: Run, name: tuple[str, str], incarnation: int, step: int) -> Iterator[Sequence[Figure]]:
-    """What the setting was when the run saved."""
-    optimizer, setting = name
-    for one in run.saved:
-        values = None if one.state is None else one.state.settings.get(optimizer, {}).get(setting)
-        if one.moment == (incarnation, step) and values is not None:
-            yield values

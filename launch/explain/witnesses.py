@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
 from typing import Literal
 
 from resumable.launch.evidence.fingerprints import Fingerprint
+from resumable.launch.evidence.rank_records import Figure
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life
 from resumable.launch.reading.saves import Saved
@@ -70,6 +73,56 @@ def _in_references(evidence: Evidence, rank: int, step: int, component: str, nam
 
 def _held(saved: Iterable[Saved], component: str, name: str) -> set[Fingerprint | None]:
     return {one.state.components.get(component, {}).get(name) for one in saved if one.state is not None}
+
+
+FROZEN = "frozen"
+"""Of an optimizer's settings, the names of parameters that get no gradient, in any order."""
+SAME_RATE = 1e-6
+"""Relative: a rate that is computed from the step may be rounded differently from one that is multiplied step by step.
+
+A restored scheduler may change from the one way to the other. It is a few units in the last place of single precision, in
+which most updates are made: what is closer makes no different update that anybody could see.
+"""
+
+
+def had_left(evidence: Evidence, life: Life, setting: str, optimizer: str | None = None) -> bool:
+    """Whether a setting was different from the references' already when the run saved what a process went on from.
+
+    Args:
+        evidence: All that is known.
+        life: The process.
+        setting: Which.
+        optimizer: Its first parameter; None: of any.
+    """
+    moments = {start.moment for start in evidence.starts if start.life.incarnation == life.incarnation}
+    saved = [one for one in evidence.faulted.saved if one.moment in moments]
+    steps = {step for _, step in moments}
+    expected = [one for run in evidence.references for one in run.saved if one.step in steps]
+    return any(
+        not are_same(setting, own[name], other[name])
+        for own, other in product(_set_to(saved, setting), _set_to(expected, setting))
+        for name in own.keys() & other.keys()
+        if optimizer in (None, name)
+    )
+
+
+def _set_to(saved: Iterable[Saved], setting: str) -> list[dict[str, Sequence[Figure]]]:
+    """At each save, by optimizer."""
+    states = [one.state for one in saved if one.state is not None]
+    return [{name: own[setting] for name, own in state.settings.items() if setting in own} for state in states]
+
+
+def are_same(setting: str, one: Sequence[Figure], other: Sequence[Figure]) -> bool:
+    """Whether a setting has the same value in each group of an optimizer."""
+    if setting == FROZEN:
+        return set(one) == set(other)
+    return len(one) == len(other) and all(map(_is_same, one, other))
+
+
+def _is_same(one: Figure, other: Figure) -> bool:
+    if isinstance(one, str) or isinstance(other, str):
+        return one == other
+    return math.isclose(one, other, rel_tol=SAME_RATE)
 
 
 def witnesses_of(evidence: Evidence, life: Life) -> Iterator[tuple[int, Steps]]:

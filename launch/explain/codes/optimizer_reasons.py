@@ -44,6 +44,16 @@ class SettingNotRestored(Reason, frozen=True, kw_only=True):
         return "let the optimizer's `state_dict()` bring it back, and whatever changes it go on from where it was"
 
 
+class MayFollowFromLosses(Reason, frozen=True, kw_only=True):
+    """It is in doubt: what two runs had for long they may have had for as long by accident."""
+
+    template = (
+        "it was right at first, there is no scheduler, and numbers do not repeat, so that nothing shows whether the script "
+        "sets it by its losses (when they fall no more), or by a count of steps or epochs that stands elsewhere"
+    )
+    remedy = "save what it follows from, and load it too; of a scheduler's rates it can be told"
+
+
 class SchedulerOffCount(Reason, frozen=True, kw_only=True):
     """The scheduler stands elsewhere."""
 

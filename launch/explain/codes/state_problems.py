@@ -192,9 +192,9 @@ class SettingDiffers(Problem, frozen=True, kw_only=True):
             return self.filled(what=f"{counted(len(self.found), 'group')} of parameters, not {len(self.expected)}")
         pairs = zip(self.found, self.expected, strict=True)
         differing = ((number, *pair) for number, pair in enumerate(pairs) if pair[0] != pair[1])
-        number, found, right = next(differing, (0, "", ""))
+        number, own_value, right_value = next(differing, (0, "", ""))
         group = f" of group {number}" if len(self.found) > 1 else ""
-        return self.filled(what=f"{_setting(self.setting)}{group} {found}, not {right}")
+        return self.filled(what=f"{_setting(self.setting)}{group} {own_value}, not {right_value}")
 
 
 def _setting(name: str) -> str:

@@ -42,6 +42,8 @@ class SettingsWatch:
         if seen != self._seen.get(name):
             self._seen[name] = seen
             told, own = self._told.get(name, {}), self.of(groups)
+            if len(groups) == 1:
+                own.pop("lr", None)  # which steps tell by themselves
             self._told[name] = own
             self._new.setdefault(name, {}).update({key: own[key] for key in own if told.get(key) != own[key]})
 
@@ -51,9 +53,9 @@ class SettingsWatch:
         return new
 
     def of(self, groups: Sequence[Mapping[str, Any]]) -> dict[str, list[Figure]]:
-        """All settings of an optimizer as they are now; of an only group without the rate, which steps tell by itself."""
+        """All settings of an optimizer as they are now."""
         figures = [dict(_figures(group)) for group in groups]
-        names = {name: None for own in figures for name in own if name != "lr" or len(figures) > 1}
+        names = {name: None for own in figures for name in own}
         frozen: list[Figure] = [
             self._name_of(one) or f"{number}/{place}"
             for number, group in enumerate(groups)

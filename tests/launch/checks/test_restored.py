@@ -16,7 +16,7 @@ from resumable.launch.explain.outcome import Outcome
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import resolve
 from tests.launch import histories
-from tests.launch.changes import Change, changed, fields, together, without
+from tests.launch.changes import Change, changed, fields, same, together, without
 from tests.launch.histories import Job
 from tests.launch.lines import INITIAL
 from tests.launch.states import NAMES, components_of, one, shard, with_component, with_states
@@ -259,6 +259,8 @@ def test_the_rates_of_a_process_in_the_wrong_place_accuse_nobody() -> None:
     assert judged(changed(history, strayed, incarnation=1), **references).outcome == Outcome.VALID
 
 
+with_any_scheduler = fields(Step, scheduler_steps=7)
+"""What it has counted does not tell."""
 SETTINGS = {"momentum": [0.9], "betas/1": [0.99], "lr": [0.1, 0.01], "frozen": ["layer.bias"]}
 
 
@@ -275,6 +277,10 @@ def set_to(step: int | None = None, **settings: list[Figure]) -> Change:
         return msgspec.structs.replace(line, settings={"layer.bias": own} if own else {})
 
     return change
+
+
+def is_saved(line: AnyRecord) -> bool:
+    return isinstance(line, State) and line.moment == "save"
 
 
 def saved_with(**settings: list[Figure]) -> Change:
@@ -296,11 +302,11 @@ def judged_with(own: Change, *others: Change, earlier: Change | None = None, is_
     [
         (set_to(momentum=[0.5]), "with momentum 0.5, not 0.9"),
         (set_to(lr=[0.1, 0.1]), "with learning rate of group 1 0.1, not 0.01"),
-        (set_to(6, **{"betas/1": [0.9]}), "did step 6 with betas[1] 0.9, not 0.99"),
+        (set_to(**{"betas/1": [0.9]}), "did step 4 with betas[1] 0.9, not 0.99"),
         (set_to(frozen=[]), "with layer.bias not frozen any more"),
         (set_to(frozen=["a", "layer.bias"]), "with a frozen"),
     ],
-    ids=["momentum", "rate of a group", "later", "thawed", "frozen"],
+    ids=["momentum", "rate of a group", "of a pair", "thawed", "frozen"],
 )
 def test_a_setting_that_no_run_has_at_this_step_is_invalid(own: Change, words: str) -> None:
     """Numbers need not repeat: settings do."""
@@ -310,6 +316,19 @@ def test_a_setting_that_no_run_has_at_this_step_is_invalid(own: Change, words: s
 
 unlike_references = fields(Step, after=lambda line: f"own {line.after}")
 """The numbers of a job that do not repeat."""
+
+
+@pytest.mark.parametrize(("rate", "expected"), [(0.1, Outcome.INVALID), (0.01, Outcome.VALID)])
+def test_a_rate_that_the_run_had_when_it_saved_accuses_nobody(rate: float, expected: Outcome) -> None:
+    """A plateau that it came to before the references did: nothing else had this rate."""
+
+    def reduced(lr: float) -> Change:
+        saved = fields(State, when=is_saved, settings={"layer.bias": {"lr": [lr]}})
+        return together(with_rate(lambda _: 0.1), saved)
+
+    first, second = (changed(with_states(histories.reference(JOB, number)), reduced(0.1)) for number in (1, 2))
+    history = run_with((reduced(rate), 0, None), (with_rate(lambda _: 0.01), 1, None))
+    assert judged(history, first=first, second=changed(second, noisy)).outcome == expected
 
 
 @pytest.mark.parametrize(
@@ -343,13 +362,36 @@ def test_a_setting_that_the_job_may_have_accuses_nobody(own: Change, others: lis
     assert result.outcome == Outcome.VALID
 
 
-def test_a_change_that_does_not_come_is_found_where_it_should_have_come() -> None:
-    """The first one of several, with the line of its step: the process before was killed long before it."""
-    due = together(set_to(), set_to(12, momentum=[0.8]), set_to(14, lr=[0.2, 0.02]))
-    first, second = judged_with(together(set_to(), unlike_references), due, due).violations
-    assert "did step 12 with momentum 0.9, not 0.8" in first.sentence
-    assert (first.step, first.line is not None, first.advice.startswith("let the optimizer's")) == (12, True, True)
-    assert second.rank == 1
+def with_momenta(momentum: Callable[[int], float]) -> Change:
+    return together(*(set_to(step, momentum=[momentum(step)]) for step in range(1, 24)))
+
+
+warmed_up = with_momenta(lambda step: min(step, 12) / 20)
+never_warm = with_momenta(lambda step: min(step, 11) / 20)
+
+
+@pytest.mark.parametrize(
+    ("change", "due", "own", "expected"),
+    [
+        (same, set_to(12, momentum=[0.8]), same, Outcome.UNKNOWN),
+        (with_any_scheduler, set_to(12, momentum=[0.8]), same, Outcome.INVALID),
+        (same, warmed_up, never_warm, Outcome.INVALID),
+    ],
+    ids=["by losses or not", "by a scheduler", "with each step"],
+)
+def test_a_change_that_does_not_come_is_found_where_it_should_have_come(change, due, own, expected) -> None:
+    """The first one of several. Whether it follows from losses, which are never the same, is known where it moves always."""
+    undisturbed = together(set_to(), due, set_to(14, lr=[0.2, 0.02]), change)
+    result = judged_with(
+        together(set_to(), own, change, unlike_references), undisturbed, undisturbed, earlier=together(due, change)
+    )
+    first = result.violations[0]
+    assert (expected, 12, True, "momentum") == (
+        result.outcome,
+        first.step,
+        first.line is not None,
+        first.problem.setting,
+    )
 
 
 @pytest.mark.parametrize(
@@ -375,8 +417,6 @@ def with_schedulers(line: AnyRecord) -> AnyRecord:
     return with_component(line, "schedulers", {"0": one("schedule")}) if isinstance(line, State) else line
 
 
-with_any_scheduler = fields(Step, scheduler_steps=7)
-"""What it has counted does not tell."""
 counted_from_scratch = fields(Step, scheduler_steps=lambda line: round(math.log(line.learning_rate, 0.9)))
 """The rates follow from what the scheduler has counted."""
 
@@ -657,10 +697,6 @@ def test_a_process_that_saves_no_more_leaves_it_in_doubt() -> None:
         run_with((full, 0, 0), (unsaved, 1, 0)), lambda line: None if is_saved(line) else line, incarnation=1
     )
     assert judged(history, second=second).outcome == Outcome.UNKNOWN
-
-
-def is_saved(line: AnyRecord) -> bool:
-    return isinstance(line, State) and line.moment == "save"
 
 
 def test_a_process_that_left_nothing_has_lost_nothing() -> None:
