@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
@@ -28,10 +29,14 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
 
     names: dict[str, Fingerprint] | None = None
     quick: Fingerprint | None = None
+    is_part: bool = False
+    """There is more of it: optimizers that the first step made, in whatever order, hold the rest, which nobody has seen."""
 
     def equals(self, other: Form) -> bool:
         """Whether both are of the same state, as far as both tell."""
         if self.names is not None and other.names is not None:
+            if other.is_part and other.names:
+                return Counter(other.names.values()) <= Counter(self.names.values())
             return self.names == other.names
         return self.quick is not None and self.quick == other.quick
 

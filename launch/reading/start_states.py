@@ -137,6 +137,9 @@ def _start(run: Run, life: Life, found: Mapping[int, State], had: HadStates) -> 
         else:
             own = form_of(found[life.rank], component)
             expected = list(had.alternatives(life.rank, component, is_resized=is_resized))
+            if component in ("parameters", "optimizer") and _is_part(life, found[life.rank]):
+                own = msgspec.structs.replace(own, is_part=True)
+                expected = [one for one in expected if one.names is not None]
         if any(one.equals(own) for one in expected):
             equal |= {component} if own.names or own.quick != Fingerprint() else set()
             passing |= {component} if not is_resized and had.has_left(life.rank, component, own) else set()
@@ -157,6 +160,12 @@ def _start(run: Run, life: Life, found: Mapping[int, State], had: HadStates) -> 
         spread=frozenset(spread),
         passing=frozenset(passing),
     )
+
+
+def _is_part(life: Life, state: State) -> bool:
+    """Whether optimizers hold more parameters after a process's first step than before it."""
+    before, after = (forms.get("parameters") for forms in (state.quick, life.steps[0].record.components))
+    return before is not None and after is not None and before.num_elements < after.num_elements
 
 
 def _way(run: Run, life: Life, state: State, had: HadStates) -> Way:

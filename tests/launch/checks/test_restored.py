@@ -589,6 +589,29 @@ def test_how_parameters_differ_tells_what_became_of_them(parameters, untrained, 
     assert words in f"{violation.explanation} {violation.advice}"
 
 
+@pytest.mark.parametrize(
+    ("own", "expected"), [({}, Outcome.VALID), ({"parameters": one("fresh")}, Outcome.INVALID)], ids=["saved", "fresh"]
+)
+def test_optimizers_that_the_first_step_makes_have_lost_nothing(own: dict[str, Fingerprint], expected: Outcome) -> None:
+    """One for each tensor, in whatever order they come: of the others nobody has seen what they began with."""
+
+    def first_alone(line: AnyRecord) -> AnyRecord:
+        if isinstance(line, Step) and own:
+            return msgspec.structs.replace(
+                line, components={name: form + one("effect") for name, form in line.components.items()}
+            )
+        if not isinstance(line, State) or line.moment != "start":
+            return line
+        parts = {component: line.components[component]["layer.weight"] for component in ("parameters", "optimizer")}
+        parts |= own
+        components = {component: {"0/0/0": part} for component, part in parts.items()}
+        return msgspec.structs.replace(
+            line, components={**line.components, **components}, quick={**line.quick, **parts}
+        )
+
+    assert alone(run_with((first_alone, 1, None))).outcome == expected
+
+
 def test_a_parameter_of_no_module_is_named_by_its_place() -> None:
     """A weight of the loss, say, which the model's state does not hold."""
     history = run_with((at_start("parameters", lambda parts: {**parts, "0/1/4": one("fresh")}), 1, None))
