@@ -103,7 +103,7 @@ def expected_artefacts(references: Sequence[Run], begun: Run | None = None) -> E
     steps = _steps(first)
     agreed = {own for own, at in steps.items() if all(_steps(other).get(own) == at for other in others)}
     saves = {place: saves for place, saves in first.items() if place[:2] in agreed}
-    threads, *other_threads = (_by_threads(run) for run in references)
+    threads, *other_threads = (_by_threads(run.artefacts) for run in references)
     threaded = {
         own: saves
         for own, saves in threads.items()
@@ -117,9 +117,10 @@ def expected_artefacts(references: Sequence[Run], begun: Run | None = None) -> E
         for pair in zip(saves, other[own], strict=True)
     ]
     if begun is not None:
-        first_life = begun.history.incarnations[0]
-        undisturbed = _by_place(one for one in begun.artefacts if one.incarnation == first_life)
-        pairs += [pair for place in saves for pair in zip(saves[place], undisturbed.get(place, ()), strict=False)]
+        undisturbed = [one for one in begun.artefacts if one.incarnation == begun.history.incarnations[0]]
+        early, early_threaded = _by_place(undisturbed), _by_threads(undisturbed)
+        pairs += [pair for place in saves for pair in zip(saves[place], early.get(place, ()), strict=False)]
+        pairs += [pair for own in threaded for pair in zip(threaded[own], early_threaded.get(own, ()), strict=False)]
     return ExpectedArtefacts(
         saves=saves,
         threaded=threaded,
@@ -131,7 +132,7 @@ def expected_artefacts(references: Sequence[Run], begun: Run | None = None) -> E
             for key in mine.keys() | yours.keys()
             if mine.get(key) != yours.get(key)
         )
-        | (frozenset() if begun is None else _seldom_moving(saves)),
+        | (frozenset() if begun is None else _seldom_moving(saves, threaded)),
         moving=_moving(one for own in (*saves.values(), *threaded.values()) for one in own),
         names=_names(one for own in first.values() for one in own),
     )
@@ -148,11 +149,13 @@ def _moving(artefacts: Iterable[Saved]) -> frozenset[tuple[str, str]]:
     return frozenset(moving)
 
 
-def _seldom_moving(saves: Mapping[Place, Sequence[Saved]]) -> frozenset[tuple[str, str]]:
+def _seldom_moving(
+    saves: Mapping[Place, Sequence[Saved]], threaded: Mapping[tuple[int, str], Sequence[Saved]]
+) -> frozenset[tuple[str, str]]:
     """Name, and key path of what is the same in two successive saves of a series, or is saved once."""
     series: dict[tuple[int, str], list[Saved]] = {}
-    for (rank, name, _), own in sorted(saves.items(), key=lambda pair: pair[0][2]):
-        series.setdefault((rank, series_of(name)), []).extend(own)
+    for place, own in [*sorted(saves.items(), key=lambda pair: pair[0][2]), *threaded.items()]:
+        series.setdefault((place[0], series_of(place[1])), []).extend(own)
     return frozenset(
         (one.name, key)
         for own in series.values()
@@ -177,9 +180,9 @@ def _by_place(artefacts: Iterable[Saved]) -> dict[Place, list[Saved]]:
     return places
 
 
-def _by_threads(run: Run) -> dict[tuple[int, str], list[Saved]]:
+def _by_threads(artefacts: Iterable[Saved]) -> dict[tuple[int, str], list[Saved]]:
     threaded: dict[tuple[int, str], list[Saved]] = {}
-    for one in run.artefacts:
+    for one in artefacts:
         if one.is_finished and not one.is_step_sure:
             threaded.setdefault((one.rank, one.name), []).append(one)
     return threaded

@@ -258,6 +258,18 @@ def test_what_is_lost_is_named(
         pytest.param(
             (LATEST, BEST), (LATEST, replace(BEST, when=at(16))), (LATEST, replace(BEST, when=at(12))), id="chance"
         ),
+        pytest.param(
+            (replace(CLOCK, writer="thread"),),
+            (replace(CLOCK_4, writer="thread"),),
+            (replace(CLOCK_2, writer="thread"),),
+            id="a thread that saves the time of day",
+        ),
+        pytest.param(
+            (BY_THREAD,),
+            (replace(LOST, writer="thread"),),
+            (replace(BY_THREAD, when=at(4)),),
+            id="a thread that saves at will",
+        ),
         pytest.param((BY_THREAD,), (BY_LATE_THREAD,), None, id="a thread that comes to it a step later"),
         pytest.param((BY_THREAD,), (BY_THREAD,), (BY_LATE_THREAD,), id="a thread that does so in one reference"),
         pytest.param((LATEST,), (LATEST, File(path="new.pt", when=at(10))), None, id="a file that nobody knows"),
@@ -459,6 +471,7 @@ def halved(step: int) -> float:
     return 0.5 if step > RESUMED else 1.0
 
 
+@pytest.mark.parametrize("writer", ["loop", "thread"])
 @pytest.mark.parametrize("is_noisy", [True, False])
 @pytest.mark.parametrize(
     ("reference", "first", "second", "accuses"),
@@ -471,11 +484,13 @@ def halved(step: int) -> float:
     ],
 )
 def test_where_numbers_do_not_repeat_what_may_be_the_same_by_accident_accuses_nobody(
-    reference, first, second, *, accuses: bool, is_noisy: bool
+    reference, first, second, *, accuses: bool, is_noisy: bool, writer: Writer
 ) -> None:
     """A number that moves with each save and is the same in all runs, until they are disturbed, follows from no noise."""
-    before = None if first is None else (counted(scale=first),)
-    result = judged((counted(scale=reference),), before, (counted(scale=second),), is_noisy=is_noisy)
+    whole, before, after = (
+        replace(counted(scale=scale), writer=writer) for scale in (reference, first or reference, second)
+    )
+    result = judged((whole,), (before,), (after,), is_noisy=is_noisy)
     assert (result.outcome is Outcome.INVALID) == (accuses or not is_noisy)
 
 
