@@ -10,7 +10,7 @@ from typing import Literal
 from resumable.launch.evidence.fingerprints import Fingerprint
 from resumable.launch.evidence.rank_records import Figure
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.reading.lives import Life
+from resumable.launch.reading.lives import Life, Run
 from resumable.launch.reading.saves import Saved
 from resumable.launch.reading.start_states import Beside, Start
 from resumable.launch.reading.steps import NOTHING, Steps
@@ -48,8 +48,8 @@ def fate_of(evidence: Evidence, start: Start, component: Beside, name: str) -> F
     before, too, and this run with them: what follows from numbers that never repeat is never the same twice.
     """
     life = start.life
-    saved = [one for one in evidence.faulted.saved if one.rank == life.rank and one.state is not None]
-    later = [one for one in saved if one.incarnation == life.incarnation]
+    saved = _of_rank(evidence.faulted, life.rank)
+    later = [one for one in saved if one.incarnation == life.incarnation and one.step > life.common_step]
     if not later:
         return "unknown" if life.num_kept else "back"
     own, step = _held(later[:1], component, name), later[0].step
@@ -66,9 +66,15 @@ def _in_references(evidence: Evidence, rank: int, step: int, component: str, nam
     """What the references had at a save, or at all of theirs where none is at that step; None where one had nothing."""
     found: set[Fingerprint | None] = set()
     for run in evidence.references:
-        saved = [one for one in run.saved if one.rank == rank]
+        saved = _of_rank(run, rank)
         found |= _held([one for one in saved if one.step == step] or saved, component, name) or {None}
     return found
+
+
+def _of_rank(run: Run, rank: int) -> list[Saved]:
+    """What a rank saved of which it is known what it had; where one saves for all, that one's."""
+    saved = [one for one in run.saved if one.state is not None]
+    return [one for one in saved if one.rank == rank] or saved
 
 
 def _held(saved: Iterable[Saved], component: str, name: str) -> set[Fingerprint | None]:

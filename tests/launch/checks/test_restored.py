@@ -9,7 +9,7 @@ import pytest
 
 from resumable.launch.checks.restored import restored
 from resumable.launch.evidence.fingerprints import Fingerprint
-from resumable.launch.evidence.history import History
+from resumable.launch.evidence.history import History, Process
 from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, Figure, Load, Save, State, Step
 from resumable.launch.explain.check_result import CheckResult
 from resumable.launch.explain.outcome import Outcome
@@ -710,6 +710,34 @@ def test_what_references_have_at_all_of_their_saves_they_have_at_any_step(own: s
     runs[1] = changed(runs[1], noisy)
     result = judged(run_with((full, 0, 0), (with_cache("new", own), 1, 0)), first=runs[0], second=runs[1])
     assert result.outcome == expected
+
+
+def test_what_one_rank_saves_for_all_tells_of_all_on_another_number_of_ranks() -> None:
+    """Of a cache, too."""
+    runs = [changed(with_states(histories.reference(FOUR, number)), with_cache("new", "full")) for number in (1, 2)]
+    history = changed(resized(TWO, is_sharded=False), with_cache("new", "full"))
+    result = judged(history, job=FOUR, first=runs[0], second=changed(runs[1], noisy))
+    assert result.outcome == Outcome.VALID
+
+
+def saves_as_it_begins(process: Process) -> Process:
+    """Before its first forward pass."""
+    first = next(number for number, line in enumerate(process.records) if isinstance(line, Batch))
+    held = next(line for line in process.records if isinstance(line, State) and line.moment == "start")
+    save = [Save(sequence=0, time_ns=0, path="again.pt", phase=phase, content={"a": "a"}) for phase in ("begin", "end")]
+    lines = [*process.records[:first], msgspec.structs.replace(held, moment="save"), *save, *process.records[first:]]
+    records = tuple(msgspec.structs.replace(line, sequence=number) for number, line in enumerate(lines))
+    return msgspec.structs.replace(process, records=records)
+
+
+def test_what_a_process_saves_as_it_begins_tells_nothing_of_what_forward_passes_make() -> None:
+    """A later save does."""
+    full = with_cache("new", "full")
+    runs = [changed(with_states(histories.reference(JOB, number)), full, rank=0) for number in (1, 2)]
+    history = run_with((full, 0, 0), (with_cache("new", "full"), 1, 0))
+    processes = [saves_as_it_begins(one) if (one.incarnation, one.rank) == (1, 0) else one for one in history.processes]
+    history = msgspec.structs.replace(history, processes=tuple(processes))
+    assert judged(history, first=runs[0], second=changed(runs[1], noisy)).outcome == Outcome.VALID
 
 
 def test_a_process_that_saves_no_more_leaves_it_in_doubt() -> None:
