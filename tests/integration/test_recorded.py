@@ -141,6 +141,11 @@ def test_a_command_is_verified(tmp_path: Path, command: list[str], code: int, ou
     [
         pytest.param("echo 'no such column' >&2; exit 3", ["exit code 3", "no such column", "command.out"], id="fails"),
         pytest.param(
+            f"PYTHONPATH=../../../../old:$PYTHONPATH {sys.executable} -c 'import torch'; seq 9",
+            ["ended well, and no rank was recorded", "this process is not recorded: ImportError: an old one"],
+            id="lacks what the recorder needs",
+        ),
+        pytest.param(
             "(sleep 0.2 & echo $! > pid); while kill -0 $(cat pid); do sleep 0.1; done",
             ["ended well, and no rank was recorded"],
             id="waits for the end of what it left behind",
@@ -148,7 +153,9 @@ def test_a_command_is_verified(tmp_path: Path, command: list[str], code: int, ou
     ],
 )
 def test_a_command_in_which_nobody_trains_is_not_verified(tmp_path: Path, script: str, said: list[str]) -> None:
-    """What it printed last is shown."""
+    """What the recorder said is shown, or what was printed last."""
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "msgspec.py").write_text("raise ImportError('an old one')")
     ended = resumable("verify", "--", "sh", "-c", script, folder=tmp_path)
     assert (ended.returncode, [words for words in said if words not in ended.stderr]) == (2, [])
 

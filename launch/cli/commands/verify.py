@@ -29,8 +29,10 @@ from resumable.launch.system.safe_io import last_lines
 from resumable.launch.system.standard_streams import complain
 from resumable.launch.system.wording import shown
 
-_NUM_SAID = 3
-"""Lines that are shown of what a command printed last."""
+_COMPLAINT = "is not recorded: "
+"""The recorder says so where something keeps it out of a process."""
+_NUM_LOOKED_AT, _NUM_SAID = 1000, 3
+"""Lines of what a command printed last; those that are shown."""
 
 
 def verify(arguments: argparse.Namespace, console: Console) -> int:
@@ -134,12 +136,11 @@ def _carry_out_command(plan: Plan, options: JobOptions, run_dir: RunDir, console
 
 
 def _why_nobody(code: int, scenario_dir: ScenarioDir) -> str:
-    """Why no rank was recorded of a command that left with this exit code."""
-    if code == 0:
-        return f"ended well, and no rank was recorded: {NO_RANK}"
+    """Why no rank was recorded of a command that left with this exit code: what the recorder said, or what came last."""
     log = scenario_dir.command_log(0)
-    said = last_lines(log, _NUM_SAID, within=scenario_dir.root)
-    where = (
-        f"ended with exit code {code} before any rank trained; it runs in a folder of its own, so name files in full"
-    )
+    lines = last_lines(log, _NUM_LOOKED_AT, within=scenario_dir.root)
+    said = [line for line in dict.fromkeys(lines) if _COMPLAINT in line] or lines[-_NUM_SAID:]
+    where = f"ended well, and no rank was recorded: {NO_RANK}"
+    if code != 0:
+        where = f"ended with exit code {code} before any rank trained; it runs in a folder of its own, so name files in full"
     return "\n  ".join([where, *said, f"its log: {shown(log)}"])
