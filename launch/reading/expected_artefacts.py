@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import msgspec
 
@@ -153,9 +153,10 @@ def _seldom_moving(
     saves: Mapping[Place, Sequence[Saved]], threaded: Mapping[tuple[int, str], Sequence[Saved]]
 ) -> frozenset[tuple[str, str]]:
     """Name, and key path of what is the same in two successive saves of a series, or is saved once."""
+    in_order = [own for _, own in sorted(saves.items(), key=lambda pair: pair[0][2])]
     series: dict[tuple[int, str], list[Saved]] = {}
-    for place, own in [*sorted(saves.items(), key=lambda pair: pair[0][2]), *threaded.items()]:
-        series.setdefault((place[0], series_of(place[1])), []).extend(own)
+    for one in chain.from_iterable([*in_order, *threaded.values()]):
+        series.setdefault((one.rank, series_of(one.name)), []).append(one)
     return frozenset(
         (one.name, key)
         for own in series.values()
