@@ -114,12 +114,11 @@ def _differences(evidence: Evidence) -> Iterator[Violation]:
     last = evidence.faulted.history.incarnations[-1:]
     num_explained = 0
     for life in evidence.faulted.lives:
-        expected = evidence.expected.get(life.rank)
-        if expected is None:
+        if life.rank not in evidence.expected:
             yield Violation(problem=UnknownRank(rank=life.rank), rank=life.rank, incarnation=life.incarnation)
             continue
         must_end = life.incarnation in last and life.process.has_ended_well
-        difference = _first_difference(life, expected, must_end=must_end)
+        difference = _first_difference(life, evidence.wanted(life), must_end=must_end)
         if difference is not None:
             why = _why(life, evidence, difference) if num_explained < MAX_EXPLAINED else None
             num_explained += 1
@@ -129,7 +128,7 @@ def _differences(evidence: Evidence) -> Iterator[Violation]:
 def _why(life: Life, evidence: Evidence, difference: _Difference) -> Reason | None:
     if life.trajectory.left_out and not life.steps:
         return EveryUpdateLeftOut(num=len(life.trajectory.left_out))
-    if difference.window is not None and _has_same_batches(evidence.expected[life.rank][life.first_step :], life.steps):
+    if difference.window is not None and _has_same_batches(evidence.wanted(life), life.steps):
         return AccumulationOffCount()
     number = difference.at.loader if difference.at and evidence.profile.interleaves_loaders else None
     loader = next((loader for own, loader in life.trajectory.loaders.items() if number in (None, own)), None)
@@ -142,7 +141,7 @@ def _why(life: Life, evidence: Evidence, difference: _Difference) -> Reason | No
         if num_found != num_expected:
             return WorkersDiffer(num_found=num_found, num_expected=num_expected)
     turns = explain_interleaving(
-        evidence.expected[life.rank][life.first_step :],
+        evidence.wanted(life),
         life.steps,
         wanted_loaders=wanted_loaders,
         found_loaders=life.trajectory.loaders,
@@ -191,8 +190,7 @@ def _num_ahead(life: Life, run: Run) -> int:
     return sum(isinstance(one, Batch) and one.grad_enabled and one.loader in loaders for one in since)
 
 
-def _first_difference(life: Life, expected: Steps, *, must_end: bool) -> _Difference | None:
-    rest = expected[life.first_step :]
+def _first_difference(life: Life, rest: Steps, *, must_end: bool) -> _Difference | None:
     number = rest.first_difference(life.steps, "keys")
     if number is None or (number == len(life.steps) and not must_end):
         return None

@@ -24,7 +24,6 @@ from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.failures import came_to_its_end
 from resumable.launch.reading.lives import Life
 from resumable.launch.reading.repeatability import Distance, distances, final_parameters, first_different_state
-from resumable.launch.reading.steps import NOTHING
 from resumable.launch.reading.trained import TrainedStep
 from resumable.launch.system.wording import counted
 
@@ -91,8 +90,7 @@ def _violations(evidence: Evidence) -> Iterator[Violation]:
     reference_end = final_parameters(evidence.references[0])
     is_different = False
     for life in evidence.faulted.lives:
-        expected = evidence.expected.get(life.rank, NOTHING)
-        number = first_different_state(expected[life.first_step :], life.steps)
+        number = first_different_state(evidence.wanted(life), life.steps)
         if number is not None and not was_cut_off(life, number):
             is_different = True
             yield _violation(evidence, life, number)
@@ -104,7 +102,7 @@ def _violations(evidence: Evidence) -> Iterator[Violation]:
 
 def _violation(evidence: Evidence, life: Life, number: int) -> Violation:
     step = life.first_step + number
-    wanted, found = evidence.expected[life.rank][step], life.steps[number]
+    wanted, found = evidence.wanted(life)[number], life.steps[number]
     problem = StateDiffers(rank=life.rank, step=step, what=_differing(wanted, found))
     why = explain_state_difference(evidence, life, number)
     at = found.batches[0] if found.batches else None

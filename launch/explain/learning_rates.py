@@ -18,7 +18,7 @@ from resumable.launch.explain.witnesses import SAME_RATE, first_different_batche
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life
 from resumable.launch.reading.step_table import known
-from resumable.launch.reading.steps import NOTHING, Steps
+from resumable.launch.reading.steps import Steps
 
 
 def rate_violation(evidence: Evidence, life: Life, *, has_scheduler: bool) -> Violation | None:
@@ -71,7 +71,7 @@ def num_right_steps(evidence: Evidence, life: Life, *, has_scheduler: bool) -> i
 
 def _why(evidence: Evidence, life: Life, number: int, *, has_scheduler: bool) -> Reason:
     """What the scheduler had counted, if that is known and different."""
-    wanted = evidence.expected.get(life.rank, NOTHING)[life.first_step + number :][:1]
+    wanted = evidence.wanted(life)[number:][:1]
     counts = [step.record.scheduler_steps for step in (*wanted, life.steps[number])]
     if None not in counts and len(set(counts)) > 1:
         return SchedulerOffCount(num_found=counts[-1], num_expected=counts[0], is_as_saved=has_scheduler)

@@ -102,7 +102,6 @@ def _first_difference(setting: str, found: _Curve, *others: _Curve) -> Iterator[
 
 def _makes_no_difference(evidence: Evidence, life: Life, number: int) -> bool:
     """Whether the step left the parameters that it should have left, to the last bit."""
-    step = life.first_step + number
-    wanted = evidence.expected.get(life.rank, ())[step : step + 1]
+    wanted = evidence.wanted(life)[number:][:1]
     after = life.steps[number].after
     return after is not None and any(one.after == after for one in wanted)

@@ -30,7 +30,6 @@ from resumable.launch.reading.group_states import start_state
 from resumable.launch.reading.lives import Life
 from resumable.launch.reading.repeatability import first_different_state
 from resumable.launch.reading.start_states import Start
-from resumable.launch.reading.steps import NOTHING
 from resumable.launch.reading.trained import TrainedStep
 
 
@@ -60,8 +59,7 @@ def _different_batches(evidence: Evidence, life: Life, step: int) -> Reason | No
 def _different_rank(evidence: Evidence, life: Life, step: int) -> Reason | None:
     """Another rank of the group whose state is different since an earlier step."""
     for other in evidence.faulted.group(life.incarnation):
-        expected = evidence.expected.get(other.rank, NOTHING)[other.first_step :]
-        number = first_different_state(expected, other.steps)
+        number = first_different_state(evidence.wanted(other), other.steps)
         if number is not None and other.first_step + number < step:
             return FollowsFromRank(rank=other.rank)
     return None

@@ -13,7 +13,7 @@ from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life, Run
 from resumable.launch.reading.saves import Saved
 from resumable.launch.reading.start_states import Beside, Start
-from resumable.launch.reading.steps import NOTHING, Steps
+from resumable.launch.reading.steps import Steps
 from resumable.launch.reading.trained import TrainedStep
 
 
@@ -147,7 +147,7 @@ def witnesses_of(evidence: Evidence, life: Life) -> Iterator[tuple[int, Steps]]:
 
 def first_different_batches(evidence: Evidence, life: Life) -> int | None:
     """The first step, since training began, in which a process trained on different batches than it should have."""
-    expected = evidence.expected.get(life.rank, NOTHING)[life.first_step :][: len(life.steps)]
+    expected = evidence.wanted(life)[: len(life.steps)]
     number = life.steps[: len(expected)].first_difference(expected, "keys")
     return None if number is None else life.first_step + number
 

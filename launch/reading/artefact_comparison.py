@@ -210,7 +210,7 @@ class ArtefactComparison:
 
         Behind a step that a gradient scaler left out by chance, each save is that of another step.
         """
-        wanted = self._evidence.expected.get(life.rank, NOTHING)[life.first_step : life.end_step]
+        wanted = self._evidence.wanted(life)[: len(life.steps)]
         number = life.steps.first_difference(wanted, *(_KEYS_AND_NUMBERS if self._repeats(life.rank) else _KEYS))
         right = life.first_step + (len(life.steps) if number is None else number)
         return right if self._left_out is None else min(right, self._left_out - 1)

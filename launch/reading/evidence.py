@@ -12,10 +12,10 @@ from resumable.launch.evidence.loop_profile import LoopProfile, profile_of
 from resumable.launch.plan.plan import Plan, Scenario
 from resumable.launch.reading.dismissal import with_dismissals
 from resumable.launch.reading.gaps import gaps
-from resumable.launch.reading.lives import Run
+from resumable.launch.reading.lives import Life, Run
 from resumable.launch.reading.repeatability import repeats
 from resumable.launch.reading.start_states import Start, starts_of
-from resumable.launch.reading.steps import Steps
+from resumable.launch.reading.steps import NOTHING, Steps
 from resumable.launch.reading.timeline import assemble
 
 
@@ -43,6 +43,10 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def expected(self) -> dict[int, Steps]:
         """What each rank should train on, from the first reference; empty without one."""
         return expected_steps(self.references[0]) if self.references else {}
+
+    def wanted(self, life: Life) -> Steps:
+        """What a process should have trained on, from its first step on; nothing where nobody knows."""
+        return self.expected.get(life.rank, NOTHING)[life.first_step :]
 
     @cached_property
     def starts(self) -> tuple[Start, ...]:

@@ -88,14 +88,16 @@ class _Builder:
         """The process where it went on; `read`: what its group read, as far as content tells."""
         rank, incarnation = trajectory.process.rank, trajectory.process.incarnation
         before = self.done.get(rank, NOTHING)
+        loaded = self._loaded(trajectory, read)
         resume = None
         if trajectory.steps and incarnation > 0:
-            resume = find_resume_point(trajectory.steps, self._clues(trajectory, before, read))
+            resume = find_resume_point(trajectory.steps, self._clues(trajectory, before, loaded))
         first_step = resume.step if resume else (len(before) if incarnation > 0 else 0)
         has_nothing_left = not trajectory.steps and bool(read) and trajectory.process.has_ended_well
         if has_nothing_left:
             first_step = min(first_step, self.places.lockstep.own(rank, read[-1].step))
-        num_open = self._num_open(trajectory, read, first_step)
+        fitting = [one for one in loaded if self.places.lockstep.own(rank, one.step) == first_step]
+        num_open = fitting[-1].num_accumulated if fitting else 0
         open_step = self._open_step(rank, first_step, num_open)
         epoch = self._epoch_shift(trajectory, first_step, num_open=len(open_step.batches))
         steps = with_reference_indices(trajectory, first_step, self.reference, self.profile)
@@ -114,12 +116,10 @@ class _Builder:
             waiting=_shifted(trajectory.waiting, epoch),
         )
 
-    def _num_open(self, trajectory: Trajectory, read: Sequence[Saved], first_step: int) -> int:
-        """Batches whose gradients waited when the checkpoint was written that a process went on from."""
-        paths, rank = {*trajectory.loaded, *(one.path for one in read)}, trajectory.process.rank
-        files = (one for one in self.saved if one.is_checkpoint and one.path in paths)
-        fitting = [one for one in files if self.places.lockstep.own(rank, one.step) == first_step]
-        return fitting[-1].num_accumulated if fitting else 0
+    def _loaded(self, trajectory: Trajectory, read: Sequence[Saved]) -> Sequence[Saved]:
+        """What a process may have gone on from: by its paths, and then by content, which says it better."""
+        there = {one.path: one for one in self.saved if one.is_checkpoint}
+        return [*(there[path] for path in trajectory.loaded if path in there), *read]
 
     def _open_step(self, rank: int, first_step: int, num_open: int) -> TrainedStep:
         """What the rank had done of a step by then."""
@@ -133,13 +133,12 @@ class _Builder:
         num_passes = len({batch.backward_line for batch in batches})
         return TrainedStep(batches=batches, losses=step.losses[:num_passes])
 
-    def _clues(self, trajectory: Trajectory, before: Steps, read: Sequence[Saved]) -> Clues:
+    def _clues(self, trajectory: Trajectory, before: Steps, loaded: Sequence[Saved]) -> Clues:
         rank, parameters = trajectory.process.rank, _first_parameters(trajectory)
-        known = {one.path: one.step for one in self.saved if one.is_checkpoint and one.is_step_sure}
-        loaded = [*(known[path] for path in trajectory.loaded if path in known), *(one.step for one in read)]
+        steps = [one.step for one in loaded if one.step == one.earliest_step]
         return Clues(
             same_parameters=sorted({self.places.lockstep.own(rank, common) for common in self.places.of(parameters)}),
-            checkpoint=self.places.lockstep.own(rank, loaded[-1]) if loaded else None,
+            checkpoint=self.places.lockstep.own(rank, steps[-1]) if steps else None,
             expected=self.reference.get(rank, before),
             num_done=len(before) or max(map(len, self.done.values()), default=0),
         )
