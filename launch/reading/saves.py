@@ -19,7 +19,8 @@ from resumable.launch.evidence.written_files import File, files_in
 from resumable.launch.plan.fault_kinds import NOTICES
 from resumable.launch.reading.trajectory import Trajectory
 
-_DIGITS = re.compile(r"\d+")
+_NUMBERS = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<![^\W_])(?=[a-f]*\d)[0-9a-f]{8,}(?![^\W_])|\d+")
+"""A UUID, a hash in hexadecimal digits, or plain digits."""
 Content = Mapping[str, Fingerprint]
 """Fingerprints by key."""
 Moment = tuple[int, int]
@@ -141,11 +142,11 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def series_of(path: str) -> str:
-    """Name of the series: `step-15.ckpt` and `step-20.ckpt` are of one, `best.pt` is not.
+    """Name of the series: `step-15.ckpt` and `step-20.ckpt` are of one, and names by hashes; `best.pt` is not.
 
     Nothing but its name says of a file which others the job would load in its place.
     """
-    return _DIGITS.sub("#", path)
+    return _NUMBERS.sub("#", path)
 
 
 def saved_by(trajectory: Trajectory, first_step: int, *, num_carried: int = 0, scenario: str = "") -> tuple[Saved, ...]:

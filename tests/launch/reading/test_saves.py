@@ -132,9 +132,19 @@ def test_a_fault_is_nothing_that_the_writer_did():
     assert not checkpoint.is_settled
 
 
-@pytest.mark.parametrize(("path", "series"), [("d/step-15.pt", "d/step-#.pt"), ("best.pt", "best.pt"), ("1/2", "#/#")])
+@pytest.mark.parametrize(
+    ("path", "series"),
+    [
+        ("d/step-15.pt", "d/step-#.pt"),
+        ("best.pt", "best.pt"),
+        ("1/2", "#/#"),
+        ("c/ckpt_3f2a9c1e.pt", "c/ckpt_#.pt"),
+        ("0c8b1f1e-7a3e-4d1c-9f60-2b8d6a5e4c11/m.pt", "#/m.pt"),
+        ("decoded1/facade.pt", "decoded#/facade.pt"),
+    ],
+)
 def test_files_that_differ_in_numbers_are_one_series(path, series):
-    """The series is the name without its numbers."""
+    """The series is the name without its numbers, be they in hexadecimal digits."""
     assert series == series_of(path)
 
 
