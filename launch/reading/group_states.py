@@ -106,7 +106,7 @@ class HadStates:
     def has_left(self, rank: int, component: str, own: Form) -> bool:
         """Whether a rank had something else after the step that the save follows."""
         quick = self.quick.get(rank, {}).get(component)
-        return component in _IN_STEPS and quick is not None and quick != own.quick
+        return component in _IN_STEPS and not own.is_part and quick is not None and quick != own.quick
 
     def _is_alike(self, component: str, rank: int, saver: int, *, is_resized: bool) -> bool:
         """Whether a rank had what the saver had; on a different number of ranks, whether all ranks had the same."""

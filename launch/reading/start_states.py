@@ -127,8 +127,9 @@ def _start(run: Run, life: Life, found: Mapping[int, State], had: HadStates) -> 
     equal: set[str] = set()
     spread: set[str] = set()
     passing: set[str] = set()
+    is_part = _is_part(life, found[life.rank])
     for component in (*MUST_BE_RESTORED, *_TOLD):
-        if not _is_captured(found[life.rank], component):
+        if not _is_captured(found[life.rank], component) or (is_part and component == "untrained"):
             continue
         if had.is_spread(component) or found[life.rank].quick.get(component, Fingerprint()).part:
             spread.add(component)
@@ -137,7 +138,7 @@ def _start(run: Run, life: Life, found: Mapping[int, State], had: HadStates) -> 
         else:
             own = form_of(found[life.rank], component)
             expected = list(had.alternatives(life.rank, component, is_resized=is_resized))
-            if component in ("parameters", "optimizer") and _is_part(life, found[life.rank]):
+            if is_part and component in ("parameters", "optimizer"):
                 own = msgspec.structs.replace(own, is_part=True)
                 expected = [one for one in expected if one.names is not None]
         if any(one.equals(own) for one in expected):
@@ -163,7 +164,7 @@ def _start(run: Run, life: Life, found: Mapping[int, State], had: HadStates) -> 
 
 
 def _is_part(life: Life, state: State) -> bool:
-    """Whether optimizers hold more parameters after a process's first step than before it."""
+    """Whether optimizers hold more parameters after a process's first step than before it: what none held was not known."""
     before, after = (forms.get("parameters") for forms in (state.quick, life.steps[0].record.components))
     return before is not None and after is not None and before.num_elements < after.num_elements
 

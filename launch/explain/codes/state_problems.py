@@ -119,7 +119,10 @@ class NotRestored(Problem, frozen=True, kw_only=True):
 def _told(name: str) -> str:
     """A parameter that no module has is named after its place in the optimizers."""
     place = re.fullmatch(r"(\d+)/(\d+)/(\d+)", name)
-    return f"parameter {place[3]} of the optimizer's group {place[2]}, which no module has" if place else name
+    if not place:
+        return name
+    optimizer = f"optimizer {place[1]}" if int(place[1]) else "the optimizer"
+    return f"parameter {place[3]} of {optimizer}'s group {place[2]}, which no module has"
 
 
 class ScheduleBegunAgain(Problem, frozen=True, kw_only=True):

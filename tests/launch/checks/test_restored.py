@@ -49,7 +49,7 @@ def at_start(
 
     def spoil(line: AnyRecord) -> AnyRecord:
         if isinstance(line, Step) and has_effect:
-            effect = {name: form + one("effect") for name, form in line.components.items()}
+            effect = {name: form + one("effect", num_elements=0) for name, form in line.components.items()}
             return msgspec.structs.replace(line, components=effect)
         if isinstance(line, State) and line.moment == "start":
             return with_component(line, component, change(line.components.get(component, {})))
@@ -598,7 +598,7 @@ def test_optimizers_that_the_first_step_makes_have_lost_nothing(own: dict[str, F
     def first_alone(line: AnyRecord) -> AnyRecord:
         if isinstance(line, Step) and own:
             return msgspec.structs.replace(
-                line, components={name: form + one("effect") for name, form in line.components.items()}
+                line, components={name: form + one("effect", num_elements=0) for name, form in line.components.items()}
             )
         if not isinstance(line, State) or line.moment != "start":
             return line
@@ -612,11 +612,12 @@ def test_optimizers_that_the_first_step_makes_have_lost_nothing(own: dict[str, F
     assert alone(run_with((first_alone, 1, None))).outcome == expected
 
 
-def test_a_parameter_of_no_module_is_named_by_its_place() -> None:
+@pytest.mark.parametrize(("place", "optimizer"), [("0/1/4", "the optimizer"), ("2/1/4", "optimizer 2")])
+def test_a_parameter_of_no_module_is_named_by_its_place(place: str, optimizer: str) -> None:
     """A weight of the loss, say, which the model's state does not hold."""
-    history = run_with((at_start("parameters", lambda parts: {**parts, "0/1/4": one("fresh")}), 1, None))
+    history = run_with((at_start("parameters", lambda parts: {**parts, place: one("fresh")}), 1, None))
     sentence = alone(history).violations[0].sentence
-    assert sentence.endswith(": parameter 4 of the optimizer's group 1, which no module has")
+    assert sentence.endswith(f": parameter 4 of {optimizer}'s group 1, which no module has")
 
 
 def with_teacher(at_save: str, at_start: str) -> Change:
@@ -631,7 +632,8 @@ def with_teacher(at_save: str, at_start: str) -> Change:
 
 
 def average_for_good(line: AnyRecord) -> AnyRecord:
-    return with_component(line, "parameters", {"layer.weight": one("average")}) if isinstance(line, State) else line
+    average = {name: one("average", name) for name in NAMES["parameters"]}
+    return with_component(line, "parameters", average) if isinstance(line, State) else line
 
 
 @pytest.mark.parametrize(

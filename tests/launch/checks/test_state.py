@@ -14,7 +14,7 @@ from resumable.launch.plan.fault_model import resolve
 from tests.launch import histories
 from tests.launch.changes import Change, changed, fields, same, together
 from tests.launch.histories import Job
-from tests.launch.states import one, with_component, with_states
+from tests.launch.states import NAMES, one, with_component, with_states
 
 JOB = Job(num_samples=32)
 
@@ -457,8 +457,8 @@ def test_a_rank_that_saves_nothing_has_the_cause_of_the_one_that_does() -> None:
 
 def averaged(line: AnyRecord) -> AnyRecord:
     """Whatever is saved, and started from, is an average."""
-    is_state = isinstance(line, State)
-    return with_component(line, "parameters", {"layer.weight": one("average")}) if is_state else line
+    average = {name: one("average", name) for name in NAMES["parameters"]}
+    return with_component(line, "parameters", average) if isinstance(line, State) else line
 
 
 def test_what_stood_in_the_model_only_while_it_saved_is_not_what_was_trained() -> None:
