@@ -66,6 +66,7 @@ def start_fork_server(server: forkserver.ForkServer, fork: ForkProgram) -> None:
     spawn = util.spawnv_passfds
 
     def spawn_by_fork(_program: object, words: Sequence[str], descriptors: Sequence[int]) -> int:
+        setattr(util, "spawnv_passfds", spawn)  # noqa: B010 - whoever is forked spawns as Python does
         return fork(words[-1], descriptors)
 
     setattr(util, "spawnv_passfds", spawn_by_fork)  # noqa: B010 - for a moment

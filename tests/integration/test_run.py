@@ -129,6 +129,18 @@ def test_a_rank_that_hangs_is_ended_and_the_job_goes_on(resumable: Resumable, tm
     assert 'train.py", line' in (finished.run_dir / hang.stacks[1]).read_text()
 
 
+def test_a_rank_may_spawn_processes_of_its_own(resumable: Resumable, tmp_path: Path) -> None:
+    """With the start method that makes new interpreters: loader workers, or actors that fill a queue."""
+    (tmp_path / "train.py").write_text("""
+import multiprocessing, operator
+if __name__ == "__main__":
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply_async(operator.add, (1, 2)).get(timeout=60) == 3
+""")
+    ended = resumable("run", "--nproc-per-node", "1", "train.py")
+    assert ended.exit_code == 0, ended.errors
+
+
 @pytest.mark.parametrize("method", ["forkserver", "subprocess"])
 def test_a_rank_reads_what_the_command_is_given(tmp_path: Path, method: str) -> None:
     """As under torchrun; a program that the script starts finds the rest of it."""
