@@ -187,7 +187,7 @@ class SettingDiffers(Problem, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         if self.setting == "frozen":
-            own, right = set(self.found), set(self.expected)
+            own, right = set(map(str, self.found)), set(map(str, self.expected))
             parts = ((sorted(own - right), "frozen"), (sorted(right - own), "not frozen any more"))
             told = [f"{listed_in_part(names[:MAX_NAMES], len(names))} {how}" for names, how in parts if names]
             return self.filled(what=" and ".join(told))

@@ -12,6 +12,7 @@ import contextlib
 import gc
 import importlib
 
+from resumable.launch.system import zstandard
 from resumable.launch.system.environment import forget_compile_cache, has_compile_cache
 
 _MODULES = (
@@ -34,5 +35,6 @@ for _module in _MODULES:
     # Some of them are torch's own affair: a release that moves one costs a rank its time, no more.
     with contextlib.suppress(ImportError):
         importlib.import_module(_module)
+zstandard.is_there()  # the first line of evidence would import it
 if not _has_cache:
     forget_compile_cache()

@@ -28,8 +28,8 @@ _JOB = str(Path(__file__).with_name("scale_job.py"))
 _BATCH_SIZE, _SAMPLES_A_RANK = 4, 24
 """Six steps an epoch, for up to 64 ranks."""
 _TIMEOUT_S = 1800
-_TORCHRUN_RANK_BYTES, _RANK_BYTES, _NODE_BYTES = 300 << 20, 100 << 20, 750 << 20
-"""What each more takes, and somewhat more: a process that has imported torch; a fork of such a one; three and a fork."""
+_TORCHRUN_RANK_BYTES, _RANK_BYTES, _NODE_BYTES = 300 << 20, 100 << 20, 200 << 20
+"""What each more takes, and somewhat more: a process that has imported torch; a fork of such a one; four forks."""
 
 
 class Scale(msgspec.Struct, frozen=True, kw_only=True):
