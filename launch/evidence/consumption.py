@@ -50,6 +50,8 @@ class ConsumedStep(msgspec.Struct, frozen=True, kw_only=True):
     batches: tuple[ConsumedBatch, ...]
     losses: tuple[float | None, ...]
     """One for each backward pass."""
+    scale: float | None
+    """What a gradient scaler had multiplied all of them by."""
     record: Step | None
     """None in a job without an optimizer."""
     carries: bool = False
@@ -77,6 +79,7 @@ class Consumption:
         """Lines of known batches that a step has consumed."""
         self._consumed: list[ConsumedBatch] = []
         self._losses: list[float | None] = []
+        self._scales: set[float | None] = set()
         self._untold: list[int] = []
         """Backward passes since the last step of which nothing shows what they went back to."""
         self._is_skipped = False
@@ -183,6 +186,7 @@ class Consumption:
         if self._is_skipped:
             self._let_go()
         self._losses.append(record.loss)
+        self._scales.add(record.scale)
         self._backward_line = record.sequence + 1
         if record.batches is not None:
             untraced = self.roles.training - self.roles.traced
@@ -198,6 +202,7 @@ class Consumption:
         """What was consumed since the last step will be in none, unless it is gone back to."""
         self._dropped = [one.batch for one in self._consumed] or self._dropped
         self._consumed, self._losses, self._untold = [], [], []
+        self._scales = set()
         self._is_skipped = False
 
     def _reached(self, record: Backward) -> list[Batch]:
@@ -234,6 +239,7 @@ class Consumption:
         step = ConsumedStep(
             batches=tuple(self._consumed),
             losses=tuple(self._losses),
+            scale=next(iter(self._scales)) if len(self._scales) == 1 else None,
             record=record,
             carries=self._carries,
             line=record.sequence + 1 if record else self._backward_line,

@@ -137,6 +137,8 @@ class Backward(Record, frozen=True, kw_only=True, tag="backward"):
 
     loss: float | None = None
     """Value of the scalar that it started from, where that lay on the CPU."""
+    scale: float | None = None
+    """What a gradient scaler had multiplied the loss by to get it; None where none was seen to."""
     batches: list[int] | None = None
     """Lines (`sequence`) of the batches that the forward passes got to which it went back; None where nothing shows."""
     beside: list[int] = []

@@ -23,6 +23,7 @@ from resumable.launch.evidence.rank_records import (
     decode_line,
 )
 from resumable.launch.evidence.run_dir import ScenarioDir
+from resumable.launch.reading.trained import unscaled
 
 NUM_TIMED = 64
 """Steps over which the rate is taken."""
@@ -137,7 +138,7 @@ class _Process:
             case Batch():
                 self._doing = "training"
             case Backward():
-                self._loss = record.loss
+                self._loss = unscaled(record.loss, record.scale)
             case Step():
                 self._doing = "training"
                 self._num_own = record.step + 1

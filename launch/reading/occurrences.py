@@ -70,7 +70,7 @@ def _of_life(life: Life) -> Iterator[Occurrence]:
                 incarnation=life.incarnation,
                 samples=batch.samples,
                 is_kept=number < life.num_kept,
-                losses=step.losses,
+                losses=step.unscaled_losses,
                 file=process.file,
                 line=batch.line,
             )

@@ -66,6 +66,7 @@ class Table:
         """Of the parameters after it."""
         self.buffers = array("Q")
         self.losses = array("Q")
+        self._scales = array("d")
         self.rates = array("d")
         """Learning rates."""
         self.norms = array("d")
@@ -93,6 +94,7 @@ class Table:
         self.afters.append(fingerprint(step.after))
         self.buffers.append(fingerprint(step.record.buffers))
         self.losses.append(_of_losses(step.losses))
+        self._scales.append(_number(step.scale))
         self._loss_values.extend([loss or 0.0 for loss in step.losses])
         self._are_known.extend([loss is not None for loss in step.losses])
         self._loss_ends.append(len(self._loss_values))
@@ -133,6 +135,11 @@ class Table:
                 begins, all_values = self.settings.setdefault((optimizer, setting), (array("I"), []))
                 begins.append(len(self.keys) - 1)
                 all_values.append(values)
+
+    def scale_of(self, step: int) -> float | None:
+        """What a gradient scaler had multiplied the losses of a step by."""
+        scale = self._scales[step]
+        return None if scale == _NOT_RECORDED else scale
 
     def losses_of(self, step: int) -> tuple[float | None, ...]:
         """One for each backward pass of a step."""

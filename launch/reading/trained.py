@@ -45,13 +45,20 @@ class TrainedStep(msgspec.Struct, frozen=True, kw_only=True):
 
     batches: tuple[TrainedBatch, ...] = ()
     losses: tuple[float | None, ...] = ()
-    """One for each backward pass."""
+    """One for each backward pass, as it began there."""
+    scale: float | None = None
+    """What a gradient scaler had multiplied each of them by."""
     record: Step = NO_STEP
     """Its line, joined with those of further optimizers of the same step."""
     line: int = 0
     """Where the step stands in the file of its process; 0 for a step that only other evidence shows."""
     carries: bool = False
     """Gradients that its process did not make are part of it."""
+
+    @property
+    def unscaled_losses(self) -> tuple[float | None, ...]:
+        """For people, who know the loss and not what a gradient scaler makes of it."""
+        return tuple([unscaled(loss, self.scale) for loss in self.losses])
 
     @property
     def keys(self) -> tuple[BatchKey, ...]:
@@ -67,3 +74,8 @@ class TrainedStep(msgspec.Struct, frozen=True, kw_only=True):
     def after(self) -> str | None:
         """Digest of the parameters after it."""
         return self.record.after
+
+
+def unscaled(loss: float | None, scale: float | None) -> float | None:
+    """A loss without what a gradient scaler multiplied it by."""
+    return loss if loss is None or not scale else loss / scale

@@ -128,6 +128,7 @@ class _RecordedSteps:
             TrainedStep(
                 batches=_batches(done.batches),
                 losses=done.losses,
+                scale=done.scale,
                 record=done.record or NO_STEP,
                 line=done.line,
                 carries=done.carries,
@@ -145,6 +146,7 @@ class _RecordedSteps:
         return TrainedStep(
             batches=tuple([self._batch(place) for place in range(first, self.table.ends[number])]),
             losses=self.table.losses_of(number),
+            scale=self.table.scale_of(number),
             record=self._record(line, self._last_lines[number]),
             line=line,
             carries=number in self._carrying,

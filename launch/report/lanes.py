@@ -187,7 +187,9 @@ def _lane(
         num_waiting=len(life.waiting),
         received_us=_differences(received),
         done_us=_differences([clocks.us(time_ns, life) for time_ns in _done(life)]),
-        losses=tuple(step.losses[0] if len(step.losses) == 1 else step.losses for step in life.steps),
+        losses=tuple(
+            losses[0] if len(losses) == 1 else losses for losses in [step.unscaled_losses for step in life.steps]
+        ),
         strays=strays,
         marks=tuple(marks),
     )

@@ -55,6 +55,7 @@ class TrainingWatch:
         self._gradients = GradientWatch(state.trained)
         self._state = state
         self._keeps_states = keeps_states
+        self._scalers = ScalerWatch(lambda: self._num_calls, self._record_skipped_step)
         self._before = ""
         """Parameters before the first step."""
         self._start: dict[str, Any] = {}
@@ -90,7 +91,7 @@ class TrainingWatch:
         """Wrap autograd's backward and hook every optimizer."""
         self._watch_backward(patches)
         self._watch_steps(patches)
-        ScalerWatch(lambda: self._num_calls, self._record_skipped_step).install(patches)
+        self._scalers.install(patches)
         self._recorder.settle_with(self._settle)
         patches.on_undo(self._close)
 
@@ -147,7 +148,7 @@ class TrainingWatch:
             self._waiting = text_of(self._state.parameters())
         self._gradients.remember()
         self._is_open = True
-        self._recorder.emit(Backward, loss=_scalar(tensors), **facts)
+        self._recorder.emit(Backward, loss=_scalar(tensors), scale=self._scalers.scale_of(tensors), **facts)
         if self._is_held_back:
             self._is_held_back = False
             self._record_step()

@@ -217,3 +217,14 @@ def test_batches_that_are_received_together_are_trained_on_together(word: str, s
 def test_whether_batches_are_fetched_together_shows_in_most_steps(word: str, fetches_whole_steps: bool) -> None:
     """The first step of a process may follow a fast-forward, so it tells nothing."""
     assert profile_of([(0, process(word).records)]).fetches_whole_steps is fetches_whole_steps
+
+
+@pytest.mark.parametrize(("scales", "shown"), [((4.0, 4.0), (0.125, 0.125)), ((None, 4.0), (0.5, 0.5))])
+def test_a_loss_is_shown_as_the_job_knows_it(scales: tuple[float | None, float], shown: tuple[float, float]):
+    """Without what a gradient scaler multiplied it by, where that is one number; it is compared as it was recorded."""
+    left, whole = iter(scales), process("a^b^.")
+    records = tuple(
+        msgspec.structs.replace(one, scale=next(left)) if isinstance(one, Backward) else one for one in whole.records
+    )
+    [step] = trace(msgspec.structs.replace(whole, records=records), LoopProfile()).steps
+    assert (step.losses, step.unscaled_losses) == ((0.5, 0.5), shown)
