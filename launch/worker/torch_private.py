@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from multiprocessing import synchronize
+from operator import attrgetter
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -210,16 +211,10 @@ def partition_of(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer | No
     return part
 
 
-def version_of(tensor: torch.Tensor) -> int:
-    """Goes up with each change in place."""
-    version: int = tensor._version
-    return version
-
-
-def storage_key(storage: torch.UntypedStorage) -> int:
-    """What distinguishes it from all others that exist, and from those that are gone while a weak reference is kept."""
-    key: int = storage._cdata
-    return key
+version_of: Callable[[torch.Tensor], int] = attrgetter("_version")
+"""Goes up with each change in place."""
+storage_key: Callable[[torch.UntypedStorage], int] = attrgetter("_cdata")
+"""What distinguishes it from all others that exist, and from those that are gone while a weak reference is kept."""
 
 
 def process_groups() -> Iterable[dist.ProcessGroup]:

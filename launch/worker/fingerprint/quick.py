@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-from resumable.launch.evidence.fingerprints import Fingerprint, fingerprint, total
+from resumable.launch.evidence.fingerprints import Fingerprint, fingerprint
 from resumable.launch.worker.fingerprint.keys import signed
 from resumable.launch.worker.fingerprint.pieces import Holding, OpaqueTensorError, Piece, holding_of
 from resumable.launch.worker.fingerprint.samples import DeviceSamples, HostSamples, Part, Samples, sampled_parts
@@ -17,6 +17,9 @@ from resumable.launch.worker.torch_private import local_tensor
 Named = tuple[str, torch.Tensor]
 Components = Mapping[str, Sequence[Named]]
 """Tensors by the name of the component that they belong to."""
+Label = tuple[str, bool]
+"""A component, and whether of what is spread over processes."""
+_NOTHING = Fingerprint()
 _PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
 
 
@@ -71,13 +74,13 @@ class _Prepared:
     """What is the same each time that these tensors are taken."""
 
     def __init__(self, components: Components) -> None:
-        parts: dict[tuple[torch.dtype, torch.device], list[Part[tuple[str, bool]]]] = {}
+        parts: dict[tuple[torch.dtype, torch.device], list[Part[Label]]] = {}
+        self._nothing = dict.fromkeys(components, _NOTHING)
         self._rest: dict[str, dict[str, torch.Tensor]] = {}
         """Tensors that cannot be prepared: sparse ones, and those that cannot be read."""
-        self._fixed: dict[str, dict[bool, tuple[int, int]]] = {}
+        self._fixed: dict[Label, tuple[int, int]] = {}
         """Of each component, whole and part: the sum over its tensors' names, types and shapes, and how many elements."""
         for component, tensors in components.items():
-            fixed = self._fixed[component] = {}
             for name, tensor in tensors:
                 holding = _lasting(tensor)
                 if holding is None:
@@ -88,35 +91,33 @@ class _Prepared:
                 for piece in holding.pieces:
                     own = sampled_parts(label, piece, signed(factor))
                     parts.setdefault((holding.dtype, piece.local.device), []).extend(own)
-                value, num_elements = fixed.get(holding.is_part, (0, 0))
+                value, num_elements = self._fixed.get(label, (0, 0))
                 num_present = sum(not any(piece.offsets) for piece in holding.pieces)
-                fixed[holding.is_part] = (
+                self._fixed[label] = (
                     value + num_present * presence,
                     num_elements + sum(piece.local.numel() for piece in holding.pieces),
                 )
-        self._samples: list[Samples[tuple[str, bool]]] = [
+        self._samples: list[Samples[Label]] = [
             (HostSamples if device.type == "cpu" else DeviceSamples)(own) for (_, device), own in parts.items() if own
         ]
 
     def take(self) -> dict[str, Fingerprint]:
-        sums: dict[tuple[str, bool], int] = {}
+        sums = {label: value for label, (value, _) in self._fixed.items()}
         for samples in self._samples:
             for label, value in samples.take():
-                sums[label] = sums.get(label, 0) + value
-        forms = {
-            component: total(
-                fingerprint(value + sums.get((component, is_part), 0), num_elements, is_part=is_part)
-                for is_part, (value, num_elements) in fixed.items()
-            )
-            for component, fixed in self._fixed.items()
-        }
+                sums[label] += value
+        forms = self._nothing.copy()
+        for label, (_, num_elements) in self._fixed.items():
+            component, is_part = label
+            form = fingerprint(sums[label], num_elements, is_part=is_part)
+            forms[component] = form if forms[component] is _NOTHING else forms[component] + form
         for component, rest in self._rest.items():
             forms[component] += state_fingerprint(rest, is_whole=False)
         return forms
 
     def norm(self, component: str) -> float:
-        labels = [(component, is_part) for is_part in (False, True)]
-        return math.hypot(*(samples.norm(label) for samples in self._samples for label in labels))
+        labels = [label for label in self._fixed if label[0] == component]
+        return math.hypot(*[samples.norm(label) for samples in self._samples for label in labels])
 
 
 def _lasting(tensor: torch.Tensor) -> Holding | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ def sampled_parts(label: L, piece: Piece, factor: int) -> Iterator[Part[L]]:
         yield part(0, num, flat)
         return
     yield part(0, num - SAMPLE_RUN, flat.as_strided((SAMPLE_RUNS - 1, SAMPLE_RUN), (step, 1), flat.storage_offset()))
-    yield part(num - SAMPLE_RUN, num, flat[-SAMPLE_RUN:])
+    yield part(num - SAMPLE_RUN, num, flat[None, -SAMPLE_RUN:])
 
 
 def _in_memory(local: torch.Tensor, places: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -82,7 +83,7 @@ class Samples(Protocol[L]):
         """Sums over the elements as they are now; those of one label are to be added, modulo 2^64."""
 
     def norm(self, label: L) -> float:
-        """Euclidean norm of what was taken last of a label; of numbers with a fraction only."""
+        """Euclidean norm of what was taken last of one of the labels; of numbers with a fraction only."""
 
 
 class _Arranged(Generic[L]):
@@ -132,13 +133,34 @@ def _num_elements(part: Part[Any]) -> int:
     return part.view.numel() if part.places is None else len(part.places)
 
 
+class _Memory:
+    """Runs of elements that lie anywhere in the memory of this process, as one array of NumPy's: one call gathers all.
+
+    Args:
+        runs: Views of shape (runs, `SAMPLE_RUN`), of one type; at least one. Who gathers sees to it that they lie there yet.
+    """
+
+    def __init__(self, runs: Sequence[torch.Tensor]) -> None:
+        width = runs[0].element_size()
+        addresses = [run.data_ptr() + width * run.stride(0) * number for run in runs for number in range(len(run))]
+        first, extent, num_bytes = min(addresses), max(addresses) - min(addresses), SAMPLE_RUN * width
+        memory = (ctypes.c_byte * (extent + num_bytes)).from_address(first)
+        self._anywhere = np.ndarray((extent + 1,), f"V{num_bytes}", buffer=memoryview(memory), strides=(1,))
+        """Whatever begins at each byte."""
+        self._places = np.array(addresses) - first
+
+    def gather(self, target: Any) -> None:
+        """Copy the runs, one after the other, into an array of as many bytes."""
+        target[:] = self._anywhere[self._places]
+
+
 class HostSamples(_Arranged[L]):
-    """In the memory of the host, where NumPy gathers small pieces five times as fast as torch."""
+    """In the memory of the host, where NumPy gathers small pieces many times as fast as torch."""
 
     def __init__(self, parts: Sequence[Part[L]]) -> None:
         super().__init__(parts)
         self._words = self.elements.view(word_type(self.elements.dtype)).numpy()  # of our own, to be written to
-        self._runs = [_words(part.view) for part in self.runs]
+        self._runs = _Memory([part.view for part in self.runs]) if self.runs else None
         self._flat = [_words(part.view) for part in self.flat]
         width = self._words.size // max(1, self.elements.numel())
         self._scattered = [
@@ -147,17 +169,22 @@ class HostSamples(_Arranged[L]):
             if part.places is not None
         ]
         in_runs, rest = np.split(self._words, [self.num_in_runs * width])
-        self._in_runs, self._rest = in_runs.reshape(-1, SAMPLE_RUN * width), rest
+        self._in_runs, self._rest = in_runs.view(f"V{in_runs.itemsize * SAMPLE_RUN * width}"), rest
         self._keys = self.keys.numpy()
         self._masks = None if self.masks is None else self.masks.numpy()
         self._starts = np.cumsum([0, *self.num_words[:-1]])
         self._products = np.empty_like(self._keys)
-        self._numbers = _numbers(self.elements)
+        numbers = _numbers(self.elements)
+        self._stretches = (
+            None
+            if numbers is None
+            else {label: [numbers[begin:end] for begin, end in self.places_of(label)] for label in self.labels}
+        )
 
     def take(self) -> list[tuple[L, int]]:
         """As `Samples` says."""
-        if self._runs:
-            np.concatenate(self._runs, out=self._in_runs)
+        if self._runs is not None:
+            self._runs.gather(self._in_runs)
         if self._rest.size:
             scattered = (memory.take(places) for memory, places in self._scattered)
             np.concatenate([*self._flat, *scattered], out=self._rest)
@@ -167,10 +194,9 @@ class HostSamples(_Arranged[L]):
 
     def norm(self, label: L) -> float:
         """As `Samples` says, without what a call of torch costs, and without threads of a library for algebra."""
-        if self._numbers is None:
+        if self._stretches is None:
             return super().norm(label)
-        stretches = [self._numbers[begin:end] for begin, end in self.places_of(label)]
-        return math.hypot(*(math.sqrt(np.einsum("i,i->", stretch, stretch)) for stretch in stretches))
+        return math.hypot(*[math.sqrt(np.add.reduce(own * own)) for own in self._stretches.get(label, ())])
 
 
 def _numbers(elements: torch.Tensor) -> Any:

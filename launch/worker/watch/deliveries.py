@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,8 @@ from resumable.launch.worker.watch.tensors import tensors_in
 
 Extent = tuple[int, int]
 """Bytes of a storage, half-open."""
+_NO_MEMORY = (RuntimeError, NotImplementedError)
+"""What a tensor raises that has none of its own: a sparse one, say."""
 
 
 @dataclass
@@ -23,6 +26,15 @@ class _Memory:
     reference: StorageWeakRef
     lines: dict[Extent, list[tuple[int, ...]]]
     """What each part was delivered with, oldest first; two at most. Each is a batch, or several that were made one."""
+
+    def found(self, storage: torch.UntypedStorage, tensor: torch.Tensor) -> Iterable[list[tuple[int, ...]]]:
+        """The batches of each part in which any of this tensor lies."""
+        if (0, storage.nbytes()) in self.lines and len(self.lines) == 1:
+            return self.lines.values()
+        begin, end = extent = _extent_of(tensor)
+        if extent in self.lines:
+            return [self.lines[extent]]
+        return [lines for (first, last), lines in self.lines.items() if first < end and begin < last]
 
 
 class Deliveries:
@@ -42,35 +54,30 @@ class Deliveries:
         if len(self._memories) > MOST_KNOWN:
             self._forget()
 
-    def lines_of(self, data: Any) -> set[int]:
-        """Lines of the batches that any tensor of this lies in."""
+    def lines_of(self, tensors: Iterable[torch.Tensor]) -> set[int]:
+        """Lines of the batches that any of these lies in."""
         sure: set[int] = set()
         likely: set[int] = set()
-        for tensor in tensors_in(data) if self._memories else ():
-            for lines in self._found(tensor):
+        for tensor in tensors if self._memories else ():
+            try:
+                storage = tensor.untyped_storage()
+            except _NO_MEMORY:
+                continue
+            memory = self._memories.get(storage_key(storage))
+            for lines in () if memory is None else memory.found(storage, tensor):
                 (sure if len(lines) == 1 else likely).update(lines[-1])
         return sure or likely
 
     def _note(self, tensor: torch.Tensor, lines: tuple[int, ...]) -> None:
-        place = _place_of(tensor)
-        if place is None:
+        try:
+            storage, extent = tensor.untyped_storage(), _extent_of(tensor)
+        except _NO_MEMORY:
             return
-        storage, extent = place
         memory = self._memories.get(storage_key(storage))
         if memory is None:
             memory = self._memories[storage_key(storage)] = _Memory(StorageWeakRef(storage), {})  # type: ignore[no-untyped-call]
         known = memory.lines.setdefault(extent, [])
         known[:] = [*known[-1:], lines] if known[-1:] != [lines] else known
-
-    def _found(self, tensor: torch.Tensor) -> list[list[tuple[int, ...]]]:
-        place = _place_of(tensor)
-        memory = None if place is None else self._memories.get(storage_key(place[0]))
-        if place is None or memory is None:
-            return []
-        begin, end = extent = place[1]
-        if extent in memory.lines:
-            return [memory.lines[extent]]
-        return [lines for (first, last), lines in memory.lines.items() if first < end and begin < last]
 
     def _forget(self) -> None:
         """What is gone, and then the half that was delivered first."""
@@ -78,15 +85,11 @@ class Deliveries:
         self._memories = dict(alive[-MOST_KNOWN // 2 :])
 
 
-def _place_of(tensor: torch.Tensor) -> tuple[torch.UntypedStorage, Extent] | None:
-    """Where it lies; None for one without memory of its own: sparse, say."""
-    try:
-        storage, begin = tensor.untyped_storage(), int(tensor.storage_offset())
-        if tensor.is_contiguous():
-            num = tensor.numel()
-        else:
-            num = 1 + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
-        width = tensor.element_size()
-    except (RuntimeError, NotImplementedError):
-        return None
-    return storage, (begin * width, (begin + num) * width)
+def _extent_of(tensor: torch.Tensor) -> Extent:
+    """Which part of its storage it lies in."""
+    begin, width = int(tensor.storage_offset()), tensor.element_size()
+    if tensor.is_contiguous():
+        num = tensor.numel()
+    else:
+        num = 1 + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    return begin * width, (begin + num) * width

@@ -6,7 +6,7 @@ then counts as a batch too. There are no indices, so these are known by the dige
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from resumable.launch.worker.patching import Patches
 from resumable.launch.worker.recorder import Recorder
 from resumable.launch.worker.watch.deliveries import Deliveries
 from resumable.launch.worker.watch.graph_marks import lines_behind, mark
+from resumable.launch.worker.watch.tensors import tensors_in
 
 _ENOUGH = 3
 """Steps on batches of data loaders, after which a script is known to take its batches from those."""
@@ -78,15 +79,16 @@ class ForwardWatch:
     def observe(self, record: AnyRecord) -> None:
         """Follow what the data loaders deliver to the training loop."""
         match record:
-            case Loader(num_batches=1):
-                self._wholes.add(record.loader)
-            case Batch() if record.grad_enabled and record.loader < FIRST_INPUT and record.loader not in self._wholes:
-                self._delivered.add(record.loader)
-            case EpochEnd():
-                self._delivered.discard(record.loader)
+            case Batch():
+                if record.grad_enabled and record.loader < FIRST_INPUT and record.loader not in self._wholes:
+                    self._delivered.add(record.loader)
             case Step():
                 self._num_fed += bool(self._delivered)
                 self._delivered.clear()
+            case EpochEnd():
+                self._delivered.discard(record.loader)
+            case Loader(num_batches=1):
+                self._wholes.add(record.loader)
 
     def deliver(self, batches: Iterable[Batch], data: Any) -> None:
         """The training loop has received this, which was recorded just now."""
@@ -104,7 +106,7 @@ class ForwardWatch:
             Lines of the batches to which it goes back, None where nothing shows; and of others that forward passes got.
         """
         self._is_inside = True
-        lines = lines_behind(roots) if self._has_marks else set()
+        lines = lines_behind(tensors_in(roots)) if self._has_marks else set()
         beside = [line for line in self._fed if line not in lines]
         self._fed.clear()
         return (sorted(lines) or None), beside
@@ -119,18 +121,19 @@ class ForwardWatch:
         """It is over."""
         self._is_inside = False
 
-    def _before(self, module: torch.nn.Module, inputs: Any) -> Collection[int]:
+    def _before(self, module: torch.nn.Module, inputs: Any) -> frozenset[int]:
         """Lines of the batches that a module is fed, or that what it is fed was made of."""
         if not self._recorder.is_active:
-            return ()
-        lines = self._deliveries.lines_of(inputs)
-        behind = lines_behind(inputs) if self._has_marks else set()
+            return frozenset()
+        tensors = tensors_in(inputs)
+        lines = self._deliveries.lines_of(tensors)
+        behind = lines_behind(tensors) if self._has_marks else set()
         if not lines and not behind and not self._delivered and self._num_fed < _ENOUGH:
             lines = self._note(type(module).__qualname__, inputs)
         self._fed.update(dict.fromkeys(lines))
-        return lines | behind
+        return frozenset(lines | behind)
 
-    def _after(self, lines: Collection[int], output: Any) -> None:
+    def _after(self, lines: frozenset[int], output: Any) -> None:
         if lines:
             mark(output, lines)
             self._has_marks = True

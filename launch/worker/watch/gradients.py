@@ -4,36 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
 from weakref import ReferenceType, ref
 
 import torch
 
 from resumable.launch.worker.torch_private import local_tensor, version_of
 
-_NUM_WITNESSES = 4
-
-
-class _Witness(NamedTuple):
-    """A parameter and the gradient that it had after a backward pass, which may be gone since."""
-
-    parameter: ReferenceType[torch.Tensor]
-    address: int
-    version: int
-    """Of the gradient."""
-    parameter_version: int
-
-    def has_kept(self) -> bool | None:
-        """Whether the gradient is what it was; None if it was changed in place or replaced."""
-        parameter = self.parameter()
-        gradient = None if parameter is None else local_gradient(parameter)
-        if gradient is None:
-            return False
-        return True if (gradient.data_ptr(), version_of(gradient)) == (self.address, self.version) else None
+_NUM_COMPARED = 4
 
 
 class GradientWatch:
-    """Looks at a few parameters, spread over all.
+    """Looks at one parameter for all, as long as that says anything.
 
     Args:
         parameters: Those that optimizers hold.
@@ -41,7 +22,12 @@ class GradientWatch:
 
     def __init__(self, parameters: Callable[[], Iterator[torch.Tensor]]) -> None:
         self._parameters = parameters
-        self._witnesses: list[_Witness] = []
+        self._witness: ReferenceType[torch.Tensor] | None = None
+        """A parameter that had a gradient after the last backward pass; it may be gone since."""
+        self._address = self._version = 0
+        """Of its gradient."""
+        self._compared: list[tuple[ReferenceType[torch.Tensor], int]] | None = None
+        """A few parameters, spread over all, and their versions after the last backward pass; None: nobody will ask."""
         self._is_first = True
 
     def are_carried(self) -> bool:
@@ -55,31 +41,39 @@ class GradientWatch:
 
     def were_let_go(self) -> bool:
         """Whether those of the last backward pass are gone: there are none any more, or all are zero."""
+        if self._witness is None:
+            return False
+        parameter = self._witness()
+        gradient = None if parameter is None else local_gradient(parameter)
         try:
-            are_changed = False
-            for witness in self._witnesses:
-                has_kept = witness.has_kept()
-                if has_kept:
-                    return False
-                are_changed = are_changed or has_kept is None
+            has_kept = gradient is not None and _state_of(gradient) == (self._address, self._version)
         except (RuntimeError, NotImplementedError):  # gradients without memory
             return False
         # Zeroed, or clipped, or unscaled: only the numbers tell.
-        return bool(self._witnesses) and not (are_changed and _any_left(self._parameters()))
+        return not has_kept and not _any_left(self._parameters())
 
     def remember(self) -> None:
         """A backward pass has ended."""
-        with contextlib.suppress(RuntimeError, NotImplementedError):
-            known = [one for one in (witness.parameter() for witness in self._witnesses) if one is not None]
-            witnesses = [_witness(parameter) for parameter in known]
-            if not witnesses or None in witnesses:
-                having = [parameter for parameter in self._parameters() if parameter.grad is not None]
-                witnesses = [_witness(parameter) for parameter in having[:: 1 + len(having) // _NUM_WITNESSES]]
-            self._witnesses = [witness for witness in witnesses if witness is not None]
+        parameter = None if self._witness is None else self._witness()
+        if parameter is None or parameter.grad is None:
+            parameter = next((one for one in self._parameters() if one.grad is not None), None)
+            self._witness = None if parameter is None else ref(parameter)
+        gradient = None if parameter is None else local_gradient(parameter)
+        if gradient is not None:
+            with contextlib.suppress(RuntimeError, NotImplementedError):
+                self._address, self._version = _state_of(gradient)
+        if self._compared is not None:
+            self.compare_parameters()
+
+    def compare_parameters(self) -> None:
+        """From now on `have_parameters_changed` is asked."""
+        having = [parameter for parameter in self._parameters() if parameter.grad is not None]
+        spread = having[:: 1 + len(having) // _NUM_COMPARED]
+        self._compared = [(ref(parameter), version_of(parameter)) for parameter in spread]
 
     def have_parameters_changed(self) -> bool:
-        """Whether any was changed in place since the last backward pass."""
-        pairs = ((witness.parameter(), witness.parameter_version) for witness in self._witnesses)
+        """Whether any was changed in place since the last backward pass, or since `compare_parameters`."""
+        pairs = ((reference(), version) for reference, version in self._compared or ())
         return any(parameter is not None and version_of(parameter) != version for parameter, version in pairs)
 
 
@@ -87,6 +81,11 @@ def local_gradient(parameter: torch.Tensor) -> torch.Tensor | None:
     """What this process holds of a parameter's gradient; None if there is none."""
     gradient = parameter.grad
     return None if gradient is None else local_tensor(gradient)
+
+
+def _state_of(gradient: torch.Tensor) -> tuple[int, int]:
+    """Where it lies, and how often it was changed."""
+    return gradient.data_ptr(), version_of(gradient)
 
 
 def _any_left(parameters: Iterable[torch.Tensor]) -> bool:
@@ -100,10 +99,3 @@ def _is_left(gradient: torch.Tensor) -> bool:
     with contextlib.suppress(RuntimeError, NotImplementedError):
         return bool(gradient.count_nonzero())
     return True
-
-
-def _witness(parameter: torch.Tensor) -> _Witness | None:
-    gradient = local_gradient(parameter)
-    if gradient is None:
-        return None
-    return _Witness(ref(parameter), gradient.data_ptr(), version_of(gradient), version_of(parameter))

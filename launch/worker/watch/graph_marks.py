@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Iterable
 from typing import Any
 
+import torch
 from torch.autograd.graph import Node
 
 from resumable.launch.worker.watch.tensors import tensors_in
@@ -15,18 +16,18 @@ _MOST_NODES = 1024
 """Nodes that are looked at between a loss and the marks: what a script computes outside of all modules is short."""
 
 
-def mark(output: Any, lines: Collection[int]) -> None:
+def mark(output: Any, lines: frozenset[int]) -> None:
     """Have `lines_behind` find these lines wherever the graph goes back to this output."""
     for tensor in tensors_in(output):
         if tensor.grad_fn is not None:
             marks = _marks(tensor.grad_fn)
-            marks[_KEY] = marks.get(_KEY, frozenset()) | frozenset(lines)
+            marks[_KEY] = marks.get(_KEY, frozenset()) | lines
 
 
-def lines_behind(data: Any) -> set[int]:
+def lines_behind(tensors: Iterable[torch.Tensor]) -> set[int]:
     """Lines of the marks that the graph behind these tensors leads to first, on every way."""
     lines: set[int] = set()
-    nodes = deque(tensor.grad_fn for tensor in tensors_in(data) if tensor.grad_fn is not None)
+    nodes = deque([tensor.grad_fn for tensor in tensors if tensor.grad_fn is not None])
     seen = set(nodes)
     while nodes and len(seen) < _MOST_NODES:
         node = nodes.popleft()
@@ -34,9 +35,10 @@ def lines_behind(data: Any) -> set[int]:
         if found is not None:
             lines |= found
             continue
-        behind = {one for one, _ in node.next_functions if one is not None and one.next_functions} - seen
-        seen |= behind
-        nodes.extend(behind)
+        for behind, _ in node.next_functions:
+            if behind is not None and behind not in seen and behind.next_functions:
+                seen.add(behind)
+                nodes.append(behind)
     return lines
 
 

@@ -31,7 +31,8 @@ def index_text(indices: Sequence[Index]) -> str:
         numbers = np.fromiter(indices, _LITTLE_ENDIAN, len(indices))
     except (TypeError, ValueError, OverflowError):
         return ""
-    return _text_of_many(numbers) if _is_in_reach(int(numbers.min()), int(numbers.max())) else ""
+    least, greatest = _extremes(numbers)
+    return _text_of_many(numbers, greatest) if _is_in_reach(least, greatest) else ""
 
 
 def samples_digest(indices: Sequence[Index]) -> str:
@@ -53,18 +54,22 @@ def _text_of_few(indices: Sequence[Index]) -> str:
     return _run_text(first, last, step) if is_run and list(range(first, last + step, step)) == indices else ""
 
 
-def _text_of_many(numbers: Any) -> str:
-    steps = np.diff(numbers)
-    least = int(steps.min())
-    if least == steps.max() != 0:
+def _text_of_many(numbers: Any, greatest: int) -> str:
+    steps = numbers[1:] - numbers[:-1]
+    least, most = _extremes(steps)
+    if least == most != 0:
         return _run_text(int(numbers[0]), int(numbers[-1]), least)
-    ends = np.flatnonzero(steps != 1)
-    if 4 * len(ends) < len(numbers):
-        return _runs_text(numbers, ends)
-    offsets = steps - least
-    if _width(offsets) < _width(numbers):
-        return f"+{_width(offsets)}:{numbers[0]}:{least}:{_packed(offsets)}"
-    return f"*{_width(numbers)}:{_packed(numbers)}"
+    is_end = steps != 1
+    if 4 * np.count_nonzero(is_end) < len(numbers):
+        return _runs_text(numbers, np.flatnonzero(is_end))
+    width, width_of_offsets = _width(greatest), _width(most - least)
+    if width_of_offsets < width:
+        return f"+{width_of_offsets}:{numbers[0]}:{least}:{_packed(steps - least, width_of_offsets)}"
+    return f"*{width}:{_packed(numbers, width)}"
+
+
+def _extremes(numbers: Any) -> tuple[int, int]:
+    return int(np.minimum.reduce(numbers)), int(np.maximum.reduce(numbers))
 
 
 def _is_in_reach(one: int, two: int) -> bool:
@@ -81,11 +86,11 @@ def _runs_text(numbers: Any, ends: Any) -> str:
     return ",".join(f"{first}-{last}" if first < last else f"{first}" for first, last in pairs)
 
 
-def _width(numbers: Any) -> int:
-    """Bytes that the greatest of them needs."""
-    return max(1, (int(numbers.max()).bit_length() + 7) // 8)
+def _width(greatest: int) -> int:
+    """Bytes that the greatest of some numbers needs."""
+    return max(1, (greatest.bit_length() + 7) // 8)
 
 
-def _packed(numbers: Any) -> str:
-    planes = numbers.view(np.uint8).reshape(-1, WORD_BYTES).T[: _width(numbers)]
+def _packed(numbers: Any, width: int) -> str:
+    planes = numbers.view(np.uint8).reshape(-1, WORD_BYTES).T[:width]
     return binascii.b2a_base64(planes.tobytes(), newline=False).decode()

@@ -27,6 +27,8 @@ class Instances:
 
     def alive(self) -> list[Any]:
         """Those that still exist, each once."""
+        if not self._made:
+            return []
         made = {id(instance): instance for reference in self._made if (instance := reference()) is not None}
         return list(made.values())
 

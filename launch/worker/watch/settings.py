@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -16,6 +17,8 @@ _MOST_NAMES = 64
 _MOST_TEXT = 64
 _MOST_PARTS = 8
 """Of one setting; what is longer is none that anybody chose."""
+_PLAIN = frozenset({float, int, bool, str, type(None)})
+_REQUIRES_GRAD = attrgetter("requires_grad")
 
 
 class SettingsWatch:
@@ -27,7 +30,7 @@ class SettingsWatch:
 
     def __init__(self, name_of: Callable[[torch.Tensor], str]) -> None:
         self._name_of = name_of
-        self._seen: dict[str, tuple[list[dict[str, Figure]], list[bool]]] = {}
+        self._seen: dict[str, tuple[list[list[Any]], list[bool]]] = {}
         """By the first parameter of an optimizer."""
         self._told: Settings = {}
         self._new: Settings = {}
@@ -37,7 +40,7 @@ class SettingsWatch:
         parameters = [parameter for group in groups for parameter in group["params"]]
         if not parameters:
             return
-        seen = [dict(_figures(group)) for group in groups], [one.requires_grad for one in parameters]
+        seen = [_raw(group) for group in groups], list(map(_REQUIRES_GRAD, parameters))
         name = self._name_of(parameters[0])
         if seen != self._seen.get(name):
             self._seen[name] = seen
@@ -70,6 +73,15 @@ class SettingsWatch:
         """Those of several optimizers, given their groups."""
         firsts = ((next((one for group in groups for one in group["params"]), None), groups) for groups in optimizers)
         return {self._name_of(first): self.of(groups) for first, groups in firsts if first is not None}
+
+
+def _raw(group: Mapping[str, Any]) -> list[Any]:
+    """What differs if any setting of a group does: with each step, so that most are compared as they are."""
+    return [
+        value if type(value) in _PLAIN else list(_figures({name: value}))
+        for name, value in group.items()
+        if name != "params"
+    ]
 
 
 def _figures(group: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:

@@ -54,11 +54,13 @@ class StateWatch:
                 self._start.is_over = self._is_accumulating = True
             case Step():
                 self._is_accumulating = False
-            case Load() if not self._start.is_over:
+            case _ if self._start.is_over:
+                pass
+            case Load():
                 self._start.buffers = self._start.untrained = None
                 if held := self._held():
                     self._parameters(held)  # their names, in case that nothing is left to train: then no batch comes
-            case Batch() if not self._start.is_over:
+            case Batch():
                 if record.grad_enabled:
                     self.optimizers.look()
                 self._prepare_start()

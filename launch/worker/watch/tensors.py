@@ -13,6 +13,7 @@ from resumable.launch.worker.torch_private import seen_through
 
 _MOST_VALUES = 256
 _MOST_TENSORS = 64
+_KINDS = frozenset({torch.Tensor, torch.nn.Parameter})
 _ATOMS = (str, bytes, int, float, complex, type(None), torch.nn.Module, type)
 
 
@@ -24,6 +25,8 @@ def tensors_in(data: Any) -> Sequence[torch.Tensor]:
     """
     if issubclass(type(data), torch.Tensor):  # unlike `isinstance`, this asks no object: it might lie
         return (seen_through(data),)
+    if type(data) in (tuple, list) and 0 < len(data) <= _MOST_TENSORS and _KINDS.issuperset(map(type, data)):
+        return [seen_through(tensor) for tensor in data]  # most batches, and most of what a module gets
     stack = [data]
     tensors: list[torch.Tensor] = []
     num_values = 0

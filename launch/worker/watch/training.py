@@ -92,14 +92,13 @@ class TrainingWatch:
         self._watch_backward(patches)
         self._watch_steps(patches)
         self._scalers.install(patches)
-        self._recorder.settle_with(self._settle)
         patches.on_undo(self._close)
 
     def observe(self, record: AnyRecord) -> None:
         """With the first batches of a process, find out which step it resumes at: faults may ask for it."""
         if isinstance(record, Load):
             self._is_start_due = True
-        if isinstance(record, Batch) and self._position.num_steps == 0 and not self._position.is_known:
+        elif self._position.num_steps == 0 and isinstance(record, Batch) and not self._position.is_known:
             self._position.resume_at(text_of(self._state.parameters()))
 
     def _watch_backward(self, patches: Patches) -> None:
@@ -134,9 +133,11 @@ class TrainingWatch:
 
     def _note_start(self) -> None:
         """Before the first backward pass: between it and the step, sharpness-aware training moves the parameters."""
+        if self._position.num_steps > 0:
+            return
         are_others = self._state.optimizers.others is not None
         self._is_start_due |= self._is_start_of_others and not are_others
-        if self._is_start_due and self._position.num_steps == 0:
+        if self._is_start_due:
             self._is_start_of_others = are_others
             self._before = text_of(self._state.parameters())
             self._is_start_due = not self._before  # no optimizer yet
@@ -147,8 +148,9 @@ class TrainingWatch:
             self._kept = others.alive()
             self._waiting = text_of(self._state.parameters())
         self._gradients.remember()
-        self._is_open = True
         self._recorder.emit(Backward, loss=_scalar(tensors), scale=self._scalers.scale_of(tensors), **facts)
+        self._is_open = True
+        self._recorder.settle_with(self._settle)
         if self._is_held_back:
             self._is_held_back = False
             self._record_step()
@@ -173,7 +175,9 @@ class TrainingWatch:
         patches.on_undo(register_optimizer_step_post_hook(after_step).remove)
 
     def _note_compiled_step(self) -> None:
-        self._are_steps_compiled = True
+        if not self._are_steps_compiled:
+            self._are_steps_compiled = True
+            self._gradients.compare_parameters()
 
     def _before_step(self, optimizer: torch.optim.Optimizer) -> None:
         if self._position.num_steps == 0 and self._depth == 0 and not self._is_held_back:
@@ -221,6 +225,7 @@ class TrainingWatch:
     def _close(self) -> None:
         """What the last backward passes gave is used up."""
         self._is_open, self._waiting, self._kept = False, None, []
+        self._recorder.settle_with(None)
 
     def _record_skipped_step(self) -> None:
         self._settle()
@@ -274,6 +279,6 @@ def _learning_rate(groups: Iterable[Mapping[str, Any]]) -> float | None:
 
 def _scalar(value: Any) -> float | None:
     """The number that this is, also as a tensor; reading one from an accelerator would make it wait."""
-    if isinstance(value, torch.Tensor) and value.numel() == 1 and value.device.type == "cpu":
-        return float(value.detach())
-    return float(value) if isinstance(value, float | int) else None
+    if isinstance(value, float | int):
+        return float(value)
+    return float(value.item()) if isinstance(value, torch.Tensor) and value.is_cpu and value.numel() == 1 else None

@@ -27,7 +27,7 @@ class Listener:
         self.records.append(record_type(sequence=len(self.records), time_ns=0, **fields))
         return self.records[-1]
 
-    def settle_with(self, settle: Callable[[], None]) -> None:
+    def settle_with(self, settle: Callable[[], None] | None) -> None:
         """Nothing is left unseen."""
 
     def alone(self) -> AbstractContextManager[None]:

@@ -136,3 +136,11 @@ def test_what_is_only_marked_as_changed_is_not_prepared(view) -> None:
     first = taken(forms, [("a", view(base))])
     base.mul_(2)
     assert taken(forms, [("a", view(base))]) == expected([("a", view(base))]) != first
+
+
+def test_a_component_may_lack_a_type() -> None:
+    """Its norm is of what it has."""
+    components = {"one": [("a", torch.full((1,), 2.0))], "two": [("b", torch.full((1,), 3.0, dtype=torch.float64))]}
+    forms = QuickForms()
+    forms.take([tensor for own in components.values() for _, tensor in own], lambda: components)
+    assert [forms.norm("one"), forms.norm("two"), forms.norm("three")] == [2, 3, 0]

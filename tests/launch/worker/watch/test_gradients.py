@@ -63,6 +63,7 @@ def test_a_changed_parameter_shows() -> None:
     """A step that nothing has seen was done."""
     model = model_with_gradients()
     watch = GradientWatch(model.parameters)
+    watch.compare_parameters()
     watch.remember()
     seen = [watch.have_parameters_changed()]
     with torch.no_grad():
