@@ -118,7 +118,7 @@ def test_a_job_that_forgets_its_sampler_fails_with_a_reason_that_can_be_read(pro
     assert project.num_runs() == 3
     pages = sorted(path.name for path in (project.pytester.path / "pages").glob("*.html"))
     hit = ("1-rank=0", "2-rank=0", "2-rank=1")
-    assert [f"test_training.py-test_training_survives-sigkill@step={point}-.html" for point in hit] == pages
+    assert [f"test_training.py-test_training_survives-sigkill@step={point}.html" for point in hit] == pages
 
 
 def test_a_bare_assert_gives_the_reason_and_the_report(project: Project) -> None:

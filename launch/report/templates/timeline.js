@@ -98,11 +98,19 @@ class Timeline {
     requestAnimationFrame(() => { this.isDue = false; this.paintNow(); this.ready(); });
   }
 
+  /** What is asked for, which may not be painted yet: keys and moves come faster than frames, and none may be lost. */
+  get scale() {
+    return scaleOf(this.shown, this.state, this.stage.clientWidth);
+  }
+
+  get selected() {
+    const { rank, life } = this.state;
+    return [...this.shown.references, ...this.shown.lanes].find((lane) => lane.rank === rank && lifeOf(lane) === life);
+  }
+
   scene() {
     const width = this.stage.clientWidth, shownHeight = this.isPrinted ? this.layout.height : Math.min(this.layout.height, this.stage.clientHeight);
-    const scale = scaleOf(this.shown, this.state, width);
-    const life = this.state.life;
-    const selected = [...this.shown.references, ...this.shown.lanes].find((lane) => lane.rank === this.state.rank && lifeOf(lane) === life);
+    const { scale, selected } = this;
     return { shown: this.shown, state: this.state, layout: this.layout, scale, colors: paletteOf(this.element), top: this.isPrinted ? 0 : this.stage.scrollTop,
       width, height: shownHeight, ratio: Math.min(3, window.devicePixelRatio || 1), found: this.found, selected, epochs: this.epochs() };
   }
@@ -144,14 +152,14 @@ class Timeline {
 
   /** What stays where it is while the keys and buttons zoom: the selected step if it is in sight, or else the middle. */
   pivot() {
-    const { scale, selected } = this.last, { step, view } = this.state;
+    const { scale, selected } = this, { step, view } = this.state;
     const [at, end] = selected && step !== null ? rangeOf(selected, step) : [0, 0];
     const x = at < end ? scale.x((view === "time" ? selected.t0 : selected.x0)[at]) : NaN;
     return x >= scale.left && x <= scale.right ? x : (scale.left + scale.right) / 2;
   }
 
   zoom(factor, x = this.pivot()) {
-    const { scale } = this.last, center = scale.value(x);
+    const { scale } = this, center = scale.value(x);
     const least = this.state.view === "time" ? 200 : 1;
     let from = center - (center - scale.from) * factor, to = center + (scale.to - center) * factor;
     if (to - from < least) { from = center - least / 2; to = center + least / 2; }
@@ -160,21 +168,21 @@ class Timeline {
 
   /** Shows a range of the axis, kept within the whole. */
   show(from, to) {
-    const { whole, unit } = this.last.scale, size = Math.min(to - from, whole);
+    const { whole, unit } = this.scale, size = Math.min(to - from, whole);
     from = Math.min(Math.max(0, from), whole - size);
     const isWhole = size >= whole * 0.999;
     this.set({ from: isWhole ? null : from / unit, to: isWhole ? null : (from + size) / unit });
   }
 
   pan(pixels) {
-    const { scale } = this.last;
+    const { scale } = this;
     this.show(scale.from + pixels * scale.perPixel, scale.to + pixels * scale.perPixel);
   }
 
   /** Selects the step before or after, and keeps it in sight. */
   move(by) {
     const step = this.state.step === null ? 0 : Math.min(Math.max(0, this.state.step + by), this.shown.numSteps - 1);
-    const { scale } = this.last;
+    const { scale } = this;
     const changes = { step };
     if (this.state.view === "step" && this.state.to !== null && (step < scale.from || step + 1 > scale.to)) {
       const size = scale.to - scale.from, from = Math.min(Math.max(0, step - size / 2), scale.whole - size);
@@ -186,7 +194,7 @@ class Timeline {
   /** Selects the lane above or below. */
   climb(by) {
     const lanes = this.layout.placed.map((one) => one.lane);
-    const now = lanes.findIndex((lane) => lane === this.last.selected);
+    const now = lanes.findIndex((lane) => lane === this.selected);
     const next = lanes[Math.min(Math.max(0, now + by), lanes.length - 1)];
     if (next) this.set({ rank: next.rank, life: lifeOf(next), step: this.state.step ?? next.first_step });
   }

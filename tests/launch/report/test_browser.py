@@ -188,7 +188,7 @@ def test_the_keys_do_what_the_hand_does(tab, pages):
 
 
 def test_zooming_by_keys_keeps_what_is_selected_in_sight(tab, pages):
-    """It would be lost after the first keys if the middle of the window stayed where it is."""
+    """It would be lost after the first keys if the middle of the window stayed where it is; keys outrun frames."""
     open_page(tab, pages, "invalid", "#step=20&rank=1&life=1")
     tab.value("document.querySelector('.stage').focus()")
     tab.press(*"++++++")
