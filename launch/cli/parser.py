@@ -40,6 +40,8 @@ from resumable.launch.errors import UsageError
 COMMANDS = (*LAUNCHES, *TOOLS)
 _PARSED_BY_THEMSELVES = ("record",)
 """Behind their options stands a command."""
+BEFORE_SCRIPT = (*LAUNCHES, *_PARSED_BY_THEMSELVES)
+"""Their options stand before a script or a command, to which all that follows belongs."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -93,8 +95,11 @@ def _launch_arguments(command: str, argv: Sequence[str]) -> argparse.Namespace:
 
 
 def command_parsers() -> dict[str, argparse.ArgumentParser]:
-    """The parser of each command, by its name."""
-    return {**{name: _launch_parser(name) for name in LAUNCHES}, **_tool_parsers()}
+    """The parser of each command, by its name; of torchrun's options they have those of the short help."""
+    launches = {name: _own_parser(name) for name in LAUNCHES}
+    for name, parser in launches.items():
+        add_named_flags(parser, LAUNCHES[name].common)
+    return {**launches, **_tool_parsers()}
 
 
 def _tool_parsers() -> dict[str, argparse.ArgumentParser]:

@@ -92,11 +92,6 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     notes: tuple[str, ...] = ()
     """What decides nothing and is good to know: what this run could not show, what the job does without any restart."""
 
-    @property
-    def told(self) -> str:
-        """The summary with its notes."""
-        return "; ".join((self.summary, *self.notes))
-
 
 def passed(summary: str, notes: Iterable[str] = ()) -> CheckResult:
     """It is as it should be."""

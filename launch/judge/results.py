@@ -21,6 +21,7 @@ from resumable.launch.plan.repeat_command import repeat_command
 from resumable.launch.reading.lives import Life, Run
 from resumable.launch.system.safe_io import decoded
 from resumable.launch.system.text_safety import json_document
+from resumable.launch.system.wording import counted
 
 RESULTS_VERSION = 2
 
@@ -108,10 +109,20 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     counts: Counts
     cases: tuple[Case, ...]
     left_out: tuple[LeftOut, ...] = ()
+    num_points: int | None = None
+    """Of a sweep: points of which its sample was drawn, or all; None where nobody counted them."""
     tools: Tools
     started: str | None = None
     """ISO 8601 with the offset from UTC; None where nobody wrote it down."""
     finished: str | None = None
+
+    @property
+    def drawn(self) -> str:
+        """How many points were drawn of how many; "" where it was all of them."""
+        num_drawn = len(self.cases) + len(self.left_out)
+        if self.num_points is None or self.num_points <= num_drawn:
+            return ""
+        return f"{num_drawn} of {counted(self.num_points, 'point')}"
 
 
 def results_of(
@@ -176,6 +187,7 @@ def results_of(
         ),
         cases=cases,
         left_out=left_out,
+        num_points=None if plan.sweep is None else plan.sweep.num_points,
         tools=tools or own_tools(),
         started=started,
         finished=finished,

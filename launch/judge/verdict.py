@@ -108,6 +108,11 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         return "" if self.cause is None else self.cause.advice
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What a VALID does not show, and what the job does without any restart; none of what is not VALID."""
+        return tuple(note for report in self.checks if self for note in report.result.notes)
+
+    @property
     def exit_code(self) -> int:
         """0 VALID, 1 INVALID, 3 UNKNOWN."""
         return exit_code(self.outcome)

@@ -126,7 +126,7 @@ def _difference(case: Case, violation: Violation, check: str) -> Iterator[str]:
 def _evidence(case: Case, violation: Violation, folder: Path) -> Iterator[str]:
     yield "## Evidence"
     shown = [r for r in case.verdict.checks if r.result.outcome is not Outcome.NOT_APPLICABLE]
-    rows = [f"| {escaped(r.name)} | {r.result.outcome.upper()} | {escaped(r.result.told)} |" for r in shown]
+    rows = [f"| {escaped(r.name)} | {r.result.outcome.upper()} | {escaped(r.result.summary)} |" for r in shown]
     yield "\n".join(["| check | outcome | figures |", "|---|---|---|", *rows])
     if violation.file is not None:
         quoted = _line(folder / violation.file, violation.line)

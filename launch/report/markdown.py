@@ -61,7 +61,8 @@ def _counts(results: Results) -> str:
     counts = results.counts
     cases = counted(len(results.cases), "case")
     not_run = f"; {counted(len(results.left_out), 'point')} not run" if results.left_out else ""
-    return f"{cases}: {counts.valid} VALID, {counts.invalid} INVALID, {counts.unknown} UNKNOWN{not_run}"
+    drawn = f"; {results.drawn} were drawn" if results.drawn else ""
+    return f"{cases}: {counts.valid} VALID, {counts.invalid} INVALID, {counts.unknown} UNKNOWN{not_run}{drawn}"
 
 
 def _checks(case: Case) -> Iterator[str]:
@@ -69,8 +70,9 @@ def _checks(case: Case) -> Iterator[str]:
         yield "Faults: " + ", ".join(map(_code, case.faults))
     yield _table(
         ("check", "outcome", "figures"),
-        [(_code(r.name), _word(r.result.outcome), escaped(r.result.told)) for r in case.verdict.checks],
+        [(_code(r.name), _word(r.result.outcome), escaped(r.result.summary)) for r in case.verdict.checks],
     )
+    yield from (f"Note: {escaped(note)}" for note in case.verdict.notes)
 
 
 def _word(outcome: Outcome) -> str:

@@ -125,8 +125,7 @@ def _print_checks(verdict: Verdict, console: Console) -> None:
     for report in verdict.checks:
         mark = mark_of(report.result.outcome)
         head = Text(f"{report.name:<{name_width}}  ").append(mark.word, style=mark.style)
-        told = report.result.summary if verdict else report.result.told  # of what is VALID the notes stand at the end
-        print_indented(console, Text(printable(told)), head=head, indent=name_width + word_width + 4)
+        print_indented(console, Text(printable(report.result.summary)), head=head, indent=name_width + word_width + 4)
 
 
 def _print_sentence(verdict: Verdict, sentence: str, console: Console) -> None:
@@ -161,10 +160,9 @@ def _print_advice(advice: str, console: Console) -> None:
 
 def _print_notes(verdict: Verdict, console: Console) -> None:
     """A VALID says as much as its run could show."""
-    notes = [note for report in verdict.checks if verdict for note in report.result.notes]
-    for note in notes:
+    for note in verdict.notes:
         print_indented(console, Text(printable(note)), head=Text("  note: "), indent=8)
-    if notes:
+    if verdict.notes:
         console.print()
 
 

@@ -76,7 +76,7 @@ def last_line(verdict: Verdict, plan: Plan, results: Results) -> str:
     """One line: the outcome, how many points it stands on, and how many were left out."""
     parts = [f"{num} {outcome.upper()}" for outcome, num in _counts(results).items() if num]
     is_told = verdict.reason and (not results.cases or verdict.outcome is not results.outcome)
-    words = [*([verdict.reason] if is_told else []), *([", ".join(parts)] if parts else []), *_left_out(plan, results)]
+    words = [*([verdict.reason] if is_told else []), *([", ".join(parts)] if parts else []), *_left_out(results)]
     return printable(f"{verdict.outcome.upper()}: {'; '.join(words)}")
 
 
@@ -101,14 +101,13 @@ def _counts(results: Results) -> dict[Outcome, int]:
     return {Outcome.VALID: counts.valid, Outcome.INVALID: counts.invalid, Outcome.UNKNOWN: counts.unknown}
 
 
-def _left_out(plan: Plan, results: Results) -> Iterator[str]:
-    num_points = plan.sweep.num_points if plan.sweep else None
-    if num_points is None:
+def _left_out(results: Results) -> Iterator[str]:
+    if results.num_points is None:
         return
-    if num_points > len(plan.points):
-        yield f"{len(plan.points)} of {counted(num_points, 'point')} were drawn"
-    if len(plan.points) > len(results.cases):
-        yield f"{len(plan.points) - len(results.cases)} not run"
+    if results.drawn:
+        yield f"{results.drawn} were drawn"
+    if results.left_out:
+        yield f"{len(results.left_out)} not run"
 
 
 def _print_cause(cause: CauseGroup, console: Console) -> None:

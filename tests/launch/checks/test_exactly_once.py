@@ -145,7 +145,7 @@ def test_an_order_that_repeats_samples_without_a_restart_too_is_no_resume_bug():
     """Whatever the sampler's class is called; the check `reference` notes it."""
     evidence = repeating([JOB.epoch(1, 0)[4:], JOB.epoch(1, 1)])
     assert exactly_once(evidence).outcome == Outcome.VALID
-    assert "epoch 0 repeats samples, 2 times in all (drawn with replacement?)" in reference(evidence).told
+    assert "epoch 0 repeats samples, 2 times in all (drawn with replacement?)" in " ".join(reference(evidence).notes)
 
 
 def test_a_repeat_more_than_the_reference_has_is_found_all_the_same():

@@ -137,13 +137,13 @@ def test_epochs_of_one_shuffled_order_are_noted(shuffle, noted):
     job = Job(shuffle=shuffle)
     lives = [Life(epochs=[job.epoch(r, 0)] * 3) for r in (0, 1)]
     result = judged(*twice(lives), job=job)
-    assert (result.outcome, "set_epoch" in result.told) == (Outcome.VALID, noted)
+    assert (result.outcome, "set_epoch" in " ".join(result.notes)) == (Outcome.VALID, noted)
 
 
 def test_epochs_that_begin_alike_are_not_of_one_order():
     """One batch that is the same both times is an accident."""
     lives = [Life(epochs=[JOB.epoch(r, 0), [JOB.epoch(r, 0)[0], *JOB.epoch(r, 1)[1:]]]) for r in (0, 1)]
-    assert "set_epoch" not in judged(*twice(lives)).told
+    assert "set_epoch" not in " ".join(judged(*twice(lives)).notes)
 
 
 def test_a_run_without_references_is_not_applicable():

@@ -43,12 +43,14 @@ def test_help_does_not_wait_for_torch(command: str) -> None:
     assert (ended.returncode, f"usage: resumable {command}" in ended.stdout) == (0, True), ended.stderr
 
 
+@pytest.mark.parametrize("words", [["verify", "train.py"], ["plan", "--num-samples", "8"]])
 def test_whoever_has_no_torch_is_told_to_install_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Evidence can be read without it, and no job be run."""
+    """Evidence can be read without it, and no job be run, nor an order be drawn."""
+    monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.setitem(sys.modules, "torch.distributed.run", None)
-    assert main(["verify", "train.py"]) == 2
+    assert main(words) == 2
     assert "pip install torch" in capsys.readouterr().err
 
 

@@ -101,6 +101,12 @@ def broken_off() -> Results:
     return results_of(plan, [(plan.points[0], judge_evidence(invalid()))], run_dir="runs/1", tools=TOOLS)
 
 
+def sampled() -> Results:
+    """A sweep of which two points were drawn, and are VALID."""
+    plan = drawn(at="4-7", sample=2)
+    return results_of(plan, [(point, judge_evidence(valid())) for point in plan.points], run_dir="runs/1", tools=TOOLS)
+
+
 def outcome_at(fault: PlannedFault) -> Outcome:
     if fault.rank == 1 and fault.when.numbers[0] in (3, 4):
         return Outcome.INVALID

@@ -51,6 +51,7 @@ ALL = {
     "unknown": samples.of(samples.undecided()),
     "sweep": samples.sweep(),
     "broken off": samples.broken_off(),
+    "sampled": samples.sampled(),
     "empty": samples.empty(),
     "hostile": samples.hostile(),
     "fixed": samples.fixed(),
@@ -131,6 +132,22 @@ def test_what_was_not_run_is_seen_as_such():
     assert ("class", "not-run") in page.attributes
     assert ("title", f"{ALL['broken off'].left_out[0].name}: not run") in page.attributes
     assert "not run 1" in page.text
+
+
+@pytest.mark.parametrize(("name", "is_said"), [("sampled", True), ("broken off", False), ("valid", False)])
+def test_a_page_of_a_sample_says_of_how_many_points_it_was_drawn(name, is_said):
+    """Two of eight cells that are VALID are not all."""
+    assert is_said == ("drawn 2 of 8 points" in Page(without_evidence(ALL[name])).text)
+
+
+@pytest.mark.parametrize(("outcome", "is_said"), [(Outcome.VALID, True), (Outcome.INVALID, False)])
+def test_notes_are_of_what_is_valid(outcome, is_said):
+    """Of a resume that is wrong nobody asks what it does not show."""
+    results = ALL["valid"]
+    [case] = results.cases
+    judged = msgspec.structs.replace(case, verdict=msgspec.structs.replace(case.verdict, outcome=outcome))
+    text = Page(without_evidence(msgspec.structs.replace(results, cases=(judged,)))).text
+    assert is_said == ("only epoch 0 was resumed in" in text)
 
 
 def test_what_the_reason_has_said_is_not_said_again():

@@ -27,6 +27,17 @@ def test_a_verify_is_a_table_of_its_checks():
     assert "| <code>rank&#95;sequence</code> | **INVALID** | 1 of 2 ranks differ |" in rows
 
 
+def test_a_valid_says_what_it_does_not_show():
+    """Below its checks."""
+    assert "\n\nNote: only epoch 0 was resumed in" in markdown(samples.of(samples.valid()))
+
+
+@pytest.mark.parametrize(("results", "is_said"), [(samples.sampled(), True), (samples.sweep(), False)])
+def test_a_sample_says_of_how_many_points_it_was_drawn(results, is_said):
+    """Beside the counts."""
+    assert is_said == ("; 2 of 8 points were drawn" in markdown(results))
+
+
 def test_a_failure_shows_the_first_difference_and_how_to_repeat_it():
     """In fenced blocks, so that they can be copied."""
     results = samples.of(samples.invalid())
