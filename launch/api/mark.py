@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
@@ -15,6 +16,8 @@ from resumable.launch.plan.sweep_words import EACH, Moments, SweepWords, parse_a
 SWEPT = ("at", "ranks", "kinds", "steps")
 """Options of the mark that say where the job is hit; all others are the launcher's."""
 _NUM_QUICK = 3
+_UNSELECTABLE = re.compile(r"[^\w.+]+")
+"""What pytest's `-k` cannot read in a name, or a shell takes for its own."""
 
 
 class MarkedPoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +29,11 @@ class MarkedPoint(msgspec.Struct, frozen=True, kw_only=True):
     """The sweep in the words of `Launcher.sweep`; None: the faults say it."""
     steps: int | None = None
     """Optimizer steps that the job must have, or else other points than these were meant; None: any number."""
+
+    @property
+    def test_id(self) -> str:
+        """The name in words that `-k` can choose: `sigkill-step20-rank0`."""
+        return _UNSELECTABLE.sub("-", re.sub("[=#]", "", self.name))
 
 
 def marked_points(mark: Mapping[str, object]) -> list[MarkedPoint]:

@@ -4,7 +4,7 @@
 def test_training_survives_a_kill(resume_rig):
     resume_rig.verify("train.py", "--epochs", 2).assert_valid()
 
-is a test for each of the moments and ranks, `test_training_survives_a_kill[sigkill@step=3:rank=0]` and so on, which share
+is a test for each of the moments and ranks, `test_training_survives_a_kill[sigkill-step3-rank0]` and so on, which share
 their uninterrupted runs. Without `at=` the test itself says what is done: `verify(…, faults="sigkill@step=7:rank=1")`.
 """
 
@@ -90,7 +90,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if metafunc.config.getoption("--resume-sweep") == "quick":
         points = quick(points)
     metafunc.fixturenames.append("_resume_point")
-    metafunc.parametrize("_resume_point", points, ids=[point.name for point in points], indirect=True)
+    metafunc.parametrize("_resume_point", points, ids=[point.test_id for point in points], indirect=True)
 
 
 def _points_of(mark: pytest.Mark, definition: pytest.Function) -> list[MarkedPoint]:

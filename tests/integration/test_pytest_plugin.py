@@ -45,7 +45,7 @@ import pytest
 def test_training_survives(resume_rig):
     resume_rig.verify("train.py", *ARGUMENTS).assert_valid()
 """
-NAMES = [f"test_training_survives[sigkill@step={step}:rank={rank}]" for step in (1, 2) for rank in (0, 1)]
+NAMES = [f"test_training_survives[sigkill-step{step}-rank{rank}]" for step in (1, 2) for rank in (0, 1)]
 
 
 class Project:
@@ -95,6 +95,14 @@ def test_each_point_of_a_mark_is_a_test_and_they_share_their_references(project:
     assert (len(made), project.num_runs()) == (2, 4)
 
 
+@pytest.mark.parametrize(("words", "chosen"), [("step2", NAMES[2:]), ("step2 and rank1", NAMES[3:])])
+def test_points_are_chosen_by_their_moments_and_ranks(project: Project, words: str, chosen: list[str]) -> None:
+    """As pytest chooses any test by its name."""
+    project.tests(POINTS)
+    listed = project.collect("--collect-only", "-q", "-k", words).stdout.lines
+    assert [line.partition("::")[2] for line in listed if "::" in line] == chosen
+
+
 def test_a_job_that_forgets_its_sampler_fails_with_a_reason_that_can_be_read(project: Project) -> None:
     """Samples, place, evidence, the command that does it again and what the ranks printed; no dump of a verdict."""
     project.tests(POINTS, "forgetful")
@@ -111,14 +119,14 @@ def test_a_job_that_forgets_its_sampler_fails_with_a_reason_that_can_be_read(pro
             r"E .*repeat: resumable verify --nproc-per-node 2 .*--fault sigkill@step=1:rank=0 .*train.py forgetful",
             r"-+ resume faulted/logs/i000/rank0.out -+",
             r"saved",
-            r"FAILED test_training.py::test_training_survives\[sigkill@step=1:rank=0\] - INV.*",
+            r"FAILED test_training.py::test_training_survives\[sigkill-step1-rank0\] - INV.*",
         ]
     )
     assert [text for text in ("Verdict(", "i000/rank0.err", "i000/rank1.err") if text in ended.stdout.str()] == []
     assert project.num_runs() == 3
     pages = sorted(path.name for path in (project.pytester.path / "pages").glob("*.html"))
-    hit = ("1-rank=0", "2-rank=0", "2-rank=1")
-    assert [f"test_training.py-test_training_survives-sigkill@step={point}.html" for point in hit] == pages
+    hit = ("1-rank0", "2-rank0", "2-rank1")
+    assert [f"test_training.py-test_training_survives-sigkill-step{point}.html" for point in hit] == pages
 
 
 def test_a_bare_assert_gives_the_reason_and_the_report(project: Project) -> None:
@@ -141,8 +149,8 @@ def test_a_mark_of_which_only_the_job_knows_the_points_is_one_test(project: Proj
     ended.assert_outcomes(passed=1)
     ended.stdout.fnmatch_lines(
         [
-            "*test_training_survives[[]every:2[]] PASSED*",
-            "*test_training_survives[[]every:2[]]: one test for all points; each gets its own with at='every:2', steps=4",
+            "*test_training_survives[[]every-2[]] PASSED*",
+            "*test_training_survives[[]every-2[]]: one test for all points; each gets its own with at='every:2', steps=4",
         ]
     )
     [plan] = project.base.rglob("plan.json")

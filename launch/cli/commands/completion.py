@@ -95,7 +95,9 @@ def _bash(parsers: Parsers) -> str:
         for spelling in option.option_strings or ["*"]
         if option.choices
     }
-    return _BASH.format(commands=_quoted(parsers), flags=_cases(flags, "flags"), options=_cases(options), values=_cases(values))
+    return _BASH.format(
+        commands=_quoted(parsers), flags=_cases(flags, "flags"), options=_cases(options), values=_cases(values)
+    )
 
 
 def _zsh(parsers: Parsers) -> str:
