@@ -13,13 +13,14 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from resumable.launch.errors import EvidenceError, LaunchError
 from resumable.launch.evidence.run_dir import RunDir
-from resumable.launch.system.safe_io import MAX_SIZE_BYTES, read_end, read_whole
+from resumable.launch.system.safe_io import regular_file
 
 FOLDER = "run"
 """Everything in a bundle lies in it."""
@@ -34,41 +35,43 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 """Of every file, so that equal evidence makes equal bundles."""
 
 
-def bundle(run_dir: RunDir, extra: Mapping[str, bytes], *, max_total_bytes: int = MAX_TOTAL_BYTES) -> bytes:
-    """The bundle of a run directory.
+def bundle(
+    run_dir: RunDir, target: IO[bytes], extra: Mapping[str, bytes], *, max_total_bytes: int = MAX_TOTAL_BYTES
+) -> None:
+    """Write the bundle of a run directory, of which no more than a piece is in memory at a time.
 
     Args:
         run_dir: Of any command.
+        target: A file that is open.
         extra: Further files, by their names in it: the report, for example.
         max_total_bytes: Of all files together, unpacked.
 
     Raises:
         LaunchError: there is more, or a file cannot be read.
     """
-    target, total = BytesIO(), 0
+    room = max_total_bytes
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in _contents(run_dir.root, extra):
-            total += len(content)
-            if total > max_total_bytes:
-                raise LaunchError(
-                    f"{run_dir.root}: more than {max_total_bytes >> 20} MiB of evidence, too much to bundle"
-                )
+        for name, opened_source in _contents(run_dir.root, extra):
             entry = zipfile.ZipInfo(f"{FOLDER}/{name}", _EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o644 << 16
-            archive.writestr(entry, content, zipfile.ZIP_DEFLATED)
-    return target.getvalue()
+            try:
+                with opened_source as source, archive.open(entry, "w", force_zip64=True) as file:
+                    room = _copy(source, file, name, room)
+            except ValueError as error:
+                what = f"more than {max_total_bytes >> 20} MiB of evidence, too much to bundle"
+                raise LaunchError(f"{run_dir.root}: {what}") from error
+            except OSError as error:
+                raise LaunchError(f"{run_dir.root / name}: cannot be bundled ({error.strerror})") from error
 
 
-def _contents(root: Path, extra: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
+def _contents(root: Path, extra: Mapping[str, bytes]) -> Iterator[tuple[str, AbstractContextManager[IO[bytes]]]]:
     for name in _names(root, PurePosixPath()):
         if str(name) in extra:
             continue
-        try:
-            is_log = name.suffix in _LOGS
-            yield str(name), read_end(root / name, MAX_LOG_BYTES) if is_log else read_whole(root / name)
-        except OSError as error:
-            raise LaunchError(f"{root / name}: cannot be bundled ({error.strerror})") from error
-    yield from sorted(extra.items())
+        yield str(name), regular_file(root / name, end_bytes=MAX_LOG_BYTES if name.suffix in _LOGS else None)
+    for added, content in sorted(extra.items()):
+        yield added, BytesIO(content)
 
 
 def _names(folder: Path, inside: PurePosixPath) -> Iterator[PurePosixPath]:
@@ -141,10 +144,9 @@ def _checked(entry: zipfile.ZipInfo) -> Path:
 
 def _copy(source: IO[bytes], file: IO[bytes], name: str, room: int) -> int:
     """Copies as much as there is, and returns what room is left: what an entry says of its size is not believed."""
-    size = 0
     while chunk := source.read(1 << 16):
-        size += len(chunk)
-        if size > min(room, MAX_SIZE_BYTES):
+        room -= len(chunk)
+        if room < 0:
             raise ValueError(f"{name[:80]!r} is longer than there is room for")
         file.write(chunk)
-    return room - size
+    return room

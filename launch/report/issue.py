@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 from importlib.metadata import packages_distributions, version
+from itertools import islice
 from pathlib import Path
 
 import msgspec
 
+from resumable.launch.evidence.recorded_text import RecordedText
 from resumable.launch.explain.check_result import Violation
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.judge.results import Case, Results
@@ -17,7 +19,7 @@ from resumable.launch.plan.repeat_command import repeat_command
 from resumable.launch.report.batches import marked_difference
 from resumable.launch.report.story import story_of
 from resumable.launch.report.terminal import told_fault
-from resumable.launch.system.safe_io import read_from, read_whole
+from resumable.launch.system.safe_io import read_from
 from resumable.launch.system.text_safety import fenced
 from resumable.launch.system.text_safety import markdown as escaped
 from resumable.launch.system.wording import listed, place
@@ -141,8 +143,8 @@ def _line(file: Path, number: int | None) -> str:
     if number is None:
         return ""
     try:
-        lines = read_whole(file).splitlines()
-    except OSError:
+        line = next(islice(RecordedText(file).lines(), number - 1, None), b"")
+    except (OSError, ValueError):  # there is no line 0
         return ""
-    text = lines[number - 1].decode(errors="replace") if 0 < number <= len(lines) else ""
+    text = line.decode(errors="replace").rstrip("\n")
     return text if len(text) <= MAX_LINE else f"{text[:MAX_LINE]} ..."

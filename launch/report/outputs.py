@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import tempfile
 from functools import partial
+from io import BytesIO
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
@@ -78,7 +82,10 @@ def write_reports(wanted: ReportOptions, results: Results, cases: CaseEvidence) 
         from resumable.launch.report.html import html
 
         extra = {"report.html": _encoded(html(results, cases)), "results.json": encode_results(results)}
-        write("--bundle", wanted.bundle, bundle(cases.run_dir, extra))
+        with tempfile.TemporaryFile() as file:  # all of it or nothing, and never all of it in memory
+            bundle(cases.run_dir, file, extra)
+            file.seek(0)
+            write("--bundle", wanted.bundle, file)
     if is_github_actions():
         print("\n".join(workflow_commands(results, here=Path.cwd(), strict=wanted.is_strict)))
 
@@ -87,27 +94,29 @@ def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def write_output(flag: str, target: str, content: bytes, *, untrusted: Path | None = None) -> None:
+def write_output(flag: str, target: str, content: bytes | IO[bytes], *, untrusted: Path | None = None) -> None:
     """Write one file that a flag asked for; `-` is the standard output.
 
     Args:
         flag: For the message of an error.
         target: Path of the file.
-        content: What it will hold.
+        content: What it will hold, or an open file from whose place on it is copied.
         untrusted: A folder that a stranger may have filled: no link in it is followed to the outside.
 
     Raises:
         LaunchError: it cannot be written; the message names the flag.
     """
+    source = BytesIO(content) if isinstance(content, bytes) else content
     if target == STDOUT:
-        sys.stdout.buffer.write(content)
+        shutil.copyfileobj(source, sys.stdout.buffer)
         sys.stdout.flush()
         return
     if untrusted is not None and leads_out(Path(target), untrusted):
         raise LaunchError(f"{flag} {target}: a link leads out of the run directory")
     try:
         Path(target).parent.mkdir(parents=True, exist_ok=True)
-        Path(target).write_bytes(content)
+        with Path(target).open("wb") as file:
+            shutil.copyfileobj(source, file)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error  # a path with a NUL byte is a ValueError
         raise LaunchError(f"{flag} {target}: cannot be written ({reason})") from error

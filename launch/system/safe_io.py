@@ -15,8 +15,8 @@ import msgspec
 
 _T = TypeVar("_T")
 
-MAX_SIZE_BYTES = 1 << 30
-"""Of a file that is read: a hole in a file costs its author nothing, and its reader as much memory as it is long."""
+MAX_SIZE_BYTES = 1 << 28
+"""Of a file that is read as a whole: a hole costs its author nothing, and its reader as much memory as it is long."""
 _MAX_END_BYTES = 64 * 1024
 
 
@@ -27,7 +27,7 @@ def read_whole(path: Path) -> bytes:
         OSError: it cannot be read, is longer than `MAX_SIZE_BYTES`, or is no regular file: a pipe would be waited for, and a
             device may never end.
     """
-    with _regular_file(path) as file:
+    with regular_file(path) as file:
         content = file.read(MAX_SIZE_BYTES) if os.fstat(file.fileno()).st_size <= MAX_SIZE_BYTES else b""
         if file.peek(1):
             raise _too_long(path)
@@ -36,15 +36,14 @@ def read_whole(path: Path) -> bytes:
 
 def read_from(path: Path, offset: int, size_bytes: int) -> bytes:
     """At most so many bytes of a regular file, from an offset on; raises as `read_whole` does."""
-    with _regular_file(path) as file:
+    with regular_file(path) as file:
         file.seek(offset)
         return file.read(size_bytes)
 
 
 def read_end(path: Path, size_bytes: int) -> bytes:
     """The last bytes of a regular file, at most so many; raises as `read_whole` does."""
-    with _regular_file(path) as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - size_bytes))
+    with regular_file(path, end_bytes=size_bytes) as file:
         return file.read(size_bytes)
 
 
@@ -63,7 +62,8 @@ def last_lines(path: Path, num_lines: int, *, within: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def _regular_file(path: Path) -> Iterator[BufferedReader[FileIO]]:
+def regular_file(path: Path, *, end_bytes: int | None = None) -> Iterator[BufferedReader[FileIO]]:
+    """A regular file, to be read from its begin, or from so many bytes before its end; raises as `read_whole` does."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except ValueError as error:  # a NUL byte, which no file has in its name
@@ -72,6 +72,8 @@ def _regular_file(path: Path) -> Iterator[BufferedReader[FileIO]]:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "not a regular file", str(path))
         with BufferedReader(FileIO(descriptor, closefd=False)) as file:  # in a rank `open` may be the script's own
+            if end_bytes is not None:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - end_bytes))
             yield file
     finally:
         os.close(descriptor)

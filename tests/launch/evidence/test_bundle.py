@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
+import tracemalloc
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 from resumable.launch.errors import EvidenceError, LaunchError
-from resumable.launch.evidence.bundle import FOLDER, MAX_LOG_BYTES, bundle, opened
+from resumable.launch.evidence import bundle as bundles
+from resumable.launch.evidence.bundle import FOLDER, MAX_LOG_BYTES, opened
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.verdict import judge
 from tests.launch.report import samples
@@ -23,11 +26,17 @@ def run_dir(tmp_path: Path) -> RunDir:
     return samples.stored(samples.invalid(), tmp_path / "run")
 
 
+def bundle(run_dir: RunDir) -> bytes:
+    target = BytesIO()
+    bundles.bundle(run_dir, target, {})
+    return target.getvalue()
+
+
 @pytest.fixture
 def file(tmp_path: Path, run_dir: RunDir) -> Path:
     """Of a run, well made."""
     path = tmp_path / "run.zip"
-    path.write_bytes(bundle(run_dir, {}))
+    path.write_bytes(bundle(run_dir))
     return path
 
 
@@ -59,7 +68,7 @@ def test_a_folder_is_opened_as_it_is(run_dir):
 def test_equal_evidence_makes_equal_bundles(run_dir, file):
     """Whenever it is made."""
     os.utime(run_dir.plan_file, (0, 0))
-    assert file.read_bytes() == bundle(run_dir, {})
+    assert file.read_bytes() == bundle(run_dir)
 
 
 def checkpoint(root: Path) -> None:
@@ -98,7 +107,7 @@ def test_what_is_no_evidence_stays_at_home(tmp_path, run_dir, file, add):
     """Checkpoints, code, what lies elsewhere, and what would be waited for."""
     add(run_dir.root)
     again = tmp_path / "again.zip"
-    again.write_bytes(bundle(run_dir, {}))
+    again.write_bytes(bundle(run_dir))
     assert names_in(file) == names_in(again)
 
 
@@ -107,7 +116,7 @@ def test_of_a_long_log_the_end_is_kept(tmp_path, run_dir):
     log = run_dir.scenario("faulted").incarnation_logs(0) / "rank0.err"
     log.write_bytes(b"a" * MAX_LOG_BYTES + b"end")
     path = tmp_path / "run.zip"
-    path.write_bytes(bundle(run_dir, {}))
+    path.write_bytes(bundle(run_dir))
     with opened(path) as unpacked:
         found = (unpacked.scenario("faulted").incarnation_logs(0) / "rank0.err").read_bytes()
     assert (len(found), found[-4:]) == (MAX_LOG_BYTES, b"aend")
@@ -116,7 +125,29 @@ def test_of_a_long_log_the_end_is_kept(tmp_path, run_dir):
 def test_too_much_evidence_is_not_bundled(run_dir):
     """It says how much would do."""
     with pytest.raises(LaunchError, match="too much to bundle"):
-        bundle(run_dir, {}, max_total_bytes=1000)
+        bundles.bundle(run_dir, BytesIO(), {}, max_total_bytes=1000)
+
+
+@pytest.fixture
+def peak_bytes() -> Iterator[Callable[[], int]]:
+    """Most memory of Python's that was in use since the test began, and is not any more: of a file, a piece."""
+    tracemalloc.start()
+    yield lambda: tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+
+def test_a_long_file_is_packed_and_unpacked_in_pieces(
+    tmp_path: Path, run_dir: RunDir, peak_bytes: Callable[[], int]
+) -> None:
+    """A hole in a file costs whoever sends it nothing."""
+    size_bytes = 1 << 26
+    with (run_dir.root / "hole").open("wb") as hole:
+        hole.truncate(size_bytes)
+    with (tmp_path / "run.zip").open("wb") as target:
+        bundles.bundle(run_dir, target, {})
+    with opened(tmp_path / "run.zip") as unpacked:
+        assert (unpacked.root / "hole").stat().st_size == size_bytes
+    assert peak_bytes() < size_bytes // 8
 
 
 def entry(name: str, mode: int = stat.S_IFREG | 0o644) -> zipfile.ZipInfo:
@@ -193,8 +224,8 @@ def no_zip(_data: bytes) -> bytes:
 
 def encrypted(data: bytes) -> bytes:
     """Every entry says that it has a password."""
-    return data.replace(b"PK\x03\x04\x14\x00\x00", b"PK\x03\x04\x14\x00\x01").replace(
-        b"PK\x01\x02\x14\x03\x14\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01"
+    return data.replace(b"PK\x03\x04\x2d\x00\x00", b"PK\x03\x04\x2d\x00\x01").replace(
+        b"PK\x01\x02\x2d\x03\x2d\x00\x00", b"PK\x01\x02\x2d\x03\x2d\x00\x01"
     )
 
 
