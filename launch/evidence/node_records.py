@@ -31,6 +31,10 @@ class RoundStarted(msgspec.Struct, frozen=True, kw_only=True, tag_field="event",
     time_unix: float | None = None
     """Seconds since 1970 by the clock of this machine. Where a rank 0 says this, run directories of several attempts are put
     in this order."""
+    job: str = ""
+    """The scheduler's name of the job where a rank 0 says this; "" where there is none. It stays with a requeued job."""
+    attempt: Ordinal = 0
+    """How often the scheduler had requeued it."""
 
 
 class RankEnded(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="rank_ended"):

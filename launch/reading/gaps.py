@@ -17,7 +17,7 @@ from resumable.launch.reading.steps import NOTHING, Steps
 from resumable.launch.system.wording import counted
 
 _FOLDER = ": is an attempt's folder missing?"
-_JOB = ": is it a different job?"
+_JOB = ": is it a different job? Each needs a folder of its own"
 
 
 def gaps(run: Run, expected: Mapping[int, Steps]) -> Iterator[Damage]:
@@ -47,8 +47,8 @@ def _missing_before(life: Life, run: Run, expected: Steps) -> str:
     if life.first_step > num_done:
         only = f"only {counted(num_done, 'step')} of its rank were recorded"
         return f"it goes on from step {life.first_step}, and {only}{_FOLDER}"
-    if _is_of_another_job(life, run):
-        return f"it starts from scratch after a life that had ended well{_JOB}"
+    if why := _why_another_job(life, run):
+        return f"it starts from scratch {why}{_JOB}"
     if _is_known(life, run) or not _has_read_a_checkpoint(life, run):
         return ""
     return f"it goes on from a checkpoint and with parameters that no recorded process had{_FOLDER}"
@@ -61,14 +61,30 @@ def _num_done_before(life: Life, run: Run) -> int:
     return max((one.end_step for one in earlier), default=0) if is_new else len(life.before)
 
 
-def _is_of_another_job(life: Life, run: Run) -> bool:
-    """Whether it does not share parameters, or data, with what came before it, which nobody had to start again."""
+def _why_another_job(life: Life, run: Run) -> str:
+    """Why nothing shows that it is an attempt of the job that came before it; "" if something does.
+
+    What was killed had to be started again, if not in two jobs of a scheduler. What had ended well had not, unless it was
+    requeued. What two jobs train on may be alike to the last bit.
+    """
     before = run.group(life.incarnation - 1)
-    if not before or not all(one.process.has_ended_well for one in before):
-        return False
+    job, attempt = _scheduled(life.incarnation, run)
+    earlier_job, earlier_attempt = _scheduled(life.incarnation - 1, run)
+    has_ended_well = bool(before) and all(one.process.has_ended_well for one in before)
+    is_from_scratch = not any(life.trajectory.loaded) and (life.first_step == 0 or not _is_known(life, run))
+    if is_from_scratch and job and earlier_job and job != earlier_job:
+        return f"in {job}, after a life of {earlier_job}"
+    is_requeued = bool(job) and job == earlier_job and attempt > earlier_attempt
     data, earlier = _data([life]), _data(before)
     has_other_data = bool(data) and bool(earlier) and data.isdisjoint(earlier)
-    return has_other_data or (not _is_known(life, run) and not any(life.trajectory.loaded))
+    is_new = has_other_data or (is_from_scratch and not is_requeued)
+    return "after a life that had ended well" if has_ended_well and is_new else ""
+
+
+def _scheduled(incarnation: int, run: Run) -> tuple[str, int]:
+    """The job of a worker group as its scheduler names it, and the number of the attempt."""
+    round_ = next((one for one in run.history.rounds if one.incarnation == incarnation), None)
+    return (round_.job, round_.attempt) if round_ is not None else ("", 0)
 
 
 def _data(lives: Iterable[Life]) -> set[tuple[str, int | None]]:

@@ -81,6 +81,16 @@ def said_rank() -> tuple[int, int] | None:
         return None
 
 
+def said_job() -> tuple[str, int]:
+    """The scheduler's name of the job that this process belongs to, and how often it was requeued; "" where none says it."""
+    job = os.environ.get("SLURM_JOB_ID")
+    try:
+        attempt = int(os.environ.get("SLURM_RESTART_COUNT", "0"))  # not set in the first
+    except ValueError:
+        attempt = 0
+    return f"Slurm {job}" if job else "", attempt
+
+
 def said_local_rank() -> int:
     """Rank on this machine as launchers and schedulers say it; 0 where none does."""
     for name in ("LOCAL_RANK", "SLURM_LOCALID"):

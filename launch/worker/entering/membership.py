@@ -19,6 +19,7 @@ from torch.distributed import Store
 
 from resumable.launch.evidence.node_records import RoundStarted, decode_node_line, encode_node_line
 from resumable.launch.evidence.run_dir import ScenarioDir
+from resumable.launch.system.environment import said_job
 from resumable.launch.system.safe_io import read_whole
 
 
@@ -47,6 +48,7 @@ def claim_number(scenario_dir: ScenarioDir, group: str, world_size: int) -> int:
     Raises:
         OSError: the run directory cannot be written.
     """
+    job, attempt = said_job()
     for number in itertools.count(len(scenario_dir.life_files())):
         life = RoundStarted(
             incarnation=number,
@@ -57,6 +59,8 @@ def claim_number(scenario_dir: ScenarioDir, group: str, world_size: int) -> int:
             time_ns=time.monotonic_ns(),
             group=group,
             time_unix=time.time(),
+            job=job,
+            attempt=attempt,
         )
         try:
             file = os.open(scenario_dir.life_file(number), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)

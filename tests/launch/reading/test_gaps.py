@@ -14,9 +14,12 @@ from tests.launch.histories import Job, Life
 JOB = Job()
 
 
-def whats(groups: list[list[Life]], *, has_reference: bool) -> list[str]:
-    """What is missing before the processes of rank 0."""
+def whats(groups: list[list[Life]], *, has_reference: bool, jobs: tuple[str, ...] = ("", "")) -> list[str]:
+    """What is missing before the processes of rank 0, if a scheduler names the jobs of their groups so."""
     history = histories.evidence(JOB, groups, []).faulted.history
+    rounds = zip(history.rounds, jobs, strict=True)
+    named = tuple(msgspec.structs.replace(one, job=job, attempt=one.incarnation) for one, job in rounds)
+    history = msgspec.structs.replace(history, rounds=named)
     plan = msgspec.structs.replace(histories.plan(), command="record")
     references = [histories.reference(JOB)] if has_reference else []
     evidence: Evidence = gather(plan, plan.scenarios[-1], references, history)
@@ -88,9 +91,35 @@ def test_parameters_that_nobody_had_are_a_gap_where_a_checkpoint_was_read(loads:
     assert len(whats([first(4), scratch("state-0-of-a-different-seed", loads)], has_reference=False)) == num_gaps
 
 
-def test_a_second_training_behind_one_that_ended_well_is_a_different_job() -> None:
-    """One that was killed had to be started again, and what is started from scratch then is the job."""
-    second = scratch("state-0-of-a-different-seed", None)
-    whole = [Life(epochs=JOB.epochs_from(rank, 0)) for rank in range(2)]
-    assert whats([whole, second], has_reference=False) == ["it starts from scratch after a life that had ended well"]
-    assert whats([first(4), second], has_reference=False) == []
+FINISHED = [Life(epochs=JOB.epochs_from(rank, 0)) for rank in range(2)]
+OWN_START = histories.resumed(JOB, 0)
+OTHER_START = scratch("state-0-of-a-different-seed", None)
+
+
+@pytest.mark.parametrize("second", [OWN_START, OTHER_START], ids=["alike to the last bit", "of a different seed"])
+@pytest.mark.parametrize(
+    ("begun", "jobs", "expected"),
+    [
+        pytest.param(FINISHED, ("", ""), ["it starts from scratch after a life that had ended well"], id="ended well"),
+        pytest.param(FINISHED, ("Slurm 7", "Slurm 7"), [], id="ended well, requeued"),
+        pytest.param(first(4), ("", ""), [], id="killed"),
+        pytest.param(first(4), ("Slurm 7", "Slurm 7"), [], id="killed, requeued"),
+        pytest.param(
+            first(4),
+            ("Slurm 7", "Slurm 8"),
+            ["it starts from scratch in Slurm 8, after a life of Slurm 7"],
+            id="two jobs",
+        ),
+    ],
+)
+def test_a_second_training_from_scratch_may_be_a_different_job(
+    begun: list[Life], jobs: tuple[str, str], expected: list[str], second: list[Life]
+) -> None:
+    """What was killed had to be started again, as was what a scheduler requeued: from scratch is then the job's doing."""
+    assert whats([begun, second], has_reference=False, jobs=jobs) == expected
+
+
+def test_two_jobs_of_a_scheduler_are_one_where_the_second_goes_on() -> None:
+    """As in a chain of jobs, each of which waits for the one before it."""
+    chain = ("Slurm 7", "Slurm 8")
+    assert whats([first(4), histories.resumed(JOB, 4)], has_reference=False, jobs=chain) == []
