@@ -141,6 +141,11 @@ def test_a_command_is_verified(tmp_path: Path, command: list[str], code: int, ou
     [
         pytest.param("echo 'no such column' >&2; exit 3", ["exit code 3", "no such column", "command.out"], id="fails"),
         pytest.param(
+            f"{sys.executable} -c 'int(str())'; seq 9; {sys.executable} -c 'raise SystemError(9)'",
+            ["exit code 1", "ValueError: invalid literal", "SystemError: 9"],
+            id="fails behind an error",
+        ),
+        pytest.param(
             f"PYTHONPATH=../../../../old:$PYTHONPATH {sys.executable} -c 'import torch'; seq 9",
             ["ended well, and no rank was recorded", "this process is not recorded: ImportError: an old one"],
             id="lacks what the recorder needs",

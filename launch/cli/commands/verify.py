@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 
 from rich.console import Console
 
@@ -31,8 +32,10 @@ from resumable.launch.system.wording import shown
 
 _COMPLAINT = "is not recorded: "
 """The recorder says so where something keeps it out of a process."""
+_ERROR = re.compile(r"(\[rank\d+\]: )?[\w.]+(Error|Exception)\b")
+"""The last line of a traceback. The first is the cause: launchers raise errors of their own when a process fails."""
 _NUM_LOOKED_AT, _NUM_SAID = 1000, 3
-"""Lines of what a command printed last; those that are shown."""
+"""Lines of what a command printed last; those of them that are shown."""
 
 
 def verify(arguments: argparse.Namespace, console: Console) -> int:
@@ -136,10 +139,11 @@ def _carry_out_command(plan: Plan, options: JobOptions, run_dir: RunDir, console
 
 
 def _why_nobody(code: int, scenario_dir: ScenarioDir) -> str:
-    """Why no rank was recorded of a command that left with this exit code: what the recorder said, or what came last."""
+    """Why no rank of a command was recorded: what the recorder said, the first errors, or what came last."""
     log = scenario_dir.command_log(0)
     lines = last_lines(log, _NUM_LOOKED_AT, within=scenario_dir.root)
-    said = [line for line in dict.fromkeys(lines) if _COMPLAINT in line] or lines[-_NUM_SAID:]
+    said = [line for line in dict.fromkeys(lines) if _COMPLAINT in line]
+    said = said or [line for line in dict.fromkeys(lines) if _ERROR.match(line)][:_NUM_SAID] or lines[-_NUM_SAID:]
     where = f"ended well, and no rank was recorded: {NO_RANK}"
     if code != 0:
         where = f"ended with exit code {code} before any rank trained; it runs in a folder of its own, so name files in full"
