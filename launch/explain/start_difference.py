@@ -11,12 +11,13 @@ from resumable.launch.explain.codes.optimizer_reasons import (
 from resumable.launch.explain.codes.state_problems import MAX_NAMES
 from resumable.launch.explain.codes.state_reasons import (
     ComponentNotRestored,
+    GeneratorsElsewhere,
     SavedInPassing,
     UnsavedBuffersDiffer,
     UntrainedWeightsDiffer,
 )
 from resumable.launch.explain.codes.statement import Reason
-from resumable.launch.explain.witnesses import Fate, fate_of, was_meant
+from resumable.launch.explain.witnesses import Fate, fate_of, strayed_generators, was_meant
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.start_states import MUST_BE_RESTORED, Beside, Component, Start
 
@@ -39,7 +40,10 @@ def why_doubtful(evidence: Evidence, start: Start) -> Reason | None:
     """Of what accuses nobody, where nothing else shows whether it matters: None if there is no such thing."""
     if "parameters" in start.passing:
         return SavedInPassing()
-    return next((why_altered(component, names) for component, names in altered(evidence, start, "unknown")), None)
+    for component, names in altered(evidence, start, "unknown"):
+        return why_altered(component, names)
+    generators = strayed_generators(evidence, start)
+    return GeneratorsElsewhere(names=generators) if generators else None
 
 
 def altered(evidence: Evidence, start: Start, fate: Fate) -> Iterator[tuple[Beside, tuple[str, ...]]]:

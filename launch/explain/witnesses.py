@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Literal
 
 from resumable.launch.evidence.fingerprints import Fingerprint
-from resumable.launch.evidence.rank_records import Figure
+from resumable.launch.evidence.rank_records import EpochBegin, Figure, State
+from resumable.launch.reading.arbiter import first_left_out
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.lives import Life, Run
 from resumable.launch.reading.saves import Saved
@@ -40,7 +41,7 @@ def was_meant(evidence: Evidence, start: Start, component: str) -> bool:
 Fate = Literal["back", "lost", "unknown"]
 
 
-def fate_of(evidence: Evidence, start: Start, component: Beside, name: str) -> Fate:
+def fate_of(evidence: Evidence, start: Start, component: Beside | Literal["random"], name: str) -> Fate:
     """What became of something in a process that began with it differently than it was at the save.
 
     Forward passes may make it anew, as they do with a cache: what a process has at its first save tells, if all references
@@ -60,6 +61,31 @@ def fate_of(evidence: Evidence, start: Start, component: Beside, name: str) -> F
     had = _held(before, component, name) | _in_references(evidence, life.rank, start.moment[1], component, name)
     is_exact = len(had) == 1 and len(expected) == 1 and None not in had | expected | own
     return "lost" if is_exact else "unknown"
+
+
+def strayed_generators(evidence: Evidence, start: Start) -> tuple[str, ...]:
+    """Random generators from which steps draw, and which went on elsewhere than at the save.
+
+    A job may set them before each step: at the first save of the process they are not where the references have them, as
+    they were at the save before. On a different number of ranks, or with a step left out, as much is not drawn.
+    """
+    if "random" not in start.differing or evidence.is_resized or first_left_out(evidence) is not None:
+        return ()
+    drawn = {name for run in evidence.references for name in _drawn_in_steps(run, start.life.rank)}
+    names = [name for name in start.differing["random"].altered if name in drawn]
+    return tuple(name for name in names if fate_of(evidence, start, "random", name) == "lost")
+
+
+def _drawn_in_steps(run: Run, rank: int) -> Iterator[str]:
+    """Generators that moved from one record of them to the next, with no pass over a loader begun, which draws its seed."""
+    held: Mapping[str, Fingerprint] = {}
+    for life in run.lives:
+        for event in life.process.events if life.rank == rank else ():
+            if isinstance(event, EpochBegin):
+                held = {}
+            elif isinstance(event, State):
+                earlier, held = held, event.components.get("random", {})
+                yield from (name for name in earlier.keys() & held.keys() if earlier[name] != held[name])
 
 
 def _in_references(evidence: Evidence, rank: int, step: int, component: str, name: str) -> set[Fingerprint | None]:

@@ -26,7 +26,7 @@ def num_equal_steps(evidence: Evidence) -> int | None:
         return None
     if not all(_is_equal(life, evidence.expected[life.rank]) for life in run.lives):
         return None
-    return sum(len(life.steps) for life in run.lives)
+    return sum(len(life.steps) for life in run.lives) or None
 
 
 def first_left_out(evidence: Evidence) -> int | None:

@@ -191,6 +191,18 @@ class UntrainedWeightsDiffer(Reason, frozen=True, kw_only=True):
     num_names: int
 
 
+class GeneratorsElsewhere(Reason, frozen=True, kw_only=True):
+    """Of random generators, where numbers do not repeat."""
+
+    template = (
+        "its steps draw random numbers (dropout, augmentation), and the generator of {names} did not go on where it was at "
+        "the save, so that they are not those that it would have drawn without a stop"
+    )
+    remedy = _SET_LAST
+    names: tuple[str, ...]
+    """python, numpy, torch or cuda."""
+
+
 class RandomStateOfRanks(Reason, frozen=True, kw_only=True):
     """Of some ranks alone."""
 

@@ -2,7 +2,7 @@
 
     noisy.py [--lose PART]
 
-`--lose` is careless: that part of the state is not brought back. Nothing follows from `generator`, as nothing is drawn.
+`--lose` is careless: that part of the state is not brought back.
 """
 
 import argparse
@@ -37,7 +37,10 @@ PARTS = (
 
 
 class Centred(nn.Module):
-    """Moves what comes by a running mean. No checkpoint holds the mean, nor a table that forward passes make anew."""
+    """Moves what comes by a running mean, and drops some of it.
+
+    No checkpoint holds the mean, nor a table that forward passes make anew.
+    """
 
     mean: Tensor
     num_batches: Tensor
@@ -53,7 +56,7 @@ class Centred(nn.Module):
         if self.training:
             self.num_batches += 1
             self.mean.lerp_(x.detach().mean(dim=0), 0.1)
-        return x - 0.1 * self.mean
+        return nn.functional.dropout(x - 0.1 * self.mean, 0.1, self.training)
 
 
 parser = argparse.ArgumentParser()
@@ -125,7 +128,7 @@ if checkpoint.exists():
     step = loaded["step"]
 for epoch in range(sampler.epoch, NUM_EPOCHS):
     sampler.set_epoch(epoch)
-    for x, y in DataLoader(data, batch_size=4, sampler=sampler):
+    for x, y in DataLoader(data, batch_size=4, sampler=sampler, generator=torch.Generator()):
         optimizer.zero_grad()
         loss = (model(x) - y).square().mean() * (1 + 1e-3 * noise.random())
         scaler.scale(loss).backward()

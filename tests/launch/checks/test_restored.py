@@ -657,6 +657,43 @@ def test_where_numbers_do_not_repeat_what_would_show_otherwise_is_in_doubt(chang
     ]
 
 
+def with_generators(*words: str, name: str = "torch") -> Change:
+    """What a process has of them when it starts, and at its saves one after the other."""
+    there = iter(words)
+
+    def change(line: AnyRecord) -> AnyRecord:
+        if not isinstance(line, State):
+            return line
+        return with_component(line, "random", {name: one(next(there)), "other": one("never drawn from")})
+
+    return change
+
+
+undrawn, drawn = ["a"] * 16, list("abcdefghijklmnop")
+begun_again, set_in_each_step = list("aqrstuvwxyz"), list("zdefghijklm")
+
+
+@pytest.mark.parametrize(
+    ("undisturbed", "own", "expected"),
+    [
+        pytest.param(drawn, begun_again, Outcome.UNKNOWN, id="begun again"),
+        pytest.param(drawn, drawn[2:], Outcome.VALID, id="brought back"),
+        pytest.param(drawn, set_in_each_step, Outcome.VALID, id="set before each step"),
+        pytest.param(undrawn, begun_again, Outcome.VALID, id="from which no step draws"),
+    ],
+)
+def test_random_numbers_that_steps_draw_from_elsewhere_are_in_doubt(undisturbed, own, expected) -> None:
+    """Where numbers repeat, losses show it."""
+    runs = [
+        changed(with_states(histories.reference(JOB, number)), with_generators(*undisturbed), rank=0)
+        for number in (1, 2)
+    ]
+    history = run_with((with_generators(*undisturbed), 0, 0), (with_generators(*own), 1, 0))
+    results = [judged(history, first=runs[0], second=changed(runs[1], change)) for change in (noisy, same)]
+    assert [expected, Outcome.VALID] == [result.outcome for result in results]
+    assert (expected is Outcome.UNKNOWN) == ("the generator of torch did not go on" in str(results[0].reason))
+
+
 def with_cache(start: str, *later: str) -> Change:
     """A buffer that no checkpoint holds: what it is when a process starts, and at its saves one after the other."""
     words = iter(later)

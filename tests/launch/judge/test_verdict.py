@@ -7,12 +7,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from resumable.launch.checks.check import Check
-from resumable.launch.evidence.history import Damage
+from resumable.launch.evidence.history import Damage, History
 from resumable.launch.evidence.node_records import encode_node_line
-from resumable.launch.evidence.rank_records import Backward, Batch, Step, encode_line
+from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, Save, State, Step, encode_line
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.explain.check_result import CheckResult, passed
 from resumable.launch.explain.codes.batch_problems import BatchAfterEnd
+from resumable.launch.explain.codes.ends import DiedUnplanned
 from resumable.launch.explain.codes.references import ReferenceFailed, ReferenceMissing
 from resumable.launch.explain.codes.statement import Problem
 from resumable.launch.explain.codes.verdicts import EvidenceDamaged, NothingResumed
@@ -23,8 +24,10 @@ from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import resolve
 from resumable.launch.reading.evidence import Evidence
 from tests.launch import histories
+from tests.launch.changes import Change, changed, fields, together
 from tests.launch.histories import Epochs, Job, Life
 from tests.launch.lines import with_records
+from tests.launch.states import with_component, with_states
 
 JOB = Job(world_size=4, num_samples=64)
 
@@ -32,7 +35,7 @@ JOB = Job(world_size=4, num_samples=64)
 def test_a_run_that_resumes_exactly_is_valid():
     """A job killed in mid-epoch that goes on from its checkpoint with the right batches is VALID."""
     verdict = judge_evidence(histories.one_kill(JOB))
-    assert (verdict.outcome, verdict.reason, verdict.exit_code) == (Outcome.VALID, "", 0)
+    assert (verdict.outcome, verdict.reason, verdict.advice, verdict.exit_code) == (Outcome.VALID, "", "", 0)
 
 
 def test_a_run_that_skips_a_batch_is_invalid():
@@ -63,6 +66,44 @@ def test_what_a_process_does_that_lived_on_accuses_nobody():
     verdict = judge_evidence(histories.of_histories(history, JOB, [planned]))
     assert (verdict.outcome, "the script caught it" in verdict.reason) == (Outcome.UNKNOWN, True)
     assert "sigkill" in verdict.advice
+
+
+def accused(faulted: History, **references: History) -> tuple[Outcome, str]:
+    """What comes of it, and which check decides."""
+    verdict = judge_evidence(histories.of_histories(faulted, JOB, [histories.sigkill(4)], **references))
+    return verdict.outcome, "" if verdict.cause is None else verdict.cause.check
+
+
+def without_optimizer(line: AnyRecord) -> AnyRecord:
+    is_start = isinstance(line, State) and line.moment == "start"
+    return with_component(line, "optimizer", {}) if is_start else line
+
+
+def test_lost_state_needs_no_yardstick():
+    """However little the uninterrupted runs are alike, the run had saved something else."""
+    change = together(without_optimizer, fields(Step, components={}))
+    lost = changed(with_states(histories.one_kill(JOB).faulted.history), change, incarnation=1)
+    different = histories.reference(replace(JOB, shuffle=False), 2)
+    assert accused(lost, second=different) == (Outcome.INVALID, "restored")
+
+
+def with_average(average: Callable[[Save], str]) -> Change:
+    return fields(Save, content=lambda line: {"average": average(line)})
+
+
+def test_losses_and_parameters_that_are_right_excuse_batches_alone():
+    """An average that was lost is in none of them."""
+    runs = [histories.one_kill(JOB).faulted.history, *(histories.reference(JOB, number) for number in (1, 2))]
+    faulted, first, second = (changed(run, with_average(lambda line: line.path)) for run in runs)
+    lost = changed(faulted, with_average(lambda _: "none"), incarnation=1)
+    assert accused(lost, first=first, second=second) == (Outcome.INVALID, "artefacts")
+
+
+def test_wrong_batches_after_numbers_that_were_different_before_are_wrong():
+    """The numbers alone have no yardstick then."""
+    wrong = histories.one_kill(JOB, rank1=lambda epochs: [epochs[0][1:], *epochs[1:]]).faulted.history
+    early = fields(Backward, when=lambda line: line.loss == JOB.loss(0, 1), loss=-1.0)
+    assert accused(changed(wrong, early, incarnation=0, rank=0)) == (Outcome.INVALID, "rank_sequence")
 
 
 FAILED = ReferenceFailed(run="reference-1", rank=0, exit_code=1, message="KeyError: 'a'", log="err")
@@ -109,6 +150,14 @@ def test_what_a_reference_recorded_of_its_failure_beats_what_is_missing(problem:
     _, cause = combine(reports)
     assert cause is not None
     assert expected == cause.check
+
+
+def test_an_end_that_nobody_planned_explains_what_did_not_happen() -> None:
+    """A fault that did not fire, for example."""
+    died = DiedUnplanned(rank=0, incarnation=0, num_steps=1, message="SIGSEGV")
+    _, cause = combine([report("fault_fired", Outcome.UNKNOWN), report("progress", Outcome.UNKNOWN, died)])
+    assert cause is not None
+    assert cause.problem == died
 
 
 def broken_check(evidence: Evidence) -> CheckResult:
