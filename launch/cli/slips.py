@@ -28,7 +28,18 @@ def _count(text: str) -> None:
         raise UsageError(text)
 
 
-_FAULT_WORDS: dict[str, Callable[[str], object]] = {"--fault": parse_fault, "--at": parse_at, "--kinds": parse_kinds}
+def _page(text: str) -> None:
+    """The file of a report."""
+    if not text.endswith(".html"):
+        raise UsageError(text)
+
+
+_OWN_WORDS: dict[str, Callable[[str], object]] = {
+    "--fault": parse_fault,
+    "--at": parse_at,
+    "--kinds": parse_kinds,
+    "--html": _page,
+}
 """Options that a script hardly has too, if their value can be read as one."""
 _LAUNCH_WORDS: dict[str, Callable[[str], object]] = dict.fromkeys(
     ("--nproc-per-node", "--nproc_per_node", "--nnodes", "--max-restarts", "--max_restarts"), _count
@@ -108,7 +119,7 @@ def refuse_behind_script(command: str, head: Sequence[str], tail: Sequence[str])
         tail: The script, and all that stands behind it.
     """
     is_script = "--no-python" not in head and "--no_python" not in head and own_command(tuple(tail)) is None
-    readers = {**_FAULT_WORDS, **(_LAUNCH_WORDS if is_script else {})}
+    readers = {**_OWN_WORDS, **(_LAUNCH_WORDS if is_script else {})}
     for number, word in enumerate(tail[1:], start=1):
         name, is_joined, value = word.partition("=")
         end = number + (1 if is_joined else 2)

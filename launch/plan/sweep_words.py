@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from itertools import islice
 from typing import TypedDict
 
@@ -139,7 +140,9 @@ def _swept_kind(text: str, word: str) -> SweptKind:
     try:
         kind, argument = parse_call(word)
     except FaultSyntaxError as error:
-        raise UsageError(f"--kinds {text}: {error.reason}") from error
+        nearest = get_close_matches(word.partition("(")[0], FaultKind, n=1)
+        hint = f"\ndid you mean: {nearest[0]}" if nearest and nearest[0] not in word else ""
+        raise UsageError(f"--kinds {text}: {error.reason}{hint}") from error
     return SweptKind(word=word, kind=kind, argument=argument)
 
 

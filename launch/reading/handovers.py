@@ -43,9 +43,15 @@ def handovers_of(run: Run) -> Handovers:
     What was read is the newest that an earlier incarnation wrote, or its own before, with that content, or else under
     that path: the rank's own, if it wrote there too, as each rank does of a sharded checkpoint. A file that was renamed into
     place and that nobody saw written counts only if it was read: it may be anything.
+    What comes from no file and from no save is no checkpoint: ranks send one another objects that way.
     """
     files = [one for one in run.saved if one.file.is_checkpoint]
-    read = tuple(one for incarnation in run.history.incarnations for one in _read(run, incarnation, files))
+    read = tuple(
+        one
+        for incarnation in run.history.incarnations
+        for one in _read(run, incarnation, files)
+        if one.path or one.source is not None
+    )
     read_again = {one.source.place for one in read if one.source is not None}
     return Handovers(
         written=tuple(one for one in files if one.file.is_saved or one.place in read_again),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
 from itertools import islice
@@ -43,6 +43,23 @@ def read_results(run_dir: RunDir) -> Results:
         spans[evidence.scenario.name] = spans_of(evidence.faulted)
     else:
         judged = list(_of_sweep(plan, run_dir))
+    return results_from(plan, judged, run_dir, spans)
+
+
+def results_from(
+    plan: Plan,
+    judged: Iterable[tuple[Scenario, Verdict]],
+    run_dir: RunDir,
+    spans: Mapping[str, tuple[Span, ...]] | None = None,
+) -> Results:
+    """Verdicts with what a run directory says of them all: versions, when, and how long each took.
+
+    Args:
+        plan: Of the command.
+        judged: Each scenario with its verdict, in the order in which cases are shown.
+        run_dir: Its folder.
+        spans: As `results_of` takes them.
+    """
     folders = [run_dir.scenario(scenario.name) for scenario in plan.scenarios]
     periods = {folder.root.name: period for folder in folders if (period := _period(folder)) is not None}
     begins_unix = [period.begin_unix for period in periods.values() if period.begin_unix is not None]

@@ -13,6 +13,7 @@ import pytest
 
 from resumable.launch.cli.main import main
 from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.judge.results import decode_results
 from resumable.launch.judge.verdict import Verdict
 from resumable.launch.plan.plan import Beginning
 from tests.integration.conftest import TIMEOUT_S, Resumable
@@ -36,13 +37,19 @@ def times(run_dir: Path) -> dict[str, int]:
 def test_every_point_of_the_built_in_job_is_valid(
     resumable: Resumable, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Steps at the start, at a border of epochs and at the very end, and a kill within a save; `check` agrees."""
+    """Steps at the start, at a border of epochs and at the very end, and a kill within a save; `check` agrees.
+
+    Reports that the sweep writes itself say when it was run, and with what.
+    """
     monkeypatch.chdir(tmp_path)
-    finished = resumable("sweep", "--nproc-per-node", "2", "--at", "0,19,39,save#2+during", "--jobs", "1", *BUILT_IN)
+    words = ("--at", "0,19,39,save#2+during", "--jobs", "1", "--json", str(tmp_path / "results.json"))
+    finished = resumable("sweep", "--nproc-per-node", "2", *words, *BUILT_IN)
     assert (finished.exit_code, finished.errors) == (0, ""), finished.output
     assert finished.output.startswith("VALID: 7 VALID (")
     expected = {f"sigkill-step{step:04d}-rank{rank}" for step in (0, 19, 39) for rank in (0, 1)}
     assert dict.fromkeys([*expected, "sigkill-save0002during-rank0"], "valid") == outcomes(finished.run_dir)
+    results = decode_results((tmp_path / "results.json").read_bytes())
+    assert None not in (results.started, results.finished, results.tools.torch)
     assert {False} == {(folder / "work").exists() for folder in finished.run_dir.glob("sigkill-*")}
     assert (main(["check", "--quiet", str(finished.run_dir)]), capsys.readouterr().out) == (0, finished.output)
 

@@ -19,7 +19,7 @@ from resumable.launch.explain.outcome import ExitCode
 from resumable.launch.judge.verdict import write_verdict
 from resumable.launch.plan.plan import Plan
 from resumable.launch.report.outputs import write_reports
-from resumable.launch.report.reading import CaseEvidence
+from resumable.launch.report.reading import CaseEvidence, results_from
 from resumable.launch.run.setup import cluster_of
 from resumable.launch.sweep.alike import NUM_MANY
 from resumable.launch.sweep.cluster_pool import num_jobs_for
@@ -75,7 +75,9 @@ def sweep(arguments: argparse.Namespace, console: Console) -> int:
     verdict = print_sweep(plan, run_dir, results, console, is_quiet=arguments.quiet, is_ended=True)
     write_verdict(verdict, run_dir)
     reports = report_options(arguments)
-    write_reports(reports, results, CaseEvidence(plan, run_dir))
+    if reports.is_any_wanted:
+        judged = [(point, verdicts[point.name]) for point in plan.points if point.name in verdicts]
+        write_reports(reports, results_from(plan, judged, run_dir), CaseEvidence(plan, run_dir))
     if not arguments.quiet:
         print_written(reports, verdict.outcome, console)
     return verdict.exit_code

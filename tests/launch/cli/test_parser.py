@@ -173,11 +173,12 @@ def test_who_names_no_run_is_given_the_newest(tmp_path: Path, monkeypatch: pytes
             ["verify", "train.py", "--lr=1", "--fault=exit(3)@step=7:rank=0"],
             "verify '--fault=exit(3)@step=7:rank=0' train.py --lr=1",
         ),
+        (["verify", "train.py", "--html", "page.html"], "resumable verify --html page.html train.py"),
         (["verify", "train.py", "--nproc-per-node", "2"], "resumable verify --nproc-per-node 2 train.py"),
         (["run", "-m", "pkg.train", "--nnodes=1:2", "--lr=1"], "resumable run -m --nnodes=1:2 pkg.train --lr=1"),
     ],
 )
-def test_a_fault_behind_the_script_is_noticed(argv: list[str], wanted: str) -> None:
+def test_an_option_of_ours_behind_the_script_is_noticed(argv: list[str], wanted: str) -> None:
     """The script would get it, and a run without it prove nothing that was asked for."""
     with pytest.raises(UsageError) as refused:
         parse(argv)
@@ -190,7 +191,7 @@ def test_a_fault_behind_the_script_is_noticed(argv: list[str], wanted: str) -> N
         ["verify", "--", "train.py", "--fault", "sigkill@step=3:rank=0"],
         ["verify", "train.py", "--fault", "tolerant"],
         ["verify", "train.py", "--at", "home"],
-        ["verify", "train.py", "--seed", "3", "--html", "page.html"],
+        ["verify", "train.py", "--seed", "3", "--html", "pages"],
         ["verify", "train.py", "--nproc-per-node", "many"],
     ],
 )

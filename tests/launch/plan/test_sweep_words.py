@@ -114,6 +114,13 @@ def test_kinds_that_there_are_not_are_refused(text: str, reason: str) -> None:
     assert (said.startswith(f"--kinds {text}: "), reason in said, len(said.splitlines())) == (True, True, 1)
 
 
+@pytest.mark.parametrize(("text", "nearest"), [("sigkil", "sigkill"), ("sigkill,torm(keep=0.5)", "torn")])
+def test_a_mistyped_kind_gets_the_nearest(text: str, nearest: str) -> None:
+    """In a line of its own."""
+    with pytest.raises(UsageError, match=f"\ndid you mean: {nearest}$"):
+        parse_kinds(text)
+
+
 def test_a_kind_that_cannot_happen_then_is_refused() -> None:
     """The message names both flags."""
     with pytest.raises(UsageError, match="--kinds diskfull, --at step=0: diskfull happens during a save"):

@@ -92,7 +92,8 @@ def sources(handovers: Handovers, path: str) -> list[tuple[str, int, int] | None
             id="content, not time",
         ),
         pytest.param([save("a", ONE), []], [load("a", TWO), []], "a", [("a", 0, 0)], id="damaged, under its path"),
-        pytest.param([save(""), []], [load(""), []], "", [None], id="buffers without a name"),
+        pytest.param([save(""), []], [load(""), []], "", [], id="objects that ranks send one another"),
+        pytest.param([save("a", ONE), []], [load("", ONE), []], "", [("a", 0, 0)], id="read by way of memory"),
     ],
 )
 def test_a_read_is_of_what_was_written(first, second, path, expected):
