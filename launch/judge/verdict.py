@@ -129,7 +129,7 @@ def judge(plan: Plan, run_dir: RunDir) -> Verdict:
 def read_evidence(plan: Plan, run_dir: RunDir) -> Evidence:
     """The evidence of everything but a sweep: of its last scenario, beside its references."""
     judged = plan.scenarios[-1]
-    references = [] if plan.command in ("run", "record") else [s for s in plan.references if s.name != judged.name]
+    references = [s for s in plan.references if s.name != judged.name]
     histories = [read_history(run_dir.scenario(scenario.name)) for scenario in references]
     faulted = read_history(run_dir.scenario(judged.name))
     return gather(plan, judged, histories, faulted)
@@ -183,13 +183,12 @@ def combine(reports: Sequence[CheckReport]) -> tuple[Outcome, Cause | None]:
 
     Where evidence is missing, that is the cause: the rest may follow from it.
     """
-    decided = [report for report in reports if report.result.outcome is not Outcome.NOT_APPLICABLE]
-    outcome = worst(report.result.outcome for report in decided)
-    deciding = [report for report in decided if report.result.outcome is outcome]
+    outcome = worst(report.result.outcome for report in reports)
+    deciding = [report for report in reports if report.result.outcome is outcome]
     if outcome is not Outcome.VALID:
         first = min(deciding, key=_rank_as_cause, default=None)
         return outcome, Cause(problem=NothingCompared()) if first is None else _cause(first)
-    proved = {part for report in deciding if report.name in _CHECKS for part in _CHECKS[report.name].proves}
+    proved = {part for report in deciding for part in _CHECKS[report.name].proves}
     if proved != set(get_args(Part)):
         return Outcome.UNKNOWN, Cause(problem=NothingCompared())
     return Outcome.VALID, None

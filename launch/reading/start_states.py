@@ -79,7 +79,7 @@ def _starts(run: Run, group: Sequence[Life], saved: Sequence[Saved]) -> list[Sta
     moments = {moment for one in read for moment in _moments(one, group)} or _by_parameters(run, group)
     judged = [
         [_start(run, life, found, HadStates(run, moment, saved)) for life in group if _is_at(run, life, moment, found)]
-        for moment in sorted(moments)
+        for moment in moments
     ]
     return max(filter(None, judged), key=_agreement, default=[])
 

@@ -173,13 +173,31 @@ def test_where_numbers_do_not_repeat_what_is_known_is_valid_all_the_same() -> No
     assert judged(run_with(), second=second).outcome == Outcome.VALID
 
 
+def test_who_begins_from_scratch_has_nothing_to_be_restored() -> None:
+    """It was killed before anything was saved; that numbers do not repeat is no doubt then."""
+    groups = [histories.killed(JOB, 1), histories.resumed(JOB, 0)]
+    history = with_states(histories.evidence(JOB, groups, []).faulted.history)
+    result = judged(history, second=changed(histories.reference(JOB, 2), noisy))
+    assert (result.outcome, result.summary) == (Outcome.NOT_APPLICABLE, "no rank went on from a checkpoint")
+
+
+def test_of_how_many_processes_nothing_is_known_is_said() -> None:
+    """What a rank had that saved nothing follows from its steps."""
+    result = alone(run_with((fields(Step, components={}), 0, 1)))
+    expected = (
+        "1 restart: parameters, optimizer, buffers and scaler as saved after 4 steps; of 1 process nothing is known"
+    )
+    assert (Outcome.VALID, expected) == (result.outcome, result.summary)
+
+
 unlike_any_save = together(fields(Load, fingerprints={}), fields(Step, before=None))
 """Neither what is read nor the parameters tell which save it was; the path still says where the process goes on."""
 
 
-def test_that_no_save_was_seen_to_be_read_is_said() -> None:
-    """There is nothing to set beside what the process started from."""
-    result = judged(run_with((unlike_any_save, 1, None)))
+@pytest.mark.parametrize("unrecorded", [same, not_recorded])
+def test_that_no_save_was_seen_to_be_read_is_said(unrecorded: Change) -> None:
+    """There is nothing to set beside what the processes started from, as far as that was recorded."""
+    result = judged(run_with((unlike_any_save, 1, None), (unrecorded, 1, 1)))
     assert (result.outcome, result.summary) == (
         Outcome.NOT_APPLICABLE,
         "no save of this run was seen to be loaded",
@@ -386,8 +404,9 @@ def test_a_change_that_does_not_come_is_found_where_it_should_have_come(change, 
         together(set_to(), own, change, unlike_references), undisturbed, undisturbed, earlier=together(due, change)
     )
     first = result.violations[0]
-    assert (expected, 12, True, "momentum") == (
+    assert (expected, first.reason, 12, True, "momentum") == (
         result.outcome,
+        result.reason,
         first.step,
         first.line is not None,
         first.problem.setting,
@@ -456,6 +475,25 @@ def test_a_rate_accuses_who_loaded_a_checkpoint_and_not_its_scheduler(change, ra
     result = judged(changed(history, change), **references)
     explanations = [f"{one.explanation} {one.advice}" for one in result.violations[:1]]
     assert (result.outcome, [words in one for one in explanations]) == (expected, [True] * len(explanations))
+
+
+def test_one_rank_may_read_the_checkpoint_for_all() -> None:
+    """And send it to the others."""
+    first, second = (changed(histories.reference(JOB, n), with_rate(lambda step: 0.9**step)) for n in (1, 2))
+    history = run_with((with_rate(lambda step: 0.9**step), 0, None), (with_rate(from_scratch), 1, None), (unseen, 1, 1))
+    assert [one.rank for one in judged(history, first=first, second=second).violations] == [0, 1]
+
+
+def test_a_group_that_read_nothing_excuses_none_that_follows() -> None:
+    """It began with its own rates, and rightly."""
+    groups = [histories.killed(JOB, 5), histories.killed(JOB, 7, base=4), histories.resumed(JOB, 6)]
+    history = with_states(histories.evidence(JOB, groups, []).faulted.history)
+    first, second = (changed(histories.reference(JOB, n), with_rate(lambda step: 0.9**step)) for n in (1, 2))
+    unread, wrong = together(unseen, with_rate(from_scratch)), with_rate(from_scratch)
+    for number, change in enumerate((with_rate(lambda step: 0.9**step), unread, wrong)):
+        history = changed(history, change, incarnation=number)
+    result = judged(history, first=first, second=second)
+    assert [one.problem.incarnation for one in result.violations] == [2, 2]
 
 
 def with_open_window(line: AnyRecord) -> AnyRecord:

@@ -7,11 +7,11 @@ import msgspec
 import pytest
 
 from resumable.launch.evidence.history import History
-from resumable.launch.evidence.rank_records import Load, State
+from resumable.launch.evidence.rank_records import AnyRecord, Load, State, Step
 from resumable.launch.reading.group_states import start_state
 from resumable.launch.reading.start_states import Start, starts_of
 from tests.launch import histories
-from tests.launch.changes import Change, changed, same, without
+from tests.launch.changes import Change, changed, fields, same, without
 from tests.launch.histories import Job, Life, path_of
 from tests.launch.lines import with_records
 from tests.launch.states import content_after, one, with_component, with_states
@@ -77,6 +77,62 @@ def test_of_several_saves_that_were_read_the_one_that_agrees_counts(resume: int)
     )
     found = moments(msgspec.structs.replace(history, processes=processes))
     assert found == [(0, (0, resume)), (1, (0, resume))]
+
+
+def test_what_was_read_tells_the_save_where_parameters_do_not() -> None:
+    """They were not recorded before the first step."""
+    history = run_of([histories.killed(JOB, 5), histories.resumed(JOB, 4)])
+    assert moments(changed(history, fields(Step, before=None))) == [(0, (0, 4)), (1, (0, 4))]
+
+
+def test_a_step_that_only_the_uninterrupted_run_did_is_of_no_save() -> None:
+    """This run had never come so far."""
+    assert starts(run_of([life_after(0, until=3), life_after(6)], unseen)) == ()
+
+
+def test_a_process_that_read_a_save_did_not_start_from_a_later_step() -> None:
+    """Whatever its parameters are."""
+    history = run_of([life_after(0, until=7), life_after(5)])
+    read = fields(Load, path=path_of(4), fingerprints=content_after(JOB.state(4)))
+    assert moments(changed(history, read, incarnation=1)) == [(0, (0, 4)), (1, (0, 4))]
+
+
+def without_component(component: str) -> Change:
+    """What a process has before its first step does not tell of it."""
+
+    def change(line: AnyRecord) -> AnyRecord:
+        if not isinstance(line, State) or line.moment != "start":
+            return line
+        components = {name: own for name, own in line.components.items() if name != component}
+        quick = {name: own for name, own in line.quick.items() if name != component}
+        return msgspec.structs.replace(line, components=components, quick=quick)
+
+    return change
+
+
+def with_more(line: AnyRecord) -> AnyRecord:
+    """Of each component something."""
+    if not isinstance(line, State):
+        return line
+    more = {name: {"more": one(name)} for name in ("schedulers", "unsaved", "gradients")}
+    return msgspec.structs.replace(line, components={**line.components, **more})
+
+
+@pytest.mark.parametrize(
+    ("lacking", "unknown"),
+    [
+        ("nothing", set()),
+        ("buffers", {"buffers"}),
+        ("unsaved", {"unsaved"}),
+        ("random", {"scaler", "schedulers", "random", "gradients"}),
+    ],
+)
+def test_what_the_lines_do_not_tell_of_is_neither_equal_nor_different(lacking: str, unknown: set[str]) -> None:
+    """A process without any batch has not been seen before its first forward pass: there are no generators in its lines."""
+    history = changed(run_of([histories.killed(JOB, 5), histories.resumed(JOB, 4)]), with_more)
+    found = starts(changed(history, without_component(lacking), incarnation=1))[0]
+    every = {"parameters", "optimizer", "buffers", "scaler", "gradients", "schedulers", "random", "unsaved"}
+    assert (set(found.equal), dict(found.differing)) == (every - unknown, {})
 
 
 def life_after(step: int, *, until: int | None = None) -> list[Life]:
