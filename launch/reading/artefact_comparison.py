@@ -127,8 +127,7 @@ class ArtefactComparison:
 
     def _missing(self, doer: Life, path: str, step: int) -> Missing | None:
         later = [life for life in self._lives_of(doer.rank) if life.incarnation > doer.incarnation]
-        went_on = [life for life in later if life.first_step == step]
-        made = [one for life in (doer, *went_on) for one in self._at(life, step)]
+        made = [one for life in (doer, *later) for one in self._at(life, step)]
         wanted = self.expected.saves[doer.rank, path, step][0]
         if any(one.is_finished and (one.name == path or self._is_in_place_of(doer.rank, one, wanted)) for one in made):
             return None

@@ -245,6 +245,26 @@ def test_what_is_lost_is_named(
 
 
 @pytest.mark.parametrize(
+    ("wanted", "own"),
+    [
+        pytest.param(at(4, 16, 20), at(4), id="not saved"),
+        pytest.param(at(8), at(16, 20), id="saved out of turn"),
+    ],
+)
+def test_each_file_is_told_once_and_all_of_them(wanted: Schedule, own: Schedule) -> None:
+    """At the first step of each that is wrong."""
+    result = judged((LATEST, replace(BEST, when=wanted), FINAL), second=(LATEST, replace(BEST, when=own)))
+    assert [(v.problem.path, v.step) for v in result.violations] == [("work/best.pt", 16), ("work/model.pt", END)]
+
+
+def test_what_is_saved_in_turn_of_wrong_batches_is_their_matter() -> None:
+    """A best value may come at any step then."""
+    strayed = histories.one_kill(JOB, at=KILLED, resume=RESUMED, rank0=lambda epochs: [epochs[0][::-1], *epochs[1:]])
+    result = judged((LATEST, BEST), second=(LATEST, replace(BEST, when=at(16))), run=strayed.faulted.history)
+    assert Outcome.INVALID is not result.outcome, result.summary
+
+
+@pytest.mark.parametrize(
     ("reference", "second", "other"),
     [
         pytest.param((CLOCK,), (CLOCK_4,), (CLOCK_2,), id="a clock is never the same"),
