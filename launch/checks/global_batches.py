@@ -107,13 +107,14 @@ def _differing_order(
 ) -> Iterator[Violation]:
     """The first sample of each epoch that comes at a different place of the stream."""
     wanted_epochs, found_epochs = epochs_of(expected), epochs_of(found)
+    orders = {epoch: without_repeats(samples) for epoch, samples in wanted_epochs.items()}
     for epoch in sorted(wanted_epochs.keys() | found_epochs.keys()):
         wanted, got = wanted_epochs.get(epoch, []), found_epochs.get(epoch, [])
         problem = problem_of_order(epoch, wanted, got, num_droppable)
         if problem is None:
             continue
-        order = without_repeats(wanted)
-        why = explain_world_size_change(found, epoch, order, before=expected[0].world_size if expected else 0)
+        order = orders.get(epoch, [])
+        why = explain_world_size_change(found, epoch, orders, before=expected[0].world_size if expected else 0)
         if isinstance(problem, StreamRepeats):
             came, start = got, problem.position
         else:

@@ -53,7 +53,7 @@ class _Difference(msgspec.Struct, frozen=True, kw_only=True):
     found: TrainedBatch | None
     """None if the process stopped before it."""
     window: tuple[int, int] | None = None
-    """Batches of the step, expected and found, where the one is made of the other's and of more."""
+    """Batches of the step, expected and found, where both runs do it, and the one makes it of the other's and of more."""
 
     @property
     def at(self) -> TrainedBatch | None:
@@ -158,6 +158,10 @@ def _why(life: Life, evidence: Evidence, difference: _Difference) -> Reason | No
             num_read_ahead=loader.num_workers * (loader.prefetch_factor or 0) if loader else 0,
             num_sharing=loader.num_workers if loader and loader.num_samples is None and loader.num_workers > 1 else 0,
             num_batches=(loader.num_batches or 0) if loader else 0,
+            num_samples=(
+                _num_samples(difference.wanted, wanted_loaders),
+                _num_samples(difference.found, life.trajectory.loaders),
+            ),
             has_epochs=life.trajectory.sampler_epoch is not None,
             has_loader=any(batch.loader < FIRST_INPUT for step in life.steps for batch in step.batches),
             num_accumulated=life.num_open,
@@ -179,6 +183,12 @@ def _loaders_of(evidence: Evidence, rank: int) -> Mapping[int, Loader]:
     return timeline.lives[0].trajectory.loaders if timeline is not None else {}
 
 
+def _num_samples(batch: TrainedBatch | None, loaders: Mapping[int, Loader]) -> int:
+    """Of the data set that a batch is of; 0 where no loader says."""
+    loader = loaders.get(batch.loader) if batch is not None else None
+    return (loader.num_samples or 0) if loader is not None else 0
+
+
 def _num_ahead(life: Life, run: Run) -> int:
     """Batches that the rank had been given and not trained on when the step was done that a process went on from."""
     doer = run.doer(life.rank, life.first_step - 1, before=life.incarnation)
@@ -194,19 +204,22 @@ def _first_difference(life: Life, rest: Steps, *, must_end: bool) -> _Difference
     number = rest.first_difference(life.steps, "keys")
     if number is None or (number == len(life.steps) and not must_end):
         return None
-    wanted = rest[number] if number < len(rest) else TrainedStep()
-    found = life.steps[number] if number < len(life.steps) else TrainedStep()
+    wanted = rest[number] if number < len(rest) else None
+    found = life.steps[number] if number < len(life.steps) else None
     return _difference(life.first_step + number, wanted, found)
 
 
-def _difference(step: int, wanted: TrainedStep, found: TrainedStep) -> _Difference:
+def _difference(step: int, wanted: TrainedStep | None, found: TrainedStep | None) -> _Difference:
+    """Of one step; None is what an end leaves of it."""
+    is_done_by_both = wanted is not None and found is not None
+    wanted, found = wanted or TrainedStep(), found or TrainedStep()
     number = first_difference(wanted.keys, found.keys) or 0
     sizes = len(wanted.batches), len(found.batches)
     return _Difference(
         step=step,
         wanted=wanted.batches[number] if number < len(wanted.batches) else None,
         found=found.batches[number] if number < len(found.batches) else None,
-        window=sizes if 0 < number == min(sizes) else None,
+        window=sizes if is_done_by_both and number == min(sizes) else None,
     )
 
 

@@ -43,6 +43,7 @@ from resumable.launch.explain.codes.place_reasons import (
     VeryFirstBatch,
     WrongPlace,
 )
+from resumable.launch.explain.codes.share_reasons import DatasetLengthDiffers
 from resumable.launch.explain.codes.statement import Reason
 from resumable.launch.explain.first_wrong_epoch import (
     FirstWrongEpoch,
@@ -223,6 +224,13 @@ def _cut_elsewhere(wrong: FirstWrongEpoch) -> Reason | None:
     )
 
 
+def _different_data(wrong: FirstWrongEpoch) -> Reason | None:
+    num_expected, num_found = wrong.comparison.num_samples
+    if num_expected == num_found or not num_expected or not num_found:
+        return None
+    return DatasetLengthDiffers(epoch=wrong.epoch, num_found=num_found, num_expected=num_expected)
+
+
 def _no_permutation(wrong: FirstWrongEpoch) -> Reason | None:
     found, wanted = _samples(wrong.found), _samples(wrong.wanted)
     num_repeats = len(found) - len(set(found))
@@ -257,6 +265,7 @@ RULES: tuple[Callable[[FirstWrongEpoch], Reason | None], ...] = (
     _finished_epoch,
     _different_epoch,
     _cut_elsewhere,
+    _different_data,
     _no_permutation,
     _different_order,
 )

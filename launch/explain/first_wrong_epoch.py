@@ -37,6 +37,8 @@ class RankComparison(msgspec.Struct, frozen=True, kw_only=True):
     """Loader workers that share the samples of an iterable data set; 0 where a sampler deals them out, or one has all."""
     num_batches: int = 0
     """Of a whole epoch, as the loader says; 0 where it does not."""
+    num_samples: tuple[int, int] = (0, 0)
+    """Of the data set where the batches differ, expected and found; 0 where a loader does not say."""
     has_epochs: bool = True
     """The sampler says in which epoch it is."""
     has_loader: bool = True

@@ -47,6 +47,7 @@ CASES = [
     Case(kind="SharpOnAnyNumber", fault="sigkill@step=5:rank=1", flags=FEWER_RANKS),
     *pair("Uneven", "sigkill@step=14:rank=0", one="skipped 1 batch"),
     *pair("EndingInAnEpoch", "sigkill@step=11:rank=0", more="(past|beyond|after) the (end|last)|one (more )?step"),
+    *pair("Staged", "sigkill@step=13:rank=0", stage="epoch 2 has 32 samples where the uninterrupted run's has 52"),
     *pair("Diced", "sigkill@step=13:rank=0", dice="loader|stream|interleav|turn"),
     *pair("Offsets", "sigkill@step=13:rank=1", draws="generator|random"),
     *pair("Dropping", "sigkill@step=11:rank=0", rank_0="rank 0's random|random state of rank|generator"),

@@ -99,10 +99,10 @@ class AccumulationOffCount(Reason, frozen=True, kw_only=True):
     """Gradients are accumulated over the right batches, and steps come elsewhere among them."""
 
     template = (
-        "its batches are the right ones in their order: when a step is due was counted from the restart on, or in each "
-        "epoch again, instead of from where the count stood"
+        "its batches are the right ones in their order: when a step is due, or whose turn it is, was counted from the "
+        "restart on, or in each epoch again, instead of from where the count stood"
     )
-    remedy = "save the number of batches that are in no step yet, or count them from the batches since training began"
+    remedy = "save the count by which steps are due with the model, or count it from the batches since training began"
 
 
 class ChoiceDiffers(Reason, frozen=True, kw_only=True):

@@ -20,6 +20,19 @@ class PartOfDataset(Reason, frozen=True, kw_only=True):
     num_samples: int
 
 
+class DatasetLengthDiffers(Reason, frozen=True, kw_only=True):
+    """What an epoch's data set is made of came with training, and was lost."""
+
+    template = (
+        "the data set of epoch {epoch} has {num_found:sample} where the uninterrupted run's has {num_expected}: what it is "
+        "made of (a stage, a pool, labels of the model's own) was not restored"
+    )
+    remedy = "save what the data set is made of with the model, and make it of that before training goes on"
+    epoch: int
+    num_found: int
+    num_expected: int
+
+
 class WorkersDiffer(Reason, frozen=True, kw_only=True):
     """An iterable data set deals its samples out itself."""
 

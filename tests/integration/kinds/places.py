@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from frame import Job, of_all_ranks
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, Subset, TensorDataset
 
 
 class EndingInAnEpoch(Job):
@@ -37,6 +38,38 @@ class EndingInAnEpoch(Job):
     def update(self) -> None:
         super().update()
         self.left -= 1
+
+
+class Staged(Job):
+    """A curriculum: each epoch has a data set and a loader of its own. Bug: `stage` is the first one again."""
+
+    lengths: ClassVar = (32, 40, 52)
+    save_every = 3
+
+    def __init__(self, bug: str) -> None:
+        super().__init__(bug)
+        self.all_data = self.data
+        self.epoch = self.number = self.stage = 0
+
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "place": (self.epoch, self.number, self.stage)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        super().restore(state)
+        self.epoch, self.number, self.stage = state["place"]
+        if self.bug == "stage":
+            self.stage = 0
+
+    def train(self) -> None:
+        while self.epoch < self.num_epochs:
+            self.data = Subset(self.all_data, range(self.lengths[self.stage]))
+            self.sampler = DistributedSampler(self.data, seed=2)
+            self.sampler.set_epoch(self.epoch)
+            for batch in islice(self.make_loader(), self.number, None):
+                self.number += 1
+                self.learn(batch)
+                self.after_batch()
+            self.epoch, self.number, self.stage = self.epoch + 1, 0, self.stage + 1
 
 
 class Diced(Job):

@@ -73,6 +73,20 @@ def test_batches_of_another_number_of_ranks_are_told(before, after):
     assert result.violations[0].expected != result.violations[0].found
 
 
+@pytest.mark.parametrize(("before", "after"), [(4, 2), (2, 4), (2, 3)])
+@pytest.mark.parametrize("step", [12, 14])
+def test_batches_that_are_counted_since_training_began_are_told(before, after, step):
+    """They lead into a different epoch."""
+    job = Job(world_size=before, num_samples=24 * before, num_epochs=4)
+    other = replace(job, world_size=after)
+    place = divmod(step * other.global_batch_size, job.num_samples)
+    lives = [Life(epochs=other.epochs_at(r, *place), base=step, loads=histories.path_of(step)) for r in range(after)]
+    evidence = histories.evidence(job, [histories.killed(job, step + 1), lives], [], other)
+    expected = f"progress was counted in batches: those of {before} ranks were taken for batches of {after}"
+    result = global_batches(evidence)
+    assert (result.outcome, result.violations[0].explanation) == (Outcome.INVALID, expected)
+
+
 def test_the_second_change_of_the_number_of_ranks_is_told_too():
     """From 4 to 2 ranks rightly, and then to 3 in batches of 2."""
     job = Job(world_size=4, num_samples=64)

@@ -3,9 +3,10 @@ import pytest
 
 from resumable.launch.checks.rank_sequence import rank_sequence
 from resumable.launch.checks.state import state
-from resumable.launch.evidence.rank_records import Batch, Exit, FaultFired, Loader, SkippedStep, Step
+from resumable.launch.evidence.rank_records import Backward, Batch, Exit, FaultFired, Loader, SkippedStep, Step
 from resumable.launch.explain.codes.batch_problems import UnknownRank, WindowDiffers
 from resumable.launch.explain.codes.optimizer_reasons import EveryUpdateLeftOut
+from resumable.launch.explain.codes.place_reasons import AccumulationOffCount
 from resumable.launch.explain.codes.share_reasons import PartOfDataset, WorkersDiffer
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.plan.fault_grammar import parse_fault
@@ -278,3 +279,36 @@ def test_steps_that_come_elsewhere_among_the_right_batches_are_named_as_such(is_
     run = accumulated(histories.one_kill(job).faulted.history, is_late=is_late)
     result = rank_sequence(histories.of_histories(run, job, [], first=first, second=second))
     assert expected == (result.outcome, result.problem)
+
+
+def alternating(history, *, is_late=False):
+    """After every third batch comes a step without one; `is_late`: a process counts from its own first batch on."""
+    done = {one.incarnation: 8 if one.incarnation and not is_late else 0 for one in history.processes}
+    processes = tuple(_alternating(one, done[one.incarnation]) for one in history.processes)
+    return msgspec.structs.replace(history, processes=processes)
+
+
+def _alternating(process, num_done):
+    lines, num_steps = [], 0
+    for line in process.records:
+        if not isinstance(line, Step):
+            lines.append(line)
+            continue
+        lines.append(msgspec.structs.replace(line, step=num_steps))
+        num_done, num_steps = num_done + 1, num_steps + 1
+        if num_done % 3 == 0:
+            more = msgspec.structs.replace(line, step=num_steps, before=None, after=f"{line.after}-more")
+            lines += [Backward(sequence=0, time_ns=0, loss=0.5), more]
+            num_steps += 1
+    return with_records(process, lines)
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_step_without_a_batch_that_comes_elsewhere_is_no_end(is_late):
+    """It is of a second optimizer that steps after every third batch, by a count that begins with the process."""
+    first, second = (alternating(histories.reference(JOB, number)) for number in (1, 2))
+    run = alternating(histories.one_kill(JOB, at=9, resume=8).faulted.history, is_late=is_late)
+    result = rank_sequence(histories.of_histories(run, JOB, [], first=first, second=second))
+    wrong = (Outcome.INVALID, WindowDiffers(rank=0, step=11, num_found=1, num_expected=0), AccumulationOffCount())
+    found = (result.outcome, result.problem, result.violations[0].reason if result.violations else None)
+    assert found == (wrong if is_late else (Outcome.VALID, None, None))

@@ -16,7 +16,8 @@ from resumable.launch.evidence.history import History, Process
 from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, EpochBegin, EpochEnd, Loader, Step
 from resumable.launch.explain.batch_order import explain
 from resumable.launch.explain.check_result import CheckResult
-from resumable.launch.explain.codes.order_reasons import SamplesDuplicated
+from resumable.launch.explain.codes.order_reasons import SamplerEpochWrong, SamplesDuplicated
+from resumable.launch.explain.codes.share_reasons import DatasetLengthDiffers
 from resumable.launch.explain.first_wrong_epoch import RankComparison
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.reading.steps import Steps
@@ -537,10 +538,10 @@ def test_batches_that_no_loader_gives_are_drawn_by_a_generator() -> None:
     assert (Outcome.INVALID, expected) == (result.outcome, result.violations[0].explanation)
 
 
-def cycled(numbers: list[int], first: int = 0) -> Steps:
+def cycled(numbers: list[int], first: int = 0, epoch: int = 0) -> Steps:
     """One pass, as it seems, of a loader in `itertools.cycle`: batches of two samples, by their numbers."""
     batches = [
-        TrainedBatch(loader=0, epoch=0, batch=place, key=(2 * number, 2 * number + 1), line=place + 1)
+        TrainedBatch(loader=0, epoch=epoch, batch=place, key=(2 * number, 2 * number + 1), line=place + 1)
         for place, number in enumerate(numbers, start=first)
     ]
     return Steps.of(TrainedStep(batches=(batch,), line=batch.line) for batch in batches)
@@ -551,3 +552,25 @@ def test_batches_that_come_again_and_again_are_not_cut_elsewhere() -> None:
     expected, found = cycled([0, 1, 2, 3] * 3), cycled([2, 3] * 3, first=6)
     comparison = RankComparison(rank=0, expected={0: expected}, found=found, first_step=6, is_whole=True, batch_size=2)
     assert explain(comparison) == SamplesDuplicated(epoch=0, num=8)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ([4, 0], DatasetLengthDiffers(epoch=1, num_found=4, num_expected=8)),
+        ([0, 1], SamplerEpochWrong(epoch=1, found_epoch=0, is_earlier_begun=True)),
+    ],
+    ids=["in an order of its own", "in an order that is known"],
+)
+def test_a_data_set_of_a_different_length_is_named_where_its_order_is_none_that_is_known(found, expected):
+    """A stage of a curriculum, or labels of the model's own, were lost; a wrong epoch has the length of that epoch."""
+    known = cycled([0, 1]), cycled([2, 1, 0, 3], epoch=1)
+    comparison = RankComparison(
+        rank=0,
+        expected={0: Steps.of([*known[0], *known[1]])},
+        found=cycled(found, epoch=1),
+        first_step=2,
+        is_whole=True,
+        num_samples=(8, 4),
+    )
+    assert explain(comparison) == expected
