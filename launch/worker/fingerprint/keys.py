@@ -11,7 +11,7 @@ vectors with a table that stays in the cache.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 import torch
 import xxhash
@@ -35,6 +35,7 @@ def place_keys(device: torch.device) -> torch.Tensor:
     return _odd_numbers(torch.arange(_PLACES_FROM, _PLACES_FROM + BLOCK_WORDS, dtype=torch.int64, device=device))
 
 
+@lru_cache(maxsize=4096)
 def block_keys(first: int, num_blocks: int, device: torch.device) -> torch.Tensor:
     """Keys of consecutive blocks: int64 of shape (num_blocks,)."""
     return _odd_numbers(torch.arange(first, first + num_blocks, dtype=torch.int64, device=device))

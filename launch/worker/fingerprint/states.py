@@ -13,8 +13,9 @@ import torch
 
 from resumable.launch.evidence.fingerprints import Fingerprint, fingerprint, total
 from resumable.launch.worker.fingerprint.keys import text_key
+from resumable.launch.worker.fingerprint.known_sums import known_sum
 from resumable.launch.worker.fingerprint.pieces import Holding, OpaqueTensorError, holding_of
-from resumable.launch.worker.fingerprint.sums import quick_sum, whole_sum
+from resumable.launch.worker.fingerprint.sums import quick_sum
 from resumable.launch.worker.strangers import asked, is_honest
 from resumable.launch.worker.torch_private import buffers_of, children_of, own_parameters
 
@@ -120,7 +121,7 @@ def holding_fingerprint(name: str, holding: Holding, *, is_whole: bool = True) -
     presence, factor = presence_of(name, holding)
     value = num_elements = 0
     for piece in holding.pieces:
-        value += int(whole_sum(piece) if is_whole else quick_sum(piece)) * factor
+        value += (known_sum(piece) if is_whole else int(quick_sum(piece))) * factor
         num_elements += piece.local.numel()
         # That the tensor is there, be it of zeros, is for one process to say.
         value += presence if not any(piece.offsets) else 0

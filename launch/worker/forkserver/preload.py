@@ -26,8 +26,11 @@ _MODULES = (
     "torch.distributed.tensor.parallel.ddp",
     "torch.nn.parallel",
     "torch.optim",
+    "torch.profiler._cupti_monitor",
     "torch.utils.data.distributed",
+    "torch.utils.serialization.config",
 )
+_STATE = {"list": [None, True, 1, 1.5, "text", b"bytes"], "tuple": ()}
 
 gc.disable()
 _has_cache = has_compile_cache()
@@ -36,5 +39,7 @@ for _module in _MODULES:
     with contextlib.suppress(ImportError):
         importlib.import_module(_module)
 zstandard.is_there()  # the first line of evidence would import it
+# What Python and the recorder work out with the first state that they look at.
+importlib.import_module("resumable.launch.worker.fingerprint.states").state_fingerprint(_STATE)
 if not _has_cache:
     forget_compile_cache()

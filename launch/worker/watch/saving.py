@@ -13,6 +13,7 @@ from resumable.launch.evidence.rank_records import Load, Save, Writer
 from resumable.launch.plan.fault_model import PlannedFault
 from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.fingerprint.content import content_of, keys_of
+from resumable.launch.worker.fingerprint.known_sums import formed_once
 from resumable.launch.worker.recorder import Recorder
 
 
@@ -126,9 +127,10 @@ class Saving:
                 self._recorder.emit(Save, path=save.path, phase="end")
 
     def _begin(self, path: str, state: Any, writer: Writer) -> PlannedFault | None:
-        if writer != "thread":  # the training goes on meanwhile, so that what there is now may not be what it saves
-            self._note_state()
-        content = content_of(state)
+        with formed_once():
+            if writer != "thread":  # the training goes on meanwhile, so that what there is now may not be what it saves
+                self._note_state()
+            content = content_of(state)
         self._own_keys.add(frozenset(content.fingerprints))
         self._recorder.emit(
             Save,

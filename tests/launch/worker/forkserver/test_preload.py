@@ -30,6 +30,19 @@ def test_a_training_step_under_ddp_imports_nothing_heavy_any_more() -> None:
     assert "sympy" not in packages
 
 
+KNOWN = """
+import resumable.launch.worker.forkserver.preload
+from resumable.launch.worker.fingerprint.keys import place_keys
+print(place_keys.cache_info().currsize)
+"""
+
+
+def test_what_the_first_state_needs_is_worked_out_for_all_ranks() -> None:
+    """A rank finds the table of keys that each sum needs."""
+    printed = subprocess.run([sys.executable, "-c", KNOWN], capture_output=True, text=True, check=True, timeout=120)
+    assert printed.stdout.splitlines() == ["1"]
+
+
 FROZEN = """
 import gc, weakref
 class Node: pass
