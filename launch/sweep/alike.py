@@ -26,7 +26,8 @@ class Alike:
     """
 
     def __init__(self, points: Sequence[Scenario], verdicts: Mapping[str, Verdict], *, num_many: float) -> None:
-        self._points = points
+        grids = grids_of((point.faults, point.name) for point in points)
+        self._rows = [[name for cell in row.cells for name in cell] for grid in grids for row in grid.rows]
         self._verdicts = verdicts
         self._num_many = num_many
 
@@ -34,6 +35,10 @@ class Alike:
     def is_any(self) -> bool:
         """Whether a cause has many failures."""
         return any(num >= self._num_many for num in self._counts.values())
+
+    def are_news(self, chain: Scenario) -> bool:
+        """Whether none of a chain's points stands between two such failures by now."""
+        return self.between().isdisjoint(link.point for link in chain.links)
 
     def between(self) -> set[str]:
         """Names of the points without a verdict that stand between two failures with one cause that many have.
@@ -45,9 +50,7 @@ class Alike:
             return set()
         counts = self._counts
         many = {kind for kind, num in counts.items() if num >= self._num_many}
-        grids = grids_of((point.faults, point.name) for point in self._points)
-        rows = [[name for cell in row.cells for name in cell] for grid in grids for row in grid.rows]
-        return {name for row in rows for name in self._between(row, many)}
+        return {name for row in self._rows for name in self._between(row, many)}
 
     def _between(self, row: Sequence[str], many: set[tuple[str, ...]]) -> Iterator[str]:
         """Those of one row; it is in the order of its moments."""

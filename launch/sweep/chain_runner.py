@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import takewhile
 
 import msgspec
 
@@ -80,11 +81,13 @@ class ChainRunner:
     def _run(self, waiting: Sequence[Scenario]) -> None:
         is_worth_it = True
         while waiting and is_worth_it and not self._limit.is_enough():
-            ended = begun = self._carry_out(self._planned(waiting))
-            while chains := [chain for one in ended if (chain := self._gone_on(one)) is not None]:
-                ended = self._carry_out(chains)
+            ended = begun = self._carry_out(takewhile(self._alike.are_news, self._planned(waiting)))
+            while ended:
+                ended = self._carry_out(chain for one in ended if (chain := self._gone_on(one)) is not None)
             decided = self._store.found(waiting)
-            is_worth_it = bool(begun) and 2 * len(decided) >= sum(len(own.chain.links) for own in begun)
+            between = self._alike.between()
+            wanted = [link for own in begun for link in own.chain.links if link.point not in between]
+            is_worth_it = bool(begun) and 2 * len(decided) >= len(wanted)
             waiting = self._chainable(point for point in waiting if point.name not in decided)
 
     def repeat(self, failed: Mapping[str, Verdict]) -> None:
@@ -145,17 +148,13 @@ class ChainRunner:
         self._add([chain])
         return chain
 
-    def _carry_out(self, chains: Sequence[Scenario]) -> list[ChainFollower]:
-        """Run these chains, up to where failures begin to be alike; returns those that were begun."""
-        had_many = self._alike.is_any
+    def _carry_out(self, chains: Iterable[Scenario]) -> list[ChainFollower]:
+        """Run these chains, each made when its turn comes; returns those that were begun."""
         all_begun: list[ChainFollower] = []
         points = {point.name: point for point in self.plan.points}
         begun: dict[str, ChainFollower] = {}
 
-        def is_enough() -> bool:
-            return self._limit.is_enough() or (self._alike.is_any and not had_many)
-
-        for event in self._pool.run(chains, is_enough=is_enough):
+        for event in self._pool.run(chains, is_enough=self._limit.is_enough):
             ended = event.scenario.name if event is not None and event.state == "ended" else ""
             if event is not None and not ended:
                 chain = event.scenario

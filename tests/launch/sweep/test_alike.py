@@ -4,7 +4,9 @@ import pytest
 
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.judge.verdict import Verdict
+from resumable.launch.plan.plan import Restarts, Scenario
 from resumable.launch.sweep.alike import Alike
+from resumable.launch.sweep.chains import chain_of
 from tests.launch.sweep.sweeps import drawn, skipped, verdict
 
 MADE = drawn(at="all", ranks="0,1")
@@ -20,6 +22,11 @@ LOOKS = {
 def seen(row: str) -> dict[str, Verdict]:
     """What is known of rank 0, step by step; a minus is nothing."""
     return {f"sigkill-step{step:04d}-rank0": LOOKS[look] for step, look in enumerate(row) if look != "-"}
+
+
+def chain_of_steps(*numbers: int) -> Scenario:
+    placed = [(number, MADE.scenario(f"sigkill-step{number:04d}-rank0")) for number in numbers]
+    return chain_of(placed, Restarts(nproc_per_node=2), number=1)
 
 
 def steps(names: set[str]) -> set[int]:
@@ -65,3 +72,13 @@ def test_what_is_entered_later_counts() -> None:
     before = alike.is_any
     verdicts |= seen("-----X------")
     assert (before, alike.is_any, len(alike.between())) == (False, True, 9)
+
+
+def test_a_chain_whose_points_come_to_stand_between_failures_is_not_begun() -> None:
+    """It was made before they were there; what lies outside of them is run."""
+    verdicts = seen("--------X--X")
+    alike = Alike(MADE.points, verdicts, num_many=3)
+    chains = [chain_of_steps(0, 2), chain_of_steps(2, 4)]
+    before = [alike.are_news(chain) for chain in chains]
+    verdicts |= seen("---X--------")
+    assert (before, [alike.are_news(chain) for chain in chains]) == ([True, True], [True, False])
