@@ -37,7 +37,7 @@ from resumable.launch.system.wording import counted
 
 _ONLY_EPOCH_0 = (
     "only epoch 0 was resumed in: an epoch that is not restored would not show; "
-    "try --fault sigkill@epoch=1,batch=1:rank=0"
+    "kill it behind a save in epoch 1: --fault sigkill@epoch=1,batch=B:rank=0"
 )
 _NOTHING_LOADED = "training began from scratch again: going on from a checkpoint was not tested; try a later moment"
 MAX_EXPLAINED = 8

@@ -12,7 +12,7 @@ from resumable.launch.plan.fault_kinds import FaultKind
 BEGINNING = """\
 Kills a training job, lets it restart, and proves that it goes on with exactly the batch that would have come next.
 
-  resumable verify                                     try it: the built-in job, killed twice
+  resumable verify                                     try it: the built-in job (needs scikit-learn)
   resumable verify --nproc-per-node 2 train.py ARGS    your script, killed after step 7
   resumable sweep --nproc-per-node 2 train.py ARGS     killed after every step, on every rank
   resumable example ddp > example.py                   a script that resumes exactly, to start from
@@ -60,7 +60,7 @@ LAUNCHES = {
         "Without --fault one rank, drawn from --seed, is killed after step 7. Without SCRIPT it is the built-in job, a "
         "small network that learns handwritten digits.",
         examples="""\
-  resumable verify                                              the built-in job, killed twice
+  resumable verify                                              the built-in job, killed after step 7
   resumable verify --nproc-per-node 2 train.py --epochs 2
   resumable verify --fault 'torn@save#1:rank=0' train.py        a checkpoint loses its end
   resumable verify --fault sigkill@epoch=1,batch=0:rank=any --html report.html train.py""",
