@@ -20,6 +20,7 @@ _START = "0" * 16
 _END = re.compile(rb',"link":"([0-9a-f]{16})"}\Z')
 _END_BYTES = 27
 _WINDOW_BYTES = 1 << 14
+_link = xxhash.xxh3_64_hexdigest
 
 
 def chained(line: bytes, before: str = "") -> tuple[bytes, str]:
@@ -33,7 +34,7 @@ def chained(line: bytes, before: str = "") -> tuple[bytes, str]:
         The line that is to be written, and its link: 16 hexadecimal digits.
     """
     body = line[:-2]
-    link = _link(body, before or _START)
+    link = _link(body, seed=int(before or _START, 16))
     return b'%b,"link":"%b"}\n' % (body, link.encode()), link
 
 
@@ -54,7 +55,7 @@ class Chain:
         is_first, self._is_first = self._is_first, False
         if not self.has_links or (is_first and not found):
             return False
-        return not found or not before or found != _link(line[:-_END_BYTES], before)
+        return not found or not before or found != _link(line[:-_END_BYTES], seed=int(before, 16))
 
 
 def link_of(line: bytes) -> str:
@@ -105,7 +106,3 @@ class ChainedFile:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _link(body: bytes, before: str) -> str:
-    return xxhash.xxh3_64_hexdigest(body, seed=int(before, 16))

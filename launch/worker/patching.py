@@ -21,7 +21,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 import torch
 import wrapt
 
-from resumable.launch.worker.torch_private import COMPILER, compiles_frames, skip_frames_of
+from resumable.launch.worker.torch_private import COMPILER, compiler_of_frames, skip_frames_of
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
@@ -57,7 +57,7 @@ class Patches:
         hidden = function
 
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            return (hidden if compiles_frames() else function)(*args, **kwargs)
+            return (function if compiler_of_frames() is None else hidden)(*args, **kwargs)
 
         def hide(_compiler: ModuleType) -> None:
             nonlocal hidden

@@ -93,6 +93,11 @@ class Position:
         return self._base is not None
 
     @property
+    def is_learnt(self) -> bool:
+        """Whether what its lines mean is not worked out anew any more."""
+        return self._lines is None
+
+    @property
     def has_backward(self) -> bool:
         """Whether a backward pass of the training came since the last step."""
         return self._consumption.has_backward or (self._stride is not None and self._stride.has_backward)
@@ -136,8 +141,8 @@ class Position:
     def _begin_stride(self) -> None:
         """What comes may be one, if no more is to be known for it than the batch that was trained on last."""
         consumption, last = self._consumption, self._count.latest
-        is_learnt = self._lines is None and not self._profile.interleaves_loaders
-        if is_learnt and last is not None and consumption.is_settled and all(one.is_settled for one in self._tallies):
+        is_plain = self.is_learnt and not self._profile.interleaves_loaders
+        if is_plain and last is not None and consumption.is_settled and all(one.is_settled for one in self._tallies):
             is_traced = last.loader in consumption.roles.training & consumption.roles.traced
             self._stride = Stride(last) if is_traced else None
 

@@ -50,14 +50,21 @@ class Recorder:
         self._lock = threading.RLock()
 
     def _listen(self) -> None:
-        self._observers: dict[type[Record], list[Callable[[Any], None]]] = defaultdict(list)
+        self._observers: dict[type[Record], list[Callable[[Any], object]]] = defaultdict(list)
         own = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _end(own()))
 
-    def observe(self, observer: Callable[[Any], None], *kinds: type[Record]) -> None:
-        """Call `observer` after each line of these kinds, of all if none is named; it may end the process."""
+    def observe(self, observer: Callable[[Any], object], *kinds: type[Record]) -> None:
+        """Call `observer` after each line of these kinds, of all if none is named; it may end the process.
+
+        Args:
+            observer: Called once for each line, however often it was named. It returns True if it needs to hear of no more
+                lines of this kind: most of what is to be known shows in the first steps, and each call is time.
+            kinds: Of lines.
+        """
         for kind in kinds or get_args(AnyRecord):
-            self._observers[kind].append(observer)
+            if observer not in self._observers[kind]:
+                self._observers[kind].append(observer)
 
     def settle_with(self, settle: Callable[[], None] | None) -> None:
         """Call `settle` before each line from now on: it may write what happened before without having been seen."""
@@ -81,7 +88,8 @@ class Recorder:
             record = self.write(record_type, fields)
             if record is not None:
                 for observer in self._observers[record_type]:
-                    observer(record)
+                    if observer(record) is True:
+                        self._observers[record_type] = [one for one in self._observers[record_type] if one != observer]
         return record
 
     def alone(self) -> AbstractContextManager[object]:

@@ -184,11 +184,6 @@ def unsaved_buffers_of(module: torch.nn.Module) -> Iterator[tuple[str, torch.Ten
             yield name, buffer
 
 
-def all_buffers_of(module: torch.nn.Module) -> Mapping[str, torch.Tensor | None]:
-    """All buffers that the module itself has now, by name."""
-    return module._buffers
-
-
 def children_of(module: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Module]]:
     """Modules that are parts of it, with their names there; the same one perhaps several times."""
     return ((name, child) for name, child in module._modules.items() if child is not None)
@@ -211,6 +206,10 @@ def partition_of(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer | No
     return part
 
 
+all_buffers_of: Callable[[torch.nn.Module], Mapping[str, torch.Tensor | None]] = attrgetter("_buffers")
+"""All buffers that the module itself has now, by name."""
+compiler_of_frames: Callable[[], object] = get_eval_frame_callback
+"""Not None while this thread is within what `torch.compile` was asked to compile: it then compiles frames that it meets."""
 version_of: Callable[[torch.Tensor], int] = attrgetter("_version")
 """Goes up with each change in place."""
 storage_key: Callable[[torch.UntypedStorage], int] = attrgetter("_cdata")
@@ -232,11 +231,6 @@ def skip_frames_of(function: Callable[..., Any]) -> None:
     from torch._dynamo.eval_frame import skip_code  # noqa: PLC0415 - with it comes the compiler, which a job may never need
 
     skip_code(function.__code__)
-
-
-def compiles_frames() -> bool:
-    """Whether this thread is within what `torch.compile` was asked to compile, so that it compiles frames that it meets."""
-    return get_eval_frame_callback() is not None
 
 
 def await_threads() -> None:

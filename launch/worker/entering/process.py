@@ -90,8 +90,7 @@ class RecordedProcess:
         call_before_abrupt_exit(self._patches, self._exit_recorder.record_abrupt)
         TrainFunctionWatch(self._at_end_of_function).install(self._patches)
         self._patches.wrap_hot(sys, "exit", self._around_exit)
-        self._recorder.observe(self._forget_exit)
-        self._recorder.observe(self._look_for_successor)
+        self._recorder.observe(self._look_for_successor, Step)
         atexit.register(self._at_exit)
         os.register_at_fork(after_in_child=self._after_fork)
 
@@ -174,13 +173,14 @@ class RecordedProcess:
             code = status & 0xFF if isinstance(status, int) else int(status is not None)
             self._exit_code = code, status if isinstance(status, str) else ""
             self._exit_error = sys.exc_info()[1]
+            self._recorder.observe(self._forget_exit)
             original(status)
 
         return exit
 
-    def _look_for_successor(self, record: AnyRecord) -> None:
+    def _look_for_successor(self, _step: Step) -> None:
         """A scheduler that has lost sight of a node starts the job elsewhere, while its old ranks train on."""
-        if not isinstance(record, Step) or self._successor is None or time.monotonic() < self._next_look:
+        if self._successor is None or time.monotonic() < self._next_look:
             return
         self._next_look = time.monotonic() + _LOOK_S
         number, file = self._successor
@@ -252,6 +252,7 @@ class LateTrigger(Trigger):
             loader_workers=self._workers,
             folders=(scenario_dir.root, Path.cwd()),
         )
+        self._recorder.observe(self.observe)
 
 
 def _plan_of(recording: Recording) -> Plan | None:

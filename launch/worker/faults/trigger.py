@@ -62,10 +62,10 @@ class Trigger:
         self._begun: dict[str, int] = {}
         self._ended: int | None = None
 
-    def observe(self, record: AnyRecord) -> None:
-        """Perform what is due now that this was recorded; its own records are no events."""
+    def observe(self, record: AnyRecord) -> bool:
+        """Perform what is due now that this was recorded; its own records are no events. True where nothing is left."""
         if not self._armed or isinstance(record, FaultFired | FaultRefused):
-            return
+            return not self._armed
         self._count(record)
         for fault in list(self._armed):
             if self._is_due(fault.when, record):
@@ -73,6 +73,7 @@ class Trigger:
         self._ended = None
         if isinstance(record, Save) and record.phase == "end":
             self._ended = self._begun.get(record.path)
+        return False
 
     def fault_during_save(self) -> PlannedFault | None:
         """The fault that is to happen when half of the checkpoint that was begun last is written."""

@@ -97,9 +97,15 @@ class _Prepared:
                     value + num_present * presence,
                     num_elements + sum(piece.local.numel() for piece in holding.pieces),
                 )
-        self._samples: list[Samples[Label]] = [
-            (HostSamples if device.type == "cpu" else DeviceSamples)(own) for (_, device), own in parts.items() if own
-        ]
+        self._samples: list[Samples[Label]] = []
+        self._fractions: dict[str, list[tuple[Samples[Label], Label]]] = {}
+        """Of each component, what the numbers with a fraction are among."""
+        for (dtype, device), gathered in parts.items():
+            if gathered:
+                samples: Samples[Label] = (HostSamples if device.type == "cpu" else DeviceSamples)(gathered)
+                self._samples.append(samples)
+                for label in dict.fromkeys(part.label for part in gathered) if dtype.is_floating_point else ():
+                    self._fractions.setdefault(label[0], []).append((samples, label))
 
     def take(self) -> dict[str, Fingerprint]:
         sums = {label: value for label, (value, _) in self._fixed.items()}
@@ -116,8 +122,7 @@ class _Prepared:
         return forms
 
     def norm(self, component: str) -> float:
-        labels = [label for label in self._fixed if label[0] == component]
-        return math.hypot(*[samples.norm(label) for samples in self._samples for label in labels])
+        return math.hypot(*[samples.norm(label) for samples, label in self._fractions.get(component, ())])
 
 
 def _lasting(tensor: torch.Tensor) -> Holding | None:

@@ -83,7 +83,7 @@ class Samples(Protocol[L]):
         """Sums over the elements as they are now; those of one label are to be added, modulo 2^64."""
 
     def norm(self, label: L) -> float:
-        """Euclidean norm of what was taken last of one of the labels; of numbers with a fraction only."""
+        """Euclidean norm of what was taken last of one of the labels, which must be numbers with a fraction."""
 
 
 class _Arranged(Generic[L]):
@@ -118,8 +118,6 @@ class _Arranged(Generic[L]):
 
     def norm(self, label: L) -> float:
         """As `Samples` says."""
-        if not self.elements.is_floating_point():
-            return 0.0
         stretches = [self.elements[begin:end] for begin, end in self.places_of(label)]
         with torch.no_grad():
             return math.hypot(*(float(torch.linalg.vector_norm(stretch.float())) for stretch in stretches))

@@ -76,8 +76,8 @@ class ForwardWatch:
 
         patches.wrap_hot(torch.nn.Module, "__call__", around)
 
-    def observe(self, record: AnyRecord) -> None:
-        """Follow what the data loaders deliver to the training loop."""
+    def observe(self, record: AnyRecord) -> bool:
+        """Follow what the data loaders deliver to the training loop; True once it is known to take its batches there."""
         match record:
             case Batch():
                 if record.grad_enabled and record.loader < FIRST_INPUT and record.loader not in self._wholes:
@@ -87,8 +87,11 @@ class ForwardWatch:
                 self._delivered.clear()
             case EpochEnd():
                 self._delivered.discard(record.loader)
-            case Loader(num_batches=1):
-                self._wholes.add(record.loader)
+            case Loader():
+                if record.num_batches == 1:
+                    self._wholes.add(record.loader)
+                return False
+        return self._num_fed >= _ENOUGH
 
     def deliver(self, batches: Iterable[Batch], data: Any) -> None:
         """The training loop has received this, which was recorded just now."""

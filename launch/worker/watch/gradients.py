@@ -55,10 +55,11 @@ class GradientWatch:
     def remember(self) -> None:
         """A backward pass has ended."""
         parameter = None if self._witness is None else self._witness()
-        if parameter is None or parameter.grad is None:
+        gradient = None if parameter is None else local_gradient(parameter)
+        if gradient is None:
             parameter = next((one for one in self._parameters() if one.grad is not None), None)
             self._witness = None if parameter is None else ref(parameter)
-        gradient = None if parameter is None else local_gradient(parameter)
+            gradient = None if parameter is None else local_gradient(parameter)
         if gradient is not None:
             with contextlib.suppress(RuntimeError, NotImplementedError):
                 self._address, self._version = _state_of(gradient)

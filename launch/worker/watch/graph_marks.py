@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -12,6 +13,8 @@ from torch.autograd.graph import Node
 from resumable.launch.worker.watch.tensors import tensors_in
 
 _KEY = "resumable: lines of batches"
+_marks: Callable[[Node], dict[Any, Any]] = attrgetter("metadata")
+"""What may be kept with a node, as long as it exists."""
 _MOST_NODES = 1024
 """Nodes that are looked at between a loss and the marks: what a script computes outside of all modules is short."""
 
@@ -40,9 +43,3 @@ def lines_behind(tensors: Iterable[torch.Tensor]) -> set[int]:
                 seen.add(behind)
                 nodes.append(behind)
     return lines
-
-
-def _marks(node: Node) -> dict[Any, Any]:
-    """What may be kept with a node, as long as it exists."""
-    marks: dict[Any, Any] = node.metadata  # type: ignore[assignment] # torch types the property as a method
-    return marks

@@ -31,8 +31,8 @@ def index_text(indices: Sequence[Index]) -> str:
         numbers = np.fromiter(indices, _LITTLE_ENDIAN, len(indices))
     except (TypeError, ValueError, OverflowError):
         return ""
-    least, greatest = _extremes(numbers)
-    return _text_of_many(numbers, greatest) if _is_in_reach(least, greatest) else ""
+    bits = _bits_of(numbers)
+    return _text_of_many(numbers, bits) if 0 <= bits < _BEYOND else ""
 
 
 def samples_digest(indices: Sequence[Index]) -> str:
@@ -54,22 +54,25 @@ def _text_of_few(indices: Sequence[Index]) -> str:
     return _run_text(first, last, step) if is_run and list(range(first, last + step, step)) == indices else ""
 
 
-def _text_of_many(numbers: Any, greatest: int) -> str:
+def _text_of_many(numbers: Any, bits: int) -> str:
     steps = numbers[1:] - numbers[:-1]
-    least, most = _extremes(steps)
-    if least == most != 0:
+    least = int(np.minimum.reduce(steps))
+    offsets = steps - least
+    bits_of_offsets = _bits_of(offsets)
+    if bits_of_offsets == 0 and least != 0:
         return _run_text(int(numbers[0]), int(numbers[-1]), least)
     is_end = steps != 1
     if 4 * np.count_nonzero(is_end) < len(numbers):
         return _runs_text(numbers, np.flatnonzero(is_end))
-    width, width_of_offsets = _width(greatest), _width(most - least)
+    width, width_of_offsets = _width(bits), _width(bits_of_offsets)
     if width_of_offsets < width:
-        return f"+{width_of_offsets}:{numbers[0]}:{least}:{_packed(steps - least, width_of_offsets)}"
+        return f"+{width_of_offsets}:{numbers[0]}:{least}:{_packed(offsets, width_of_offsets)}"
     return f"*{width}:{_packed(numbers, width)}"
 
 
-def _extremes(numbers: Any) -> tuple[int, int]:
-    return int(np.minimum.reduce(numbers)), int(np.maximum.reduce(numbers))
+def _bits_of(numbers: Any) -> int:
+    """As many bits as the greatest has; less than 0 if any is."""
+    return int(np.bitwise_or.reduce(numbers))
 
 
 def _is_in_reach(one: int, two: int) -> bool:
@@ -86,9 +89,9 @@ def _runs_text(numbers: Any, ends: Any) -> str:
     return ",".join(f"{first}-{last}" if first < last else f"{first}" for first, last in pairs)
 
 
-def _width(greatest: int) -> int:
-    """Bytes that the greatest of some numbers needs."""
-    return max(1, (greatest.bit_length() + 7) // 8)
+def _width(bits: int) -> int:
+    """Bytes that each of some numbers needs, given what all have together."""
+    return max(1, (bits.bit_length() + 7) // 8)
 
 
 def _packed(numbers: Any, width: int) -> str:

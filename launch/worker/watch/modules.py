@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -90,12 +91,13 @@ class LiveModules:
 
     def buffer_tensors(self) -> list[torch.Tensor]:
         """The tensors of `buffers` in its order, without their names: asked for with each step, and sooner there."""
-        found: list[torch.Tensor | None] = []
+        found: list[Any] = []
         for reference, paths in self._buffers:
             module = reference()
             if module is not None:
                 found.extend(map(all_buffers_of(module).get, paths))
-        return [buffer for buffer in found if buffer is not None]
+        is_any_missing = type(None) in set(map(type, found))
+        return [buffer for buffer in found if buffer is not None] if is_any_missing else found
 
     def _is_same(self, parameter: torch.Tensor) -> bool:
         reference, _ = self._names.get(id(parameter), (None, ""))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from operator import attrgetter
+from itertools import chain
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ _MOST_TEXT = 64
 _MOST_PARTS = 8
 """Of one setting; what is longer is none that anybody chose."""
 _PLAIN = frozenset({float, int, bool, str, type(None)})
-_REQUIRES_GRAD = attrgetter("requires_grad")
+_PARAMETERS, _REQUIRES_GRAD = itemgetter("params"), attrgetter("requires_grad")
 
 
 class SettingsWatch:
@@ -30,14 +31,14 @@ class SettingsWatch:
 
     def __init__(self, name_of: Callable[[torch.Tensor], str]) -> None:
         self._name_of = name_of
-        self._seen: dict[str, tuple[list[list[Any]], list[bool]]] = {}
+        self._seen: dict[str, tuple[list[dict[str, Any]], list[bool]]] = {}
         """By the first parameter of an optimizer."""
         self._told: Settings = {}
         self._new: Settings = {}
 
     def look(self, groups: Sequence[Mapping[str, Any]]) -> None:
         """An optimizer is about to make a step with these groups."""
-        parameters = [parameter for group in groups for parameter in group["params"]]
+        parameters = list(chain.from_iterable(map(_PARAMETERS, groups)))
         if not parameters:
             return
         seen = [_raw(group) for group in groups], list(map(_REQUIRES_GRAD, parameters))
@@ -75,13 +76,18 @@ class SettingsWatch:
         return {self._name_of(first): self.of(groups) for first, groups in firsts if first is not None}
 
 
-def _raw(group: Mapping[str, Any]) -> list[Any]:
+def _raw(group: Mapping[str, Any]) -> dict[str, Any]:
     """What differs if any setting of a group does: with each step, so that most are compared as they are."""
-    return [
-        value if type(value) in _PLAIN else list(_figures({name: value}))
-        for name, value in group.items()
-        if name != "params"
-    ]
+    raw = {**group, "params": None}
+    if not _PLAIN.issuperset(map(type, raw.values())):
+        changeable = [name for name, value in raw.items() if not _is_lasting(value)]
+        raw.update({name: list(_figures({name: raw[name]})) for name in changeable})
+    return raw
+
+
+def _is_lasting(value: Any) -> bool:
+    """Whether it compares, and nobody can change it."""
+    return type(value) in _PLAIN or (type(value) is tuple and _PLAIN.issuperset(map(type, value)))
 
 
 def _figures(group: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:

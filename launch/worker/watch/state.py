@@ -47,15 +47,15 @@ class StateWatch:
         for watch in (self.optimizers, self.small):
             watch.install(patches)
 
-    def observe(self, record: AnyRecord) -> None:
-        """Until the first backward pass, keep in mind what forward passes and schedulers change."""
+    def observe(self, record: AnyRecord) -> bool:
+        """Until the first backward pass, keep in mind what forward passes and schedulers change; then True."""
         match record:
             case Backward():
                 self._start.is_over = self._is_accumulating = True
             case Step():
                 self._is_accumulating = False
             case _ if self._start.is_over:
-                pass
+                return True
             case Load():
                 self._start.buffers = self._start.untrained = None
                 if held := self._held():
@@ -64,6 +64,7 @@ class StateWatch:
                 if record.grad_enabled:
                     self.optimizers.look()
                 self._prepare_start()
+        return False
 
     def trained(self) -> Iterator[torch.Tensor]:
         """The parameters of all optimizers that still exist, each once."""

@@ -94,12 +94,13 @@ class TrainingWatch:
         self._scalers.install(patches)
         patches.on_undo(self._close)
 
-    def observe(self, record: AnyRecord) -> None:
-        """With the first batches of a process, find out which step it resumes at: faults may ask for it."""
+    def observe(self, record: AnyRecord) -> bool:
+        """With the first batches of a process, find out which step it resumes at: faults may ask for it; then True."""
         if isinstance(record, Load):
             self._is_start_due = True
         elif self._position.num_steps == 0 and isinstance(record, Batch) and not self._position.is_known:
             self._position.resume_at(text_of(self._state.parameters()))
+        return isinstance(record, Batch) and self._position.is_learnt and self._position.num_steps > 0
 
     def _watch_backward(self, patches: Patches) -> None:
         before, after = patches.hidden(self._before_backward), patches.hidden(self._after_backward)

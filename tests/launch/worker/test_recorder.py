@@ -65,6 +65,24 @@ def test_who_wants_some_kinds_of_lines_hears_of_no_others(file: Path) -> None:
     assert heard == written[:1]
 
 
+def test_who_has_heard_enough_of_some_kind_of_lines_hears_of_no_more(file: Path) -> None:
+    """It goes on to hear of those of the other kinds, and of each once, though it asks again; so do those beside it."""
+    recorder = Recorder(file)
+    heard: list[AnyRecord] = []
+    beside: list[AnyRecord] = []
+
+    def hear(record: AnyRecord) -> bool:
+        heard.append(record)
+        return isinstance(record, Load)
+
+    for observer in (hear, beside.append):
+        recorder.observe(observer, Load, Remove)
+    written = [recorder.emit(kind, path="a") for kind in (Load, Load, Remove)]
+    recorder.observe(hear, Load, Remove)
+    again = [recorder.emit(kind, path="a") for kind in (Remove, Load)]
+    assert ([written[0], written[2], *again], [*written, *again]) == (heard, beside)
+
+
 @pytest.fixture
 def small_files() -> Iterator[None]:
     """Of this process's files, none grows beyond a few lines, as on a disk that is full."""
