@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 import torch
 
+from resumable.launch.worker.strangers import asked
+
 
 class OpaqueTensorError(ValueError):
     """The elements of a tensor cannot be read; the message is what is known of it."""
@@ -113,14 +115,10 @@ def _blocks(tensor: torch.Tensor, local: torch.Tensor, shape: tuple[int, ...]) -
 
 
 def _detached(tensor: torch.Tensor) -> torch.Tensor:
-    try:
-        return tensor.detach()
-    except (
-        RuntimeError,
-        TypeError,
-        ValueError,
-    ) as error:  # a subclass may refuse anything, as what is not initialised does
-        raise OpaqueTensorError(f"a {type(tensor).__qualname__} that refuses") from error
+    detached = asked(tensor.detach, None)  # a subclass may refuse anything, as what is not initialised does
+    if detached is None:
+        raise OpaqueTensorError(f"a {type(tensor).__qualname__} that refuses")
+    return detached
 
 
 def _readable(tensor: torch.Tensor) -> torch.Tensor:
@@ -131,14 +129,10 @@ def _readable(tensor: torch.Tensor) -> torch.Tensor:
         raise OpaqueTensorError("quantized")
     if tensor.layout is not torch.strided:
         return _listed(tensor)
-    try:
-        tensor = tensor.as_subclass(torch.Tensor)
-        is_readable = tensor.untyped_storage().data_ptr() != 0 or tensor.numel() == 0
-    except (RuntimeError, TypeError):  # a subclass that only looks like a tensor, or refuses
-        is_readable = False
-    if not is_readable:  # on the device meta, or of a fake mode
-        raise OpaqueTensorError("without memory")
-    return tensor.resolve_conj().resolve_neg()
+    plain = asked(lambda: tensor.as_subclass(torch.Tensor), None)  # a subclass may only look like a tensor
+    if plain is None or not asked(lambda: plain.untyped_storage().data_ptr() != 0 or plain.numel() == 0, False):
+        raise OpaqueTensorError("without memory")  # on the device meta, or of a fake mode
+    return plain.resolve_conj().resolve_neg()
 
 
 def _listed(tensor: torch.Tensor) -> torch.Tensor:

@@ -12,6 +12,7 @@ from resumable.launch.worker.fingerprint.keys import signed
 from resumable.launch.worker.fingerprint.pieces import Holding, OpaqueTensorError, Piece, holding_of
 from resumable.launch.worker.fingerprint.samples import DeviceSamples, HostSamples, Part, Samples, sampled_parts
 from resumable.launch.worker.fingerprint.states import presence_of, state_fingerprint
+from resumable.launch.worker.strangers import asked
 from resumable.launch.worker.torch_private import local_tensor
 
 Named = tuple[str, torch.Tensor]
@@ -64,10 +65,7 @@ class QuickForms:
 
 
 def _address(tensor: torch.Tensor) -> int:
-    try:
-        return local_tensor(tensor).data_ptr()
-    except RuntimeError:  # of a sparse tensor, for example, which is not prepared
-        return 0
+    return asked(lambda: local_tensor(tensor).data_ptr(), 0)  # sparse ones have none, and those of lazy modules refuse
 
 
 class _Prepared:

@@ -229,14 +229,11 @@ def _tensor(path: str, tensor: torch.Tensor, *, is_whole: bool) -> Fingerprint:
     try:
         return holding_fingerprint(path, holding_of(tensor), is_whole=is_whole)
     except OpaqueTensorError as reason:
-        return _text(path, f"opaque {tensor.dtype} {_shape_of(tensor)} {reason}")
-
-
-def _shape_of(tensor: torch.Tensor) -> str:
-    try:
-        return str(tuple(tensor.shape))
-    except RuntimeError:  # ragged, or of a lazy module that nobody has called
-        return "of no shape"
+        dtype = asked(lambda: str(tensor.dtype), "of no type")
+        shape = asked(
+            lambda: str(tuple(tensor.shape)), "of no shape"
+        )  # ragged, or of a lazy module that nobody has called
+        return _text(path, f"opaque {dtype} {shape} {reason}")
 
 
 def _array(path: str, array: np.ndarray[Any, Any], *, is_whole: bool) -> Fingerprint:

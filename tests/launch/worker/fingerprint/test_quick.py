@@ -15,6 +15,14 @@ from resumable.launch.worker.fingerprint.states import state_fingerprint
 from tests.launch.worker.fingerprint.test_sums import DTYPES, tensor_of
 
 
+class Refusing(torch.Tensor):
+    """Of a library that answers nothing."""
+
+    @classmethod
+    def __torch_function__(cls, *_: object, **__: object) -> object:
+        raise AssertionError
+
+
 @pytest.fixture(params=[HostSamples, DeviceSamples], autouse=True)
 def samples(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways of gathering; what is for accelerators works in the memory of the host too."""
@@ -43,6 +51,8 @@ def several() -> list[Named]:
         ("parameter", nn.Parameter(torch.randn(40, 40))),
         ("sparse", torch.randn(50, 40).relu().to_sparse()),
         ("meta", torch.empty(3, device="meta")),
+        ("lazy", nn.UninitializedParameter()),
+        ("refusing", torch.ones(3).as_subclass(Refusing)),
         ("slice", torch.randn(300, 20)[::3, ::2]),
     ]
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,7 @@ Components = dict[str, dict[str, Fingerprint]]
 
 @pytest.fixture
 def watch(patches: Patches, listener: Listener) -> StateWatch:
+    gc.collect()  # modules of earlier tests would be the job's until they are collected
     watch = StateWatch(listener)
     watch.install(patches)
     return watch
@@ -367,3 +369,12 @@ def test_an_optimizer_that_is_made_after_the_first_batch_says_what_is_trained(
         name: found[name] for name in ("parameters", "untrained")
     }
     assert (len(optimizer.param_groups), teacher.weight.shape) == (1, (1, 3))
+
+
+def test_a_lazy_module_that_nobody_has_called_is_no_obstacle(watch: StateWatch) -> None:
+    """Its two parameters refuse most questions until its first forward pass, and count as one element each."""
+    lazy = nn.LazyLinear(2)
+    watch.observe(BATCH)
+    before = watch.after_step()["parameters"].num_elements
+    lazy(torch.ones(1, 3))
+    assert watch.after_step()["parameters"].num_elements - before == 8 - 2
