@@ -3,14 +3,12 @@
 A process counts its own batches and steps only, by the rule of `evidence/consumption.py`. How many came before it follows
 from its parameters: earlier incarnations recorded a digest of theirs after every step, so the digest that this process
 starts from names the step. That needs no knowledge of the script's checkpoints. Only where it names none does the content of
-what was read tell, which was saved after some step. Nothing of this decides a verdict; the
-checks work it out again from the evidence.
+what was read tell, which was saved after some step. Nothing of this decides a verdict: the checks work it out again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -26,13 +24,13 @@ from resumable.launch.evidence.rank_records import (
     LetGo,
     Load,
     Loader,
-    Place,
     SkippedStep,
     Step,
     StepCount,
 )
 from resumable.launch.worker.batch_count import BatchCount
 from resumable.launch.worker.lineage import ORIGIN, EarlierSave, Lineage, look_of, looks_trained_on, num_steps_at
+from resumable.launch.worker.places import Upcoming, place_of, since_start
 from resumable.launch.worker.stride import Stride
 
 _NUM_BACKWARDS_TO_LEARN = 32
@@ -41,15 +39,6 @@ FOLLOWED = (Loader, Load, Batch, Backward, LetGo, SkippedStep, Step, EpochEnd)
 """The lines that say anything about it."""
 _MOST_LINES = 8192
 """So many lines are kept at most: a script may fast-forward for long before its first backward pass."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Upcoming:
-    """The batch that would be trained on next, counted from 0 since training began."""
-
-    batch: int
-    epoch: int
-    epoch_batch: int
 
 
 class Position:
@@ -82,7 +71,6 @@ class Position:
         self._tallies = LoaderTally(by_inputs=False), LoaderTally(by_inputs=True)
         self._lengths: dict[int, int | None] = {}
         self._looks: dict[int, Loader] = {}
-        """What its loaders look like."""
         self._read: list[Mapping[str, Fingerprint]] = []
         """What it has read of checkpoints."""
         self._begin(self._known_profile or LoopProfile(), LoaderRoles())
@@ -198,44 +186,47 @@ class Position:
         if is_new and self._looks.get(batch.loader) not in self._trained_before:
             if not self._is_warm_up(batch.loader):
                 return None
-            place = self._since_start(self._base, batch.loader, 0, 0)
+            place = since_start(self._profile, self._base, batch.loader, 0, 0)
             return Upcoming(batch=self._base.num_batches, epoch=place.epoch, epoch_batch=place.num_batches)
         before = [one for one in self._ahead() if _key(one.batch) != _key(batch)]
         count = self._count.with_more(self._streams([*self._consumption.unfinished, *before]))
         one = ConsumedBatch(batch=batch, epoch=self._consumption.epoch_of(batch))
         stream = self._consumption.stream_of(batch)
         num_before, num_of_epoch = count.before(stream, one)
-        place = self._since_start(self._base, stream, one.epoch, num_of_epoch)
+        place = since_start(self._profile, self._base, stream, one.epoch, num_of_epoch)
         return Upcoming(batch=self._base.num_batches + num_before, epoch=place.epoch, epoch_batch=place.num_batches)
 
     def count_step(self) -> StepCount | None:
         """What it makes since training began if a step is done now; None while it is not known what came before."""
         if self._lines is not None and not self._profile.has_steps:
             self._learn(self._lines, has_steps=True)  # until now each micro-batch passed for a step
-        if self._base is None:
+        profile, base, lengths = self._profile, self._base, self._lengths
+        if base is None:
             return None
         if self._stride is not None:
-            return self._count_stride(self._base, self._stride)
-        ahead = self._ahead() if self._profile.fetches_whole_steps and self._consumption.is_untold else []
+            return self._count_stride(base, self._stride)
+        ahead = self._ahead() if profile.fetches_whole_steps and self._consumption.is_untold else []
         count = self._count.with_more(self._streams([*self._consumption.unfinished, *ahead]))
         places = {
-            stream: self._since_start(self._base, stream, one.epoch, num, length=self._lengths.get(one.batch.loader))
+            stream: since_start(profile, base, stream, one.epoch, num, length=lengths.get(one.batch.loader))
             for stream, (one, num) in count.streams.items()
         }
-        latest = list(places.values())[-1] if places else _place_of(self._base)
+        latest = list(places.values())[-1] if places else place_of(base)
         return StepCount(
-            num_steps=self._base.num_steps + self.num_steps + self.has_backward,
-            num_batches=self._base.num_batches + count.num_batches,
+            num_steps=base.num_steps + self.num_steps + self.has_backward,
+            num_batches=base.num_batches + count.num_batches,
             epoch=latest.epoch,
             epoch_batches=latest.num_batches,
             epoch_length=latest.length,
-            places={**self._base.places, **places} if self._profile.interleaves_loaders else {},
+            places={**base.places, **places} if profile.interleaves_loaders else {},
         )
 
     def _count_stride(self, base: StepCount, stride: Stride) -> StepCount:
         count, num_more = self._count, len(stride.lines) // 2
         one, num = count.streams[0]
-        place = self._since_start(base, 0, one.epoch, num + num_more, length=self._lengths.get(stride.last.loader))
+        place = since_start(
+            self._profile, base, 0, one.epoch, num + num_more, length=self._lengths.get(stride.last.loader)
+        )
         return StepCount(
             num_steps=base.num_steps + self.num_steps + self.has_backward,
             num_batches=base.num_batches + count.num_batches + num_more,
@@ -302,20 +293,6 @@ class Position:
 
     def _streams(self, batches: Iterable[ConsumedBatch]) -> list[tuple[int, ConsumedBatch]]:
         return [(self._consumption.stream_of(one.batch), one) for one in batches]
-
-    def _since_start(
-        self, base: StepCount, stream: int, epoch: int, num_batches: int, *, length: int | None = None
-    ) -> Place:
-        """Place since training began, of a place in this process."""
-        first = base.places.get(stream, _place_of(base)) if self._profile.interleaves_loaders else _place_of(base)
-        if first.length is not None and first.num_batches >= first.length:
-            first = Place(epoch=first.epoch + 1, num_batches=0)
-        num_before = first.num_batches if epoch == 0 else 0
-        return Place(epoch=first.epoch + epoch, num_batches=num_before + num_batches, length=length)
-
-
-def _place_of(count: StepCount) -> Place:
-    return Place(epoch=count.epoch, num_batches=count.epoch_batches, length=count.epoch_length)
 
 
 def _key(batch: Batch) -> tuple[int, int, int]:

@@ -27,7 +27,8 @@ from resumable.launch.evidence.rank_records import (
 )
 from resumable.launch.reading.trajectory import trace
 from resumable.launch.worker.lineage import EarlierSave, Lineage, earlier_saves, read_earlier
-from resumable.launch.worker.position import Position, Upcoming
+from resumable.launch.worker.places import Upcoming
+from resumable.launch.worker.position import Position
 from tests.launch.reading.test_trajectory import process
 
 LENGTH = 3
