@@ -13,8 +13,9 @@ from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge import verdict as judged
 from resumable.launch.plan.plan import Plan
 from resumable.launch.plan.repeat_command import repeat_command
-from resumable.launch.report.terminal import explain
+from resumable.launch.report.terminal import explain, print_what_to_type
 from resumable.launch.system.safe_io import last_lines
+from resumable.launch.system.wording import shown
 
 WIDTH = 100
 """Columns of the text of a verdict."""
@@ -41,7 +42,9 @@ class Verdict(judged.Verdict, frozen=True, kw_only=True):
     def of(cls, verdict: judged.Verdict, plan: Plan, run_dir: RunDir) -> Self:
         """A verdict on the last scenario of a plan."""
         output = io.StringIO()
-        explain(verdict, run_dir, Console(file=output, width=WIDTH, no_color=True, force_terminal=False))
+        console = Console(file=output, width=WIDTH, no_color=True, force_terminal=False)
+        explain(verdict, run_dir, console)
+        print_what_to_type(verdict, shown(run_dir.name), console)
         repeat = "" if plan.script.is_function else repeat_command(plan, plan.scenarios[-1])
         return cls.with_text(verdict, run_dir, explanation=output.getvalue(), repeat=repeat)
 

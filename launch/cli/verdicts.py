@@ -20,13 +20,20 @@ from resumable.launch.system.text_safety import printable
 from resumable.launch.system.wording import shown
 
 
-def print_verdict(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool) -> Verdict:
+def print_verdict(plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool, has_page: bool) -> Verdict:
     """Judge the evidence, store the verdict and print it."""
-    return show_verdict(judge(plan, run_dir), plan, run_dir, console, is_quiet=is_quiet)
+    return show_verdict(judge(plan, run_dir), plan, run_dir, console, is_quiet=is_quiet, has_page=has_page)
 
 
 def show_verdict(
-    verdict: Verdict, plan: Plan, run_dir: RunDir, console: Console, *, is_quiet: bool, is_over: bool = True
+    verdict: Verdict,
+    plan: Plan,
+    run_dir: RunDir,
+    console: Console,
+    *,
+    is_quiet: bool,
+    is_over: bool = True,
+    has_page: bool = False,
 ) -> Verdict:
     """Store a verdict and print it; of a run that may go on it is printed only."""
     try:
@@ -38,6 +45,7 @@ def show_verdict(
         print(_one_line(verdict, run_dir))
     else:
         render(verdict, plan, run_dir, console)
+        print_what_to_type(verdict, shown(run_dir.name), console, has_page=has_page)
         if not is_over:
             text = f"not over, or broken off; while it runs: resumable watch {shown(run_dir.name)}"
             console.print(text, highlight=False, soft_wrap=True)
@@ -45,7 +53,14 @@ def show_verdict(
 
 
 def print_sweep(
-    plan: Plan, run_dir: RunDir, results: Results, console: Console, *, is_quiet: bool, is_ended: bool
+    plan: Plan,
+    run_dir: RunDir,
+    results: Results,
+    console: Console,
+    *,
+    is_quiet: bool,
+    is_ended: bool,
+    has_page: bool = False,
 ) -> Verdict:
     """Print the verdict on a sweep, and return it.
 
@@ -56,6 +71,7 @@ def print_sweep(
         console: Where to print.
         is_quiet: One line only.
         is_ended: It was not interrupted.
+        has_page: A page of it is asked for too.
     """
     problem = None if plan.points else PointJudge.of(plan, run_dir).yardstick.problem
     verdict = sweep_verdict(results, is_ended=is_ended, problem=problem)
@@ -65,7 +81,7 @@ def print_sweep(
     else:
         render_sweep(plan, results, console)
         console.print(Text(printable(line), style=OUTCOMES[verdict.outcome].style), soft_wrap=True)
-        print_what_to_type(verdict, results.run_dir, console)
+        print_what_to_type(verdict, results.run_dir, console, has_page=has_page)
     return verdict
 
 

@@ -44,9 +44,14 @@ def stored_plan(run_dir: RunDir) -> Plan:
         return record_plan()
 
 
+def is_begun(run_dir: RunDir) -> bool:
+    """Whether a plan is there, or a recorder has written what needs none."""
+    return run_dir.plan_file.exists() or run_dir.scenario(SCENARIO).holds_groups
+
+
 def _is_recorded(run_dir: RunDir) -> bool:
     """Whether nothing but a recorder wrote there."""
     try:
-        return not run_dir.plan_file.exists() and run_dir.scenario(SCENARIO).holds_groups
+        return not run_dir.plan_file.exists() and is_begun(run_dir)
     except OSError:  # a name that no file system takes
         return False

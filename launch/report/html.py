@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import re
 from collections.abc import Sequence
 from importlib.resources import files
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup, escape
 
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.judge.causes import causes_of
@@ -27,6 +29,7 @@ MAX_VIOLATIONS = 20
 MAX_DETAILED = 200
 """Cases of a sweep whose checks and logs are shown."""
 
+_CODE = re.compile("`(.+?)`")
 _STYLES = ("page.css", "timeline.css")
 _SCRIPTS = ("model.js", "state.js", "layout.js", "paint.js", "tables.js", "timeline.js")
 
@@ -76,7 +79,7 @@ def _template() -> Template:
         finalize=_harmless,
     )
     environment.filters.update(
-        named=named, shortened=shortened, place=place, mark=mark_of_cell, story=story_of, counted=counted
+        named=named, shortened=shortened, place=place, mark=mark_of_cell, story=story_of, counted=counted, prose=_prose
     )
     return environment.get_template("page.html")
 
@@ -97,6 +100,11 @@ def _joined(names: Sequence[str]) -> str:
 def _source(text: str) -> str:
     """How a content security policy names an element with this text."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _prose(text: str) -> Markup:
+    """A sentence in which backticks stand around code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(printable(text)))))
 
 
 def _harmless(value: object) -> object:

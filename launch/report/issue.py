@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import json
+import shlex
 from collections.abc import Iterator, Mapping
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import distribution, packages_distributions, version
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -20,7 +23,7 @@ from resumable.launch.report.batches import marked_difference
 from resumable.launch.report.story import story_of
 from resumable.launch.report.terminal import told_fault
 from resumable.launch.system.safe_io import read_from
-from resumable.launch.system.text_safety import fenced
+from resumable.launch.system.text_safety import fenced, markdown_prose
 from resumable.launch.system.text_safety import markdown as escaped
 from resumable.launch.system.wording import listed, place
 
@@ -45,7 +48,7 @@ def issue(results: Results, case: Case, plan: Plan, *, folder: Path) -> str:
     """
     first = story_of(case.verdict).first
     violation = Violation(sentence=case.verdict.reason) if first is None else first.violation
-    blocks = [f"# After a restart, {escaped(violation.sentence)}"]
+    blocks = [f"# After a restart, {markdown_prose(violation.sentence)}"]
     blocks += _setting(results, case, plan)
     blocks += _difference(case, violation, "" if first is None else first.check)
     blocks += _evidence(case, violation, folder)
@@ -83,20 +86,24 @@ def _imported(tree: ast.AST) -> Iterator[str]:
 def _setting(results: Results, case: Case, plan: Plan) -> Iterator[str]:
     tools = results.tools
     others = distributions(plan.script)
-    versions = {**({"torch": tools.torch} if tools.torch else {}), **others}
+    torch = {"torch": tools.torch} if tools.torch else {}
+    requirements = [f"{name}=={_public(number)}" for name, number in torch.items()]
+    found = [f"{name} {number}" for name, number in torch.items()]
+    for name, number in {**others, "resumable": tools.resumable}.items():
+        requirement, origin = origin_of(name, number)
+        requirements += [requirement] if requirement else []
+        found.append(f"{name} {number}" + (f" from {origin}" if origin else ""))
     yield "## To reproduce"
-    install = " ".join(f"{name}=={_public(number)}" for name, number in versions.items())
-    lines = [f"pip install resumable=={tools.resumable} {install}".rstrip()]
+    lines = [f"pip install {shlex.join(requirements)}"] if requirements else []
     if not plan.script.is_function:
         lines.append(_command(plan, plan.scenario(case.scenario)))
     yield fenced("\n".join(lines), "sh")
     if case.faults:
         yield _HOW
     python = [f"Python {tools.python}"] if tools.python else []
-    found = [f"{name} {number}" for name, number in versions.items()]
     yield (
         "Versions: "
-        + escaped(", ".join([*found, *python, f"resumable {tools.resumable}"]))
+        + escaped(", ".join([*found, *python]))
         + (f" ({escaped(listed(list(others)))}: as installed where this was written)." if others else ".")
     )
 
@@ -106,6 +113,27 @@ def _command(plan: Plan, scenario: Scenario) -> str:
     file = script_file(plan.script)
     script = plan.script if file is None else msgspec.structs.replace(plan.script, path=file.name)
     return repeat_command(msgspec.structs.replace(plan, script=script), scenario)
+
+
+def origin_of(name: str, number: str) -> tuple[str, str]:
+    """What pip is asked for to install a distribution as it is here, and what it was installed from.
+
+    The first is "" where neither an index nor a public repository has it, the second where it came from an index. Of
+    folders no name is told: pip's own note (PEP 610) says what it was.
+    """
+    note = distribution(name).read_text("direct_url.json")
+    if note is None:
+        return f"{name}=={_public(number)}", ""
+    facts = json.loads(note)
+    url, repository, file = facts["url"], facts.get("vcs_info"), facts.get("archive_info")
+    if repository is not None:
+        commit = repository["commit_id"]
+        address = "" if url.startswith("file:") else f"{name} @ {repository['vcs']}+{url}@{commit}"
+        return address, f"commit {commit}"
+    if file is None:
+        return "", "a folder"
+    digest = "".join(f", {kind} {value}" for kind, value in file.get("hashes", {}).items())
+    return "", f"the file {PurePosixPath(urlsplit(url).path).name}{digest}"
 
 
 def _public(number: str) -> str:
@@ -118,9 +146,10 @@ def _difference(case: Case, violation: Violation, check: str) -> Iterator[str]:
     yield "## What was done"
     yield "\n".join(f"- {escaped(told_fault(event))}" for event in case.verdict.fired_faults) or "Nothing."
     yield "## Expected"
-    yield escaped(claims.get(check, "the job goes on as it does undisturbed").rstrip(".")) + "."
+    yield markdown_prose(claims.get(check, "the job goes on as it does undisturbed").rstrip(".")) + "."
     yield "## Found"
-    yield escaped(violation.sentence) + (f": {escaped(violation.explanation)}" if violation.explanation else "") + "."
+    why = f": {violation.explanation}" if violation.explanation else ""
+    yield f"{markdown_prose(f'{violation.sentence}{why}')}."
     if violation.expected is not None and violation.found is not None:
         yield fenced("\n".join(marked_difference(violation.expected, violation.found, _WIDTH)), "text")
 
@@ -128,7 +157,7 @@ def _difference(case: Case, violation: Violation, check: str) -> Iterator[str]:
 def _evidence(case: Case, violation: Violation, folder: Path) -> Iterator[str]:
     yield "## Evidence"
     shown = [r for r in case.verdict.checks if r.result.outcome is not Outcome.NOT_APPLICABLE]
-    rows = [f"| {escaped(r.name)} | {r.result.outcome.upper()} | {escaped(r.result.summary)} |" for r in shown]
+    rows = [f"| {escaped(r.name)} | {r.result.outcome.upper()} | {markdown_prose(r.result.summary)} |" for r in shown]
     yield "\n".join(["| check | outcome | figures |", "|---|---|---|", *rows])
     if violation.file is not None:
         quoted = _line(folder / violation.file, violation.line)

@@ -12,7 +12,7 @@ from resumable.launch.judge.results import Case, Results
 from resumable.launch.report.batches import marked_difference
 from resumable.launch.report.grid import Point, case_grids, mark_of_cell, marks_for, outside_grids
 from resumable.launch.sweep.grid import Grid
-from resumable.launch.system.text_safety import fenced
+from resumable.launch.system.text_safety import fenced, markdown_prose
 from resumable.launch.system.text_safety import markdown as escaped
 from resumable.launch.system.wording import counted, place
 
@@ -70,9 +70,9 @@ def _checks(case: Case) -> Iterator[str]:
         yield "Faults: " + ", ".join(map(_code, case.faults))
     yield _table(
         ("check", "outcome", "figures"),
-        [(_code(r.name), _word(r.result.outcome), escaped(r.result.summary)) for r in case.verdict.checks],
+        [(_code(r.name), _word(r.result.outcome), markdown_prose(r.result.summary)) for r in case.verdict.checks],
     )
-    yield from (f"Note: {escaped(note)}" for note in case.verdict.notes)
+    yield from (f"Note: {markdown_prose(note)}" for note in case.verdict.notes)
 
 
 def _word(outcome: Outcome) -> str:
@@ -112,9 +112,9 @@ def _mark(points: tuple[Point, ...]) -> str:
 def _cause(cause: CauseGroup) -> Iterator[str]:
     first = cause.cases[0]
     num = "" if len(cause.cases) == 1 else f" ({counted(len(cause.cases), 'case')})"
-    yield f"### {cause.outcome.upper()}{num}: {escaped(cause.reason)}"
+    yield f"### {cause.outcome.upper()}{num}: {markdown_prose(cause.reason)}"
     if cause.advice:
-        yield f"To do: {escaped(cause.advice)}"
+        yield f"To do: {markdown_prose(cause.advice)}"
     violations = [
         (report.name, violation)
         for report in first.verdict.checks
@@ -134,9 +134,9 @@ def _cause(cause: CauseGroup) -> Iterator[str]:
 
 
 def _violation(violation: Violation) -> str:
-    parts = [escaped(violation.sentence)]
+    parts = [markdown_prose(violation.sentence)]
     if violation.explanation:
-        parts.append(escaped(violation.explanation))
+        parts.append(markdown_prose(violation.explanation))
     if violation.file is not None:
         parts.append(_code(place(violation.file, violation.line)))
     return "; ".join(parts)

@@ -25,7 +25,7 @@ from resumable.launch.sweep.marks import mark_of
 from resumable.launch.system.console import drawing_width, print_indented
 from resumable.launch.system.safe_io import last_lines
 from resumable.launch.system.text_safety import printable
-from resumable.launch.system.wording import counted, place, shown
+from resumable.launch.system.wording import counted, place
 
 MAX_FOLLOWING = 3
 """Further violations of one check that are named."""
@@ -34,7 +34,7 @@ MAX_LOG_LINES = 12
 
 
 def render(verdict: Verdict, plan: Plan, run_dir: RunDir, console: Console) -> None:
-    """Print a verdict: what ran, which faults came, what each check found; then what is wrong, where, and what to do."""
+    """Print a verdict: what ran, which faults came, what each check found; then what `explain` does."""
     if _own_failure(verdict) is None:
         _print_findings(verdict, plan, console)
         console.print()
@@ -42,7 +42,7 @@ def render(verdict: Verdict, plan: Plan, run_dir: RunDir, console: Console) -> N
 
 
 def explain(verdict: Verdict, run_dir: RunDir, console: Console) -> None:
-    """Print what is wrong, where it stands, what to do, and how to look again: of a verdict what a person needs first."""
+    """Print what is wrong, where it stands, and what to do: of a verdict what a person needs first."""
     own_failure, story = _own_failure(verdict), story_of(verdict)
     if own_failure is not None:
         _print_own_failure(own_failure, run_dir, console)
@@ -54,19 +54,19 @@ def explain(verdict: Verdict, run_dir: RunDir, console: Console) -> None:
     if own_failure is None:
         _print_following(story.following, "" if story.first is None else _why(story.first.violation), console)
     _print_notes(verdict, console)
-    print_what_to_type(verdict, shown(run_dir.name), console)
 
 
-def print_what_to_type(verdict: Verdict, name: str, console: Console) -> None:
+def print_what_to_type(verdict: Verdict, name: str, console: Console, *, has_page: bool = False) -> None:
     """How to look at a run again, and closer if something is wrong.
 
     Args:
         verdict: On it.
         name: Its run directory, or its bundle, as the user would type it.
         console: Where to print.
+        has_page: A page of it is written already.
     """
     console.print(f"look again: resumable check {name}", highlight=False, soft_wrap=True)
-    if verdict.outcome is Outcome.INVALID:
+    if verdict.outcome is Outcome.INVALID and not has_page:
         console.print(f"on a page:  resumable report {name} --html report.html", highlight=False, soft_wrap=True)
 
 

@@ -23,6 +23,7 @@ _WORKFLOW_COMMAND = re.compile(r":(?=:[A-Za-z][\w-]*(?: [^\n]*?)?::)|##(?=\[)")
 _STEERING = re.compile(f"{_UNPRINTABLE.pattern}|{_WORKFLOW_COMMAND.pattern}")
 _NOT_PLAIN = re.compile(r"[^\x20-\x7e]|[<>&]")
 _MARKDOWN = re.compile(r"[&<>|\\`*_\[\]~@#$]")
+_CODE = re.compile(r"&#96;(.+?)&#96;")
 _BACKTICKS = re.compile(r"`+")
 
 
@@ -67,6 +68,11 @@ def markdown(text: str) -> str:
     """
     line = " ".join(printable(text).split())
     return _MARKDOWN.sub(lambda match: f"&#{ord(match[0])};", line)
+
+
+def markdown_prose(text: str) -> str:
+    """The same of a sentence in which backticks stand around code."""
+    return _CODE.sub(r"<code>\1</code>", markdown(text))
 
 
 def fenced(text: str, language: str = "") -> str:

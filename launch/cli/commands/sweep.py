@@ -72,9 +72,10 @@ def sweep(arguments: argparse.Namespace, console: Console) -> int:
     if not arguments.quiet:
         _print_time(len(verdicts) - num_before, time.monotonic() - begin, console)
     results = sweep_results(plan, verdicts, run_dir=shown(run_dir.root))
-    verdict = print_sweep(plan, run_dir, results, console, is_quiet=arguments.quiet, is_ended=True)
-    write_verdict(verdict, run_dir)
     reports = report_options(arguments)
+    has_page = reports.html is not None
+    verdict = print_sweep(plan, run_dir, results, console, is_quiet=arguments.quiet, is_ended=True, has_page=has_page)
+    write_verdict(verdict, run_dir)
     if reports.is_any_wanted:
         judged = [(point, verdicts[point.name]) for point in plan.points if point.name in verdicts]
         write_reports(reports, results_from(plan, judged, run_dir), CaseEvidence(plan, run_dir))

@@ -63,8 +63,9 @@ def verify(arguments: argparse.Namespace, console: Console) -> int:
                 f"look at it: resumable check {shown(run_dir.root)}"
             )
             return ExitCode.UNKNOWN
-    verdict = print_verdict(plan, run_dir, console, is_quiet=arguments.quiet)
     reports = report_options(arguments)
+    has_page = reports.html is not None
+    verdict = print_verdict(plan, run_dir, console, is_quiet=arguments.quiet, has_page=has_page)
     if reports.is_any_wanted:
         write_reports(reports, read_results(run_dir), CaseEvidence(plan, run_dir))
         if not arguments.quiet:

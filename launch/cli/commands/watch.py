@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -14,8 +15,8 @@ from rich.live import Live
 from rich.text import Text
 
 from resumable.launch.evidence.bundle import opened
-from resumable.launch.evidence.recorded_runs import stored_plan
-from resumable.launch.evidence.run_dir import RunDir
+from resumable.launch.evidence.recorded_runs import is_begun, stored_plan
+from resumable.launch.evidence.run_dir import RUNS, RunDir, newest_run
 from resumable.launch.explain.outcome import ExitCode
 from resumable.launch.plan.plan import Plan, Scenario, on_plain_processes
 from resumable.launch.reading.live_progress import RunProgress, num_steps_of
@@ -24,6 +25,7 @@ from resumable.launch.sweep.display import status_line
 from resumable.launch.sweep.grid_text import grid_lines
 from resumable.launch.sweep.marks import AGAIN, OUTCOMES, RUNNING, Mark
 from resumable.launch.sweep.verdict_store import VerdictStore
+from resumable.launch.system.standard_streams import complain
 from resumable.launch.system.wording import shown
 
 _REDRAW_S = 0.5
@@ -33,17 +35,36 @@ _LINES_S = 5.0
 
 def watch(arguments: argparse.Namespace, console: Console) -> int:
     """Show a run until it is over, or once as it is now. It proves nothing: the exit code is 0."""
-    with opened(Path(arguments.run_dir)) as run_dir:
-        watcher = _Watcher(run_dir, console.width)
-        is_once = arguments.once or run_dir.source is not None  # in a bundle nothing goes on
-        is_redrawn = console.is_terminal and not is_once
-        try:
+    root = Path(arguments.run_dir)
+    with contextlib.suppress(KeyboardInterrupt):
+        if not arguments.once and _may_be_made(root):
+            _wait_for(RunDir(root=root))
+        with opened(root) as run_dir:
+            watcher = _Watcher(run_dir, console.width)
+            is_once = arguments.once or run_dir.source is not None  # in a bundle nothing goes on
+            is_redrawn = console.is_terminal and not is_once
             (_redraw if is_redrawn else _print_changes)(watcher, console, is_once=is_once)
-        except KeyboardInterrupt:
-            return ExitCode.VALID
-        if run_dir.verdict_file.exists():
-            console.print(f"it is over: resumable check {shown(run_dir.name)}", highlight=False, soft_wrap=True)
+            if run_dir.verdict_file.exists():
+                console.print(f"it is over: resumable check {shown(run_dir.name)}", highlight=False, soft_wrap=True)
     return ExitCode.VALID
+
+
+def _may_be_made(root: Path) -> bool:
+    """Whether nothing has this name yet, or a folder with nothing in it."""
+    try:
+        return not any(root.iterdir())
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError):  # a file, or a name that nothing can have
+        return False
+
+
+def _wait_for(run_dir: RunDir) -> None:
+    newest = newest_run(RUNS)
+    hint = "" if newest is None else f"; the newest here is {newest}"
+    complain(f"waiting for {run_dir.root}, which is not there yet{hint}")
+    while not is_begun(run_dir):
+        time.sleep(_REDRAW_S)
 
 
 class _Look(msgspec.Struct, frozen=True, kw_only=True):

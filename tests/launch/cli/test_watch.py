@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -73,8 +74,30 @@ def test_a_sweep_shows_its_grid(tmp_path, capsys):
 
 def test_what_is_no_run_directory_is_refused(tmp_path, capsys):
     """It will not become one."""
+    (tmp_path / "notes").touch()
     assert main(["watch", str(tmp_path)]) == 2
     assert "is no run directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("is_made", [False, True])
+def test_a_run_that_is_not_there_yet_is_waited_for(tmp_path, capsys, monkeypatch, is_made):
+    """Whoever starts both at once cannot know which comes first; it says so, and what else could be meant."""
+    for folder in ("runs", *["run"] * is_made):
+        (tmp_path / folder).mkdir()
+    timelines.run_of(samples.valid(), tmp_path / "runs/1")
+    made = timelines.run_of(samples.valid(), tmp_path / "made")
+    write_verdict(judge_evidence(samples.valid()), made)
+    monkeypatch.setattr(time, "sleep", lambda _: made.root.rename(tmp_path / "run"))
+    assert main(["watch", "run"]) == 0
+    said = capsys.readouterr()
+    assert said.err == "resumable: waiting for run, which is not there yet; the newest here is runs/1\n"
+    assert said.out.splitlines()[-1] == "it is over: resumable check run"
+
+
+def test_whoever_looks_once_waits_for_nothing(tmp_path, capsys):
+    """As a script does."""
+    assert main(["watch", "run", "--once"]) == 2
+    assert "run does not exist" in capsys.readouterr().err
 
 
 def test_a_look_at_a_run_that_may_go_on_stores_no_verdict(tmp_path, capsys):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import msgspec
@@ -11,7 +13,7 @@ from resumable.launch.cli.main import main
 from resumable.launch.evidence.run_dir import RunDir
 from resumable.launch.judge.results import Results
 from resumable.launch.plan.plan import Script
-from resumable.launch.report.issue import MAX_LINE, distributions, issue
+from resumable.launch.report.issue import MAX_LINE, distributions, issue, origin_of
 from resumable.launch.report.reading import read_results
 from tests.launch.report import samples, timelines
 
@@ -58,7 +60,39 @@ def test_the_line_of_evidence_is_quoted() -> None:
 def test_versions_are_those_of_the_ranks() -> None:
     """What pip is asked for is what an index has."""
     text = text_of(CORPUS / "epoch-restarted")
-    assert ("torch==2.13.0\n" in text, "Versions: torch 2.13.0+cpu, Python 3" in text) == (True, True)
+    [install] = re.findall(r"^pip install (.*)$", text, re.MULTILINE)
+    assert ("torch==2.13.0" in install.split(), "Versions: torch 2.13.0+cpu, " in text) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("note", "expected"),
+    [
+        (None, ("demo==1.0", "")),
+        ({"url": "file:///home/me/demo", "dir_info": {"editable": True}}, ("", "a folder")),
+        (
+            {"url": "file:///home/me/demo-1.0.whl", "archive_info": {"hashes": {"sha256": "12ab"}}},
+            ("", "the file demo-1.0.whl, sha256 12ab"),
+        ),
+        (
+            {"url": "https://example.org/demo", "vcs_info": {"vcs": "git", "commit_id": "34cd"}},
+            ("demo @ git+https://example.org/demo@34cd", "commit 34cd"),
+        ),
+        ({"url": "file:///home/me/demo", "vcs_info": {"vcs": "git", "commit_id": "34cd"}}, ("", "commit 34cd")),
+    ],
+    ids=["index", "folder", "file", "repository", "clone"],
+)
+def test_pip_is_asked_for_what_it_can_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, note: object, expected: tuple[str, str]
+) -> None:
+    """By what pip wrote down when it installed; no folder of the machine is told."""
+    installed = tmp_path / "demo-1.0.dist-info"
+    installed.mkdir()
+    files = {"METADATA": "Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n"}
+    files |= {} if note is None else {"direct_url.json": json.dumps(note)}
+    for name, text in files.items():
+        (installed / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert expected == origin_of("demo", "1.0+cpu")
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,12 @@ def test_a_failure_shows_the_first_difference_and_how_to_repeat_it():
     assert re.search(r"```text\nexpected .*\nfound .*\n +\^+\n```", text)
 
 
+def test_what_to_type_is_shown_as_code():
+    """It stands in backticks in our sentences."""
+    text = markdown(samples.of(samples.undecided()))
+    assert "To do: name an earlier moment, such as <code>--fault sigkill&#64;step=1:rank=0</code>, or" in text
+
+
 def test_a_sweep_is_a_grid_of_marks():
     """A row a rank, a character a step, the steps' numbers downwards."""
     grid = """\

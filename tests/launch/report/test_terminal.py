@@ -12,11 +12,12 @@ from resumable.launch.explain.codes.resume import NoCheckpointEver
 from resumable.launch.explain.codes.verdicts import NothingResumed
 from resumable.launch.judge.verdict import CheckReport, judge_evidence, undecided
 from resumable.launch.reading.evidence import Evidence
-from resumable.launch.report.terminal import explain, render
+from resumable.launch.report.terminal import explain, print_what_to_type, render
 from tests.launch import histories
 from tests.launch.histories import Job
 
 JOB = Job(num_samples=64, batch_size=4)
+LOOK_AGAIN = "look again: resumable check runs/1"
 
 
 def rendered(evidence: Evidence, width: int = 80) -> str:
@@ -31,12 +32,25 @@ def wrong() -> Evidence:
 
 
 def test_a_valid_run_says_so_in_its_last_lines():
-    """The verdict, what it does not show, and how to look again."""
-    _, is_said, end = rendered(histories.one_kill(JOB)).partition("\nVALID\n")
-    note, _, again = end.partition("\n\n")
+    """The verdict, and what it does not show."""
+    _, is_said, note = rendered(histories.one_kill(JOB)).partition("\nVALID\n")
     assert is_said
     assert note.startswith("  note: only epoch 0 was resumed in")
-    assert again == "look again: resumable check runs/1\n"
+
+
+@pytest.mark.parametrize(
+    ("evidence", "has_page", "expected"),
+    [
+        (histories.one_kill(JOB), False, [LOOK_AGAIN]),
+        (wrong(), False, [LOOK_AGAIN, "on a page:  resumable report runs/1 --html report.html"]),
+        (wrong(), True, [LOOK_AGAIN]),
+    ],
+)
+def test_what_is_wrong_can_be_looked_into_on_a_page(evidence: Evidence, has_page: bool, expected: list[str]) -> None:
+    """Whoever has one already is not sent for it."""
+    printed = io.StringIO()
+    print_what_to_type(judge_evidence(evidence), "runs/1", Console(file=printed, width=80), has_page=has_page)
+    assert expected == printed.getvalue().splitlines()
 
 
 @pytest.mark.parametrize(
@@ -93,10 +107,6 @@ def test_it_ends_with_what_is_wrong_where_and_what_to_do():
     assert lines[first + 1].startswith("  it skipped 1 batch from batch 4 of epoch 0 on")
     assert [line[:9] for line in lines[first + 5 : first + 8]] == ["  where: ", "  to do: ", ""]
     assert lines[first + 8] == "besides, perhaps because of it:"
-    assert lines[-2:] == [
-        "look again: resumable check runs/1",
-        "on a page:  resumable report runs/1 --html report.html",
-    ]
 
 
 def test_many_violations_are_counted():

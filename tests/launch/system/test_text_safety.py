@@ -12,6 +12,7 @@ from resumable.launch.system.text_safety import (
     fenced,
     json_document,
     markdown,
+    markdown_prose,
     printable,
     workflow_message,
     workflow_property,
@@ -27,6 +28,15 @@ def test_nothing_in_a_line_of_markdown_is_markup(text):
     shown = html.unescape(line)
     assert set() == ACTIVE & set(line.replace("&#", ""))
     assert " ".join(printable(text).split()) == shown
+
+
+@given(st.text(alphabet="`a<>\n/code", max_size=60))
+@example("`a` and `b`")
+def test_of_a_sentence_backticks_alone_are_markup(text):
+    """They become elements, each closed; all else is as it is in a line without any."""
+    line = markdown_prose(text)
+    assert line.count("<code>") == line.count("</code>")
+    assert markdown(text) == re.sub("</?code>", "&#96;", line)
 
 
 @given(st.text(alphabet="`a\n", max_size=60))
