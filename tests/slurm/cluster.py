@@ -93,14 +93,22 @@ class Slurm:
         own = ("unshare", "--mount", "--propagation", "private", "sh", "-c", hosts)
         subprocess.run(own, env=self.environment, cwd=self.folder, check=True)
 
-    def kill_node(self, number: int, *, tasks: bool) -> None:
-        """Kill the daemon of a node: as if the power had gone, or alone, while its tasks live on."""
-        daemon = psutil.Process(int((self.folder / f"slurmd.n{number}.pid").read_text()))
-        daemon.kill()
+    def nodes_of(self, job: str) -> list[int]:
+        """Numbers of the nodes on which it runs."""
+        shown = self.run("squeue", "--noheader", "--job", job, "--format", "%N").strip()
+        return [int(name.removeprefix("n")) for name in self.run("scontrol", "show", "hostnames", shown).split()]
+
+    @contextlib.contextmanager
+    def without_node(self, number: int, *, tasks: bool) -> Iterator[None]:
+        """Kill the daemon of a node, as if the power had gone, or alone, while its tasks live on; in the end it is back."""
+        psutil.Process(int((self.folder / f"slurmd.n{number}.pid").read_text())).kill()
         if tasks:
             for process in self._own(SLURMD_NODENAME=f"n{number}"):
                 with contextlib.suppress(psutil.Error):
                     process.kill()
+        yield
+        self.start_node(number)
+        wait_until(lambda: _num_idle(self) == self.num_nodes, timeout_s=START_S)
 
     def end(self) -> None:
         """Cancel all jobs and end every process of the cluster."""

@@ -18,7 +18,7 @@ from tests.slurm.cluster import Slurm, running
 JOB = Path(__file__).parents[1] / "integration" / "jobs" / "plain.py"
 TEMPLATE = Path(__file__).parents[2] / "docker" / "slurm.sbatch"
 TIMEOUT_S = 240
-HELD_AFTER = 3
+HELD_AFTER = 7
 """Steps after which a job that is held waits for the file `go`."""
 VARIABLES = {
     "OMP_NUM_THREADS": "1",
@@ -45,11 +45,16 @@ code=$?
 [ $code = 0 ] || [ "${{SLURM_RESTART_COUNT:-0}}" -ge 3 ] || {{ scontrol requeue "$SLURM_JOB_ID"; sleep 60; }}
 exit $code
 """
+ONE_NODE = """\
+#!/bin/sh
+#SBATCH --nodes=1 --requeue --open-mode=append --output=log
+exec {python} -m torch.distributed.run --standalone --local-addr 127.0.0.1 --nproc-per-node 2 {script}
+"""
 
 
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
-    with running(tmp_path_factory.mktemp("slurm")) as cluster:
+    with running(tmp_path_factory.mktemp("slurm"), num_nodes=3) as cluster:
         yield cluster
 
 
@@ -106,14 +111,27 @@ def num_steps(folder: Path) -> int:
     return max((file.read_bytes().count(b'"event":"step"') for file in folder.glob("run/run/events/*")), default=0)
 
 
-def test_a_job_whose_node_is_lost_is_one_run(slurm: Slurm, tmp_path: Path) -> None:
-    """It is requeued, and goes on when the node is back."""
-    job = submitted(slurm, tmp_path, TASKS, "-1", "slow")
-    wait_until(lambda: num_steps(tmp_path) >= 7, timeout_s=TIMEOUT_S)
-    slurm.kill_node(2, tasks=True)
-    slurm.start_node(2)
-    wait_until(lambda: slurm.state(job) == "COMPLETED", timeout_s=TIMEOUT_S)
-    assert (checked(tmp_path)[0], num_lives(tmp_path)) == (0, 2), checked(tmp_path)
+@pytest.mark.parametrize("is_alone", [pytest.param(False, id="node"), pytest.param(True, id="daemon alone")])
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [pytest.param((), 0, id="right"), pytest.param(("careless",), 1, id="careless", marks=pytest.mark.thorough)],
+)
+def test_a_job_that_loses_a_node_is_one_run(
+    slurm: Slurm, tmp_path: Path, how: tuple[str, ...], code: int, *, is_alone: bool
+) -> None:
+    """It is requeued on other nodes; ranks that only lost the daemon of theirs end with the ranks that they wait for."""
+    go_on_without_a_node(slurm, tmp_path, TASKS, *how, tasks=not is_alone)
+    assert (checked(tmp_path)[0], num_lives(tmp_path)) == (code, 2), checked(tmp_path)
+
+
+def go_on_without_a_node(slurm: Slurm, folder: Path, script: str, *how: str, tasks: bool) -> None:
+    """A job that waits in mid-training loses its last node, or only the daemon there; when it has begun again, it may go on."""
+    job = submitted(slurm, folder, script, "-1", "held", *how)
+    wait_until(lambda: num_steps(folder) >= HELD_AFTER, timeout_s=TIMEOUT_S)
+    with slurm.without_node(slurm.nodes_of(job)[-1], tasks=tasks):
+        wait_until(lambda: num_lives(folder) == 2, timeout_s=TIMEOUT_S)
+        (folder / "work" / "go").touch()
+        wait_until(lambda: slurm.state(job) == "COMPLETED", timeout_s=TIMEOUT_S)
 
 
 def test_a_preempted_job_is_one_run(slurm: Slurm, tmp_path: Path) -> None:
@@ -126,16 +144,7 @@ def test_a_preempted_job_is_one_run(slurm: Slurm, tmp_path: Path) -> None:
 
 
 def test_two_lives_at_a_time_are_seen(slurm: Slurm, tmp_path: Path) -> None:
-    """As where only the daemon of a node dies: the job is started elsewhere, while its old ranks train on."""
-    first = submitted(slurm, tmp_path, TASKS, "-1", "held")
-    wait_until(lambda: num_steps(tmp_path) >= HELD_AFTER, timeout_s=TIMEOUT_S)
-    (tmp_path / "second").mkdir()
-    again = ("sbatch", "--parsable", str(tmp_path / "job.sh"))
-    second = slurm.run(*again, cwd=tmp_path / "second", **variables(tmp_path)).strip()
-    wait_until(lambda: num_lives(tmp_path) == 2, timeout_s=TIMEOUT_S)
-    for folder in (tmp_path, tmp_path / "second"):
-        (folder / "work").mkdir(exist_ok=True)
-        (folder / "work" / "go").touch()
-    wait_until(lambda: {slurm.state(job) for job in (first, second)} == {"COMPLETED"}, timeout_s=TIMEOUT_S)
+    """The only node of a job loses its daemon: the job is started elsewhere, while its old ranks train on."""
+    go_on_without_a_node(slurm, tmp_path, ONE_NODE, tasks=False)
     code, said = checked(tmp_path)
     assert (code, "two lives at a time" in said) == (3, True), said

@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 BATCHES = 5
-HELD_AFTER = 3
+HELD_AFTER = 7
 
 
 def train(folder: Path, killed_after: set[int], *, is_careless: bool) -> None:
