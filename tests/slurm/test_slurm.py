@@ -125,7 +125,7 @@ def test_a_job_that_loses_a_node_is_one_run(
 
 
 def go_on_without_a_node(slurm: Slurm, folder: Path, script: str, *how: str, tasks: bool) -> None:
-    """A job that waits in mid-training loses its last node, or only the daemon there; when it has begun again, it may go on."""
+    """A job that waits in mid-training loses its last node, or the daemon there; when it has begun again, it may go on."""
     job = submitted(slurm, folder, script, "-1", "held", *how)
     wait_until(lambda: num_steps(folder) >= HELD_AFTER, timeout_s=TIMEOUT_S)
     with slurm.without_node(slurm.nodes_of(job)[-1], tasks=tasks):
