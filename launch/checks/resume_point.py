@@ -56,7 +56,8 @@ def _resume_point(evidence: Evidence) -> CheckResult:
     if scratch is not None and not any(map(_has_saved, evidence.runs)):
         return unknown(NoCheckpointEver(rank=scratch.rank, incarnation=scratch.incarnation))
     restarts = {life.incarnation: life for life in reversed(resumed)}
-    return passed(", ".join(_figures(life) for _, life in sorted(restarts.items())))
+    elsewhere = (_newer_elsewhere(life, evidence.faulted) for _, life in sorted(restarts.items()))
+    return passed(", ".join(_figures(life) for _, life in sorted(restarts.items())), filter(None, elsewhere))
 
 
 resume_point = Check(
@@ -83,6 +84,23 @@ def _figures(life: Life) -> str:
         return f"started from scratch: no checkpoint existed; {counted(num_lost, 'step')} done again"
     how = life.resume.how if life.resume else "unknown"
     return f"step {life.first_step} (known by {how}), {counted(num_lost, 'step')} done again"
+
+
+def _newer_elsewhere(life: Life, run: Run) -> str:
+    """Of a job that carries its checkpoints elsewhere by means that nobody saw: that it did not take the newest; or ""."""
+    trajectories = [other.trajectory for other in run.group(life.incarnation)]
+    paths = set(chain.from_iterable(one.loaded for one in trajectories))
+    earlier = [one for one in run.saved if one.incarnation < life.incarnation and one.is_finished]
+    read = saves_read(trajectories, earlier)
+    if not read or not paths or paths & {one.path for one in run.saved}:
+        return ""
+    newest = max((one for one in earlier if one.content.keys() == read[-1].content.keys()), key=lambda one: one.step)
+    if newest.step <= life.common_step:
+        return ""
+    return (
+        f"the job went on from step {life.common_step}, and had saved after {counted(newest.step, 'step')}: how checkpoints "
+        "come to the place where it reads them nobody saw, nor whether that one was whole there"
+    )
 
 
 def _violation(life: Life, run: Run, complete: Sequence[Saved], resumed_at: Mapping[int, int]) -> Violation | None:

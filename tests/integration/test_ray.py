@@ -21,12 +21,17 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize(("how", "code"), [("good", 0), ("careless", 1)])
+@pytest.mark.parametrize(("how", "code"), [("good", 0), ("careless", 1), ("hasty", 0)])
 def test_a_job_of_ray_train_is_recorded(tmp_path: Path, how: str, code: int) -> None:
-    """In a network of its own, for elsewhere Ray waits for an address that leads nowhere. It kills workers that are done."""
+    """In a network of its own, for elsewhere Ray waits for an address that leads nowhere. It kills workers that are done.
+
+    Where a worker dies just after it has handed over a checkpoint, Ray goes on from the one before, though the newer one
+    lies on the disk; that is told.
+    """
     job = f"{sys.executable} {Path(JOB).with_name('in_ray.py')} work 7 {how}"
     alone = ("unshare", "--net", "sh", "-c", f"ip link set lo up && exec {job}")
     recorded = resumable("record", "--run-dir", "run", "--", *alone, folder=tmp_path, timeout_s=1500)
     assert (recorded.returncode, "2 ranks in 2 incarnations" in recorded.stderr) == (0, True), recorded.stderr
     checked = resumable("check", "--quiet", "run", folder=tmp_path)
     assert (checked.returncode, "duplicated" in checked.stdout) == (code, how == "careless"), checked.stdout
+    assert ("went on from step 3, and had saved after 6 steps" in checked.stdout) == (how == "hasty"), checked.stdout

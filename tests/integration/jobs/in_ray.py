@@ -1,4 +1,4 @@
-"""Ray Train with two workers, saved after every third step, rank 1 killed once: FOLDER KILLED_AFTER_STEP [careless]."""
+"""Ray Train, two workers, saved after every third step, rank 1 killed once: FOLDER KILLED_AFTER_STEP [careless] [hasty]."""
 
 import os
 import signal
@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 os.environ.update(RAY_TRAIN_V2_ENABLED="1", RAY_USAGE_STATS_ENABLED="0", RAY_AUTH_MODE="disabled")
 
@@ -37,7 +38,7 @@ def train(config):
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     sampler = ResumableDistributedSampler(data, batch_size=8)
     loader = ResumableDataLoader(data, sampler=sampler)
-    parts = {"model": model, "optimizer": optimizer, "loader": loader}
+    parts: dict[str, Any] = {"model": model, "optimizer": optimizer, "loader": loader}
     step = 0
     if ray.train.get_checkpoint() is not None:
         with ray.train.get_checkpoint().as_directory() as folder:
@@ -55,8 +56,8 @@ def train(config):
             step += 1
             if step % 3 == 0:
                 save(parts, step)
-                # Ray takes note of a checkpoint a while after it was handed over.
-                time.sleep(3 if step + 1 == config["killed_after"] else 0)
+                # Ray takes note of a checkpoint a while after it was handed over; before, it goes on with the one before.
+                time.sleep(3 if step + 1 == config["killed_after"] and not config["is_hasty"] else 0)
             if step == config["killed_after"] and rank == 1 and not died.exists():
                 died.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -66,7 +67,7 @@ if __name__ == "__main__":
     folder, words = Path(sys.argv[1]).absolute(), sys.argv[3:]
     folder.mkdir(exist_ok=True)
     config = {"folder": str(folder), "killed_after": int(sys.argv[2])}
-    config["is_careless"] = "careless" in words
+    config |= {f"is_{word}": word in words for word in ("careless", "hasty")}
     with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as sessions:
         ray.init(num_cpus=3, include_dashboard=False, object_store_memory=100 * 2**20, _temp_dir=sessions)
         TorchTrainer(

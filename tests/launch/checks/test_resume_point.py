@@ -174,6 +174,26 @@ def test_who_goes_on_from_an_old_one_is_found_by_whatever_name(loads: str) -> No
     assert resume_point(histories.of_histories(run, JOB, [])).outcome == Outcome.INVALID
 
 
+@pytest.mark.parametrize(("resume", "is_noted"), [(2, True), (4, False)], ids=["older", "newest"])
+def test_what_was_carried_elsewhere_unseen_accuses_nobody_and_is_told(resume: int, *, is_noted: bool) -> None:
+    """As by Ray Train, from a folder with a drawn name: a newer one may not have been whole where it was carried to."""
+    drawn = {"ckpt/.new-2": "tmpqvkz/state.pt", "ckpt/.new-4": "tmpwjhx/state.pt"}
+    first = histories.group(JOB, histories.killed(JOB, 5), incarnation=0)
+    lines = [
+        msgspec.structs.replace(line, path=drawn[line.path]) if isinstance(line, Save) else line
+        for line in first[0].records
+        if not isinstance(line, Rename)
+    ]
+    first[0] = histories.with_lines(msgspec.structs.replace(first[0], records=tuple(lines)), ())
+    lives = [replace(life, loads="bucket/a.pt") for life in histories.resumed(JOB, resume)]
+    second = histories.group(JOB, lives, incarnation=1)
+    run = with_states(histories.history("faulted", [*first, *second]))
+    result = resume_point(histories.of_histories(run, JOB, []))
+    note = "the job went on from step 2, and had saved after 4 steps"
+    assert result.outcome == Outcome.VALID
+    assert [text.startswith(note) for text in result.notes] == [True] * is_noted
+
+
 def test_a_job_that_was_killed_before_its_first_step_has_nothing_to_save():
     """It begins anew, and nothing is lost."""
     job = replace(JOB, save_every=100)
