@@ -83,12 +83,10 @@ def _nothing(run: Run) -> str:
 
 
 def _lines(found: Sequence[Occurrence], *, is_whole: bool) -> Iterator[str]:
-    kept = [one for one in found if one.is_kept]
-    yield f"trained on {counted(len(kept), 'time')}" + (
-        f", and {counted(len(found) - len(kept), 'time')} in steps that a restart threw away"
-        if len(kept) < len(found)
-        else ""
-    )
+    num_kept = sum(one.is_kept for one in found)
+    what = "batch" if is_whole else "time"
+    thrown = f", and {counted(len(found) - num_kept, what)} in steps that a restart threw away"
+    yield f"trained on {counted(num_kept, what)}" + (thrown if num_kept < len(found) else "")
     for one in found:
         losses = ", ".join(f"{loss:.6g}" for loss in one.losses if loss is not None)
         yield (

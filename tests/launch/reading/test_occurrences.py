@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -59,8 +60,10 @@ def test_the_answer_is_for_people_and_for_programs(run_dir: str, capsys: pytest.
     assert main(["who", run_dir, "--step", "2", "--json", "who.json"]) == 0
     found = json.loads(Path("who.json").read_text())
     said = capsys.readouterr().out
-    assert said.startswith("trained on 2 times\nstep 2, epoch 0, batch 2: rank 0 of incarnation 0")
+    assert said.startswith("trained on 2 batches\nstep 2, epoch 0, batch 2: rank 0 of incarnation 0")
     assert [" ".join(map(str, one["samples"])) in said for one in found] == [True, True]
+    assert main(["who", run_dir, "--sample", str(found[0]["samples"][0])]) == 0
+    assert re.match(r"trained on \d+ times?\n", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(
