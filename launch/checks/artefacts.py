@@ -43,8 +43,11 @@ def _artefacts(evidence: Evidence) -> CheckResult:
         return failed(violations)
     if not pairs:
         return not_applicable("no save to compare: none after a restart where training was as in the uninterrupted run")
-    notes = "".join(f"; {problem}" for problem in islice(_whole_numbers(pairs, comparison.expected), 1))
-    return passed(f"{counted(len(pairs), 'save')} after a restart, with the same content{notes}")
+    notes = (
+        f"{problem}: unless it is meant to begin anew with each process, it was not restored"
+        for problem in islice(_whole_numbers(pairs, comparison.expected), 1)
+    )
+    return passed(f"{counted(len(pairs), 'save')} after a restart, with the same content", notes)
 
 
 artefacts = Check(

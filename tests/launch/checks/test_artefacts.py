@@ -473,7 +473,8 @@ def test_a_place_that_a_job_counts_in_its_own_way_is_told_and_accuses_nobody() -
     """Each job counts as it likes to; what it has trained on was seen."""
     result = judged((FIGURES,), second=(counted(**{**FIGURES.figures, "tokens": since_the_restart}),))
     assert result.outcome is Outcome.VALID
-    assert "saved 'tokens' as 4 instead of 120 in work/latest.pt after 12 steps" in result.summary
+    [note] = result.notes
+    assert note.startswith("rank 0 saved 'tokens' as 4 instead of 120 in work/latest.pt after 12 steps: unless")
 
 
 def test_a_number_that_is_never_the_same_excuses_itself() -> None:
