@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from typing import get_args
 
 from resumable.launch.cli.argparse_private import FlagGroup
@@ -188,11 +189,12 @@ def add_sweep_flags(parser: FlagGroup) -> None:
 
 
 def seconds(text: str) -> float:
-    """A duration such as `5`, `0.5` or `120s`; argparse turns the ValueError into a usage error."""
-    value = float(text.removesuffix("s"))
-    if not 0 < value < float("inf"):
-        raise ValueError(text)
-    return value
+    """A duration such as `5`, `0.5` or `120s`."""
+    with contextlib.suppress(ValueError):
+        value = float(text.removesuffix("s"))
+        if 0 < value < float("inf"):
+            return value
+    raise argparse.ArgumentTypeError(f"{text}: expected seconds, such as 5, 0.5 or 120s")
 
 
 def add_output_flags(parser: FlagGroup) -> None:

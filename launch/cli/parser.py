@@ -31,6 +31,7 @@ from resumable.launch.cli.slips import (
     refuse_behind_script,
     refuse_mistyped,
     refuse_superfluous,
+    refuse_swallowed_script,
     refuse_unknown_command,
 )
 from resumable.launch.cli.tool_arguments import TOOL_ARGUMENTS
@@ -71,10 +72,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         return _record_arguments(argv[1:])
     refuse_unknown_command(argv, COMMANDS)
     if argv[0] in TOOLS:
-        refuse_mistyped(argv[1:], _tool_parsers()[argv[0]])
+        refuse_mistyped(argv[1:], _tool_parsers()[argv[0]], command_parsers)
     arguments, unknown = _main_parser().parse_known_args(argv)
     if unknown:
-        refuse_superfluous(unknown[0], _tool_parsers()[arguments.command])
+        refuse_superfluous(unknown[0], _tool_parsers()[arguments.command], command_parsers)
     return arguments
 
 
@@ -83,9 +84,11 @@ def _launch_arguments(command: str, argv: Sequence[str]) -> argparse.Namespace:
         _print_short_help(command)  # wherever else it stands, torch says first which words are values
     parser = _launch_parser(command)
     head, tail = _split_at_script(parser, argv)
+    if not tail:
+        refuse_swallowed_script(command, head)
     arguments, unknown = parser.parse_known_args(head)
     if unknown:
-        refuse_superfluous(unknown[0], parser)
+        refuse_superfluous(unknown[0], parser, command_parsers)
     if tail and "--" not in argv[: len(argv) - len(tail)]:
         refuse_behind_script(command, head, tail)
     arguments.command = command
@@ -131,7 +134,7 @@ def _record_arguments(argv: Sequence[str]) -> argparse.Namespace:
     head, tail = _split_at_script(parser, argv)
     arguments, unknown = parser.parse_known_args(head)
     if unknown:
-        refuse_superfluous(unknown[0], parser)
+        refuse_superfluous(unknown[0], parser, command_parsers)
     if not tail:
         parser.error("no command is given: resumable record -- COMMAND")
     arguments.command, arguments.recorded = "record", tail

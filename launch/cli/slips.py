@@ -5,19 +5,23 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from resumable.launch.cli.argparse_private import options_of
+from resumable.launch.cli.argparse_private import option_named, options_of
 from resumable.launch.cli.help_texts import TOOLS
 from resumable.launch.errors import UsageError
 from resumable.launch.evidence.run_dir import RUNS, newest_run
 from resumable.launch.plan.command_plans import own_command
 from resumable.launch.plan.fault_grammar import is_read_by, parse_fault
 from resumable.launch.plan.sweep_words import parse_at, parse_kinds
-from resumable.launch.system.wording import shown
+from resumable.launch.system.wording import listed, shown
 
+Parsers = Callable[[], Mapping[str, argparse.ArgumentParser]]
+"""Those of all commands, by name; made where somebody mistyped something."""
+_WITHOUT_COMMAND = ("help", "version")
+"""What `resumable` itself answers."""
 _MISSING = "the following arguments are required: "
 """How argparse begins where an argument is missing."""
 
@@ -69,6 +73,11 @@ def refuse_unknown_command(argv: Sequence[str], commands: Sequence[str]) -> None
     word = argv[0]
     if word in (*commands, "-h", "--help", "--version"):
         return
+    bare = word.lstrip("-").lower()
+    own = [name for name in _WITHOUT_COMMAND if bare and name.startswith(bare)]
+    if own := own or get_close_matches(bare, _WITHOUT_COMMAND, n=1, cutoff=0.75):
+        of = [one for one in argv[1:] if one in commands and own == ["help"]]
+        raise UsageError(f"no command {word!r}\ndid you mean: {' '.join(['resumable', *of[:1]])} --{own[0]}")
     if word.startswith("-"):
         command = next((one for one in argv if one in commands), "verify")
         rest = [one for one in argv if one != command]
@@ -82,8 +91,8 @@ def refuse_unknown_command(argv: Sequence[str], commands: Sequence[str]) -> None
     raise UsageError(f"no command {word!r}\n{hint}")
 
 
-def refuse_superfluous(word: str, parser: argparse.ArgumentParser) -> None:
-    """A word that a command has no use for: an option that there is not, or one argument too many."""
+def refuse_superfluous(word: str, parser: argparse.ArgumentParser, parsers: Parsers) -> None:
+    """A word that a command has no use for: an option that there is not, or not here, or one argument too many."""
     if not word.startswith("-"):
         raise UsageError(f"{word!r} is one argument too many\ntry: {parser.prog} --help")
     name = word.partition("=")[0]
@@ -91,23 +100,36 @@ def refuse_superfluous(word: str, parser: argparse.ArgumentParser) -> None:
         spelling.lstrip("-"): spelling
         for option in options_of(parser)
         for spelling in option.option_strings
-        if "_" in name or "_" not in spelling
+        if ("_" in name or "_" not in spelling) and spelling.startswith("--") == name.startswith("--")
     }
     begun = [spelling for spelling in spellings.values() if spelling.startswith(name)]
     # Without the hyphens, which would make any two options alike.
     alike = [spellings[bare] for bare in get_close_matches(name.lstrip("-"), spellings, n=1)]
     nearest = begun if len(begun) in (1, 2) else alike
+    elsewhere = [f"resumable {command}" for command, one in parsers().items() if option_named(one, name) is not None]
+    if elsewhere and not begun:
+        raise UsageError(
+            f"{parser.prog} has no option {name}; it is one of {listed(elsewhere)}\ntry: {parser.prog} --help"
+        )
     hint = f"did you mean: {' or '.join(nearest)}" if nearest else f"try: {parser.prog} --help"
     raise UsageError(f"no option {name}\n{hint}")
 
 
-def refuse_mistyped(words: Sequence[str], parser: argparse.ArgumentParser) -> None:
+def refuse_mistyped(words: Sequence[str], parser: argparse.ArgumentParser, parsers: Parsers) -> None:
     """An option that there is not, before argparse finds that something else is missing."""
     spellings = [spelling for option in options_of(parser) for spelling in option.option_strings]
     for word in words:
         name = word.partition("=")[0]
         if name.startswith("--") and name != "--" and not any(spelling.startswith(name) for spelling in spellings):
-            refuse_superfluous(word, parser)
+            refuse_superfluous(word, parser, parsers)
+
+
+def refuse_swallowed_script(command: str, head: Sequence[str]) -> None:
+    """A script where an option wants its value: a report would be written over it, and the built-in job be run."""
+    *before, option, script = ["", "", *head]
+    if script.endswith(".py") and option.startswith("-"):
+        words = shlex.join([command, *before[2:], option])
+        raise UsageError(f"{script} is the value of {option} here; write\n  resumable {words} VALUE {script}")
 
 
 def refuse_behind_script(command: str, head: Sequence[str], tail: Sequence[str]) -> None:

@@ -120,9 +120,9 @@ def _nearest_of(words: tuple[str, ...]) -> Callable[[str], str]:
 
     def word(text: str) -> str:
         if text not in words:
-            nearest = get_close_matches(text, words, n=1)
-            hint = f"did you mean: {nearest[0]}" if nearest else f"expected one of {', '.join(words)}"
-            raise argparse.ArgumentTypeError(f"{text!r}: {hint}")
+            nearest = get_close_matches(text.lower(), words, n=1)
+            hint = f"\ndid you mean: {nearest[0]}" if nearest else ""
+            raise argparse.ArgumentTypeError(f"{text!r}: expected one of {', '.join(words)}{hint}")
         return text
 
     return word

@@ -80,9 +80,7 @@ def _content(path: Path) -> object:
     try:
         return torch.load(path, map_location="meta", weights_only=True)
     except Exception as error:  # it fails in as many ways as there are files
-        raise StateFormatError(
-            f"--state {path}: neither JSON nor a checkpoint of plain data: {str(error).splitlines()[0]}"
-        ) from error
+        raise StateFormatError(f"--state {path}: neither JSON nor a checkpoint of plain data") from error
 
 
 def _states(content: object) -> Iterator[dict[str, Any]]:

@@ -75,7 +75,7 @@ def parse_call(text: str) -> tuple[FaultKind, float | None]:
     """
     match = _CALL.fullmatch(text)
     if match is None:
-        raise FaultSyntaxError("expected kind@when:who")
+        raise FaultSyntaxError("expected a kind such as sigkill or torn(keep=0.5)")
     kind = FaultKind.named(match["kind"])
     if kind is None:
         raise FaultSyntaxError(f"unknown kind {match['kind']!r}")

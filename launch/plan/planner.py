@@ -106,7 +106,8 @@ def _nproc_per_node(options: JobOptions) -> int:
     try:
         number = num_ranks(text)
     except ValueError as error:
-        raise UsageError(f"--nproc-per-node {text}: {error}") from error
+        reason = error if text in ("auto", "cpu", "gpu") else "expected a number, auto, cpu or gpu"
+        raise UsageError(f"--nproc-per-node {text}: {reason}") from error
     if number < 1:
         raise UsageError(f"--nproc-per-node {text}: a node needs at least one rank")
     _refuse_too_many("--nproc-per-node", number)

@@ -54,6 +54,9 @@ class NothingStartedAgain(Problem, frozen=True, kw_only=True):
     """The job ended with a fault."""
 
     template = "nothing was started again after the last fault"
+    remedy = (
+        "leave something to start again: `nodeloss(replace=1)` for the only node, `--max-restarts` as many as faults"
+    )
 
 
 class RanksWithoutEnd(Problem, frozen=True, kw_only=True):

@@ -56,3 +56,9 @@ def test_a_sweep_that_cannot_be_leaves_no_run_directory(
     said = capsys.readouterr().err
     assert (said.startswith(f"resumable: {words[0]} {words[1]}: "), said.count("\n")) == (True, 1)
     assert not Path("run").exists()
+
+
+def test_a_machine_is_not_examined_for_no_rank(capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anything is tried."""
+    assert main(["doctor", "--nproc-per-node", "0"]) == 2
+    assert "--nproc-per-node 0: expected at least 1" in capsys.readouterr().err

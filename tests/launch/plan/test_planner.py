@@ -127,7 +127,7 @@ def test_a_plan_survives_being_written_and_read(script: str) -> None:
         (("verify", "-m", "no_such_module_anywhere"), "is not installed"),
         (("run",), "no script given"),
         (("verify", "--nproc-per-node", "0", "train.py"), "at least one rank"),
-        (("verify", "--nproc-per-node", "many", "train.py"), "many"),
+        (("verify", "--nproc-per-node", "many", "train.py"), "many: expected a number, auto, cpu or gpu"),
         (("verify", "--nnodes", "2:1", "train.py"), "1 <= MIN <= MAX"),
         (("verify", "--nnodes", "two", "train.py"), "expected N or MIN:MAX"),
         (("verify", "--nnodes", "2:", "train.py"), "expected N or MIN:MAX"),
@@ -151,6 +151,7 @@ def test_a_plan_survives_being_written_and_read(script: str) -> None:
         (("verify", "--references", "1", "train.py"), "expected 2 or more"),
         (("verify", "--no-such-flag", "train.py"), "--no-such-flag"),
         (("verify", "--fault", "nonsense", "train.py"), "expected kind@when:who"),
+        (("sweep", "--kinds", "sigkill;torn", "train.py"), "sigkill;torn: expected a kind such as sigkill or torn"),
         (("nonsense",), "nonsense"),
     ],
 )
