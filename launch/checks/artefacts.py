@@ -62,7 +62,7 @@ artefacts = Check(
 def _differences(pair: Pair, expected: ExpectedArtefacts) -> Iterator[Violation]:
     """What is not the same under which key, but for keys whose content is never the same."""
     wanted, found = pair.wanted.digests, pair.found.digests
-    keys = [key for key in wanted if (pair.wanted.name, key) not in expected.varying]
+    keys = expected.lasting_parts(pair.wanted)
     missing = tuple(key for key in keys if key not in found)
     differing = tuple(key for key in keys if key in found and found[key] != wanted[key])
     rank, step, path = pair.life.rank, pair.wanted.own_step, pair.found.name

@@ -12,7 +12,7 @@ from functools import cached_property
 import msgspec
 
 from resumable.launch.reading.arbiter import first_left_out
-from resumable.launch.reading.evidence import Evidence
+from resumable.launch.reading.evidence import Evidence, expected_steps
 from resumable.launch.reading.expected_artefacts import ExpectedArtefacts, expected_artefacts
 from resumable.launch.reading.lives import Life
 from resumable.launch.reading.saves import Saved, within
@@ -53,10 +53,11 @@ class ArtefactComparison:
 
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
-        begun = None if evidence.numbers_repeat else evidence.faulted
-        self.expected: ExpectedArtefacts = expected_artefacts(evidence.references, begun)
         run, folder = evidence.faulted, evidence.faulted.history.folder
-        self._loaded = {within(path, folder) for life in run.lives for path in life.trajectory.loaded if path}
+        self.expected: ExpectedArtefacts = expected_artefacts(
+            evidence.references, run, is_noisy=not evidence.numbers_repeat
+        )
+        self._loaded = {within(path, folder) for life in run.lives for path in life.trajectory.loaded}
         self._saves: dict[tuple[int, int], list[Saved]] = {}
         self._by_step: dict[tuple[int, int, int], list[Saved]] = {}
         for one in run.artefacts:
@@ -69,8 +70,7 @@ class ArtefactComparison:
         """What restarted processes have finished to save, each with what is saved there without a stop."""
         for life in self._restarted:
             for found, number in self._numbered(life):
-                wanted = self.expected.counterpart(life.rank, found, number=number)
-                wanted = wanted or self._under_another_name(life, found)
+                wanted = self._counterpart(life, found, number=number)
                 if wanted is not None and self._is_right(life, wanted.own_step):
                     yield Pair(life=life, wanted=wanted, found=found)
 
@@ -83,10 +83,10 @@ class ArtefactComparison:
         told = set[tuple[int, str]]()
         for life in self._restarted:
             free = {
-                one.own_step
+                step
                 for one in self._of(life)
-                if self._is_checkpoint(life.rank, one)
-                and (life.rank, one.name, one.own_step) not in self.expected.saves
+                if self._is_unforeseen(life, one)
+                for step in range(one.own_step if one.is_step_sure else life.first_step, one.own_step + 1)
             }
             for one in self._of(life):
                 is_early = not (one.file.is_saved and one.is_of_course) or one.own_step in free or not one.is_step_sure
@@ -126,19 +126,21 @@ class ArtefactComparison:
             numbers[one.name, one.own_step] += 1
 
     def _missing(self, doer: Life, path: str, step: int) -> Missing | None:
-        later = [life for life in self._lives_of(doer.rank) if life.incarnation > doer.incarnation]
-        made = [one for life in (doer, *later) for one in self._at(life, step)]
+        lives = self._lives_of(doer.rank)
+        whole = [one for life in lives for one in self._at(life, step) if one.is_finished]
         wanted = self.expected.saves[doer.rank, path, step][0]
-        if any(one.is_finished and (one.name == path or self._is_in_place_of(doer.rank, one, wanted)) for one in made):
+        was_ended_there = doer is not lives[-1] and doer.end_step == step
+        if any(one.name == path or self._is_in_place_of(doer.rank, one, wanted) for one in whole):
             return None
         begun = [one for one in self._at(doer, step) if self._would_have_been(one, path)]
+        if not (begun or doer.incarnation or was_ended_there):  # nothing had disturbed it
+            return None
         return Missing(
-            life=doer,
-            path=path,
-            step=step,
-            begun=begun[-1] if begun else None,
-            was_ended_there=bool(later) and doer.end_step == step,
+            life=doer, path=path, step=step, begun=begun[-1] if begun else None, was_ended_there=was_ended_there
         )
+
+    def _counterpart(self, life: Life, found: Saved, *, number: int = 0) -> Saved | None:
+        return self.expected.counterpart(life.rank, found, number=number) or self._under_another_name(life, found)
 
     def _under_another_name(self, life: Life, found: Saved) -> Saved | None:
         """What is saved at this step with the same keys, under a name that this process did not use."""
@@ -155,8 +157,8 @@ class ArtefactComparison:
         )
 
     def _is_in_place_of(self, rank: int, found: Saved, wanted: Saved) -> bool:
-        is_new_name = not self.expected.knows(rank, found.name)
-        return is_new_name and found.own_step == wanted.own_step and found.digests.keys() == wanted.digests.keys()
+        is_new_name = (rank, found.name) not in self.expected.known
+        return is_new_name and found.digests.keys() == wanted.digests.keys()
 
     def _is_excused(self, missing: Missing) -> bool:
         """Whether it was saved at a later step, or the job saves so many steps after each restart."""
@@ -165,7 +167,7 @@ class ArtefactComparison:
         is_made_good = any(one.own_step > missing.step for one in saves)
         if missing.begun is not None or missing.was_ended_there:
             return is_made_good
-        return rank in self._ranks_with_schedule and not self.expected.is_final(rank, path)
+        return rank in self._ranks_with_schedule and not self._is_export(missing)
 
     @cached_property
     def _ranks_with_schedule(self) -> frozenset[int]:
@@ -174,26 +176,34 @@ class ArtefactComparison:
             life.rank
             for life in self._restarted
             for one in self._of(life)
-            if one.is_of_course
-            and self._is_checkpoint(life.rank, one)
-            and one.own_step not in self.expected.steps_of(life.rank)
+            if one.is_of_course and self._is_unforeseen(life, one)
         )
+
+    def _is_export(self, missing: Missing) -> bool:
+        """Whether it is saved when training is over, and nothing like it before: it is no checkpoint."""
+        saves, rank, step = self.expected.saves, missing.life.rank, missing.step
+        keys = saves[rank, missing.path, step][0].digests.keys()
+        like_it = [at for (_, _, at), own in saves.items() if own[0].digests.keys() == keys]
+        return min(like_it) == len(self._evidence.expected[rank])
 
     @cached_property
     def _restarted(self) -> Sequence[Life]:
         return [life for life in self._evidence.faulted.lives if life.incarnation > 0]
 
-    def _is_checkpoint(self, rank: int, one: Saved) -> bool:
-        """Whether a process may go on from it: one did, or it has a name that the uninterrupted runs do not have."""
-        return one.name in self._loaded or not self.expected.knows(rank, one.name)
+    def _is_unforeseen(self, life: Life, one: Saved) -> bool:
+        """Whether it is a checkpoint that the uninterrupted runs do not make.
+
+        That is what a process may go on from: one did, or it has a name that these runs do not have.
+        """
+        is_checkpoint = one.name in self._loaded or (life.rank, one.name) not in self.expected.known
+        return is_checkpoint and self._counterpart(life, one) is None
 
     def _would_have_been(self, one: Saved, path: str) -> bool:
         """Whether a save that was begun and never finished would have got this name."""
         return not one.is_finished and path in {one.name, *self.expected.names.get(one.first_name, ())}
 
     def _lives_of(self, rank: int) -> Sequence[Life]:
-        timeline = self._evidence.faulted.timeline(rank)
-        return timeline.lives if timeline is not None else ()
+        return [life for life in self._evidence.faulted.lives if life.rank == rank]
 
     def _of(self, life: Life) -> Sequence[Saved]:
         return self._saves.get((life.incarnation, life.rank), ())
@@ -215,6 +225,5 @@ class ArtefactComparison:
         return right if self._left_out is None else min(right, self._left_out - 1)
 
     def _repeats(self, rank: int) -> bool:
-        timelines = [run.timeline(rank) for run in self._evidence.references]
-        first, *others = (one.steps if one else NOTHING for one in timelines)
+        first, *others = (expected_steps(run).get(rank, NOTHING) for run in self._evidence.references)
         return all(other.first_difference(first, *_KEYS_AND_NUMBERS) is None for other in others)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, pairwise
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import chain
+from typing import TypeVar
 
 import msgspec
 
@@ -13,27 +15,33 @@ from resumable.launch.reading.saves import Saved, series_of
 
 Place = tuple[int, str, int]
 """Rank, path and step."""
+_Part = tuple[int, str, str]
+"""Rank, series of files, and key in them."""
+_Key = TypeVar("_Key", bound=Hashable)
+_Value = TypeVar("_Value", bound=Hashable)
 
 
 class ExpectedArtefacts(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """What the first of them saved, and where the others differ from it."""
 
     saves: Mapping[Place, Sequence[Saved]]
-    """Finished saves that all of them made, as the first did; without those of threads."""
+    """Finished saves that all of them made at the same steps, as the first did; without those of threads."""
     threaded: Mapping[tuple[int, str], Sequence[Saved]]
     """What threads of a rank save under a path, in order: at which step they come to it may be another one each time."""
     steps: Mapping[tuple[int, str], frozenset[int]]
     """At which steps a rank saves under a path, if that is the same in all of them."""
-    varying: frozenset[tuple[str, str]]
-    """Path and key of what is not the same twice, or may be so by accident: the time of day, for example. It excuses itself,
-    and nothing beside it."""
-    moving: frozenset[tuple[str, str]]
-    """Series of files, and key path of what is not the same in all files of it. A whole number that never moves may say
-    something of the process that saves, how often it was restarted for example."""
+    known: frozenset[tuple[int, str]]
+    """Ranks, and the paths under which they ever save."""
+    varying: frozenset[_Part]
+    """What is not the same twice, or may be so by accident: the time of day, for example. It excuses itself, and nothing
+    beside it."""
+    moving: frozenset[_Part]
+    """What is not the same in all files of its series. A whole number that never moves may say something of the process that
+    saves, how often it was restarted for example."""
     names: Mapping[str, frozenset[str]]
     """Under which names files are put in place, by that under which their writing begins."""
 
-    def counterpart(self, rank: int, found: Saved, *, number: int) -> Saved | None:
+    def counterpart(self, rank: int, found: Saved, *, number: int = 0) -> Saved | None:
         """What a rank saves at this place; None if it saves nothing there.
 
         A thread may have been handed its state some steps before it writes: what it writes tells which. Of what is like
@@ -47,150 +55,138 @@ class ExpectedArtefacts(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         if found.is_step_sure:
             there = self.saves.get((rank, found.name, found.own_step), ())
             return there[number] if 0 <= number < len(there) else None
-        own = self.threaded.get((rank, found.name), ())
-        changing = {key for one in own for key in one.digests if len({other.digests.get(key) for other in own}) > 1}
-        scores = [sum(found.digests.get(key) == one.digests.get(key) for key in changing) for one in own]
+        own = self._threaded_series.get(_series(found), ())
+        moving = [key for key in found.digests if (*_series(found), key) in self.moving]
+        scores = [sum(found.digests[key] == one.digests.get(key) for key in moving) for one in own]
         best = max(scores, default=0)
         return own[scores.index(best)] if best else None
 
     def telling_figures(self, wanted: Saved) -> Iterator[tuple[str, Figure]]:
         """The numbers in a save that training decides, and nothing else."""
         for path, figure in wanted.figures.items():
-            is_telling = isinstance(figure, float) or (series_of(wanted.name), path) in self.moving
-            if is_telling and (wanted.name, path) not in self.varying:
+            part = (*_series(wanted), path)
+            if (isinstance(figure, float) or part in self.moving) and part not in self.varying:
                 yield path, figure
+
+    def lasting_parts(self, wanted: Saved) -> list[str]:
+        """Keys of a save whose content is the same each time."""
+        return [key for key in wanted.digests if (*_series(wanted), key) not in self.varying]
 
     @property
     def scheduled(self) -> list[Place]:
         """Places at which there must be a save, in the order of steps."""
-        return sorted(self.saves, key=lambda place: (place[2], place[0], place[1]))
-
-    def knows(self, rank: int, path: str) -> bool:
-        """Whether a rank ever saves under this path."""
-        return (rank, path) in self.steps or (rank, path) in self.threaded
+        return sorted((place for place in self.saves if place[:2] in self.steps), key=lambda place: place[2])
 
     def leaves_alone(self, rank: int, path: str, step: int) -> bool:
         """Whether a rank saves under this path, and not at this step."""
         return (rank, path) in self.steps and step not in self.steps[rank, path]
 
-    def steps_of(self, rank: int) -> frozenset[int]:
-        """At which steps a rank saves anything."""
-        return frozenset().union(*(steps for (own, _), steps in self.steps.items() if own == rank))
-
-    def is_final(self, rank: int, path: str) -> bool:
-        """Whether a rank saves under this path once, at the very end, and nothing like it before: it is no checkpoint."""
-        last = max((step for steps in self.steps.values() for step in steps), default=0)
-        if self.steps.get((rank, path)) != frozenset({last}):
-            return False
-        keys = self.saves[rank, path, last][0].digests.keys()
-        return all(
-            one.digests.keys() != keys
-            for (own, _, step), saves in self.saves.items()
-            if own == rank and step < last
-            for one in saves
-        )
+    @cached_property
+    def _threaded_series(self) -> dict[tuple[int, str], list[Saved]]:
+        return _grouped(chain.from_iterable(self.threaded.values()), _series)
 
 
-def expected_artefacts(references: Sequence[Run], begun: Run | None = None) -> ExpectedArtefacts:
+def expected_artefacts(references: Sequence[Run], judged: Run, *, is_noisy: bool) -> ExpectedArtefacts:
     """What these runs agree on.
 
     Args:
         references: At least one.
-        begun: Where numbers do not repeat, the run that is judged: until it was disturbed it is one more. Then a number that
-            does not move with each save may be the same in all of them by accident, as a scale is while nothing overflows.
+        judged: Until its first restart it is one more: what it does then at a step of its own, or under a key in its own
+            way, no restart is to blame for.
+        is_noisy: Numbers do not repeat. One that does not move with each save may be the same in all runs by accident, as a
+            scale is while nothing overflows.
     """
-    first, *others = (_by_place(run.artefacts) for run in references)
-    steps = _steps(first)
-    agreed = {own for own, at in steps.items() if all(_steps(other).get(own) == at for other in others)}
-    saves = {place: saves for place, saves in first.items() if place[:2] in agreed}
-    threads, *other_threads = (_by_threads(run.artefacts) for run in references)
-    threaded = {
-        own: saves
-        for own, saves in threads.items()
-        if all(len(other.get(own, ())) == len(saves) for other in other_threads)
-    }
-    pairs = [pair for place, own in saves.items() for other in others for pair in zip(own, other[place], strict=False)]
-    pairs += [
-        pair
-        for own, saves in threaded.items()
-        for other in other_threads
-        for pair in zip(saves, other[own], strict=True)
-    ]
-    if begun is not None:
-        undisturbed = [one for one in begun.artefacts if one.incarnation == begun.history.incarnations[0]]
-        early, early_threaded = _by_place(undisturbed), _by_threads(undisturbed)
-        pairs += [pair for place in saves for pair in zip(saves[place], early.get(place, ()), strict=False)]
-        pairs += [pair for own in threaded for pair in zip(threaded[own], early_threaded.get(own, ()), strict=False)]
+    first, *others = ([one for one in run.artefacts if one.is_finished] for run in references)
+    begun = [one for one in judged.artefacts if not one.incarnation]
+    common = set(_by_place(first)).intersection(*map(_by_place, others))
+    saves = {place: own for place, own in _by_place(first).items() if place in common}
+    agreed = _common(_nums_by_threads(first), map(_nums_by_threads, others))
+    threaded = {own: saves for own, saves in _by_threads(first).items() if own in agreed}
+    own_steps = _steps(one for one in begun if one.is_of_course)
+    varying = frozenset(
+        (*_series(one), key)
+        for other in (*others, begun)
+        for one, two in (*_pairs(saves, _by_place(other)), *_pairs(threaded, _by_threads(other)))
+        for key in _differing(one, two)
+    )
+    whole = [*chain.from_iterable((*saves.values(), *threaded.values()))]
     return ExpectedArtefacts(
         saves=saves,
         threaded=threaded,
-        steps={own: steps[own] for own in agreed},
-        varying=frozenset(
-            (one.name, key)
-            for one, two in pairs
-            for mine, yours in ((one.digests, two.digests), (one.figures, two.figures))
-            for key in mine.keys() | yours.keys()
-            if mine.get(key) != yours.get(key)
-        )
-        | (frozenset() if begun is None else _seldom_moving(saves, threaded)),
-        moving=_moving(one for own in (*saves.values(), *threaded.values()) for one in own),
-        names=_names(one for own in first.values() for one in own),
+        steps={
+            own: at
+            for own, at in _common(_steps(first), map(_steps, others)).items()
+            if own_steps.get(own, frozenset()) <= at
+        },
+        known=frozenset((one.rank, one.name) for run in references for one in run.artefacts),
+        varying=varying | (_seldom_moving(whole) if is_noisy else frozenset()),
+        moving=_moving(whole),
+        names={
+            name: frozenset(one.name for one in own)
+            for name, own in _grouped(first, lambda one: one.first_name).items()
+        },
     )
 
 
-def _moving(artefacts: Iterable[Saved]) -> frozenset[tuple[str, str]]:
-    first: dict[str, Mapping[str, Figure]] = {}
-    moving: set[tuple[str, str]] = set()
-    for one in artefacts:
-        series = series_of(one.name)
-        earlier = first.setdefault(series, one.figures)
-        paths = earlier.keys() | one.figures.keys()
-        moving.update((series, path) for path in paths if earlier.get(path) != one.figures.get(path))
-    return frozenset(moving)
+def _common(first: Mapping[_Key, _Value], others: Iterable[Mapping[_Key, _Value]]) -> dict[_Key, _Value]:
+    """What is the same in all of them."""
+    return dict(set(first.items()).intersection(*(other.items() for other in others)))
 
 
-def _seldom_moving(
-    saves: Mapping[Place, Sequence[Saved]], threaded: Mapping[tuple[int, str], Sequence[Saved]]
-) -> frozenset[tuple[str, str]]:
-    """Name, and key path of what is the same in two successive saves of a series, or is saved once."""
-    in_order = [own for _, own in sorted(saves.items(), key=lambda pair: pair[0][2])]
-    series: dict[tuple[int, str], list[Saved]] = {}
-    for one in chain.from_iterable([*in_order, *threaded.values()]):
-        series.setdefault((one.rank, series_of(one.name)), []).append(one)
+def _differing(one: Saved, other: Saved) -> Iterator[str]:
+    """Keys of parts and of numbers under which the other one has something else."""
+    for mine, yours in ((one.digests, other.digests), (one.figures, other.figures)):
+        yield from (key for key, value in mine.items() if yours.get(key) != value)
+
+
+def _pairs(
+    mine: Mapping[_Key, Sequence[Saved]], yours: Mapping[_Key, Sequence[Saved]]
+) -> Iterator[tuple[Saved, Saved]]:
+    return chain.from_iterable(zip(own, yours.get(place, ()), strict=False) for place, own in mine.items())
+
+
+def _moving(artefacts: Iterable[Saved]) -> frozenset[_Part]:
+    first: dict[tuple[int, str], Saved] = {}
+    pairs = ((one, first.setdefault(_series(one), one)) for one in artefacts)
+    return frozenset((*_series(one), key) for one, earlier in pairs for key in _differing(one, earlier))
+
+
+def _seldom_moving(artefacts: Iterable[Saved]) -> frozenset[_Part]:
+    """Numbers that are the same in two successive saves of their series, or are saved once."""
     return frozenset(
-        (one.name, key)
-        for own in series.values()
-        for one, other in pairwise(own if own[1:] else own * 2)
+        (*series, key)
+        for series, own in _grouped(artefacts, _series).items()
+        for one, other in zip(own, own[1:] or own, strict=False)
         for key, figure in other.figures.items()
         if figure == one.figures.get(key)
     )
 
 
-def _names(artefacts: Iterable[Saved]) -> dict[str, frozenset[str]]:
-    names: dict[str, set[str]] = {}
-    for one in artefacts:
-        names.setdefault(one.first_name, set()).add(one.name)
-    return {first: frozenset(own) for first, own in names.items()}
-
-
 def _by_place(artefacts: Iterable[Saved]) -> dict[Place, list[Saved]]:
-    places: dict[Place, list[Saved]] = {}
-    for one in artefacts:
-        if one.is_finished and one.is_step_sure:
-            places.setdefault((one.rank, one.name, one.own_step), []).append(one)
-    return places
+    return _grouped((one for one in artefacts if one.is_step_sure), lambda one: (one.rank, one.name, one.own_step))
 
 
 def _by_threads(artefacts: Iterable[Saved]) -> dict[tuple[int, str], list[Saved]]:
-    threaded: dict[tuple[int, str], list[Saved]] = {}
-    for one in artefacts:
-        if one.is_finished and not one.is_step_sure:
-            threaded.setdefault((one.rank, one.name), []).append(one)
-    return threaded
+    return _grouped((one for one in artefacts if not one.is_step_sure), lambda one: (one.rank, one.name))
 
 
-def _steps(places: Mapping[Place, object]) -> dict[tuple[int, str], frozenset[int]]:
+def _nums_by_threads(artefacts: Iterable[Saved]) -> dict[tuple[int, str], int]:
+    return {own: len(saves) for own, saves in _by_threads(artefacts).items()}
+
+
+def _steps(artefacts: Iterable[Saved]) -> dict[tuple[int, str], frozenset[int]]:
     steps: dict[tuple[int, str], set[int]] = {}
-    for rank, path, step in places:
+    for rank, path, step in _by_place(artefacts):
         steps.setdefault((rank, path), set()).add(step)
     return {own: frozenset(at) for own, at in steps.items()}
+
+
+def _series(one: Saved) -> tuple[int, str]:
+    return one.rank, series_of(one.name)
+
+
+def _grouped(artefacts: Iterable[Saved], place: Callable[[Saved], _Key]) -> dict[_Key, list[Saved]]:
+    groups: dict[_Key, list[Saved]] = {}
+    for one in artefacts:
+        groups.setdefault(place(one), []).append(one)
+    return groups

@@ -159,10 +159,10 @@ def resized(before: Job, after: Job, step: int) -> list[Life]:
 
 
 def of_histories(faulted: History, job: Job, faults: Sequence[PlannedFault], **references: History) -> Evidence:
-    """Evidence with the references of a job."""
-    pair = [references.get("first", reference(job, 1)), references.get("second", reference(job, 2))]
+    """Evidence with the references of a job; `first`, `second` and any more in their place."""
+    runs = {"first": reference(job, 1), "second": reference(job, 2), **references}
     planned = plan(*faults)
-    return gather(planned, planned.scenarios[-1], pair, faulted)
+    return gather(planned, planned.scenarios[-1], list(runs.values()), faulted)
 
 
 def one_kill(

@@ -15,7 +15,18 @@ import pytest
 from resumable.launch.checks.artefacts import artefacts
 from resumable.launch.evidence.fingerprints import Fingerprint
 from resumable.launch.evidence.history import History, Process
-from resumable.launch.evidence.rank_records import AnyRecord, Backward, Dump, Figure, Load, Rename, Save, Step, Writer
+from resumable.launch.evidence.rank_records import (
+    AnyRecord,
+    Backward,
+    Dump,
+    Figure,
+    Load,
+    Rename,
+    Save,
+    SkippedStep,
+    Step,
+    Writer,
+)
 from resumable.launch.explain.check_result import CheckResult
 from resumable.launch.explain.outcome import Outcome
 from tests.launch import histories
@@ -100,12 +111,16 @@ def without_loads(process: Process) -> Process:
 
 
 def with_saves(
-    history: History, *files: Sequence[File], loads: str = "latest.pt", early: Sequence[File] = ()
+    history: History,
+    *files: Sequence[File],
+    loads: str = "latest.pt",
+    early: Sequence[File] = (),
+    resumed: int = RESUMED,
 ) -> History:
     """Rank 0 saves these files, those of each incarnation."""
 
     def with_own(process: Process) -> Process:
-        base = RESUMED if process.incarnation else 0
+        base = resumed if process.incarnation else 0
         own = files[process.incarnation] if process.rank == 0 else ()
         loaded = loads if process.incarnation else None
         begun = early if process.incarnation and process.rank == 0 else ()
@@ -124,10 +139,12 @@ def judged(
     reference: Sequence[File],
     first: Sequence[File] | None = None,
     second: Sequence[File] | None = None,
-    *,
+    *later: Sequence[File],
     other: Sequence[File] | None = None,
+    third: Sequence[File] | None = None,
     loads: str = "latest.pt",
     early: Sequence[File] = (),
+    resumed: int = RESUMED,
     run: History | None = None,
     is_noisy: bool = False,
 ) -> CheckResult:
@@ -137,9 +154,12 @@ def judged(
         reference: What the uninterrupted run saves.
         first: What the run saves before it is killed; None: the same.
         second: What it saves after the restart; None: the same.
+        later: What it saves after further restarts.
         other: What the second uninterrupted run saves; None: the same.
+        third: What a third one saves; None: there is none.
         loads: What it goes on from.
         early: What it saves then before its first step.
+        resumed: After how many steps it goes on.
         run: Its lines; None: of an exact resume.
         is_noisy: The numbers of the uninterrupted runs are not the same.
     """
@@ -148,10 +168,14 @@ def judged(
         "first": with_saves(histories.reference(JOB, 1), reference),
         "second": with_saves(histories.reference(JOB, 2), reference if other is None else other),
     }
+    if third is not None:
+        references["third"] = with_saves(histories.reference(JOB, 3), third)
+    faulted = run or exact
     if is_noisy:
         references["second"] = changed(references["second"], fields(Backward, loss=-1.0))
-    before = reference if first is None else first
-    faulted = with_saves(run or exact, before, reference if second is None else second, loads=loads, early=early)
+        faulted = changed(faulted, fields(Backward, loss=-2.0))
+    files = reference if first is None else first, reference if second is None else second
+    faulted = with_saves(faulted, *files, *later, loads=loads, early=early, resumed=resumed)
     return artefacts(histories.of_histories(faulted, JOB, [], **references))
 
 
@@ -198,6 +222,13 @@ BY_LATE_THREAD = File(
     content={"model": lambda step: step - step % 4, "average": lambda step: step % 4 - step},
     writer="thread",
 )
+NUMBERED_BY_THREAD = tuple(
+    replace(LATEST, path=f"step-{step}.pt", when=at(step), writer="thread") for step in (4, 8, 12)
+)
+TWICE_BY_THREAD = replace(BY_THREAD, when=at(4, 16))
+BEST_BESIDE_THREAD = (replace(LATEST, writer="thread"), BEST)
+AT_TIMES = replace(LATEST, path="timed.pt", when=at(12, 20))
+AT_OTHER_TIMES = replace(AT_TIMES, when=at(12, 16))
 
 
 @pytest.mark.parametrize(
@@ -234,6 +265,55 @@ BY_LATE_THREAD = File(
             (LATEST, *NUMBERED), (LATEST, *NUMBERED[:-1]), None, "did not save work/step-24.pt", id="the last"
         ),
         pytest.param((LATEST, *NUMBERED), (LATEST, *NUMBERED[:3]), None, "did not save work/step-16.pt", id="some"),
+        pytest.param(
+            NUMBERED_BY_THREAD,
+            [replace(LOST, path=file.path, when=file.when, writer="thread") for file in NUMBERED_BY_THREAD],
+            None,
+            "under 'average' in work/step-12.pt",
+            id="in numbered files, by a thread",
+        ),
+        pytest.param(
+            (TWICE_BY_THREAD,),
+            (replace(LOST, when=at(16), writer="thread"),),
+            None,
+            "under 'average' in work/latest.pt after 16",
+            id="by a thread that saves twice",
+        ),
+        pytest.param(
+            BEST_BESIDE_THREAD,
+            (BY_THREAD, replace(BEST, when=at(16))),
+            None,
+            "saved work/best.pt after 16",
+            id="best again, beside checkpoints of a thread",
+        ),
+        pytest.param(
+            (BY_THREAD, replace(BEST, when=at(8, 20))),
+            (BY_LATE_THREAD,),
+            None,
+            "did not save work/best.pt after 20",
+            id="best no more, beside checkpoints of a thread",
+        ),
+        pytest.param(
+            (AT_TIMES,),
+            (replace(LOST, path="timed.pt", when=at(12)),),
+            (AT_OTHER_TIMES,),
+            "under 'average' in work/timed.pt after 12",
+            id="where runs save at different times, at one that they have in common",
+        ),
+        pytest.param(
+            (LATEST,),
+            (replace(LATEST, when=never, unfinished=at(12), temporary=False), replace(LOST, temporary=False)),
+            None,
+            "under 'average' in work/latest.pt after 12",
+            id="at the second try",
+        ),
+        pytest.param(
+            (LATEST, FINAL),
+            (LATEST, replace(FINAL, path="new.pt", when=never, unfinished=at(END))),
+            None,
+            "did not save work/model.pt after 24",
+            id="something else was begun",
+        ),
     ],
 )
 def test_what_is_lost_is_named(
@@ -249,12 +329,20 @@ def test_what_is_lost_is_named(
     [
         pytest.param(at(4, 16, 20), at(4), id="not saved"),
         pytest.param(at(8), at(16, 20), id="saved out of turn"),
+        pytest.param(at(8), at(16, 20, END), id="saved out of turn, and where another is missing"),
     ],
 )
 def test_each_file_is_told_once_and_all_of_them(wanted: Schedule, own: Schedule) -> None:
-    """At the first step of each that is wrong."""
-    result = judged((LATEST, replace(BEST, when=wanted), FINAL), second=(LATEST, replace(BEST, when=own)))
-    assert [(v.problem.path, v.step) for v in result.violations] == [("work/best.pt", 16), ("work/model.pt", END)]
+    """At the first step of each that is wrong; the earliest one first, whatever their names are."""
+    export = replace(FINAL, path="a.pt", content={"model": lambda step: -step})
+    result = judged((LATEST, replace(BEST, when=wanted), export), second=(LATEST, replace(BEST, when=own)))
+    assert [(v.problem.path, v.step) for v in result.violations] == [("work/best.pt", 16), ("work/a.pt", END)]
+
+
+def test_a_file_that_is_no_checkpoint_and_out_of_turn_excuses_no_other() -> None:
+    """Both follow from what decides when they are saved."""
+    result = judged((LATEST, BEST, File(path="other.pt", when=at(4, 20))), second=(LATEST, replace(BEST, when=at(17))))
+    assert [(v.problem.path, v.step) for v in result.violations] == [("work/best.pt", 17), ("work/other.pt", 20)]
 
 
 def test_what_is_saved_in_turn_of_wrong_batches_is_their_matter() -> None:
@@ -293,6 +381,38 @@ def test_what_is_saved_in_turn_of_wrong_batches_is_their_matter() -> None:
         pytest.param((BY_THREAD,), (BY_LATE_THREAD,), None, id="a thread that comes to it a step later"),
         pytest.param((BY_THREAD,), (BY_THREAD,), (BY_LATE_THREAD,), id="a thread that does so in one reference"),
         pytest.param((LATEST,), (LATEST, File(path="new.pt", when=at(10))), None, id="a file that nobody knows"),
+        pytest.param(
+            (replace(TWICE_BY_THREAD, content={**LATEST.content, "config": lambda _: 1}),),
+            (replace(BY_THREAD, when=at(13), content={**LATEST.content, "config": lambda _: 1}),),
+            None,
+            id="a thread whose saves have settings in common",
+        ),
+        pytest.param(
+            (LATEST, replace(BEST, writer="thread", when=at(4, 16))),
+            (LATEST, replace(BEST, writer="thread", when=at(4, 17), content={"model": lambda step: step - step % 4})),
+            None,
+            id="an export by a thread that comes to it a step later",
+        ),
+        pytest.param(
+            (replace(LATEST, when=at(4)), replace(BY_THREAD, when=every(4, 4))),
+            (BY_LATE_THREAD,),
+            None,
+            id="the first save by the loop, the others by a thread",
+        ),
+        pytest.param(
+            (LATEST, replace(BEST, when=every(4))),
+            (replace(BY_THREAD, when=every(4, 2)), replace(BEST, when=every(4, 1))),
+            None,
+            id="a schedule of each process, by a thread that comes to it later",
+        ),
+        pytest.param(
+            (LATEST, replace(FINAL, when=never, unfinished=at(END))), (LATEST,), None, id="what no run ever finished"
+        ),
+        pytest.param((keyed("latest.pt", every(4), a=1),), (DROPPED,), (DROPPED,), id="a key that is not always there"),
+        pytest.param((LATEST, replace(LATEST, when=at(12))), (LATEST,), (LATEST,), id="twice at a step of one run"),
+        pytest.param(
+            (LATEST,), (replace(LATEST, when=at(16, 20, END), unfinished=at(12)),), None, id="torn and made good"
+        ),
     ],
 )
 def test_nobody_is_accused_of_what_may_be(
@@ -303,22 +423,119 @@ def test_nobody_is_accused_of_what_may_be(
     assert Outcome.INVALID is not result.outcome, result.summary
 
 
+@pytest.mark.parametrize(
+    ("reference", "first", "second"),
+    [
+        pytest.param(File(path="timed.pt", when=at(5, 20)), at(3), at(11), id="by the clock"),
+        pytest.param(File(path="timed.pt", when=at(5)), never, never, id="or not"),
+        pytest.param(File(path="export.pt", when=at(KILLED)), at(KILLED), never, id="if it is not there yet"),
+    ],
+)
+def test_what_undisturbed_processes_save_when_they_like_accuses_no_restart(
+    reference: File, first: Schedule, second: Schedule
+) -> None:
+    """The run is one more that nothing disturbs, until its first restart; and what it has saved by then is there."""
+    own = ((LATEST, replace(reference, when=when)) for when in (first, second))
+    assert judged((LATEST, reference), *own).outcome is Outcome.VALID
+
+
+@pytest.mark.parametrize("is_third", [True, False])
+@pytest.mark.parametrize("writer", ["loop", "thread"])
+def test_all_uninterrupted_runs_are_asked(writer: Writer, *, is_third: bool) -> None:
+    """If one of them saves at will, the others agree by accident."""
+    seldom, often = (replace(LATEST, path="timed.pt", when=when, writer=writer) for when in (at(4), at(4, 20)))
+    different = [(LATEST, often), (LATEST, seldom)]
+    other, third = different if is_third else reversed(different)
+    lost = replace(LOST, path="timed.pt", when=at(20), writer=writer)
+    result = judged((LATEST, often), second=(LATEST, lost), other=other, third=third)
+    assert result.outcome is Outcome.VALID, result.summary
+
+
+def test_what_the_process_did_that_did_the_step_last_counts() -> None:
+    """Another one had done it before, and was killed before it saved."""
+    best = replace(BEST, when=at(KILLED))
+    [violation] = judged((LATEST, best), (LATEST,), (LATEST,)).violations
+    assert (violation.incarnation, violation.step) == (1, KILLED)
+
+
+def test_what_a_job_that_ends_early_did_not_come_to_is_not_missing() -> None:
+    """That it ends early is another check's matter."""
+    early = {f"rank{rank}": lambda epochs: epochs[:-1] for rank in range(2)}
+    run = histories.one_kill(JOB, at=KILLED, resume=RESUMED, **early).faulted.history
+    assert judged((LATEST, FINAL), run=run).outcome is Outcome.VALID
+
+
+def test_who_found_nothing_left_to_train_exports_all_the_same() -> None:
+    """It was killed between the last step and the export."""
+    run = histories.one_kill(JOB, at=END, resume=END).faulted.history
+    lost = replace(LOST, path="model.pt")
+    result = judged(
+        (LATEST, replace(LATEST, path="model.pt", when=at(END))), (LATEST,), (), early=(lost,), resumed=END, run=run
+    )
+    assert "under 'average' in work/model.pt after 24 steps" in result.summary
+
+
+@pytest.mark.parametrize("first", [at(4), at(4, KILLED)])
+@pytest.mark.parametrize("early", [replace(BEST, when=at(15)), replace(LATEST, when=at(15))], ids=["best", "latest"])
+def test_what_is_saved_in_an_emergency_may_come_at_any_step(first: Schedule, early: File) -> None:
+    """A process saves when it is told to end, and the next one goes on from an older one: no lost file is excused."""
+    groups = [
+        histories.killed(JOB, KILLED),
+        histories.killed(JOB, 15, base=RESUMED),
+        histories.resumed(JOB, RESUMED),
+    ]
+    run = histories.evidence(JOB, groups, []).faulted.history
+    files = [(LATEST, replace(BEST, when=when)) for when in (at(4, 20), first, never, never)]
+    files[2] += (early,)
+    result = judged(files[0], *files[1:], run=run)
+    assert [(v.problem.path, v.step) for v in result.violations] == [("work/best.pt", 20)]
+
+
+@pytest.mark.parametrize("step", [10, 14])
+def test_a_checkpoint_at_a_step_of_its_own_excuses_what_is_saved_along_with_it(step: int) -> None:
+    """And nothing before or behind it."""
+    result = judged(
+        (LATEST, BEST), second=(replace(LATEST, when=at(12, 13, 16, 20, END)), replace(BEST, when=at(step)))
+    )
+    assert [(v.problem.path, v.step) for v in result.violations] == [("work/best.pt", step)]
+
+
+@pytest.mark.parametrize(("step", "outcome"), [(11, Outcome.INVALID), (12, Outcome.VALID)])
+def test_where_a_gradient_scaler_left_out_a_step_by_chance_no_save_is_out_of_turn(step: int, outcome: Outcome) -> None:
+    """It comes so many batches after the one before; up to there steps are as they should be."""
+    exact = histories.one_kill(JOB, at=KILLED, resume=RESUMED).faulted.history
+    skipped = SkippedStep(sequence=0, time_ns=0)
+    run = changed(exact, lambda line: skipped if isinstance(line, Step) and line.step == 12 else line, incarnation=1)
+    latest = replace(LATEST, when=every(1))
+    result = judged((latest, BEST), second=(latest, replace(BEST, when=at(step))), run=run, is_noisy=True)
+    assert result.outcome is outcome, result.summary
+
+
+def test_where_one_of_several_uninterrupted_runs_differs_numbers_do_not_repeat() -> None:
+    """The run's own may differ too, and what it saves is compared all the same."""
+    result = judged((LATEST,), second=(LOST,), third=(LATEST,), is_noisy=True)
+    assert "under 'average' in work/latest.pt after 12" in result.summary
+
+
 def test_an_export_is_asked_for_whatever_the_schedule() -> None:
-    """It comes at the end, and is unlike all that was saved before."""
+    """It comes at the end, and is unlike all that was saved before; nor is something else in its place."""
     later = [File(path=f"step-{step}.pt", when=at(step)) for step in range(9, END, 4)]
     export = keyed("model.pt", at(END), config=1)
-    result = judged((*NUMBERED, export), second=later, loads="step-8.pt")
-    assert "did not save work/model.pt after 24 steps" in result.summary
+    result = judged((*NUMBERED, export), second=(*later, keyed("new.pt", at(END), more=1)), loads="step-8.pt")
+    assert [violation.sentence for violation in result.violations] == [
+        "rank 0 did not save work/model.pt after 24 steps, as the uninterrupted run does"
+    ]
 
 
 def test_names_of_steps_may_begin_with_each_process() -> None:
     """So many steps after each restart; the first of them was what it went on from."""
     later = [File(path=f"step-{step}.pt", when=at(step)) for step in range(9, END, 4)]
-    result = judged(NUMBERED, second=later, loads="step-8.pt")
+    result = judged((keyed("settings.pt", at(4), seed=1), *NUMBERED), second=later, loads="step-8.pt")
     assert Outcome.INVALID is not result.outcome, result.summary
 
 
 TORN = replace(FINAL, when=never, unfinished=at(RESUMED))
+NOT_BEGUN = replace(FINAL, when=never)
 EXPORT, AGAIN = replace(FINAL, when=at(RESUMED)), replace(FINAL, when=at(RESUMED, END))
 
 
@@ -326,8 +543,19 @@ EXPORT, AGAIN = replace(FINAL, when=at(RESUMED)), replace(FINAL, when=at(RESUMED
     ("reference", "first", "second", "expected"),
     [
         pytest.param(AGAIN, TORN, AGAIN, "", id="made good at a later step"),
+        pytest.param(AGAIN, NOT_BEGUN, AGAIN, "", id="not begun, and made good"),
+        pytest.param(
+            AGAIN, TORN, replace(TORN, unfinished=at(END)), "began to save work/model.pt after 8", id="torn twice"
+        ),
         pytest.param(EXPORT, TORN, EXPORT, "began to save work/model.pt after 8", id="torn and taken for done"),
-        pytest.param(EXPORT, replace(EXPORT, when=never), EXPORT, "did not save work/model.pt after 8", id="not begun"),
+        pytest.param(
+            replace(EXPORT, temporary=True),
+            replace(TORN, temporary=True),
+            EXPORT,
+            "began to save work/model.pt after 8",
+            id="torn beside its name",
+        ),
+        pytest.param(EXPORT, NOT_BEGUN, EXPORT, "did not save work/model.pt after 8", id="not begun"),
     ],
 )
 def test_a_stop_in_the_middle_of_a_save_must_be_made_good(
@@ -337,6 +565,7 @@ def test_a_stop_in_the_middle_of_a_save_must_be_made_good(
     exact = histories.one_kill(JOB, at=RESUMED, resume=RESUMED).faulted.history
     result = judged((LATEST, reference), (LATEST, first), (LATEST, second), run=exact)
     assert (bool(expected), True) == (result.outcome is Outcome.INVALID, expected in result.summary), result.summary
+    assert bool(expected) == ("the restart took this step for done" in str(result.reason))
 
 
 @pytest.mark.parametrize(
@@ -408,8 +637,8 @@ FIGURES = counted(
         pytest.param({"best": lambda _: 0.7}, "saved 'best' as 0.7 instead of 0.5 in work/latest.pt", id="the best"),
         pytest.param({"loss": since_the_restart}, "'loss' as 4 instead of 1.5", id="an average"),
         pytest.param({"counts": lambda _: "x"}, "different numbers under 'counts'", id="a tensor of counts"),
-        pytest.param({"restarts": lambda _: 1}, "", id="a number of the process, not of the training"),
-        pytest.param({"more": lambda _: 1}, "", id="one that nobody knows"),
+        pytest.param({"restarts": lambda _: 1}, "the same content", id="a number of the process, not of the training"),
+        pytest.param({"more": lambda _: 1}, "the same content", id="one that nobody knows"),
     ],
 )
 def test_numbers_that_follow_from_the_training_are_compared(
@@ -418,7 +647,8 @@ def test_numbers_that_follow_from_the_training_are_compared(
     """In a checkpoint, or in a file beside it."""
     reference = replace(FIGURES, is_checkpoint=is_checkpoint)
     result = judged((reference,), second=(replace(reference, figures={**FIGURES.figures, **figures}),))
-    assert (bool(words), True) == (result.outcome is Outcome.INVALID, words in result.summary), result.summary
+    is_right = result.summary.endswith("the same content")
+    assert (is_right, True) == (result.outcome is Outcome.VALID, words in result.summary), result.summary
 
 
 @pytest.mark.parametrize(
@@ -492,27 +722,40 @@ def halved(step: int) -> float:
     return 0.5 if step > RESUMED else 1.0
 
 
+def paused(step: int) -> float:
+    """A number that was the same once, long before the end."""
+    return moving(8 if step == 12 else step)
+
+
 @pytest.mark.parametrize("writer", ["loop", "thread"])
-@pytest.mark.parametrize("is_noisy", [True, False])
+@pytest.mark.parametrize("is_numbered", [True, False])
 @pytest.mark.parametrize(
     ("reference", "first", "second", "accuses"),
     [
-        pytest.param(lambda _: 1.0, None, halved, False, id="while nothing overflows"),
-        pytest.param(
-            lambda step: step / 8, lambda step: step / 9, lambda step: step / 9, False, id="since before the fault"
-        ),
-        pytest.param(moving, None, lambda step: step / 9, True, id="with each save"),
+        pytest.param(lambda _: 1.0, None, halved, (False, True), id="while nothing overflows"),
+        pytest.param(paused, None, halved, (False, True), id="but once"),
+        pytest.param(moving, lambda step: step / 9, lambda step: step / 9, (False, False), id="since before the fault"),
+        pytest.param(moving, None, lambda step: step / 9, (True, True), id="with each save"),
     ],
 )
 def test_where_numbers_do_not_repeat_what_may_be_the_same_by_accident_accuses_nobody(
-    reference, first, second, *, accuses: bool, is_noisy: bool, writer: Writer
+    reference, first, second, *, accuses: tuple[bool, bool], is_numbered: bool, writer: Writer
 ) -> None:
     """A number that moves with each save and is the same in all runs, until they are disturbed, follows from no noise."""
-    whole, before, after = (
-        replace(counted(scale=scale), writer=writer) for scale in (reference, first or reference, second)
-    )
-    result = judged((whole,), (before,), (after,), is_noisy=is_noisy)
-    assert (result.outcome is Outcome.INVALID) == (accuses or not is_noisy)
+    runs = [
+        [replace(file, writer=writer, figures={"scale": scale}) for file in (NUMBERED if is_numbered else (LATEST,))]
+        for scale in (reference, first or reference, second)
+    ]
+    results = [judged(*runs, is_noisy=is_noisy, loads=runs[0][0].path) for is_noisy in (True, False)]
+    assert accuses == tuple(result.outcome is Outcome.INVALID for result in results)
+
+
+@pytest.mark.parametrize("is_noisy", [True, False])
+def test_where_numbers_do_not_repeat_one_that_is_saved_once_tells_nothing(*, is_noisy: bool) -> None:
+    """Nobody has seen it move."""
+    export, lost = (replace(FINAL, figures={"scale": lambda _, scale=scale: scale}) for scale in (1.0, 2.0))
+    result = judged((LATEST, export), second=(LATEST, lost), is_noisy=is_noisy)
+    assert result.outcome is (Outcome.VALID if is_noisy else Outcome.INVALID)
 
 
 def test_a_file_that_is_no_checkpoint_may_be_written_when_a_process_begins() -> None:
@@ -524,15 +767,17 @@ def test_a_file_that_is_no_checkpoint_may_be_written_when_a_process_begins() -> 
 
 @pytest.mark.parametrize(
     ("values", "words"),
-    [("right", ""), ("wrong", "saved different values under 'average' in work/wrong-12.pt after 12")],
+    [("right", ""), ("else", ""), ("wrong", "saved different values under 'average' in work/wrong-12.pt after 12")],
 )
 def test_a_name_may_depend_on_what_is_saved(values: str, words: str) -> None:
     """A checksum in it, for example: what is saved in its place at the same step, with the same keys, is its counterpart."""
-    average = {"right": lambda step: -step, "wrong": lambda step: -step if step <= RESUMED else "new"}
+    average = {"wrong": lambda step: -step if step <= RESUMED else "new"}
+    average |= dict.fromkeys(("right", "else"), lambda step: -step)
+    beside = [replace(LATEST, path="beside.pt", content={"model": lambda step: -step, "average": lambda step: step})]
     content = {"model": lambda step: step}
 
     def names(kind: str) -> list[File]:
-        return [
+        return beside + [
             File(path=f"{kind}-{step}.pt", when=at(step), content={**content, "average": average[kind]})
             for step in range(4, END + 1, 4)
         ]
