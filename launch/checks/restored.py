@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
 from resumable.launch.checks.check import Check
 from resumable.launch.explain.check_result import (
     CheckResult,
@@ -14,7 +16,7 @@ from resumable.launch.explain.check_result import (
     passed,
     unknown,
 )
-from resumable.launch.explain.codes.optimizer_reasons import MayFollowFromLosses
+from resumable.launch.explain.codes.optimizer_reasons import MayFollowFromLosses, RateSetBeside
 from resumable.launch.explain.codes.state_problems import (
     MAX_NAMES,
     NotRestored,
@@ -126,6 +128,8 @@ def _not_restored(start: Start, component: Component | Beside, names: Sequence[s
 def _different_settings(evidence: Evidence, resumed: Sequence[Life], starts: Sequence[Start]) -> Iterator[Violation]:
     """Rates and others: a scheduler that was restored may follow the losses, but not before the first step."""
     restored_ones = {start.life.incarnation for start in starts if "schedulers" in start.equal}
+    lost = [start for start in starts if "optimizer" in start.differing and not was_meant(evidence, start, "optimizer")]
+    causes = {start.life.incarnation: why_not_restored(start, "optimizer") for start in lost}
     for life in resumed:
         has_loaded = any(any(one.trajectory.loaded) for one in evidence.faulted.group(life.incarnation))
         if not has_loaded:  # parameters that never change seem to be of any step
@@ -139,7 +143,10 @@ def _different_settings(evidence: Evidence, resumed: Sequence[Life], starts: Seq
         for find in (rate_violation, setting_violation):
             violation = find(evidence, life, has_scheduler=has_scheduler)
             if violation is not None:
-                yield violation
+                # An optimizer that was never loaded has the rate that it was made with.
+                cause = causes.get(life.incarnation) if isinstance(violation.reason, RateSetBeside) else None
+                changes = {} if cause is None else {"reason": cause, "explanation": str(cause)}
+                yield msgspec.structs.replace(violation, **changes)
 
 
 def _figures(starts: Sequence[Start]) -> str:

@@ -9,7 +9,7 @@ from resumable.launch.explain.codes.statement import Reason
 
 _SAVE_PLACE = (
     "save the loader's place in the epoch with the model, and load it too: `resumable example ddp` shows how "
-    "(or `plain`, `lightning`, `accelerate`, `transformers`)"
+    "(or `plain`, `torchdata`, `lightning`, `accelerate`, `transformers`)"
 )
 
 

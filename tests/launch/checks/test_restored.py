@@ -12,6 +12,7 @@ from resumable.launch.evidence.fingerprints import Fingerprint
 from resumable.launch.evidence.history import History, Process
 from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, Figure, Load, Save, State, Step
 from resumable.launch.explain.check_result import CheckResult
+from resumable.launch.explain.codes.state_problems import RateDiffers
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import resolve
@@ -475,6 +476,21 @@ def test_a_rate_accuses_who_loaded_a_checkpoint_and_not_its_scheduler(change, ra
     result = judged(changed(history, change), **references)
     explanations = [f"{one.explanation} {one.advice}" for one in result.violations[:1]]
     assert (result.outcome, [words in one for one in explanations]) == (expected, [True] * len(explanations))
+
+
+def test_the_rate_of_an_optimizer_that_was_not_loaded_follows_from_that() -> None:
+    """It is what it was made with, whatever a scheduler that was restored has counted."""
+    references = {
+        name: changed(changed(histories.reference(JOB, number), with_rate(lambda step: 0.9**step)), with_schedulers)
+        for number, name in enumerate(("first", "second"), start=1)
+    }
+    undisturbed, begun = with_rate(lambda step: 0.9**step), with_rate(from_scratch)
+    history = run_with((undisturbed, 0, None), (begun, 1, None), (at_start("optimizer", nothing), 1, None))
+    result = judged(changed(history, with_schedulers), **references)
+    assert [isinstance(one.problem, RateDiffers) for one in result.violations] == [False, False, True, True]
+    assert {one.advice for one in result.violations} == {
+        "save the optimizer's `state_dict()` with the model, and load it too"
+    }
 
 
 def test_one_rank_may_read_the_checkpoint_for_all() -> None:
