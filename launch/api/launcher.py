@@ -7,7 +7,7 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
@@ -231,6 +231,7 @@ class Launcher:
         if callable(job):
             raise UsageError("sweep: expected a script, or none for the built-in job; a function can be verified")
         until = float("inf") if budget is None else time.monotonic() + budget
+        _refuse(words.keys() - SweepWords.__annotations__.keys())
         run_dir = self._new_run_dir()
         swept = SweepOptions(**words)
         script = script_of(job, arguments, run_dir.root)
@@ -246,6 +247,7 @@ class Launcher:
     def _prepare(
         plan: Plan, run_dir: RunDir, job: Job | None, arguments: Sequence[object], options: Mapping[str, object]
     ) -> None:
+        _refuse(() if callable(job) else options)
         run_dir.root.mkdir(parents=True)
         if callable(job):
             write_call(Path(plan.script.path), job, tuple(arguments), dict(options))
@@ -278,3 +280,12 @@ class Launcher:
         """End nodes that are kept warm: after an error nobody knows what they still have to say."""
         self._cluster = None
         self._exit.close()
+
+
+def _refuse(names: Collection[str]) -> None:
+    """Keyword arguments that nobody takes: without them a job would be run that was not asked for."""
+    for name in sorted(names):
+        raise UsageError(
+            f"{name}=: a function's keyword arguments stand here. How ranks are started and hit is said to the Launcher, in "
+            f"a test by its mark: @pytest.mark.resume({name}=...)"
+        )

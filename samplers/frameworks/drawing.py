@@ -147,7 +147,8 @@ def _refuse(frame: FrameType) -> None:
         advice = (
             "it would read ahead, deal the batches out again, or skip some once more. Give accelerator.prepare a "
             "ResumableDataLoader, on several processes with a ResumableDistributedSampler; in place of "
-            "skip_first_batches, accelerator.load_state or sampler.start_iter sets where to go on"
+            "skip_first_batches, accelerator.load_state or sampler.start_iter sets where to go on; in a Trainer of "
+            "transformers, callbacks=[TrainerPosition()] does"
         )
     elif frame.f_code.co_qualname.startswith(f"{LIGHTNING_WRAPPER.qualified}."):
         advice = (

@@ -148,6 +148,17 @@ def test_options_mean_what_the_flags_of_the_command_line_mean(options: dict[str,
 
 
 @pytest.mark.usefixtures("stage")
+@pytest.mark.parametrize("method", ["run", "verify", "sweep"])
+def test_what_belongs_to_the_mark_is_refused_at_the_call(method: str, tmp_path: Path) -> None:
+    """A script has no keyword arguments: one that was dropped would let a different job pass."""
+    (tmp_path / "train.py").touch()
+    launcher = Launcher(root=tmp_path / "runs")
+    faults = {"verify": {"faults": "sigkill@step=3:rank=0"}}.get(method, {})
+    with pytest.raises(UsageError, match=r"nproc_per_node=: .*@pytest\.mark\.resume\(nproc_per_node=\.\.\.\)"):
+        getattr(launcher, method)(str(tmp_path / "train.py"), nproc_per_node=2, **faults)
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_parameter_called_job_is_the_functions_own() -> None:
     """What is run is given by position alone."""
 

@@ -123,6 +123,7 @@ def test_skipping_the_batches_that_a_loaded_state_has_skipped_is_refused(job, tm
 
     [told] = refusals(1, tmp_path / "store", skip)
     assert "in place of skip_first_batches, accelerator.load_state" in told
+    assert "in a Trainer of transformers, callbacks=[TrainerPosition()] does" in told
 
 
 @pytest.mark.parametrize(
