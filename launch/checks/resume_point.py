@@ -69,9 +69,10 @@ resume_point = Check(
 
 
 def _has_saved(run: Run) -> bool:
-    """Whether anything was saved to go on from: what a process saves once all is trained is its result."""
+    """Whether a file was saved to go on from: what a process saves once all is trained is its result."""
     return any(
         isinstance(record, Save)
+        and record.path
         and not (life.process.has_ended_well and life.trajectory.num_steps_before(record.sequence) == len(life.steps))
         for life in run.lives
         for record in life.process.events
@@ -89,10 +90,10 @@ def _figures(life: Life) -> str:
 def _newer_elsewhere(life: Life, run: Run) -> str:
     """Of a job that carries its checkpoints elsewhere by means that nobody saw: that it did not take the newest; or ""."""
     trajectories = [other.trajectory for other in run.group(life.incarnation)]
-    paths = set(chain.from_iterable(one.loaded for one in trajectories))
+    paths = {path for one in trajectories for path in one.loaded if path}
     earlier = [one for one in run.saved if one.incarnation < life.incarnation and one.is_finished]
     read = saves_read(trajectories, earlier)
-    if not read or not paths or paths & {one.path for one in run.saved}:
+    if not read or paths & {one.path for one in run.saved}:
         return ""
     newest = max((one for one in earlier if one.content.keys() == read[-1].content.keys()), key=lambda one: one.step)
     if newest.step <= life.common_step:

@@ -62,8 +62,8 @@ class NoCheckpointEver(Problem, frozen=True, kw_only=True):
     """Nothing shows that the job can resume."""
 
     template = (
-        "rank {rank} in incarnation {incarnation} started from scratch, and no run was seen to save a checkpoint before "
-        "its end: nothing shows that it can resume"
+        "rank {rank} in incarnation {incarnation} started from scratch, and no run was seen to save a checkpoint to a file "
+        "before its end: nothing shows that it can resume"
     )
     remedy = "save a checkpoint every few steps, and load the newest at the start: `resumable example ddp` shows how"
     rank: int

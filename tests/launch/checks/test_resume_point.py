@@ -174,24 +174,45 @@ def test_who_goes_on_from_an_old_one_is_found_by_whatever_name(loads: str) -> No
     assert resume_point(histories.of_histories(run, JOB, [])).outcome == Outcome.INVALID
 
 
+DRAWN = ("tmpqvkz/state.pt", "tmpwjhx/state.pt"), "bucket/a.pt"
+BUFFERS = ("", ""), ""
+
+
+def carried_elsewhere(paths: tuple[str, str], loads: str, *, resume: int) -> CheckResult:
+    """Of a job that saves after 2 and 4 steps, each time elsewhere, and reads under another name."""
+    lives = [replace(life, loads=loads if resume else None) for life in histories.resumed(JOB, resume)]
+    groups = [histories.killed(JOB, 5), lives]
+    processes = [one for n, own in enumerate(groups) for one in histories.group(JOB, own, incarnation=n)]
+    names = {"ckpt/.new-2": paths[0]}
+    moved = []
+    for process in processes:
+        lines = [
+            msgspec.structs.replace(line, path=names.get(line.path, paths[1])) if isinstance(line, Save) else line
+            for line in process.records
+            if not isinstance(line, Rename)
+        ]
+        moved.append(histories.with_lines(msgspec.structs.replace(process, records=tuple(lines)), ()))
+    run = with_states(histories.history("faulted", moved))
+    return resume_point(histories.of_histories(run, JOB, []))
+
+
 @pytest.mark.parametrize(("resume", "is_noted"), [(2, True), (4, False)], ids=["older", "newest"])
-def test_what_was_carried_elsewhere_unseen_accuses_nobody_and_is_told(resume: int, *, is_noted: bool) -> None:
-    """As by Ray Train, from a folder with a drawn name: a newer one may not have been whole where it was carried to."""
-    drawn = {"ckpt/.new-2": "tmpqvkz/state.pt", "ckpt/.new-4": "tmpwjhx/state.pt"}
-    first = histories.group(JOB, histories.killed(JOB, 5), incarnation=0)
-    lines = [
-        msgspec.structs.replace(line, path=drawn[line.path]) if isinstance(line, Save) else line
-        for line in first[0].records
-        if not isinstance(line, Rename)
-    ]
-    first[0] = histories.with_lines(msgspec.structs.replace(first[0], records=tuple(lines)), ())
-    lives = [replace(life, loads="bucket/a.pt") for life in histories.resumed(JOB, resume)]
-    second = histories.group(JOB, lives, incarnation=1)
-    run = with_states(histories.history("faulted", [*first, *second]))
-    result = resume_point(histories.of_histories(run, JOB, []))
+@pytest.mark.parametrize(("paths", "loads"), [DRAWN, BUFFERS], ids=["folders with drawn names", "buffers"])
+def test_what_was_carried_elsewhere_unseen_accuses_nobody_and_is_told(
+    paths: tuple[str, str], loads: str, resume: int, *, is_noted: bool
+) -> None:
+    """As by Ray Train, and to a store of objects: a newer one may not have been whole where it was carried to."""
+    result = carried_elsewhere(paths, loads, resume=resume)
     note = "the job went on from step 2, and had saved after 4 steps"
     assert result.outcome == Outcome.VALID
     assert [text.startswith(note) for text in result.notes] == [True] * is_noted
+
+
+def test_beginning_anew_in_a_job_that_saves_to_buffers_alone_proves_nothing() -> None:
+    """Nobody saw whether they were written to anything that outlives a process."""
+    result = carried_elsewhere(*BUFFERS, resume=0)
+    assert result.outcome == Outcome.UNKNOWN
+    assert "no run was seen to save a checkpoint to a file" in result.summary
 
 
 def test_a_job_that_was_killed_before_its_first_step_has_nothing_to_save():
