@@ -179,21 +179,24 @@ BUFFERS = ("", ""), ""
 
 
 def carried_elsewhere(paths: tuple[str, str], loads: str, *, resume: int) -> CheckResult:
-    """Of a job that saves after 2 and 4 steps, each time elsewhere, and reads under another name."""
-    lives = [replace(life, loads=loads if resume else None) for life in histories.resumed(JOB, resume)]
-    groups = [histories.killed(JOB, 5), lives]
-    processes = [one for n, own in enumerate(groups) for one in histories.group(JOB, own, incarnation=n)]
-    names = {"ckpt/.new-2": paths[0]}
-    moved = []
-    for process in processes:
+    """Of a job that saves under the first path after 2 steps and else under the second, and reads under another name."""
+
+    def moved(process: Process) -> Process:
         lines = [
-            msgspec.structs.replace(line, path=names.get(line.path, paths[1])) if isinstance(line, Save) else line
+            msgspec.structs.replace(line, path=paths[line.path != "ckpt/.new-2"]) if isinstance(line, Save) else line
             for line in process.records
             if not isinstance(line, Rename)
         ]
-        moved.append(histories.with_lines(msgspec.structs.replace(process, records=tuple(lines)), ()))
-    run = with_states(histories.history("faulted", moved))
-    return resume_point(histories.of_histories(run, JOB, []))
+        return histories.with_lines(msgspec.structs.replace(process, records=tuple(lines)), ())
+
+    lives = [replace(life, loads=loads if resume else None) for life in histories.resumed(JOB, resume)]
+    groups = enumerate([histories.killed(JOB, 5), lives])
+    run = histories.history("faulted", [one for n, own in groups for one in histories.group(JOB, own, incarnation=n)])
+    runs = [run, histories.reference(JOB, 1), histories.reference(JOB, 2)]
+    faulted, first, second = (
+        with_states(msgspec.structs.replace(one, processes=tuple(map(moved, one.processes)))) for one in runs
+    )
+    return resume_point(histories.of_histories(faulted, JOB, [], first=first, second=second))
 
 
 @pytest.mark.parametrize(("resume", "is_noted"), [(2, True), (4, False)], ids=["older", "newest"])
