@@ -49,7 +49,7 @@ def _exactly_once(evidence: Evidence) -> CheckResult:
     if violations:
         return failed(violations)
     if not found.epochs:
-        return unknown(NothingTrained())
+        return unknown(NothingTrained()) if expected.epochs else not_applicable("no batch was seen in any run")
     if not is_whole and not evidence.is_cut:
         return unknown(JobUnfinished())
     num = counted(found.num_samples(found.epochs), unit)

@@ -54,13 +54,13 @@ def _problems(evidence: Evidence) -> Iterator[Problem]:
     if len(evidence.references) < needed:
         yield ReferenceMissing()
     for run in evidence.references:
-        yield from _own_problems(run)
+        yield from _own_problems(run, is_exact=evidence.numbers_repeat)
     first = evidence.expected
     for run in evidence.references[1:]:
         yield from _differences(first, expected_steps(run))
 
 
-def _own_problems(run: Run) -> Iterator[Problem]:
+def _own_problems(run: Run, *, is_exact: bool) -> Iterator[Problem]:
     name = run.history.name
     num_lives = len(run.history.incarnations)
     if num_lives > 1 and all(round_.group for round_ in run.history.rounds) and came_to_its_end(run):
@@ -79,7 +79,7 @@ def _own_problems(run: Run) -> Iterator[Problem]:
         yield ReferenceUnusable(run=name, what="did not come to its end")
     for timeline in run.timelines:
         what = _weakness(timeline.steps)
-        if what is not None:
+        if what is not None and not (is_exact and _has_parameters_of_its_own(timeline.steps)):
             yield ReferenceWithoutOrder(run=name, rank=timeline.rank, num_steps=len(timeline.steps), what=what)
 
 
@@ -110,6 +110,15 @@ def _weakness(steps: Steps) -> Weakness | None:
     if len(steps) < 2:
         return "too few steps"
     return "equal batches" if len(set(keys)) < 2 else None
+
+
+def _has_parameters_of_its_own(steps: Steps) -> bool:
+    """Whether each step leaves parameters that no other leaves: those tell where a job went on, and whether it is right.
+
+    So it is with the whole data set as one batch, or where gradients come from nowhere that could be watched.
+    """
+    afters = steps.column("afters")
+    return 2 <= len(afters) == len(set(afters)) and UNKNOWN not in afters
 
 
 def _differences(first: dict[int, Steps], second: dict[int, Steps]) -> Iterator[Problem]:

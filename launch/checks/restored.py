@@ -132,7 +132,7 @@ def _different_settings(evidence: Evidence, resumed: Sequence[Life], starts: Seq
     causes = {start.life.incarnation: why_not_restored(start, "optimizer") for start in lost}
     for life in resumed:
         has_loaded = any(any(one.trajectory.loaded) for one in evidence.faulted.group(life.incarnation))
-        if not has_loaded:  # parameters that never change seem to be of any step
+        if not has_loaded and not _has_moved(evidence, life):  # parameters that never change seem to be of any step
             continue
         if evidence.is_resized:
             if has_first_schedule(evidence, life):
@@ -147,6 +147,13 @@ def _different_settings(evidence: Evidence, resumed: Sequence[Life], starts: Seq
                 cause = causes.get(life.incarnation) if isinstance(violation.reason, RateSetBeside) else None
                 changes = {} if cause is None else {"reason": cause, "explanation": str(cause)}
                 yield msgspec.structs.replace(violation, **changes)
+
+
+def _has_moved(evidence: Evidence, life: Life) -> bool:
+    """Whether a process began with parameters that only training makes: it went on, whatever it read."""
+    first = next(one for one in evidence.faulted.lives if one.rank == life.rank)
+    is_known = life.resume is not None and life.resume.how == "parameters" and bool(first.steps)
+    return is_known and life.steps[0].before != first.steps[0].before
 
 
 def _figures(starts: Sequence[Start]) -> str:

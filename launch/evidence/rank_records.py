@@ -271,6 +271,7 @@ class Rename(Record, frozen=True, kw_only=True, tag="rename"):
 
     source: str
     target: str
+    writer: Writer = "loop"
 
 
 class Remove(Record, frozen=True, kw_only=True, tag="remove"):

@@ -50,7 +50,7 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def writer(self) -> Writer:
         """Who wrote it."""
-        return "loop" if isinstance(self.begun, Rename) else self.begun.writer
+        return self.begun.writer
 
 
 def files_in(records: Iterable[AnyRecord]) -> list[File]:

@@ -251,7 +251,7 @@ def _different_order(wrong: FirstWrongEpoch) -> Reason | None:
 
 def _fits_nowhere(wrong: FirstWrongEpoch) -> Reason:
     unknown: Literal["content", "inputs"] = "content" if wrong.comparison.has_loader else "inputs"
-    return FitsNowhere(batch=wrong.start, unit="samples" if _samples(wrong.found) else unknown)
+    return FitsNowhere(unit="samples" if _samples(wrong.found) else unknown)
 
 
 RULES: tuple[Callable[[FirstWrongEpoch], Reason | None], ...] = (

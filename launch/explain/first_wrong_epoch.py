@@ -81,12 +81,17 @@ class FirstWrongEpoch(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def place(self) -> tuple[int, int] | None:
-        """Epoch and batch of the uninterrupted run at which the pass begins; None if its first batch is nowhere."""
+        """Epoch and batch of the uninterrupted run at which the pass begins; None if its first batches are nowhere.
+
+        One batch tells nothing where more were to follow: a job may make the same batches in each epoch, in another order.
+        """
         places = [
-            (_num_equal(batches[number:], self.found), epoch == self.epoch, number == self.start, epoch, number)
+            (num_equal, epoch == self.epoch, number == self.start, epoch, number)
             for epoch, batches in self.epochs.items()
             for number, key in enumerate(batches)
             if key == self.found[0]
+            and (num_equal := _num_equal(batches[number:], self.found))
+            >= min(2, len(batches) - number, len(self.found))
         ]
         best = max(places, default=None)
         return best[3:] if best else None

@@ -32,6 +32,9 @@ def was_meant(evidence: Evidence, start: Start, component: str) -> bool:
     if component == "optimizer" and difference.is_lost and any(w.record.has_new_optimizer for w in witnesses):
         return True
     found = life.steps[0]
+    if component == "buffers" and difference.is_of_another:  # as where one rank saves for all
+        own = found.record.components.get(component)
+        return not any(w.losses == found.losses and w.record.components.get(component) != own for w in witnesses)
     is_visible = difference.is_plain and bool(found.record.components)
     return is_visible and any(
         (found.record.components, found.losses) == (w.record.components, w.losses) for w in witnesses

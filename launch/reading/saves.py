@@ -161,7 +161,11 @@ def saved_by(trajectory: Trajectory, first_step: int, *, num_carried: int = 0, s
     process = trajectory.process
     files = sorted(files_in(process.events), key=lambda file: file.begin)
     states = {record.sequence: record for record in process.events if isinstance(record, State)}
-    last_begun = {series_of(file.first_path): file.begin for file in files if not isinstance(file.begun, Rename)}
+    last_begun = {
+        series_of(file.first_path): file.begin
+        for file in files
+        if not (file.writer == "loop" and isinstance(file.begun, Rename))
+    }
     last_deed, last_of_course = _last_deed(process), _last_of_course(trajectory)
     open_ = _open(process, files)
     saved: list[Saved] = []

@@ -36,7 +36,9 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """Those of which there was something of this size at the save, too: a model that is made for a validation may be there
     at one of both alone, and a cache grows."""
     is_lost: bool
-    """The process has nothing of it."""
+    """The process has nothing of it; of an optimizer: nothing under those names."""
+    is_of_another: bool
+    """Another rank went on with it, too, and had had it at the save: this one may have read that one's file."""
     is_plain: bool
     """Its quick form is different, too."""
     way: Way = "changed"
@@ -145,10 +147,12 @@ def _start(run: Run, life: Life, found: Mapping[int, State], had: HadStates) -> 
             equal |= {component} if own.names or own.quick != Fingerprint() else set()
             passing |= {component} if not is_resized and had.has_left(life.rank, component, own) else set()
         elif expected:
+            names, held = _differing(own, expected), own.names or {}
             differing[component] = Difference(
-                names=_differing(own, expected),
-                altered=_altered(own.names or {}, expected[0].names or {}),
-                is_lost=not own.names,
+                names=names,
+                altered=_altered(held, expected[0].names or {}),
+                is_lost=not held or (component == "optimizer" and bool(names) and held.keys().isdisjoint(names)),
+                is_of_another=_is_of_another(life, component, own, found, had),
                 is_plain=all(one.quick != own.quick for one in expected),
                 way=_way(run, life, found[life.rank], had) if component == "parameters" else "changed",
             )
@@ -160,6 +164,14 @@ def _start(run: Run, life: Life, found: Mapping[int, State], had: HadStates) -> 
         equal=frozenset(equal),
         spread=frozenset(spread),
         passing=frozenset(passing),
+    )
+
+
+def _is_of_another(life: Life, component: str, own: Form, found: Mapping[int, State], had: HadStates) -> bool:
+    others = {rank: form_of(state, component) for rank, state in found.items() if rank != life.rank}
+    return any(
+        form.equals(own) and any(form.equals(one) for one in had.alternatives(rank, component, is_resized=False))
+        for rank, form in others.items()
     )
 
 

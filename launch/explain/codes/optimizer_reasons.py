@@ -90,8 +90,9 @@ class RateSetBeside(Reason, frozen=True, kw_only=True):
     @property
     def advice(self) -> str:
         """A step of the scheduler may lie between the save and the next step."""
-        rest = ", and save when the scheduler has been stepped" if self.has_scheduler else ""
-        return f"let the loaded optimizer keep its rate{rest}"
+        if self.has_scheduler:
+            return "let the loaded optimizer keep its rate, and save when the scheduler has been stepped"
+        return "let the loaded optimizer keep its rate, or save what it is computed from, and load that too"
 
 
 class LearningRateDiffers(Reason, frozen=True, kw_only=True):

@@ -148,9 +148,8 @@ class OrderUnknown(Reason, frozen=True, kw_only=True):
 class FitsNowhere(Reason, frozen=True, kw_only=True):
     """Nothing explains it."""
 
-    template = "{what} no epoch of the uninterrupted run from batch {batch} on{more}"
+    template = "{what} no epoch of the uninterrupted run from there on{more}"
     kind_by = ("unit",)
-    batch: int
     unit: Literal["samples", "content", "inputs"]
     """By which batches are known; inputs are what a model is fed that no loader gives."""
 

@@ -48,8 +48,8 @@ SkipCause = Literal[
 _TRAINED_ON = "count a batch when it was trained on, not when it was fetched: `ResumableDataLoader` does"
 _SKIPPED: Mapping[SkipCause, tuple[str, str]] = {
     "accumulation": (
-        ": its checkpoint was saved in the middle of an accumulation, and the gradients of {num:batch} are lost",
-        "save when an accumulation is over, or count its batches only then",
+        ": its checkpoint was saved between the backward pass and the step of {num:batch}, so that its gradients are lost",
+        "save when the optimizer's step is done, or count its batches only then",
     ),
     "fetched ahead": (
         ": {num:batch} that the loop had only fetched ahead when it saved counted as done",

@@ -160,7 +160,8 @@ class InputsDiffer(Reason, frozen=True, kw_only=True):
     @property
     def advice(self) -> str:
         """What to do about this one."""
-        return "save what else goes into the loss, and load it too" if self.is_generator_right else _SET_LAST
+        others = "save what else goes into the loss, and load it too"
+        return others if self.is_generator_right else f"{_SET_LAST}; or {others}"
 
 
 _DRAWN = (

@@ -18,7 +18,17 @@ from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.patching import Args, Kwargs, Patches
 from resumable.launch.worker.recorder import Recorder
 from resumable.launch.worker.strangers import asked
-from resumable.launch.worker.watch.saving import Saving
+from resumable.launch.worker.watch.saving import Saving, this_writer
+
+_EXCHANGES = (
+    "all_gather_object",
+    "broadcast_object_list",
+    "gather_object",
+    "recv_object_list",
+    "scatter_object_list",
+    "send_object_list",
+)
+"""By which ranks send one another objects; tensors in them are pickled by `torch.save`."""
 
 
 class CheckpointWatch:
@@ -35,6 +45,8 @@ class CheckpointWatch:
         patches.wrap(torch, "load", self._around_load)
         patches.wrap(os, "replace", self._around_rename)
         patches.wrap(os, "rename", self._around_rename)
+        for name in _EXCHANGES if torch.distributed.is_available() else ():
+            patches.wrap(torch.distributed, name, self._around_exchange)
         patches.when_imported("safetensors.torch", partial(self._install_safetensors, patches))
 
     def _install_safetensors(self, patches: Patches, module: ModuleType) -> None:
@@ -92,7 +104,11 @@ class CheckpointWatch:
         original(*args, **kwargs)
         if not self._saving.is_saving:
             source, target = (*args, *(kwargs[name] for name in ("src", "dst") if name in kwargs))[:2]
-            self._recorder.emit(Rename, source=path_of(source), target=path_of(target))
+            self._recorder.emit(Rename, source=path_of(source), target=path_of(target), writer=this_writer())
+
+    def _around_exchange(self, original: Callable[..., Any], _instance: None, args: Args, kwargs: Kwargs) -> Any:
+        with self._saving.exchange():
+            return original(*args, **kwargs)
 
 
 def path_of(file: Any) -> str:

@@ -61,6 +61,10 @@ class Saving:
         """Whether this thread is in a save."""
         return getattr(self._thread, "is_saving", False)
 
+    @property
+    def _is_loading(self) -> bool:
+        return getattr(self._thread, "is_loading", False)
+
     @contextlib.contextmanager
     def save(self, path: str, state: Any) -> Iterator[PlannedFault | None]:
         """A save in this thread, which gives the fault that is to happen in the middle of it.
@@ -92,17 +96,29 @@ class Saving:
             self._thread.is_saving = was_saving
 
     @contextlib.contextmanager
+    def exchange(self) -> Iterator[None]:
+        """What this thread saves and loads meanwhile goes to other ranks, and comes from them: it is no checkpoint."""
+        with self.part_of_save(), self._part_of_load():
+            yield
+
+    @contextlib.contextmanager
+    def _part_of_load(self) -> Iterator[None]:
+        was_loading = self._is_loading
+        self._thread.is_loading = True
+        try:
+            yield
+        finally:
+            self._thread.is_loading = was_loading
+
+    @contextlib.contextmanager
     def load(self, path: str) -> Iterator[list[Any]]:
         """A load in this thread, recorded once it is done; what was read is put into the list that it gives."""
         read: list[Any] = []
-        if getattr(self._thread, "is_loading", False):
+        if self._is_loading:
             yield read
             return
-        self._thread.is_loading = True
-        try:
+        with self._part_of_load():
             yield read
-        finally:
-            self._thread.is_loading = False
         self._recorder.emit(Load, path=path, fingerprints=self._of_read(read))
 
     def _of_read(self, read: list[Any]) -> dict[str, Fingerprint]:

@@ -4,12 +4,12 @@ import pytest
 from resumable.launch.checks.reference import reference
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.node_records import NodeEnded
-from resumable.launch.evidence.rank_records import AnyRecord, Batch, Exit
+from resumable.launch.evidence.rank_records import AnyRecord, Batch, Exit, Step
 from resumable.launch.explain.codes.references import ReferenceUnusable
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.reading.evidence import Evidence, gather
 from tests.launch import histories
-from tests.launch.changes import changed, fields
+from tests.launch.changes import changed, fields, same, together
 from tests.launch.histories import Job, Life
 
 JOB = Job()
@@ -61,10 +61,36 @@ def test_references_that_differ_are_unknown():
     ],
 )
 def test_a_job_too_small_to_tell_orders_apart_is_unknown(epochs, words):
-    """At least two steps with two distinct batches."""
-    result = judged(*twice([Life(epochs=epochs), Life(epochs=epochs)]))
+    """At least two steps with two distinct batches, where parameters do not tell."""
+    runs = (changed(run, fields(Step, after=None)) for run in twice([Life(epochs=epochs), Life(epochs=epochs)]))
+    result = judged(*runs)
     assert result.outcome == Outcome.UNKNOWN
     assert words in result.summary
+
+
+def without_batches(line: AnyRecord) -> AnyRecord | None:
+    return None if isinstance(line, Batch) else line
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        pytest.param(same, Outcome.VALID, id="each step has parameters of its own"),
+        pytest.param(fields(Step, after="still"), Outcome.UNKNOWN, id="they never move"),
+        pytest.param(fields(Step, after=lambda line: f"{line.step % 2:016x}"), Outcome.UNKNOWN, id="they come back"),
+    ],
+)
+@pytest.mark.parametrize(
+    "batches",
+    [
+        pytest.param(without_batches, id="no batch is seen"),
+        pytest.param(fields(Batch, indices=[0, 1]), id="always one"),
+    ],
+)
+def test_parameters_tell_steps_apart_where_batches_do_not(batches, change, expected) -> None:
+    """The whole data set may be one batch, and gradients may come from nowhere that is watched."""
+    runs = (changed(changed(histories.reference(JOB, number), batches), change) for number in (1, 2))
+    assert judged(*runs).outcome == expected
 
 
 def test_two_different_batches_tell_one_order_from_another():
@@ -85,8 +111,8 @@ def without_late_batches(line: AnyRecord) -> AnyRecord | None:
     ],
 )
 def test_batches_of_which_too_little_is_known_are_unknown(change, words):
-    """Nothing can be compared, or what can be would stand for what was not seen."""
-    runs = (changed(histories.reference(JOB, number), change) for number in (1, 2))
+    """Nothing can be compared, or what can be would stand for what was not seen; so it is without parameters."""
+    runs = (changed(histories.reference(JOB, n), together(change, fields(Step, after=None))) for n in (1, 2))
     assert words in judged(*runs).summary
 
 

@@ -67,6 +67,10 @@ def first_zeroed(parts: dict[str, Fingerprint]) -> dict[str, Fingerprint]:
     return {name: one("zeros") if number == 0 else own for number, (name, own) in enumerate(parts.items())}
 
 
+def first_left_out(parts: dict[str, Fingerprint]) -> dict[str, Fingerprint]:
+    return dict(list(parts.items())[1:])
+
+
 def test_what_was_saved_and_is_there_again_is_valid() -> None:
     """Component by component, with references and without."""
     expected = (Outcome.VALID, "1 restart: parameters, optimizer, buffers and scaler as saved after 4 steps")
@@ -86,6 +90,12 @@ def test_what_was_saved_and_is_there_again_is_valid() -> None:
             "without the optimizer state that this run had",
             "save the optimizer's `state_dict()`",
         ),
+        (
+            "optimizer",
+            first_left_out,
+            "without the optimizer state that this run had",
+            "save the optimizer's `state_dict()`",
+        ),
         ("buffers", first_zeroed, "with buffers different from what this run had", "running statistics"),
     ],
 )
@@ -97,6 +107,25 @@ def test_what_is_lost_is_named(component, change, sentence, advice, rank) -> Non
     assert f"rank {rank} in incarnation 1 went on from step 4 {sentence}" in violation.sentence
     assert (violation.rank, violation.step) == (rank, 4)
     assert advice in violation.advice
+
+
+own_statistics = fields(
+    Step,
+    components=lambda line: {**line.components, "buffers": line.components["buffers"] + one("own", num_elements=0)},
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        pytest.param(own_statistics, Outcome.VALID, id="its step leaves its own again"),
+        pytest.param(same, Outcome.INVALID, id="its step leaves different ones, with the same loss"),
+        pytest.param(fields(Backward, loss=9.0), Outcome.VALID, id="its loss is different before"),
+    ],
+)
+def test_buffers_of_the_rank_that_saved_are_a_loss_where_they_alone_make_a_difference(change, expected) -> None:
+    """Another rank reads them in place of its own: they may be sent around before each forward pass."""
+    assert alone(run_with((own_statistics, 0, 1), (change, 1, 1))).outcome == expected
 
 
 def test_what_all_ranks_have_lost_is_told_of_each() -> None:
@@ -137,6 +166,7 @@ def test_paths_do_not_matter() -> None:
 
 
 unseen = without(Load)
+still = fields(Step, before=lambda line: line.before and "still", after="still")
 
 
 def test_where_nothing_was_seen_to_be_read_the_parameters_tell_the_step() -> None:
@@ -459,14 +489,18 @@ def from_scratch_after_a_step(step: int) -> float:
             Outcome.INVALID,
             "the scheduler is as it was saved, so that the rate was set anew",
         ),
-        (unseen, from_scratch, Outcome.VALID, ""),
+        (together(unseen, still), from_scratch, Outcome.NOT_APPLICABLE, ""),
+        (unseen, from_scratch, Outcome.INVALID, "there is no scheduler, so that the rate was set anew"),
         (noisy, from_scratch, Outcome.INVALID, "there is no scheduler, so that the rate was set anew"),
         (with_any_scheduler, from_scratch, Outcome.INVALID, "save the learning-rate scheduler's"),
         (counted_from_scratch, from_scratch, Outcome.INVALID, "scheduler has counted 0 where it should have counted 4"),
     ],
 )
 def test_a_rate_accuses_who_loaded_a_checkpoint_and_not_its_scheduler(change, rate, expected, words) -> None:
-    """What a restored scheduler makes of losses is its own, but for the first step; who loads nothing begins anew."""
+    """What a restored scheduler makes of losses is its own, but for the first step.
+
+    Who loads nothing begins anew, unless he has parameters that only training makes: he has read them in some other way.
+    """
     references = {
         name: changed(histories.reference(JOB, number), with_rate(lambda step: 0.9**step))
         for number, name in enumerate(("first", "second"), start=1)
@@ -501,10 +535,11 @@ def test_one_rank_may_read_the_checkpoint_for_all() -> None:
 
 
 def test_a_group_that_read_nothing_excuses_none_that_follows() -> None:
-    """It began with its own rates, and rightly."""
+    """It began with its own rates, and rightly: parameters never change there."""
     groups = [histories.killed(JOB, 5), histories.killed(JOB, 7, base=4), histories.resumed(JOB, 6)]
-    history = with_states(histories.evidence(JOB, groups, []).faulted.history)
-    first, second = (changed(histories.reference(JOB, n), with_rate(lambda step: 0.9**step)) for n in (1, 2))
+    history = changed(with_states(histories.evidence(JOB, groups, []).faulted.history), still)
+    undisturbed = together(still, with_rate(lambda step: 0.9**step))
+    first, second = (changed(histories.reference(JOB, n), undisturbed) for n in (1, 2))
     unread, wrong = together(unseen, with_rate(from_scratch)), with_rate(from_scratch)
     for number, change in enumerate((with_rate(lambda step: 0.9**step), unread, wrong)):
         history = changed(history, change, incarnation=number)

@@ -264,7 +264,11 @@ def in_pair(line: AnyRecord) -> AnyRecord | None:
 @pytest.mark.parametrize(
     ("save_every", "skipped", "words"),
     [
-        (3, 0, "its checkpoint was saved in the middle of an accumulation, and the gradients of 1 batch are lost"),
+        (
+            3,
+            0,
+            "its checkpoint was saved between the backward pass and the step of 1 batch, so that its gradients are lost",
+        ),
         (2, 1, "its sampler counted 1 batch that the loader's workers had only read ahead"),
     ],
 )
@@ -319,13 +323,23 @@ def mixed_later(rank: int) -> Epochs:
     return [[right(rank)[0][0], *JOB.epoch(rank, 2)[3:0:-1]], *right(rank)[1:]]
 
 
+def test_one_batch_is_no_place():
+    """A job may cut its data into batches once, and shuffle those: each comes in every epoch."""
+
+    def out_of_order(rank: int) -> Epochs:
+        (first, second, third, fourth), *later = right(rank)
+        return [[third, second, fourth, first], *later]
+
+    assert "the right samples of epoch 1, in a different order" in judged(out_of_order).violations[0].explanation
+
+
 @pytest.mark.parametrize(
     ("bug", "words"),
     [
         (skip_lost, "it restarted epoch 1 from its first batch instead of going on at batch 4"),
         (scrambled_later, "the right batches of epoch 1, in a different order"),
         (mixed_later, "epoch 1 has an order that no epoch of the uninterrupted run has"),
-        (scrambled, "the content of its batches fits no epoch of the uninterrupted run from batch 4 on"),
+        (scrambled, "the content of its batches fits no epoch of the uninterrupted run from there on"),
     ],
 )
 def test_batches_known_by_their_content_are_compared_as_a_whole(bug, words):

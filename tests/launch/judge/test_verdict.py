@@ -24,9 +24,8 @@ from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import resolve
 from resumable.launch.reading.evidence import Evidence
 from tests.launch import histories
-from tests.launch.changes import Change, changed, fields, together
+from tests.launch.changes import Change, changed, fields, together, without
 from tests.launch.histories import Epochs, Job, Life
-from tests.launch.lines import with_records
 from tests.launch.states import with_component, with_states
 
 JOB = Job(world_size=4, num_samples=64)
@@ -352,23 +351,19 @@ def test_a_second_fault_in_one_epoch_is_judged_like_the_first():
     ] == [Outcome.VALID, Outcome.INVALID]
 
 
-def test_evidence_without_batches_is_unknown():
-    """Losses and parameters alone do not prove an order."""
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        pytest.param(without(Batch), Outcome.VALID, id="parameters are right after each step"),
+        pytest.param(together(without(Batch), fields(Step, after=None)), Outcome.UNKNOWN, id="nobody knows them"),
+    ],
+)
+def test_without_batches_parameters_decide(change, expected):
+    """A job may have none, as where all of its data is one; what is right to the last bit after each step is right."""
     evidence = histories.one_kill(JOB)
-    blind = [
-        msgspec.structs.replace(
-            run.history,
-            processes=tuple(
-                with_records(process, [line for line in process.records if not isinstance(line, Batch)])
-                for process in run.history.processes
-            ),
-        )
-        for run in (evidence.faulted, *evidence.references)
-    ]
-    judged = judge_evidence(
-        histories.of_histories(blind[0], JOB, [histories.sigkill(4)], first=blind[1], second=blind[2])
-    )
-    assert judged.outcome == Outcome.UNKNOWN
+    faulted, first, second = (changed(run.history, change) for run in (evidence.faulted, *evidence.references))
+    evidence = histories.of_histories(faulted, JOB, [histories.sigkill(4)], first=first, second=second)
+    assert judge_evidence(evidence).outcome == expected
 
 
 @pytest.mark.parametrize(

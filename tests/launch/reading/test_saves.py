@@ -114,6 +114,13 @@ def test_a_file_is_settled_once_its_writer_went_on():
     assert [(checkpoint.path, checkpoint.is_settled) for checkpoint in checkpoints] == [("a", True), ("b", False)]
 
 
+def test_what_a_thread_puts_into_place_may_be_of_an_earlier_step() -> None:
+    """Nobody saw it written; it is settled once the thread has put the next one there."""
+    moved = [Rename(sequence=0, time_ns=0, source="t", target="latest", writer="thread")]
+    saved = saved_by(trajectory(*STEP, *moved, *STEP, *moved), 10)
+    assert [(one.step, one.is_step_sure, one.is_settled) for one in saved] == [(11, False, True), (12, False, False)]
+
+
 @pytest.mark.parametrize(("lines", "is_settled"), [([], False), (save("b-4"), False), (save("a-4", "begin"), True)])
 @pytest.mark.parametrize(("writer", "is_step_sure"), [("torch", True), ("thread", False)])
 def test_what_the_loop_does_not_wait_for_is_settled_once_the_next_was_begun(lines, is_settled, writer, is_step_sure):

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import safetensors.torch as safetensors
 import torch
+import torch.distributed as dist
 
+from resumable.launch.evidence.rank_records import Rename
 from resumable.launch.worker.patching import Patches
 from resumable.launch.worker.watch.checkpoints import CheckpointWatch, path_of
 from resumable.launch.worker.watch.saving import Saving
@@ -59,12 +61,34 @@ def test_so_are_those_of_safetensors(listener: Listener, interrupter: Interrupte
 
 @pytest.mark.usefixtures("interrupter")
 def test_it_is_told_whether_another_thread_saves(listener: Listener, tmp_path: Path) -> None:
-    """What it writes may be older than the last step."""
-    thread = threading.Thread(target=torch.save, args=(STATE, tmp_path / "a"))
+    """What it writes, and puts into place, may be older than the last step."""
+
+    def write(name: str) -> None:
+        torch.save(STATE, tmp_path / name)
+        (tmp_path / name).replace(tmp_path / f"{name}.pt")
+
+    thread = threading.Thread(target=write, args=("a",))
     thread.start()
     thread.join()
-    torch.save(STATE, tmp_path / "b")
-    assert [save.writer for save in listener.records if save.phase == "begin"] == ["thread", "loop"]
+    write("b")
+    writers = [one.writer for one in listener.records if isinstance(one, Rename) or one.phase == "begin"]
+    assert writers == ["thread", "thread", "loop", "loop"]
+
+
+@pytest.mark.usefixtures("interrupter")
+def test_what_ranks_send_one_another_is_no_checkpoint(listener: Listener, tmp_path: Path) -> None:
+    """Tensors among it are pickled as `torch.save` does it; what is renamed afterwards is not what was sent."""
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    received = [None]
+    try:
+        dist.all_gather_object(received, STATE)
+        dist.broadcast_object_list([STATE], src=0)
+    finally:
+        dist.destroy_process_group()
+    torch.save(STATE, tmp_path / "a")
+    torch.load(tmp_path / "a")
+    assert torch.equal(STATE["weights"], received[0]["weights"])
+    assert told(listener) == [("Save", "begin", "a"), ("Save", "end", "a"), ("Load", "a")]
 
 
 @pytest.mark.usefixtures("interrupter")

@@ -54,6 +54,34 @@ def test_what_is_removed_is_told(
     assert expected == told(listener)
 
 
+def put_in_place() -> None:
+    os.link("file", "named")
+    Path("file").unlink()
+
+
+def put_in_place_and_overwritten() -> None:
+    Path("named").hardlink_to("file")
+    Path("step-4/state.pt").replace("named")
+    Path("file").unlink()
+
+
+@pytest.mark.parametrize(
+    ("act", "expected"),
+    [
+        pytest.param(put_in_place, [("Rename", "file", "named")], id="it has another name"),
+        pytest.param(put_in_place_and_overwritten, [("Remove", "file")], id="that is another file's by now"),
+        pytest.param(lambda: os.link("file", "named"), [], id="it has both"),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_a_file_that_loses_one_of_its_names_is_renamed(
+    listener: Listener, act: Callable[[], None], expected: list[tuple[str, str]]
+) -> None:
+    """Some put a checkpoint into place by a link, which fails where a file is there."""
+    act()
+    assert expected == told(listener)
+
+
 def test_temporary_files_are_none_of_the_jobs(
     listener: Listener, folder: Path, patches: Patches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
