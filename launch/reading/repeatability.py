@@ -9,7 +9,7 @@ import msgspec
 
 from resumable.launch.reading.lives import Run
 from resumable.launch.reading.step_table import StepColumn, known
-from resumable.launch.reading.steps import Steps
+from resumable.launch.reading.steps import NOTHING, Steps
 
 
 def repeats(references: Sequence[Run]) -> bool:
@@ -18,9 +18,9 @@ def repeats(references: Sequence[Run]) -> bool:
 
 
 def _is_equal(one: Run, other: Run) -> bool:
-    pairs = zip(one.timelines, other.timelines, strict=False)
-    has_equal_steps = all(first_different_state(first.steps, second.steps) is None for first, second in pairs)
-    return has_equal_steps and final_parameters(one) == final_parameters(other)
+    steps = {timeline.rank: timeline.steps for timeline in other.timelines}
+    found = (first_different_state(steps.get(own.rank, NOTHING), own.steps) for own in one.timelines)
+    return set(found) <= {None} and final_parameters(one) == final_parameters(other)
 
 
 class Distance(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +58,8 @@ def first_different_state(expected: Steps, found: Steps) -> int | None:
 
 def final_parameters(run: Run) -> dict[int, str | None]:
     """Digest of the parameters at the end, by rank; without those of who had nothing to train and did not tell."""
-    ends = [(life, life.process.exit) for life in run.group(max(run.history.incarnations, default=0))]
+    last = run.history.incarnations[-1:]
+    ends = [(life, life.process.exit) for life in run.lives if life.incarnation in last]
     return {
         life.rank: exit_.parameters
         for life, exit_ in ends

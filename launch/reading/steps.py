@@ -13,7 +13,7 @@ import msgspec
 from resumable.launch.evidence.rank_records import Figure
 from resumable.launch.reading.differences import first_difference
 from resumable.launch.reading.step_table import BatchColumn, FigureColumn, StepColumn, Table, fingerprint, together
-from resumable.launch.reading.trained import TrainedStep
+from resumable.launch.reading.trained import TrainedStep, unscaled
 
 
 class _Part(msgspec.Struct, frozen=True):
@@ -110,9 +110,10 @@ class Steps(Sequence[TrainedStep]):
         return _joined("q", (_of_batches(part, name) for part in self.parts))
 
     def losses_of(self, step: int) -> tuple[float | None, ...]:
-        """One for each backward pass of a step."""
+        """One for each backward pass of a step, without what a gradient scaler multiplied it by."""
         part, number = self._place(step)
-        return part.table.losses_of(part.begin + number)
+        place = part.begin + number
+        return tuple([unscaled(loss, part.table.scale_of(place)) for loss in part.table.losses_of(place)])
 
     @property
     def settings(self) -> set[tuple[str, str]]:
