@@ -92,8 +92,9 @@ class HadStates:
         ranks = {life.rank for life in self.lives}
         if ranks == self.states.keys():
             yield merged_form([form_of(state, component) for state in self.states.values()])
-        if ranks == self.quick.keys() and component in _IN_STEPS:
-            yield merged_form([Form(quick=forms.get(component, Fingerprint())) for forms in self.quick.values()])
+        after = self._merged_after(component)
+        if after is not None:
+            yield Form(quick=after)
 
     def is_spread(self, component: str) -> bool:
         """Whether ranks hold shards of it."""
@@ -104,9 +105,14 @@ class HadStates:
         return frozenset(name for state in self.states.values() for name in state.components.get(component, {}))
 
     def has_left(self, rank: int, component: str, own: Form) -> bool:
-        """Whether a rank had something else after the step that the save follows."""
-        quick = self.quick.get(rank, {}).get(component)
+        """Whether it had something else after the step that the save follows; of what is spread, all ranks together."""
+        quick = self._merged_after(component) if self.is_spread(component) else self.quick.get(rank, {}).get(component)
         return component in _IN_STEPS and not own.is_part and quick is not None and quick != own.quick
+
+    def _merged_after(self, component: str) -> Fingerprint | None:
+        if component not in _IN_STEPS or not self.lives or len(self.quick) < len(self.lives):
+            return None
+        return merged_form([Form(quick=forms.get(component)) for forms in self.quick.values()]).quick
 
     def _is_alike(self, component: str, rank: int, saver: int, *, is_resized: bool) -> bool:
         """Whether a rank had what the saver had; on a different number of ranks, whether all ranks had the same."""

@@ -145,7 +145,7 @@ def _start(run: Run, life: Life, found: Mapping[int, State], had: HadStates) -> 
                 expected = [one for one in expected if one.names is not None]
         if any(one.equals(own) for one in expected):
             equal |= {component} if own.names or own.quick != Fingerprint() else set()
-            passing |= {component} if not is_resized and had.has_left(life.rank, component, own) else set()
+            passing |= {component} if had.has_left(life.rank, component, own) else set()
         elif expected:
             names, held = _differing(own, expected), own.names or {}
             differing[component] = Difference(

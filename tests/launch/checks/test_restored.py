@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import msgspec
 import pytest
@@ -595,7 +596,7 @@ EIGHT = replace(FOUR, world_size=8, batch_size=1)
 
 
 def resized(after: Job, *, is_sharded: bool) -> History:
-    """Four ranks are killed after five steps, another number goes on after two; every rank of a sharded job saves."""
+    """Four ranks are killed after five steps, a number of them goes on after two; every rank of a sharded job saves."""
     groups = [histories.killed(FOUR, 5), histories.resized(FOUR, after, 2)]
     history = histories.evidence(FOUR, groups, [], after).faulted.history
     if is_sharded:
@@ -619,14 +620,30 @@ def _saving(process):
 
 
 @pytest.mark.parametrize("is_sharded", [False, True])
-@pytest.mark.parametrize("after", [TWO, EIGHT], ids=["two", "eight"])
-def test_on_another_number_of_ranks_the_same_state_is_valid(after: Job, is_sharded: bool) -> None:
-    """Whether each rank holds all of it or its shards."""
-    result = judged(resized(after, is_sharded=is_sharded), job=FOUR)
+@pytest.mark.parametrize("is_noisy", [False, True])
+@pytest.mark.parametrize("after", [FOUR, TWO, EIGHT], ids=["four", "two", "eight"])
+def test_on_any_number_of_ranks_the_same_state_is_valid(after: Job, *, is_sharded: bool, is_noisy: bool) -> None:
+    """Whether each rank holds all of it or its shards, and whether numbers repeat."""
+    second = changed(histories.reference(FOUR, 2), noisy if is_noisy else same)
+    result = judged(resized(after, is_sharded=is_sharded), job=FOUR, second=second)
     assert (result.outcome, result.summary) == (
         Outcome.VALID,
         "1 restart: parameters, optimizer, buffers and scaler as saved after 2 steps",
     )
+
+
+def test_shards_of_an_average_are_in_doubt_where_training_went_on_from_others() -> None:
+    """They stood in the model only while it saved."""
+    history = resized(FOUR, is_sharded=True)
+    for rank in range(FOUR.world_size):
+        average = {"layer.bias": shard(one("average"), rank, 4)}
+        history = changed(history, partial(with_shards, average), rank=rank)
+    result = judged(history, job=FOUR, second=changed(histories.reference(FOUR, 2), noisy))
+    assert (result.outcome, "only while it saved" in result.summary) == (Outcome.UNKNOWN, True)
+
+
+def with_shards(parameters: dict[str, Fingerprint], line: AnyRecord) -> AnyRecord:
+    return with_component(line, "parameters", parameters) if isinstance(line, State) else line
 
 
 @pytest.mark.parametrize("after", [TWO, EIGHT], ids=["two", "eight"])
