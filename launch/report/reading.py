@@ -19,7 +19,7 @@ from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.explain.codes.verdicts import NotJudged
 from resumable.launch.judge.results import Results, Span, Tools, own_tools, results_of, spans_of
 from resumable.launch.judge.verdict import Verdict, judge_evidence, read_evidence, undecided
-from resumable.launch.plan.plan import Plan, Scenario
+from resumable.launch.plan.plan import Plan, Scenario, on_plain_processes
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.report.log_tails import LogTail, log_tails
 from resumable.launch.sweep.judge import PointJudge
@@ -60,7 +60,8 @@ def results_from(
         run_dir: Its folder.
         spans: As `results_of` takes them.
     """
-    folders = [run_dir.scenario(scenario.name) for scenario in plan.scenarios]
+    scenarios = (*plan.scenarios, *map(on_plain_processes, plan.points))
+    folders = [run_dir.scenario(scenario.name) for scenario in scenarios]
     periods = {folder.root.name: period for folder in folders if (period := _period(folder)) is not None}
     begins_unix = [period.begin_unix for period in periods.values() if period.begin_unix is not None]
     ends_unix = [period.end_unix for period in periods.values() if period.end_unix is not None]

@@ -175,7 +175,7 @@ class SweepRunner:
         failed = unconfirmed(self._plan.points, verdicts, done, num_alike=num_alike)
         warm = {on_plain_processes(self._run_of(point)): point for point in failed}
         again = dict.fromkeys((point.name for point in warm.values()), AGAIN)
-        self._display.begin("failed points again, on plain processes", self._plan.points, _marks(verdicts) | again)
+        self._display.begin("points, failed ones again on plain processes", self._plan.points, _marks(verdicts) | again)
         for scenario in warm:
             self._store.clear(scenario)
         with ClusterPool(self._plan, self._run_dir, self._clusters, num_jobs=self._num_jobs, is_warm=False) as pool:

@@ -107,6 +107,17 @@ def test_when_it_was_run_is_by_the_clock_of_its_first_node(tmp_path, time_unix, 
     assert expected == (results.started, results.finished)
 
 
+def test_a_sweep_has_finished_when_its_last_point_was_tried_again(half_done):
+    """What failed is run once more on plain processes, which is part of the command."""
+    history = samples.valid().faulted.history
+    begin = msgspec.structs.replace(history.rounds[0], time_ns=0, time_unix=1_000_000_000.0)
+    end = msgspec.structs.replace(history.ends[0], time_ns=60_000_000_000)
+    again = half_done.scenario(f"{BAD.name}-plain")
+    again.create()
+    (again.nodes / "node-0.jsonl").write_bytes(encode_node_line(begin) + encode_node_line(end))
+    assert read_results(half_done).finished == "2001-09-09T01:47:40+00:00"
+
+
 def test_what_is_no_run_directory_is_refused(tmp_path):
     """The message names it."""
     with pytest.raises(EvidenceError, match="no run directory"):
