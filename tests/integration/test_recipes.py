@@ -129,6 +129,28 @@ def test_the_workflow_of_the_page_gives_the_action_what_it_takes() -> None:
     assert (len(given), set().union(*given) - set(DEFINITION["inputs"])) == (2, set())
 
 
+@pytest.mark.parametrize(
+    ("schema", "text", "right", "wrong"),
+    [
+        ("vendor.github-workflows", block("yaml"), "runs-on:", "runs_on:"),
+        ("vendor.github-actions", (ACTION / "action.yml").read_text(), "using: composite", "using: compost"),
+        ("vendor.gitlab-ci", block("yaml", 1), "when: always", "when: ever"),
+    ],
+    ids=["workflow", "action", "gitlab"],
+)
+def test_recipes_follow_the_published_schemas(schema: str, text: str, right: str, wrong: str, tmp_path: Path) -> None:
+    """Those by which GitHub and GitLab read them, which refuse a wrong word."""
+    pytest.importorskip("check_jsonschema", reason="RECIPES NOT COMPARED: check-jsonschema is not installed")
+    assert text.count(right) > 0
+    assert [follows(schema, form, tmp_path / "recipe.yml") for form in (text, text.replace(right, wrong))] == [0, 1]
+
+
+def follows(schema: str, text: str, file: Path) -> int:
+    file.write_text(text)
+    words = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, str(file)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=120, check=False).returncode
+
+
 def test_the_recipe_for_gitlab_leaves_what_it_names(repository: Path) -> None:
     """Its JUnit file has a test for each point."""
     job = yaml.safe_load(block("yaml", 1))["resume"]
