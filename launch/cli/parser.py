@@ -88,7 +88,7 @@ def _launch_arguments(command: str, argv: Sequence[str]) -> argparse.Namespace:
         refuse_swallowed_script(command, head)
     arguments, unknown = parser.parse_known_args(head)
     if unknown:
-        refuse_superfluous(unknown[0], parser, command_parsers)
+        refuse_superfluous(unknown[0], parser, command_parsers, head, tail)
     if tail and "--" not in argv[: len(argv) - len(tail)]:
         refuse_behind_script(command, head, tail)
     arguments.command = command

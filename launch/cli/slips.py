@@ -91,8 +91,18 @@ def refuse_unknown_command(argv: Sequence[str], commands: Sequence[str]) -> None
     raise UsageError(f"no command {word!r}\n{hint}")
 
 
-def refuse_superfluous(word: str, parser: argparse.ArgumentParser, parsers: Parsers) -> None:
-    """A word that a command has no use for: an option that there is not, or not here, or one argument too many."""
+def refuse_superfluous(
+    word: str, parser: argparse.ArgumentParser, parsers: Parsers, head: Sequence[str] = (), tail: Sequence[str] = ()
+) -> None:
+    """A word that a command has no use for: an option that there is not, or not here, or one argument too many.
+
+    Args:
+        word: It.
+        parser: Of the command.
+        parsers: Of all.
+        head: Of a command that launches a script, the words up to what was taken for it.
+        tail: The words from there on.
+    """
     if not word.startswith("-"):
         raise UsageError(f"{word!r} is one argument too many\ntry: {parser.prog} --help")
     name = word.partition("=")[0]
@@ -107,11 +117,15 @@ def refuse_superfluous(word: str, parser: argparse.ArgumentParser, parsers: Pars
     alike = [spellings[bare] for bare in get_close_matches(name.lstrip("-"), spellings, n=1)]
     nearest = begun if len(begun) in (1, 2) else alike
     elsewhere = [f"resumable {command}" for command, one in parsers().items() if option_named(one, name) is not None]
+    hint = f"try: {parser.prog} --help"
     if elsewhere and not begun:
-        raise UsageError(
-            f"{parser.prog} has no option {name}; it is one of {listed(elsewhere)}\ntry: {parser.prog} --help"
-        )
-    hint = f"did you mean: {' or '.join(nearest)}" if nearest else f"try: {parser.prog} --help"
+        hint = f"it is one of {listed(elsewhere)}\n{hint}"
+    elif nearest:
+        hint = f"did you mean: {' or '.join(nearest)}"
+    elif scripts := [number for number, one in enumerate(tail) if one.endswith(".py")]:
+        script, ours = tail[scripts[0]], [one for one in head if one != word]
+        right = shlex.join([*ours, script, word, *tail[: scripts[0]], *tail[scripts[0] + 1 :]])
+        hint = f"if it is one of {script}, write\n  {parser.prog} {right}"
     raise UsageError(f"no option {name}\n{hint}")
 
 
