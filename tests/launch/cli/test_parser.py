@@ -139,8 +139,8 @@ def test_the_short_help_names_only_options_that_there_are(command: str, capsys: 
         (["verify", "--at", "3", "train.py"], "no option --at\nit is one of resumable sweep\ntry"),
         (["check", "--html", "x", "run"], "it is one of resumable verify, resumable sweep and resumable report"),
         (
-            ["verify", "--lrate", "3", "train.py", "-x"],
-            "one of train.py, write\n  resumable verify train.py --lrate 3 -x",
+            ["verify", "--epochs", "3", "train.py", "-x"],
+            "one of train.py, write\n  resumable verify train.py --epochs 3 -x",
         ),
         (["verify", "--epochs=3", "-q", "train.py"], "write\n  resumable verify -q train.py --epochs=3"),
         (["help"], "did you mean: resumable --help"),
