@@ -75,10 +75,12 @@ def _as_before(evidence: Evidence) -> CheckResult:
     usual = usual_epoch(run)
     if usual is None:
         return not_applicable("no epoch that was whole before the first restart says what an epoch holds")
+    wanted, num_padding = usual
     found = EpochSamples(timeline.steps for timeline in run.timelines)
     epochs = found.epochs if came_to_its_end(run) else found.epochs[:-1]
-    pairs = ((epoch, usual, found.count(epoch)) for epoch in epochs)
-    violations = list(_differences(pairs, _tolerance(evidence, by_epoch=True), _unit(run), is_whole=True))
+    pairs = ((epoch, wanted, found.count(epoch)) for epoch in epochs)
+    tolerance = _tolerance(evidence, by_epoch=True, num_padding=num_padding)
+    violations = list(_differences(pairs, tolerance, _unit(run), is_whole=True))
     if violations and evidence.is_resized and is_by_content(run):
         return unknown(BatchesCutDifferently())
     if violations:
@@ -88,7 +90,7 @@ def _as_before(evidence: Evidence) -> CheckResult:
 
 
 class _Tolerance(msgspec.Struct, frozen=True, kw_only=True):
-    """How many samples an epoch may differ by, because a different number of ranks pads and drops differently.
+    """How many samples an epoch may differ by, because another number of ranks, or epoch, pads and drops differently.
 
     Padding makes the last turn of an epoch whole: it stands in the last batch of a rank, and nowhere else.
     """
@@ -112,9 +114,11 @@ class _Tolerance(msgspec.Struct, frozen=True, kw_only=True):
         return is_at_the_end and max(gone.total(), fresh.total()) <= self.num_dropped and repeats <= self.num_extra
 
 
-def _tolerance(evidence: Evidence, *, by_epoch: bool) -> _Tolerance:
+def _tolerance(evidence: Evidence, *, by_epoch: bool, num_padding: int = 0) -> _Tolerance:
+    """What is allowed; `num_padding`: samples once more in each epoch, whichever they are, on the same number of ranks."""
     if not evidence.is_resized:
-        return _Tolerance()
+        ends = _ends(evidence.faulted, by_epoch=by_epoch) if num_padding else {}
+        return _Tolerance(num_extra=num_padding, found_ends=ends)
     reference = next(iter(evidence.references), evidence.faulted)
     most_a_turn = max(map(samples_a_turn, (reference, evidence.faulted)))
     return _Tolerance(

@@ -65,6 +65,5 @@ def _first_violation(life: Life, replay: Replay) -> Violation | None:
     if place is None:
         return None
     old, new = replay[place]
-    is_by_content = not old.indices and not new.indices
-    problem = ReplayDiffers(rank=life.rank, epoch=old.epoch, batch=old.batch, is_by_content=is_by_content)
+    problem = ReplayDiffers(rank=life.rank, epoch=old.epoch, batch=old.batch, is_by_content=not old.indices)
     return violation_of(life, problem, at=old, line=new.line, expected=old.samples, found=new.samples)

@@ -200,13 +200,11 @@ _CHECKS = {check.name: check for check in CHECKS}
 def _rank_as_cause(report: CheckReport) -> int:
     """A reference's own failure comes first, then missing evidence, then an end that nobody planned: the rest may follow."""
     match report.result.problem:
-        case ReferenceNodeFailed() | ReferenceFailed(exit_code=int()):
+        case ReferenceNodeFailed() | ReferenceFailed(exit_code=int()) | EvidenceDamaged():  # in the order of the checks
             return 0
-        case EvidenceDamaged():
-            return 1
         case DiedUnplanned():
-            return 2
-    return 3
+            return 1
+    return 2
 
 
 def _cause(report: CheckReport) -> Cause:
@@ -254,7 +252,7 @@ def _arbitrated(reports: tuple[CheckReport, ...], evidence: Evidence) -> tuple[C
     num_steps = num_equal_steps(evidence)
     objections: dict[str, Problem] = _left_out(accused, evidence)
     if num_steps is not None:
-        objections = {r.name: StateContradicts(what=str(r.result.problem or ""), num_steps=num_steps) for r in accused}
+        objections = {r.name: StateContradicts(what=str(r.result.problem), num_steps=num_steps) for r in accused}
     return tuple(
         msgspec.structs.replace(report, result=unknown(objections[report.name], report.result.violations))
         if report.name in objections
@@ -269,7 +267,7 @@ def _left_out(accused: Sequence[CheckReport], evidence: Evidence) -> dict[str, P
     steps = [one.step for report in accused for one in report.result.violations if one.step is not None]
     if left_out is None or min(steps, default=0) < left_out:
         return {}
-    return {r.name: StepLeftOut(what=str(r.result.problem or ""), num_steps=left_out) for r in accused}
+    return {r.name: StepLeftOut(what=str(r.result.problem), num_steps=left_out) for r in accused}
 
 
 def _unless_survived(reports: tuple[CheckReport, ...]) -> tuple[CheckReport, ...]:

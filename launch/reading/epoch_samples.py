@@ -84,12 +84,12 @@ def num_distinct(samples: Iterable[Index]) -> int:
     return len(others) + sum(word.bit_count() for word in bits.values())
 
 
-def usual_epoch(run: Run) -> Counter[Index] | None:
-    """The samples of every epoch that was whole before the first restart; None if those do not say what an epoch is.
+def usual_epoch(run: Run) -> tuple[Counter[Index], int] | None:
+    """The samples of every epoch that was whole before the first restart, and how many more of them pad each one.
 
-    An epoch is known to be whole where the next one was begun. Two that hold the same samples say what an epoch is; one
-    alone does if it holds every sample of the data set and repeats no more than padding would: what is drawn with
-    replacement, or what drops a tail, differs from epoch to epoch.
+    An epoch is known to be whole where the next one was begun. One says what an epoch is if it holds every sample of the
+    data set and repeats no more than padding would, by whichever samples; else two do that hold the same: what is drawn
+    with replacement, or what drops a tail, differs from epoch to epoch, and says nothing (None).
     """
     first = run.group(run.history.incarnations[0])
     epochs = EpochSamples(life.steps for life in first)
@@ -97,9 +97,10 @@ def usual_epoch(run: Run) -> Counter[Index] | None:
     if not whole:
         return None
     usual = epochs.count(whole[0])
-    if any(epochs.count(epoch) != usual for epoch in whole[1:]):
-        return None
-    return usual if len(whole) > 1 or _is_everything(usual, run, world_size=len(first)) else None
+    if all(_is_everything(epochs.count(epoch), run, world_size=len(first)) for epoch in whole):
+        return Counter(usual.keys()), usual.total() - len(usual)
+    is_same = len(whole) > 1 and all(epochs.count(epoch) == usual for epoch in whole)
+    return (usual, 0) if is_same else None
 
 
 def _is_everything(epoch: Counter[Index], run: Run, *, world_size: int) -> bool:

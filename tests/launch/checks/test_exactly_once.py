@@ -6,12 +6,12 @@ import pytest
 
 from resumable.launch.checks.exactly_once import exactly_once
 from resumable.launch.checks.reference import reference
-from resumable.launch.evidence.rank_records import Loader
+from resumable.launch.evidence.rank_records import Batch, Loader
 from resumable.launch.evidence.recorded_runs import record_plan
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.reading.evidence import Evidence, gather
 from tests.launch import histories
-from tests.launch.changes import changed, fields
+from tests.launch.changes import Change, changed, fields, same, without
 from tests.launch.histories import Epochs, Job, Life
 
 JOB = Job(num_samples=32)
@@ -53,12 +53,52 @@ def test_ranks_may_not_train_on_each_others_samples():
     assert (0, lost, again) == (violation.epoch, sorted(violation.lost), sorted(violation.extra))
 
 
-def test_an_order_of_another_rank_count_is_no_loss():
+PADDED = replace(JOB, num_samples=33)
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 4), (4, 2), (1, 4)])
+def test_an_order_of_another_rank_count_is_no_loss(before: int, after: int):
     """On other ranks the same samples are trained on, apart from padding."""
-    job = replace(JOB, num_samples=33)
-    other = replace(job, world_size=4)
-    groups = [histories.killed(job, 5), histories.resized(job, other, 4)]
+    job, other = (replace(PADDED, world_size=world_size) for world_size in (before, after))
+    groups = [histories.killed(job, 3), histories.resized(job, other, 2)]
     assert exactly_once(histories.evidence(job, groups, [], other)).outcome == Outcome.VALID
+
+
+def with_last_batch_again(epochs: Epochs) -> Epochs:
+    return [[*epochs[0], epochs[0][-1]], *epochs[1:]]
+
+
+@pytest.mark.parametrize("world_size", [2, 4])
+@pytest.mark.parametrize("step", [12, 20])
+@pytest.mark.parametrize(
+    ("change", "outcome"),
+    [
+        pytest.param(list, Outcome.VALID, id="exact"),
+        pytest.param(lambda epochs: [epochs[0][1:], *epochs[1:]], Outcome.INVALID, id="skipped"),
+        pytest.param(lambda epochs: [[epochs[0][0], *epochs[0]], *epochs[1:]], Outcome.INVALID, id="again"),
+        pytest.param(with_last_batch_again, Outcome.INVALID, id="again at the end"),
+    ],
+)
+def test_padding_is_of_other_samples_in_each_epoch(
+    step: int, world_size: int, change: Callable[[Epochs], Epochs], outcome: Outcome
+) -> None:
+    """Without a reference whole epochs before the restart, one or two, say what one holds, and how many are padding."""
+    other = replace(PADDED, world_size=world_size)
+    lives = [Life(epochs=life.epochs, base=step) for life in histories.resized(PADDED, other, step)]
+    lives = [
+        replace(life, epochs=change(life.epochs)) if rank < world_size - 1 else life for rank, life in enumerate(lives)
+    ]
+    evidence = histories.evidence(PADDED, [histories.killed(PADDED, step + 1), lives], [], other)
+    assert exactly_once(alone(evidence)).outcome == outcome
+
+
+def test_the_last_batches_once_more_are_no_padding() -> None:
+    """It makes the last turn whole: less than a sample of each rank."""
+    other = replace(JOB, world_size=4)
+    lives = [Life(epochs=life.epochs, base=4) for life in histories.resized(JOB, other, 4)]
+    lives[2:] = [replace(life, epochs=[[*life.epochs[0], life.epochs[0][-1]], *life.epochs[1:]]) for life in lives[2:]]
+    result = exactly_once(histories.evidence(JOB, [histories.killed(JOB, 5), lives], [], other))
+    assert (result.outcome, result.summary) == (Outcome.INVALID, "epoch 0: 4 samples duplicated")
 
 
 @pytest.mark.parametrize(("batch", "outcome"), [(0, Outcome.INVALID), (-1, Outcome.VALID)])
@@ -170,6 +210,29 @@ def test_batches_are_counted_where_no_index_is_known():
     runs = [histories.without_indices(run.history) for run in (*evidence.references, evidence.faulted)]
     result = exactly_once(gather(evidence.plan, evidence.scenario, runs[:2], runs[2]))
     assert (result.outcome, result.summary) == (Outcome.VALID, "48 batches in 3 epochs, none lost, none duplicated")
+
+
+def test_a_batch_that_is_lost_is_so_where_no_index_is_known() -> None:
+    """On the same number of ranks it is cut as in the uninterrupted run."""
+    evidence = histories.one_kill(JOB, rank1=lambda epochs: [epochs[0][1:], *epochs[1:]])
+    runs = [histories.without_indices(run.history) for run in (*evidence.references, evidence.faulted)]
+    result = exactly_once(gather(evidence.plan, evidence.scenario, runs[:2], runs[2]))
+    assert (result.outcome, result.summary) == (Outcome.INVALID, "epoch 0: 1 batch lost")
+
+
+@pytest.mark.parametrize(("change", "outcome"), [(without(Batch), Outcome.NOT_APPLICABLE), (same, Outcome.UNKNOWN)])
+def test_a_job_of_which_no_batch_was_seen_is_not_judged(change: Change, outcome: Outcome) -> None:
+    """Nothing says what it trained on; one that was ended before its first batch has shown nothing."""
+    first, second = (changed(histories.reference(JOB, number), change) for number in (1, 2))
+    faulted = changed(histories.evidence(JOB, [histories.killed(JOB, 0)], []).faulted.history, change)
+    result = exactly_once(histories.of_histories(faulted, JOB, [], first=first, second=second))
+    assert result.outcome == outcome
+
+
+def test_a_run_without_restart_and_without_reference_shows_nothing() -> None:
+    """Its epochs are as they are."""
+    whole = histories.evidence(JOB, [histories.resumed(JOB, 0)], [])
+    assert exactly_once(alone(whole)).outcome == Outcome.NOT_APPLICABLE
 
 
 def test_padding_is_no_repeat():

@@ -23,12 +23,8 @@ def test_steps_done_again_otherwise_are_invalid():
     )
     violation = result.violations[0]
     assert result.outcome == Outcome.INVALID
-    assert (1, 0, 4, tuple(JOB.epoch(1, 0)[4])) == (
-        violation.rank,
-        violation.epoch,
-        violation.batch,
-        violation.expected,
-    )
+    assert (violation.rank, violation.epoch, violation.batch) == (1, 0, 4)
+    assert (tuple(JOB.epoch(1, 0)[4]), tuple(JOB.epoch(1, 1)[4])) == (violation.expected, violation.found)
 
 
 def test_it_needs_no_reference():
@@ -57,6 +53,21 @@ def test_a_step_that_was_never_finished_counts_as_done_before():
     right = JOB.epochs_from(0, 4)
     assert judged_unfinished(right).outcome == Outcome.VALID
     assert judged_unfinished([right[0][1:], *right[1:]]).outcome == Outcome.INVALID
+
+
+@pytest.mark.parametrize(("first", "outcome"), [(0, Outcome.VALID), (1, Outcome.INVALID)])
+def test_what_a_second_process_never_finished_must_come_again_too(first, outcome):
+    """And no more what the first one had not finished."""
+    groups = [histories.killed(JOB, 5), histories.killed(JOB, 7, base=4)]
+    before = [
+        without_last_step(process)
+        for incarnation, lives in enumerate(groups)
+        for process in histories.group(JOB, lives, incarnation=incarnation)
+    ]
+    rest = [JOB.epochs_from(rank, 6) for rank in (0, 1)]
+    lives = [histories.Life(epochs=[own[0][first:], *own[1:]], base=6) for own in rest]
+    history = histories.history("faulted", [*before, *histories.group(JOB, lives, incarnation=2)])
+    assert replay_identical(histories.of_histories(history, JOB, [])).outcome == outcome
 
 
 @pytest.mark.parametrize(("first", "outcome"), [(0, Outcome.VALID), (1, Outcome.INVALID)])

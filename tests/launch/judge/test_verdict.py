@@ -9,17 +9,38 @@ from hypothesis import strategies as st
 from resumable.launch.checks.check import Check
 from resumable.launch.evidence.history import Damage, History
 from resumable.launch.evidence.node_records import encode_node_line
-from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, Save, State, Step, encode_line
+from resumable.launch.evidence.rank_records import (
+    AnyRecord,
+    Backward,
+    Batch,
+    Save,
+    SkippedStep,
+    State,
+    Step,
+    encode_line,
+)
 from resumable.launch.evidence.run_dir import RunDir
-from resumable.launch.explain.check_result import CheckResult, passed
+from resumable.launch.explain.check_result import CheckResult, Violation, failed, passed, unknown
 from resumable.launch.explain.codes.batch_problems import BatchAfterEnd
 from resumable.launch.explain.codes.ends import DiedUnplanned
+from resumable.launch.explain.codes.faults import FaultWithoutEffect
 from resumable.launch.explain.codes.references import ReferenceFailed, ReferenceMissing
+from resumable.launch.explain.codes.state_problems import StateContradicts, StepLeftOut
 from resumable.launch.explain.codes.statement import Problem
 from resumable.launch.explain.codes.verdicts import EvidenceDamaged, NothingResumed
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.judge import verdict as verdict_module
-from resumable.launch.judge.verdict import CheckReport, Verdict, combine, judge, judge_evidence, write_verdict
+from resumable.launch.judge.verdict import (
+    Cause,
+    CheckReport,
+    Verdict,
+    combine,
+    judge,
+    judge_evidence,
+    read_evidence,
+    undecided,
+    write_verdict,
+)
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import resolve
 from resumable.launch.reading.evidence import Evidence
@@ -35,12 +56,17 @@ def test_a_run_that_resumes_exactly_is_valid():
     """A job killed in mid-epoch that goes on from its checkpoint with the right batches is VALID."""
     verdict = judge_evidence(histories.one_kill(JOB))
     assert (verdict.outcome, verdict.reason, verdict.advice, verdict.exit_code) == (Outcome.VALID, "", "", 0)
+    assert (bool(verdict), verdict.notes[:1]) == (
+        True,
+        tuple(note for one in verdict.checks for note in one.result.notes)[:1],
+    )
 
 
 def test_a_run_that_skips_a_batch_is_invalid():
     """A rank that leaves out the first batch after its restart is INVALID."""
     verdict = judge_evidence(histories.one_kill(JOB, rank1=lambda epochs: [epochs[0][1:], *epochs[1:]]))
     assert (verdict.outcome, verdict.exit_code) == (Outcome.INVALID, 1)
+    assert (bool(verdict), verdict.notes) == (False, ())
 
 
 def test_a_run_without_a_fault_is_unknown():
@@ -157,6 +183,98 @@ def test_an_end_that_nobody_planned_explains_what_did_not_happen() -> None:
     _, cause = combine([report("fault_fired", Outcome.UNKNOWN), report("progress", Outcome.UNKNOWN, died)])
     assert cause is not None
     assert cause.problem == died
+
+
+def test_wrong_batches_of_a_job_that_did_not_come_to_its_end_are_wrong() -> None:
+    """What it had not done yet is not known, and changes nothing of what it did."""
+    lives = histories.killed(JOB, 9, base=4)
+    lives[1] = replace(lives[1], epochs=[lives[1].epochs[0][1:], *lives[1].epochs[1:]])
+    verdict = judge_evidence(histories.evidence(JOB, [histories.killed(JOB, 5), lives], [histories.sigkill(4)]))
+    assert {one.name: one.result.outcome for one in verdict.checks}["progress"] is Outcome.UNKNOWN
+    assert (verdict.outcome, verdict.cause and verdict.cause.check) == (Outcome.INVALID, "rank_sequence")
+
+
+def problem_of(verdict: Verdict, check: str) -> Problem | None:
+    return next(one.result.problem for one in verdict.checks if one.name == check)
+
+
+turned = fields(Batch, indices=lambda line: line.indices[::-1])
+
+
+def test_batches_that_seem_wrong_where_all_numbers_are_right_were_misread() -> None:
+    """No wrong batch leaves losses and parameters right to the last bit; what was seen is kept."""
+    faulted = changed(histories.one_kill(JOB).faulted.history, turned, incarnation=1, rank=1)
+    verdict = judge_evidence(histories.of_histories(faulted, JOB, [histories.sigkill(4)]))
+    assert (verdict.outcome, verdict.cause and verdict.cause.check) == (Outcome.UNKNOWN, "rank_sequence")
+    accused = [one for one in verdict.checks if isinstance(one.result.problem, StateContradicts)]
+    assert [one.name for one in accused] == ["rank_sequence", "replay_identical"]
+    seen = accused[0].result.violations[0]
+    assert accused[0].result.problem == StateContradicts(what=seen.sentence, num_steps=4 * (5 + 20))
+
+
+@pytest.mark.parametrize("step", [4, 8])
+@pytest.mark.parametrize("is_wrong_before", [True, False])
+def test_batches_behind_a_step_that_was_left_out_by_chance_accuse_nobody(step: int, *, is_wrong_before: bool) -> None:
+    """Numbers do not repeat, and a gradient overflowed in this run alone; what was wrong before is wrong."""
+    wrong = {"rank1": lambda epochs: [epochs[0][::-1], *epochs[1:]]} if is_wrong_before else {}
+    left_out = SkippedStep(sequence=0, time_ns=0)
+    faulted = changed(
+        histories.one_kill(JOB, **wrong).faulted.history,
+        lambda line: left_out if isinstance(line, Step) and line.step == step else line,
+        incarnation=1,
+    )
+    second = changed(histories.reference(JOB, 2), fields(Backward, loss=-1.0))
+    verdict = judge_evidence(histories.of_histories(faulted, JOB, [histories.sigkill(4)], second=second))
+    is_excused = step == 4 or not is_wrong_before
+    assert verdict.outcome is (Outcome.UNKNOWN if is_excused else Outcome.INVALID)
+    found = problem_of(verdict, "rank_sequence")
+    assert isinstance(found, StepLeftOut) == is_excused
+    assert not is_excused or (found.num_steps, "rank 0" in found.what) == (step, True)
+
+
+def test_a_process_trains_from_where_the_first_of_its_ranks_does() -> None:
+    """A group of which nothing is known is told too, and on how many nodes each was."""
+    job = Job(num_samples=32)
+    after = [histories.resumed(job, 4)[0], replace(histories.resumed(job, 2)[1], stop_after=6)]
+    history = histories.evidence(job, [histories.killed(job, 5), after], []).faulted.history
+    first, second = history.rounds
+    rounds = (first, msgspec.structs.replace(first, node=1), second, msgspec.structs.replace(second, incarnation=2))
+    verdict = judge_evidence(histories.of_histories(msgspec.structs.replace(history, rounds=rounds), job, []))
+    found = [(one.num_nodes, one.first_step, one.num_steps) for one in verdict.incarnations]
+    assert found == [(2, 0, 5), (1, 2, 20), (1, None, 0)]
+
+
+def test_a_scenario_is_no_reference_of_its_own(tmp_path) -> None:
+    """Of a plan without any fault the last undisturbed run is judged, beside the others."""
+    evidence = histories.one_kill(JOB)
+    run_dir = RunDir(root=tmp_path)
+    stored(evidence, run_dir)
+    plan = msgspec.structs.replace(evidence.plan, scenarios=evidence.plan.scenarios[:2])
+    found = read_evidence(plan, run_dir)
+    assert [run.history.name for run in found.runs] == ["reference-1", "reference-2"]
+
+
+def test_what_nobody_looked_at_is_unknown() -> None:
+    """And says why."""
+    verdict, why = undecided("point-1", NothingResumed()), str(NothingResumed())
+    assert (verdict.outcome, verdict.reason, verdict.scenario, verdict.checks) == (Outcome.UNKNOWN, why, "point-1", ())
+    assert (verdict.cause, verdict.incarnations, verdict.fired_faults) == (Cause(problem=NothingResumed()), (), ())
+
+
+@pytest.mark.parametrize(
+    ("effect", "expected"), [("the script caught it", Outcome.UNKNOWN), ("the save went on", Outcome.INVALID)]
+)
+def test_what_is_wrong_after_a_fault_that_was_survived_is_not_proved(
+    monkeypatch, effect: str, expected: Outcome
+) -> None:
+    """No restart came between; a fault that had no other effect excuses nothing."""
+    without_effect = FaultWithoutEffect(fault="exception", rank=0, effect=effect)
+    results = (unknown(without_effect), failed([Violation(problem=BatchAfterEnd(rank=1))]))
+    checks = tuple(Check(name=str(n), claim="", run=lambda _, own=own: own) for n, own in enumerate(results))
+    monkeypatch.setattr(verdict_module, "CHECKS", checks)
+    accused = judge_evidence(histories.one_kill(JOB)).checks[1].result
+    assert accused.outcome is expected
+    assert accused.summary.endswith("(not proved: the process lived on)") == (expected is Outcome.UNKNOWN)
 
 
 def broken_check(evidence: Evidence) -> CheckResult:
