@@ -27,7 +27,7 @@ def progress_table(title: str, ranks: Sequence[RankProgress], num_total: int | N
     """
     table = Table(box=None, pad_edge=False, title=Text(printable(title)), title_justify="left")
     for head in _HEADS:
-        table.add_column(head, justify="left" if head == "" else "right", no_wrap=True)
+        table.add_column(head, justify="left" if head == "" else "right", no_wrap=head != "")  # which alone gives way
     for rank in ranks:
         table.add_row(
             str(rank.rank),
@@ -37,7 +37,12 @@ def progress_table(title: str, ranks: Sequence[RankProgress], num_total: int | N
             "" if rank.steps_per_s is None else f"{rank.steps_per_s:.1f}",
             _left(rank, num_total),
             str(rank.incarnation),
-            Text(_doing(rank), style="yellow" if rank.is_stalled else _STYLES[rank.doing]),
+            Text(
+                _doing(rank),
+                style="yellow" if rank.is_stalled else _STYLES[rank.doing],
+                no_wrap=True,
+                overflow="ellipsis",
+            ),
         )
     return table
 

@@ -29,6 +29,8 @@ from resumable.launch.system.standard_streams import complain
 from resumable.launch.system.wording import shown
 
 _REDRAW_S = 0.5
+_TABLE_WIDTH = 80
+"""Columns below which a table would hide what it shows."""
 _LINES_S = 5.0
 """Between two looks where every change is a new line."""
 
@@ -129,9 +131,11 @@ class _Watcher:
         references = [self._runs[one.name] for one in plan.references if one.name in self._runs]
         total = next((num for one in references if (num := num_steps_of(one)) is not None), None)
         is_last = plan.sweep is None and name == plan.scenarios[-1].name
+        lines = tuple(progress_line(name, rank, total) for rank in progress.ranks)
+        is_wide = self._width >= _TABLE_WIDTH
         return _Look(
-            drawing=progress_table(name, progress.ranks, total),
-            lines=tuple(progress_line(name, rank, total) for rank in progress.ranks),
+            drawing=progress_table(name, progress.ranks, total) if is_wide else Text("\n".join(lines)),
+            lines=lines,
             is_over=is_judged or (is_last and (progress.is_over or progress.has_succeeded)),
         )
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import re
 import time
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from resumable.launch.cli.commands.watch import watch
 from resumable.launch.cli.main import main
 from resumable.launch.evidence.recorded_runs import SCENARIO, record_plan
 from resumable.launch.evidence.run_dir import RunDir
@@ -106,3 +111,15 @@ def test_a_look_at_a_run_that_may_go_on_stores_no_verdict(tmp_path, capsys):
     assert main(["check", str(run_dir.root)]) == 3
     assert "not over, or broken off; while it runs: resumable watch" in capsys.readouterr().out
     assert not run_dir.verdict_file.exists()
+
+
+@pytest.mark.parametrize(("width", "head"), [(100, "rank"), (60, "faulted, rank 0: step")])
+def test_where_a_table_has_no_room_there_are_lines(tmp_path, monkeypatch, width, head):
+    """A terminal that is redrawn shows whole words, however narrow it is."""
+    run_dir = timelines.run_of(samples.valid(), tmp_path / "run")
+    write_verdict(judge_evidence(samples.valid()), run_dir)
+    printed = io.StringIO()
+    watch(Namespace(run_dir=str(run_dir.root), once=False), Console(file=printed, width=width, force_terminal=True))
+    lines = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", printed.getvalue()).splitlines()
+    assert [line for line in lines if line.startswith(head)] != []
+    assert [line for line in lines if "…" in line] == []

@@ -58,3 +58,14 @@ def test_a_table_has_a_row_for_each_rank():
     Console(file=target, width=80).print(progress_table("faulted", [RANK, RANK], 72))
     rows = [" ".join(line.split()) for line in target.getvalue().splitlines()]
     assert rows[2:] == ["2 34 of 72 1, batch 10 of 24 0.1774 2.0 19 s 1 training"] * 2
+
+
+def test_a_long_message_takes_nothing_from_the_figures():
+    """Of two ranks, one failed with more words than a row has: its words are cut, in one line."""
+    target = StringIO()
+    failed = msgspec.structs.replace(RANK, doing="failed", message="RuntimeError: " + "closed by peer " * 20)
+    Console(file=target, width=80).print(progress_table("faulted", [RANK, failed], 72))
+    rows = [" ".join(line.split()) for line in target.getvalue().splitlines()]
+    assert rows[2] == "2 34 of 72 1, batch 10 of 24 0.1774 2.0 19 s 1 training"
+    assert rows[3].startswith("2 34 of 72 1, batch 10 of 24 0.1774 2.0 1 failed: R")
+    assert (len(rows), rows[3][-1]) == (4, "…")
