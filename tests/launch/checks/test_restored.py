@@ -695,14 +695,15 @@ def test_how_parameters_differ_tells_what_became_of_them(parameters, untrained, 
     assert words in f"{violation.explanation} {violation.advice}"
 
 
+@pytest.mark.parametrize("is_noisy", [True, False])
 @pytest.mark.parametrize(
-    ("own", "expected"), [({}, Outcome.VALID), ({"parameters": one("fresh")}, Outcome.INVALID)], ids=["saved", "fresh"]
+    "own", [{}, {"parameters": one("fresh")}, {"optimizer": one("fresh")}], ids=lambda own: str([*own])
 )
-def test_optimizers_that_the_first_step_makes_have_lost_nothing(own: dict[str, Fingerprint], expected: Outcome) -> None:
+def test_optimizers_that_the_first_step_makes_have_lost_nothing(own: dict[str, Fingerprint], *, is_noisy: bool) -> None:
     """One for each tensor, in whatever order they come: of the others nobody has seen what they began with."""
 
     def first_alone(line: AnyRecord) -> AnyRecord:
-        if isinstance(line, Step) and own:
+        if isinstance(line, Step) and (own or is_noisy):
             return msgspec.structs.replace(
                 line, components={name: form + one("effect", num_elements=0) for name, form in line.components.items()}
             )
@@ -715,7 +716,7 @@ def test_optimizers_that_the_first_step_makes_have_lost_nothing(own: dict[str, F
             line, components={**line.components, **components}, quick={**line.quick, **parts}
         )
 
-    assert alone(run_with((first_alone, 1, None))).outcome == expected
+    assert alone(run_with((first_alone, 1, None))).outcome == (Outcome.INVALID if own else Outcome.VALID)
 
 
 @pytest.mark.parametrize(("place", "optimizer"), [("0/1/4", "the optimizer"), ("2/1/4", "optimizer 2")])

@@ -4,8 +4,8 @@ import msgspec
 import pytest
 
 from resumable.launch.evidence.history import Process
-from resumable.launch.evidence.rank_records import AnyRecord, Backward, Exit, Step
-from resumable.launch.reading.arbiter import num_equal_steps, was_cut_off
+from resumable.launch.evidence.rank_records import AnyRecord, Backward, Exit, SkippedStep, Step
+from resumable.launch.reading.arbiter import first_left_out, num_equal_steps, was_cut_off
 from resumable.launch.reading.evidence import Evidence
 from tests.launch import histories
 from tests.launch.changes import Change, changed, fields, without
@@ -77,6 +77,29 @@ def test_what_no_run_recorded_is_not_equal(change: Change) -> None:
     references = {name: changed(histories.reference(JOB, n), change) for n, name in ((1, "first"), (2, "second"))}
     faulted = changed(histories.one_kill(JOB).faulted.history, change)
     assert num_equal_steps(histories.of_histories(faulted, JOB, [], **references)) is None
+
+
+def skipping(*steps: int) -> Change:
+    """A gradient scaler leaves out these steps."""
+    left_out = SkippedStep(sequence=0, time_ns=0)
+    return lambda line: left_out if isinstance(line, Step) and line.step in steps else line
+
+
+@pytest.mark.parametrize(
+    ("faulted", "second", "expected"),
+    [
+        pytest.param((6, 9), (), 6, id="the first one"),
+        pytest.param((6, 9), (6,), 8, id="but for what another run left out there too"),
+        pytest.param((), (6,), None, id="of this run alone"),
+    ],
+)
+def test_the_first_step_that_is_left_out_by_chance_counts_since_training_began(faulted, second, expected) -> None:
+    """Where numbers repeat there is no chance."""
+    run = changed(histories.one_kill(JOB).faulted.history, skipping(*faulted), incarnation=1, rank=0)
+    other = changed(histories.reference(JOB, 2), skipping(*second))
+    noisy = histories.of_histories(run, JOB, [], second=changed(other, other_loss))
+    exact = histories.of_histories(run, JOB, [])
+    assert (first_left_out(noisy), first_left_out(exact)) == (expected, None)
 
 
 def test_another_number_of_ranks_rounds_differently() -> None:

@@ -135,6 +135,43 @@ def test_what_the_lines_do_not_tell_of_is_neither_equal_nor_different(lacking: s
     assert (set(found.equal), dict(found.differing)) == (every - unknown, {})
 
 
+@pytest.mark.parametrize("is_part", [True, False])
+def test_what_no_optimizer_holds_yet_is_nothing_that_nobody_trains(*, is_part: bool) -> None:
+    """The first step makes more of them, which hold it then."""
+
+    def change(line: AnyRecord) -> AnyRecord:
+        if not isinstance(line, State) or line.moment != "start":
+            return line
+        held = (
+            {"layer.weight": line.components["parameters"]["layer.weight"]}
+            if is_part
+            else line.components["parameters"]
+        )
+        rest = {"layer.bias": one("waiting")}
+        return with_component(with_component(line, "parameters", held), "untrained", rest)
+
+    history = run_of([histories.killed(JOB, 5), histories.resumed(JOB, 4)])
+    teacher = fields(State, components=lambda line: {**line.components, "untrained": {"teacher": one("teacher")}})
+    found = starts(changed(changed(history, teacher), change, incarnation=1))
+    assert set(found[0].differing) == (set() if is_part else {"untrained"})
+
+
+@pytest.mark.parametrize("unknown", ["neither", "after steps", "before them"])
+def test_what_is_spread_over_ranks_is_seen_where_either_tells(unknown: str) -> None:
+    """What a rank holds after a step, or before its first one; an optimizer may have lost all it had."""
+    history = histories.evidence(JOB, [histories.killed(JOB, 5), histories.resumed(JOB, 4)], []).faulted.history
+    history = with_states(history, is_sharded=True)
+    if unknown == "after steps":
+        history = changed(history, fields(Step, components={}), incarnation=0)
+    if unknown == "before them":
+        history = changed(
+            history,
+            lambda line: with_component(line, "optimizer", {}) if isinstance(line, State) else line,
+            incarnation=1,
+        )
+    assert [start.spread for start in starts(history)] == [frozenset({"parameters", "optimizer"})] * 2
+
+
 def life_after(step: int, *, until: int | None = None) -> list[Life]:
     """A group that goes on after so many steps and is killed, or finishes."""
     stop = None if until is None else until - step
