@@ -274,6 +274,13 @@ class Rename(Record, frozen=True, kw_only=True, tag="rename"):
     writer: Writer = "loop"
 
 
+class Copy(Record, frozen=True, kw_only=True, tag="copy"):
+    """What this process had saved was copied or linked, a file or a folder: it is there under both names."""
+
+    source: str
+    target: str
+
+
 class Remove(Record, frozen=True, kw_only=True, tag="remove"):
     """A file or folder below the directory in which the job began was removed."""
 
@@ -353,6 +360,7 @@ AnyRecord = (
     | Save
     | Dump
     | Rename
+    | Copy
     | Remove
     | Load
     | Superseded

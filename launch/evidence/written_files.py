@@ -1,4 +1,4 @@
-"""Files that a process saved, dumped or renamed into place, as its evidence tells."""
+"""Files that a process saved, dumped, copied or renamed into place, as its evidence tells."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import count
 
 import msgspec
 
-from resumable.launch.evidence.rank_records import AnyRecord, Dump, Remove, Rename, Save, Writer
+from resumable.launch.evidence.rank_records import AnyRecord, Copy, Dump, Remove, Rename, Save, Writer
 
 Line = Save | Dump | Rename
 
@@ -16,8 +16,9 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     """A file, or a folder of `torch.distributed.checkpoint`: when it was begun, and when it was whole under its name."""
 
     begun: Line
-    """With which it began; of a file that nobody saw written, what put it in place."""
-    ended: Line | None = None
+    """With which it began; of a file that nobody saw written, what put it in place; of a copy, with which the first one
+    began, under the copy's name."""
+    ended: Line | Copy | None = None
     """By which it was whole under its last name; None if it never was."""
     path: str
     """Where it lay in the end; "" for a buffer in memory."""
@@ -25,11 +26,13 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     """Its further names, each with the line (`sequence`) that gave it."""
     is_removed: bool = False
     """The same process removed it afterwards."""
+    copied: Copy | None = None
+    """Of a copy or a link: what made it."""
 
     @property
     def begin(self) -> int:
-        """Line (`sequence`) of its begin."""
-        return self.begun.sequence
+        """Line (`sequence`) of its begin; of a copy, when it was made."""
+        return (self.copied or self.begun).sequence
 
     @property
     def is_saved(self) -> bool:
@@ -68,6 +71,8 @@ def files_in(records: Iterable[AnyRecord]) -> list[File]:
                 files.end(record)
             case Rename():
                 files.rename(record)
+            case Copy():
+                files.copy(record)
             case Remove():
                 files.remove(record)
     return files.in_order()
@@ -104,9 +109,21 @@ class _Files:
             path = rename.target + file.path[len(rename.source) :] if file.path else rename.target
             moves = (*file.moves, (rename.sequence, path))
             ended = None if file.ended is None else rename
+            for other in [*self._numbers.get(path, ())]:
+                if self._files[other].copied is not None and self._files[other].begun.sequence == file.begun.sequence:
+                    self._pop(other)  # a link, of which only the newer name is left
             self._put(msgspec.structs.replace(file, path=path, ended=ended, moves=moves), number)
         if not numbers:
             self._put(File(begun=rename, ended=rename, path=rename.target))
+
+    def copy(self, copy: Copy) -> None:
+        """Add what a finished file, or each in a folder, holds under the name of its copy."""
+        newest = {self._files[number].path: self._files[number] for number in self._numbers.get(copy.source, ())}
+        for file in newest.values():
+            if file.ended is not None and not isinstance(file.begun, Rename):
+                path = copy.target + file.path[len(copy.source) :]
+                begun = msgspec.structs.replace(file.begun, path=path)
+                self._put(File(begun=begun, ended=copy, path=path, copied=copy))
 
     def remove(self, removed: Remove) -> None:
         """Note that a file was removed, or a folder with all in it."""

@@ -40,7 +40,7 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True):
     first_name: str
     """Under which its writing began, likewise."""
     own_step: int
-    """Steps that its rank had done since training began, when it was begun."""
+    """Steps that its rank had done since training began, when it was begun; of a copy, when the first one was."""
     step: int
     """The same as all ranks together count them, of which some may make fewer steps than others."""
     earliest_step: int
@@ -172,7 +172,7 @@ def saved_by(trajectory: Trajectory, first_step: int, *, num_carried: int = 0, s
     begun_next: dict[str, int] = {}
     for file in reversed(files):
         is_thread = file.writer == "thread"
-        own_step = first_step + trajectory.num_steps_before(file.begin)
+        own_step = first_step + trajectory.num_steps_before(file.begun.sequence)
         last = last_deed if file.writer == "loop" else last_begun[series_of(file.first_path)]
         saved.append(
             Saved(
@@ -184,8 +184,8 @@ def saved_by(trajectory: Trajectory, first_step: int, *, num_carried: int = 0, s
                 own_step=own_step,
                 step=own_step,
                 earliest_step=first_step if is_thread else own_step,
-                state=None if is_thread else states.get(file.begin - 1),
-                num_accumulated=_num_open(trajectory, file.begin, num_carried),
+                state=None if is_thread else states.get(file.begun.sequence - 1),
+                num_accumulated=_num_open(trajectory, file.begun.sequence, num_carried),
                 is_settled=file.ended is not None and file.ended.sequence < last,
                 is_of_course=file.begin < last_of_course,
                 is_open=open_.get(file.first_path) is file,

@@ -64,6 +64,8 @@ CASES = [
         counts="counts.npz",
     ),
     *pair("KeepingTheBest", "sigkill@step=10:rank=1", best="best"),
+    *pair("CopyingTheBest", "sigkill@step=10:rank=1", best="best.pt after"),
+    *pair("LinkingTheBest", "sigkill@step=10:rank=1", best="best.pt after"),
     *pair("Recommending", "sigkill@step=10:rank=1", table="optimizer"),
     *pair("Resized", "sigkill@step=9:rank=1", FEWER_RANKS, weights="parameter|model", moments="optimizer"),
     *pair("Turning", "sigkill@save#2+during:rank=0", turns="delet|remov"),

@@ -6,7 +6,17 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from resumable.launch.evidence.rank_records import AnyRecord, Batch, FaultFired, FaultRefused, Load, Rename, Save, Step
+from resumable.launch.evidence.rank_records import (
+    AnyRecord,
+    Batch,
+    Copy,
+    FaultFired,
+    FaultRefused,
+    Load,
+    Rename,
+    Save,
+    Step,
+)
 from resumable.launch.evidence.run_dir import ScenarioDir
 from resumable.launch.evidence.written_files import files_in
 from resumable.launch.plan.fault_kinds import CHECKPOINT_DAMAGE, NODE_KINDS
@@ -58,7 +68,7 @@ class Trigger:
         self._num_saves = sum(isinstance(record, Save) and record.phase == "begin" for record in records)
         self._num_loads = sum(isinstance(record, Load) for record in records)
         self._found = [file for life in earlier for file in files_in(life)]
-        self._writes: list[Save | Rename] = []
+        self._writes: list[Save | Rename | Copy] = []
         self._begun: dict[str, int] = {}
         self._ended: int | None = None
 
@@ -86,7 +96,7 @@ class Trigger:
             self._fire(fault, path=path)
 
     def _count(self, record: AnyRecord) -> None:
-        if isinstance(record, Save | Rename):
+        if isinstance(record, Save | Rename | Copy):
             self._writes.append(record)
         if isinstance(record, Save) and record.phase == "begin":
             self._begun[record.path] = self._num_saves
@@ -165,7 +175,7 @@ class Trigger:
         What was seen saved comes before what was only renamed into place: a script may have taken that from elsewhere.
         """
         newest_first = reversed((*self._found, *files_in(self._writes)))
-        saved_first = sorted(newest_first, key=lambda file: not file.is_saved)
+        saved_first = sorted(newest_first, key=lambda file: (not file.is_saved, file.copied is not None))
         parts = (damageable_part(Path(file.path), self._environment.rank) for file in saved_first if file.is_checkpoint)
         for part in dict.fromkeys(part for part in parts if part is not None):
             why = why_not_damaged(part, self._folders)

@@ -1,9 +1,11 @@
-"""Watches checkpoints that are files: those of `torch.save` and of safetensors, and a rename into place."""
+"""Watches checkpoints that are files: those of `torch.save` and of safetensors, their renames, copies and links."""
 
 from __future__ import annotations
 
 import io
 import os
+import shutil
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any
 
 import torch
 
-from resumable.launch.evidence.rank_records import Rename
+from resumable.launch.evidence.rank_records import Copy, Rename
 from resumable.launch.plan.fault_model import PlannedFault
 from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.patching import Args, Kwargs, Patches
@@ -38,15 +40,19 @@ class CheckpointWatch:
         self._recorder = recorder
         self._trigger = trigger
         self._saving = saving
+        self._thread = threading.local()
 
     def install(self, patches: Patches) -> None:
-        """Wrap the functions that save and load, and the two system calls that put a file into place."""
+        """Wrap the functions that save and load, and the calls that put a file into place."""
         patches.wrap(torch, "save", self._around_save)
         patches.wrap(torch, "load", self._around_load)
         patches.wrap(os, "replace", self._around_rename)
         patches.wrap(os, "rename", self._around_rename)
         for name in _EXCHANGES if torch.distributed.is_available() else ():
             patches.wrap(torch.distributed, name, self._around_exchange)
+        for module, name in ((shutil, "copyfile"), (shutil, "copytree"), (os, "link")):
+            patches.wrap(module, name, self._around_copy)
+        patches.wrap(os, "symlink", self._around_symlink)
         patches.when_imported("safetensors.torch", partial(self._install_safetensors, patches))
 
     def _install_safetensors(self, patches: Patches, module: ModuleType) -> None:
@@ -103,12 +109,42 @@ class CheckpointWatch:
     def _around_rename(self, original: Callable[..., None], _instance: None, args: Args, kwargs: Kwargs) -> None:
         original(*args, **kwargs)
         if not self._saving.is_saving:
-            source, target = (*args, *(kwargs[name] for name in ("src", "dst") if name in kwargs))[:2]
-            self._recorder.emit(Rename, source=path_of(source), target=path_of(target), writer=this_writer())
+            source, target = map(path_of, source_and_target(args, kwargs))
+            self._saving.put(source, target)
+            self._recorder.emit(Rename, source=source, target=target, writer=this_writer())
 
     def _around_exchange(self, original: Callable[..., Any], _instance: None, args: Args, kwargs: Kwargs) -> Any:
         with self._saving.exchange():
             return original(*args, **kwargs)
+
+    def _around_copy(self, original: Callable[..., Any], _instance: None, args: Args, kwargs: Kwargs) -> Any:
+        """What is copied within a folder that is being copied needs no line of its own."""
+        is_part = getattr(self._thread, "is_copying", False)
+        self._thread.is_copying = True
+        try:
+            result = original(*args, **kwargs)
+        finally:
+            self._thread.is_copying = is_part
+        if not is_part:
+            self._note_copy(*map(path_of, source_and_target(args, kwargs)))
+        return result
+
+    def _around_symlink(self, original: Callable[..., None], _instance: None, args: Args, kwargs: Kwargs) -> None:
+        """Where it leads to is seen from where it lies."""
+        original(*args, **kwargs)
+        source, target = source_and_target(args, kwargs)
+        link = path_of(target)
+        self._note_copy(path_of(os.path.join(os.path.dirname(link), os.fsdecode(source))), link)  # noqa: PTH118, PTH120
+
+    def _note_copy(self, source: str, target: str) -> None:
+        if not self._saving.is_saving and self._saving.put(source, target):
+            self._recorder.emit(Copy, source=source, target=target)
+
+
+def source_and_target(args: Args, kwargs: Kwargs) -> tuple[Any, Any]:
+    """Of a call that renames, copies or links, as they were given."""
+    source, target, *_ = (*args, *(kwargs[name] for name in ("src", "dst") if name in kwargs))
+    return source, target
 
 
 def path_of(file: Any) -> str:

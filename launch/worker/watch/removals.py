@@ -16,7 +16,7 @@ from typing import Any
 from resumable.launch.evidence.rank_records import Remove, Rename
 from resumable.launch.worker.patching import Args, Kwargs, Patches
 from resumable.launch.worker.recorder import Recorder
-from resumable.launch.worker.watch.checkpoints import path_of
+from resumable.launch.worker.watch.checkpoints import path_of, source_and_target
 from resumable.launch.worker.watch.job_folder import JobFolder
 from resumable.launch.worker.watch.saving import this_writer
 
@@ -39,8 +39,8 @@ class RemovalWatch:
 
     def _around_link(self, original: Callable[..., None], _instance: None, args: Args, kwargs: Kwargs) -> None:
         original(*args, **kwargs)
-        source, target = (*args, *(kwargs[name] for name in ("src", "dst") if name in kwargs))[:2]
-        self._links[path_of(source)] = path_of(target)
+        source, target = map(path_of, source_and_target(args, kwargs))
+        self._links[source] = target
 
     def _around_removal(self, original: Callable[..., None], _instance: None, args: Args, kwargs: Kwargs) -> None:
         """What is removed within a folder that is being removed needs no line of its own."""

@@ -6,10 +6,12 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from resumable.launch.evidence.fingerprints import Fingerprint
 from resumable.launch.evidence.rank_records import Load, Save, Writer
+from resumable.launch.evidence.written_files import places_of
 from resumable.launch.plan.fault_model import PlannedFault
 from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.fingerprint.content import content_of, keys_of
@@ -55,6 +57,17 @@ class Saving:
         self._own_keys: set[frozenset[str]] = set()
         self._thread = threading.local()
         self._background: list[BackgroundSave] = []
+        self._places: set[str] = set()
+        """What was saved, and folders in which it lies, under all names."""
+
+    def put(self, source: str, target: str) -> bool:
+        """Note that what lies in one place is in the other too; False if this process has saved nothing of it."""
+        if source not in self._places:
+            return False
+        parts = [place for place in self._places if place.startswith(f"{source}/")] if Path(target).is_dir() else []
+        for path in (target, *(target + part[len(source) :] for part in parts)):
+            self._places.update(places_of(path))
+        return True
 
     @property
     def is_saving(self) -> bool:
@@ -148,6 +161,7 @@ class Saving:
                 self._note_state()
             content = content_of(state)
         self._own_keys.add(frozenset(content.fingerprints))
+        self._places.update(places_of(path))
         self._recorder.emit(
             Save,
             path=path,

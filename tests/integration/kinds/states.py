@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import shutil
 import time
 from pathlib import Path
 from threading import Thread
@@ -166,8 +167,26 @@ class KeepingTheBest(Job):
         if quality < self.best:
             self.best = quality
             if self.rank == 0:
-                torch.save(self.net.state_dict(), "best.pt")
+                self.keep()
         self.save()
+
+    def keep(self) -> None:
+        torch.save(self.net.state_dict(), "best.pt")
+
+
+class CopyingTheBest(KeepingTheBest):
+    """The best one is a copy of the newest checkpoint."""
+
+    def keep(self) -> None:
+        shutil.copyfile(CHECKPOINT, "best.pt")
+
+
+class LinkingTheBest(KeepingTheBest):
+    """The best one is a second name of the newest checkpoint, put in place at once."""
+
+    def keep(self) -> None:
+        Path("draft").hardlink_to(CHECKPOINT)
+        Path("draft").replace("best.pt")
 
 
 class Users(Dataset[tuple[int, Tensor]]):

@@ -3,7 +3,9 @@ from __future__ import annotations
 import errno
 import io
 import os
+import shutil
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,39 @@ def test_a_save_a_rename_and_a_load_are_told(listener: Listener, tmp_path: Path)
         ("Load", "b"),
     ]
     assert listener.records[0].path == str(tmp_path / "t")
+
+
+@pytest.mark.parametrize(
+    ("copy", "expected"),
+    [
+        pytest.param(lambda: shutil.copyfile("a/b", "c"), [("Copy", "b", "c")], id="copyfile"),
+        pytest.param(lambda: shutil.copy("a/b", "folder"), [("Copy", "b", "b")], id="copy into a folder"),
+        pytest.param(lambda: shutil.copy2(dst="c", src="a/b"), [("Copy", "b", "c")], id="copy2"),
+        pytest.param(lambda: shutil.copytree("a", "c"), [("Copy", "a", "c")], id="a whole folder, once"),
+        pytest.param(lambda: Path("c").hardlink_to("a/b"), [("Copy", "b", "c")], id="hard link"),
+        pytest.param(lambda: Path("folder/c").symlink_to("../a/b"), [("Copy", "b", "c")], id="link"),
+        pytest.param(lambda: shutil.copy("elsewhere", "c"), [], id="what nobody saved"),
+    ],
+)
+@pytest.mark.usefixtures("interrupter")
+def test_a_copy_of_what_was_saved_is_told(
+    listener: Listener,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    copy: Callable[[], object],
+    expected: list[tuple[str, ...]],
+) -> None:
+    """Whatever it was renamed to before."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("draft", "folder"):
+        Path(folder).mkdir()
+    Path("elsewhere").touch()
+    torch.save(STATE, "draft/b")
+    Path("draft").rename("a")
+    listener.records.clear()
+    copy()
+    assert told(listener) == expected
+    assert [(one.source, one.target) for one in listener.records if not Path(one.target).exists()] == []
 
 
 def test_so_are_those_of_safetensors(listener: Listener, interrupter: Interrupter, tmp_path: Path) -> None:
