@@ -90,6 +90,13 @@ def resized(verify: Verify, num_ranks: int, *arguments: str) -> Judged:
     return verify("--nproc-per-node", "4", *restart, "--fault", "sigkill@step=6:rank=1", SHARDED, *arguments)
 
 
+def test_shards_that_come_back_are_in_no_doubt_where_numbers_do_not_repeat(verify: Verify) -> None:
+    """Each rank holds its own after a step, and all of them together are what was saved."""
+    arguments = ("--nproc-per-node", "2", "--fault", "sigkill@step=5:rank=1", SHARDED, "--noise")
+    result = verify(*arguments, repeats=False)
+    assert (result.outcome, result.verdict.reason) == ("valid", "")
+
+
 @pytest.mark.parametrize("num_ranks", [2, 8])
 def test_shards_that_are_dealt_out_again_are_the_same_state(verify: Verify, num_ranks: int) -> None:
     """Parameters and moments lie on another number of ranks, element by element as they were."""

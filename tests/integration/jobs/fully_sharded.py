@@ -1,12 +1,13 @@
 """A job that shards parameters and optimizer over all ranks (FSDP2), and checkpoints with `torch.distributed.checkpoint`.
 
-    fully_sharded.py [--zero-moments RANK]
+    fully_sharded.py [--zero-moments RANK] [--noise]
 
-`--zero-moments` is careless: after a restart the moments of one rank's shards are zeros. Global batches are the same on 2, 4
-and 8 ranks.
+`--zero-moments` is careless: after a restart the moments of one rank's shards are zeros. With `--noise` no number is
+ever the same. Global batches are the same on 2, 4 and 8 ranks.
 """
 
 import argparse
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ GLOBAL_BATCH, NUM_BATCHES, NUM_EPOCHS, SAVE_EVERY = 16, 4, 3, 2
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--zero-moments", type=int, metavar="RANK")
+parser.add_argument("--noise", action="store_true")
 options = parser.parse_args()
+noise = random.SystemRandom()
 dist.init_process_group("gloo")
 rank, world_size = dist.get_rank(), dist.get_world_size()
 
@@ -74,7 +77,8 @@ for epoch in range(step // NUM_BATCHES, NUM_EPOCHS):
     order.epoch = epoch
     for x, y in DataLoader(data, batch_sampler=order):
         optimizer.zero_grad()
-        (model(x) - y).square().mean().backward()
+        factor = 1 + 1e-3 * noise.random() if options.noise else 1
+        (factor * (model(x) - y).square().mean()).backward()
         optimizer.step()
         step += 1
         if step % SAVE_EVERY == 0:
