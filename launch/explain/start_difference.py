@@ -38,7 +38,7 @@ def why_not_restored(start: Start, component: Component) -> Reason:
 
 def why_doubtful(evidence: Evidence, start: Start) -> Reason | None:
     """Of what accuses nobody, where nothing else shows whether it matters: None if there is no such thing."""
-    if "parameters" in start.passing:
+    if start.is_passing:
         return SavedInPassing()
     for component, names in altered(evidence, start, "unknown"):
         return why_altered(component, names)

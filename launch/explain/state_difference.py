@@ -147,7 +147,7 @@ def _has_its_parameters(evidence: Evidence, life: Life) -> bool:
 def _was_saved_in_passing(evidence: Evidence, life: Life) -> bool:
     """Whether it began with parameters that the job had while it saved, and not after the step before."""
     start = _start_of(evidence, life)
-    return start is not None and "parameters" in start.passing
+    return start is not None and start.is_passing
 
 
 def _of_earlier_life(evidence: Evidence, life: Life, number: int) -> Reason | None:

@@ -72,6 +72,7 @@ class HadStates:
         self.path = next((one.path for one in at_moment if one.path), "")
         found = ((life.rank, _quick_after(run, life, step)) for life in self.lives)
         self.quick = {rank: forms for rank, forms in found if forms is not None}
+        self._went_on = any(self._goes_on(run, life) for life in self.lives)
 
     def alternatives(self, rank: int, component: str, *, is_resized: bool) -> Iterator[Form]:
         """What a rank may have had; several, as a job may change its state between a step and a save.
@@ -104,13 +105,24 @@ class HadStates:
         """What there was of a component in any rank that saved."""
         return frozenset(name for state in self.states.values() for name in state.components.get(component, {}))
 
-    def has_left(self, rank: int, component: str, own: Form) -> bool:
-        """Whether it had something else after the step that the save follows; of what is spread, all ranks together."""
-        quick = self._merged_after(component) if self.is_spread(component) else self.quick.get(rank, {}).get(component)
-        return component in _IN_STEPS and not own.is_part and quick is not None and quick != own.quick
+    def has_left(self, rank: int, own: Form) -> bool:
+        """Whether it had different parameters after the step that the save follows, and went on from others than the saved.
+
+        Of what is spread that is said of all ranks together.
+        """
+        is_spread = self.is_spread("parameters")
+        quick = self._merged_after("parameters") if is_spread else self.quick.get(rank, {}).get("parameters")
+        return not self._went_on and not own.is_part and quick is not None and quick != own.quick
+
+    def _goes_on(self, run: Run, life: Life) -> bool:
+        """Whether the next step of a rank that saved began with the parameters that it had when it did."""
+        number, state = run.lockstep.own(life.rank, self.moment[1]) - life.first_step, self.states.get(life.rank)
+        quick = None if state is None else state.quick.get("parameters")
+        is_known = quick is not None and 0 <= number < len(life.steps)
+        return is_known and life.steps[number].record.before == quick.whole + quick.part
 
     def _merged_after(self, component: str) -> Fingerprint | None:
-        if component not in _IN_STEPS or not self.lives or len(self.quick) < len(self.lives):
+        if not self.lives or len(self.quick) < len(self.lives):
             return None
         return merged_form([Form(quick=forms.get(component)) for forms in self.quick.values()]).quick
 

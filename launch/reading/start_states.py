@@ -59,8 +59,8 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     """Components that are the same; those of which there is nothing are left out."""
     spread: frozenset[str]
     """Components of which each rank of the group has a part: what is said of them is said of all ranks together."""
-    passing: frozenset[str]
-    """Of those that are the same, the ones that the job had only while it saved: after the step they were different."""
+    is_passing: bool
+    """The parameters are the same, and the job had them only while it saved: not after the step, nor when it went on."""
 
 
 def starts_of(run: Run) -> tuple[Start, ...]:
@@ -128,7 +128,7 @@ def _start(run: Run, life: Life, found: Mapping[int, State], had: HadStates) -> 
     differing: dict[str, Difference] = {}
     equal: set[str] = set()
     spread: set[str] = set()
-    passing: set[str] = set()
+    is_passing = False
     is_part = _is_part(life, found[life.rank])
     for component in (*MUST_BE_RESTORED, *_TOLD):
         if not _is_captured(found[life.rank], component) or (is_part and component == "untrained"):
@@ -145,7 +145,7 @@ def _start(run: Run, life: Life, found: Mapping[int, State], had: HadStates) -> 
                 expected = [one for one in expected if one.names is not None]
         if any(one.equals(own) for one in expected):
             equal |= {component} if own.names or own.quick != Fingerprint() else set()
-            passing |= {component} if had.has_left(life.rank, component, own) else set()
+            is_passing |= component == "parameters" and had.has_left(life.rank, own)
         elif expected:
             names, held = _differing(own, expected), own.names or {}
             differing[component] = Difference(
@@ -163,7 +163,7 @@ def _start(run: Run, life: Life, found: Mapping[int, State], had: HadStates) -> 
         differing=differing,
         equal=frozenset(equal),
         spread=frozenset(spread),
-        passing=frozenset(passing),
+        is_passing=is_passing,
     )
 
 

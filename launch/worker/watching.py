@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from resumable.launch.evidence.rank_records import Backward, Batch, EpochEnd, Load, Loader, Step
+from resumable.launch.evidence.rank_records import Backward, Batch, EpochEnd, Load, Loader, State, Step
 from resumable.launch.system.environment import Keep
 from resumable.launch.worker.faults.trigger import Trigger
 from resumable.launch.worker.patching import Patches
@@ -61,7 +61,7 @@ def watch(
     recorder.observe(forwards.observe, Loader, Batch, EpochEnd, Step)
     recorder.observe(position.follow, *FOLLOWED)
     recorder.observe(state.observe, Load, Batch, Backward, Step)
-    recorder.observe(training.observe, Load, Batch)
+    recorder.observe(training.observe, Load, State, Batch)
     recorder.observe(trigger.observe)
     framework_iterators = FrameworkIteratorWatch(loaders)
     for one in (

@@ -57,7 +57,9 @@ class TrainingWatch:
         self._keeps_states = keeps_states
         self._scalers = ScalerWatch(lambda: self._num_calls, self._record_skipped_step)
         self._before = ""
-        """Parameters before the first step."""
+        """Parameters before the first step, and before the first one after a save."""
+        self._is_save_behind = False
+        """One came since the last backward pass."""
         self._start: dict[str, Any] = {}
         """What there was before the first step."""
         self._is_start_due = True
@@ -98,6 +100,8 @@ class TrainingWatch:
         """With the first batches of a process, find out which step it resumes at: faults may ask for it; then True."""
         if isinstance(record, Load):
             self._is_start_due = True
+        elif isinstance(record, State):
+            self._is_save_behind = record.moment == "save"
         elif self._position.num_steps == 0 and isinstance(record, Batch) and not self._position.is_known:
             self._position.resume_at(text_of(self._state.parameters()))
         return isinstance(record, Batch) and self._position.is_learnt and self._position.num_steps > 0
@@ -135,6 +139,8 @@ class TrainingWatch:
     def _note_start(self) -> None:
         """Before the first backward pass: between it and the step, sharpness-aware training moves the parameters."""
         if self._position.num_steps > 0:
+            if self._is_save_behind:
+                self._is_save_behind, self._before = False, text_of(self._state.parameters())
             return
         are_others = self._state.optimizers.others is not None
         self._is_start_due |= self._is_start_of_others and not are_others
@@ -242,13 +248,14 @@ class TrainingWatch:
             return
         self._close()
         since_start = position.count_step()  # from now on the job is known to have steps
+        before, self._before = self._before, ""
         number = position.num_steps - (not position.has_backward)
         if number == 0 and self._start.get("components"):
             self._recorder.emit(State, **self._start)
         self._recorder.emit(
             Step,
             step=number,
-            before=self._before if number == 0 else None,
+            before=before or None,
             **(self._state_after_step() if self._keeps_states else {}),
             has_new_optimizer=has_new_optimizer,
             scheduler_steps=self._scheduler_steps,

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from resumable.launch.checks.restored import restored
-from resumable.launch.evidence.fingerprints import Fingerprint
+from resumable.launch.evidence.fingerprints import Fingerprint, total
 from resumable.launch.evidence.history import History, Process
 from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, Figure, Load, Save, State, Step
 from resumable.launch.explain.check_result import CheckResult
@@ -738,9 +738,17 @@ def with_teacher(at_save: str, at_start: str) -> Change:
     return change
 
 
+AVERAGE = {name: one("average", name) for name in NAMES["parameters"]}
+
+
 def average_for_good(line: AnyRecord) -> AnyRecord:
-    average = {name: one("average", name) for name in NAMES["parameters"]}
-    return with_component(line, "parameters", average) if isinstance(line, State) else line
+    return with_component(line, "parameters", AVERAGE) if isinstance(line, State) else line
+
+
+def gone_on_from_it(line: AnyRecord) -> AnyRecord:
+    found = total(AVERAGE.values())
+    is_next = isinstance(line, Step) and line.step == 4
+    return msgspec.structs.replace(line, before=found.whole + found.part) if is_next else line
 
 
 @pytest.mark.parametrize(
@@ -751,6 +759,7 @@ def average_for_good(line: AnyRecord) -> AnyRecord:
         (with_teacher("", "made later"), Outcome.VALID, ""),
         (with_teacher("of a validation", ""), Outcome.VALID, ""),
         (average_for_good, Outcome.UNKNOWN, "only while it saved"),
+        (together(average_for_good, gone_on_from_it), Outcome.VALID, ""),
     ],
 )
 def test_where_numbers_do_not_repeat_what_would_show_otherwise_is_in_doubt(change, expected, words) -> None:

@@ -170,6 +170,26 @@ for (x,) in DataLoader(data, batch_size=2):
     assert [record.before is None for record in ended.of(Step)] == [False, True, True]
 
 
+def test_the_first_step_after_a_save_says_what_training_went_on_from(run_rank: RunRank) -> None:
+    """An average may have stood in the model while it was saved, or something may change the parameters after each step."""
+    ended = run_rank(
+        PRELUDE
+        + """
+for number, (x,) in enumerate(DataLoader(data, batch_size=2)):
+    model(x).sum().backward()
+    optimizer.step()
+    with torch.no_grad():
+        model.weight.clamp_(-0.1, 0.1)
+    if number == 0:
+        torch.save(model.state_dict(), "model.pt")
+"""
+    )
+    [saved] = [record.quick["parameters"] for record in ended.of(State) if record.moment == "save"]
+    first, second, third = ended.of(Step)
+    assert (second.before, third.before) == (saved.whole + saved.part, None)
+    assert saved.whole + saved.part != first.after
+
+
 def test_a_step_without_a_backward_pass_is_none(run_rank: RunRank) -> None:
     """Optimizer state is sometimes made by a step that trains nothing; a second optimizer is part of the same step."""
     ended = run_rank(
