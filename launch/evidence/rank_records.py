@@ -180,7 +180,8 @@ class Step(Record, frozen=True, kw_only=True, tag="step"):
     """Number of the step in this process, from 0. A second optimizer that steps after the same backward pass repeats the
     number: the last line of a number holds its final state."""
     before: str | None = None
-    """Digest of the parameters before the step; only on the first step of a process, and on the first one after a save."""
+    """Digest of the parameters before the step; only on the first step of a process, and on the first one after a save or a
+    load."""
     after: str | None = None
     """Digest of the parameters after the step."""
     buffers: str | None = None

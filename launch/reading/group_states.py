@@ -21,6 +21,7 @@ def start_state(life: Life) -> State | None:
         return None
     events = [event for event in life.process.events if life.trajectory.precedes_training(event)]
     states = [event for event in events if isinstance(event, State) and event.moment == "start"]
+    states = [event for event in states if event.sequence >= life.trajectory.begin]
     return states[-1] if states else None
 
 
@@ -118,8 +119,9 @@ class HadStates:
         """Whether the next step of a rank that saved began with the parameters that it had when it did."""
         number, state = run.lockstep.own(life.rank, self.moment[1]) - life.first_step, self.states.get(life.rank)
         quick = None if state is None else state.quick.get("parameters")
-        is_known = quick is not None and 0 <= number < len(life.steps)
-        return is_known and life.steps[number].record.before == quick.whole + quick.part
+        if quick is None or not 0 <= number < len(life.steps):
+            return False
+        return life.steps[number].record.before == quick.whole + quick.part
 
     def _merged_after(self, component: str) -> Fingerprint | None:
         if not self.lives or len(self.quick) < len(self.lives):

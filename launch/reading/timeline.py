@@ -12,9 +12,10 @@ import msgspec
 
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.loop_profile import LoopProfile
+from resumable.launch.evidence.rank_records import Save
 from resumable.launch.reading.aftermath import after, in_place
 from resumable.launch.reading.epoch_shift import epoch_shift
-from resumable.launch.reading.handovers import saves_read
+from resumable.launch.reading.handovers import saves_read, sources
 from resumable.launch.reading.lives import Life, Run, Timeline
 from resumable.launch.reading.parameter_places import ParameterPlaces
 from resumable.launch.reading.reindexing import with_reference_indices
@@ -54,6 +55,7 @@ class _Builder:
 
     def add(self, group: Sequence[Trajectory]) -> None:
         """Place the processes of one incarnation."""
+        group = self._since_they_loaded(group)
         read = saves_read(group, [one for one in self.saved if one.step == one.earliest_step])
         placed = [self._place(trajectory, read) for trajectory in group]
         for life in placed:
@@ -66,6 +68,23 @@ class _Builder:
         self.places.note_done(self.done)
         written = (self._in_common(one) for life in placed for one in self._saved_by(life))
         self.saved = [*after([*self.saved, *written], group)]
+
+    def _since_they_loaded(self, group: Sequence[Trajectory]) -> Sequence[Trajectory]:
+        """Processes that began as the job did, and loaded what it had saved only later: what they did before is thrown away.
+
+        A script may look for a learning rate at each start, or warm up, and load its checkpoint then. Who has saved before
+        has begun from scratch, and goes back to what it saved itself.
+        """
+        first = self.lives.get((0, group[0].process.rank)) if group else None
+        if first is None or not first.steps or _first_parameters(group[0]) != first.steps[0].before:
+            return group
+        own = {one.process.rank: one for one in group}
+        saves = [one.num_steps_before(r.sequence) for one in group for r in one.process.events if isinstance(r, Save)]
+        end = min([*saves, *(len(one.steps) for one in group)])
+        loads = sources(group, (one for one in self.saved if one.is_checkpoint))
+        nums = (own[rank].num_steps_before(sequence) for rank, sequence in loads)
+        num = max((num for num in nums if num < end), default=0)
+        return [one.since(one.steps[num - 1].line) for one in group] if num else group
 
     def _saved_by(self, life: Life) -> Sequence[Saved]:
         return saved_by(life.trajectory, life.first_step, num_carried=life.num_carried, scenario=self.scenario)

@@ -38,6 +38,8 @@ class Trajectory(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One for each backward pass whose step never came."""
     left_out: tuple[int, ...] = ()
     """How many steps it had done each time when a gradient scaler left one out."""
+    begin: int = 0
+    """Line (`sequence`) from which on it counts."""
 
     @cached_property
     def _lines(self) -> array[int]:
@@ -46,6 +48,12 @@ class Trajectory(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def num_steps_before(self, sequence: int) -> int:
         """Steps that the process had done when it wrote its record of this number."""
         return bisect_left(self._lines, sequence + 1)
+
+    def since(self, begin: int) -> Trajectory:
+        """Without the steps before this line (`sequence`)."""
+        num = self.num_steps_before(begin)
+        left_out = tuple(number - num for number in self.left_out if number >= num)
+        return msgspec.structs.replace(self, steps=self.steps[num:], left_out=left_out, begin=begin)
 
     @cached_property
     def loads(self) -> tuple[Load, ...]:

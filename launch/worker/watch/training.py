@@ -57,9 +57,9 @@ class TrainingWatch:
         self._keeps_states = keeps_states
         self._scalers = ScalerWatch(lambda: self._num_calls, self._record_skipped_step)
         self._before = ""
-        """Parameters before the first step, and before the first one after a save."""
-        self._is_save_behind = False
-        """One came since the last backward pass."""
+        """Parameters before the first step, and before the first one after a save or a load."""
+        self._is_break_behind = False
+        """A save or a load came since the last backward pass."""
         self._start: dict[str, Any] = {}
         """What there was before the first step."""
         self._is_start_due = True
@@ -99,9 +99,9 @@ class TrainingWatch:
     def observe(self, record: AnyRecord) -> bool:
         """With the first batches of a process, find out which step it resumes at: faults may ask for it; then True."""
         if isinstance(record, Load):
-            self._is_start_due = True
+            self._is_start_due = self._is_break_behind = True
         elif isinstance(record, State):
-            self._is_save_behind = record.moment == "save"
+            self._is_break_behind = record.moment == "save"
         elif self._position.num_steps == 0 and isinstance(record, Batch) and not self._position.is_known:
             self._position.resume_at(text_of(self._state.parameters()))
         return isinstance(record, Batch) and self._position.is_learnt and self._position.num_steps > 0
@@ -139,8 +139,8 @@ class TrainingWatch:
     def _note_start(self) -> None:
         """Before the first backward pass: between it and the step, sharpness-aware training moves the parameters."""
         if self._position.num_steps > 0:
-            if self._is_save_behind:
-                self._is_save_behind, self._before = False, text_of(self._state.parameters())
+            if self._is_break_behind:
+                self._is_break_behind, self._before = False, text_of(self._state.parameters())
             return
         are_others = self._state.optimizers.others is not None
         self._is_start_due |= self._is_start_of_others and not are_others

@@ -1,14 +1,27 @@
 from dataclasses import replace
 
 import msgspec
+import pytest
 
+from resumable.launch.evidence.history import Process
 from resumable.launch.evidence.loop_profile import LoopProfile
-from resumable.launch.evidence.rank_records import Load
+from resumable.launch.evidence.rank_records import (
+    AnyRecord,
+    Backward,
+    Batch,
+    EpochBegin,
+    EpochEnd,
+    Load,
+    Loader,
+    Save,
+    Step,
+)
 from resumable.launch.reading.lives import Run, Timeline
 from resumable.launch.reading.timeline import assemble
 from tests.launch import histories, states
 from tests.launch.changes import changed, fields
 from tests.launch.histories import Job, Life
+from tests.launch.lines import with_records
 
 JOB = Job(num_samples=16, num_epochs=3)
 
@@ -64,6 +77,32 @@ def test_who_finds_nothing_left_to_train_cuts_off_what_its_save_did_not_have():
     history = changed(history, reading, incarnation=1)
     run = histories.of_histories(history, JOB, []).faulted
     assert [uninterrupted(rank)[:8] for rank in (0, 1)] == [indices(timeline) for timeline in run.timelines]
+
+
+def searched_first(process: Process, *beside: AnyRecord) -> Process:
+    """It trains two batches of its own, as the job began, and does this, before it loads its checkpoint."""
+    own = histories.process(JOB, Life(epochs=[JOB.epoch(1, 2)[:2]]), rank=process.rank, incarnation=1)
+    search = [line for line in own.records if isinstance(line, Loader | Batch | Backward | Step)]
+    second = fields(Loader | EpochBegin | Batch | EpochEnd, loader=1)
+    return with_records(process, [process.records[0], *beside, *search, *map(second, process.records[1:])])
+
+
+OWN_SAVE = [Save(sequence=0, time_ns=0, path="own.pt", phase=phase) for phase in ("begin", "end")]
+
+
+@pytest.mark.parametrize(
+    ("beside", "first_step"), [((), 4), (OWN_SAVE, 0)], ids=["nothing was saved", "it has saved, and goes back"]
+)
+def test_what_is_trained_before_a_checkpoint_is_loaded_counts_for_nothing(beside, first_step):
+    """As where each start looks for a learning rate. Who has saved before has begun from scratch."""
+    groups = [histories.killed(JOB, 5), histories.resumed(JOB, 4)]
+    history = states.with_states(histories.evidence(JOB, groups, []).faulted.history)
+    history = changed(history, fields(Load, fingerprints=states.content_after(JOB.state(4))), incarnation=1)
+    processes = [searched_first(one, *beside) if one.incarnation else one for one in history.processes]
+    run = histories.of_histories(msgspec.structs.replace(history, processes=tuple(processes)), JOB, []).faulted
+    assert [life.first_step for life in run.lives if life.incarnation] == [first_step] * 2
+    right = [indices(timeline) == uninterrupted(timeline.rank) for timeline in run.timelines]
+    assert right == [first_step == 4] * 2
 
 
 def test_a_process_that_dies_before_its_first_step_changes_nothing():
