@@ -144,6 +144,9 @@ class SaveUnknown(Problem, frozen=True, kw_only=True):
         "incarnation {incarnation} went on from step {step} with a state that no save of this run was seen to hold; "
         "its numbers do not repeat, so that nothing else shows whether that is right"
     )
+    remedy = (
+        "write checkpoints with `torch.save` and read them with `torch.load`: what these write and read is compared"
+    )
     incarnation: int
     step: int
 
