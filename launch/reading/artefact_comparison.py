@@ -15,7 +15,7 @@ from resumable.launch.reading.arbiter import first_left_out
 from resumable.launch.reading.evidence import Evidence, expected_steps
 from resumable.launch.reading.expected_artefacts import ExpectedArtefacts, expected_artefacts
 from resumable.launch.reading.lives import Life
-from resumable.launch.reading.saves import Saved, within
+from resumable.launch.reading.saves import Saved, series_of, within
 from resumable.launch.reading.step_table import StepColumn
 from resumable.launch.reading.steps import NOTHING
 
@@ -57,7 +57,7 @@ class ArtefactComparison:
         self.expected: ExpectedArtefacts = expected_artefacts(
             evidence.references, run, is_noisy=not evidence.numbers_repeat
         )
-        self._loaded = {within(path, folder) for life in run.lives for path in life.trajectory.loaded}
+        self._loaded = {series_of(within(path, folder)) for life in run.lives for path in life.trajectory.loaded}
         self._saves: dict[tuple[int, int], list[Saved]] = {}
         self._by_step: dict[tuple[int, int, int], list[Saved]] = {}
         for one in run.artefacts:
@@ -193,9 +193,9 @@ class ArtefactComparison:
     def _is_unforeseen(self, life: Life, one: Saved) -> bool:
         """Whether it is a checkpoint that the uninterrupted runs do not make.
 
-        That is what a process may go on from: one did, or it has a name that these runs do not have.
+        That is what a process may go on from: one did from its series, or these runs have no such series.
         """
-        is_checkpoint = one.name in self._loaded or (life.rank, one.name) not in self.expected.known
+        is_checkpoint = series_of(one.name) in self._loaded or not self.expected.knows(life.rank, one.name)
         return is_checkpoint and self._counterpart(life, one) is None
 
     def _would_have_been(self, one: Saved, path: str) -> bool:

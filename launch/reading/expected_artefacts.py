@@ -29,7 +29,7 @@ class ExpectedArtefacts(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     threaded: Mapping[tuple[int, str], Sequence[Saved]]
     """What threads of a rank save under a path, in order: at which step they come to it may be another one each time."""
     steps: Mapping[tuple[int, str], frozenset[int]]
-    """At which steps a rank saves under a path, if that is the same in all of them."""
+    """At which steps a rank saves a file of a series, if that is the same in all of them."""
     known: frozenset[tuple[int, str]]
     """Ranks, and the paths under which they ever save."""
     varying: frozenset[_Part]
@@ -75,11 +75,20 @@ class ExpectedArtefacts(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @property
     def scheduled(self) -> list[Place]:
         """Places at which there must be a save, in the order of steps."""
-        return sorted((place for place in self.saves if place[:2] in self.steps), key=lambda place: place[2])
+        known = ((rank, path, step) for rank, path, step in self.saves if (rank, series_of(path)) in self.steps)
+        return sorted(known, key=lambda place: place[2])
 
     def leaves_alone(self, rank: int, path: str, step: int) -> bool:
-        """Whether a rank saves under this path, and not at this step."""
-        return (rank, path) in self.steps and step not in self.steps[rank, path]
+        """Whether a rank saves files of this series, and none at this step."""
+        return step not in self.steps.get((rank, series_of(path)), {step})
+
+    def knows(self, rank: int, path: str) -> bool:
+        """Whether a rank ever saves a file of this series."""
+        return (rank, series_of(path)) in self._known_series
+
+    @cached_property
+    def _known_series(self) -> set[tuple[int, str]]:
+        return {(rank, series_of(path)) for rank, path in self.known}
 
     @cached_property
     def _threaded_series(self) -> dict[tuple[int, str], list[Saved]]:
@@ -176,8 +185,9 @@ def _nums_by_threads(artefacts: Iterable[Saved]) -> dict[tuple[int, str], int]:
 
 def _steps(artefacts: Iterable[Saved]) -> dict[tuple[int, str], frozenset[int]]:
     steps: dict[tuple[int, str], set[int]] = {}
-    for rank, path, step in _by_place(artefacts):
-        steps.setdefault((rank, path), set()).add(step)
+    for one in artefacts:
+        if one.is_step_sure:
+            steps.setdefault(_series(one), set()).add(one.own_step)
     return {own: frozenset(at) for own, at in steps.items()}
 
 

@@ -345,6 +345,33 @@ def test_a_file_that_is_no_checkpoint_and_out_of_turn_excuses_no_other() -> None
     assert [(v.problem.path, v.step) for v in result.violations] == [("work/best.pt", 17), ("work/other.pt", 20)]
 
 
+def best_after(*steps: int) -> list[File]:
+    return [File(path=f"best-{step}.pt", when=at(step)) for step in steps]
+
+
+@pytest.mark.parametrize(
+    ("reference", "second", "loads", "expected"),
+    [
+        pytest.param(best_after(4, 20), best_after(16), "latest.pt", Outcome.INVALID, id="one more of a series"),
+        pytest.param(best_after(4, 20), best_after(20), "latest.pt", Outcome.VALID, id="the same"),
+        pytest.param([], best_after(16), "latest.pt", Outcome.VALID, id="a series of its own, in an emergency or so"),
+        pytest.param(
+            NUMBERED,
+            [File(path=f"step-{step}.pt", when=at(step)) for step in range(9, END, 4)],
+            "step-8.pt",
+            Outcome.VALID,
+            id="more of what it goes on from",
+        ),
+    ],
+)
+def test_files_under_names_of_their_own_are_of_a_series(
+    reference: Sequence[File], second: Sequence[File], loads: str, expected: Outcome
+) -> None:
+    """When one of it is saved is decided by the same rule, whatever number it gets."""
+    result = judged((LATEST, *reference), second=(LATEST, *second), loads=loads)
+    assert result.outcome is expected, result.summary
+
+
 def test_what_is_saved_in_turn_of_wrong_batches_is_their_matter() -> None:
     """A best value may come at any step then."""
     strayed = histories.one_kill(JOB, at=KILLED, resume=RESUMED, rank0=lambda epochs: [epochs[0][::-1], *epochs[1:]])
