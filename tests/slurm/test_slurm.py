@@ -50,6 +50,10 @@ ONE_NODE = """\
 #SBATCH --nodes=1 --requeue --open-mode=append --output=log
 exec {python} -m torch.distributed.run --standalone --local-addr 127.0.0.1 --nproc-per-node 2 {script}
 """
+RIGHT_AND_CARELESS = [
+    pytest.param((), 0, id="right"),
+    pytest.param(("careless",), 1, id="careless", marks=pytest.mark.thorough),
+]
 
 
 @pytest.fixture(scope="module")
@@ -99,12 +103,15 @@ def test_a_requeued_job_is_one_run(slurm: Slurm, tmp_path: Path, script: str, ho
     assert (checked(tmp_path)[0], num_lives(tmp_path)) == (code, num_attempts), checked(tmp_path)
 
 
-def test_the_template_is_submitted_as_it_is(slurm: Slurm, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("how", "code"), RIGHT_AND_CARELESS)
+def test_the_template_is_submitted_as_it_is(slurm: Slurm, tmp_path: Path, how: tuple[str, ...], code: int) -> None:
     """`docker/slurm.sbatch` requeues its job when a rank is killed, and needs nothing but a script and its arguments."""
     set_before = {**variables(tmp_path), "PYTHON": sys.executable, "PET_LOCAL_ADDR": "127.0.0.1"}
-    job = slurm.run("sbatch", "--parsable", str(TEMPLATE), str(JOB), "work", "7", cwd=tmp_path, **set_before).strip()
+    job = slurm.run(
+        "sbatch", "--parsable", str(TEMPLATE), str(JOB), "work", "7", *how, cwd=tmp_path, **set_before
+    ).strip()
     wait_until(lambda: slurm.state(job) == "COMPLETED", timeout_s=TIMEOUT_S)
-    assert (checked(tmp_path)[0], num_lives(tmp_path)) == (0, 2), checked(tmp_path)
+    assert (checked(tmp_path)[0], num_lives(tmp_path)) == (code, 2), checked(tmp_path)
 
 
 def num_steps(folder: Path) -> int:
@@ -112,10 +119,7 @@ def num_steps(folder: Path) -> int:
 
 
 @pytest.mark.parametrize("is_alone", [pytest.param(False, id="node"), pytest.param(True, id="daemon alone")])
-@pytest.mark.parametrize(
-    ("how", "code"),
-    [pytest.param((), 0, id="right"), pytest.param(("careless",), 1, id="careless", marks=pytest.mark.thorough)],
-)
+@pytest.mark.parametrize(("how", "code"), RIGHT_AND_CARELESS)
 def test_a_job_that_loses_a_node_is_one_run(
     slurm: Slurm, tmp_path: Path, how: tuple[str, ...], code: int, *, is_alone: bool
 ) -> None:
@@ -134,13 +138,14 @@ def go_on_without_a_node(slurm: Slurm, folder: Path, script: str, *how: str, tas
         wait_until(lambda: slurm.state(job) == "COMPLETED", timeout_s=TIMEOUT_S)
 
 
-def test_a_preempted_job_is_one_run(slurm: Slurm, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("how", "code"), RIGHT_AND_CARELESS)
+def test_a_preempted_job_is_one_run(slurm: Slurm, tmp_path: Path, how: tuple[str, ...], code: int) -> None:
     """A job of a partition that comes first takes its nodes, and it is requeued by Slurm itself."""
-    job = submitted(slurm, tmp_path, TASKS, "-1", "slow")
+    job = submitted(slurm, tmp_path, TASKS, "-1", "slow", *how)
     wait_until(lambda: num_steps(tmp_path) >= 7, timeout_s=TIMEOUT_S)
     slurm.run("srun", "--partition=high", "--nodes=2", "--exclusive", "true", cwd=tmp_path)
     wait_until(lambda: slurm.state(job) == "COMPLETED", timeout_s=TIMEOUT_S)
-    assert (checked(tmp_path)[0], num_lives(tmp_path)) == (0, 2), checked(tmp_path)
+    assert (checked(tmp_path)[0], num_lives(tmp_path)) == (code, 2), checked(tmp_path)
 
 
 def test_two_lives_at_a_time_are_seen(slurm: Slurm, tmp_path: Path) -> None:
