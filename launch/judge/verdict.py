@@ -13,14 +13,12 @@ from resumable.launch.evidence.history_reader import read_history
 from resumable.launch.evidence.run_dir import RunDir, ScenarioDir
 from resumable.launch.explain.check_result import AnyProblem, AnyReason, CheckResult, advice_on, unknown
 from resumable.launch.explain.codes.ends import DiedUnplanned
-from resumable.launch.explain.codes.faults import FaultWithoutEffect
 from resumable.launch.explain.codes.references import ReferenceFailed, ReferenceNodeFailed
-from resumable.launch.explain.codes.state_problems import StateContradicts, StepLeftOut
 from resumable.launch.explain.codes.statement import Problem
-from resumable.launch.explain.codes.verdicts import CheckFailed, DiffersBeforeAnyFault, EvidenceDamaged, NothingCompared
+from resumable.launch.explain.codes.verdicts import CheckFailed, EvidenceDamaged, NothingCompared
 from resumable.launch.explain.outcome import Outcome, exit_code, worst
+from resumable.launch.judge.objections import upheld
 from resumable.launch.plan.plan import Plan
-from resumable.launch.reading.arbiter import first_left_out, num_equal_steps
 from resumable.launch.reading.evidence import Evidence, gather
 from resumable.launch.reading.failures import FaultEvent, fired_faults
 from resumable.launch.reading.lives import Run
@@ -151,8 +149,8 @@ def judge_recorded(plan: Plan, run_dirs: Sequence[RunDir], references: Sequence[
 
 def judge_evidence(evidence: Evidence) -> Verdict:
     """Run every check and combine the answers."""
-    reports = _without_yardstick(tuple(_run_check(check, evidence) for check in CHECKS))
-    reports = _unless_survived(_arbitrated(reports, evidence))
+    answers = upheld([(check, _result_of(check, evidence)) for check in CHECKS], evidence)
+    reports = tuple(CheckReport(name=check.name, claim=check.claim, result=result) for check, result in answers)
     outcome, cause = combine(reports)
     return Verdict(
         outcome=outcome,
@@ -216,73 +214,11 @@ def write_verdict(verdict: Verdict, run_dir: RunDir) -> None:
     replace_whole(run_dir.verdict_file, json_document(verdict))
 
 
-def _run_check(check: Check, evidence: Evidence) -> CheckReport:
+def _result_of(check: Check, evidence: Evidence) -> CheckResult:
     try:
-        result = check(evidence)
+        return check(evidence)
     except Exception as error:  # a check that breaks must not hide what the others found, and proves nothing itself
-        result = unknown(CheckFailed(error=f"{type(error).__name__}: {error}".splitlines()[0]))
-    if evidence.damage:
-        result = _unproved(result, "the evidence is damaged")
-    return CheckReport(name=check.name, claim=check.claim, result=result)
-
-
-def _without_yardstick(reports: tuple[CheckReport, ...]) -> tuple[CheckReport, ...]:
-    """Where the job does not repeat itself even undisturbed, a difference from the reference accuses nobody."""
-    if not any(map(_denies_yardstick, CHECKS, reports)):
-        return reports
-    return tuple(
-        msgspec.structs.replace(report, result=_unproved(report.result, "the reference is no yardstick"))
-        if check.is_comparison
-        else report
-        for check, report in zip(CHECKS, reports, strict=True)
-    )
-
-
-def _denies_yardstick(check: Check, report: CheckReport) -> bool:
-    differs_undisturbed = check.is_of_batches and isinstance(report.result.problem, DiffersBeforeAnyFault)
-    return report.result.outcome is Outcome.UNKNOWN and (check.is_of_reference or differs_undisturbed)
-
-
-def _arbitrated(reports: tuple[CheckReport, ...], evidence: Evidence) -> tuple[CheckReport, ...]:
-    """No batch was wrong where losses and parameters are right to the last bit: the recorder was, or it did not matter."""
-    of_batches = [report for check, report in zip(CHECKS, reports, strict=True) if check.is_of_batches]
-    accused = [report for report in of_batches if report.result.outcome is Outcome.INVALID]
-    if not accused:
-        return reports
-    num_steps = num_equal_steps(evidence)
-    objections: dict[str, Problem] = _left_out(accused, evidence)
-    if num_steps is not None:
-        objections = {r.name: StateContradicts(what=str(r.result.problem), num_steps=num_steps) for r in accused}
-    return tuple(
-        msgspec.structs.replace(report, result=unknown(objections[report.name], report.result.violations))
-        if report.name in objections
-        else report
-        for report in reports
-    )
-
-
-def _left_out(accused: Sequence[CheckReport], evidence: Evidence) -> dict[str, Problem]:
-    """Which batches each step has follows from that, if none was different before."""
-    left_out = first_left_out(evidence)
-    steps = [one.step for report in accused for one in report.result.violations if one.step is not None]
-    if left_out is None or min(steps, default=0) < left_out:
-        return {}
-    return {r.name: StepLeftOut(what=str(r.result.problem), num_steps=left_out) for r in accused}
-
-
-def _unless_survived(reports: tuple[CheckReport, ...]) -> tuple[CheckReport, ...]:
-    """Where a script caught the fault that was to end it, what it did next was no restart, and accuses none."""
-    problems = (report.result.problem for report in reports)
-    if not any(isinstance(problem, FaultWithoutEffect) and problem.was_survived for problem in problems):
-        return reports
-    why = "the process lived on"
-    return tuple(msgspec.structs.replace(one, result=_unproved(one.result, why)) for one in reports)
-
-
-def _unproved(result: CheckResult, why: str) -> CheckResult:
-    if result.outcome is not Outcome.INVALID:
-        return result
-    return msgspec.structs.replace(result, outcome=Outcome.UNKNOWN, summary=f"{result.summary} (not proved: {why})")
+        return unknown(CheckFailed(error=f"{type(error).__name__}: {error}".splitlines()[0]))
 
 
 def _incarnation(run: Run, number: int) -> Incarnation:
