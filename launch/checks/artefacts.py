@@ -27,7 +27,7 @@ from resumable.launch.reading.expected_artefacts import ExpectedArtefacts
 from resumable.launch.reading.failures import came_to_its_end
 from resumable.launch.reading.lives import Life
 from resumable.launch.reading.saves import Saved
-from resumable.launch.system.wording import counted
+from resumable.launch.system.wording import counted, listed_in_part
 
 _MAX_FIGURES = 3
 
@@ -37,16 +37,18 @@ def _artefacts(evidence: Evidence) -> CheckResult:
     pairs = list(comparison.pairs())
     violations = [violation for pair in pairs for violation in _differences(pair, comparison.expected)]
     violations += [_out_of_turn(life, found) for life, found in comparison.out_of_turn()]
-    if came_to_its_end(evidence.faulted):  # what it has not done yet is not missing
+    has_ended = came_to_its_end(evidence.faulted)
+    if has_ended:  # what it has not done yet is not missing
         violations += map(_missing, comparison.missing())
     if violations:
         return failed(violations)
     if not pairs:
         return not_applicable("no save to compare: none after a restart where training was as in the uninterrupted run")
-    notes = (
+    notes = [
         f"{problem}: unless it is meant to begin anew with each process, it was not restored"
         for problem in islice(_whole_numbers(pairs, comparison.expected), 1)
-    )
+    ]
+    notes += _kept_otherwise(comparison) if has_ended else ()
     return passed(f"{counted(len(pairs), 'save')} after a restart, with the same content", notes)
 
 
@@ -74,6 +76,14 @@ def _differences(pair: Pair, expected: ExpectedArtefacts) -> Iterator[Violation]
         yield _violation(pair.life, step, problem, StateOfPart(), pair.found)
     for problem in _figures(pair, expected, are_whole=False):
         yield _violation(pair.life, step, problem, FigureNotRestored(), pair.found)
+
+
+def _kept_otherwise(comparison: ArtefactComparison) -> Iterator[str]:
+    """Who keeps the best few, or the newest, may have forgotten what there was; an emergency's save changes it too."""
+    for names, who in zip(comparison.kept_otherwise(), ("this run", "the uninterrupted run"), strict=True):
+        if names:
+            files = listed_in_part(names[:_MAX_FIGURES], len(names))
+            yield f"in the end {who} alone keeps {files}: which files were to be kept may not have been restored"
 
 
 def _whole_numbers(pairs: Iterable[Pair], expected: ExpectedArtefacts) -> Iterator[SavedFiguresDiffer]:

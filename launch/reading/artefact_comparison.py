@@ -14,7 +14,7 @@ import msgspec
 from resumable.launch.reading.arbiter import first_left_out
 from resumable.launch.reading.evidence import Evidence, expected_steps
 from resumable.launch.reading.expected_artefacts import ExpectedArtefacts, expected_artefacts
-from resumable.launch.reading.lives import Life
+from resumable.launch.reading.lives import Life, Run
 from resumable.launch.reading.saves import Saved, series_of, within
 from resumable.launch.reading.step_table import StepColumn
 from resumable.launch.reading.steps import NOTHING
@@ -106,6 +106,14 @@ class ArtefactComparison:
             if missing is not None and not self._is_excused(missing):
                 told.add((rank, path))
                 yield missing
+
+    def kept_otherwise(self) -> tuple[list[str], list[str]]:
+        """Files that are there in the end though all uninterrupted runs had removed them, and the reverse."""
+        if not self._evidence.numbers_repeat:
+            return [], []
+        own, *others = (_kept(run) for run in (self._evidence.faulted, *self._evidence.references))
+        differing = [name for name in own if all(other.get(name) is (not own[name]) for other in others)]
+        return [name for name in differing if own[name]], [name for name in differing if not own[name]]
 
     def _numbered(self, life: Life) -> Iterator[tuple[Saved, int]]:
         """What a process finished to save, with its number among those that are saved at its step without a stop.
@@ -227,3 +235,9 @@ class ArtefactComparison:
     def _repeats(self, rank: int) -> bool:
         first, *others = (expected_steps(run).get(rank, NOTHING) for run in self._evidence.references)
         return all(other.first_difference(first, *_KEYS_AND_NUMBERS) is None for other in others)
+
+
+def _kept(run: Run) -> dict[str, bool]:
+    """By name of what was saved: whether it is there in the end."""
+    in_order = sorted(run.artefacts, key=lambda one: one.end_ns)
+    return {one.name: one.removed_before is None for one in in_order if one.is_finished}

@@ -21,6 +21,7 @@ from resumable.launch.evidence.rank_records import (
     Dump,
     Figure,
     Load,
+    Remove,
     Rename,
     Save,
     SkippedStep,
@@ -62,11 +63,15 @@ class File:
     """It is written beside, then renamed."""
     unfinished: Schedule = never
     """After which steps it is begun and not finished."""
+    removed: Schedule = never
+    """After which steps it is removed again."""
     writer: Writer = "loop"
     is_checkpoint: bool = True
 
 
 def lines_of(file: File, step: int, folder: str) -> list[AnyRecord]:
+    if file.removed(step):
+        return [Remove(sequence=0, time_ns=0, path=f"/runs/{folder}/work/{file.path}")]
     if not file.when(step) and not file.unfinished(step):
         return []
     path, draft = f"/runs/{folder}/work/{file.path}", f"/runs/{folder}/work/draft"
@@ -370,6 +375,31 @@ def test_files_under_names_of_their_own_are_of_a_series(
     """When one of it is saved is decided by the same rule, whatever number it gets."""
     result = judged((LATEST, *reference), second=(LATEST, *second), loads=loads)
     assert result.outcome is expected, result.summary
+
+
+KEPT, TURNED = File(path="top-4.pt", when=at(4)), File(path="top-12.pt", when=at(12), removed=at(16))
+
+
+@pytest.mark.parametrize(
+    ("second", "notes"),
+    [
+        pytest.param((KEPT, TURNED), [], id="the same"),
+        pytest.param(
+            (KEPT, replace(TURNED, removed=never)), ["in the end this run alone keeps work/top-12"], id="more"
+        ),
+        pytest.param(
+            (replace(KEPT, removed=at(20)), TURNED),
+            ["in the end the uninterrupted run alone keeps work/top-4"],
+            id="less",
+        ),
+    ],
+)
+@pytest.mark.parametrize("is_noisy", [False, True])
+def test_files_that_are_kept_otherwise_are_told(second: Sequence[File], notes: list[str], *, is_noisy: bool) -> None:
+    """An emergency's save may push out another one, so nobody is accused; and noise may choose others."""
+    result = judged((LATEST, KEPT, TURNED), second=(LATEST, *second), is_noisy=is_noisy)
+    assert result.outcome is Outcome.VALID
+    assert [note.partition(".pt")[0] for note in result.notes] == ([] if is_noisy else notes)
 
 
 def test_what_is_saved_in_turn_of_wrong_batches_is_their_matter() -> None:
