@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -66,7 +65,7 @@ def make_plan(options: JobOptions) -> Plan:
         if options.hang_timeout_s is None
         else options.hang_timeout_s,
         grace_s=usual_grace_s(options.command) if options.grace_s is None else options.grace_s,
-        preload=(*_preload(options), *(_BUILT_IN_PRELOAD if options.script.is_built_in else ())),
+        preload=(*options.preload, *(_BUILT_IN_PRELOAD if options.script.is_built_in else ())),
         fresh_directory=is_proof,
         containers=_containers(options),
         sweep=_sweep(options, restarts, world_size),
@@ -113,14 +112,6 @@ def _nproc_per_node(options: JobOptions) -> int:
         raise UsageError(f"--nproc-per-node {text}: a node needs at least one rank")
     _refuse_too_many("--nproc-per-node", number)
     return number
-
-
-def _preload(options: JobOptions) -> tuple[str, ...]:
-    """Modules that the fork server can import: others it passes over; nodes in containers have their own."""
-    for name in options.preload:
-        if options.cluster == "local" and find_spec(name.partition(".")[0]) is None:
-            raise UsageError(f"--preload {name}: expected a module that is installed, and there is none")
-    return options.preload
 
 
 def _refuse_too_many(flag: str, num_ranks: int) -> None:

@@ -150,7 +150,6 @@ def test_a_plan_survives_being_written_and_read(script: str) -> None:
         (("verify", "--backend", "gloo", "train.py"), "for the built-in job"),
         (("verify", "--references", "1", "train.py"), "expected 2 or more"),
         (("verify", "--no-such-flag", "train.py"), "--no-such-flag"),
-        (("verify", "--preload", "nowhere.at_all", "train.py"), "--preload nowhere.at_all: expected a module"),
         (("verify", "--fault", "nonsense", "train.py"), "expected kind@when:who"),
         (("sweep", "--kinds", "sigkill;torn", "train.py"), "sigkill;torn: expected a kind such as sigkill or torn"),
         (("nonsense",), "nonsense"),
