@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import chain
 
 from resumable.launch.checks.check import Check
-from resumable.launch.evidence.rank_records import Save
 from resumable.launch.explain.check_result import (
     CheckResult,
     Violation,
@@ -70,13 +69,9 @@ resume_point = Check(
 
 def _has_saved(run: Run) -> bool:
     """Whether a file was saved to go on from: what a process saves once all is trained is its result."""
-    return any(
-        isinstance(record, Save)
-        and record.path
-        and not (life.process.has_ended_well and life.trajectory.num_steps_before(record.sequence) == len(life.steps))
-        for life in run.lives
-        for record in life.process.events
-    )
+    ends = {(life.incarnation, life.rank): life.end_step for life in run.lives if life.process.has_ended_well}
+    files = (one for one in run.saved if one.file.is_saved and one.path)
+    return any(one.own_step != ends.get((one.incarnation, one.rank)) for one in files)
 
 
 def _figures(life: Life) -> str:

@@ -178,19 +178,21 @@ DRAWN = ("tmpqvkz/state.pt", "tmpwjhx/state.pt"), "bucket/a.pt"
 BUFFERS = ("", ""), ""
 
 
-def carried_elsewhere(paths: tuple[str, str], loads: str, *, resume: int) -> CheckResult:
+def carried_elsewhere(
+    paths: tuple[str, str], loads: str, *, resume: int, killed: int = 5, is_renamed: bool = False
+) -> CheckResult:
     """Of a job that saves under the first path after 2 steps and else under the second, and reads under another name."""
 
     def moved(process: Process) -> Process:
         lines = [
             msgspec.structs.replace(line, path=paths[line.path != "ckpt/.new-2"]) if isinstance(line, Save) else line
             for line in process.records
-            if not isinstance(line, Rename)
+            if is_renamed or not isinstance(line, Rename)
         ]
         return histories.with_lines(msgspec.structs.replace(process, records=tuple(lines)), ())
 
     lives = [replace(life, loads=loads if resume else None) for life in histories.resumed(JOB, resume)]
-    groups = enumerate([histories.killed(JOB, 5), lives])
+    groups = enumerate([histories.killed(JOB, killed), lives])
     run = histories.history("faulted", [one for n, own in groups for one in histories.group(JOB, own, incarnation=n)])
     runs = [run, histories.reference(JOB, 1), histories.reference(JOB, 2)]
     faulted, first, second = (
@@ -209,6 +211,12 @@ def test_what_was_carried_elsewhere_unseen_accuses_nobody_and_is_told(
     note = "the job went on from step 2, and had saved after 4 steps"
     assert result.outcome == Outcome.VALID
     assert [text.startswith(note) for text in result.notes] == [True] * is_noted
+
+
+def test_a_buffer_that_is_written_and_renamed_is_a_file() -> None:
+    """Here the job was killed before its first one."""
+    result = carried_elsewhere(*BUFFERS, resume=0, killed=1, is_renamed=True)
+    assert result.outcome == Outcome.VALID, result.summary
 
 
 def test_beginning_anew_in_a_job_that_saves_to_buffers_alone_proves_nothing() -> None:
