@@ -357,7 +357,7 @@ def best_after(*steps: int) -> list[File]:
 @pytest.mark.parametrize(
     ("reference", "second", "loads", "expected"),
     [
-        pytest.param(best_after(4, 20), best_after(16), "latest.pt", Outcome.INVALID, id="one more of a series"),
+        pytest.param(best_after(4, 20), best_after(16, 20), "latest.pt", Outcome.INVALID, id="one more of a series"),
         pytest.param(best_after(4, 20), best_after(20), "latest.pt", Outcome.VALID, id="the same"),
         pytest.param([], best_after(16), "latest.pt", Outcome.VALID, id="a series of its own, in an emergency or so"),
         pytest.param(

@@ -40,9 +40,6 @@ def rename(source: str, target: str) -> Rename:
             (*saved("a", "1"), copy("a", "t"), rename("t", "b")), {"a": ("1", 0), "b": ("1", 2)}, id="put in place"
         ),
         pytest.param((*saved("d/a", "1"), copy("d", "e")), {"d/a": ("1", 0), "e/a": ("1", 2)}, id="of all in a folder"),
-        pytest.param(
-            (*saved("a", "1"), copy("a", "b"), rename("a", "b")), {"b": ("1", 0)}, id="put in place by a link"
-        ),
         pytest.param((*saved("a", "1")[:1], copy("a", "b")), {"a": ("1", 0)}, id="of what was not finished"),
         pytest.param((rename("t", "a"), copy("a", "b")), {"a": ("", 0)}, id="of what nobody saw written"),
     ],
@@ -62,3 +59,9 @@ def test_a_copy_is_removed_by_itself() -> None:
     removed = Remove(sequence=0, time_ns=0, path="a")
     files = files_in(lines(*saved("a"), copy("a", "b"), removed))
     assert {file.path: file.is_removed for file in files} == {"a": True, "b": False}
+
+
+def test_a_link_of_which_the_newer_name_is_left_is_one_file() -> None:
+    """It was put into place that way."""
+    [file] = files_in(lines(*saved("a"), copy("a", "b"), rename("a", "b")))
+    assert (file.path, file.begin) == ("b", 0)
