@@ -180,8 +180,8 @@ def add_sweep_flags(parser: FlagGroup) -> None:
     parser.add_argument(
         "--confirm",
         choices=["each", "cause"],
-        default="each",
-        help="which failed points are run again on plain processes: each of them, or one for every cause (default: each)",
+        default="cause",
+        help="which failed points are run again on plain processes: each, or one for every cause (default: cause)",
     )
     parser.add_argument(
         "--jobs", type=int, metavar="J", help="number of runs at the same time (default: as the cores allow)"

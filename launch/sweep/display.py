@@ -13,9 +13,12 @@ from rich.live import Live
 from rich.text import Text
 
 from resumable.launch.explain.outcome import Outcome
+from resumable.launch.judge.causes import kind_of
+from resumable.launch.judge.verdict import Verdict
 from resumable.launch.plan.plan import Scenario
 from resumable.launch.sweep.grid_text import grid_lines
-from resumable.launch.sweep.marks import OUTCOMES, RUNNING, Mark
+from resumable.launch.sweep.marks import AGAIN, OUTCOMES, RUNNING, Mark
+from resumable.launch.system.text_safety import printable
 from resumable.launch.system.wording import listed
 
 _REDRAW_S = 0.2
@@ -37,9 +40,10 @@ class SweepDisplay:
         self._live = Live(console=console, transient=True, auto_refresh=False) if is_redrawn else None
         self._points: Sequence[Scenario] = ()
         self._marks: dict[str, Mark] = {}
+        self._causes: set[tuple[str, ...]] = set()
         self._task = ""
         self._begin = time.monotonic()
-        self._num_before = 0
+        self._num_before = self._num_to_do = 0
         self._next_draw = 0.0
         self._printed: tuple[object, ...] = ()
 
@@ -61,11 +65,23 @@ class SweepDisplay:
         self._marks = dict(marks or {})
         self._begin = time.monotonic()
         self._num_before = self._num_done
+        again = sum(mark is AGAIN for mark in self._marks.values())
+        self._num_to_do = again or len(points) - self._num_before
         self._next_draw = 0.0
 
     def mark(self, point: Scenario, mark: Mark) -> None:
         """Change one cell."""
         self._marks[point.name] = mark
+
+    def enter(self, point: Scenario, verdict: Verdict) -> None:
+        """Mark a point that has been judged; the first failure of every cause is printed, above what is redrawn."""
+        self.mark(point, OUTCOMES[verdict.outcome])
+        cause = kind_of(verdict)
+        if verdict.outcome is not Outcome.VALID and not self._is_quiet and cause not in self._causes:
+            self._causes.add(cause)
+            faults = ", ".join(map(str, point.faults))
+            words = printable(f"{verdict.outcome.upper()} after {faults}: {verdict.reason}")
+            self._console.print(Text(words), soft_wrap=True)
 
     def show_under_way(self, names: Collection[str]) -> None:
         """Mark the points that a chain is at, and none that it was at before and did not come to."""
@@ -99,18 +115,22 @@ class SweepDisplay:
 
     def _line(self) -> Text:
         counts = {outcome: num for outcome, mark in OUTCOMES.items() if (num := Counter(self._marks.values())[mark])}
+        num_new = self._num_done - self._num_before
         return Text(
             status_line(
                 self._task,
                 counts,
                 num_points=len(self._points),
-                num_new=self._num_done - self._num_before,
+                num_new=num_new,
+                num_left=self._num_to_do - num_new,
                 elapsed_s=time.monotonic() - self._begin,
             )
         )
 
 
-def status_line(task: str, counts: Mapping[Outcome, int], *, num_points: int, num_new: int, elapsed_s: float) -> str:
+def status_line(
+    task: str, counts: Mapping[Outcome, int], *, num_points: int, num_new: int, num_left: int, elapsed_s: float
+) -> str:
     """How far a task is, how fast it goes, and how long it will take.
 
     Args:
@@ -118,6 +138,7 @@ def status_line(task: str, counts: Mapping[Outcome, int], *, num_points: int, nu
         counts: Points that are done, by outcome.
         num_points: All points, 0 if the task has none.
         num_new: Points done since the task began.
+        num_left: Points that it is still to do.
         elapsed_s: Seconds since then.
     """
     num_done = sum(counts.values())
@@ -127,7 +148,7 @@ def status_line(task: str, counts: Mapping[Outcome, int], *, num_points: int, nu
         parts = [f"{task}: {num_done} of {num_points}{outcomes}"]
     if num_new > 0:  # points that are tried again were done before
         rate = num_new / elapsed_s
-        parts += [f"{rate:.2f} a second", f"{duration((num_points - num_done) / rate)} left"]
+        parts += [f"{rate:.2f} a second", f"{duration(num_left / rate)} left"]
     return "; ".join(parts)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from resumable.launch.cluster import Cluster
 from resumable.launch.evidence.run_dir import RunDir
@@ -47,7 +48,7 @@ class SweepRunner:
         *,
         num_jobs: int,
         limit: Limit,
-        which_again: Which = "each",
+        which_again: Which = "cause",
         num_many: float = NUM_MANY,
     ) -> None:
         self._plan = plan
@@ -78,7 +79,8 @@ class SweepRunner:
                 self._plan = with_points(self._plan, judge.length)
                 self._run_dir.write_plan(self._plan)
             self._run_points(pool, judge)
-        self._run_again(judge)
+        while not self._limit.is_over() and (failed := self._unconfirmed()):
+            self._run_again(judge, failed)
 
     @property
     def _has_points(self) -> bool:
@@ -163,7 +165,8 @@ class SweepRunner:
         self._display.show_under_way(under_way)
         self._display.tick()
 
-    def _run_again(self, judge: PointJudge) -> None:
+    def _unconfirmed(self) -> list[Scenario]:
+        """The points still to be run on plain processes; where one is contradicted, it confirms no other."""
         verdicts = self._verdicts
         done = {
             point.name
@@ -171,11 +174,14 @@ class SweepRunner:
             if self._store.find(on_plain_processes(self._run_of(point))) is not None
             or (point.name in verdicts and verdicts[point.name].confirmation == "only once")
         }
-        num_alike = 1 if self._which_again == "cause" else self._num_many
-        failed = unconfirmed(self._plan.points, verdicts, done, num_alike=num_alike)
+        return unconfirmed(self._plan.points, verdicts, done, num_alike=1 if self._which_again == "cause" else math.inf)
+
+    def _run_again(self, judge: PointJudge, failed: Sequence[Scenario]) -> None:
         warm = {on_plain_processes(self._run_of(point)): point for point in failed}
         again = dict.fromkeys((point.name for point in warm.values()), AGAIN)
-        self._display.begin("points, failed ones again on plain processes", self._plan.points, _marks(verdicts) | again)
+        self._display.begin(
+            "points, failed ones again on plain processes", self._plan.points, _marks(self._verdicts) | again
+        )
         for scenario in warm:
             self._store.clear(scenario)
         with ClusterPool(self._plan, self._run_dir, self._clusters, num_jobs=self._num_jobs, is_warm=False) as pool:
@@ -200,7 +206,7 @@ class SweepRunner:
             self._store.remove_work(point)
         else:
             self._limit.note_failure()
-        self._display.mark(point, OUTCOMES[verdict.outcome])
+        self._display.enter(point, verdict)
 
 
 def _marks(verdicts: Mapping[str, Verdict]) -> dict[str, Mark]:

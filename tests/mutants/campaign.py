@@ -66,8 +66,6 @@ class Sweep:
             str(NUM_RANKS),
             "--hang-timeout",
             "3",
-            "--confirm",
-            "cause",
             "--all-failures",
         )
         job = (str(JOB), "--bug", self.bug, *self.arguments)

@@ -157,6 +157,7 @@ class _Watcher:
             counts,
             num_points=len(plan.points),
             num_new=counts.total() - self._num_before,
+            num_left=len(plan.points) - counts.total(),
             elapsed_s=time.monotonic() - self._begin,
         )
         grid: Sequence[Text] = grid_lines(plan.points, marks, self._width)

@@ -63,6 +63,15 @@ def test_one_of_every_cause_can_be_enough(done: tuple[int, ...], expected: list[
     assert [points[number] for number in expected] == waiting
 
 
+def test_what_plain_processes_contradict_confirms_no_other_point() -> None:
+    """The next one with the cause has its turn."""
+    points = drawn(at="0-2", ranks="0").points
+    found = [verdict(INVALID, skipped(batch)) for batch in range(3)]
+    found[0] = confirmed(found[0], verdict(VALID))
+    verdicts = {point.name: each for point, each in zip(points, found, strict=True)}
+    assert [points[1]] == unconfirmed(points, verdicts, {points[0].name}, num_alike=1)
+
+
 def test_a_point_without_a_verdict_is_not_confirmed() -> None:
     """It has not been run at all."""
     assert unconfirmed(drawn(at="3").points, {}, ()) == []
