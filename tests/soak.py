@@ -1,21 +1,23 @@
 """Verifies the built-in job again and again, each time under other faults: `python -m tests.soak --num-runs 50`.
 
 Every run is drawn from its number alone, so that a run that fails can be repeated by its command, which is printed. The
-job is correct, so everything but VALID is a fault of the rig; so is a process, a listening port, a piece of shared memory
-or a temporary file that is left in the end. Nodes stay warm from run to run; with `--cold` every run is a command of its
-own.
+job is correct, so everything but VALID is a fault of the rig; so is a process, a piece of shared memory or a temporary file
+that is left in the end, told from those of other programs by the folder for temporary files. Nodes stay warm from run to
+run; with `--cold` every run is a command of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import random
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -140,17 +142,40 @@ def verify_cold(drawn: Drawn) -> tuple[bool, str]:
     return ended.returncode == 0, ended.stdout + ended.stderr
 
 
-def leftovers() -> set[str]:
-    """What a run might leave: processes of ours, listening ports, shared memory, temporary files."""
-    ours = ("resumable.launch.node", "resumable.launch.worker", "multiprocessing.forkserver")
-    commands = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
-    ports = [connection.laddr.port for connection in psutil.net_connections("tcp") if connection.status == "LISTEN"]
-    return {
-        *(command for command in commands if any(name in command for name in ours)),
-        *(f"port {port}" for port in ports),
-        *(f"shared memory {path}" for path in Path("/dev/shm").iterdir()),
-        *(f"temporary {path}" for name in TEMPORARIES for path in Path(tempfile.gettempdir()).glob(name)),
-    }
+def left_of(folder: Path) -> set[str]:
+    """Of commands that had this folder for temporary files: processes and temporary files that are still there."""
+    left = {f"temporary {path}" for name in TEMPORARIES for path in folder.glob(name)}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("TMPDIR") == str(folder):
+                left.add(f"process {process.pid}: {shlex.join(process.cmdline())}")
+    return left
+
+
+def unused_memory() -> set[str]:
+    """Shared memory that no process has mapped; what other programs of this machine use is none of ours."""
+    named = set(Path("/dev/shm").iterdir())
+    used: set[str] = set()
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            used |= {part.path for part in process.memory_maps()}
+    return {f"shared memory {path}" for path in named if str(path) not in used and path.exists()}
+
+
+def run_all(numbers: Iterable[int], *, is_cold: bool) -> int:
+    """Carry out these runs and print a line for each; returns how many were not VALID."""
+    num_failures = 0
+    root = Path(tempfile.mkdtemp(prefix="evidence-"))
+    with contextlib.ExitStack() as nodes:
+        verify = verify_cold if is_cold else WarmRig(root, nodes).verify
+        for number in numbers:
+            drawn = draw(number)
+            is_good, words = verify(drawn)
+            num_failures += not is_good
+            print(f"{number:4d} {'VALID' if is_good else 'FAILED'}  resumable {shlex.join(drawn.command)}", flush=True)
+            if not is_good:
+                print(words, flush=True)
+    return num_failures
 
 
 def main() -> int:
@@ -159,26 +184,21 @@ def main() -> int:
     parser.add_argument("--num-runs", type=int, default=50)
     parser.add_argument("--first", type=int, default=1, help="number of the first run")
     parser.add_argument("--cold", action="store_true", help="every run is a command of its own")
+    parser.add_argument("--watched", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    before = leftovers()
-    num_failures = 0
-    root = Path(tempfile.mkdtemp(prefix="soak-"))
-    with contextlib.ExitStack() as nodes:
-        verify = verify_cold if arguments.cold else WarmRig(root, nodes).verify
-        for number in range(arguments.first, arguments.first + arguments.num_runs):
-            drawn = draw(number)
-            is_good, words = verify(drawn)
-            num_failures += not is_good
-            print(f"{number:4d} {'VALID' if is_good else 'FAILED'}  resumable {shlex.join(drawn.command)}", flush=True)
-            if not is_good:
-                print(words, flush=True)
-    left = leftovers() - before
-    if not num_failures:
-        shutil.rmtree(root)
-    print(
-        f"{arguments.num_runs - num_failures} of {arguments.num_runs} VALID; left behind: {sorted(left) or 'nothing'}"
-    )
-    return int(num_failures > 0 or bool(left))
+    if arguments.watched:
+        numbers = range(arguments.first, arguments.first + arguments.num_runs)
+        num_failures = run_all(numbers, is_cold=arguments.cold)
+        print(f"{arguments.num_runs - num_failures} of {arguments.num_runs} VALID", flush=True)
+        return int(num_failures > 0)
+    folder, before = Path(tempfile.mkdtemp(prefix="soak-")), unused_memory()
+    command = [sys.executable, "-m", "tests.soak", *sys.argv[1:], "--watched"]
+    ended = subprocess.run(command, env={**os.environ, "TMPDIR": str(folder)}, check=False)
+    left = left_of(folder) | (unused_memory() - before)
+    if not ended.returncode:
+        shutil.rmtree(folder)
+    print(f"left behind: {sorted(left) or 'nothing'}")
+    return int(ended.returncode != 0 or bool(left))
 
 
 if __name__ == "__main__":
