@@ -13,6 +13,7 @@ from resumable.launch.explain.codes.state_reasons import (
     FollowsFromBatches,
     FollowsFromParameters,
     FollowsFromRank,
+    GeneratorsElsewhere,
     InputsDiffer,
     ModelNotRestored,
     RandomStateOfRanks,
@@ -24,7 +25,7 @@ from resumable.launch.explain.codes.statement import Reason
 from resumable.launch.explain.settings import setting_violation
 from resumable.launch.explain.start_difference import first_not_restored
 from resumable.launch.explain.unusable_checkpoints import why_wrong
-from resumable.launch.explain.witnesses import first_different_batches
+from resumable.launch.explain.witnesses import first_different_batches, strayed_generators
 from resumable.launch.reading.evidence import Evidence
 from resumable.launch.reading.group_states import start_state
 from resumable.launch.reading.lives import Life
@@ -184,14 +185,16 @@ def _of_losses(evidence: Evidence, life: Life, number: int) -> Reason | None:
 def _inputs_differ(evidence: Evidence, life: Life, step: int) -> Reason:
     """Of a rank that saved nothing nobody knows what its generator was; what holds of the others is likely its cause too."""
     group = [life, *evidence.faulted.group(life.incarnation)]
-    known = (_is_generator_right(_start_of(evidence, other)) for other in group)
-    is_right = next((is_right for is_right in known if is_right is not None), False)
+    starts = [start for start in (_start_of(evidence, other) for other in group) if start is not None]
+    if generators := next(filter(None, (strayed_generators(evidence, start) for start in starts)), None):
+        return GeneratorsElsewhere(names=generators)
+    is_right = next((is_right for is_right in map(_is_generator_right, starts) if is_right is not None), False)
     return InputsDiffer(step=step, is_generator_right=is_right, is_later=step > life.first_step)
 
 
-def _is_generator_right(start: Start | None) -> bool | None:
+def _is_generator_right(start: Start) -> bool | None:
     """Whether torch's generator was as at the save; None if that is not known."""
-    if start is None or not {"random"} & (start.equal | start.differing.keys()):
+    if "random" not in start.equal | start.differing.keys():
         return None
     return "random" in start.equal or "torch" not in start.differing["random"].names
 

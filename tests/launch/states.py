@@ -130,3 +130,15 @@ def with_component(record: State, component: str, parts: dict[str, Fingerprint])
     return msgspec.structs.replace(
         record, components={name: own for name, own in components.items() if own}, quick=quick
     )
+
+
+def with_generators(*words: str, name: str = "torch") -> Callable[[AnyRecord], AnyRecord]:
+    """What a process has of its random generators when it starts, and at its saves one after the other."""
+    there = iter(words)
+
+    def change(line: AnyRecord) -> AnyRecord:
+        if not isinstance(line, State):
+            return line
+        return with_component(line, "random", {name: one(next(there)), "other": one("never drawn from")})
+
+    return change

@@ -157,7 +157,7 @@ class FitsNowhere(Reason, frozen=True, kw_only=True):
         if self.unit == "samples":
             return self.filled(what="the samples fit", more="")
         if self.unit == "inputs":
-            more = ": what makes them (a generator, an environment, a memory) was not restored"
+            more = ": what makes them (a size, a generator, a memory, a hidden state) was not restored"
             return self.filled(what="no data loader gives its batches, and their content fits", more=more)
         more = ": different samples, or the same ones put together or transformed differently"
         return self.filled(what="the content of its batches fits", more=more)

@@ -174,8 +174,8 @@ _NOT_DRAWN = (
     "between the save and that step (a validation); --content tells whether it is the samples"
 )
 _SET_LAST = (
-    "save each rank's random state with the model (`torch.get_rng_state()`), and set it last, when the loader's iterator is "
-    "made, which draws from it"
+    "save each rank's random state (`torch.get_rng_state()`, and NumPy's and Python's) with the model, and set it last, "
+    "when the loader's iterator is made, which draws from it"
 )
 
 

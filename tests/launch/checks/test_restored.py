@@ -21,7 +21,7 @@ from tests.launch import histories
 from tests.launch.changes import Change, changed, fields, same, together, without
 from tests.launch.histories import Job
 from tests.launch.lines import INITIAL
-from tests.launch.states import NAMES, components_of, one, shard, with_component, with_states
+from tests.launch.states import NAMES, components_of, one, shard, with_component, with_generators, with_states
 
 JOB = Job(num_samples=32)
 
@@ -771,18 +771,6 @@ def test_where_numbers_do_not_repeat_what_would_show_otherwise_is_in_doubt(chang
         (results[0].outcome, words in results[0].summary),
         (results[1].outcome, results[1].reason is None),
     ]
-
-
-def with_generators(*words: str, name: str = "torch") -> Change:
-    """What a process has of them when it starts, and at its saves one after the other."""
-    there = iter(words)
-
-    def change(line: AnyRecord) -> AnyRecord:
-        if not isinstance(line, State):
-            return line
-        return with_component(line, "random", {name: one(next(there)), "other": one("never drawn from")})
-
-    return change
 
 
 undrawn, drawn = ["a"] * 16, list("abcdefghijklmnop")

@@ -7,14 +7,14 @@ from resumable.launch.checks.state import state
 from resumable.launch.evidence.history import History
 from resumable.launch.evidence.rank_records import AnyRecord, Backward, Batch, Exit, Figure, State, Step
 from resumable.launch.explain.check_result import CheckResult
-from resumable.launch.explain.codes.state_reasons import InputsDiffer
+from resumable.launch.explain.codes.state_reasons import GeneratorsElsewhere, InputsDiffer
 from resumable.launch.explain.outcome import Outcome
 from resumable.launch.plan.fault_grammar import parse_fault
 from resumable.launch.plan.fault_model import resolve
 from tests.launch import histories
 from tests.launch.changes import Change, changed, fields, same, together
 from tests.launch.histories import Job
-from tests.launch.states import NAMES, one, with_component, with_states
+from tests.launch.states import NAMES, one, with_component, with_generators, with_states
 
 JOB = Job(num_samples=32)
 
@@ -431,6 +431,23 @@ def test_what_the_state_proves_right_is_not_blamed(job: Change, changes: list[Ch
     for change, rank in product(changes, (0, 1)):
         history = changed(history, change, incarnation=1, rank=rank)
     assert words in state(histories.of_histories(history, JOB, [])).violations[0].explanation
+
+
+@pytest.mark.parametrize("name", ["python", "numpy", "torch"])
+def test_a_generator_that_steps_draw_from_and_that_went_on_elsewhere_is_named(name: str) -> None:
+    """Rather than all that may go into a loss."""
+    drawn, begun_again = "abcdefghijklmnop", "aqrstuvwxyz"
+    runs = [
+        changed(with_states(histories.reference(JOB, number)), with_generators(*drawn, name=name), rank=0)
+        for number in (1, 2)
+    ]
+    history = changed(with_states(histories.one_kill(JOB).faulted.history), without_component("scaler"))
+    for incarnation, words in enumerate((drawn, begun_again)):
+        history = changed(history, with_generators(*words, name=name), incarnation=incarnation, rank=0)
+    for rank in (0, 1):
+        history = changed(history, together(other_losses, from_step(4, "x")), incarnation=1, rank=rank)
+    violations = state(histories.of_histories(history, JOB, [], first=runs[0], second=runs[1])).violations
+    assert [GeneratorsElsewhere(names=(name,))] * 2 == [violation.reason for violation in violations]
 
 
 def test_what_is_known_of_the_generator_of_one_rank_is_the_cause_of_all() -> None:
