@@ -70,10 +70,14 @@ class HadStates:
         self.lives = [life for life in run.group(incarnation) if life.steps]
         at_moment = [one for one in saved if one.content and one.moment == moment]
         self.states = {one.rank: one.state for one in at_moment if one.state is not None}
-        self.path = next((one.path for one in at_moment if one.path), "")
+        self._paths = {one.rank: one.path for one in reversed(at_moment) if one.path}
         found = ((life.rank, _quick_after(run, life, step)) for life in self.lives)
         self.quick = {rank: forms for rank, forms in found if forms is not None}
         self._went_on = any(self._goes_on(run, life) for life in self.lives)
+
+    def path(self, rank: int) -> str:
+        """Of what a rank saved, or else of what another one did; "" if no file holds it."""
+        return self._paths.get(rank) or next(iter(self._paths.values()), "")
 
     def alternatives(self, rank: int, component: str, *, is_resized: bool) -> Iterator[Form]:
         """What a rank may have had; several, as a job may change its state between a step and a save.

@@ -159,7 +159,7 @@ def _start(run: Run, life: Life, found: Mapping[int, State], had: HadStates) -> 
     return Start(
         life=life,
         moment=had.moment,
-        path=had.path,
+        path=had.path(life.rank),
         differing=differing,
         equal=frozenset(equal),
         spread=frozenset(spread),

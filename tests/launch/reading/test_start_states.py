@@ -7,11 +7,11 @@ import msgspec
 import pytest
 
 from resumable.launch.evidence.history import History
-from resumable.launch.evidence.rank_records import AnyRecord, Load, State, Step
+from resumable.launch.evidence.rank_records import AnyRecord, Load, Rename, Save, State, Step
 from resumable.launch.reading.group_states import start_state
 from resumable.launch.reading.start_states import Start, starts_of
 from tests.launch import histories
-from tests.launch.changes import Change, changed, fields, same, without
+from tests.launch.changes import Change, changed, fields, same, together, without
 from tests.launch.histories import Job, Life, path_of
 from tests.launch.lines import with_records
 from tests.launch.states import content_after, one, with_component, with_states
@@ -49,6 +49,16 @@ def test_each_rank_starts_from_the_save_that_its_group_read() -> None:
         (1, (0, 4), path_of(4)),
     ]
     assert [start.differing for start in found] == [{}, {}]
+
+
+def test_the_save_of_a_rank_that_has_a_file_of_its_own_is_in_that_file() -> None:
+    """As of the stages of a pipeline."""
+    history = histories.evidence(JOB, [histories.killed(JOB, 5), histories.resumed(JOB, 4)], []).faulted.history
+    saver, other, *rest = history.processes
+    of_its_own = together(fields(Save, path="own/new"), fields(Rename, source="own/new", target="own/step.pt"))
+    saving = with_records(other, [other.records[0], *map(of_its_own, saver.records[1:])])
+    found = starts(with_states(msgspec.structs.replace(history, processes=(saver, saving, *rest))))
+    assert [start.path for start in found] == [path_of(4), "own/step.pt"]
 
 
 def test_who_begins_from_scratch_starts_from_no_save() -> None:
