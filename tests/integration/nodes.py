@@ -25,7 +25,7 @@ IMAGE = "resumable:local"
 TIMEOUT_S = 120
 SCENARIO = "reference-1"
 SCRIPT = """
-import pathlib
+import pathlib, time
 from datetime import timedelta
 import torch, torch.distributed as dist
 dist.init_process_group("gloo", timeout=timedelta(seconds=4))
@@ -34,6 +34,7 @@ while not is_over:
     is_over.fill_(pathlib.Path("over").exists())
     dist.all_reduce(is_over)
     pathlib.Path(f"met-{dist.get_rank()}").touch()
+    time.sleep(0.02)  # ranks that do nothing leave the processors to others
 dist.destroy_process_group()
 """
 """Ranks that do nothing but meet, until the file `over` appears; they miss each other after four seconds."""
