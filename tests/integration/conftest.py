@@ -20,8 +20,9 @@ from tests.launch.plans import plan_of
 from tests.launch.sealed import seal_again
 
 TIMEOUT_S = 240
-NODES_OF_SEVERAL_TESTS = {"three_nodes", "running"}
+NODES_OF_SEVERAL_TESTS = {"three_nodes", "framework_nodes", "running"}
 """Fixtures that take long to make: the tests that share one run in the same process."""
+FRAMEWORKS = ("accelerate", "lightning")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,15 @@ class Finished:
     output: str
     errors: str
     run_dir: Path
+
+
+@pytest.fixture(autouse=True)
+def hash_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fixed for what a test starts itself: a node then needs one fork server, and imports torch once.
+
+    The nodes that stay warm are older than that and have two, as have those of the tests that say so.
+    """
+    monkeypatch.setenv("PYTHONHASHSEED", "0")
 
 
 Verify = Callable[..., Judged]
@@ -101,6 +111,18 @@ def three_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalClust
 
 
 @pytest.fixture(scope="session")
+def framework_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    """A node that has imported frameworks, each of which takes seconds in a rank that imports it itself."""
+    logs = tmp_path_factory.mktemp("nodes")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONHASHSEED", "0")
+        cluster = LocalCluster(plan_of("verify").topology, nproc_per_node=2, preload=FRAMEWORKS, log_dir=logs)
+        cluster.__enter__()
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture(scope="session")
 def references() -> dict[bytes, Path]:
     """Folders of the uninterrupted runs of this process: a job that several tests break needs one.
 
@@ -119,6 +141,12 @@ def verify(tmp_path: Path, cluster: LocalCluster, references: dict[bytes, Path])
 def verify_nodes(tmp_path: Path, three_nodes: LocalCluster, references: dict[bytes, Path]) -> Verify:
     """The same on three nodes of one rank; `--nnodes` says with how few the job goes on."""
     return partial(_verify, tmp_path / "run", three_nodes, references)
+
+
+@pytest.fixture
+def verify_in_framework(tmp_path: Path, framework_nodes: LocalCluster, references: dict[bytes, Path]) -> Verify:
+    """The same on a node as `--preload` makes it; a module that is not installed is left out."""
+    return partial(_verify, tmp_path / "run", framework_nodes, references)
 
 
 def _verify(
@@ -151,6 +179,7 @@ def _copy(reference: Path, scenario_dir: ScenarioDir) -> None:
     seal_again(scenario_dir)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "integration" not in item.path.parts or not isinstance(item, pytest.Function):

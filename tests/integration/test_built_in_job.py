@@ -73,16 +73,23 @@ def test_another_number_of_ranks_trains_on_the_same_stream(verify: Verify, befor
     assert (judged.outcome, judged.verdict.reason) == ("valid", "")
 
 
-@pytest.mark.parametrize("method", ["forkserver", "subprocess"])
-def test_the_command_verifies_from_a_cold_start(resumable: Resumable, method: str) -> None:
+@pytest.mark.parametrize(
+    "method",
+    ["forkserver", pytest.param("subprocess", marks=pytest.mark.thorough)],  # `test_import_names.py` has plain children
+)
+def test_the_command_verifies_from_a_cold_start(
+    resumable: Resumable, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
     """As a user runs it, with ranks of the fork server and with plain children as torchrun starts them."""
+    monkeypatch.delenv("PYTHONHASHSEED")
     words = faults_and_job(2, ("sigkill@step=7:rank=1",), "--epochs", "3")
     finished = resumable("verify", "--start-method", method, *words)
     assert (finished.exit_code, finished.errors) == (0, ""), finished.output
 
 
-def test_nodes_on_one_machine_verify_together(resumable: Resumable) -> None:
+def test_nodes_on_one_machine_verify_together(resumable: Resumable, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two nodes, each with an agent of its own, meet at the supervisor's store and restart together."""
+    monkeypatch.delenv("PYTHONHASHSEED")
     words = faults_and_job(2, ("sigkill@step=7:rank=3",), "--epochs", "3")
     finished = resumable("verify", "--nnodes", "2", *words)
     assert (finished.exit_code, finished.errors) == (0, ""), finished.output

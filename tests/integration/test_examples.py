@@ -54,11 +54,21 @@ def test_an_example_resumes_exactly(verify: Verify, name: str, tmp_path: Path) -
     assert (judged.outcome, judged.verdict.reason) == ("valid", "")
 
 
+def test_an_example_of_a_framework_resumes_exactly(verify_in_framework: Verify, tmp_path: Path) -> None:
+    """Its ranks find the framework imported."""
+    judged = verify_in_framework(*written("lightning", tmp_path))
+    assert (judged.outcome, judged.verdict.reason) == ("valid", "")
+
+
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("name", SLOW_TO_IMPORT)
-def test_an_example_of_a_framework_resumes_exactly(name: str, tmp_path: Path) -> None:
-    """The command imports it once for all ranks."""
-    ended = command("verify", "-q", *written(name, tmp_path), folder=tmp_path)
+@pytest.mark.parametrize(
+    ("name", "options"), [("accelerate", ()), ("transformers", ("--preload", "transformers.trainer"))]
+)
+def test_an_example_of_a_framework_is_verified_by_the_command(
+    name: str, options: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Each rank imports the framework, or the command does it once for all ranks."""
+    ended = command("verify", "-q", *options, *written(name, tmp_path), folder=tmp_path)
     assert ended.stdout.startswith("VALID"), ended.stdout + ended.stderr
 
 

@@ -47,6 +47,11 @@ def command_of(process: psutil.Process) -> str:
     return " ".join(process.cmdline())
 
 
+@pytest.fixture(autouse=True)
+def hash_seed() -> None:
+    """Drawn anew, so that nodes have all that a node may have."""
+
+
 @pytest.fixture
 def temporary() -> Iterator[Path]:
     """Where the command puts temporary files; under `tmp_path` the names of sockets would be too long."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import Judged
+from tests.integration.conftest import Judged, Verify
 
 JOBS = Path(__file__).parent / "jobs"
 OPTIONS = ("--nproc-per-node", "2", "--fault", "sigkill@step=9:rank=1")
@@ -64,9 +64,9 @@ KILLED_TWICE = ("--nproc-per-node", "2", "--fault", "sigkill@step=12:rank=1", "-
 
 
 @pytest.mark.parametrize("library", ["lightning", "accelerate"])
-def test_a_trainer_with_our_loader_goes_on_exactly(verify: Callable[..., Judged], library: str) -> None:
+def test_a_trainer_with_our_loader_goes_on_exactly(verify_in_framework: Verify, library: str) -> None:
     """Killed in mid-epoch, and once more in the next epoch."""
-    assert verify(*KILLED_TWICE, str(JOBS / f"in_{library}.py"), "--resumable").outcome == "valid"
+    assert verify_in_framework(*KILLED_TWICE, str(JOBS / f"in_{library}.py"), "--resumable").outcome == "valid"
 
 
 @pytest.mark.parametrize(
@@ -76,9 +76,9 @@ def test_a_trainer_with_our_loader_goes_on_exactly(verify: Callable[..., Judged]
         ("accelerate", "epoch 1 goes on in epoch 0's order"),
     ],
 )
-def test_a_trainer_with_torchs_loader_is_caught(verify: Callable[..., Judged], library: str, sentence: str) -> None:
+def test_a_trainer_with_torchs_loader_is_caught(verify_in_framework: Verify, library: str, sentence: str) -> None:
     """What the libraries make of a plain DataLoader after a restart in mid-epoch is told in the field's words."""
-    judged = verify(*KILLED_TWICE, str(JOBS / f"in_{library}.py"))
+    judged = verify_in_framework(*KILLED_TWICE, str(JOBS / f"in_{library}.py"))
     assert judged.outcome == "invalid"
     assert sentence in judged.explanations
 
