@@ -73,7 +73,7 @@ def test_the_mean_is_taken_phase_by_phase() -> None:
 
 def test_the_recorder_can_be_measured() -> None:
     """In a process of its own, which prints JSON."""
-    words = [sys.executable, "-m", "tests.benchmarks.launch.recorder"]
+    words = [sys.executable, "-m", "tests.benchmarks.launch.recorder", "1"]
     printed = subprocess.run(words, check=True, timeout=120, capture_output=True, text=True).stdout
     figures = msgspec.json.decode(printed)
     assert {"batch_size", "plain_us", "recorded_us", "recorder_us", "digest_ms_per_mb"} < figures.keys()

@@ -44,7 +44,7 @@ def test_the_test_in_the_guide_passes_with_the_script_in_the_guide(tmp_path: Pat
     (tmp_path / "test_training.py").write_text(source)
     assert "resumable example ddp > example.py" in GUIDE
     (tmp_path / "train.py").write_text(command("example", "ddp", folder=tmp_path).stdout)
-    words = f"{sys.executable} -m pytest -q -n 2 -W error --strict-markers -p no:cacheprovider".split()
+    words = f"{sys.executable} -m pytest -q -W error --strict-markers -p no:cacheprovider".split()
     ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False)
     assert (ended.returncode, "4 passed" in ended.stdout) == (0, True), ended.stdout + ended.stderr
 

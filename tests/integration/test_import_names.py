@@ -79,7 +79,7 @@ def repository(tmp_path: Path) -> Repository:
     return make
 
 
-@pytest.mark.parametrize("launch", ["launch.py", "launch/__init__.py"])
+@pytest.mark.parametrize("launch", ["launch.py", pytest.param("launch/__init__.py", marks=pytest.mark.thorough)])
 def test_pytest_starts_with_our_plugin_and_the_rig_proves_a_resume(launch: str, repository: Repository) -> None:
     """The user's tests, the ranks that they start and our package each import their own."""
     folder = repository(launch)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
 NUM_TRIES = 3
 TIMEOUT_S = 75
@@ -54,6 +55,7 @@ def test_a_plain_torchrun_restart_fails_with_gloo(tmp_path: Path) -> None:
     assert any(tries), "plain torchrun restarted gloo ranks every time: is launch/node/rendezvous.py still needed?"
 
 
+@pytest.mark.thorough  # `test_doctor.py` restarts two ranks
 def test_the_same_restart_works_here(tmp_path: Path) -> None:
     """The same script and flags under `resumable run` end well."""
     assert exit_code(tmp_path, "resumable.launch", "run", "--run-dir", "run") == 0

@@ -15,6 +15,8 @@ from resumable.launch.run.foreign_command import SITE
 from tests.integration.waiting import wait_until
 from tests.slurm.cluster import Slurm, running
 
+pytestmark = pytest.mark.xdist_group("slurm")
+"""One cluster for all."""
 JOB = Path(__file__).parents[1] / "integration" / "jobs" / "plain.py"
 TEMPLATE = Path(__file__).parents[2] / "docker" / "slurm.sbatch"
 TIMEOUT_S = 240
@@ -118,7 +120,9 @@ def num_steps(folder: Path) -> int:
     return max((file.read_bytes().count(b'"event":"step"') for file in folder.glob("run/run/events/*")), default=0)
 
 
-@pytest.mark.parametrize("is_alone", [pytest.param(False, id="node"), pytest.param(True, id="daemon alone")])
+@pytest.mark.parametrize(
+    "is_alone", [pytest.param(False, id="node", marks=pytest.mark.thorough), pytest.param(True, id="daemon alone")]
+)
 @pytest.mark.parametrize(("how", "code"), RIGHT_AND_CARELESS)
 def test_a_job_that_loses_a_node_is_one_run(
     slurm: Slurm, tmp_path: Path, how: tuple[str, ...], code: int, *, is_alone: bool

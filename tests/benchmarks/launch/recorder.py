@@ -1,6 +1,6 @@
 """What the recorder adds to a batch: `python -m tests.benchmarks.launch.recorder` prints the figures as JSON.
 
-In a process of its own, in which nothing else is watched.
+In a process of its own, in which nothing else is watched. Behind it may stand how often each is measured.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _NUM_ROUNDS = 9
 _DIGEST_BYTES = 1 << 24
 
 
-def measured() -> dict[str, float]:
+def measured(num_rounds: int) -> dict[str, float]:
     """Microseconds for each batch, milliseconds for each MB of content: processor time, the best of a few rounds.
 
     And bytes of evidence for each large batch.
     """
     data = TensorDataset(torch.zeros(_NUM_BATCHES * BATCH_SIZE, 64))
-    plain_us = _batch_us(data)
+    plain_us = _batch_us(data, num_rounds)
     with tempfile.TemporaryDirectory() as folder:
         patches = Patches()
         LoaderWatch(Recorder(Path(folder) / "events.jsonl")).install(patches)
-        recorded_us = _batch_us(data)
+        recorded_us = _batch_us(data, num_rounds)
         patches.undo()
         num_bytes = {
             f"bytes_{name}": _batch_bytes(Path(folder) / f"{name}.jsonl", shuffle=name == "shuffled")
@@ -51,12 +51,12 @@ def measured() -> dict[str, float]:
         "recorder_us": recorded_us - plain_us,
         "large_batch_size": _LARGE_BATCH_SIZE,
         **num_bytes,
-        "digest_ms_per_mb": min(_digest_s(content) for _ in range(_NUM_ROUNDS)) * 1000 / (_DIGEST_BYTES / 1e6),
+        "digest_ms_per_mb": min(_digest_s(content) for _ in range(num_rounds)) * 1000 / (_DIGEST_BYTES / 1e6),
     }
 
 
-def _batch_us(data: TensorDataset) -> float:
-    return min(_pass_s(data) for _ in range(_NUM_ROUNDS)) / _NUM_BATCHES * 1e6
+def _batch_us(data: TensorDataset, num_rounds: int) -> float:
+    return min(_pass_s(data) for _ in range(num_rounds)) / _NUM_BATCHES * 1e6
 
 
 def _pass_s(data: TensorDataset) -> float:
@@ -85,6 +85,6 @@ def _digest_s(content: torch.Tensor) -> float:
 
 
 if __name__ == "__main__":
-    json.dump(measured(), sys.stdout)
+    json.dump(measured(int(sys.argv[1]) if sys.argv[1:] else _NUM_ROUNDS), sys.stdout)
     sys.stdout.flush()
     os._exit(0)  # the recorder's file is gone; nothing is to be written at the exit
