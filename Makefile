@@ -38,19 +38,19 @@ gpu: .venv/installed ## jobs on the GPUs of this machine, with NCCL: losses foun
 	$(RUN)/python -m tests.gpu
 
 test: .venv/installed ## run the tests
-	$(RUN)/pytest -n 2 --dist loadgroup -m 'not thorough'
+	$(RUN)/pytest -n 2 --dist loadfile -m 'not thorough'
 
 thorough: .venv/installed ## run further forms of what the tests show
-	$(RUN)/pytest -n 2 --dist loadgroup -m thorough
+	$(RUN)/pytest -n 2 --dist loadfile -m thorough
 
 quick: .venv/installed ## what a change needs first, in two minutes: style, types, and the tests that start no ranks
 	@$(MAKE) --no-print-directory -j 3 lint types fast
 
 fast: .venv/installed ## of what quick does, the tests alone
-	$(RUN)/pytest -n 2 --dist loadgroup -m 'not slow and not integration and not containers and not thorough' $(QUICK)
+	$(RUN)/pytest -n 2 --dist loadfile -m 'not slow and not integration and not containers and not thorough' $(QUICK)
 
 coverage: .venv/installed ## how much of the code the tests of COVERED run, subprocesses included
-	$(RUN)/coverage erase && $(RUN)/coverage run -m pytest -n 2 --dist loadgroup $(COVERED) && $(RUN)/coverage combine --quiet && $(RUN)/coverage report
+	$(RUN)/coverage erase && $(RUN)/coverage run -m pytest -n 2 --dist loadfile $(COVERED) && $(RUN)/coverage combine --quiet && $(RUN)/coverage report
 
 lint: .venv/installed ## check style and format
 	$(RUN)/ruff check . && $(RUN)/ruff format --check .

@@ -20,9 +20,6 @@ from tests.launch.plans import plan_of
 from tests.launch.sealed import seal_again
 
 TIMEOUT_S = 240
-NODES_OF_SEVERAL_TESTS = {"three_nodes", "framework_nodes", "running"}
-"""Fixtures that take long to make: the tests that share one run in the same process."""
-FRAMEWORKS = ("accelerate", "lightning")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,18 +108,6 @@ def three_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalClust
 
 
 @pytest.fixture(scope="session")
-def framework_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    """A node that has imported frameworks, each of which takes seconds in a rank that imports it itself."""
-    logs = tmp_path_factory.mktemp("nodes")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONHASHSEED", "0")
-        cluster = LocalCluster(plan_of("verify").topology, nproc_per_node=2, preload=FRAMEWORKS, log_dir=logs)
-        cluster.__enter__()
-    yield cluster
-    cluster.close()
-
-
-@pytest.fixture(scope="session")
 def references() -> dict[bytes, Path]:
     """Folders of the uninterrupted runs of this process: a job that several tests break needs one.
 
@@ -134,24 +119,19 @@ def references() -> dict[bytes, Path]:
 @pytest.fixture
 def verify(tmp_path: Path, cluster: LocalCluster, references: dict[bytes, Path]) -> Verify:
     """`resumable verify` without its cold start: the same plan, scenarios and verdict on the warm node."""
-    return partial(_verify, tmp_path / "run", cluster, references)
+    return partial(verify_on, tmp_path / "run", cluster, references)
 
 
 @pytest.fixture
 def verify_nodes(tmp_path: Path, three_nodes: LocalCluster, references: dict[bytes, Path]) -> Verify:
     """The same on three nodes of one rank; `--nnodes` says with how few the job goes on."""
-    return partial(_verify, tmp_path / "run", three_nodes, references)
+    return partial(verify_on, tmp_path / "run", three_nodes, references)
 
 
-@pytest.fixture
-def verify_in_framework(tmp_path: Path, framework_nodes: LocalCluster, references: dict[bytes, Path]) -> Verify:
-    """The same on a node as `--preload` makes it; a module that is not installed is left out."""
-    return partial(_verify, tmp_path / "run", framework_nodes, references)
-
-
-def _verify(
+def verify_on(
     root: Path, cluster: LocalCluster, references: dict[bytes, Path], *arguments: str, repeats: bool = True
 ) -> Judged:
+    """`resumable verify` on nodes that are warm, with the evidence in `root`."""
     plan = plan_of("verify", *arguments)
     run_dir = RunDir(root=root)
     run_dir.root.mkdir()
@@ -179,11 +159,8 @@ def _copy(reference: Path, scenario_dir: ScenarioDir) -> None:
     seal_again(scenario_dir)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "integration" not in item.path.parts or not isinstance(item, pytest.Function):
             continue
         item.add_marker(pytest.mark.integration)
-        for nodes in NODES_OF_SEVERAL_TESTS & set(item.fixturenames):
-            item.add_marker(pytest.mark.xdist_group(nodes))

@@ -16,7 +16,12 @@ pytestmark = pytest.mark.integration
 
 FRAMEWORKS = {"ddp": 2, "plain": 1, "torchdata": 2, "lightning": 2, "accelerate": 2, "transformers": 2}
 """Ranks of each."""
-SLOW_TO_IMPORT = ("lightning", "accelerate", "transformers")
+SLOW_TO_IMPORT = {
+    "accelerate": (),
+    "lightning": ("--preload", "lightning"),
+    "transformers": ("--preload", "transformers.trainer"),
+}
+"""Options of the command for each."""
 FORGOTTEN = {
     '    parts = {"model": network, "optimizer": optimizer, "schedule": schedule, "loader": loader}': "rank_sequence",
     '        torch.set_rng_state(state["random"][dist.get_rank()])': "state",
@@ -54,19 +59,9 @@ def test_an_example_resumes_exactly(verify: Verify, name: str, tmp_path: Path) -
     assert (judged.outcome, judged.verdict.reason) == ("valid", "")
 
 
-def test_an_example_of_a_framework_resumes_exactly(verify_in_framework: Verify, tmp_path: Path) -> None:
-    """Its ranks find the framework imported."""
-    judged = verify_in_framework(*written("lightning", tmp_path))
-    assert (judged.outcome, judged.verdict.reason) == ("valid", "")
-
-
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(
-    ("name", "options"), [("accelerate", ()), ("transformers", ("--preload", "transformers.trainer"))]
-)
-def test_an_example_of_a_framework_is_verified_by_the_command(
-    name: str, options: tuple[str, ...], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(("name", "options"), SLOW_TO_IMPORT.items())
+def test_an_example_of_a_framework_resumes_exactly(name: str, options: tuple[str, ...], tmp_path: Path) -> None:
     """Each rank imports the framework, or the command does it once for all ranks."""
     ended = command("verify", "-q", *options, *written(name, tmp_path), folder=tmp_path)
     assert ended.stdout.startswith("VALID"), ended.stdout + ended.stderr

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import Judged, Verify
+from resumable.launch.cluster import LocalCluster
+from tests.integration.conftest import Judged, Verify, verify_on
+from tests.launch.plans import plan_of
 
 JOBS = Path(__file__).parent / "jobs"
 OPTIONS = ("--nproc-per-node", "2", "--fault", "sigkill@step=9:rank=1")
@@ -58,6 +61,20 @@ def test_augmentation_that_draws_anew_after_a_restart_is_caught(verify: Callable
     judged = verify(*OPTIONS, "--content", str(JOBS / "augmented.py"))
     assert judged.outcome == "invalid"
     assert "on the right samples with different content" in judged.explanations
+
+
+@pytest.fixture(scope="module")
+def framework_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    """A node that has imported frameworks, each of which takes seconds in a rank that imports it itself."""
+    frameworks, logs = ("accelerate", "lightning.pytorch"), tmp_path_factory.mktemp("nodes")
+    with LocalCluster(plan_of("verify").topology, nproc_per_node=2, preload=frameworks, log_dir=logs) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def verify_in_framework(tmp_path: Path, framework_nodes: LocalCluster, references: dict[bytes, Path]) -> Verify:
+    """As with `--preload`."""
+    return partial(verify_on, tmp_path / "run", framework_nodes, references)
 
 
 KILLED_TWICE = ("--nproc-per-node", "2", "--fault", "sigkill@step=12:rank=1", "--fault", "sigkill@resume+21:rank=0")

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 
 
-def wait_until(condition: Callable[[], bool], *, timeout_s: float) -> None:
-    """Return as soon as `condition` holds; TimeoutError if it does not within `timeout_s`."""
+def wait_until(condition: Callable[[], bool], *, timeout_s: float, every_s: float = 0.05) -> None:
+    """Return as soon as `condition` holds, which is asked that often; TimeoutError if it does not within `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {timeout_s} s: {condition}")
-        time.sleep(0.05)
+        time.sleep(every_s)

@@ -60,7 +60,7 @@ PartitionName=high Nodes=ALL State=UP PriorityTier=10 PreemptMode=OFF
 """
 """Nothing that needs cgroups, a database or a mailer; what makes a requeue and the loss of a node quick. Below five seconds
 `cred_expire` is refused, and a requeued job waits for two minutes."""
-START_S = 60
+START_S, END_S = 60, 240
 
 
 @dataclass(kw_only=True)
@@ -88,6 +88,10 @@ class Slurm:
         shown = self.run("scontrol", "show", "job", job)
         return next(word.split("=")[1] for word in shown.split() if word.startswith("JobState="))
 
+    def wait_for(self, job: str) -> None:
+        """Wait until it has ended well; each look starts a program."""
+        wait_until(lambda: self.state(job) == "COMPLETED", timeout_s=END_S, every_s=0.5)
+
     def start_node(self, number: int) -> None:
         hosts = f'mount --bind {self.folder}/hosts /etc/hosts && exec slurmd -N n{number} -f "$SLURM_CONF"'
         own = ("unshare", "--mount", "--propagation", "private", "sh", "-c", hosts)
@@ -108,7 +112,7 @@ class Slurm:
                     process.kill()
         yield
         self.start_node(number)
-        wait_until(lambda: _num_idle(self) == self.num_nodes, timeout_s=START_S)
+        wait_until(lambda: _num_idle(self) == self.num_nodes, timeout_s=START_S, every_s=0.2)
 
     def end(self) -> None:
         """Cancel all jobs and end every process of the cluster."""
@@ -155,7 +159,7 @@ def running(folder: Path, *, num_nodes: int = 2, cpus: int = 4) -> Iterator[Slur
         subprocess.run(["slurmctld", "-c", "-f", str(folder / "slurm.conf")], env=slurm.environment, check=True)
         for number in range(1, num_nodes + 1):
             slurm.start_node(number)
-        wait_until(lambda: _num_idle(slurm) == num_nodes, timeout_s=START_S)
+        wait_until(lambda: _num_idle(slurm) == num_nodes, timeout_s=START_S, every_s=0.2)
         yield slurm
     finally:
         slurm.end()

@@ -15,8 +15,6 @@ from resumable.launch.run.foreign_command import SITE
 from tests.integration.waiting import wait_until
 from tests.slurm.cluster import Slurm, running
 
-pytestmark = pytest.mark.xdist_group("slurm")
-"""One cluster for all."""
 JOB = Path(__file__).parents[1] / "integration" / "jobs" / "plain.py"
 TEMPLATE = Path(__file__).parents[2] / "docker" / "slurm.sbatch"
 TIMEOUT_S = 240
@@ -93,14 +91,14 @@ def num_lives(folder: Path) -> int:
     [
         pytest.param(TASKS, ("7,12",), 0, id="srun python, twice"),
         pytest.param(TASKS, ("7", "careless"), 1, id="srun python, careless"),
-        pytest.param(AGENTS, ("7",), 0, id="srun torchrun"),
+        pytest.param(AGENTS, ("7",), 0, id="srun torchrun", marks=pytest.mark.thorough),  # as in the template
         pytest.param(AGENTS, ("7", "careless"), 1, id="srun torchrun, careless", marks=pytest.mark.thorough),
     ],
 )
 def test_a_requeued_job_is_one_run(slurm: Slurm, tmp_path: Path, script: str, how: tuple[str, ...], code: int) -> None:
     """A rank is killed, the batch script requeues its own job, and all attempts are judged without any other run."""
     job = submitted(slurm, tmp_path, script, *how)
-    wait_until(lambda: slurm.state(job) == "COMPLETED", timeout_s=TIMEOUT_S)
+    slurm.wait_for(job)
     num_attempts = 2 + how[0].count(",")
     assert (checked(tmp_path)[0], num_lives(tmp_path)) == (code, num_attempts), checked(tmp_path)
 
@@ -112,7 +110,7 @@ def test_the_template_is_submitted_as_it_is(slurm: Slurm, tmp_path: Path, how: t
     job = slurm.run(
         "sbatch", "--parsable", str(TEMPLATE), str(JOB), "work", "7", *how, cwd=tmp_path, **set_before
     ).strip()
-    wait_until(lambda: slurm.state(job) == "COMPLETED", timeout_s=TIMEOUT_S)
+    slurm.wait_for(job)
     assert (checked(tmp_path)[0], num_lives(tmp_path)) == (code, 2), checked(tmp_path)
 
 
@@ -139,7 +137,7 @@ def go_on_without_a_node(slurm: Slurm, folder: Path, script: str, *how: str, tas
     with slurm.without_node(slurm.nodes_of(job)[-1], tasks=tasks):
         wait_until(lambda: num_lives(folder) == 2, timeout_s=TIMEOUT_S)
         (folder / "work" / "go").touch()
-        wait_until(lambda: slurm.state(job) == "COMPLETED", timeout_s=TIMEOUT_S)
+        slurm.wait_for(job)
 
 
 @pytest.mark.parametrize(("how", "code"), RIGHT_AND_CARELESS)
@@ -148,7 +146,7 @@ def test_a_preempted_job_is_one_run(slurm: Slurm, tmp_path: Path, how: tuple[str
     job = submitted(slurm, tmp_path, TASKS, "-1", "slow", *how)
     wait_until(lambda: num_steps(tmp_path) >= 7, timeout_s=TIMEOUT_S)
     slurm.run("srun", "--partition=high", "--nodes=2", "--exclusive", "true", cwd=tmp_path)
-    wait_until(lambda: slurm.state(job) == "COMPLETED", timeout_s=TIMEOUT_S)
+    slurm.wait_for(job)
     assert (checked(tmp_path)[0], num_lives(tmp_path)) == (code, 2), checked(tmp_path)
 
 
