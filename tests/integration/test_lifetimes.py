@@ -112,14 +112,13 @@ def all_gone(processes: list[psutil.Process]) -> bool:
 @pytest.mark.parametrize(
     ("method", "signum"),
     [
-        ("forkserver", signal.SIGINT),
         ("forkserver", signal.SIGKILL),
         ("subprocess", signal.SIGTERM),
         ("subprocess", signal.SIGKILL),
     ],
 )
 def test_nothing_outlives_the_command(start, temporary: Path, method: str, signum: signal.Signals) -> None:
-    """Interrupted or killed, the command takes nodes, ranks, their loader workers and temporary files with it."""
+    """Ended or killed, the command takes nodes, ranks, their loader workers and temporary files with it."""
     command, descendants = start("verify", "--start-method", method)
     assert len(descendants) >= 4
     command.send_signal(signum)
@@ -213,12 +212,17 @@ def test_what_hides_from_a_job_whose_node_is_killed_is_ended_with_the_command(tm
     assert not psutil.pid_exists(int((tmp_path / "hidden").read_text()))
 
 
-def test_an_interrupted_run_keeps_its_evidence_and_says_how_to_look_at_it(start, tmp_path: Path) -> None:
-    """Ctrl-C leaves a run directory that `check` reads, UNKNOWN, and one clear message."""
-    command, _ = start("verify")
+def test_an_interrupted_run_keeps_its_evidence_and_says_how_to_look_at_it(
+    start, tmp_path: Path, temporary: Path
+) -> None:
+    """Ctrl-C leaves a run directory that `check` reads, UNKNOWN, one clear message, and nothing else."""
+    command, descendants = start("verify")
+    assert len(descendants) >= 4
     command.send_signal(signal.SIGINT)
     _, errors = command.communicate(timeout=60)
     assert (command.returncode, errors.count("Traceback")) == (3, 0)
+    wait_until(lambda: all_gone(descendants), timeout_s=20)
+    wait_until(lambda: not list(temporary.glob("resumable-*")), timeout_s=20)
     assert "resumable check run" in errors
     checked = subprocess.run(
         [sys.executable, "-m", "resumable.launch", "check", "run"],

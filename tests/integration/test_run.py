@@ -66,12 +66,17 @@ def history(finished: Finished) -> History:
     return read_history(RunDir(root=finished.run_dir).scenario("run"))
 
 
-@pytest.mark.parametrize("end", sorted(ENDS))
+def run_until(resumable: Resumable, folder: Path, end: str) -> Finished:
+    """A job whose rank 1 ends so."""
+    act, other, *_ = ENDS[end]
+    return run(resumable, folder, f"{PRELUDE}\nif rank == 1:\n    tell_pid()\n    {act}\nawait_end_of(1)\n{other}\n")
+
+
+@pytest.mark.parametrize("end", ["an exit code", "a signal"])
 def test_the_first_rank_to_fail_gives_the_exit_code(resumable: Resumable, tmp_path: Path, end: str) -> None:
     """Not one that it dragged along a moment later; it is named, and its words."""
-    act, other, code, words = ENDS[end]
-    source = f"{PRELUDE}\nif rank == 1:\n    tell_pid()\n    {act}\nawait_end_of(1)\n{other}\n"
-    finished = run(resumable, tmp_path, source)
+    finished = run_until(resumable, tmp_path, end)
+    *_, code, words = ENDS[end]
     assert finished.exit_code == code
     assert f"rank 1 failed first in incarnation 0: {words}" in finished.errors
     assert "run/logs/i000/rank1.err" in finished.errors
@@ -80,12 +85,14 @@ def test_the_first_rank_to_fail_gives_the_exit_code(resumable: Resumable, tmp_pa
 def test_the_caller_gets_the_error_of_the_rank_that_failed_first(
     resumable: Resumable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the file that it names, as from torchrun."""
+    """In the file that it names, as from torchrun; and all that is said of other ends."""
     error_file = tmp_path / "error.json"
     monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(error_file))
-    act, other, _, words = ENDS["an exception"]
-    run(resumable, tmp_path, f"{PRELUDE}\nif rank == 1:\n    tell_pid()\n    {act}\nawait_end_of(1)\n{other}\n")
-    assert words in json.loads(error_file.read_text())["message"]["message"]
+    finished = run_until(resumable, tmp_path, "an exception")
+    *_, code, words = ENDS["an exception"]
+    assert (finished.exit_code, words in json.loads(error_file.read_text())["message"]["message"]) == (code, True)
+    assert f"rank 1 failed first in incarnation 0: {words}" in finished.errors
+    assert "run/logs/i000/rank1.err" in finished.errors
 
 
 def test_a_production_run_records_how_its_ranks_begin_and_end(resumable: Resumable, tmp_path: Path) -> None:
