@@ -40,6 +40,7 @@ class SweepDisplay:
         self._live = Live(console=console, transient=True, auto_refresh=False) if is_redrawn else None
         self._points: Sequence[Scenario] = ()
         self._marks: dict[str, Mark] = {}
+        self._followed: tuple[str, ...] = ()
         self._causes: set[tuple[str, ...]] = set()
         self._task = ""
         self._begin = time.monotonic()
@@ -63,6 +64,7 @@ class SweepDisplay:
         self._task = task
         self._points = points
         self._marks = dict(marks or {})
+        self._followed = ()
         self._begin = time.monotonic()
         self._num_before = self._num_done
         again = sum(mark is AGAIN for mark in self._marks.values())
@@ -72,6 +74,7 @@ class SweepDisplay:
     def mark(self, point: Scenario, mark: Mark) -> None:
         """Change one cell."""
         self._marks[point.name] = mark
+        self._followed = tuple(name for name in self._followed if name != point.name)
 
     def enter(self, point: Scenario, verdict: Verdict) -> None:
         """Mark a point that has been judged; the first failure of every cause is printed, above what is redrawn."""
@@ -84,10 +87,8 @@ class SweepDisplay:
             self._console.print(Text(words), soft_wrap=True)
 
     def show_under_way(self, names: Collection[str]) -> None:
-        """Mark the points that a chain is at, and none that it was at before and did not come to."""
-        left = [name for name in self._under_way if name not in names]
-        self._marks = {name: mark for name, mark in self._marks.items() if name not in left}
-        self._marks |= dict.fromkeys(names, RUNNING)
+        """Show the points that chains are at; one that was judged before stays done."""
+        self._followed = tuple(names)
 
     def tick(self) -> None:
         """Draw it again, if it is time."""
@@ -96,7 +97,8 @@ class SweepDisplay:
         line = self._line()
         if self._live is not None:
             self._next_draw = time.monotonic() + _REDRAW_S
-            self._live.update(Group(*grid_lines(self._points, self._marks, self._console.width), line), refresh=True)
+            marks = self._marks | dict.fromkeys(self._followed, RUNNING)
+            self._live.update(Group(*grid_lines(self._points, marks, self._console.width), line), refresh=True)
             return
         self._next_draw = time.monotonic() + _LINE_S
         state = (self._task, self._num_done, *self._under_way)
@@ -111,7 +113,7 @@ class SweepDisplay:
 
     @property
     def _under_way(self) -> list[str]:
-        return [name for name, mark in self._marks.items() if mark is RUNNING]
+        return [*self._followed, *(name for name, mark in self._marks.items() if mark is RUNNING)]
 
     def _line(self) -> Text:
         counts = {outcome: num for outcome, mark in OUTCOMES.items() if (num := Counter(self._marks.values())[mark])}

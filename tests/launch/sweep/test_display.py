@@ -106,6 +106,20 @@ def test_the_first_failure_of_every_cause_is_printed_at_once(is_terminal: bool) 
     ]
 
 
+def test_a_judged_point_that_a_chain_passes_once_more_stays_done() -> None:
+    """A chain that goes on from the life before passes the last point in front of it again."""
+    output = io.StringIO()
+    points = drawn(at="3").points
+    with SweepDisplay(Console(file=output, width=200), is_quiet=False) as display:
+        display.begin("points", points)
+        display.enter(points[0], verdict(Outcome.VALID))
+        for point in points:
+            display.show_under_way([point.name])
+        display.tick()
+    assert output.getvalue().startswith("points: 1 of 2, 1 VALID; ")
+    assert output.getvalue().endswith(f"; under way: {points[1].name}\n")
+
+
 def test_quiet_is_silent() -> None:
     """Not a byte."""
     output = io.StringIO()
