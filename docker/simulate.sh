@@ -11,5 +11,5 @@ python=${PYTHON:-.venv/bin/python}
 
 PYTHON=$python docker/image.sh resumable:local
 exec "$python" -m resumable.launch verify --cluster compose --nnodes 2:3 --nproc-per-node 2 \
-    --fault 'nodeloss(replace=1)@step=7:node=1' --fault 'nodeloss@step=220:rank=0' "$@" \
-    -m resumable.launch.jobs.digits --epochs 40 --workers 2
+    --fault 'nodeloss(replace=1)@step=7:node=1' --fault 'nodeloss@step=120:rank=0' "$@" \
+    -m resumable.launch.jobs.digits --epochs 24 --workers 2
