@@ -111,7 +111,8 @@ def add_record_flags(parser: FlagGroup) -> None:
         choices=KEEPS,
         default=KEEPS[0],
         help="how much is kept: the samples of each batch; batches: a digest of them, which is short for large batches too "
-        "(a wrong one shows, its samples do not); quick: that, without the state after each step (default: samples)",
+        "(a wrong one shows, its samples do not); quick: that, without the state after each step, written once a second "
+        "(default: samples)",
     )
 
 

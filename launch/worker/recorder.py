@@ -9,7 +9,7 @@ import threading
 import time
 import weakref
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, MutableSequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -47,6 +47,8 @@ class Recorder:
         self.is_active = True
         self._sequence = sequence
         self._link = ""
+        self._held: MutableSequence[AnyRecord] = []
+        """What is written with the next line."""
         self._lock = threading.RLock()
 
     def _listen(self) -> None:
@@ -107,39 +109,51 @@ class Recorder:
                 self._lock.release()
 
     def write(self, record_type: type[R], fields: dict[str, Any]) -> R | None:
-        """Give the record the next number and write it; None if that ended the record.
+        """Give the record the next number, and write it behind what is held; None if that ended the record.
 
         A signal's handler may run after any call, and save a checkpoint for example: its lines then come first.
         """
         if self._file.size_bytes >= self._file.part_bytes:
             self._file.turn()
         while True:
-            sequence = self._sequence
+            sequence, held = self._sequence, self._held
             record = record_type(sequence=sequence, time_ns=time.monotonic_ns(), **fields)
-            line, link = chained(encode_line(record), self._link)
+            before, link = self._chained(held) if held else (b"", self._link)
+            line, link = chained(encode_line(record), link)
+            text = before + line
             if sequence == self._sequence:  # from here to the write there is no call after which a handler could run
                 self._sequence += 1
                 self._link = link
+                if held:
+                    self._held = []
                 try:
-                    num_bytes = os.write(self._file.descriptor, line)
+                    num_bytes = os.write(self._file.descriptor, text)
                 except OSError as error:
                     if error.__traceback__ is None or error.__traceback__.tb_next is not None:
                         raise  # a signal's handler has raised it
-                    return record if self._is_written_again(line, error) else None
-                if num_bytes < len(line):
+                    return record if self._is_written_again(text, error) else None
+                if num_bytes < len(text):
                     self._give_up(os.strerror(errno.ENOSPC))
                     return None
                 self._file.size_bytes += num_bytes
                 return record
 
-    def _is_written_again(self, line: bytes, error: OSError) -> bool:
-        """Whether a line that failed is written now: where the script has closed our descriptor, it is opened again."""
+    def _chained(self, records: Iterable[AnyRecord]) -> tuple[bytes, str]:
+        """The lines that come next, and the link of the last one."""
+        lines, link = [], self._link
+        for record in records:
+            line, link = chained(encode_line(record), link)
+            lines.append(line)
+        return b"".join(lines), link
+
+    def _is_written_again(self, text: bytes, error: OSError) -> bool:
+        """Whether what failed is written now: where the script has closed our descriptor, it is opened again."""
         if error.errno == errno.EBADF:
             try:
                 self._file.open_again()
-                num_bytes = os.write(self._file.descriptor, line)
+                num_bytes = os.write(self._file.descriptor, text)
                 self._file.size_bytes += num_bytes
-                if num_bytes == len(line):
+                if num_bytes == len(text):
                     return True
                 error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             except OSError as now:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
+from typing import Any
 
 import msgspec
 
@@ -212,22 +213,24 @@ def with_records(process: Process, lines: Iterable[AnyRecord]) -> Process:
     return msgspec.structs.replace(process, records=records)
 
 
+START: dict[str, Any] = {
+    "format": FORMAT_VERSION,
+    "incarnation": 0,
+    "rank": 0,
+    "local_rank": 0,
+    "world_size": 1,
+    "node": 0,
+    "pid": 1,
+    "python": "3",
+    "torch": "2",
+}
+"""Who writes a file: the only process of a job."""
+
+
 def started(*, rank: int = 0, world_size: int = 1, incarnation: int = 0, pid: int = 1, group: str = "") -> Start:
     """The first line of a process of node 0."""
-    return Start(
-        sequence=0,
-        time_ns=0,
-        format=FORMAT_VERSION,
-        incarnation=incarnation,
-        rank=rank,
-        local_rank=rank,
-        world_size=world_size,
-        node=0,
-        pid=pid,
-        python="3",
-        torch="2",
-        group=group,
-    )
+    group_of = {"incarnation": incarnation, "world_size": world_size, "group": group}
+    return Start(sequence=0, time_ns=0, **{**START, **group_of, "rank": rank, "local_rank": rank, "pid": pid})
 
 
 def _prologue(job: Job, life: Life, rank: int, incarnation: int) -> list[AnyRecord]:

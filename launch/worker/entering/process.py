@@ -148,6 +148,7 @@ class RecordedProcess:
         self._trigger.arm(faults, environment, self._scenario_dir, earlier or [])
         self._recorder.begin(
             file,
+            holds_steps=self._keep == "quick" and self._plan is None,
             format=FORMAT_VERSION,
             incarnation=environment.incarnation,
             rank=rank,

@@ -24,8 +24,8 @@ class GradientWatch:
         self._parameters = parameters
         self._witness: ReferenceType[torch.Tensor] | None = None
         """A parameter that had a gradient after the last backward pass; it may be gone since."""
-        self._address = self._version = 0
-        """Of its gradient."""
+        self._id = self._version = 0
+        """Which tensor its gradient was then, and how often that had been changed."""
         self._compared: list[tuple[ReferenceType[torch.Tensor], int]] | None = None
         """A few parameters, spread over all, and their versions after the last backward pass; None: nobody will ask."""
         self._is_first = True
@@ -45,24 +45,18 @@ class GradientWatch:
             return False
         parameter = self._witness()
         gradient = None if parameter is None else local_gradient(parameter)
-        try:
-            has_kept = gradient is not None and _state_of(gradient) == (self._address, self._version)
-        except (RuntimeError, NotImplementedError):  # gradients without memory
-            return False
+        has_kept = gradient is not None and id(gradient) == self._id and version_of(gradient) == self._version
         # Zeroed, or clipped, or unscaled: only the numbers tell.
         return not has_kept and not _any_left(self._parameters())
 
     def remember(self) -> None:
         """A backward pass has ended."""
         parameter = None if self._witness is None else self._witness()
-        gradient = None if parameter is None else local_gradient(parameter)
-        if gradient is None:
+        if parameter is None or parameter.grad is None:
             parameter = next((one for one in self._parameters() if one.grad is not None), None)
             self._witness = None if parameter is None else ref(parameter)
-            gradient = None if parameter is None else local_gradient(parameter)
-        if gradient is not None:
-            with contextlib.suppress(RuntimeError, NotImplementedError):
-                self._address, self._version = _state_of(gradient)
+        if parameter is not None and (gradient := local_gradient(parameter)) is not None:
+            self._id, self._version = id(gradient), version_of(gradient)
         if self._compared is not None:
             self.compare_parameters()
 
@@ -82,11 +76,6 @@ def local_gradient(parameter: torch.Tensor) -> torch.Tensor | None:
     """What this process holds of a parameter's gradient; None if there is none."""
     gradient = parameter.grad
     return None if gradient is None else local_tensor(gradient)
-
-
-def _state_of(gradient: torch.Tensor) -> tuple[int, int]:
-    """Where it lies, and how often it was changed."""
-    return gradient.data_ptr(), version_of(gradient)
 
 
 def _any_left(parameters: Iterable[torch.Tensor]) -> bool:

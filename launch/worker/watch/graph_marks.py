@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from operator import attrgetter
 from typing import Any
@@ -30,16 +29,15 @@ def mark(output: Any, lines: frozenset[int]) -> None:
 def lines_behind(tensors: Iterable[torch.Tensor]) -> set[int]:
     """Lines of the marks that the graph behind these tensors leads to first, on every way."""
     lines: set[int] = set()
-    nodes = deque([tensor.grad_fn for tensor in tensors if tensor.grad_fn is not None])
+    nodes = [tensor.grad_fn for tensor in tensors if tensor.grad_fn is not None]
     seen = set(nodes)
-    while nodes and len(seen) < _MOST_NODES:
-        node = nodes.popleft()
+    for node in nodes:  # those behind it are appended: what is near comes first
         found = _marks(node).get(_KEY)
         if found is not None:
             lines |= found
-            continue
-        for behind, _ in node.next_functions:
-            if behind is not None and behind not in seen and behind.next_functions:
-                seen.add(behind)
-                nodes.append(behind)
+        elif len(nodes) < _MOST_NODES:
+            for behind, _ in node.next_functions:
+                if behind is not None and behind not in seen and behind.next_functions:
+                    seen.add(behind)
+                    nodes.append(behind)
     return lines

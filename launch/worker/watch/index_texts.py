@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import binascii
+import sys
+from array import array
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,10 +40,12 @@ def index_text(indices: Sequence[Index]) -> str:
 def samples_digest(indices: Sequence[Index]) -> str:
     """What stands for the samples of one batch in their order where they are not kept."""
     try:
-        said = np.fromiter(indices, _LITTLE_ENDIAN, len(indices)).tobytes()
-    except (TypeError, ValueError, OverflowError):
-        said = repr(list(indices)).encode()
-    return xxhash.xxh3_128_hexdigest(said)
+        words: array[int] = array("q", indices)  # type: ignore[arg-type] # which says so
+    except (TypeError, OverflowError):
+        return xxhash.xxh3_128_hexdigest(repr(list(indices)).encode())
+    if sys.byteorder == "big":
+        words.byteswap()
+    return xxhash.xxh3_128_hexdigest(words)
 
 
 def _text_of_few(indices: Sequence[Index]) -> str:

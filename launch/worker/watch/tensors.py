@@ -23,9 +23,10 @@ def tensors_in(data: Any) -> Sequence[torch.Tensor]:
     One that a transform of `torch.func` has wrapped is given bare. Of what is larger than any batch needs to be, the first
     ones: at most 64, among 256 values.
     """
-    if issubclass(type(data), torch.Tensor):  # unlike `isinstance`, this asks no object: it might lie
+    kind = type(data)
+    if issubclass(kind, torch.Tensor):  # unlike `isinstance`, this asks no object: it might lie
         return (seen_through(data),)
-    if type(data) in (tuple, list) and 0 < len(data) <= _MOST_TENSORS and _KINDS.issuperset(map(type, data)):
+    if (kind is list or kind is tuple) and 0 < len(data) <= _MOST_TENSORS and _KINDS.issuperset(map(type, data)):
         return [seen_through(tensor) for tensor in data]  # most batches, and most of what a module gets
     stack = [data]
     tensors: list[torch.Tensor] = []

@@ -287,6 +287,6 @@ def _learning_rate(groups: Iterable[Mapping[str, Any]]) -> float | None:
 
 def _scalar(value: Any) -> float | None:
     """The number that this is, also as a tensor; reading one from an accelerator would make it wait."""
-    if isinstance(value, float | int):
+    if isinstance(value, (float, int)):
         return float(value)
     return float(value.item()) if isinstance(value, torch.Tensor) and value.is_cpu and value.numel() == 1 else None

@@ -86,8 +86,9 @@ def sentences(figures: Mapping[str, Any], num_ranks: int) -> Iterator[str]:
             f"{judged['peak_mib']:.0f} MiB"
         )
     cost = figures["step_cost"]
-    shares = ", ".join(f"{cost[f'{keep}_share']:.1%} with --keep {keep}" for keep in KEEPS)
-    yield f"recorder, of a step of {cost['step_ms']:.0f} ms with {cost['num_tensors']:.0f} tensors: {shares}"
+    for what, figure in (("added", "share"), ("spent within it", "own_share")):
+        shares = ", ".join(f"{cost[f'{keep}_{figure}']:.1%} with --keep {keep}" for keep in KEEPS)
+        yield f"recorder, of a step of {cost['step_ms']:.0f} ms with {cost['num_tensors']:.0f} tensors, {what}: {shares}"
     recorder = figures["recorder"]
     yield (
         f"recorder: {recorder['recorder_us']:.1f} µs a batch of {recorder['batch_size']} indices "

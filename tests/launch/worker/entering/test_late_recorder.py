@@ -1,24 +1,16 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
+import pytest
+
 from resumable.launch.evidence.chained_lines import Chain
-from resumable.launch.evidence.rank_records import FORMAT_VERSION, AnyRecord, Load, Start, decode_line
+from resumable.launch.evidence.rank_records import AnyRecord, Load, Start, Step, decode_line
 from resumable.launch.worker.entering import late_recorder
 from resumable.launch.worker.entering.late_recorder import LateRecorder
-
-START = {
-    "format": FORMAT_VERSION,
-    "incarnation": 0,
-    "rank": 0,
-    "local_rank": 0,
-    "world_size": 1,
-    "node": 0,
-    "pid": 1,
-    "python": "3",
-    "torch": "2",
-}
+from tests.launch.lines import START
 
 
 def lines_of(file: Path) -> list[AnyRecord]:
@@ -48,7 +40,7 @@ def test_a_process_that_never_is_a_rank_writes_nothing(tmp_path: Path) -> None:
         recorder.emit(Load, path=str(number))
     late_recorder._MOST_HELD = before
     recorder.begin(tmp_path / "file", **START)
-    assert [line.sequence for line in lines_of(tmp_path / "file")] == [0, 4, 5]
+    assert [line.sequence for line in lines_of(tmp_path / "file")] == [0, 3, 4, 5]
 
 
 def test_what_a_fork_becomes_begins_anew(tmp_path: Path) -> None:
@@ -61,6 +53,47 @@ def test_what_a_fork_becomes_begins_anew(tmp_path: Path) -> None:
     recorder.emit(Load, path="child")
     recorder.begin(tmp_path / "file", **START)
     assert [line.path for line in lines_of(tmp_path / "file")[1:]] == ["child"]
+
+
+def test_lines_of_steps_may_wait_for_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is heard of at its time; they are written with the first one after that second, or one of another kind."""
+    file, recorder = tmp_path / "file", LateRecorder()
+    times_ns = iter([0, 1, 1, 2, *(10**9 + more for more in (1, 2, 2, 3, 4))])
+    monkeypatch.setattr(time, "monotonic_ns", lambda: next(times_ns))
+    recorder.begin(file, holds_steps=True, **START)
+    heard: list[AnyRecord] = []
+    recorder.observe(heard.append)
+    written = []
+    for number in range(5):
+        recorder.emit(Step, step=number)
+        written.append(len(lines_of(file)) - 1)
+    recorder.emit(Load, path="a")
+    assert (written, lines_of(file)[1:], len(heard)) == ([1, 1, 1, 4, 4], heard, 6)
+
+
+def test_a_handler_may_save_while_lines_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its line writes them, and the one that is just made comes behind it."""
+    file, recorder = tmp_path / "file", LateRecorder()
+    recorder.begin(file, holds_steps=True, **START)
+    recorder.emit(Step, step=0)
+    recorder.emit(Step, step=1)
+    handlers = [lambda: recorder.emit(Load, path="a")]
+
+    class Interrupted(Step, frozen=True, kw_only=True, tag="step"):
+        def __post_init__(self) -> None:
+            while handlers:
+                handlers.pop()()
+
+    recorder._kinds_held = (Interrupted,)
+    recorder.emit(Interrupted, step=2)
+    recorder.emit(Load, path="b")
+    assert [(line.sequence, type(line)) for line in lines_of(file)[1:]] == [
+        (1, Step),
+        (2, Step),
+        (3, Load),
+        (4, Step),
+        (5, Load),
+    ]
 
 
 def test_a_full_disk_ends_the_record_and_nothing_else(tmp_path: Path) -> None:
