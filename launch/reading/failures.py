@@ -45,8 +45,8 @@ class FaultEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     exit_code: int | None = None
     """As a shell gives it, 128 + N for signal N; None where it is not known."""
     is_from_outside: bool = False
-    """A signal ended it that a process gets from others or from the kernel, or nobody saw what did; the hang watch's signal
-    is not meant."""
+    """A signal ended it that a process gets from others or from the kernel, or nobody saw what did, or the whole run was
+    interrupted; the hang watch's signal is not meant."""
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +103,8 @@ def unplanned_death(run: Run, incarnation: int) -> FaultEvent | None:
     exit_ = life.process.exit
     return FaultEvent(
         exit_code=_exit_code(life, run),
-        is_from_outside=exit_ is None and not _hangs_of(life, run) and _agents_code(life, run) in _FROM_OUTSIDE,
+        is_from_outside=not _hangs_of(life, run)
+        and (_was_interrupted(incarnation, run) or (exit_ is None and _agents_code(life, run) in _FROM_OUTSIDE)),
         what=_how_it_ended(life, run),
         error=exit_.error.type if exit_ is not None and exit_.error is not None else "",
         is_planned=False,
@@ -140,6 +141,13 @@ def _planned(firing: Firing, run: Run, scenario: Scenario) -> FaultEvent:
         log=_log_of(life, run),
         exit_code=_exit_code(life, run),
     )
+
+
+def _was_interrupted(incarnation: int, run: Run) -> bool:
+    """Whether a node was told to stop that no fault was to stop; how its ranks answer to that is theirs."""
+    planned = {act.node for act in run.history.acts}
+    is_last = incarnation == run.history.incarnations[-1]
+    return is_last and any(end.outcome == "interrupted" and end.node not in planned for end in run.history.ends)
 
 
 def _log_of(life: Life, run: Run) -> str | None:

@@ -100,6 +100,14 @@ def test_a_process_that_vanished_is_told_by_its_exit_code(exit_code, outcome, wo
     assert (outcome, True) == (result.outcome, words in result.summary)
 
 
+@pytest.mark.parametrize(("how", "outcome"), [("interrupted", Outcome.UNKNOWN), ("failed", Outcome.INVALID)])
+def test_a_rank_that_leaves_as_the_whole_run_is_stopped_is_not_the_restarts(how, outcome):
+    """Ctrl-C, or a scheduler's notice, reaches jobs that save and leave with a code of their own."""
+    leaving = Exit(sequence=0, time_ns=0, reason="system_exit", code=143)
+    history = msgspec.structs.replace(with_end(whole(), 1, leaving), ends=(NodeEnded(node=0, outcome=how, time_ns=0),))
+    assert outcome == judged(history).outcome
+
+
 @pytest.mark.parametrize(
     ("lost", "outcome"), [("once", Outcome.UNKNOWN), ("for good", Outcome.INVALID)], ids=["once", "for good"]
 )
