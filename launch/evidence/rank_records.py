@@ -76,7 +76,7 @@ class Start(Record, frozen=True, kw_only=True, tag="start"):
 
 
 class Loader(Record, frozen=True, kw_only=True, tag="loader"):
-    """A data loader that was iterated for the first time in this process; those that look alike share a number."""
+    """A data loader was iterated that is new in this process, or looks new; those that look alike share a number."""
 
     loader: int
     dataset: str

@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, dataloader
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, Subset, dataloader
 
 from resumable.launch.evidence.rank_records import Batch, EpochBegin, EpochEnd, Loader
 from resumable.launch.worker.patching import Patches
@@ -181,6 +181,37 @@ def test_loaders_that_look_alike_share_a_number(watched: Listener) -> None:
         (0, 4, 11),
         (1, 5, 11),
     ]
+
+
+class Rest(Sampler[int]):
+    """Goes on in its first pass, and is as long as what is left of it."""
+
+    start = 4
+
+    def __len__(self) -> int:
+        return 8 - self.start
+
+    def __iter__(self) -> Iterator[int]:
+        start, self.start = self.start, 0
+        return iter(range(start, 8))
+
+
+def test_a_loader_that_has_more_batches_in_its_next_pass_keeps_its_number(watched: Listener) -> None:
+    """What it looks like then is recorded; a new one that looks like that is of this number, too."""
+    loader = DataLoader(range(8), batch_size=2, sampler=Rest())
+    for one in (loader, DataLoader(range(8)), loader, DataLoader(range(8), batch_size=2, sampler=Rest())):
+        list(one)
+    begun = [(record.loader, record.epoch) for record in watched.records if isinstance(record, EpochBegin)]
+    looks = [(record.loader, record.num_batches) for record in watched.records if isinstance(record, Loader)]
+    assert (begun, looks) == ([(0, 0), (1, 0), (0, 1), (0, 2)], [(0, 2), (1, 8), (0, 4)])
+
+
+def test_a_loader_of_one_batch_that_has_more_in_its_next_pass_has_another_number_then(watched: Listener) -> None:
+    """Its one batch may have been the whole data set."""
+    loader = DataLoader(range(8), batch_size=4, sampler=Rest())
+    for _ in range(2):
+        list(loader)
+    assert [(record.loader, record.epoch) for record in watched.of(EpochBegin)] == [(0, 0), (1, 0)]
 
 
 def test_asking_for_an_iterator_alone_is_no_pass(watched: Listener) -> None:
