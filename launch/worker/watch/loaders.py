@@ -36,14 +36,20 @@ Delivered = Callable[[Sequence[Batch], Any], None]
 
 
 @dataclass
+class _Known:
+    """A loader, of which all passes know this."""
+
+    number: int | None = None
+
+
+@dataclass
 class _Pass:
     """One pass over a loader; it has a number only once the loop asks for its first batch."""
 
     looks: dict[str, Any]
     """What distinguishes its loader: not the loader itself, which may be gone before its first batch, and which with
     persistent workers holds the iterator that this belongs to."""
-    shared: dict[str, int]
-    """By all passes over this very loader: its `number`, once it has one."""
+    loader: _Known
     sampler: Any
     batch_sampler: Any
     number: tuple[int, int] | None = None
@@ -96,7 +102,7 @@ class LoaderWatch:
         self._digests_content = digests_content
         self._keep = keep
         self._passes: weakref.WeakKeyDictionary[Any, _Pass] = weakref.WeakKeyDictionary()
-        self._shared: weakref.WeakKeyDictionary[Any, dict[str, int]] = weakref.WeakKeyDictionary()
+        self._loaders: weakref.WeakKeyDictionary[Any, _Known] = weakref.WeakKeyDictionary()
         self._numbers: dict[tuple[object, ...], int] = {}
         self._num_passes: dict[int, int] = {}
         self._prefetched: PrefetchedBatches | None = None
@@ -158,8 +164,8 @@ class LoaderWatch:
         """Around what makes an iterator or makes it begin again; both get the loader first."""
         loader = args[0] if args else kwargs["loader"]
         samplers = getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None)
-        shared: dict[str, int] = asked(lambda: self._shared.setdefault(loader, {}), {})
-        self._passes[iterator] = _Pass(looks_of(loader), shared, *samplers)
+        known = asked(lambda: self._loaders.setdefault(loader, _Known()), _Known())
+        self._passes[iterator] = _Pass(looks_of(loader), known, *samplers)
         original(*args, **kwargs)
 
     def _around_next_index(self, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -203,7 +209,7 @@ class LoaderWatch:
         return advance
 
     def _begin(self, current: _Pass) -> None:
-        number = self._loader_number(current.looks, current.shared)
+        number = self._loader_number(current.looks, current.loader)
         epoch = self._num_passes.get(number, 0)
         self._num_passes[number] = epoch + 1
         current.number = (number, epoch)
@@ -252,15 +258,16 @@ class LoaderWatch:
         digest = content_digest(data) if self._digests_content else None
         return {"indices": None if text else indices, "samples": text, "digest": digest}
 
-    def _loader_number(self, looks: dict[str, Any], shared: dict[str, int]) -> int:
+    def _loader_number(self, looks: dict[str, Any], loader: _Known) -> int:
         """Loaders that look alike share a number: a script may build a new one for every epoch.
 
         One that looks different in a later pass keeps its own: where it goes on in an epoch, it may have the rest alone.
         Of one batch nobody knows whether it is the rest, or all samples at once, which the loop cuts into batches.
         """
         key = tuple(looks.values())
-        known = self._numbers.get(key, len(set(self._numbers.values())))
-        number = known if looks["num_batches"] == 1 else shared.setdefault("number", known)
+        number = self._numbers.get(key, len(set(self._numbers.values())))
+        if looks["num_batches"] != 1:
+            number = loader.number = number if loader.number is None else loader.number
         if key not in self._numbers:
             self._numbers[key] = number
             self._recorder.emit(Loader, loader=number, **looks)
