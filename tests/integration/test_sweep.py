@@ -158,5 +158,5 @@ def test_a_sweep_may_end_with_its_first_failure(resumable: Resumable, how: str) 
     plan = RunDir(root=finished.run_dir).read_plan()
     judged = [read(finished.run_dir, point.name) for point in plan.points if point.name in outcomes(finished.run_dir)]
     assert [verdict.outcome for verdict in judged].count("invalid") == 1
-    assert {"both"} == {verdict.confirmation for verdict in judged if verdict.outcome == "invalid"}
+    assert ["both"] == [verdict.confirmation for verdict in judged if verdict.outcome == "invalid"], finished.output
     assert f"{len(plan.points) - len(judged)} not run" in finished.output
