@@ -39,7 +39,7 @@ from resumable.launch.worker.error_facts import message_of
 from resumable.launch.worker.exit import call_before_abrupt_exit
 from resumable.launch.worker.exit_recorder import ExitRecorder
 from resumable.launch.worker.faults.trigger import Trigger
-from resumable.launch.worker.lineage import earlier_saves, read_earlier
+from resumable.launch.worker.lineage import EarlierSave, earlier_saves, read_earlier
 from resumable.launch.worker.patching import Args, Kwargs, Patches
 from resumable.launch.worker.position import Position
 from resumable.launch.worker.recorder import Recorder
@@ -62,7 +62,7 @@ class RecordedProcess:
         self._keep = recording.keep
         self._patches = Patches()  # as long as the process
         self._recorder = LateRecorder()
-        self._saves = cache(lambda: earlier_saves(self._scenario_dir.event_files(rank=0)))
+        self._saves = cache(self._read_saves)
         self._position = Position(None, self._saves)
         self._exit_code: tuple[int, str] | None = None
         self._exit_error: BaseException | None = None
@@ -185,9 +185,15 @@ class RecordedProcess:
             return
         self._next_look = time.monotonic() + _LOOK_S
         number, file = self._successor
-        if file.exists():
+        if os.path.exists(file):  # noqa: PTH110 - of a share that is gone it says no, and does not raise in the job
             self._successor = None
             self._recorder.emit(Superseded, life=number)
+
+    def _read_saves(self) -> list[EarlierSave]:
+        try:
+            return earlier_saves(self._scenario_dir.event_files(rank=0))
+        except OSError:  # a share that is gone
+            return []
 
     def _forget_exit(self, _record: AnyRecord) -> None:
         """A script that goes on has caught its own exit."""
@@ -261,7 +267,7 @@ def _plan_of(recording: Recording) -> Plan | None:
     run_dir = RunDir(root=recording.run_dir)
     try:
         return run_dir.read_plan() if run_dir.plan_file.exists() else None
-    except EvidenceError:
+    except (EvidenceError, OSError):
         return None
 
 
