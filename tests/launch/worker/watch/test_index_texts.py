@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+import struct
 
 import pytest
+import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
 from resumable.launch.evidence.index_text import MOST_SAMPLES, indices_of
-from resumable.launch.worker.watch.index_texts import index_text
+from resumable.launch.worker.watch.index_texts import index_text, samples_digest
 
 NUMBERS = st.integers(0, 1 << 20)
 DRAWN = st.lists(st.integers(0, 1 << 60), max_size=300)
@@ -100,3 +102,9 @@ def test_text_of_a_stranger_is_refused(text: str) -> None:
     """Whatever is no text of ours, and what stands for more samples than fit into memory."""
     with pytest.raises(ValueError):  # noqa: PT011 - base64's own is another one than ours
         indices_of(text)
+
+
+def test_a_digest_of_samples_is_of_all_their_numbers_in_eight_bytes_each() -> None:
+    """As the page about evidence says, on any machine; so a reader can tell which samples they were."""
+    numbers = [3, -1, 2**40]
+    assert samples_digest(numbers) == xxhash.xxh3_128_hexdigest(struct.pack("<3q", *numbers))
